@@ -1,0 +1,1 @@
+"""Sources of data that recipes share: generators, folder readers, text encoding."""

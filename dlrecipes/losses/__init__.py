@@ -1,0 +1,1 @@
+"""Loss functions: pure, and knowing no model."""

@@ -1,0 +1,1 @@
+"""Metrics as their fields define them; they know nothing of recipes."""

@@ -1,0 +1,1 @@
+"""Model builders: functions that return an uncompiled `keras.Model`."""

@@ -1,0 +1,1 @@
+"""Training loops: `keras.Model` subclasses whose `train_step` is the algorithm."""
