@@ -1,0 +1,70 @@
+"""The model card: what a published model is, what it was measured at, how to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dlrecipes.recipe import Recipe, Splits, spelled
+
+FILES = """| file | what it is |
+|---|---|
+| `saved_model.pb`, `variables/` | SavedModel: raw input in, readable answer out; TensorFlow Serving takes this folder as it is |
+| `model.tflite` | LiteRT: tensors in and out, built-in ops only, any length |
+| `model.keras` | Keras model, to go on training or to import |
+| `assets.extra/` | vocabularies, the configuration and the metrics |
+"""
+
+
+def model_card(
+    recipe: Recipe,
+    splits: Splits,
+    metrics: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    usage: str,
+) -> str:
+    """Returns the card as Markdown.
+
+    Args:
+        recipe: The recipe that was run.
+        splits: Its data.
+        metrics: What `metrics.json` holds.
+        environment: Versions and machine.
+        usage: The recipe's own words on how to call the model.
+    """
+    names = flat(metrics["test"])
+    validation = flat(metrics["validation"])
+    rows = [[name, _number(validation.get(name)), _number(value)] for name, value in names.items()]
+    facts = [[key, value] for key, value in splits.description.items()]
+    chosen = [[f"`{key}`", spelled(value)] for key, value in recipe.config.model_dump().items()]
+    parts = [
+        f"# {recipe.name}",
+        f"Made by `dlrecipes run {recipe.name}`; every file was loaded again and compared "
+        "with the trained model before this folder appeared.",
+        FILES.rstrip(),
+        "## Call it\n\n" + usage.strip(),
+        "## Results\n\n" + table(["metric", "validation", "test"], rows),
+        f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), of which "
+        f"epoch {metrics['best_epoch']} was kept; {metrics['parameters']:,} parameters.",
+        "## Data\n\n" + table(["", ""], facts),
+        "## Configuration\n\n" + table(["setting", "value"], chosen),
+        "## Environment\n\n" + table(["", ""], [[k, v] for k, v in environment.items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def flat(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the metrics that are single numbers."""
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+
+
+def table(header: list[str], rows: list[list[Any]]) -> str:
+    """Returns a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,61 @@
+"""`dlrecipes evaluate RECIPE`: the published model's metrics on some data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from dlrecipes.cli.options import model_version, models_dir
+from dlrecipes.registry import find
+
+
+@click.command(name="evaluate")
+@click.argument("recipe")
+@click.option("--data", help="Other data than the model's own: a folder, a file.")
+@click.option(
+    "--split",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    show_default=True,
+    help="Which part of the data.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
+@model_version
+@models_dir
+def command(recipe, data, split, as_json, model_version: int | None, models_dir: Path) -> None:
+    """Measure the published model of RECIPE (a name, or a folder of your own).
+
+    \b
+    Examples:
+      dlrecipes evaluate slot_filling
+      dlrecipes evaluate slot_filling --data my_sentences
+    """
+    from dlrecipes import published
+
+    source = find(recipe)
+    version = published.find(models_dir, source.name, model_version)
+    config = source.config()
+    values = config.from_yaml(version.config_file)
+    if data is not None:
+        values["data"] = data
+    settings = config.parse(values, str(version.config_file))
+
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    task = source.recipe()(settings, source.name)
+    examples = getattr(task.load_data(), split)
+    metrics = task.evaluate(version.keras_model(), examples)
+    if as_json:
+        click.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"{version.folder} on {settings.data}, {split}: {len(examples):,} examples")
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            click.echo(f"  {name}")
+            for key, one in value.items():
+                click.echo(f"    {key:<30} {one:.4f}")
+        else:
+            click.echo(f"  {name:<32} {value:.4f}")

@@ -1,0 +1,37 @@
+"""`dlrecipes info RECIPE`: what a recipe does and every setting it has."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import click
+
+from dlrecipes.cli.options import models_dir
+from dlrecipes.published import versions
+from dlrecipes.recipe import settings, spelled
+from dlrecipes.registry import find
+
+
+@click.command(name="info")
+@click.argument("recipe")
+@models_dir
+def command(recipe: str, models_dir: Path) -> None:
+    """Show what RECIPE does, its settings and what is published of it."""
+    source = find(recipe)
+    text = (source.folder / "__init__.py").read_text(encoding="utf-8")
+    click.echo(f"{source.name}: {ast.get_docstring(ast.parse(text))}\n")
+    rows = [("setting", "default", "wanted", "help")]
+    rows += [
+        (about.option, spelled(about.default), about.wanted, about.help)
+        for about in settings(source.config())
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    for option, default, wanted, text in rows:
+        click.echo(f"  {option:<{widths[0]}}  {default:<{widths[1]}}  {text}")
+        if option != "setting" and wanted not in ("a text", "true or false"):
+            click.echo(f"  {'':<{widths[0]}}  {'':<{widths[1]}}  ({wanted})")
+    there = versions(models_dir / source.name)
+    published = f"version {there[-1]} in {models_dir / source.name}" if there else "nothing yet"
+    click.echo(f"\nPublished: {published}")
+    click.echo(f"README: {source.folder / 'README.md'}")

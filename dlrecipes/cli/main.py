@@ -1,0 +1,83 @@
+"""The entry point: finds the verb, and turns failures into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from dlrecipes import __version__
+from dlrecipes.errors import RecipeError, nearest
+
+VERBS = ("list", "info", "run", "evaluate", "predict", "copy", "validate")
+
+EPILOG = """\b
+Examples:
+  dlrecipes list
+  dlrecipes run slot_filling
+  dlrecipes predict slot_filling "leave Beijing on November 2nd"
+"""
+
+
+class Verbs(click.Group):
+    """Imports a verb's file when the verb is used, so that `--help` is quick."""
+
+    def list_commands(self, context):
+        """Returns the verbs in the order of use."""
+        return list(VERBS)
+
+    def get_command(self, context, name):
+        """Returns the verb's command."""
+        if name not in VERBS:
+            return None
+        return importlib.import_module(f"dlrecipes.cli.{name}").command
+
+    def resolve_command(self, context, args):
+        """Finds the verb, or says which is the nearest."""
+        if args and self.get_command(context, args[0]) is None:
+            hint = nearest(args[0], VERBS) or "'dlrecipes --help' shows them."
+            raise click.UsageError(f"There is no command {args[0]!r}. {hint}")
+        return super().resolve_command(context, args)
+
+
+@click.command(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dlrecipes")
+def cli() -> None:
+    """Deep-learning recipes: train, evaluate and publish with one command."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 the work failed, 2 wrong use, 130 Ctrl-C."""
+    try:
+        code = cli.main(args=args, prog_name="dlrecipes", standalone_mode=False)
+    except RecipeError as error:
+        code = _fail(error.message, error.hint, error.exit_code)
+    except click.ClickException as error:
+        code = _fail(error.format_message(), "", 2)
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("interrupted.", "", 130)
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        code = _fail(f"{error.filename or 'file'}: {error.strerror or error}.", "", 1)
+    except Exception as error:
+        if os.environ.get("DLRECIPES_TRACEBACK"):
+            raise
+        first = (str(error).strip().splitlines() or [""])[0][:300]
+        code = _fail(
+            f"this is a fault of dlrecipes: {type(error).__name__}: {first}",
+            "DLRECIPES_TRACEBACK=1 shows where.",
+            1,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, hint: str, code: int) -> int:
+    click.echo(f"Error: {message}", err=True)
+    if hint:
+        click.echo(f"  {hint}", err=True)
+    return code

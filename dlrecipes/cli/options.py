@@ -1,0 +1,99 @@
+"""Options that verbs share, and the options that a recipe's settings become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dlrecipes.recipe import RecipeConfig, Setting, settings, spelled
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+runs_dir = click.option(
+    "--runs-dir", type=FOLDER, default="runs", show_default=True, help="Where runs are kept."
+)
+models_dir = click.option(
+    "--models-dir",
+    type=FOLDER,
+    default="saved_models",
+    show_default=True,
+    help="Where models are published.",
+)
+model_version = click.option(
+    "--model-version", type=click.IntRange(min=1), help="Which version; the latest by default."
+)
+
+
+def setting_options(config: type[RecipeConfig]) -> list[click.Option]:
+    """Returns an option for each setting; values stay text, the configuration checks them."""
+    return [_option(about) for about in settings(config)]
+
+
+def _option(about: Setting) -> click.Option:
+    declared = f"{about.option}/--no-{about.option[2:]}" if about.kind == "switch" else about.option
+    details = f"[default: {spelled(about.default)}"
+    if about.bounds:
+        details += f"; {about.bounds}"
+    # A backslash keeps click from wrapping "[" lines into what it takes for markup.
+    return click.Option(
+        [declared],
+        default=None,
+        metavar=_metavar(about),
+        help=f"{about.help} {details}]",
+    )
+
+
+def _metavar(about: Setting) -> str | None:
+    if about.kind == "switch":
+        return None
+    if about.choices:
+        return "|".join(about.choices) + (",..." if about.kind == "list" else "")
+    return about.kind.upper()
+
+
+def given(values: dict[str, Any], unknown: Iterable[str]) -> dict[str, Any]:
+    """Returns the settings typed on the command line, with all that is no setting among them.
+
+    Args:
+        values: What click parsed; `None` where nothing was typed.
+        unknown: What click did not know: `--name`, `--name=value`, values.
+    """
+    found = {name: value for name, value in values.items() if value is not None}
+    words = list(unknown)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            found[word] = None
+            continue
+        name, equals, value = word[2:].partition("=")
+        if not equals and words and not words[0].startswith("--"):
+            value = words.pop(0)
+        found[name.replace("-", "_")] = value
+    return found
+
+
+class RecipeCommands(click.Group):
+    """A verb whose sub-commands are the recipes, each with its own settings as options.
+
+    Args:
+        make: From a recipe's source to its command.
+    """
+
+    def __init__(self, *args: Any, make: Callable[[Any], click.Command], **attributes: Any):
+        super().__init__(*args, subcommand_metavar="RECIPE|FOLDER [OPTIONS]", **attributes)
+        self.make = make
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Returns the recipes' names."""
+        from dlrecipes.registry import sources
+
+        return [source.name for source in sources()]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command:
+        """Returns the command of the recipe of that name or in that folder."""
+        from dlrecipes.registry import find
+
+        return self.make(find(name))

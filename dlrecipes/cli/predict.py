@@ -1,0 +1,46 @@
+"""`dlrecipes predict RECIPE INPUT...`: what the published model says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from dlrecipes.cli.options import model_version, models_dir
+from dlrecipes.errors import UsageError
+from dlrecipes.registry import find
+
+
+@click.command(name="predict")
+@click.argument("recipe")
+@click.argument("inputs", nargs=-1)
+@model_version
+@models_dir
+def command(recipe: str, inputs: tuple[str, ...], model_version, models_dir: Path) -> None:
+    """Ask the published model of RECIPE; INPUT '-' reads one input a line from standard input.
+
+    \b
+    Examples:
+      dlrecipes predict slot_filling "leave Beijing on November 2nd"
+      dlrecipes predict slot_filling - < sentences.txt
+    """
+    from dlrecipes import published
+
+    source = find(recipe)
+    if not inputs:
+        raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
+    if inputs == ("-",):
+        inputs = tuple(line.rstrip("\r\n") for line in sys.stdin)
+    if not inputs:
+        raise UsageError("Standard input is empty.", "Give one input a line.")
+    version = published.find(models_dir, source.name, model_version)
+    config = source.config()
+    settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
+
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    task = source.recipe()(settings, source.name)
+    for text in task.predict(version.function(), inputs):
+        click.echo(text)

@@ -1,0 +1,120 @@
+"""`dlrecipes validate RECIPE|FOLDER`: whether a recipe keeps the contract."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from dlrecipes.cli.run import RESERVED
+from dlrecipes.errors import RecipeError
+from dlrecipes.recipe import Recipe, settings
+from dlrecipes.registry import FILES, Source, find
+
+METHODS = ("load_data", "build", "batches", "evaluate", "figures", "signatures", "predict")
+SECTIONS = (
+    "Task",
+    "Data",
+    "Run",
+    "Results",
+    "Export and serve",
+    "Differences from the paper",
+)
+
+
+@click.command(name="validate")
+@click.argument("recipe")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Check this YAML too."
+)
+def command(recipe: str, config_file: Path | None) -> None:
+    """Check a recipe (a name, or a folder of your own): files, settings, class, README.
+
+    Every problem is shown at once. Nothing is trained.
+    """
+    source = find(recipe)
+    problems = list(_problems(source))
+    if config_file is not None:
+        try:
+            config = source.config()
+            config.parse(config.from_yaml(config_file), str(config_file))
+        except RecipeError as error:
+            problems.append(str(error))
+    for problem in problems:
+        click.echo(f"Error: {problem}", err=True)
+    if problems:
+        raise SystemExit(1)
+    click.echo(f"{source.folder}: {source.name} keeps the contract.")
+
+
+def _problems(source: Source) -> Iterator[str]:
+    missing = [name for name in FILES if not (source.folder / name).is_file()]
+    yield from (f"{source.folder / name}: this file is missing." for name in missing)
+    if not source.summary:
+        yield f"{source.folder / '__init__.py'}: a docstring is wanted; 'list' prints its first line."
+    yield from _imports(source)
+    for check in (_settings, _class):
+        try:
+            yield from check(source)
+        except RecipeError as error:
+            yield str(error)
+    if "README.md" not in missing and "results.csv" not in missing:
+        yield from _readme(source)
+
+
+def _imports(source: Source) -> Iterator[str]:
+    for path in sorted(source.folder.glob("*.py")):
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except SyntaxError as error:
+            yield f"{path}:{error.lineno}: {error.msg}."
+            continue
+        for node in ast.walk(tree):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            for name in names:
+                if name.split(".")[0] == "recipes" or name.startswith("dlrecipes.recipes"):
+                    yield f"{path}:{node.lineno}: imports {name}; inside a recipe write 'from . import'."
+
+
+def _settings(source: Source) -> Iterator[str]:
+    config = source.config()
+    for about in settings(config):
+        if about.name in RESERVED:
+            yield f"{source.folder / 'config.py'}: {about.name} is an option of 'run' itself."
+        if not about.help:
+            yield f"{source.folder / 'config.py'}: {about.name} has no line of help."
+    config.parse({}, str(source.folder / "config.py"))
+
+
+def _class(source: Source) -> Iterator[str]:
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    recipe: type[Recipe] = source.recipe()
+    for name in METHODS:
+        if getattr(getattr(recipe, name), "__isabstractmethod__", False):
+            yield f"{source.folder / 'recipe.py'}: {recipe.__name__} has no {name}()."
+    if getattr(recipe, "Config", None) is not source.config():
+        yield f"{source.folder / 'recipe.py'}: {recipe.__name__}.Config is not config.py's class."
+
+
+def _readme(source: Source) -> Iterator[str]:
+    from dlrecipes.documents import updated
+
+    path = source.folder / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for section in SECTIONS:
+        if f"## {section}\n" not in text:
+            yield f"{path}: the section '## {section}' is missing."
+    try:
+        if updated(source.folder) != text:
+            yield (
+                f"{path}: its tables are not those of config.py and results.csv; "
+                f"type: python -m dlrecipes.documents {source.folder}"
+            )
+    except RecipeError as error:
+        yield str(error)

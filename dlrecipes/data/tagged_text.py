@@ -1,0 +1,428 @@
+"""Readers of tagged sentences: seq.in and seq.out, or CoNLL columns."""
+
+import os
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.errors import DataError, nearest
+
+SCHEMES = {"BIO": "BI", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU"}
+SPLITS = {
+    "train": ("train",),
+    "validation": ("valid", "validation", "dev", "testa"),
+    "test": ("test", "testb"),
+}
+EXTENSIONS = ("", ".txt", ".conll", ".bio", ".iob", ".tsv")
+
+_LAYOUTS = (
+    "Give a folder with train/, valid/ and test/ that hold seq.in and seq.out, "
+    "a folder with train.txt, valid.txt and test.txt in CoNLL columns, or one such file."
+)
+_ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, where it has intents, label."
+_TAG_HINT = "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-)."
+_TAG = re.compile(r"O|[BIESLU]-.+")
+_INTENT = re.compile(r"#[ \t]*intent[ \t]*[:=][ \t]*(.+)")
+# Not \s: a no-break space is part of its word.
+_SPACES = re.compile(r"[ \t]+")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A sentence as its file has it; `lines` are the line numbers of its tags."""
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+    intent: str | None
+    path: Path
+    lines: tuple[int, ...]
+
+    def at(self, word: int) -> str:
+        return f"{self.path}:{self.lines[word]}"
+
+
+class _TagError(ValueError):
+    def __init__(self, position: int, message: str):
+        super().__init__(message)
+        self.position = position
+
+
+def read_tagged(
+    path: str | os.PathLike, seed: int = 0
+) -> tuple[list[TaggedSentence], list[TaggedSentence], list[TaggedSentence]]:
+    """Reads the train, validation and test sentences of a data set, with BIO tags.
+
+    These are read as they are:
+
+    - a folder with sub-folders `train`, `valid` (or `validation`, `dev`) and `test`, each
+      with `seq.in` (a sentence a line, words separated by spaces), `seq.out` (their tags)
+      and, optionally, `label` (an intent a line);
+    - a folder with CoNLL files of those names (also `testa` and `testb`), with the
+      extension .txt, .conll, .bio, .iob, .tsv or none: a word a line, the first column the
+      word and the last its tag, a blank line between sentences. A comment
+      `# intent: x` before a sentence gives its intent; other comments there, and
+      `-DOCSTART-` lines, are skipped. A line `# O`, whose last column is a tag, is a word;
+    - one CoNLL file, or one folder with `seq.in` and `seq.out`.
+
+    The last is split: a tenth of the sentences, at least one, for validation, as many for
+    test. Where a folder has train and test only, a tenth of train becomes validation. Which
+    sentences depends on `seed` alone; they keep their order. Tags in IOB1, IOBES or BILOU are
+    recognised over the whole data set (`detect_scheme`) and become BIO. Files are UTF-8;
+    only ASCII spaces and tabs separate words.
+
+    Args:
+        path: The folder or file.
+        seed: Chooses the sentences that are split off, where any are.
+
+    Returns:
+        Three lists: train, validation, test.
+
+    Raises:
+        DataError: If something is missing or does not parse; names file and line.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "cities.txt")
+    ...     _ = path.write_text("to O\\nRome S-city\\n\\nOslo S-city\\n\\nnow O\\n")
+    ...     train, validation, test = read_tagged(path)
+    >>> sorted(sentence.tags for sentence in train + validation + test)
+    [('B-city',), ('O',), ('O', 'B-city')]
+    """
+    root = Path(path)
+    try:
+        splits = _read_splits(root, seed)
+    except OSError as error:
+        raise _unreadable(error, root) from None
+    train, validation, test = _as_bio(splits)
+    return train, validation, test
+
+
+def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
+    """Returns the scheme that a data set's tags are written in.
+
+    Any `E-` or `S-` means IOBES, any `L-` or `U-` BILOU. Otherwise it is IOB1 when some
+    span starts with `I-` and every `B-` stands directly after a span of its slot, and else
+    BIO. Noisy BIO can thus be taken for IOB1; that changes nothing, as both have the same
+    spans (`to_bio`).
+
+    Args:
+        sequences: Tag sequences, one a sentence, of all splits together.
+
+    Returns:
+        `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
+
+    Example:
+
+    >>> detect_scheme([["B-city", "E-city", "O"]]), detect_scheme([["O", "I-city", "B-city"]])
+    ('IOBES', 'IOB1')
+
+    Reference:
+        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning" (IOB1);
+        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks".
+    """
+    prefixes = set()
+    starts_with_i, b_elsewhere = False, False
+    for tags in sequences:
+        last = ""
+        for tag in tags:
+            prefix, _, slot = tag.partition("-")
+            prefixes.add(prefix)
+            starts_with_i |= prefix == "I" and slot != last
+            b_elsewhere |= prefix == "B" and slot != last
+            last = slot
+    if prefixes & {"E", "S"}:
+        return "IOBES"
+    if prefixes & {"L", "U"}:
+        return "BILOU"
+    return "IOB1" if starts_with_i and not b_elsewhere else "BIO"
+
+
+def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
+    """Returns the BIO tags of the same spans.
+
+    In BIO and IOB1 an `I-` that continues no span opens one, as in conlleval.
+
+    Args:
+        tags: One sentence's tags.
+        scheme: `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
+
+    Raises:
+        ValueError: If the scheme is unknown, a tag is none of its tags, or, in IOBES and
+            BILOU, a span is not opened or not closed.
+
+    Example:
+
+    >>> to_bio(["S-day", "B-city", "E-city", "O"], "IOBES")
+    ('B-day', 'B-city', 'I-city', 'O')
+    >>> to_bio(["I-city", "I-city", "B-city", "O"], "IOB1")
+    ('B-city', 'I-city', 'B-city', 'O')
+
+    Reference:
+        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks"; Ratinov and Roth,
+        2009, "Design challenges and misconceptions in named entity recognition" (BILOU).
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme!r}.")
+    for position, tag in enumerate(tags):
+        if not _TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
+            raise _TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
+    if scheme in ("IOBES", "BILOU"):
+        _check_closed(tags, last=SCHEMES[scheme][2])
+    result, previous = [], ""
+    for tag in tags:
+        prefix, _, slot = tag.partition("-")
+        opens = prefix in ("B", "S", "U") or slot != previous
+        result.append(tag if tag == "O" else f"{'B' if opens else 'I'}-{slot}")
+        previous = slot
+    return tuple(result)
+
+
+def _check_closed(tags: Sequence[str], last: str) -> None:
+    slot_open = ""
+    for position, tag in enumerate((*tags, "O")):
+        prefix, _, slot = tag.partition("-")
+        continues = prefix in ("I", last)
+        if slot_open and not (continues and slot == slot_open):
+            message = f"the span of {tags[position - 1]!r} ends without {last}-{slot_open}"
+            raise _TagError(position - 1, message)
+        if continues and not slot_open:
+            raise _TagError(position, f"the tag {tag!r} continues no span: B-{slot} is missing")
+        slot_open = slot if prefix in ("B", "I") else ""
+
+
+def _read_splits(root: Path, seed: int) -> list[list[_Read]]:
+    if not root.exists():
+        raise _missing(root)
+    if not root.is_dir():
+        if root.name in ("seq.in", "seq.out", "label"):
+            hint = f"Give the folder, {root.parent}."
+            raise DataError(f"{root} is only a part of its data set.", hint)
+        return _split_off(_read_conll(root), 2, seed, root)
+    found = {split: _find(root, split) for split in SPLITS}
+    if found["train"] is None:
+        if any((root / name).exists() for name in ("seq.in", "seq.out")):
+            return _split_off(_read_sequences(root), 2, seed, root)
+        raise _no_train(root)
+    if found["test"] is None:
+        hint = f"Add it, or give {found['train']} alone, which is then split 80/10/10."
+        raise DataError(f"{root} has no test data (test).", hint)
+    splits = {name: _read_split(path) for name, path in found.items() if path is not None}
+    if "validation" not in splits:
+        splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, found["train"])
+    return [splits[name] for name in SPLITS]
+
+
+def _missing(root: Path) -> DataError:
+    if not root.parent.is_dir():
+        return DataError(f"{root} does not exist.", f"Nor does the folder {root.parent}.")
+    near = nearest(root.name, sorted(entry.name for entry in root.parent.iterdir()))
+    return DataError(f"{root} does not exist.", near or _LAYOUTS)
+
+
+def _unreadable(error: OSError, root: Path) -> DataError:
+    reason = (error.strerror or type(error).__name__).lower()
+    is_folder = isinstance(error, IsADirectoryError)
+    hint = "A file belongs here." if is_folder else "Check that you may read it."
+    return DataError(f"{error.filename or root} cannot be read: {reason}.", hint)
+
+
+def _no_train(root: Path) -> DataError:
+    names = sorted(entry.name for entry in root.iterdir())
+    if not names:
+        return DataError(f"{root} is empty.", _LAYOUTS)
+    hint = f"{nearest('train', names)} {_LAYOUTS}".strip()
+    return DataError(f"{root} has no training data (train).", hint)
+
+
+def _find(root: Path, split: str) -> Path | None:
+    found = [
+        entry
+        for entry in sorted(root.iterdir())
+        if entry.stem in SPLITS[split] and entry.suffix in EXTENSIONS
+    ]
+    if len(found) > 1:
+        names = " and ".join(entry.name for entry in found)
+        raise DataError(f"{root} has {split} data more than once: {names}.", "Keep one of them.")
+    return found[0] if found else None
+
+
+def _split_off(sentences: list[_Read], parts: int, seed: int, source: Path) -> list[list[_Read]]:
+    """Returns what is left, then each part: a tenth of the sentences, at least one."""
+    if len(sentences) <= parts:
+        raise DataError(
+            f"{source} holds too few sentences to split: {len(sentences)}.",
+            f"At least {parts + 1} are needed.",
+        )
+    order = list(range(len(sentences)))
+    random.Random(seed).shuffle(order)
+    size = max(1, len(sentences) // 10)
+    cuts = [order[parts * size :], *(order[k * size : (k + 1) * size] for k in range(parts))]
+    return [[sentences[index] for index in sorted(cut)] for cut in cuts]
+
+
+def _read_split(path: Path) -> list[_Read]:
+    # A folder "train" is one of sequences; a folder "train.txt" is refused as a file.
+    return _read_sequences(path) if path.is_dir() and not path.suffix else _read_conll(path)
+
+
+def _read_lines(path: Path) -> list[str]:
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        message = f"{path}:{line}: byte {error.start} ({data[error.start]:#04x}) is not UTF-8."
+        raise DataError(message, "Save the file as UTF-8.") from None
+    lines = [line.strip(" \t\r") for line in text.removeprefix("\ufeff").split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    if not lines:
+        raise DataError(f"{path} is empty.", "It holds no sentence.")
+    return lines
+
+
+def _read_sequences(folder: Path) -> list[_Read]:
+    names = sorted(entry.name for entry in folder.iterdir())
+    for name in ("seq.in", "seq.out"):
+        if name not in names:
+            hint = f"{nearest(name, set(names) - {'seq.in', 'seq.out'})} {_ONE_SPLIT}".strip()
+            raise DataError(f"{folder / name} is missing.", hint)
+    files = [folder / name for name in ("seq.in", "seq.out", "label") if name in names]
+    contents = [_read_lines(path) for path in files]
+    for path, lines in zip(files, contents, strict=True):
+        _refuse(
+            DataError(f"{path}:{number}: the line is empty.", "Each line is one sentence.")
+            for number, line in enumerate(lines, start=1)
+            if not line
+        )
+        _check_line_counts(files[0], contents[0], path, lines)
+    words, tags = ([tuple(_SPACES.split(line)) for line in lines] for lines in contents[:2])
+    _refuse(
+        DataError(
+            f"{files[1]}:{number}: {len(b)} tags, but {files[0]}:{number} has {len(a)} words.",
+            "Each word has one tag; spaces separate them.",
+        )
+        for number, (a, b) in enumerate(zip(words, tags, strict=True), start=1)
+        if len(a) != len(b)
+    )
+    intents = contents[2] if len(contents) > 2 else [None] * len(words)
+    return [
+        _Read(*sentence, path=files[1], lines=(number,) * len(sentence[0]))
+        for number, sentence in enumerate(zip(words, tags, intents, strict=True), start=1)
+    ]
+
+
+def _check_line_counts(path: Path, lines: list[str], other: Path, other_lines: list[str]) -> None:
+    if len(lines) == len(other_lines):
+        return
+    (short, some), (long, more) = sorted(
+        [(path, len(lines)), (other, len(other_lines))], key=lambda pair: pair[1]
+    )
+    raise DataError(
+        f"{long}:{some + 1}: the line has no counterpart: "
+        f"{long.name} has {more} lines, {short.name} has {some}.",
+        "Line k of each file belongs to sentence k.",
+    )
+
+
+def _read_conll(path: Path) -> list[_Read]:
+    sentences, problems, rows = [], [], []
+    intent = None
+    # The blank line at the end closes the last sentence.
+    for number, line in enumerate([*_read_lines(path), ""], start=1):
+        columns = _columns(line)
+        if not line or columns[0] == "-DOCSTART-":
+            if rows:
+                words, tags, lines = zip(*rows, strict=True)
+                sentences.append(_Read(words, tags, intent, path, lines))
+                rows, intent = [], None
+        elif not rows and line.startswith("#") and (match := _INTENT.fullmatch(line)):
+            intent = match[1]
+        elif not rows and line.startswith("#") and not _is_row(columns):
+            continue
+        elif len(columns) < 2 or " " in columns[0]:
+            problems.append(_bad_row(path, number, columns))
+        else:
+            rows.append((columns[0], columns[-1], number))
+    _refuse(problems)
+    if not sentences:
+        raise DataError(f"{path} holds no sentence.", "A line is a word and its tag: Rome B-city.")
+    return sentences
+
+
+def _columns(line: str) -> list[str]:
+    if "\t" in line:
+        return [column for part in line.split("\t") if (column := part.strip(" "))]
+    return _SPACES.split(line)
+
+
+def _is_row(columns: list[str]) -> bool:
+    return len(columns) > 1 and _TAG.fullmatch(columns[-1]) is not None
+
+
+def _bad_row(path: Path, number: int, columns: list[str]) -> DataError:
+    if len(columns) < 2:
+        return DataError(
+            f"{path}:{number}: one column, {columns[0]!r}; a word and its tag are needed.",
+            "Separate columns by tabs or spaces, sentences by a blank line.",
+        )
+    return DataError(
+        f"{path}:{number}: the word {columns[0]!r} holds a space.",
+        "Separate columns by tabs alone or by spaces alone.",
+    )
+
+
+def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
+    everything = [sentence for split in splits for sentence in split]
+    _refuse(
+        DataError(f"{sentence.at(k)}: {_of(sentence, k, 'does not parse')}.", _TAG_HINT)
+        for sentence in everything
+        for k, tag in enumerate(sentence.tags)
+        if not _TAG.fullmatch(tag)
+    )
+    scheme = detect_scheme(sentence.tags for sentence in everything)
+    problems, converted = [], []
+    for split in splits:
+        converted.append([])
+        for sentence in split:
+            try:
+                tags = to_bio(sentence.tags, scheme)
+            except _TagError as error:
+                message = f"{sentence.at(error.position)}: {error} (word {error.position + 1})."
+                problems.append(DataError(message))
+                continue
+            converted[-1].append(TaggedSentence(sentence.tokens, tags, sentence.intent))
+    if problems:
+        hint = _why(scheme, everything)
+        _refuse(DataError(problem.message, hint) for problem in problems)
+    return converted
+
+
+def _of(sentence: _Read, k: int, what: str) -> str:
+    return f"the tag {sentence.tags[k]!r} of word {k + 1}, {sentence.tokens[k]!r}, {what}"
+
+
+def _why(scheme: str, sentences: list[_Read]) -> str:
+    """Says which tag made the data set one of `scheme`: a stray one may be the mistake."""
+    marks = set(SCHEMES[scheme]) - set(SCHEMES["BIO"])
+    for sentence in sentences:
+        for k, tag in enumerate(sentence.tags):
+            if tag[0] in marks:
+                return f"The data set is read as {scheme}, for {tag!r} at {sentence.at(k)}."
+    return ""
+
+
+def _refuse(problems: Iterable[DataError]) -> None:
+    """Raises the first of the problems, if any, and says how many share its hint."""
+    problems = list(problems)
+    if not problems:
+        return
+    first = problems[0]
+    alike = sum(problem.hint == first.hint for problem in problems) - 1
+    more = f" (and {alike} more like it)." if alike else "."
+    raise DataError(first.message.removesuffix(".") + more, first.hint)

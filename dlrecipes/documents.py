@@ -1,0 +1,126 @@
+"""Tables of a recipe's README, generated from its configuration and its results.csv.
+
+Run as `python -m dlrecipes.documents [FOLDER ...]` (`make readme`), without arguments for
+all built-in recipes.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from dlrecipes.card import table
+from dlrecipes.errors import DataError
+from dlrecipes.recipe import RecipeConfig, settings, spelled
+from dlrecipes.registry import find, sources
+
+COLUMNS = (
+    "data",
+    "configuration",
+    "seed",
+    "metric",
+    "value",
+    "minutes",
+    "machine",
+    "version",
+    "command",
+)
+
+
+def read_results(path: Path) -> list[dict[str, str]]:
+    """Returns the rows of a results.csv.
+
+    Raises:
+        DataError: If a column is missing or a value is no number, with file and line.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(f"{path}:1: the column {missing[0]!r} is missing.")
+        rows = list(reader)
+    for line, row in enumerate(rows, start=2):
+        for name in ("value", "minutes"):
+            try:
+                float(row[name])
+            except (TypeError, ValueError):
+                raise DataError(f"{path}:{line}: {name} is {row[name]!r}, no number.") from None
+    return rows
+
+
+def settings_table(config: type[RecipeConfig]) -> str:
+    """Returns the table of all settings: option, default, what is wanted, search range."""
+    rows = [
+        [
+            f"`{about.option}`",
+            f"`{spelled(about.default)}`",
+            about.wanted,
+            about.search or "",
+            about.help,
+        ]
+        for about in settings(config)
+    ]
+    return table(["setting", "default", "wanted", "`dlrecipes tune` searches", "what it is"], rows)
+
+
+def results_table(rows: list[dict[str, str]]) -> str:
+    """Returns one row a configuration and metric: mean and range over the seeds."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["data"], row["configuration"], row["metric"]].append(row)
+    lines = []
+    for (data, configuration, metric), members in groups.items():
+        values = [float(row["value"]) for row in members]
+        mean = sum(values) / len(values)
+        spread = f"{min(values):.4f} to {max(values):.4f}" if len(values) > 1 else ""
+        minutes = sum(float(row["minutes"]) for row in members) / len(members)
+        lines.append(
+            [data, configuration, metric, f"{mean:.4f}", spread, len(values), f"{minutes:.1f}"]
+        )
+    header = ["data", "configuration", "metric", "mean", "range", "seeds", "minutes each"]
+    return table(header, lines)
+
+
+def generated(folder: Path) -> dict[str, str]:
+    """Returns the generated sections of a recipe's README by name."""
+    source = find(str(folder))
+    return {
+        "settings": settings_table(source.config()),
+        "results": results_table(read_results(folder / "results.csv")),
+    }
+
+
+def updated(folder: Path) -> str:
+    """Returns the recipe's README with its generated sections made anew.
+
+    A section stands between `<!-- NAME: generated -->` and `<!-- end -->`.
+
+    Raises:
+        DataError: If README has no place for a section.
+    """
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8")
+    for name, content in generated(folder).items():
+        pattern = rf"(<!-- {name}: generated -->\n).*?(<!-- end -->)"
+        text, count = re.subn(
+            pattern, lambda m, c=content: f"{m[1]}{c}\n{m[2]}", text, flags=re.DOTALL
+        )
+        if count != 1:
+            raise DataError(
+                f"{path}: one section '<!-- {name}: generated -->' to '<!-- end -->' is wanted."
+            )
+    return text
+
+
+def main() -> None:
+    """Writes the generated sections of the READMEs named on the command line, or of all."""
+    folders = [Path(name) for name in sys.argv[1:]] or [source.folder for source in sources()]
+    for folder in folders:
+        (folder / "README.md").write_text(updated(folder), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

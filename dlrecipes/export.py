@@ -1,0 +1,236 @@
+"""Publishes a model: SavedModel, LiteRT, `.keras` and card, verified before anyone sees them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from dlrecipes.errors import PublishError
+from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, versions
+from dlrecipes.quiet import quiet
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A function that is published, with real inputs on which it is verified.
+
+    Args:
+        function: From tensors to a dictionary of tensors; its names are the outputs' names.
+        inputs: Shape, type and name of each input, in the function's order.
+        examples: Inputs to compare on: each a tuple of arrays in the same order.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: Sequence[tf.TensorSpec]
+    examples: Sequence[tuple[np.ndarray, ...]]
+
+    def outputs(self, example: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+        """Returns what the function gives for one example, as NumPy arrays."""
+        tensors = [tf.constant(a, spec.dtype) for a, spec in zip(example, self.inputs, strict=True)]
+        return {name: value.numpy() for name, value in self.function(*tensors).items()}
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What a recipe publishes.
+
+    Args:
+        signatures: The SavedModel's, by name; `"serving_default"` is the one called first.
+        lite: The function of `model.tflite`: tensors in and out, no strings.
+        files: Further text files beside the model, by name (vocabularies).
+        usage: How to call it, in Markdown, for the model card.
+    """
+
+    signatures: Mapping[str, Endpoint]
+    lite: Endpoint
+    files: Mapping[str, str] = field(default_factory=dict)
+    usage: str = ""
+
+
+def publish(model: keras.Model, directory: Path, exports: Exports, card: str) -> Path:
+    """Writes a new version of a model, compares each artefact with it, and only then shows it.
+
+    The version is written under a temporary name and renamed last: a reader of
+    `directory` sees a whole version or none, and of two processes that publish at once
+    each gets a version of its own.
+
+    Args:
+        model: The trained model.
+        directory: The model's folder, in which versions are numbered from 1.
+        exports: What to publish.
+        card: The model card, Markdown.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        PublishError: If an artefact cannot be written, or does not agree with the model.
+            Nothing is left in `directory` then.
+    """
+    work = directory / f".publishing-{uuid.uuid4().hex}"
+    try:
+        work.mkdir(parents=True)
+        with quiet():
+            write_saved_model(model, work, exports.signatures)
+            model.save(work / KERAS_FILE)
+            (work / LITE_FILE).write_bytes(to_lite(exports.lite))
+        (work / "README.md").write_text(card, encoding="utf-8")
+        (work / EXTRAS).mkdir()
+        for name, text in exports.files.items():
+            (work / EXTRAS / name).write_text(text, encoding="utf-8")
+        with quiet():
+            verify(work, model, exports)
+        _flush(work)
+        return _reveal(work, directory)
+    except OSError as error:
+        raise PublishError(_cause(error, directory), "Nothing was published.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def write_saved_model(model: keras.Model, folder: Path, signatures: Mapping[str, Endpoint]) -> None:
+    """Writes a SavedModel whose functions hold the model's variables and tables."""
+    archive = tf.Module()
+    archive.model = model
+    functions = {
+        name: tf.function(endpoint.function, input_signature=list(endpoint.inputs))
+        for name, endpoint in signatures.items()
+    }
+    tf.saved_model.save(archive, str(folder), signatures=functions)
+
+
+def to_lite(endpoint: Endpoint) -> bytes:
+    """Converts a function to LiteRT with built-in ops only, recurrent networks included.
+
+    The function is frozen first: a graph of constants is what keeps a loop of unknown
+    length free of TensorFlow ("Flex") ops. The frozen graph passes through a SavedModel
+    because that alone keeps the names of inputs and outputs.
+
+    Raises:
+        PublishError: If the function needs an op that LiteRT does not have.
+    """
+    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
+    concrete = function.get_concrete_function()
+    names = sorted(concrete.structured_outputs)
+    frozen = convert_variables_to_constants_v2(concrete)
+
+    def named(*tensors):
+        return dict(zip(names, frozen(*tensors), strict=True))
+
+    with tempfile.TemporaryDirectory() as folder:
+        signature = tf.function(named, input_signature=list(endpoint.inputs))
+        tf.saved_model.save(tf.Module(), folder, signatures=signature.get_concrete_function())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            return converter.convert()
+        except Exception as error:
+            line = next((x for x in str(error).splitlines() if "op is neither" in x), str(error))
+            raise PublishError(f"LiteRT cannot run this model: {line.strip()[:300]}") from error
+
+
+def verify(folder: Path, model: keras.Model, exports: Exports) -> None:
+    """Loads each artefact of a version again and compares it with the model.
+
+    Raises:
+        PublishError: At the first artefact that does not agree, saying where.
+    """
+    loaded = tf.saved_model.load(str(folder))
+    for name, endpoint in exports.signatures.items():
+        call = loaded.signatures[name]
+        for example in endpoint.examples:
+            given = {
+                s.name: tf.constant(a, s.dtype)
+                for s, a in zip(endpoint.inputs, example, strict=True)
+            }
+            found = {key: value.numpy() for key, value in call(**given).items()}
+            _agree(f"SavedModel, signature {name}", endpoint.outputs(example), found)
+    lite = LiteModel(folder / LITE_FILE)
+    expected = tf.function(exports.lite.function, input_signature=list(exports.lite.inputs))
+    names = [spec.name for spec in exports.lite.inputs]
+    for example in exports.lite.examples:
+        wanted = {k: v.numpy() for k, v in expected(*example).items()}
+        _agree(LITE_FILE, wanted, lite(**dict(zip(names, example, strict=True))))
+    again = keras.saving.load_model(folder / KERAS_FILE)
+    for one, other in zip(model.weights, again.weights, strict=True):
+        _agree(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
+
+
+class LiteModel:
+    """A `model.tflite` in the stock interpreter, called by input name, at any length.
+
+    Args:
+        path: The file.
+        threads: Threads the interpreter uses.
+    """
+
+    def __init__(self, path: Path, threads: int = 1):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        signatures = self._interpreter.get_signature_list()
+        self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the outputs by name."""
+        return self._runner(**inputs)
+
+
+def _agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> None:
+    if set(expected) != set(found):
+        raise PublishError(
+            f"{what}: outputs {sorted(found)} where the model has {sorted(expected)}."
+        )
+    for name, wanted in expected.items():
+        got = found[name]
+        if wanted.shape != got.shape:
+            raise PublishError(f"{what}: {name} has shape {got.shape}, the model {wanted.shape}.")
+        if wanted.dtype.kind == "f":
+            scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
+            worst = float(np.max(np.abs(wanted - got), initial=0.0)) / scale
+            # Written so that a NaN, which compares false, does not pass.
+            if not worst <= TOLERANCE:
+                raise PublishError(f"{what}: {name} differs from the model by {worst:.2g}.")
+        elif not np.array_equal(wanted, got):
+            raise PublishError(f"{what}: {name} differs from the model.")
+
+
+def _flush(folder: Path) -> None:
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _reveal(work: Path, directory: Path) -> Path:
+    while True:
+        final = directory / str(max(versions(directory), default=0) + 1)
+        try:
+            # Renaming onto a folder that is not empty fails: the other process came first.
+            work.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            return final
+
+
+def _cause(error: OSError, directory: Path) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"{directory}: the disk is full."
+    return f"{error.filename or directory}: {error.strerror or error}."

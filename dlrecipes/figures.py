@@ -1,0 +1,106 @@
+"""Figures that recipes share; drawn without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
+HAN_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "SimHei", "PingFang SC")
+
+
+def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure:
+    """Draws every logged metric over the epochs, training and validation in one panel.
+
+    Args:
+        history: Logs of each epoch.
+        best: The epoch that was kept, counted from 1.
+    """
+    names = [n for n in history[0] if not n.startswith("val_")]
+    names += [n[4:] for n in history[0] if n.startswith("val_") and n[4:] not in names]
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    epochs = range(1, len(history) + 1)
+    for axis, name in zip(axes, names, strict=False):
+        for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
+            if key in history[0]:
+                axis.plot(epochs, [logs[key] for logs in history], ".-", color=colour, label=label)
+        axis.axvline(best, color=GREY, linestyle=":", label=f"kept: epoch {best}")
+        axis.set(title=name.replace("_", " "), xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(fontsize=8)
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def bars(values: Mapping[str, float], title: str, notes: Mapping[str, str] | None = None) -> Figure:
+    """Draws one horizontal bar a name, the lowest value at the bottom.
+
+    Args:
+        values: Shares between 0 and 1 by name.
+        title: The figure's title.
+        notes: What to write behind a bar, by name.
+    """
+    names = sorted(values, key=lambda name: values[name])
+    figure = Figure(figsize=(7, 1.2 + 0.28 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    axis.barh(names, [values[n] for n in names], color=BLUE)
+    for row, name in enumerate(names):
+        text = f" {values[name]:.3f}" + (f"  {notes[name]}" if notes and name in notes else "")
+        axis.text(values[name], row, text, va="center", fontsize=8)
+    axis.set(title=title, xlim=(0, 1.2), xticks=np.linspace(0, 1, 6))
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Draws a confusion matrix: rows are the truth, each row's shares as shades.
+
+    Args:
+        counts: Integer matrix of shape `(classes, classes)`, `[truth, prediction]`.
+        names: The classes.
+        title: The figure's title.
+    """
+    size = 2.5 + 0.42 * len(names)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axis = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axis, shrink=0.7, label="share of the row")
+    axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set(title=title, xlabel="prediction", ylabel="truth")
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axis.text(
+            column, row, counts[row, column], ha="center", va="center", fontsize=7, color=colour
+        )
+    return figure
+
+
+def text_font(text: str) -> dict[str, str]:
+    """Returns the `family` that can draw a text, as keyword arguments for matplotlib.
+
+    Chinese needs a font that has it; where none is installed the figure shows boxes, and
+    the caller says so (`has_font`).
+    """
+    if has_font(text) and not text.isascii():
+        return {"family": _han_font() or "sans-serif"}
+    return {}
+
+
+def has_font(text: str) -> bool:
+    """Returns whether an installed font draws all of a text's characters."""
+    return not any("\u3000" <= c <= "\u9fff" for c in text) or _han_font() is not None
+
+
+def _han_font() -> str | None:
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return next((name for name in HAN_FONTS if name in installed), None)

@@ -1,0 +1,124 @@
+"""A recurrent cell that is fed its own output."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class JordanCell(keras.layers.Layer):
+    """Feeds what it has just predicted, not its hidden layer, into the next step.
+
+    One step of the network, with `f` the activation and `g` the feedback activation:
+
+        h_t = f(x_t W + s_{t-1} U + b)
+        y_t = h_t V + c
+        s_t = g(y_t)
+
+    The cell's output is `y_t`: scores, to which a loss or a `LinearChainCRF` is applied. Its
+    state is `s_t`, zero before the first step: with a softmax, what the network believes
+    about the previous label. Inside `keras.layers.RNN` a masked step leaves the state as it
+    was. Training and inference do the same.
+
+    Args:
+        units: Size of the hidden layer, at least 1.
+        output_units: Size of the output and of the state, at least 1; `None` for `units`.
+        activation: Activation of the hidden layer.
+        feedback_activation: Activation between the output and the state.
+        kernel_initializer: Initializer of `W`, of shape `(features, units)`.
+        recurrent_initializer: Initializer of `U`, of shape `(output_units, units)`.
+        output_initializer: Initializer of `V`, of shape `(units, output_units)`.
+        bias_initializer: Initializer of `b` and `c`.
+
+    Call arguments:
+        inputs: One time step, of shape `(batch, features)`.
+        states: A list of the state, of shape `(batch, output_units)`.
+
+    Returns:
+        The scores, of shape `(batch, output_units)`, and a list of the new state, of the
+        same shape.
+
+    Raises:
+        ValueError: If `units` or `output_units` is not an integer of at least 1.
+
+    Example:
+
+    >>> tagger = keras.layers.RNN(JordanCell(20, output_units=5), return_sequences=True)
+    >>> tuple(tagger(keras.ops.ones((2, 7, 3))).shape)
+    (2, 7, 5)
+
+    Reference:
+        Jordan, 1986, "Serial order: a parallel distributed processing approach".
+        Mesnil, He, Deng and Bengio, 2013, "Investigation of recurrent-neural-network
+        architectures and learning methods for spoken language understanding" (there the
+        state is the distribution over the tags, as it is here by default).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        output_units: int | None = None,
+        activation="tanh",
+        feedback_activation="softmax",
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        output_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(units, int) or units < 1:
+            raise ValueError(f"units must be an integer of at least 1, not {units!r}.")
+        if output_units is not None and (not isinstance(output_units, int) or output_units < 1):
+            raise ValueError(
+                f"output_units must be None or an integer of at least 1, not {output_units!r}."
+            )
+        self.units = units
+        self.output_units = output_units
+        self.activation = keras.activations.get(activation)
+        self.feedback_activation = keras.activations.get(feedback_activation)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        self.output_initializer = keras.initializers.get(output_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.state_size = self.output_size = units if output_units is None else output_units
+
+    def build(self, input_shape):
+        """Creates the weights for inputs of shape `(batch, features)`."""
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units), self.kernel_initializer, name="kernel"
+        )
+        self.recurrent_kernel = self.add_weight(
+            (self.state_size, self.units), self.recurrent_initializer, name="recurrent_kernel"
+        )
+        self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+        self.output_kernel = self.add_weight(
+            (self.units, self.output_size), self.output_initializer, name="output_kernel"
+        )
+        self.output_bias = self.add_weight(
+            (self.output_size,), self.bias_initializer, name="output_bias"
+        )
+
+    def call(self, inputs, states):
+        """Returns the step's scores and the state that they become."""
+        hidden = self.activation(
+            ops.matmul(inputs, self.kernel)
+            + ops.matmul(states[0], self.recurrent_kernel)
+            + self.bias
+        )
+        scores = ops.matmul(hidden, self.output_kernel) + self.output_bias
+        return scores, [self.feedback_activation(scores)]
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        serialize = keras.initializers.serialize
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "output_units": self.output_units,
+            "activation": keras.activations.serialize(self.activation),
+            "feedback_activation": keras.activations.serialize(self.feedback_activation),
+            "kernel_initializer": serialize(self.kernel_initializer),
+            "recurrent_initializer": serialize(self.recurrent_initializer),
+            "output_initializer": serialize(self.output_initializer),
+            "bias_initializer": serialize(self.bias_initializer),
+        }

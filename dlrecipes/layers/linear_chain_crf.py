@@ -1,0 +1,243 @@
+"""A conditional random field over a sequence of tags."""
+
+import keras
+from keras import ops
+
+# exp(-80): the smallest sum kept, chosen so that its reciprocal, which the gradient
+# contains, stays far from overflow in float32.
+SMALLEST = 1e-35
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class LinearChainCRF(keras.layers.Layer):
+    """Turns scores for each position into a distribution over whole tag sequences.
+
+    What softmax is to one position, this layer is to a chain. The score of a sequence `y` is
+
+        start[y_1] + sum_t scores[t, y_t] + sum_t transitions[y_{t-1}, y_t] + end[y_T]
+
+    and its probability is proportional to the exponential of that. Calling the layer gives each
+    position's marginal probabilities; `log_likelihood` is what training maximises; `decode`
+    finds the best sequence.
+
+    Masks are those of sentences padded on the right. Padded positions influence nothing, and
+    neither the scores nor the tags there need make sense. The mask is passed on. Everything
+    is computed in float32 at least, whatever the dtype policy. Training and inference do
+    the same.
+
+    Sums run in log space, each shifted by its largest term, and cannot overflow. In float32
+    they are exact while the differences between the scores of one position together with
+    those between the transitions into one tag stay below about 80; a tag that all paths
+    reach with less than exp(-80) of the best one's share counts as exp(-80). `decode` only
+    compares, and has no such bound.
+
+    Args:
+        num_tags: Number of tags, at least 1.
+        transition_initializer: Initializer of `transitions`, of shape
+            `(num_tags, num_tags)`, from the row's tag to the column's.
+        boundary_initializer: Initializer of `start` and `end`, each of shape `(num_tags,)`.
+
+    Call arguments:
+        scores: Scores of any real value, of shape `(batch, time, num_tags)`; batch and time
+            may be unknown, and time is at least 1.
+        mask: Boolean, of shape `(batch, time)`, or `None`: which positions are real.
+
+    Returns:
+        Marginal probabilities p(y_t = k | scores), of shape `(batch, time, num_tags)`; zero
+        where padded.
+
+    Raises:
+        ValueError: If `num_tags` is not an integer of at least 1, or the scores' last axis
+            is not of that size.
+
+    Example:
+
+    >>> scores = keras.ops.array([[[0.0, 1.0], [2.0, 0.0]]])
+    >>> keras.ops.convert_to_numpy(LinearChainCRF(2).decode(scores)).tolist()
+    [[1, 0]]
+    >>> staying = LinearChainCRF(2, transition_initializer=keras.initializers.Identity(9.0))
+    >>> keras.ops.convert_to_numpy(staying.decode(scores)).tolist()
+    [[0, 0]]
+
+    Reference:
+        Lafferty, McCallum and Pereira, 2001, "Conditional random fields: probabilistic models
+        for segmenting and labeling sequence data", section 3, equation 1 and the recursions
+        after it.
+    """
+
+    def __init__(
+        self,
+        num_tags: int,
+        transition_initializer="zeros",
+        boundary_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(num_tags, int) or num_tags < 1:
+            raise ValueError(f"num_tags must be an integer of at least 1, not {num_tags!r}.")
+        self.num_tags = num_tags
+        self.transition_initializer = keras.initializers.get(transition_initializer)
+        self.boundary_initializer = keras.initializers.get(boundary_initializer)
+        self.supports_masking = True
+        # Sums over many paths need more digits than a 16-bit policy has.
+        self.autocast = False
+
+    def build(self, input_shape):
+        """Creates the weights and checks that there is a score for each tag."""
+        if input_shape[-1] != self.num_tags:
+            raise ValueError(
+                f"scores must have a last axis of num_tags = {self.num_tags}, "
+                f"not of {input_shape[-1]}."
+            )
+        shapes = {"transitions": (self.num_tags, self.num_tags)}
+        shapes |= {"start": (self.num_tags,), "end": (self.num_tags,)}
+        for name, shape in shapes.items():
+            boundary = len(shape) == 1
+            initializer = self.boundary_initializer if boundary else self.transition_initializer
+            setattr(self, name, self.add_weight(shape, initializer, autocast=False, name=name))
+
+    def call(self, scores, mask=None):
+        """Returns the marginal probability of each tag at each position."""
+        x, mask = self._time_major(scores, mask)
+        transitions, start, end = self._weights()
+        order = _backwards(mask)
+        forward = _messages(x, start, _log_sum(transitions))
+        backward = _messages(_reorder(x, order), end, _log_sum(ops.transpose(transitions)))
+        # Both messages contain the position's own score.
+        marginals = ops.softmax(forward + _reorder(backward, order) - x, axis=-1)
+        marginals = ops.where(ops.expand_dims(mask, -1), marginals, ops.zeros_like(marginals))
+        return ops.transpose(marginals, (1, 0, 2))
+
+    def log_likelihood(self, scores, tags, mask=None):
+        """Computes the log-probability of tag sequences.
+
+        Args:
+            scores: Scores of shape `(batch, time, num_tags)`.
+            tags: Integer tags of shape `(batch, time)`, in [0, num_tags) where not padded.
+            mask: Boolean, of shape `(batch, time)`, or `None`.
+
+        Returns:
+            Log-probabilities, of shape `(batch,)`; 0 for a sentence that is all padding.
+        """
+        x, mask = self._time_major(scores, mask)
+        transitions, start, end = self._weights()
+        tags = ops.where(mask, ops.transpose(ops.cast(tags, "int32")), 0)
+        real = ops.cast(mask, x.dtype)
+        last = real - ops.concatenate([real[1:], ops.zeros_like(real[:1])], axis=0)
+
+        messages = _messages(x, start, _log_sum(transitions))
+        ending = ops.sum(messages * ops.expand_dims(last, -1), axis=0) + end
+        total = ops.logsumexp(ending, axis=-1)
+
+        emitted = ops.sum(x * ops.one_hot(tags, self.num_tags, dtype=x.dtype), axis=(0, 2))
+        steps = ops.take(ops.reshape(transitions, (-1,)), tags[:-1] * self.num_tags + tags[1:])
+        moved = ops.sum(steps * real[1:], axis=0)
+        ended = ops.sum(ops.take(end, tags) * last, axis=0)
+        path = ops.take(start, tags[0]) + emitted + moved + ended
+        return ops.where(mask[0], path - total, ops.zeros_like(total))
+
+    def decode(self, scores, mask=None):
+        """Finds the most probable tag sequences.
+
+        Args:
+            scores: Scores of shape `(batch, time, num_tags)`.
+            mask: Boolean, of shape `(batch, time)`, or `None`.
+
+        Returns:
+            Tags of shape `(batch, time)`, int32; 0 where padded.
+        """
+        x, mask = self._time_major(scores, mask)
+        transitions, start, end = self._weights()
+        into = ops.transpose(transitions)
+        order = _backwards(mask)
+        best = _reorder(_messages(x, start, _maximum(into)), order)
+
+        def previous(tag, best):
+            return _argmax(best + ops.take(into, tag, axis=0))
+
+        tags = _chain(previous, _argmax(best[0] + end), best)
+        tags = ops.cast(_reorder(tags, order), "int32")
+        return ops.transpose(ops.where(mask, tags, ops.zeros_like(tags)))
+
+    def compute_output_spec(self, scores, mask=None):
+        """Returns the marginals' shape and dtype."""
+        return keras.KerasTensor(self.compute_output_shape(scores.shape), self._exact_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the scores' own shape."""
+        return tuple(input_shape)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_tags": self.num_tags,
+            "transition_initializer": keras.initializers.serialize(self.transition_initializer),
+            "boundary_initializer": keras.initializers.serialize(self.boundary_initializer),
+        }
+
+    @property
+    def _exact_dtype(self) -> str:
+        return "float64" if self.variable_dtype == "float64" else "float32"
+
+    def _weights(self):
+        return [ops.cast(w, self._exact_dtype) for w in (self.transitions, self.start, self.end)]
+
+    def _time_major(self, scores, mask):
+        if not self.built:
+            self.build(scores.shape)
+        x = ops.transpose(ops.cast(scores, self._exact_dtype), (1, 0, 2))
+        if mask is None:
+            return x, ops.ones_like(x[:, :, 0], dtype="bool")
+        mask = ops.transpose(ops.cast(mask, "bool"))
+        # Not a product: padding may hold infinities.
+        return ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x)), mask
+
+
+def _chain(step, first, x):
+    """Returns the states s_0 = first, s_t = step(s_{t-1}, x_t), of shape (time, batch, ...)."""
+    # One step too many, whose result is dropped: the loop runs also for a single position.
+    following = ops.concatenate([x[1:], x[:1]], axis=0)
+    return ops.scan(lambda state, x: (step(state, x), state), first, following)[1]
+
+
+def _messages(x, boundary, combine):
+    """Returns, for each position and tag, the combined score of the paths that end there."""
+    return _chain(lambda message, x: combine(message) + x, boundary + x[0], x)
+
+
+def _log_sum(transitions):
+    """Combines by log-sum-exp, as a product with exp(transitions): far fewer exponentials."""
+    shift = ops.stop_gradient(ops.max(transitions, axis=0))
+    weights = ops.exp(transitions - shift)
+
+    def combine(message):
+        top = ops.stop_gradient(ops.max(message, axis=-1, keepdims=True))
+        total = ops.matmul(ops.exp(message - top), weights)
+        return ops.log(ops.maximum(total, SMALLEST)) + (top + shift)
+
+    return combine
+
+
+def _maximum(into):
+    return lambda message: ops.max(ops.expand_dims(message, 1) + into, axis=-1)
+
+
+def _argmax(x):
+    # On floats ops.argmax tells -0.0 from 0.0 by their bits, which LiteRT has no operation for.
+    largest = ops.equal(x, ops.max(x, axis=-1, keepdims=True))
+    return ops.argmax(ops.cast(largest, "int32"), axis=-1)
+
+
+def _backwards(mask):
+    """Returns where each position's partner lies when every sentence is read from its end."""
+    time, batch = ops.shape(mask)
+    position = ops.expand_dims(ops.arange(time), 1)
+    length = ops.sum(ops.cast(mask, "int32"), axis=0)
+    partner = ops.where(mask, length - 1 - position, position)
+    return partner * batch + ops.arange(batch)
+
+
+def _reorder(x, order):
+    # One gather over rows; take_along_axis would repeat the order for every tag.
+    return ops.take(ops.reshape(x, (-1, *x.shape[2:])), order, axis=0)

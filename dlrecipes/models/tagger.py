@@ -1,0 +1,168 @@
+"""Networks that give each word of a sentence a score for each tag."""
+
+import keras
+from keras import ops
+
+from dlrecipes.layers import (
+    ContextWindow,
+    JordanCell,
+    OneOfN,
+    PeepholeLSTMCell,
+    WordDropout,
+    WordHashing,
+)
+
+ENCODINGS = ("one_of_n", "hashing", "embedding")
+CELLS = ("feed_forward", "elman", "jordan", "lstm", "peephole_lstm", "gru")
+
+
+def tagger(
+    num_words: int,
+    num_tags: int,
+    num_ngrams: int = 0,
+    num_intents: int = 0,
+    encoding: tuple[str, ...] = ("embedding",),
+    word_units: int = 100,
+    ngram_units: int = 100,
+    cell: str = "lstm",
+    units: int = 100,
+    depth: int = 1,
+    bidirectional: bool = True,
+    context: int = 0,
+    dropout: float = 0.25,
+    word_dropout: float = 0.0,
+    seed: int | None = None,
+    name: str = "tagger",
+) -> keras.Model:
+    """Builds a network from word ids to a score for each tag at each word.
+
+    The words are encoded, joined with `context` neighbours on each side, and read by
+    `depth` hidden layers: dense ones (a feed-forward network on a context window) or
+    recurrent ones. A Jordan network's last layer feeds back the tag scores themselves.
+
+    Args:
+        num_words: Number of word ids; 0 is padding and 1 is 'other'.
+        num_tags: Number of tags.
+        num_ngrams: Number of letter n-gram ids, 0 being padding; needed by `"hashing"`.
+        num_intents: Number of classes of the whole sentence; 0 leaves that output out.
+        encoding: One or several of `"one_of_n"`, `"hashing"`, `"embedding"`; several are
+            concatenated.
+        word_units: Size of the learned embedding.
+        ngram_units: Size that the n-gram counts are projected to.
+        cell: `"feed_forward"`, `"elman"`, `"jordan"`, `"lstm"`, `"peephole_lstm"` or `"gru"`.
+        units: Hidden units a layer and direction.
+        depth: Hidden layers, at least 1.
+        bidirectional: Whether recurrent layers also read from the end.
+        context: Neighbours on each side that a word is joined with.
+        dropout: Share of the units left out, before and after each hidden layer.
+        word_dropout: Share of the words that become 'other' while training.
+        seed: Seed of the dropout layers.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Inputs: `words`, int32 of shape `(batch, time)`, and,
+        with `"hashing"`, `ngrams`, int32 of shape `(batch, time, ngrams_a_word)`. Outputs:
+        a dictionary of `tags`, scores of shape `(batch, time, num_tags)`, and, with
+        `num_intents`, `intent`, scores of shape `(batch, num_intents)`.
+
+    Raises:
+        ValueError: If an encoding or a cell is not one of those named, or `depth` or
+            `num_ngrams` is too small.
+
+    Example:
+
+    >>> model = tagger(num_words=50, num_tags=5, cell="elman", bidirectional=False)
+    >>> model.output_shape["tags"]
+    (None, None, 5)
+
+    Reference:
+        Mesnil, He, Deng and Bengio, 2013, "Investigation of recurrent-neural-network
+        architectures and learning methods for spoken language understanding".
+    """
+    _check(encoding, cell, depth, num_ngrams)
+    inputs = {"words": keras.Input((None,), dtype="int32", name="words")}
+    if "hashing" in encoding:
+        inputs["ngrams"] = keras.Input((None, None), dtype="int32", name="ngrams")
+    seeds = _seeds(seed)
+    x = _encode(
+        inputs, encoding, num_words, num_ngrams, word_units, ngram_units, word_dropout, seeds
+    )
+    # Said outright: what Keras passes on by itself is lost where encodings are joined.
+    mask = ops.not_equal(inputs["words"], 0)
+    x = keras.layers.Dropout(dropout, seed=next(seeds))(x)
+    if context:
+        x = ContextWindow(context, context, name="context")(x, mask=mask)
+    last_is_output = cell == "jordan"
+    for layer in range(1, depth + 1):
+        output = num_tags if last_is_output and layer == depth else None
+        hidden = _hidden(cell, units, bidirectional, output, f"hidden_{layer}")
+        x = hidden(x) if cell == "feed_forward" else hidden(x, mask=mask)
+        if output is None:
+            x = keras.layers.Dropout(dropout, seed=next(seeds))(x)
+    tags = x if last_is_output else keras.layers.Dense(num_tags, name="tag_scores")(x)
+    outputs = {"tags": tags}
+    if num_intents:
+        outputs["intent"] = keras.layers.Dense(num_intents, name="intent_scores")(_mean(x, mask))
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _check(encoding, cell, depth, num_ngrams) -> None:
+    for one in encoding:
+        if one not in ENCODINGS:
+            raise ValueError(f"encoding {one!r} is not one of {', '.join(ENCODINGS)}.")
+    if not encoding:
+        raise ValueError(f"encoding is empty; name at least one of {', '.join(ENCODINGS)}.")
+    if cell not in CELLS:
+        raise ValueError(f"cell {cell!r} is not one of {', '.join(CELLS)}.")
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, not {depth}.")
+    if "hashing" in encoding and num_ngrams < 2:
+        raise ValueError(
+            f"the encoding 'hashing' needs num_ngrams of at least 2, not {num_ngrams}."
+        )
+
+
+def _mean(x, mask):
+    # Keras' average pooling divides by zero where a sentence has no word.
+    weights = ops.expand_dims(ops.cast(mask, x.dtype), -1)
+    return ops.sum(x * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1)
+
+
+def _seeds(seed: int | None):
+    while True:
+        yield seed
+        seed = None if seed is None else seed + 1
+
+
+def _encode(inputs, encoding, num_words, num_ngrams, word_units, ngram_units, word_dropout, seeds):
+    words = inputs["words"]
+    if word_dropout:
+        words = WordDropout(word_dropout, seed=next(seeds), name="word_dropout")(words)
+    makers = {
+        "one_of_n": lambda: OneOfN(num_words, name="one_of_n")(words),
+        "embedding": lambda: keras.layers.Embedding(num_words, word_units, name="embedding")(words),
+        "hashing": lambda: WordHashing(num_ngrams, ngram_units, name="hashing")(inputs["ngrams"]),
+    }
+    parts = [makers[one]() for one in encoding]
+    return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="encoding")(parts)
+
+
+def _hidden(cell: str, units: int, bidirectional: bool, output_units: int | None, name: str):
+    if cell == "feed_forward":
+        return keras.layers.Dense(units, activation="tanh", name=name)
+    if cell == "lstm":
+        layer = keras.layers.LSTM(units, return_sequences=True, name=name)
+    elif cell == "gru":
+        layer = keras.layers.GRU(units, return_sequences=True, name=name)
+    else:
+        make = {
+            "elman": lambda: keras.layers.SimpleRNNCell(units),
+            "jordan": lambda: JordanCell(units, output_units),
+            "peephole_lstm": lambda: PeepholeLSTMCell(units),
+        }[cell]
+        layer = keras.layers.RNN(make(), return_sequences=True, name=name)
+    if not bidirectional:
+        return layer
+    # Two Jordan networks' tag scores add up: the product of what each believes.
+    merge = "concat" if output_units is None else "sum"
+    return keras.layers.Bidirectional(layer, merge_mode=merge, name=name)

@@ -1,0 +1,123 @@
+"""Published models: found by name and version, and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrecipes.errors import PublishError, UsageError
+
+if TYPE_CHECKING:
+    import keras
+
+KERAS_FILE = "model.keras"
+LITE_FILE = "model.tflite"
+EXTRAS = "assets.extra"
+CONFIG_FILE = "config.yaml"
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One version of a published model.
+
+    Args:
+        folder: The version's folder.
+    """
+
+    folder: Path
+
+    def file(self, name: str) -> Path:
+        """Returns a file of the version.
+
+        Raises:
+            PublishError: If it is not there.
+        """
+        path = self.folder / name
+        if not path.is_file() or path.stat().st_size == 0:
+            raise PublishError(
+                f"{self.folder}: {name} is missing or empty; this version is damaged.",
+                "Delete its folder and run the recipe again, or choose another --model-version.",
+            )
+        return path
+
+    def function(self, signature: str = "serving_default") -> Callable[..., dict[str, Any]]:
+        """Returns a function of the SavedModel."""
+        import tensorflow as tf
+
+        self.file("saved_model.pb")
+        self.file("variables/variables.index")
+        self.file("variables/variables.data-00000-of-00001")
+        with _damage(self.folder):
+            loaded = tf.saved_model.load(str(self.folder))
+        call = loaded.signatures[signature]
+        # The function alone does not keep the tables and variables alive.
+        call._loaded = loaded
+        return call
+
+    def keras_model(self) -> keras.Model:
+        """Returns the Keras model."""
+        import keras
+
+        import dlrecipes.training  # noqa: F401  (registers what the file names)
+
+        path = self.file(KERAS_FILE)
+        with _damage(self.folder):
+            return keras.saving.load_model(path)
+
+    @property
+    def config_file(self) -> Path:
+        """The configuration that the model was trained with."""
+        return self.file(f"{EXTRAS}/{CONFIG_FILE}")
+
+
+class _damage:
+    """Turns whatever a loader raises on a broken file into one line."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind, error, trace) -> None:
+        if error is not None and isinstance(error, Exception):
+            first = (str(error).strip().splitlines() or [kind.__name__])[0][:200]
+            raise PublishError(
+                f"{self.folder}: this version cannot be loaded: {first}",
+                "Delete its folder and run the recipe again, or choose another --model-version.",
+            ) from error
+
+
+def versions(directory: Path) -> list[int]:
+    """Returns the published versions of a model, oldest first."""
+    if not directory.is_dir():
+        return []
+    names = (path.name for path in directory.iterdir() if path.is_dir())
+    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def find(models: Path, name: str, version: int | None = None) -> Published:
+    """Returns a published version, the latest where none is asked for.
+
+    Args:
+        models: The folder of published models.
+        name: The recipe's name.
+        version: The version, or `None`.
+
+    Raises:
+        UsageError: If there is no such version.
+    """
+    there = versions(models / name)
+    if not there:
+        raise UsageError(
+            f"{models / name}: no model is published there.", f"Make one: dlrecipes run {name}"
+        )
+    if version is not None and version not in there:
+        listed = ", ".join(map(str, there))
+        raise UsageError(
+            f"{models / name}: there is no version {version}.", f"There are: {listed}."
+        )
+    return Published(models / name / str(version if version is not None else there[-1]))

@@ -1,0 +1,315 @@
+"""The contract between a recipe and everything that runs it; loads no TensorFlow."""
+
+from __future__ import annotations
+
+import types
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin
+
+import pydantic
+
+from dlrecipes.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import keras
+    import matplotlib.figure
+    import tensorflow as tf
+
+    from dlrecipes.export import Exports
+
+
+@dataclass(frozen=True)
+class Search:
+    """The range in which `dlrecipes tune` looks for a hyperparameter.
+
+    Args:
+        low: Smallest value; `None` where `choices` are given.
+        high: Largest value.
+        sampling: `"linear"` or `"log"`.
+        choices: The values to choose from, instead of a range.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    sampling: Literal["linear", "log"] = "linear"
+    choices: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        if self.choices:
+            return ", ".join(spelled(choice) for choice in self.choices)
+        return f"{self.low:g} to {self.high:g}" + (", log" if self.sampling == "log" else "")
+
+
+def setting(default: Any, help: str, *, search: Search | None = None, **bounds: Any) -> Any:
+    """Declares one hyperparameter of a `RecipeConfig`: everything about it, once.
+
+    Args:
+        default: Its value where the user gives none.
+        help: One line, as `--help` and README show it.
+        search: Where `dlrecipes tune` looks for it; `None` leaves it fixed.
+        **bounds: `ge`, `gt`, `le`, `lt`, `min_length`, as pydantic's `Field` takes them.
+
+    Example:
+
+    >>> class Config(RecipeConfig):
+    ...     units: int = setting(64, "Hidden units.", ge=1, search=Search(16, 256, "log"))
+    >>> Config(units=32).units
+    32
+    """
+    extra = {"search": search} if search else None
+    return pydantic.Field(default, description=help, json_schema_extra=extra, **bounds)
+
+
+class RecipeConfig(pydantic.BaseModel):
+    """The settings of a recipe; the ones here are every recipe's.
+
+    A subclass declares its own with `setting`. Values come from defaults, then a YAML
+    file, then options; unknown names and wrong values are refused, all at once.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    data: str = setting("builtin", "'builtin', a folder or file, or 'tfds:NAME' where it has one.")
+    data_dir: str = setting("~/tensorflow_datasets", "Where 'tfds:' data sets are kept.")
+    seed: int = setting(0, "Decides weights, order and generated data.", ge=0, le=2**31 - 1)
+    epochs: int = setting(20, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(5, "Epochs without a better validation before it stops.", ge=1)
+    batch_size: int = setting(32, "Examples a step.", ge=1, le=65_536)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _refuse_what_pydantic_would_bend(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        kind = cls.model_fields[info.field_name].annotation
+        if isinstance(value, bool) and kind in (int, float):
+            raise ValueError("a number is wanted, not true or false")
+        if isinstance(value, str) and get_origin(kind) is tuple:
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "the settings") -> RecipeConfig:
+        """Returns the checked configuration.
+
+        Args:
+            values: Settings by name, as YAML or the command line give them.
+            where: What an error message calls their source.
+
+        Raises:
+            UsageError: One line for each unknown name and each wrong value.
+        """
+        try:
+            return cls(**values)
+        except pydantic.ValidationError as error:
+            problems = [cls._explain(problem) for problem in error.errors()]
+        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        raise UsageError(f"{where}: {count} wrong:{lines}")
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> dict[str, Any]:
+        """Returns the settings that a YAML file holds, not yet checked.
+
+        Raises:
+            UsageError: If the file cannot be read, or is no mapping from names to values.
+        """
+        import yaml
+
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}.", "Name a YAML file.") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark else ""
+            raise UsageError(f"{path}{line}: this is not YAML.") from None
+        if values is None:
+            return {}
+        if not isinstance(values, dict):
+            raise UsageError(f"{path}: a line 'name: value' for each setting is wanted.")
+        return {str(name): value for name, value in values.items()}
+
+    def to_yaml(self) -> str:
+        """Returns all settings, one a line."""
+        import yaml
+
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def search_space(cls) -> dict[str, Search]:
+        """Returns where each tunable hyperparameter is looked for, by name."""
+        return {s.name: s.search for s in settings(cls) if s.search}
+
+    @classmethod
+    def _explain(cls, problem: Mapping[str, Any]) -> str:
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if problem["type"] == "extra_forbidden":
+            return f"{name}: no such setting. {nearest(name, cls.model_fields)}".rstrip()
+        if name not in cls.model_fields:
+            return problem["msg"].removeprefix("Value error, ") + "."
+        about = next(s for s in settings(cls) if s.name == name)
+        given = problem["input"]
+        text = f"{name}: {given!r} is not {about.wanted}."
+        parts = given if isinstance(given, tuple | list) else [given]
+        wrong = [str(part) for part in parts if str(part) not in about.choices]
+        if about.choices and wrong:
+            text += f" {nearest(wrong[0], about.choices)}"
+        return text.rstrip()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that is known of one setting, read off its declaration."""
+
+    name: str
+    kind: str
+    default: Any
+    help: str
+    bounds: str
+    choices: tuple[str, ...]
+    search: Search | None
+
+    @property
+    def option(self) -> str:
+        """Its option on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def wanted(self) -> str:
+        """What a right value is, in words."""
+        if self.choices:
+            several = "one or several, by commas, of" if self.kind == "list" else "one of"
+            return f"{several} {', '.join(self.choices)}"
+        article = {"integer": "an integer", "number": "a number", "switch": "true or false"}
+        words = article.get(self.kind, "a text" if self.kind == "text" else "a list, by commas")
+        return f"{words} {self.bounds}".rstrip()
+
+
+def settings(config: type[RecipeConfig]) -> list[Setting]:
+    """Returns the settings of a configuration in their order, the recipe's own first."""
+    shared = set(RecipeConfig.model_fields)
+    names = sorted(config.model_fields, key=lambda name: name in shared)
+    return [_read(name, config.model_fields[name]) for name in names]
+
+
+def _read(name: str, declared: pydantic.fields.FieldInfo) -> Setting:
+    kind = declared.annotation
+    if get_origin(kind) in (Union, types.UnionType):
+        kind = next(k for k in get_args(kind) if k is not type(None))
+    listed = get_origin(kind) is tuple
+    inner = get_args(kind)[0] if listed else kind
+    choices = tuple(str(c) for c in get_args(inner)) if get_origin(inner) is Literal else ()
+    words = {int: "integer", float: "number", bool: "switch"}
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [
+        f"{signs[key]} {value:g}" if key in signs else f"of at least {value}"
+        for limit in declared.metadata
+        for key in (*signs, "min_length")
+        if (value := getattr(limit, key, None)) is not None and (key in signs or not choices)
+    ]
+    extra = declared.json_schema_extra or {}
+    return Setting(
+        name=name,
+        kind="list" if listed else words.get(inner, "choice" if choices else "text"),
+        default=declared.default,
+        help=declared.description or "",
+        bounds=" and ".join(bounds),
+        choices=choices,
+        search=extra.get("search"),
+    )
+
+
+def spelled(value: Any) -> str:
+    """Returns a setting's value as the command line takes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (tuple, list)):
+        return ",".join(str(part) for part in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of a data set, as a recipe understands its examples.
+
+    Args:
+        train: What the network learns from.
+        validation: What early stopping and tuning look at.
+        test: What is reported, and nothing else.
+        description: Facts for the model card: name, sizes, classes.
+    """
+
+    train: Sequence[Any]
+    validation: Sequence[Any]
+    test: Sequence[Any]
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Recipe(ABC):
+    """One task, from data to a served model.
+
+    The runner calls `load_data`, `build`, `batches` and Keras' `fit`, then `evaluate`,
+    `figures` and `signatures`. A recipe has no loop, no files and no printing of its own.
+
+    Args:
+        config: The checked settings.
+        name: What the recipe is called: the folder of its runs and its saved models.
+    """
+
+    Config: ClassVar[type[RecipeConfig]]
+    monitor: ClassVar[str] = "val_loss"
+    mode: ClassVar[Literal["min", "max"]] = "min"
+
+    def __init__(self, config: RecipeConfig, name: str):
+        self.config = config
+        self.name = name
+
+    @abstractmethod
+    def load_data(self) -> Splits:
+        """Returns the data; raises `DataError` where it cannot be read as it is."""
+
+    @abstractmethod
+    def build(self, splits: Splits) -> keras.Model:
+        """Returns the model, built and compiled."""
+
+    @abstractmethod
+    def batches(
+        self, model: keras.Model, examples: Sequence[Any], start_epoch: int | None = None
+    ) -> tuple[tf.data.Dataset, int]:
+        """Returns batches for `fit`, and how many make one pass.
+
+        Args:
+            model: What `build` returned.
+            examples: One part of the splits.
+            start_epoch: The epoch from which an endless training stream begins; `None`
+                for one pass in the data's own order.
+        """
+
+    @abstractmethod
+    def evaluate(self, model: keras.Model, examples: Sequence[Any]) -> dict[str, Any]:
+        """Returns the task's metrics by name: numbers, or mappings from names to numbers."""
+
+    @abstractmethod
+    def figures(
+        self, model: keras.Model, splits: Splits
+    ) -> Iterator[tuple[str, matplotlib.figure.Figure]]:
+        """Yields a name and a figure each; learning curves are the runner's."""
+
+    @abstractmethod
+    def signatures(self, model: keras.Model, examples: Sequence[Any]) -> Exports:
+        """Returns what is published, with real inputs on which it is verified."""
+
+    @abstractmethod
+    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
+        """Returns, for each input, what `dlrecipes predict` prints.
+
+        Args:
+            function: The published SavedModel's serving function.
+            inputs: As the user typed them.
+        """
+
+    def example_inputs(self, splits: Splits) -> list[str]:
+        """Returns inputs that the closing message suggests to `dlrecipes predict`."""
+        return []

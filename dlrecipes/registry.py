@@ -1,0 +1,152 @@
+"""Finds recipes: built in, installed by other packages (entry points), or in a folder."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from dlrecipes.errors import UsageError, nearest
+from dlrecipes.recipe import Recipe, RecipeConfig
+
+BUILT_IN = "dlrecipes.recipes"
+ENTRY_POINTS = "dlrecipes.recipes"
+FILES = ("__init__.py", "config.py", "data.py", "recipe.py", "README.md", "results.csv")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a recipe lies; nothing of it is imported before it is asked for.
+
+    Args:
+        name: The recipe's name.
+        package: The package to import it as.
+        folder: Its folder.
+    """
+
+    name: str
+    package: str
+    folder: Path
+
+    @property
+    def summary(self) -> str:
+        """The first line of the package's docstring, read without importing it."""
+        try:
+            tree = ast.parse((self.folder / "__init__.py").read_text(encoding="utf-8"))
+        except (OSError, SyntaxError, UnicodeDecodeError):
+            return ""
+        return (ast.get_docstring(tree) or "").split("\n", 1)[0]
+
+    def config(self) -> type[RecipeConfig]:
+        """Returns the recipe's configuration class, without loading TensorFlow."""
+        return _only(self._module("config"), RecipeConfig)
+
+    def recipe(self) -> type[Recipe]:
+        """Returns the recipe's class."""
+        return _only(self._module("recipe"), Recipe)
+
+    def _module(self, name: str) -> ModuleType:
+        if self.package not in sys.modules and not self.package.startswith(BUILT_IN):
+            _register(self.package, self.folder)
+        try:
+            return importlib.import_module(f"{self.package}.{name}")
+        except Exception as error:
+            raise UsageError(
+                f"{_place(error, self.folder, name)}: {type(error).__name__}: {error}.",
+                f"Mend it, then type: dlrecipes validate {self.folder}",
+            ) from error
+
+
+def sources() -> list[Source]:
+    """Returns the recipes that are known by name, sorted."""
+    found = {}
+    spec = importlib.util.find_spec(BUILT_IN)
+    for root in spec.submodule_search_locations if spec else ():
+        for folder in Path(root).iterdir():
+            if (folder / "recipe.py").is_file():
+                found[folder.name] = Source(folder.name, f"{BUILT_IN}.{folder.name}", folder)
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        spec = importlib.util.find_spec(entry.value)
+        for root in (spec.submodule_search_locations or ()) if spec else ():
+            found[entry.name] = Source(entry.name, entry.value, Path(root))
+    return [found[name] for name in sorted(found)]
+
+
+def find(name: str) -> Source:
+    """Returns the recipe of that name, or the one in that folder.
+
+    Args:
+        name: A name that `dlrecipes list` prints, or a folder's path.
+
+    Raises:
+        UsageError: If there is none; names the nearest.
+    """
+    known = {source.name: source for source in sources()}
+    if name in known:
+        return known[name]
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _in_folder(folder)
+    if "/" in name or name.startswith("."):
+        raise UsageError(f"{name}: there is no such folder.", _here(folder))
+    hint = nearest(name, known) or "'dlrecipes list' shows them."
+    raise UsageError(f"There is no recipe {name!r}.", hint)
+
+
+def _in_folder(folder: Path) -> Source:
+    folder = folder.resolve()
+    missing = [
+        file for file in ("__init__.py", "config.py", "recipe.py") if not (folder / file).is_file()
+    ]
+    if missing:
+        raise UsageError(
+            f"{folder}: this is no recipe: {', '.join(missing)} is missing.",
+            "'dlrecipes copy RECIPE FOLDER' makes one.",
+        )
+    plain = "".join(c if c.isalnum() else "_" for c in folder.name)
+    return Source(folder.name, f"dlrecipes_folder_{plain}", folder)
+
+
+def _here(folder: Path) -> str:
+    near = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+    return nearest(folder.name, near)
+
+
+def _register(package: str, folder: Path) -> None:
+    if importlib.util.find_spec(package) is not None:
+        return
+    spec = importlib.util.spec_from_file_location(
+        package, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[package] = module
+    spec.loader.exec_module(module)
+
+
+def _only(module: ModuleType, base: type) -> type:
+    own = [
+        member
+        for _, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, base) and member is not base and member.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        names = ", ".join(c.__name__ for c in own) or "none"
+        raise UsageError(
+            f"{module.__file__}: one class derived from {base.__name__} is wanted, not {names}."
+        )
+    return own[0]
+
+
+def _place(error: Exception, folder: Path, name: str) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [f for f in frames if Path(f.filename).is_relative_to(folder)]
+    return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / f"{name}.py")

@@ -1,0 +1,190 @@
+"""A run: seed, data, build, fit, evaluate, figures, publish."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import os
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dlrecipes import card
+from dlrecipes.errors import RecipeError, UsageError
+from dlrecipes.export import publish
+from dlrecipes.figures import learning_curves
+from dlrecipes.files import locked, write_whole
+from dlrecipes.published import CONFIG_FILE, METRICS_FILE
+from dlrecipes.quiet import quiet
+from dlrecipes.recipe import Recipe, Splits
+from dlrecipes.training.checkpoints import Checkpoints
+from dlrecipes.training.divergence import StopOnDivergence
+
+
+@dataclass
+class Result:
+    """What a run ended with.
+
+    Args:
+        folder: The run's folder.
+        published: The version's folder.
+        metrics: What `metrics.json` holds.
+        examples: Inputs to suggest for `dlrecipes predict`.
+    """
+
+    folder: Path
+    published: Path
+    metrics: Mapping[str, Any]
+    examples: list[str] = field(default_factory=list)
+
+
+def run(recipe: Recipe, folder: Path, models: Path) -> Result:
+    """Trains, evaluates and publishes a recipe; goes on where the folder's run was killed.
+
+    Args:
+        recipe: The recipe, configured.
+        folder: The run's folder, which exists.
+        models: The folder of published models.
+
+    Raises:
+        RecipeError: If data, training or publishing fails in a way the user can mend.
+    """
+    with locked(folder) as alone:
+        if not alone:
+            raise UsageError(f"{folder}: another process is at this run.", "Wait for it to end.")
+        return _run(recipe, folder, models)
+
+
+def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
+    start = time.monotonic()
+    write_whole(folder / CONFIG_FILE, recipe.config.to_yaml())
+    write_whole(folder / "environment.json", json.dumps(environment(), indent=2))
+    make_deterministic(recipe.config.seed)
+    splits = recipe.load_data()
+    model = recipe.build(splits)
+    checkpoints = fit(recipe, model, splits, folder)
+    checkpoints.restore_best(model)
+    metrics = {
+        "recipe": recipe.name,
+        "test": recipe.evaluate(model, splits.test),
+        "validation": recipe.evaluate(model, splits.validation),
+        "seconds": {"train": round(checkpoints.seconds, 1), "total": 0.0},
+        "best_epoch": checkpoints.best,
+        "epochs": checkpoints.epochs,
+        "parameters": model.count_params(),
+    }
+    # Before anything is drawn or published: a full disk later loses no result.
+    write_whole(folder / METRICS_FILE, json.dumps(metrics, indent=2, ensure_ascii=False))
+    draw(recipe, model, splits, checkpoints, folder / "figures")
+    exports = recipe.signatures(model, splits.test)
+    text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
+    extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: json.dumps(metrics, indent=2)}
+    exports = type(exports)(**{**vars(exports), "files": {**exports.files, **extras}})
+    published = publish(model, models / recipe.name, exports, text)
+    metrics["seconds"]["total"] = round(time.monotonic() - start, 1)
+    metrics["published"] = str(published)
+    write_whole(folder / METRICS_FILE, json.dumps(metrics, indent=2, ensure_ascii=False))
+    return Result(folder, published, metrics, recipe.example_inputs(splits))
+
+
+def make_deterministic(seed: int) -> None:
+    """Makes the same seed give the same weights, bit for bit, on the same machine."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def fit(recipe: Recipe, model: keras.Model, splits: Splits, folder: Path) -> Checkpoints:
+    """Trains until validation no longer improves, from the last checkpoint if there is one."""
+    config = recipe.config
+    early = keras.callbacks.EarlyStopping(
+        recipe.monitor, mode=recipe.mode, patience=config.patience
+    )
+    saved = folder / "checkpoints"
+    checkpoints = Checkpoints(saved, recipe.monitor, recipe.mode, replayed=[early])
+    checkpoints.resume(model)
+    if checkpoints.stopped or checkpoints.epochs >= config.epochs:
+        return checkpoints
+    train, steps = recipe.batches(model, splits.train, start_epoch=checkpoints.epochs)
+    validation, validation_steps = recipe.batches(model, splits.validation)
+    history = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: _write_history(folder, checkpoints.history)
+    )
+    with _without_keras_shuffle_warning():
+        model.fit(
+            train,
+            epochs=config.epochs,
+            initial_epoch=checkpoints.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_steps=validation_steps,
+            callbacks=[
+                StopOnDivergence(saved),
+                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                early,
+                checkpoints,
+                history,
+            ],
+        )
+    return checkpoints
+
+
+def draw(
+    recipe: Recipe, model: keras.Model, splits: Splits, checkpoints: Checkpoints, folder: Path
+) -> None:
+    """Draws the learning curves and the recipe's own figures as PNG."""
+    folder.mkdir(exist_ok=True)
+
+    def figures() -> Iterator:
+        yield "learning_curves", learning_curves(checkpoints.history, checkpoints.best)
+        yield from recipe.figures(model, splits)
+
+    with quiet():
+        for name, figure in figures():
+            part = folder / f".{name}.png"
+            figure.savefig(part, format="png", dpi=120)
+            part.replace(folder / f"{name}.png")
+
+
+def environment() -> dict[str, Any]:
+    """Returns what a result depends on beside its configuration."""
+    packages = ("dlrecipes", "tensorflow", "keras", "numpy", "ai-edge-litert")
+    return {
+        **{name: version(name) for name in packages},
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "system": platform.system(),
+    }
+
+
+def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["epoch", *history[0]])
+    writer.writeheader()
+    writer.writerows({"epoch": n, **logs} for n, logs in enumerate(history, start=1))
+    write_whole(folder / "history.csv", text.getvalue())
+
+
+@contextlib.contextmanager
+def _without_keras_shuffle_warning() -> Iterator[None]:
+    # Keras warns that it will not shuffle a data set, which is what is wanted here.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
+        yield
+
+
+def kept(error: OSError, folder: Path) -> RecipeError:
+    """Returns an `OSError` of a run (a full disk) as the line that the user reads."""
+    return RecipeError(
+        f"{error.filename or folder}: {error.strerror or error}.",
+        f"The run is kept in {folder}; go on with --resume --name {folder.name}.",
+    )

@@ -1,0 +1,64 @@
+"""The folders of runs: made for new ones, found for those that were killed."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from dlrecipes.errors import UsageError
+from dlrecipes.published import CONFIG_FILE, METRICS_FILE
+
+
+def new_folder(runs: Path, name: str | None) -> Path:
+    """Makes the folder of a new run; two runs at the same time never get the same.
+
+    Args:
+        runs: The recipe's folder of runs.
+        name: The run's name; `None` names it for the time.
+
+    Raises:
+        UsageError: If there is a run of that name.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    if name is not None and (not name.strip() or Path(name).name != name or name.startswith(".")):
+        raise UsageError(f"--name {name!r}: a folder's name is wanted, without slashes.")
+    stem = name or time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 1000):
+        folder = runs / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if name is not None:
+                raise UsageError(
+                    f"{folder}: there is a run of that name.",
+                    "Choose another --name, or go on with it: --resume.",
+                ) from None
+        else:
+            return folder
+    raise UsageError(f"{runs}: too many runs named {stem}.")
+
+
+def unfinished_folder(runs: Path, name: str | None) -> Path:
+    """Returns the run to resume: the one named, or the latest that did not finish.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    if name is not None:
+        if not (runs / name / CONFIG_FILE).is_file():
+            raise UsageError(f"{runs / name}: there is no run to resume.")
+        folders = [runs / name]
+    else:
+        folders = [p.parent for p in runs.glob(f"*/{CONFIG_FILE}")]
+    open_ones = [folder for folder in folders if not is_finished(folder)]
+    if not open_ones:
+        what = f"{runs / name} is finished" if name else f"no run in {runs} is unfinished"
+        raise UsageError(f"There is nothing to resume: {what}.", "Leave --resume out.")
+    return max(open_ones, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime_ns)
+
+
+def is_finished(folder: Path) -> bool:
+    """Returns whether a run has published its model."""
+    path = folder / METRICS_FILE
+    return path.is_file() and "published" in json.loads(path.read_text())

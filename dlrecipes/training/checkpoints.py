@@ -1,0 +1,116 @@
+"""Checkpoints from which a killed run goes on exactly where it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import keras
+import tensorflow as tf
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves all that training depends on at the end of each epoch; keeps the last and the best.
+
+    That is weights, optimizer, random states (all that TensorFlow tracks on the model),
+    the history, and, by replaying the history, the state of callbacks that decide by it.
+    A checkpoint is renamed into place whole. Put it last among the callbacks.
+
+    Args:
+        folder: Where checkpoints go.
+        monitor: The metric by which an epoch is the best, such as `"val_loss"`.
+        mode: `"min"` or `"max"`.
+        replayed: Callbacks whose state is a function of the history: `EarlyStopping`,
+            `ReduceLROnPlateau`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str,
+        mode: Literal["min", "max"],
+        replayed: Sequence[keras.callbacks.Callback] = (),
+    ):
+        super().__init__()
+        self.folder = folder
+        self.monitor = monitor
+        self.sign = 1 if mode == "max" else -1
+        self.replayed = replayed
+        self.history: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self.stopped = False
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are done."""
+        return len(self.history)
+
+    @property
+    def best(self) -> int:
+        """The best epoch, counted from 1; the first of equals. 0 before the first."""
+        scores = [self.sign * logs[self.monitor] for logs in self.history]
+        return scores.index(max(scores)) + 1 if scores else 0
+
+    def path(self, epoch: int) -> Path:
+        """The folder of an epoch's checkpoint."""
+        return self.folder / f"epoch-{epoch:04d}"
+
+    def resume(self, model: keras.Model) -> None:
+        """Puts the model into the state of the last checkpoint; does nothing without one."""
+        done = sorted(self.folder.glob("epoch-*/state.json"))
+        if not done:
+            return
+        state = json.loads(done[-1].read_text())
+        self.history = state["history"]
+        self.seconds = state["seconds"]
+        self.stopped = state["stopped"]
+        _read(model, done[-1].parent)
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Puts the model into the state of the best epoch."""
+        _read(model, self.path(self.best))
+
+    def on_train_begin(self, logs=None):
+        """Brings callbacks to where they were."""
+        for callback in self.replayed:
+            for epoch, past in enumerate(self.history):
+                callback.on_epoch_end(epoch, dict(past))
+        if self.history:
+            # What was replayed may have set what the checkpoint holds: the learning rate.
+            _read(self.model, self.path(self.epochs))
+            self.model.stop_training = False
+        self._since = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves the epoch, then drops those that are neither last nor best."""
+        now = time.monotonic()
+        self.seconds += now - self._since
+        self._since = now
+        self.stopped = bool(self.model.stop_training)
+        self.history.append({name: float(value) for name, value in (logs or {}).items()})
+        self._write()
+        for old in self.folder.glob("epoch-*"):
+            if old not in (self.path(self.epochs), self.path(self.best)):
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _write(self) -> None:
+        final = self.path(self.epochs)
+        part = self.folder / f".part-{final.name}"
+        for leftover in (part, final):
+            shutil.rmtree(leftover, ignore_errors=True)
+        part.mkdir(parents=True)
+        tf.train.Checkpoint(model=self.model).write(str(part / "model"))
+        state = {"history": self.history, "seconds": self.seconds, "stopped": self.stopped}
+        (part / "state.json").write_text(json.dumps(state))
+        part.rename(final)
+
+
+def _read(model: keras.Model, folder: Path) -> None:
+    if model.optimizer is not None and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    status = tf.train.Checkpoint(model=model).read(str(folder / "model"))
+    status.assert_existing_objects_matched()

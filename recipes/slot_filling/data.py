@@ -1,0 +1,101 @@
+"""The sentences of slot filling: built in, or the user's own, and their arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.data.tagged_text import read_tagged
+from dlrecipes.data.travel import travel_queries
+from dlrecipes.errors import UsageError
+from dlrecipes.recipe import Splits
+
+from .config import Config
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dlrecipes.training import SequenceTagger
+
+
+def load(config: Config) -> Splits:
+    """Returns the sentences that the configuration asks for.
+
+    Raises:
+        DataError: If a file cannot be read as it is, with file and line.
+        UsageError: If the source is of a kind that this recipe does not have.
+    """
+    if config.data.startswith("tfds:"):
+        raise UsageError(
+            f"--data {config.data}: slot_filling reads no TFDS data set.",
+            "Give 'builtin', or a folder with train, valid and test.",
+        )
+    if config.data == "builtin":
+        held_out = max(100, config.examples // 8)
+        sizes = (config.examples, held_out, 2 * held_out)
+        parts = travel_queries(config.language, config.seed, sizes)
+        name = f"built-in travel queries, {config.language}, seed {config.seed}"
+    else:
+        parts = read_tagged(config.data, config.seed)
+        name = config.data
+    return Splits(*parts, description=_describe(name, parts))
+
+
+def to_arrays(
+    model: SequenceTagger, sentences: Sequence[TaggedSentence]
+) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray], np.ndarray]:
+    """Returns inputs, targets and lengths of sentences, padded to the longest.
+
+    A tag or intent that the model does not know has the id behind the last.
+    """
+    import numpy as np
+
+    lengths = np.array([len(s.tokens) for s in sentences], np.int32)
+    encoded = model.encoder(pad([s.tokens for s in sentences]))
+    ids = {name: number for number, name in enumerate(model.tag_names)}
+    tags = np.zeros((len(sentences), lengths.max()), np.int32)
+    for row, sentence in enumerate(sentences):
+        tags[row, : lengths[row]] = [ids.get(tag, len(ids)) for tag in sentence.tags]
+    targets = {"tags": tags}
+    if model.intent_names:
+        known = {name: number for number, name in enumerate(model.intent_names)}
+        intents = [known.get(s.intent, len(known)) for s in sentences]
+        targets["intent"] = np.array(intents, np.int32)
+    return {name: encoded[name].numpy() for name in model.input_names}, targets, lengths
+
+
+def pad(tokens: Sequence[Sequence[str]]):
+    """Returns tokens as a string tensor of shape `(batch, time)`, padded with `""`."""
+    import tensorflow as tf
+
+    return tf.ragged.constant([list(row) for row in tokens], tf.string).to_tensor("")
+
+
+def tag_names(sentences: Sequence[TaggedSentence]) -> list[str]:
+    """Returns the tags by id: `O` first, then by slot, each slot with both of its tags."""
+    slots = sorted({tag[2:] for s in sentences for tag in s.tags if tag != "O"})
+    seen = {tag for s in sentences for tag in s.tags}
+    return ["O", *(t for slot in slots for t in (f"B-{slot}", f"I-{slot}") if t in seen)]
+
+
+def intent_names(sentences: Sequence[TaggedSentence]) -> list[str]:
+    """Returns the intents by id; none where not every sentence has one."""
+    if any(s.intent is None for s in sentences):
+        return []
+    return sorted({s.intent for s in sentences})
+
+
+def _describe(name: str, parts: Sequence[Sequence[TaggedSentence]]) -> dict[str, str]:
+    train, validation, test = parts
+    slots = Counter(tag[2:] for s in train for tag in s.tags if tag.startswith("B-"))
+    intents = intent_names(train)
+    facts = {
+        "name": name,
+        "sentences": f"{len(train):,} train, {len(validation):,} validation, {len(test):,} test",
+        "slots": f"{len(slots)}: {', '.join(slot for slot, _ in slots.most_common(30))}",
+    }
+    if len(intents) > 1:
+        facts["intents"] = f"{len(intents)}: {', '.join(intents[:30])}"
+    return facts

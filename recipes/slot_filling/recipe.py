@@ -1,0 +1,179 @@
+"""Slot filling: how it is built, measured, drawn, published and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from dlrecipes import figures
+from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.data.text import TextEncoder
+from dlrecipes.export import Endpoint, Exports
+from dlrecipes.metrics import span_scores, token_accuracy
+from dlrecipes.models import tagger
+from dlrecipes.recipe import Recipe, Splits
+from dlrecipes.training import SequenceTagger
+
+from . import data, show
+from .config import Config
+
+EVALUATION_BATCH = 64
+
+
+class SlotFilling(Recipe):
+    """Tags the words of a sentence, and names its intent."""
+
+    Config = Config
+    monitor = "val_span_f1"
+    mode = "max"
+
+    def load_data(self) -> Splits:
+        """Returns the sentences."""
+        return data.load(self.config)
+
+    def build(self, splits: Splits) -> keras.Model:
+        """Returns the tagger, with the vocabulary of the training sentences."""
+        config = self.config
+        encoder = TextEncoder.fit(
+            [sentence.tokens for sentence in splits.train],
+            ngram_sizes=config.ngram_sizes,
+            lowercase=config.lowercase,
+            fold_digits=config.fold_digits,
+        )
+        tags = data.tag_names(splits.train)
+        intents = data.intent_names(splits.train)
+        network = tagger(
+            num_words=encoder.num_words,
+            num_ngrams=encoder.num_ngrams,
+            num_tags=len(tags),
+            num_intents=len(intents),
+            encoding=config.encoding,
+            word_units=config.word_units,
+            ngram_units=config.ngram_units,
+            cell=config.cell,
+            units=config.units,
+            depth=config.depth,
+            bidirectional=config.bidirectional,
+            context=config.context,
+            dropout=config.dropout,
+            word_dropout=config.word_dropout,
+            seed=config.seed,
+        )
+        model = SequenceTagger(network, encoder, tags, intents, config.output, config.intent_weight)
+        rate = config.learning_rate
+        if config.schedule == "cosine":
+            steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
+        model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm))
+        return model
+
+    def batches(
+        self,
+        model: SequenceTagger,
+        examples: Sequence[TaggedSentence],
+        start_epoch: int | None = None,
+    ) -> tuple[tf.data.Dataset, int]:
+        """Returns batches of sentences of about one length."""
+        inputs, targets, lengths = data.to_arrays(model, examples)
+        if start_epoch is None:
+            size = EVALUATION_BATCH
+            dataset = evaluation_batches(inputs, targets, size, lengths)
+        else:
+            size = self.config.batch_size
+            dataset = training_batches(
+                inputs, targets, size, self.config.seed, start_epoch, lengths
+            )
+        return dataset, steps_per_epoch(len(examples), size)
+
+    def evaluate(self, model: SequenceTagger, examples: Sequence[TaggedSentence]) -> dict[str, Any]:
+        """Returns span F1 as the CoNLL evaluation counts it, and accuracies."""
+        gold, (found, intents) = [s.tags for s in examples], self._tag(model, examples)
+        spans = span_scores(gold, found)
+        metrics = {
+            "span_f1": spans.f1,
+            "precision": spans.precision,
+            "recall": spans.recall,
+            "token_accuracy": token_accuracy(gold, found),
+            "sentence_accuracy": float(
+                np.mean([list(g) == f for g, f in zip(gold, found, strict=True)])
+            ),
+        }
+        if intents:
+            right = [s.intent == intent for s, intent in zip(examples, intents, strict=True)]
+            metrics["intent_accuracy"] = float(np.mean(right))
+        metrics["span_f1_by_slot"] = {slot: score.f1 for slot, score in spans.by_slot.items()}
+        return metrics
+
+    def figures(self, model: SequenceTagger, splits: Splits) -> Iterator[tuple[str, Figure]]:
+        """Yields F1 by slot, the confusion among slots, and tagged sentences of the test split."""
+        gold, (found, _) = [s.tags for s in splits.test], self._tag(model, splits.test)
+        by_slot = span_scores(gold, found).by_slot
+        yield (
+            "f1_by_slot",
+            figures.bars(
+                {slot: score.f1 for slot, score in by_slot.items()},
+                "Span F1 by slot, test (number of spans behind)",
+                {slot: f"({score.support})" for slot, score in by_slot.items()},
+            ),
+        )
+        names, counts = show.slot_confusion(gold, found)
+        yield "confusion", figures.confusion(counts, names, "Words by slot, test")
+        yield "sentences", show.tagged_sentences(splits.test, found)
+
+    def signatures(self, model: SequenceTagger, examples: Sequence[TaggedSentence]) -> Exports:
+        """Returns raw sentences to tags as the SavedModel, ids to tag ids as LiteRT."""
+        sentences = np.array([" ".join(s.tokens) for s in examples], object)
+        chunks = [
+            sentences[i : i + EVALUATION_BATCH] for i in range(0, len(sentences), EVALUATION_BATCH)
+        ]
+        serving = Endpoint(
+            model.tag,
+            [tf.TensorSpec([None], tf.string, name="sentences")],
+            [(chunk,) for chunk in chunks] + [(np.array([""], object),)],
+        )
+        shapes = {"words": [1, None], "ngrams": [1, None, None]}
+        lite = Endpoint(
+            lambda *ids: model.decode(dict(zip(model.input_names, ids, strict=True))),
+            [tf.TensorSpec(shapes[name], tf.int32, name=name) for name in model.input_names],
+            [self._ids(model, sentence) for sentence in examples],
+        )
+        return Exports({"serving_default": serving}, lite, show.files(model), show.usage(model))
+
+    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
+        """Returns each sentence with its slots marked."""
+        return show.predictions(function, inputs)
+
+    def example_inputs(self, splits: Splits) -> list[str]:
+        """Returns a sentence of the test split, as a user would type it."""
+        return [show.join(min(splits.test, key=lambda s: abs(len(s.tokens) - 8)).tokens)]
+
+    @staticmethod
+    def _ids(model: SequenceTagger, sentence: TaggedSentence) -> tuple[np.ndarray, ...]:
+        encoded = model.encoder(tf.constant([sentence.tokens]))
+        return tuple(encoded[name].numpy() for name in model.input_names)
+
+    @staticmethod
+    def _tag(
+        model: SequenceTagger, examples: Sequence[TaggedSentence]
+    ) -> tuple[list[list[str]], list[str]]:
+        tag = tf.function(
+            model.tag_tokens, input_signature=[tf.TensorSpec([None, None], tf.string)]
+        )
+        tags, intents = [], []
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            part = examples[start : start + EVALUATION_BATCH]
+            found = tag(data.pad([s.tokens for s in part]))
+            rows = found["tags"].numpy().tolist()
+            tags += [
+                [t.decode() for t in row[: len(s.tokens)]]
+                for row, s in zip(rows, part, strict=True)
+            ]
+            if "intent" in found:
+                intents += [intent.decode() for intent in found["intent"].numpy()]
+        return tags, intents

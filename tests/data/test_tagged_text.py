@@ -1,0 +1,486 @@
+import doctest
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlrecipes.data import tagged_text
+from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.data.tagged_text import detect_scheme, read_tagged, to_bio
+from dlrecipes.errors import DataError
+from dlrecipes.metrics import tag_spans
+
+ATIS = Path(__file__).resolve().parents[2].parent / "shared/data/atis"
+
+
+def write(folder, files):
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def sequences(words, tags, labels=None, split="train"):
+    files = {f"{split}/seq.in": words, f"{split}/seq.out": tags}
+    return files if labels is None else {**files, f"{split}/label": labels}
+
+
+def with_test(files):
+    return {
+        **files,
+        **sequences("so\n", "O\n", split="test"),
+        **sequences("x\n", "O\n", None, "dev"),
+    }
+
+
+def refusal(path, **options):
+    with pytest.raises(DataError) as caught:
+        read_tagged(path, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def conll(count):
+    return "".join(f"w{k}\tO\n\n" for k in range(count))
+
+
+def encode(spans, length, scheme):
+    """Writes spans in a scheme, by that scheme's own definition."""
+    tags = ["O"] * length
+    last, single = {"IOBES": "ES", "BILOU": "LU"}.get(scheme, "IB")
+    for k, (slot, start, end) in enumerate(spans):
+        opening = "B"
+        if scheme == "IOB1":
+            touches = k > 0 and spans[k - 1][2] == start and spans[k - 1][0] == slot
+            opening = "B" if touches else "I"
+            single = opening
+        tags[start:end] = [f"I-{slot}"] * (end - start)
+        tags[start] = f"{opening}-{slot}"
+        if end - start > 1:
+            tags[end - 1] = f"{last}-{slot}"
+        else:
+            tags[start] = f"{single}-{slot}"
+    return tags
+
+
+def draw_spans(generator, length):
+    spans, position = [], 0
+    while position < length:
+        size = generator.randint(1, 3)
+        if generator.random() < 0.7 and position + size <= length:
+            spans.append((generator.choice(["a", "b-c"]), position, position + size))
+            position += size
+        else:
+            position += 1
+    return spans
+
+
+# --- layouts
+
+
+def test_examples_in_docstrings_run():
+    assert doctest.testmod(tagged_text).attempted > 0
+    assert doctest.testmod(tagged_text).failed == 0
+
+
+def test_importing_the_reader_loads_no_tensorflow():
+    code = "import sys, dlrecipes.data.tagged_text as _\n"
+    code += "assert not {'keras', 'tensorflow'} & {*sys.modules}"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_atis_is_read_as_it_is():
+    if not ATIS.is_dir():
+        pytest.skip(f"{ATIS} is not there")
+    splits = read_tagged(ATIS)
+    assert [len(split) for split in splits] == [4478, 500, 893]
+    for split, name in zip(splits, ("train", "valid", "test"), strict=True):
+        lines = {
+            part: (ATIS / name / part).read_text().split("\n") for part in ("seq.in", "seq.out")
+        }
+        assert [" ".join(one.tokens) for one in split] == [
+            line.strip() for line in lines["seq.in"] if line
+        ]
+        assert [" ".join(one.tags) for one in split] == [
+            line.strip() for line in lines["seq.out"] if line
+        ]
+    assert splits[0][0].intent == "atis_flight"
+
+
+@pytest.mark.parametrize("validation", ["valid", "validation", "dev"])
+def test_sequence_folders_give_words_tags_and_intents(tmp_path, validation):
+    write(tmp_path, sequences("fly to Rome\nhi\n", "O O B-to\nO\n", "flight\ngreet\n"))
+    write(tmp_path, sequences("a b\n", "B-x I-x\n", split=validation))
+    write(tmp_path, sequences("c\n", "O\n", split="test"))
+    train, valid, test = read_tagged(str(tmp_path))
+    assert train == [
+        TaggedSentence(("fly", "to", "Rome"), ("O", "O", "B-to"), "flight"),
+        TaggedSentence(("hi",), ("O",), "greet"),
+    ]
+    assert valid == [TaggedSentence(("a", "b"), ("B-x", "I-x"))]
+    assert test == [TaggedSentence(("c",), ("O",))]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.txt", "valid.txt", "test.txt"),
+        ("train", "dev", "test"),
+        ("train.conll", "testa.conll", "testb.conll"),
+        ("train.bio", "validation.iob", "test.tsv"),
+    ],
+)
+def test_conll_folders_are_read_by_name(tmp_path, names):
+    contents = ("a O\nb B-x\n\nc O\n", "d O\n", "e O\n")
+    write(tmp_path, {**dict(zip(names, contents, strict=True)), ".DS_Store": "", "README.md": "x"})
+    splits = read_tagged(tmp_path)
+    assert [[one.tokens for one in split] for split in splits] == [
+        [("a", "b"), ("c",)],
+        [("d",)],
+        [("e",)],
+    ]
+
+
+def test_conll_takes_the_first_column_as_word_and_the_last_as_tag(tmp_path):
+    text = (
+        "-DOCSTART- -X- -X- O\n\n# a comment\n# intent: get weather\nEU NNP B-NP B-org\n"
+        "# NN I-NP O\n\n\n-DOCSTART-\n# intent = ask\n# O\nPeter\tNNP  \tB-per\n"
+        "-DOCSTART- O\n#1 B-per\n"
+    )
+    write(tmp_path, {"train.txt": text, "dev.txt": "a O", "test.txt": "a O"})
+    assert read_tagged(tmp_path)[0] == [
+        TaggedSentence(("EU", "#"), ("B-org", "O"), "get weather"),
+        TaggedSentence(("#", "Peter"), ("O", "B-per"), "ask"),
+        TaggedSentence(("#1",), ("B-per",)),
+    ]
+
+
+@pytest.mark.parametrize("layout", ["conll", "sequences"])
+def test_windows_files_are_read_silently(tmp_path, layout):
+    bom = b"\xef\xbb\xbf"
+    if layout == "conll":
+        train = {"train.txt": bom + b"a\tO\r\nb \tB-x \r\n\r\nc\tO\r\n \t\r\n\r\n"}
+    else:
+        train = sequences(bom + b"a\tb\r\nc \r\n\r\n", bom + b"O  B-x\r\nO\r\n", b"p\r\nq\r\n")
+    write(tmp_path, {**train, "dev.txt": "d O", "test.txt": "e O"})
+    sentences = read_tagged(tmp_path)[0]
+    assert [(one.tokens, one.tags) for one in sentences] == [
+        (("a", "b"), ("O", "B-x")),
+        (("c",), ("O",)),
+    ]
+    assert layout == "conll" or [one.intent for one in sentences] == ["p", "q"]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2028", "\x85", "\u200b", "\x0b"])
+def test_only_ascii_spaces_and_tabs_separate_words(tmp_path, space):
+    word = f"10{space}000"
+    write(tmp_path, sequences(f"{word} 東京 é\n", "B-n O O\n"))
+    write(tmp_path, {"dev.txt": f"{word} O\n", "test.txt": f"{word}\tO\n"})
+    train, validation, test = read_tagged(tmp_path)
+    assert train[0].tokens == (word, "東京", "é")
+    assert validation[0].tokens == test[0].tokens == (word,)
+
+
+# --- splits
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_single_data_is_split_by_seed_80_10_10(tmp_path, kind):
+    words = [f"w{k}" for k in range(50)]
+    path = tmp_path / "all.txt"
+    if kind == "file":
+        path.write_text(conll(50))
+    else:
+        path = tmp_path
+        write(path, {"seq.in": "\n".join(words), "seq.out": "\n".join(["O"] * 50)})
+    splits = read_tagged(path, seed=3)
+    assert [len(split) for split in splits] == [40, 5, 5]
+    found = [[one.tokens[0] for one in split] for split in splits]
+    assert sorted(word for part in found for word in part) == sorted(words)
+    assert all(part == sorted(part, key=words.index) for part in found)
+    assert read_tagged(path, seed=3) == splits
+    assert read_tagged(path, seed=4) != splits
+
+
+def test_missing_validation_is_split_off_from_train(tmp_path):
+    write(tmp_path, {"train.txt": conll(30), "test.txt": "t O\n"})
+    train, validation, test = read_tagged(tmp_path)
+    assert (len(train), len(validation)) == (27, 3)
+    assert len({one.tokens for one in train + validation}) == 30
+    assert test == [TaggedSentence(("t",), ("O",))]
+
+
+def test_too_few_sentences_to_split_are_refused(tmp_path):
+    write(tmp_path, {"all.txt": conll(2), "d/train.txt": conll(1), "d/test.txt": conll(1)})
+    assert "all.txt holds too few sentences to split: 2. At least 3" in refusal(
+        tmp_path / "all.txt"
+    )
+    assert "train.txt holds too few sentences to split: 1. At least 2" in refusal(tmp_path / "d")
+    write(tmp_path, {"all.txt": conll(3)})
+    assert [len(split) for split in read_tagged(tmp_path / "all.txt")] == [1, 1, 1]
+
+
+# --- schemes
+
+
+@pytest.mark.parametrize(
+    ("sequences", "scheme"),
+    [
+        ([], "BIO"),
+        ([["O"]], "BIO"),
+        ([["B-a", "I-a"], ["O", "B-b"]], "BIO"),
+        ([["I-a", "I-a"], ["O", "I-b"]], "IOB1"),
+        ([["I-a", "B-a"], ["I-a"]], "IOB1"),
+        ([["I-a", "I-b", "B-b"]], "IOB1"),
+        ([["I-a", "B-b"]], "BIO"),
+        ([["I-a"], ["B-a"]], "BIO"),
+        ([["I-a", "O", "B-a"]], "BIO"),
+        ([["B-a", "I-a"], ["S-a"]], "IOBES"),
+        ([["B-a", "E-a"]], "IOBES"),
+        ([["B-a", "L-a"]], "BILOU"),
+        ([["U-a"]], "BILOU"),
+    ],
+)
+def test_scheme_is_recognised_over_all_sequences(sequences, scheme):
+    assert detect_scheme(sequences) == scheme
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
+def test_conversion_keeps_the_spans_that_the_scheme_means(scheme):
+    generator = random.Random(0)
+    for _ in range(500):
+        length = generator.randint(1, 10)
+        spans = draw_spans(generator, length)
+        tags = to_bio(encode(spans, length, scheme), scheme)
+        assert tag_spans(tags) == spans
+        assert list(tags) == encode(spans, length, "BIO")
+
+
+@pytest.mark.parametrize("scheme", ["IOB1", "IOBES", "BILOU"])
+def test_every_scheme_is_read_as_bio(tmp_path, scheme):
+    generator = random.Random(1)
+    drawn = [(n, draw_spans(generator, n)) for n in generator.choices(range(1, 9), k=40)]
+    rows = [encode(spans, n, scheme) for n, spans in drawn]
+    text = "\n".join("".join(f"w\t{tag}\n" for tag in tags) for tags in rows)
+    write(tmp_path, {"train": text, "dev": "w\tO\n", "test": "w\tO\n"})
+    train = read_tagged(tmp_path)[0]
+    assert [list(one.tags) for one in train] == [encode(spans, n, "BIO") for n, spans in drawn]
+
+
+def test_one_split_decides_the_scheme_of_all(tmp_path):
+    write(tmp_path, {"train": "a S-x\n", "dev": "a B-x\nb I-x\nc E-x\n", "test": "a O\n"})
+    assert read_tagged(tmp_path)[1][0].tags == ("B-x", "I-x", "I-x")
+
+
+def test_noisy_bio_keeps_conlleval_spans():
+    tags = ["I-a", "I-b", "B-b", "O", "I-b"]
+    for scheme in ("BIO", "IOB1"):
+        assert to_bio(tags, scheme) == ("B-a", "B-b", "B-b", "O", "B-b")
+        assert tag_spans(to_bio(tags, scheme)) == tag_spans(tags)
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        (["O", "I-a", "E-a"], "'I-a' continues no span: B-a is missing"),
+        (["E-a"], "'E-a' continues no span"),
+        (["S-a", "I-a"], "'I-a' continues no span"),
+        (["B-a", "E-a", "E-a"], "'E-a' continues no span"),
+        (["B-a", "O"], "'B-a' ends without E-a"),
+        (["B-a", "I-a"], "'I-a' ends without E-a"),
+        (["B-a", "B-a", "E-a"], "'B-a' ends without E-a"),
+        (["B-a", "E-b"], "'B-a' ends without E-a"),
+        (["B-a", "S-a"], "'B-a' ends without E-a"),
+        (["L-a"], "'L-a' is not a tag of IOBES"),
+    ],
+)
+def test_iobes_that_does_not_parse_is_refused(tags, message):
+    with pytest.raises(ValueError, match=message):
+        to_bio(tags, "IOBES")
+    if "L-a" not in tags:
+        bilou = [tag.replace("E-", "L-").replace("S-", "U-") for tag in tags]
+        with pytest.raises(ValueError, match=r"continues no span|ends without L-a"):
+            to_bio(bilou, "BILOU")
+
+
+def test_an_unknown_scheme_is_refused():
+    with pytest.raises(ValueError, match="scheme must be one of BIO, IOB1, IOBES, BILOU"):
+        to_bio(["O"], "IOB")
+
+
+@pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
+@pytest.mark.parametrize("tag", ["city", "X-city", "B-", "B", "", "b-city", "O-city", "B_city"])
+def test_what_is_no_tag_is_refused_in_every_scheme(scheme, tag):
+    with pytest.raises(ValueError, match=f"'{tag}' is not a tag of {scheme}"):
+        to_bio(["O", tag], scheme)
+
+
+# --- mistakes in files
+
+
+@pytest.mark.parametrize("tag", ["city", "X-city", "B-", "B"])
+def test_a_tag_that_does_not_parse_is_named_with_its_line(tmp_path, tag):
+    write(tmp_path, with_test(sequences("a b\nc Rome\n", f"O O\nO {tag}\n")))
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/train/seq.out:2: the tag '{tag}' of word 2, 'Rome', does not" in message
+    assert "such as B-city" in message
+    write(tmp_path / "conll", {"train.txt": f"a O\n\nb O\nRome {tag}\n", "test.txt": "a O\n"})
+    write(tmp_path / "conll", {"dev.txt": f"Rome {tag}\n"})
+    message = refusal(tmp_path / "conll")
+    assert (
+        f"conll/train.txt:4: the tag '{tag}' of word 2, 'Rome', does not parse (and 1 " in message
+    )
+
+
+def test_an_iobes_mistake_is_named_with_its_line_and_what_made_it_iobes(tmp_path):
+    write(tmp_path, {"train": "a O\nb B-x\nc O\n\nd B-x\n", "dev": "a O\n", "test": "a O\nb S-x\n"})
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/train:2: the span of 'B-x' ends without E-x (word 2) (and 1 more" in message
+    assert f"read as IOBES, for 'S-x' at {tmp_path}/test:2." in message
+
+
+def test_mixed_iobes_and_bilou_is_refused(tmp_path):
+    write(tmp_path, {"train": "a S-x\n", "dev": "a U-x\n", "test": "a O\n"})
+    message = refusal(tmp_path)
+    assert "dev:1: the tag 'U-x' is not a tag of IOBES (word 1)." in message
+    assert "train:1" in message
+
+
+def test_words_and_tags_of_different_counts_are_named_with_line_and_counts(tmp_path):
+    write(tmp_path, with_test(sequences("a\nb c d\ne f\n", "O\nO O\nO\n")))
+    message = refusal(tmp_path)
+    folder = tmp_path / "train"
+    assert f"{folder}/seq.out:2: 2 tags, but {folder}/seq.in:2 has 3 words (and 1 more" in message
+
+
+@pytest.mark.parametrize("short", ["seq.out", "seq.in", "label"])
+def test_files_of_different_lengths_are_named(tmp_path, short):
+    files = sequences("a\nb\nc\n", "O\nO\nO\n", "x\nx\nx\n")
+    files[f"train/{short}"] = files[f"train/{short}"][:4]
+    write(tmp_path, with_test(files))
+    message = refusal(tmp_path)
+    long = "seq.out" if short == "seq.in" else "seq.in"
+    assert f"{tmp_path}/train/{long}:3: the line has no counterpart" in message
+    assert f"{long} has 3 lines, {short} has 2" in message
+
+
+@pytest.mark.parametrize("name", ["seq.in", "seq.out", "label"])
+def test_a_blank_line_in_the_middle_is_an_empty_sentence(tmp_path, name):
+    files = sequences("a\nb\nc\n", "O\nO\nO\n", "x\nx\nx\n")
+    files[f"train/{name}"] = "O\n \t\nO\n\n\n"
+    write(tmp_path, with_test(files))
+    assert f"{tmp_path}/train/{name}:2: the line is empty. Each line is" in refusal(tmp_path)
+
+
+def test_a_conll_line_of_one_column_is_named(tmp_path):
+    write(tmp_path, {"train.txt": "a O\nRome\n\nb\nc O\n", "test.txt": "a O\n"})
+    message = refusal(tmp_path)
+    assert (
+        f"{tmp_path}/train.txt:2: one column, 'Rome'; a word and its tag are needed (and 1 more"
+        in (message)
+    )
+    assert "tabs or spaces" in message
+
+
+def test_a_word_with_a_space_among_tabs_is_refused(tmp_path):
+    write(tmp_path, {"train.txt": "a\tO\nNew York\tB-city\n", "test.txt": "a O\n"})
+    assert "train.txt:2: the word 'New York' holds a space." in refusal(tmp_path)
+
+
+def test_bytes_that_are_not_utf8_are_located(tmp_path):
+    write(tmp_path, {"train.txt": b"a O\nb O\nZ\xfcrich B-city\n", "test.txt": "a O\n"})
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/train.txt:3: byte 9 (0xfc) is not UTF-8. Save the file as UTF-8." in message
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", " \t\r\n", "\ufeff"])
+def test_an_empty_file_is_refused(tmp_path, content):
+    write(tmp_path, {"train.txt": content, "test.txt": "a O\n"})
+    assert f"{tmp_path}/train.txt is empty." in refusal(tmp_path)
+    write(tmp_path / "s", with_test(sequences("a\n", content)))
+    assert "train/seq.out is empty." in refusal(tmp_path / "s")
+
+
+def test_a_file_of_comments_alone_is_refused(tmp_path):
+    write(tmp_path, {"train.txt": "# nothing here\n\n-DOCSTART- O\n", "test.txt": "a O\n"})
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/train.txt holds no sentence. A line is a word and its tag" in message
+
+
+# --- mistakes in folders
+
+
+def test_a_missing_path_names_the_nearest_there_is(tmp_path):
+    (tmp_path / "atis").mkdir()
+    assert refusal(tmp_path / "atiss") == f"{tmp_path}/atiss does not exist. Did you mean 'atis'?"
+    message = refusal(tmp_path / "none" / "atis")
+    assert message.endswith(f"Nor does the folder {tmp_path}/none.")
+    assert "Give a folder with train/" in refusal(tmp_path / "zzzzzz")
+
+
+def test_an_empty_folder_is_told_the_layouts(tmp_path):
+    message = refusal(tmp_path)
+    assert message.startswith(f"{tmp_path} is empty. Give a folder with train/")
+    assert "seq.in" in message and "CoNLL" in message
+
+
+def test_a_folder_without_train_names_the_nearest(tmp_path):
+    write(tmp_path, {"trian.txt": "a O\n", "test.txt": "a O\n"})
+    message = refusal(tmp_path)
+    assert f"{tmp_path} has no training data (train). Did you mean 'trian.txt'?" in message
+
+
+def test_a_folder_without_test_is_refused(tmp_path):
+    write(tmp_path, {"train.txt": "a O\n", "dev.txt": "a O\n"})
+    message = refusal(tmp_path)
+    assert f"{tmp_path} has no test data (test). Add it, or give {tmp_path}/train.txt" in message
+
+
+def test_two_files_of_one_split_are_refused(tmp_path):
+    write(tmp_path, {"train.txt": "a O\n", "train.conll": "a O\n"})
+    assert "train data more than once: train.conll and train.txt." in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["seq.in", "seq.out"])
+def test_a_missing_half_of_a_split_is_named(tmp_path, missing):
+    files = with_test(sequences("a\n", "O\n"))
+    files[f"train/{missing.replace('.', '_')}"] = files.pop(f"train/{missing}")
+    write(tmp_path, files)
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/train/{missing} is missing. Did you mean '{missing.replace('.', '_')}'" in (
+        message
+    )
+    assert "A split holds seq.in" in message
+
+
+def test_a_half_alone_is_refused(tmp_path):
+    write(tmp_path, sequences("a\n", "O\n"))
+    message = refusal(tmp_path / "train/seq.in")
+    assert f"seq.in is only a part of its data set. Give the folder, {tmp_path}/train." in message
+    (tmp_path / "train/seq.in").unlink()
+    assert "train/seq.in is missing." in refusal(tmp_path / "train")
+
+
+@pytest.mark.parametrize("name", ["train.txt", "train/seq.out"])
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path, name):
+    write(tmp_path, {"test.txt": "a O\n", f"{name}/x": ""})
+    if name.startswith("train/"):
+        write(tmp_path, {"train/seq.in": "a\n"})
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/{name} cannot be read: is a directory. A file belongs here." in message
+
+
+def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
+    write(tmp_path, {"train.txt": "a O\n", "test.txt": "a O\n"})
+
+    # Not chmod: root reads what it likes.
+    def forbidden(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    message = refusal(tmp_path)
+    assert f"{tmp_path}/train.txt cannot be read: permission denied. Check that" in message

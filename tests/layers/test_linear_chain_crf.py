@@ -1,0 +1,267 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from dlrecipes.layers import LinearChainCRF
+
+K = 3
+LENGTHS = (4, 2, 1, 3)
+RNG = np.random.default_rng(0)
+SCORES = RNG.normal(size=(4, 4, K))
+TAGS = RNG.integers(0, K, (4, 4)).astype("int32")
+MASK = np.arange(4) < np.array(LENGTHS)[:, None]
+
+
+def make(dtype="float64", scale=1.0, num_tags=K):
+    layer = LinearChainCRF(num_tags, dtype=dtype)
+    layer.build((None, None, num_tags))
+    rng = np.random.default_rng(1)
+    for weight in layer.weights:
+        weight.assign(scale * rng.normal(size=weight.shape))
+    return layer
+
+
+def path_score(layer, scores, path):
+    transitions, start, end = (np.array(w, "float64") for w in layer.get_weights())
+    moves = sum(transitions[a, b] for a, b in itertools.pairwise(path))
+    emitted = sum(scores[t, tag] for t, tag in enumerate(path))
+    return start[path[0]] + emitted + moves + end[path[-1]]
+
+
+def enumerated(layer, scores):
+    """All paths of one unpadded sentence, with their scores and the log of their sum."""
+    paths = list(itertools.product(range(K), repeat=len(scores)))
+    totals = np.array([path_score(layer, scores, path) for path in paths])
+    top = totals.max()
+    return np.array(paths), totals, top + np.log(np.exp(totals - top).sum())
+
+
+def sentences():
+    return [(i, SCORES[i, :length], TAGS[i, :length]) for i, length in enumerate(LENGTHS)]
+
+
+def test_log_likelihood_equals_the_enumeration_of_all_paths():
+    layer = make()
+    result = np.array(layer.log_likelihood(SCORES, TAGS, MASK))
+    for i, scores, tags in sentences():
+        *_, log_sum = enumerated(layer, scores)
+        np.testing.assert_allclose(result[i], path_score(layer, scores, tags) - log_sum, atol=1e-9)
+
+
+def test_marginals_equal_the_enumeration_of_all_paths():
+    layer = make()
+    result = np.array(layer(SCORES, mask=MASK))
+    for i, scores, _ in sentences():
+        paths, totals, log_sum = enumerated(layer, scores)
+        chance = np.exp(totals - log_sum)
+        expected = np.array([[chance[paths[:, t] == k].sum() for k in range(K)]
+                             for t in range(len(scores))])  # fmt: skip
+        np.testing.assert_allclose(result[i, : len(scores)], expected, atol=1e-9)
+        np.testing.assert_array_equal(result[i, len(scores) :], 0)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_decoded_path_is_the_best_of_all_paths(scale):
+    layer = make(scale=scale)
+    result = np.array(layer.decode(SCORES, MASK))
+    assert result.dtype == np.int32
+    for i, scores, _ in sentences():
+        paths, totals, _ = enumerated(layer, scores)
+        np.testing.assert_array_equal(result[i, : len(scores)], paths[totals.argmax()])
+        np.testing.assert_array_equal(result[i, len(scores) :], 0)
+
+
+def gradients(layer, scores, tags, mask):
+    scores = tf.convert_to_tensor(scores)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        value = tf.reduce_sum(layer.log_likelihood(scores, tags, mask))
+    sources = [scores, *(w.value for w in layer.weights)]
+    return [np.array(tf.convert_to_tensor(g)) for g in tape.gradient(value, sources)]
+
+
+def test_gradients_equal_finite_differences():
+    layer = make()
+    in_scores, *in_weights = gradients(layer, SCORES, TAGS, MASK)
+    step = 1e-5
+
+    def slope(change):
+        values = []
+        for sign in (1, -1):
+            change(sign * step)
+            values.append(float(tf.reduce_sum(layer.log_likelihood(scores, TAGS, MASK))))
+            change(-sign * step)
+        return (values[0] - values[1]) / (2 * step)
+
+    scores = SCORES.copy()
+    for place in [(0, 0, 0), (0, 3, 2), (1, 1, 1), (2, 0, 2), (3, 2, 0)]:
+
+        def move_score(by, place=place):
+            scores[place] += by
+
+        np.testing.assert_allclose(in_scores[place], slope(move_score), atol=1e-7)
+    for weight, gradient in zip(layer.weights, in_weights, strict=True):
+        for place in list(np.ndindex(gradient.shape))[::2]:
+
+            def move_weight(by, weight=weight, place=place):
+                value = np.array(weight)
+                value[place] += by
+                weight.assign(value)
+
+            np.testing.assert_allclose(gradient[place], slope(move_weight), atol=1e-7)
+
+
+def test_padding_influences_neither_values_nor_gradients():
+    layer = make()
+    scores = np.where(MASK[..., None], SCORES, np.nan)
+    tags = np.where(MASK, TAGS, -1)
+    values = np.array(layer.log_likelihood(scores, tags, MASK))
+    marginals, decoded = np.array(layer(scores, mask=MASK)), np.array(layer.decode(scores, MASK))
+    in_scores, *in_weights = gradients(layer, scores, tags, MASK)
+    summed = [np.zeros_like(g) for g in in_weights]
+    for i, alone, alone_tags in sentences():
+        alone, alone_tags, n = alone[None], alone_tags[None], len(alone)
+        own = np.array(layer.log_likelihood(alone, alone_tags))
+        np.testing.assert_allclose(values[i], own[0], atol=1e-12)
+        np.testing.assert_allclose(marginals[i, :n], np.array(layer(alone))[0], atol=1e-12)
+        np.testing.assert_array_equal(decoded[i, :n], np.array(layer.decode(alone))[0])
+        own_scores, *own_weights = gradients(layer, alone, alone_tags, None)
+        np.testing.assert_allclose(in_scores[i, :n], own_scores[0], atol=1e-12)
+        np.testing.assert_array_equal(in_scores[i, n:], 0)
+        for total, gradient in zip(summed, own_weights, strict=True):
+            total += gradient
+    for gradient, expected in zip(in_weights, summed, strict=True):
+        np.testing.assert_allclose(gradient, expected, atol=1e-12)
+
+
+def test_a_wholly_masked_sentence_is_certain_and_gives_no_gradient():
+    layer = make()
+    mask = np.zeros_like(MASK)
+    np.testing.assert_array_equal(np.array(layer.log_likelihood(SCORES, TAGS, mask)), 0)
+    np.testing.assert_array_equal(np.array(layer(SCORES, mask=mask)), 0)
+    np.testing.assert_array_equal(np.array(layer.decode(SCORES, mask)), 0)
+    for gradient in gradients(layer, SCORES, TAGS, mask):
+        np.testing.assert_array_equal(gradient, 0)
+
+
+def test_without_transitions_it_is_softmax():
+    marginals = np.array(LinearChainCRF(K)(SCORES.astype("float32")))
+    expected = np.exp(SCORES) / np.exp(SCORES).sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(marginals, expected, atol=1e-6)
+
+
+def test_float32_is_exact_while_scores_and_transitions_differ_by_less_than_80():
+    layer = make("float32", scale=20.0)
+    scores = (10 * SCORES).astype("float32")
+    spread = np.ptp(scores, axis=-1).max() + np.ptp(np.array(layer.transitions), axis=0).max()
+    assert 40 < spread < 80
+    result = np.array(layer.log_likelihood(scores, TAGS, MASK))
+    for i, alone, tags in sentences():
+        *_, log_sum = enumerated(layer, 10 * alone)
+        expected = path_score(layer, 10 * alone, tags) - log_sum
+        np.testing.assert_allclose(result[i], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_huge_scores_and_forbidden_transitions_neither_overflow_nor_lose_the_rest():
+    layer = make("float32")
+    transitions = np.array(layer.transitions)
+    transitions[0, 1] = -1e4
+    layer.transitions.assign(transitions)
+    scores = (SCORES + 1e3).astype("float32")
+    values = np.array(layer.log_likelihood(scores, np.zeros_like(TAGS), MASK))
+    for i, alone, tags in sentences():
+        *_, log_sum = enumerated(layer, alone)
+        expected = path_score(layer, alone, 0 * tags) - log_sum
+        np.testing.assert_allclose(values[i], expected, atol=2e-3)
+    for gradient in gradients(layer, 100 * scores, TAGS, MASK):
+        assert np.isfinite(gradient).all()
+
+
+def test_mixed_precision_computes_in_float32():
+    exact, mixed = make("float32"), make("mixed_bfloat16")
+    scores = SCORES.astype("float32")
+    marginals = mixed(scores, mask=MASK)
+    assert keras.backend.standardize_dtype(marginals.dtype) == "float32"
+    np.testing.assert_allclose(np.array(marginals), np.array(exact(scores, mask=MASK)), atol=1e-6)
+
+
+def test_mask_of_the_words_is_used():
+    layer = make("float32")
+    ids = np.where(MASK, TAGS + 1, 0)
+    embedded = keras.layers.Embedding(K + 1, K, mask_zero=True)(ids)
+    expected = np.array(layer(np.array(embedded), mask=MASK))
+    np.testing.assert_allclose(np.array(layer(embedded)), expected, atol=1e-6)
+
+
+def signature():
+    return [tf.TensorSpec((None, None, K), "float32"), tf.TensorSpec((None, None), "bool")]
+
+
+def test_decode_is_served_for_any_batch_and_time(tmp_path):
+    layer = make("float32")
+    archive = keras.export.ExportArchive()
+    archive.track(layer)
+    archive.add_endpoint("decode", layer.decode, input_signature=signature())
+    archive.write_out(str(tmp_path / "saved"), verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "saved"))
+    for batch, time in ((4, 4), (2, 3), (1, 1)):
+        scores, mask = SCORES[:batch, :time].astype("float32"), MASK[:batch, :time]
+        expected = np.array(layer.decode(scores, mask))
+        np.testing.assert_array_equal(np.array(served.decode(scores, mask)), expected)
+
+
+def test_likelihood_is_traced_once_for_any_batch_and_time():
+    layer = make("float32")
+
+    @tf.function(input_signature=[*signature(), tf.TensorSpec((None, None), "int32")])
+    def value_and_gradient(scores, mask, tags):
+        with tf.GradientTape() as tape:
+            value = layer.log_likelihood(scores, tags, mask)
+        return value, tf.convert_to_tensor(tape.gradient(value, layer.transitions.value))
+
+    for batch, time in ((4, 4), (2, 3), (1, 1)):
+        scores, mask = SCORES[:batch, :time].astype("float32"), MASK[:batch, :time]
+        tags = TAGS[:batch, :time]
+        value, gradient = value_and_gradient(scores, mask, tags)
+        expected = np.array(layer.log_likelihood(scores, tags, mask))
+        np.testing.assert_allclose(np.array(value), expected, atol=1e-5)
+        expected = gradients(layer, scores, tags, mask)[1]
+        np.testing.assert_allclose(np.array(gradient), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["__call__", "decode"])
+def test_litert_gives_the_same_for_any_length_with_its_built_in_operations(method):
+    layer = make("float32")
+    compute = getattr(layer, method)
+    traced = tf.function(lambda scores: compute(scores))
+    concrete = traced.get_concrete_function(tf.TensorSpec((1, None, K), "float32"))
+    frozen = convert_variables_to_constants_v2(concrete)
+    # Without Flex among its supported operations the converter refuses whatever is not built in.
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    interpreter = Interpreter(model_content=converter.convert())
+    source = interpreter.get_input_details()[0]["index"]
+    target = interpreter.get_output_details()[0]["index"]
+    for time in (1, 2, 4, 3):
+        scores = SCORES[:1, :time].astype("float32")
+        interpreter.resize_tensor_input(source, scores.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(source, scores)
+        interpreter.invoke()
+        result = interpreter.get_tensor(target)
+        np.testing.assert_allclose(result, np.array(compute(scores)), atol=1e-6)
+
+
+@pytest.mark.parametrize("num_tags", [0, -2, 2.5, None])
+def test_bad_number_of_tags_is_refused(num_tags):
+    with pytest.raises(ValueError, match="num_tags must be"):
+        LinearChainCRF(num_tags)
+
+
+def test_scores_for_another_number_of_tags_are_refused():
+    with pytest.raises(ValueError, match="num_tags = 4, not of 3"):
+        LinearChainCRF(4)(SCORES)
