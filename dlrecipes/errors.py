@@ -51,3 +51,9 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     """
     found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
     return f"Did you mean {found[0]!r}?" if found else ""
+
+
+def reason(error: Exception) -> str:
+    """Returns why a file could not be written, of Python's errors and of TensorFlow's."""
+    text = getattr(error, "strerror", None) or str(error)
+    return "the disk is full" if "No space left" in text else text.strip().splitlines()[0][:200]

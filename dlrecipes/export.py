@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from dlrecipes.errors import PublishError
+from dlrecipes.errors import PublishError, reason
 from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, versions
 from dlrecipes.quiet import quiet
 
@@ -81,6 +82,7 @@ def publish(model: keras.Model, directory: Path, exports: Exports, card: str) ->
             Nothing is left in `directory` then.
     """
     work = directory / f".publishing-{uuid.uuid4().hex}"
+    _sweep(directory)
     try:
         work.mkdir(parents=True)
         with quiet():
@@ -95,8 +97,11 @@ def publish(model: keras.Model, directory: Path, exports: Exports, card: str) ->
             verify(work, model, exports)
         _flush(work)
         return _reveal(work, directory)
-    except OSError as error:
-        raise PublishError(_cause(error, directory), "Nothing was published.") from error
+    except (OSError, tf.errors.OpError) as error:
+        raise PublishError(
+            f"{directory}: {reason(error)}.",
+            "Nothing was published; the run is kept: go on with --resume.",
+        ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -208,6 +213,13 @@ def _agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np
             raise PublishError(f"{what}: {name} differs from the model.")
 
 
+def _sweep(directory: Path) -> None:
+    # What a killed process left; a day is longer than any publishing takes.
+    for old in directory.glob(".publishing-*"):
+        if time.time() - old.stat().st_mtime > 86_400:
+            shutil.rmtree(old, ignore_errors=True)
+
+
 def _flush(folder: Path) -> None:
     for path in [*folder.rglob("*"), folder]:
         descriptor = os.open(path, os.O_RDONLY)
@@ -228,9 +240,3 @@ def _reveal(work: Path, directory: Path) -> Path:
                 raise
         else:
             return final
-
-
-def _cause(error: OSError, directory: Path) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"{directory}: the disk is full."
-    return f"{error.filename or directory}: {error.strerror or error}."

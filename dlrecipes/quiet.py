@@ -32,6 +32,8 @@ def quiet() -> Iterator[None]:
 def load_tensorflow() -> None:
     """Imports TensorFlow and Keras without a word."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Training, export and serving are TensorFlow's, whatever backend the user's own code has.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     with quiet():
         import keras  # noqa: F401
         import tensorflow as tf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -72,7 +73,10 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     make_deterministic(recipe.config.seed)
     splits = recipe.load_data()
     model = recipe.build(splits)
-    checkpoints = fit(recipe, model, splits, folder)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    checkpoints.resume(model)
+    before = checkpoints.seconds
+    fit(recipe, model, splits, folder, checkpoints)
     checkpoints.restore_best(model)
     metrics = {
         "recipe": recipe.name,
@@ -89,9 +93,9 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     exports = recipe.signatures(model, splits.test)
     text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: json.dumps(metrics, indent=2)}
-    exports = type(exports)(**{**vars(exports), "files": {**exports.files, **extras}})
+    exports = dataclasses.replace(exports, files={**exports.files, **extras})
     published = publish(model, models / recipe.name, exports, text)
-    metrics["seconds"]["total"] = round(time.monotonic() - start, 1)
+    metrics["seconds"]["total"] = round(before + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     write_whole(folder / METRICS_FILE, json.dumps(metrics, indent=2, ensure_ascii=False))
     return Result(folder, published, metrics, recipe.example_inputs(splits))
@@ -103,17 +107,21 @@ def make_deterministic(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def fit(recipe: Recipe, model: keras.Model, splits: Splits, folder: Path) -> Checkpoints:
-    """Trains until validation no longer improves, from the last checkpoint if there is one."""
+def fit(
+    recipe: Recipe,
+    model: keras.Model,
+    splits: Splits,
+    folder: Path,
+    checkpoints: Checkpoints,
+) -> None:
+    """Trains on from the checkpoints until validation no longer improves."""
     config = recipe.config
+    if checkpoints.stopped or checkpoints.epochs >= config.epochs:
+        return
     early = keras.callbacks.EarlyStopping(
         recipe.monitor, mode=recipe.mode, patience=config.patience
     )
-    saved = folder / "checkpoints"
-    checkpoints = Checkpoints(saved, recipe.monitor, recipe.mode, replayed=[early])
-    checkpoints.resume(model)
-    if checkpoints.stopped or checkpoints.epochs >= config.epochs:
-        return checkpoints
+    checkpoints.replayed = [early]
     train, steps = recipe.batches(model, splits.train, start_epoch=checkpoints.epochs)
     validation, validation_steps = recipe.batches(model, splits.validation)
     history = keras.callbacks.LambdaCallback(
@@ -128,14 +136,13 @@ def fit(recipe: Recipe, model: keras.Model, splits: Splits, folder: Path) -> Che
             validation_data=validation,
             validation_steps=validation_steps,
             callbacks=[
-                StopOnDivergence(saved),
+                StopOnDivergence(checkpoints.folder),
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                 early,
                 checkpoints,
                 history,
             ],
         )
-    return checkpoints
 
 
 def draw(

@@ -9,6 +9,7 @@ import tensorflow as tf
 PADDING, OTHER = 0, 1
 TOKENIZERS = ("words", "whitespace")
 WORD_EDGE = "#"
+PUNCTUATION = "[,;!?，。！？；、]"
 
 
 def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
@@ -30,13 +31,18 @@ def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
     >>> tokenize(tf.constant(["Leave Rome at 7 p.m., please."])).to_list()
     [[b'Leave', b'Rome', b'at', b'7', b'p.m.', b',', b'please', b'.']]
     """
-    if tokenizer == "words":
-        sentences = tf.strings.regex_replace(sentences, r"(\p{Han})", r" \1 ")
-        sentences = tf.strings.regex_replace(sentences, r"([,;!?，。！？；、])(\s|$)", r" \1 ")
-        # Twice as punctuation may follow punctuation ("really?!"), whose space the first took.
-        sentences = tf.strings.regex_replace(sentences, r"([,;!?，。！？；、])(\s|$)", r" \1 ")
-        sentences = tf.strings.regex_replace(sentences, r"(^|\s)([^\s.]{2,})\.\s*$", r"\1\2 . ")
-    return tf.strings.split(sentences)
+    if tokenizer == "whitespace":
+        return tf.strings.split(sentences)
+    sentences = tf.strings.regex_replace(sentences, r"(\p{Han})", r" \1 ")
+    sentences = tf.strings.regex_replace(sentences, rf"({PUNCTUATION}+)(\s|$)", r" \1 ")
+    sentences = tf.strings.regex_replace(sentences, r"(^|\s)([^\s.]{2,}|\d)\.\s*$", r"\1\2 . ")
+    tokens = tf.strings.split(sentences)
+    # Each mark of a run ("really?!") is a token; RE2 cannot look ahead to split it before.
+    runs = tf.strings.regex_full_match(tokens.values, rf"{PUNCTUATION}+")
+    apart = tf.strings.regex_replace(tokens.values, f"({PUNCTUATION})", r"\1 ")
+    return tf.strings.split(tokens.with_values(tf.where(runs, apart, tokens.values))).merge_dims(
+        1, 2
+    )
 
 
 def choose_tokenizer(sentences: Iterable[Sequence[str]], sample: int = 2000) -> str:
@@ -54,7 +60,7 @@ def choose_tokenizer(sentences: Iterable[Sequence[str]], sample: int = 2000) -> 
     'whitespace'
     """
     some = [list(tokens) for _, tokens in zip(range(sample), sentences, strict=False)]
-    joined = tf.constant([" ".join(tokens) for tokens in some])
+    joined = tf.constant([" ".join(tokens) for tokens in some], tf.string)
     again = [[t.decode() for t in row] for row in tokenize(joined, "words").to_list()]
     return "words" if again == some else "whitespace"
 
@@ -139,10 +145,10 @@ class TextEncoder(tf.Module):
         """
         sentences = [list(tokens) for tokens in sentences]
         plain = cls((), (), ngram_sizes, lowercase, fold_digits, choose_tokenizer(sentences))
-        flat = plain.normalize(tf.constant([t for tokens in sentences for t in tokens]))
+        flat = plain.normalize(tf.constant([t for tokens in sentences for t in tokens], tf.string))
         counts = Counter(word.decode() for word in flat.numpy())
         words = sorted(word for word, count in counts.items() if count >= minimum_count)
-        found = plain.letter_ngrams(tf.constant(words)).to_list()
+        found = plain.letter_ngrams(tf.constant(words, tf.string)).to_list()
         in_words = Counter(gram.decode() for grams in found for gram in set(grams))
         ngrams = sorted(gram for gram, count in in_words.items() if count >= 2)
         return cls(words, ngrams, ngram_sizes, lowercase, fold_digits, plain.tokenizer)

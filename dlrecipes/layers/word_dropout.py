@@ -9,19 +9,22 @@ class WordDropout(keras.layers.Layer):
     """Replaces word ids by the id of 'other' at random, in training only.
 
     A word never seen in training is 'other' when it is met; without this layer the
-    network has never learnt what to make of it. Padding (id 0) stays.
+    network has never learnt what to make of it. Where letter n-grams come along, half of
+    the replaced words lose theirs too: some new words are spelt like none before. Padding
+    (id 0) stays.
 
     Args:
         rate: Probability that a word is replaced, in [0, 1).
-        other: The id of 'other'.
+        other: The id of 'other', of words and of n-grams.
         seed: Seed of the layer's own random numbers, or `None`.
 
     Call arguments:
-        inputs: Integer ids of shape `(batch, time)`.
+        inputs: Integer word ids of shape `(batch, time)`, or a list of those and n-gram ids
+            of shape `(batch, time, ngrams_a_word)`.
         training: Whether to replace at all.
 
     Returns:
-        Ids of the same shape.
+        Ids of the same shape, or a list of both.
 
     Raises:
         ValueError: If `rate` is not in [0, 1).
@@ -52,12 +55,23 @@ class WordDropout(keras.layers.Layer):
         """Returns the ids, some of them 'other' when training."""
         if not training or self.rate == 0:
             return inputs
-        chance = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
-        dropped = ops.logical_and(chance < self.rate, ops.not_equal(inputs, 0))
-        return ops.where(dropped, ops.cast(self.other, inputs.dtype), inputs)
+        words, ngrams = inputs if isinstance(inputs, list | tuple) else (inputs, None)
+        chance = keras.random.uniform(ops.shape(words), seed=self.seed_generator)
+        present = ops.not_equal(words, 0)
+        unknown = ops.cast(self.other, words.dtype)
+        replaced = ops.where(ops.logical_and(chance < self.rate, present), unknown, words)
+        if ngrams is None:
+            return replaced
+        # One draw for both: the n-grams go only where the word does.
+        unspelt = ops.expand_dims(ops.logical_and(chance < self.rate / 2, present), -1)
+        first = ops.ones_like(ngrams[:, :, :1]) * self.other
+        blank = ops.concatenate([first, ops.zeros_like(ngrams[:, :, 1:])], axis=-1)
+        return [replaced, ops.where(unspelt, blank, ngrams)]
 
     def compute_output_spec(self, inputs, training=False):
-        """Returns the input's own shape and type: ids stay integers."""
+        """Returns the inputs' own shapes and types: ids stay integers."""
+        if isinstance(inputs, list | tuple):
+            return [keras.KerasTensor(ids.shape, dtype=ids.dtype) for ids in inputs]
         return keras.KerasTensor(inputs.shape, dtype=inputs.dtype)
 
     def get_config(self):

@@ -135,13 +135,14 @@ def _seeds(seed: int | None):
 
 
 def _encode(inputs, encoding, num_words, num_ngrams, word_units, ngram_units, word_dropout, seeds):
-    words = inputs["words"]
+    words, ngrams = inputs["words"], inputs.get("ngrams")
     if word_dropout:
-        words = WordDropout(word_dropout, seed=next(seeds), name="word_dropout")(words)
+        drop = WordDropout(word_dropout, seed=next(seeds), name="word_dropout")
+        words, ngrams = (drop(words), None) if ngrams is None else drop([words, ngrams])
     makers = {
         "one_of_n": lambda: OneOfN(num_words, name="one_of_n")(words),
         "embedding": lambda: keras.layers.Embedding(num_words, word_units, name="embedding")(words),
-        "hashing": lambda: WordHashing(num_ngrams, ngram_units, name="hashing")(inputs["ngrams"]),
+        "hashing": lambda: WordHashing(num_ngrams, ngram_units, name="hashing")(ngrams),
     }
     parts = [makers[one]() for one in encoding]
     return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="encoding")(parts)

@@ -12,6 +12,8 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from dlrecipes.errors import RecipeError, reason
+
 
 class Checkpoints(keras.callbacks.Callback):
     """Saves all that training depends on at the end of each epoch; keeps the last and the best.
@@ -102,11 +104,19 @@ class Checkpoints(keras.callbacks.Callback):
         part = self.folder / f".part-{final.name}"
         for leftover in (part, final):
             shutil.rmtree(leftover, ignore_errors=True)
-        part.mkdir(parents=True)
-        tf.train.Checkpoint(model=self.model).write(str(part / "model"))
         state = {"history": self.history, "seconds": self.seconds, "stopped": self.stopped}
-        (part / "state.json").write_text(json.dumps(state))
-        part.rename(final)
+        try:
+            part.mkdir(parents=True)
+            tf.train.Checkpoint(model=self.model).write(str(part / "model"))
+            (part / "state.json").write_text(json.dumps(state))
+            part.rename(final)
+        except (OSError, tf.errors.OpError) as error:
+            shutil.rmtree(part, ignore_errors=True)
+            raise RecipeError(
+                f"{self.folder}: the checkpoint of epoch {self.epochs} cannot be written: "
+                f"{reason(error)}.",
+                f"The run is kept; make room and go on with --resume --name {self.folder.parent.name}.",
+            ) from error
 
 
 def _read(model: keras.Model, folder: Path) -> None:

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 class Trainer(keras.Model):
-    """A `keras.Model` whose `train_step` logs `gradient_norm`.
+    """A `keras.Model` whose `train_step` logs `gradient_norm`, the epoch's mean so far.
 
     Subclasses say what the loss is, in `compute_loss`. Clipping is the optimizer's own
     (`keras.optimizers.Adam(global_clipnorm=1.0)`); what is logged is the global norm
@@ -15,6 +15,10 @@ class Trainer(keras.Model):
         Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent
         neural networks", algorithm 1 (clipping by norm).
     """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
     def train_step(self, data):
         """Returns the metrics of one optimizer step on one batch."""
@@ -28,4 +32,5 @@ class Trainer(keras.Model):
         self.optimizer.apply(gradients, variables)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(tf.nest.flatten(x)[0])[0])
         logs = self.compute_metrics(x, y, y_pred, sample_weight)
-        return {**logs, "gradient_norm": tf.linalg.global_norm(gradients)}
+        self.gradient_norm.update_state(tf.linalg.global_norm(gradients))
+        return {**logs, "gradient_norm": self.gradient_norm.result()}

@@ -143,7 +143,9 @@ class SlotFilling(Recipe):
             [tf.TensorSpec(shapes[name], tf.int32, name=name) for name in model.input_names],
             [self._ids(model, sentence) for sentence in examples],
         )
-        return Exports({"serving_default": serving}, lite, show.files(model), show.usage(model))
+        return Exports(
+            {"serving_default": serving}, lite, show.files(model), show.usage(model, self.name)
+        )
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
         """Returns each sentence with its slots marked."""

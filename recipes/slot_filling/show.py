@@ -97,9 +97,12 @@ def tagged_sentences(
     examples: Sequence[TaggedSentence], found: Sequence[Sequence[str]], most: int = 12
 ) -> Figure:
     """Draws sentences with their slots, the wrong ones first; a wrong tag has its truth below."""
-    order = sorted(range(len(examples)), key=lambda i: list(examples[i].tags) == list(found[i]))
-    wrong = sum(list(e.tags) != list(f) for e, f in zip(examples, found, strict=True))
-    rows = order[: most // 2] + order[wrong : wrong + most - min(most // 2, wrong)]
+    right = [list(e.tags) == list(f) for e, f in zip(examples, found, strict=True)]
+    # Short ones fit the page.
+    order = sorted(range(len(right)), key=lambda i: (right[i], len(examples[i].tokens) > 18))
+    wrong = right.count(False)
+    rows = order[: min(most // 2, wrong)]
+    rows += order[wrong : wrong + most - len(rows)]
     figure = Figure(figsize=(15, 0.75 * len(rows) + 0.6), layout="constrained")
     axis = figure.subplots()
     axis.set(xlim=(0, 150), ylim=(-len(rows), 0.5))
@@ -115,14 +118,15 @@ def tagged_sentences(
 def _draw_sentence(axis, y: float, example: TaggedSentence, found: Sequence[str]) -> None:
     x = 0.0
     for token, truth, tag in zip(example.tokens, example.tags, found, strict=True):
-        short = {name: name.replace("O", "", 1) if name == "O" else name for name in (truth, tag)}
-        width = max(len(token) * (2 if HAN.search(token) else 1), 0.62 * len(short[tag]), 1) + 1.5
+        names = [tag] if truth == tag else [tag, truth]
+        letters = len(token) * (1.6 if HAN.search(token) else 0.85)
+        width = 1 + max(letters, *(0.52 * len(name) for name in names if name != "O"), 0)
         if x + width > 150:
             axis.text(x, y, "…", fontsize=9)
             return
         font = figures.text_font(token)
         axis.text(x, y, token, fontsize=9, weight="bold" if tag != "O" else "normal", **font)
-        axis.text(x, y - 0.28, short[tag], fontsize=6, color=figures.BLUE)
+        axis.text(x, y - 0.28, "" if tag == "O" else tag, fontsize=6, color=figures.BLUE)
         if truth != tag:
             axis.text(x, y - 0.5, truth, fontsize=6, color=figures.ORANGE)
         x += width
@@ -142,7 +146,7 @@ def files(model: SequenceTagger) -> dict[str, str]:
     return {name: "\n".join(lines) + "\n" for name, lines in lists.items()}
 
 
-def usage(model: SequenceTagger) -> str:
+def usage(model: SequenceTagger, name: str) -> str:
     """Returns how the published files are called, in Markdown."""
     encoder = model.encoder
     steps = ["lower case"] if encoder.lowercase else []
@@ -157,12 +161,12 @@ def usage(model: SequenceTagger) -> str:
     return f"""Raw sentences to the SavedModel, as TensorFlow Serving takes them:
 
 ```
-curl -d '{{"inputs": ["leave Beijing on November 2nd"]}}' localhost:8501/v1/models/NAME:predict
+curl -d '{{"inputs": ["leave Beijing on November 2nd"]}}' localhost:8501/v1/models/{name}:predict
 ```
 
 ```python
 import tensorflow as tf
-tag = tf.saved_model.load("FOLDER").signatures["serving_default"]
+tag = tf.saved_model.load("saved_models/{name}/VERSION").signatures["serving_default"]
 tag(sentences=tf.constant(["leave Beijing on November 2nd"]))["tags"]
 ```
 

@@ -62,6 +62,7 @@ RULES = {
         最近经济不太好
         我还有两件事要办""",
     "polite": "(你好|您好) ， | 请 | 麻烦你 | 请问 ， | 劳驾 ， | 能不能帮我",
+    "greeting": "(你好|您好|请问|劳驾) ，",
     "want": """
         我 (想|要|得|打算|希望)
         我们 (想|要|得|准备)
@@ -75,7 +76,7 @@ RULES = {
         从 <from> 经 <via> (到|飞) <to>
         从 <from> (到|去) <to> ， 在 <via> (转机|中转|停一晚)
         由 <from> 前往 <to>
-        <from> <to> 之间""",
+        <from> 和 <to> 之间""",
     "go_off": "(出发|起飞|动身|走|离开)",
     "get_in": "(抵达|落地|到达|降落)",
     "leave": """
@@ -157,11 +158,11 @@ RULES = {
     "telegram": """
         离开 <from> {departure_date:date} [{departure_time:time}]
         抵达 <to> {arrival_date:date} [{arrival_time:time}]
-        {departure_date:date} <from> <to> [{class:class}]
+        {departure_date:date} <from> 飞 <to> [{class:class}]
         <from> <to> {departure_date:date} [{return_date:date} 返回]
         出发 <from> <when:departure> ； 抵达 <to> <when:arrival>
         抵达 <to> <when:arrival> ； 出发 <from> <when:departure>
-        {travellers:n} 人 <from> <to> {departure_date:date}""",
+        {travellers:n} 人 <from> 到 <to> {departure_date:date}""",
     "need_seat": """
         (订|买|预订) (一张|张) [{class:class}] (票|机票)
         (订|买) {travellers:n} 张 [{class:class}] (票|机票)
@@ -176,7 +177,7 @@ RULES = {
         <cleft> ， (订票|帮我订一张票) [<extra>]
         <telegram> <extras>""",
     "find_fare": """
-        [<polite>] [<when:departure>] <route> 的 [{class:class}|{airline:airline}] <price_of>
+        [<greeting>] [<when:departure>] <route> 的 [{class:class}|{airline:airline}] <price_of>
         <want> [<when:departure>] <route> ， <price_of> [<extra>]
         <two_ends> ， <price_of> [<extra>]
         <cleft> ， <price_of>
@@ -187,7 +188,7 @@ RULES = {
         (要花|得花) 多少钱
         票价 (贵不贵|怎么样)""",
     "flight_schedule": """
-        [<polite>] [<when:departure>] <route> <which_of>
+        [<greeting>] [<when:departure>] <route> <which_of>
         <route> <which_of> <timing>
         <two_ends> ， <which>
         <cleft> ， <which>

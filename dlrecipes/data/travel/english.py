@@ -78,7 +78,7 @@ RULES = {
         the <event> starts early
         the first (flight|one) was full
         the <person> of <first_name> (hates|loves) early flights
-        I have a <event> to go to
+        I have that <event> to go to
         we (march|sing) in the parade
         I am on business
         the economy is what it is
@@ -143,9 +143,9 @@ RULES = {
         , a party of {travellers:n}
         [,] we need {travellers:n} (seats|tickets)""",
     "noise": """
-        with (less than|at most) <n> (hours|hour) to wait
+        with (less than|at most) <n> hours to wait
         [,] I have <n> (bags|suitcases)
-        with no more than <n> (stop|stops)
+        with no more than <n> stops
         for (under|less than) <price> dollars
         [,] if the first flight is full take the second
         [,] we united fans march on""",
