@@ -7,6 +7,7 @@ all built-in recipes.
 from __future__ import annotations
 
 import csv
+import io
 import re
 import sys
 from collections import defaultdict
@@ -36,7 +37,7 @@ def read_results(path: Path) -> list[dict[str, str]]:
     Raises:
         DataError: If a column is missing or a value is no number, with file and line.
     """
-    with path.open(encoding="utf-8", newline="") as file:
+    with io.StringIO(_read(path), newline="") as file:
         reader = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
@@ -102,7 +103,7 @@ def updated(folder: Path) -> str:
         DataError: If README has no place for a section.
     """
     path = folder / "README.md"
-    text = path.read_text(encoding="utf-8")
+    text = _read(path)
     for name, content in generated(folder).items():
         pattern = rf"(<!-- {name}: generated -->\n).*?(<!-- end -->)"
         text, count = re.subn(
@@ -113,6 +114,13 @@ def updated(folder: Path) -> str:
                 f"{path}: one section '<!-- {name}: generated -->' to '<!-- end -->' is wanted."
             )
     return text
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: this is not UTF-8.") from None
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import pydantic
 
@@ -70,7 +70,9 @@ class RecipeConfig(pydantic.BaseModel):
     file, then options; unknown names and wrong values are refused, all at once.
     """
 
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+    )
 
     data: str = setting("builtin", "'builtin', a folder or file, or 'tfds:NAME' where it has one.")
     data_dir: str = setting("~/tensorflow_datasets", "Where 'tfds:' data sets are kept.")
@@ -82,11 +84,16 @@ class RecipeConfig(pydantic.BaseModel):
     @pydantic.field_validator("*", mode="before")
     @classmethod
     def _refuse_what_pydantic_would_bend(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        kind = cls.model_fields[info.field_name].annotation
-        if isinstance(value, bool) and kind in (int, float):
+        about = _read(info.field_name, cls.model_fields[info.field_name])
+        if about.kind == "list" and isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        elif about.kind == "list" and isinstance(value, int | float):
+            value = (value,)
+        parts = value if isinstance(value, list | tuple) else [value]
+        if about.item in ("integer", "number") and any(isinstance(part, bool) for part in parts):
             raise ValueError("a number is wanted, not true or false")
-        if isinstance(value, str) and get_origin(kind) is tuple:
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+        if about.choices and len({str(part) for part in parts}) < len(parts):
+            raise ValueError("each choice is wanted once")
         return value
 
     @classmethod
@@ -103,7 +110,14 @@ class RecipeConfig(pydantic.BaseModel):
         try:
             return cls(**values)
         except pydantic.ValidationError as error:
-            problems = [cls._explain(problem) for problem in error.errors()]
+            found = error.errors()
+            inside = {problem["loc"][0] for problem in found if len(problem["loc"]) > 1}
+            problems = [
+                cls._explain(problem)
+                for problem in found
+                # A list whose only part is wrong is not called too short as well.
+                if problem["type"] != "too_short" or problem["loc"][0] not in inside
+            ]
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise UsageError(f"{where}: {count} wrong:{lines}")
@@ -121,7 +135,7 @@ class RecipeConfig(pydantic.BaseModel):
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}.", "Name a YAML file.") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:  # also: not UTF-8, the 45th of a month
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
             raise UsageError(f"{path}{line}: this is not YAML.") from None
@@ -151,8 +165,9 @@ class RecipeConfig(pydantic.BaseModel):
             return problem["msg"].removeprefix("Value error, ") + "."
         about = next(s for s in settings(cls) if s.name == name)
         given = problem["input"]
-        text = f"{name}: {given!r} is not {about.wanted}."
-        parts = given if isinstance(given, tuple | list) else [given]
+        parts = list(given) if isinstance(given, tuple | list) else [given]
+        typed = ",".join(map(str, parts)) if isinstance(given, tuple | list) else given
+        text = f"{name}: {typed!r} is not {about.wanted}."
         wrong = [str(part) for part in parts if str(part) not in about.choices]
         if about.choices and wrong:
             text += f" {nearest(wrong[0], about.choices)}"
@@ -161,13 +176,27 @@ class RecipeConfig(pydantic.BaseModel):
 
 @dataclass(frozen=True)
 class Setting:
-    """All that is known of one setting, read off its declaration."""
+    """All that is known of one setting, read off its declaration.
+
+    Args:
+        name: Its key in YAML.
+        kind: `"integer"`, `"number"`, `"switch"`, `"choice"`, `"text"` or `"list"`.
+        item: The kind of a list's parts; otherwise `kind` again.
+        default: Its value where none is given.
+        help: One line.
+        bounds: Of a number, or of a list's parts, in words.
+        least: The fewest parts of a list.
+        choices: The values to choose from.
+        search: Where it is tuned.
+    """
 
     name: str
     kind: str
+    item: str
     default: Any
     help: str
     bounds: str
+    least: int
     choices: tuple[str, ...]
     search: Search | None
 
@@ -180,11 +209,13 @@ class Setting:
     def wanted(self) -> str:
         """What a right value is, in words."""
         if self.choices:
-            several = "one or several, by commas, of" if self.kind == "list" else "one of"
-            return f"{several} {', '.join(self.choices)}"
-        article = {"integer": "an integer", "number": "a number", "switch": "true or false"}
-        words = article.get(self.kind, "a text" if self.kind == "text" else "a list, by commas")
-        return f"{words} {self.bounds}".rstrip()
+            several = "one or several, each once, by commas, of"
+            return f"{several if self.kind == 'list' else 'one of'} {', '.join(self.choices)}"
+        words = {"integer": "an integer", "number": "a number", "switch": "true or false"}
+        if self.kind == "list":
+            least = f", at least {self.least}" if self.least else ""
+            return f"{f'{self.item}s {self.bounds}'.rstrip()}, by commas{least}"
+        return f"{words.get(self.kind, 'a text')} {self.bounds}".rstrip()
 
 
 def settings(config: type[RecipeConfig]) -> list[Setting]:
@@ -200,22 +231,29 @@ def _read(name: str, declared: pydantic.fields.FieldInfo) -> Setting:
         kind = next(k for k in get_args(kind) if k is not type(None))
     listed = get_origin(kind) is tuple
     inner = get_args(kind)[0] if listed else kind
+    limits = list(declared.metadata)
+    if get_origin(inner) is Annotated:
+        inner, *about = get_args(inner)
+        limits += [limit for one in about for limit in getattr(one, "metadata", [one])]
     choices = tuple(str(c) for c in get_args(inner)) if get_origin(inner) is Literal else ()
     words = {int: "integer", float: "number", bool: "switch"}
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     bounds = [
-        f"{signs[key]} {value:g}" if key in signs else f"of at least {value}"
-        for limit in declared.metadata
-        for key in (*signs, "min_length")
-        if (value := getattr(limit, key, None)) is not None and (key in signs or not choices)
+        f"{sign} {spelled(value)}"
+        for limit in limits
+        for key, sign in signs.items()
+        if (value := getattr(limit, key, None)) is not None
     ]
+    item = words.get(inner, "choice" if choices else "text")
     extra = declared.json_schema_extra or {}
     return Setting(
         name=name,
-        kind="list" if listed else words.get(inner, "choice" if choices else "text"),
+        kind="list" if listed else item,
+        item=item,
         default=declared.default,
         help=declared.description or "",
         bounds=" and ".join(bounds),
+        least=max((getattr(limit, "min_length", None) or 0 for limit in limits), default=0),
         choices=choices,
         search=extra.get("search"),
     )
@@ -227,7 +265,9 @@ def spelled(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):
         return ",".join(str(part) for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return str(value)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -53,13 +55,13 @@ class Source:
         return _only(self._module("recipe"), Recipe)
 
     def _module(self, name: str) -> ModuleType:
-        if self.package not in sys.modules and not self.package.startswith(BUILT_IN):
-            _register(self.package, self.folder)
         try:
+            if self.package not in sys.modules and not self.package.startswith(BUILT_IN):
+                _register(self.package, self.folder)
             return importlib.import_module(f"{self.package}.{name}")
         except Exception as error:
             raise UsageError(
-                f"{_place(error, self.folder, name)}: {type(error).__name__}: {error}.",
+                f"{_place(error, self.folder, name)}: {type(error).__name__}: {_first(error)}.",
                 f"Mend it, then type: dlrecipes validate {self.folder}",
             ) from error
 
@@ -73,7 +75,10 @@ def sources() -> list[Source]:
             if (folder / "recipe.py").is_file():
                 found[folder.name] = Source(folder.name, f"{BUILT_IN}.{folder.name}", folder)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        spec = importlib.util.find_spec(entry.value)
+        try:
+            spec = importlib.util.find_spec(entry.module)
+        except ImportError:  # one broken package does not take the others away
+            continue
         for root in (spec.submodule_search_locations or ()) if spec else ():
             found[entry.name] = Source(entry.name, entry.value, Path(root))
     return [found[name] for name in sorted(found)]
@@ -91,8 +96,11 @@ def find(name: str) -> Source:
     known = {source.name: source for source in sources()}
     if name in known:
         return known[name]
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{name}: there is no such home folder.") from None
+    if name and folder.is_dir():
         return _in_folder(folder)
     if "/" in name or name.startswith("."):
         raise UsageError(f"{name}: there is no such folder.", _here(folder))
@@ -107,11 +115,13 @@ def _in_folder(folder: Path) -> Source:
     ]
     if missing:
         raise UsageError(
-            f"{folder}: this is no recipe: {', '.join(missing)} is missing.",
+            f"{folder}: this is no recipe: it has no {', no '.join(missing)}.",
             "'dlrecipes copy RECIPE FOLDER' makes one.",
         )
     plain = "".join(c if c.isalnum() else "_" for c in folder.name)
-    return Source(folder.name, f"dlrecipes_folder_{plain}", folder)
+    # Two folders of one name are two packages, also within one process.
+    package = f"dlrecipes_folder_{plain}_{zlib.crc32(os.fsencode(folder)):08x}"
+    return Source(folder.name, package, folder)
 
 
 def _here(folder: Path) -> str:
@@ -127,7 +137,11 @@ def _register(package: str, folder: Path) -> None:
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules[package] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[package]
+        raise
 
 
 def _only(module: ModuleType, base: type) -> type:
@@ -150,3 +164,7 @@ def _place(error: Exception, folder: Path, name: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     inside = [f for f in frames if Path(f.filename).is_relative_to(folder)]
     return f"{inside[-1].filename}:{inside[-1].lineno}" if inside else str(folder / f"{name}.py")
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0].rstrip(".")

@@ -20,23 +20,32 @@ def new_folder(runs: Path, name: str | None) -> Path:
     Raises:
         UsageError: If there is a run of that name.
     """
+    check_new(runs, name)
     runs.mkdir(parents=True, exist_ok=True)
-    if name is not None and (not name.strip() or Path(name).name != name or name.startswith(".")):
-        raise UsageError(f"--name {name!r}: a folder's name is wanted, without slashes.")
     stem = name or time.strftime("%Y%m%d-%H%M%S")
     for attempt in range(1, 1000):
         folder = runs / (stem if attempt == 1 else f"{stem}-{attempt}")
         try:
             folder.mkdir()
         except FileExistsError:
-            if name is not None:
-                raise UsageError(
-                    f"{folder}: there is a run of that name.",
-                    "Choose another --name, or go on with it: --resume.",
-                ) from None
+            check_new(runs, name)
         else:
             return folder
     raise UsageError(f"{runs}: too many runs named {stem}.")
+
+
+def check_new(runs: Path, name: str | None) -> None:
+    """Refuses a name that a new run cannot have; makes nothing.
+
+    Raises:
+        UsageError: If it is no folder's name, or there is a run of that name.
+    """
+    _check_name(name)
+    if name is not None and (runs / name).exists():
+        raise UsageError(
+            f"{runs / name}: there is a run of that name.",
+            "Choose another --name, or go on with it: --resume.",
+        )
 
 
 def unfinished_folder(runs: Path, name: str | None) -> Path:
@@ -45,6 +54,7 @@ def unfinished_folder(runs: Path, name: str | None) -> Path:
     Raises:
         UsageError: If there is none.
     """
+    _check_name(name)
     if name is not None:
         if not (runs / name / CONFIG_FILE).is_file():
             raise UsageError(f"{runs / name}: there is no run to resume.")
@@ -62,3 +72,8 @@ def is_finished(folder: Path) -> bool:
     """Returns whether a run has published its model."""
     path = folder / METRICS_FILE
     return path.is_file() and "published" in json.loads(path.read_text())
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and (not name.strip() or Path(name).name != name or name.startswith(".")):
+        raise UsageError(f"--name {name!r}: a folder's name is wanted, without slashes.")

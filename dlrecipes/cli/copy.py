@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import uuid
 from pathlib import Path
@@ -35,6 +36,6 @@ def command(recipe: str, folder: Path) -> None:
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    where = folder if folder.is_absolute() else f"./{folder}"
+    where = shlex.quote(str(folder if folder.is_absolute() else f"./{folder}"))
     click.echo(f"Copied {source.name} to {folder}. Next:")
     click.echo(f"  dlrecipes validate {where}\n  dlrecipes run {where}")

@@ -19,12 +19,13 @@ from dlrecipes.registry import find
 def command(recipe: str, models_dir: Path) -> None:
     """Show what RECIPE does, its settings and what is published of it."""
     source = find(recipe)
+    config = source.config()
     text = (source.folder / "__init__.py").read_text(encoding="utf-8")
-    click.echo(f"{source.name}: {ast.get_docstring(ast.parse(text))}\n")
+    click.echo(f"{source.name}: {ast.get_docstring(ast.parse(text)) or ''}\n")
     rows = [("setting", "default", "wanted", "help")]
     rows += [
         (about.option, spelled(about.default), about.wanted, about.help)
-        for about in settings(source.config())
+        for about in settings(config)
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     for option, default, wanted, text in rows:

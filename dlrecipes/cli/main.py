@@ -54,6 +54,9 @@ def main(args: list[str] | None = None) -> None:
         code = cli.main(args=args, prog_name="dlrecipes", standalone_mode=False)
     except RecipeError as error:
         code = _fail(error.message, error.hint, error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = 2
     except click.ClickException as error:
         code = _fail(error.format_message(), "", 2)
     except (KeyboardInterrupt, click.Abort):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from dlrecipes.cli.options import model_version, models_dir
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import DataError, UsageError
 from dlrecipes.registry import find
 
 
@@ -31,7 +30,7 @@ def command(recipe: str, inputs: tuple[str, ...], model_version, models_dir: Pat
     if not inputs:
         raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
     if inputs == ("-",):
-        inputs = tuple(line.rstrip("\r\n") for line in sys.stdin)
+        inputs = _lines()
     if not inputs:
         raise UsageError("Standard input is empty.", "Give one input a line.")
     version = published.find(models_dir, source.name, model_version)
@@ -44,3 +43,13 @@ def command(recipe: str, inputs: tuple[str, ...], model_version, models_dir: Pat
     task = source.recipe()(settings, source.name)
     for text in task.predict(version.function(), inputs):
         click.echo(text)
+
+
+def _lines() -> tuple[str, ...]:
+    found = []
+    for number, line in enumerate(click.get_binary_stream("stdin"), start=1):
+        try:
+            found.append(line.decode("utf-8").rstrip("\r\n"))
+        except UnicodeDecodeError:
+            raise DataError(f"Standard input, line {number}: this is not UTF-8.") from None
+    return tuple(found)

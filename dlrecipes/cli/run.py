@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dlrecipes.cli.options import (
     setting_options,
 )
 from dlrecipes.errors import UsageError
-from dlrecipes.registry import Source
+from dlrecipes.registry import BUILT_IN, Source
 
 RESERVED = ("config_file", "name", "resume", "runs_dir", "models_dir")
 
@@ -72,20 +73,23 @@ def _run(
     runs_dir: Path,
     models_dir: Path,
 ) -> None:
+    from dlrecipes import runs as folders
+
     config = source.config()
     runs = runs_dir / source.name
     if resume:
         settings, folder = _resumed(config, runs, name, typed, config_file)
     else:
         stored = config.from_yaml(config_file) if config_file else {}
-        settings = config.parse({**stored, **typed}, source.name)
+        where = f"{source.name}, {config_file}" if config_file else source.name
+        settings = config.parse({**stored, **typed}, where)
+        folders.check_new(runs, name)
         folder = None
 
     from dlrecipes.quiet import load_tensorflow
 
     load_tensorflow()
     from dlrecipes import runner
-    from dlrecipes import runs as folders
 
     recipe = source.recipe()(settings, source.name)
     folder = folder or folders.new_folder(runs, name)
@@ -95,7 +99,9 @@ def _run(
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted. Go on with:\n  dlrecipes run {_typed(source)} --resume "
-            f"--name {folder.name}",
+            f"--name {shlex.quote(folder.name)}"
+            + _unless_default("--runs-dir", runs_dir, "runs")
+            + _unless_default("--models-dir", models_dir, "saved_models"),
             err=True,
         )
         raise
@@ -119,7 +125,12 @@ def _resumed(config, runs: Path, name: str | None, typed: dict, config_file: Pat
 
 
 def _typed(source: Source) -> str:
-    return source.name if source.package.startswith("dlrecipes.recipes.") else str(source.folder)
+    built_in = source.package.startswith(f"{BUILT_IN}.")
+    return source.name if built_in else shlex.quote(str(source.folder))
+
+
+def _unless_default(option: str, folder: Path, default: str) -> str:
+    return "" if folder == Path(default) else f" {option} {shlex.quote(str(folder))}"
 
 
 def closing(source: Source, result: Any) -> str:
@@ -138,9 +149,15 @@ def closing(source: Source, result: Any) -> str:
         f"Figures    {result.folder / 'figures'}",
         "\nNext:",
     ]
-    lines += [f'  dlrecipes predict {source.name} "{text}"' for text in result.examples]
-    lines += [
-        f"  dlrecipes evaluate {_typed(source)} --data FOLDER",
-        f"  dlrecipes copy {source.name} my_{source.name}     # to change it",
-    ]
+    place = _unless_default("--models-dir", result.published.parent.parent, "saved_models")
+    recipe = _typed(source)
+    lines += [f"  dlrecipes predict {recipe} {_quoted(text)}{place}" for text in result.examples]
+    lines += [f"  dlrecipes evaluate {recipe} --data FOLDER{place}"]
+    if recipe == source.name:
+        lines += [f"  dlrecipes copy {recipe} my_{recipe}     # to change it"]
     return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    # Double quotes where they do, for they are the ones that every shell has.
+    return shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'

@@ -71,6 +71,9 @@ def _imports(source: Source) -> Iterator[str]:
         except SyntaxError as error:
             yield f"{path}:{error.lineno}: {error.msg}."
             continue
+        except ValueError:
+            yield f"{path}: this is not UTF-8."
+            continue
         for node in ast.walk(tree):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
@@ -106,7 +109,7 @@ def _readme(source: Source) -> Iterator[str]:
     from dlrecipes.documents import updated
 
     path = source.folder / "README.md"
-    text = path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace")
     for section in SECTIONS:
         if f"## {section}\n" not in text:
             yield f"{path}: the section '## {section}' is missing."

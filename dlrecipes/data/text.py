@@ -40,9 +40,8 @@ def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
     # Each mark of a run ("really?!") is a token; RE2 cannot look ahead to split it before.
     runs = tf.strings.regex_full_match(tokens.values, rf"{PUNCTUATION}+")
     apart = tf.strings.regex_replace(tokens.values, f"({PUNCTUATION})", r"\1 ")
-    return tf.strings.split(tokens.with_values(tf.where(runs, apart, tokens.values))).merge_dims(
-        1, 2
-    )
+    tokens = tokens.with_values(tf.where(runs, apart, tokens.values))
+    return tf.strings.split(tokens).merge_dims(1, 2)
 
 
 def choose_tokenizer(sentences: Iterable[Sequence[str]], sample: int = 2000) -> str:

@@ -10,10 +10,10 @@ from dlrecipes.recipe import RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of slot filling."""
 
-    epochs: int = setting(30, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(8, "Epochs without a better span F1 before it stops.", ge=1)
+    epochs: int = setting(14, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(6, "Epochs without a better span F1 before it stops.", ge=1)
     batch_size: int = setting(
-        16, "Sentences a step.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
+        32, "Sentences a step.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )
     language: Literal["english", "chinese"] = setting("english", "Of the built-in data.")
     examples: int = setting(4000, "Training sentences of the built-in data.", ge=100, le=20_000)
@@ -63,12 +63,12 @@ class Config(RecipeConfig):
         "crf", "Each tag alone, or the best sequence.", search=Search(choices=("softmax", "crf"))
     )
     intent_weight: float = setting(0.5, "Weight of the intent's loss.", ge=0, le=100)
-    dropout: float = setting(0.4, "Share of units left out.", ge=0, lt=1, search=Search(0.1, 0.6))
+    dropout: float = setting(0.3, "Share of units left out.", ge=0, lt=1, search=Search(0.1, 0.6))
     word_dropout: float = setting(
-        0.05, "Share of words that become 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
+        0.1, "Share of words that become 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
     )
     learning_rate: float = setting(
-        2e-3, "Adam's step at the start.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
+        4e-3, "Adam's step at the start.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )
     schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Of the learning rate, over all epochs."

@@ -22,7 +22,7 @@ def tokens_of(sentence, tokenizer="words"):
         ("leave at 7.", ["leave", "at", "7", "."]),
         ("leave Rome.  ", ["leave", "Rome", "."]),
         ("Rome.", ["Rome", "."]),
-        ("from St. Louis at 7 p.m. on Monday", "from St. Louis at 7 p.m. on Monday".split()),
+        ("St. Louis at 7 p.m. today", ["St.", "Louis", "at", "7", "p.m.", "today"]),
         ("leave at 7 p.m.", ["leave", "at", "7", "p.m."]),
         ("to washington d.c.", ["to", "washington", "d.c."]),
         ("really?!", ["really", "?", "!"]),
@@ -194,7 +194,7 @@ def test_config_rebuilds_the_encoder():
 
 
 def test_unknown_tokenizer_is_refused():
-    with pytest.raises(ValueError, match="tokenizer must be one of .* not 'letters'"):
+    with pytest.raises(ValueError, match=r"tokenizer must be one of .* not 'letters'"):
         TextEncoder((), tokenizer="letters")
 
 

@@ -1,0 +1,153 @@
+"""Publishing: verified first, shown last, whole or not at all."""
+
+import errno
+import threading
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes import export
+from dlrecipes.errors import PublishError
+from dlrecipes.export import Endpoint, Exports, LiteModel, publish
+from dlrecipes.published import Published, versions
+
+
+def recurrent_model():
+    inputs = keras.Input((None, 3), name="x")
+    hidden = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(inputs)
+    return keras.Model(inputs, keras.layers.Dense(2)(hidden))
+
+
+def exports_of(model, function=None):
+    function = function or (lambda x: {"scores": model(x), "total": tf.reduce_sum(model(x))})
+    rng = np.random.default_rng(0)
+    examples = [(rng.normal(size=(1, time, 3)).astype("float32"),) for time in (1, 2, 7)]
+    endpoint = Endpoint(function, [tf.TensorSpec([1, None, 3], tf.float32, name="x")], examples)
+    return Exports({"serving_default": endpoint}, endpoint, {"words.txt": "a\n"})
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(1)
+    return recurrent_model()
+
+
+def test_a_version_holds_every_artefact_and_its_card(model, tmp_path):
+    folder = publish(model, tmp_path / "net", exports_of(model), "# card\n")
+    assert folder == tmp_path / "net" / "1"
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"saved_model.pb", "variables", "model.tflite", "model.keras", "README.md"}
+    assert (folder / "README.md").read_text() == "# card\n"
+    assert (folder / "assets.extra" / "words.txt").read_text() == "a\n"
+    assert [path.name for path in folder.parent.iterdir()] == ["1"]
+
+
+def test_versions_count_up(model, tmp_path):
+    (tmp_path / "7").mkdir()
+    assert publish(model, tmp_path, exports_of(model), "").name == "8"
+    assert versions(tmp_path) == [7, 8]
+
+
+def test_an_lstm_runs_in_the_stock_lite_interpreter_at_any_length(model, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(export.to_lite(exports_of(model).lite))
+    lite = LiteModel(path)
+    for time in (1, 3, 40):
+        x = np.random.default_rng(time).normal(size=(1, time, 3)).astype("float32")
+        np.testing.assert_allclose(lite(x=x)["scores"], model(x), atol=1e-6)
+
+
+def test_an_op_that_lite_does_not_have_is_an_error_that_names_it(model):
+    endpoint = Endpoint(
+        lambda x: {"y": tf.strings.length(tf.strings.as_string(x))},
+        [tf.TensorSpec([1, None, 3], tf.float32, name="x")],
+        [],
+    )
+    with pytest.raises(PublishError, match="LiteRT.*StringLength|LiteRT.*AsString"):
+        export.to_lite(endpoint)
+
+
+def test_what_does_not_agree_is_not_published(model, tmp_path):
+    calls = []
+
+    def unsteady(x):
+        # Traced it adds 0, called eagerly for comparison it adds 1.
+        calls.append(tf.executing_eagerly())
+        return {"scores": model(x) + float(tf.executing_eagerly())}
+
+    with pytest.raises(PublishError, match="scores differs from the model"):
+        publish(model, tmp_path / "net", exports_of(model, unsteady), "")
+    assert True in calls
+    assert False in calls
+    assert list((tmp_path / "net").iterdir()) == []
+
+
+def test_nan_does_not_pass_for_agreement():
+    with pytest.raises(PublishError, match="differs"):
+        export._agree("x", {"a": np.array([1.0])}, {"a": np.array([np.nan])})
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"b": np.zeros(2)}, "outputs"),
+        ({"a": np.zeros(3)}, "shape"),
+        ({"a": np.array([0.0, 2e-4])}, "differs"),
+    ],
+)
+def test_disagreement_says_what_differs(found, message):
+    with pytest.raises(PublishError, match=message):
+        export._agree("x", {"a": np.zeros(2)}, found)
+
+
+def test_no_version_is_seen_before_it_is_verified(model, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(export, "verify", lambda *_: seen.append(versions(tmp_path)))
+    publish(model, tmp_path, exports_of(model), "")
+    assert seen == [[]]
+    assert versions(tmp_path) == [1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        tf.errors.ResourceExhaustedError(None, None, "write failed; No space left on device"),
+    ],
+)
+def test_a_full_disk_leaves_nothing_and_says_so(model, tmp_path, monkeypatch, error):
+    def full(folder):
+        raise error
+
+    monkeypatch.setattr(export, "_flush", full)
+    with pytest.raises(PublishError, match="the disk is full"):
+        publish(model, tmp_path, exports_of(model), "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_that_publish_at_once_get_two_versions(tmp_path):
+    barrier, revealed = threading.Barrier(8), []
+
+    def reveal(number):
+        work = tmp_path / f".publishing-{number}"
+        work.mkdir()
+        (work / "who").write_text(str(number))
+        barrier.wait()
+        revealed.append(export._reveal(work, tmp_path))
+
+    threads = [threading.Thread(target=reveal, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(int(folder.name) for folder in revealed) == list(range(1, 9))
+    assert sorted((folder / "who").read_text() for folder in revealed) == list("01234567")
+
+
+def test_the_saved_model_needs_nothing_of_ours(model, tmp_path):
+    folder = publish(model, tmp_path, exports_of(model), "")
+    x = np.ones((1, 5, 3), "float32")
+    found = Published(folder).function()(x=tf.constant(x))["scores"]
+    np.testing.assert_allclose(found, model(x), atol=1e-6)
