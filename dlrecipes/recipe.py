@@ -168,7 +168,8 @@ class RecipeConfig(pydantic.BaseModel):
         parts = list(given) if isinstance(given, tuple | list) else [given]
         typed = ",".join(map(str, parts)) if isinstance(given, tuple | list) else given
         text = f"{name}: {typed!r} is not {about.wanted}."
-        wrong = [str(part) for part in parts if str(part) not in about.choices]
+        names = str(typed).split(",") if about.kind == "list" else map(str, parts)
+        wrong = [part for name in names if (part := name.strip()) not in about.choices]
         if about.choices and wrong:
             text += f" {nearest(wrong[0], about.choices)}"
         return text.rstrip()

@@ -68,6 +68,32 @@ def run(recipe: Recipe, folder: Path, models: Path) -> Result:
 
 def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     start = time.monotonic()
+    model, splits, checkpoints, metrics = train(recipe, folder)
+    earlier = checkpoints.seconds - checkpoints.seconds_here
+    draw(recipe, model, splits, checkpoints, folder / "figures")
+    exports = recipe.signatures(model, splits.test)
+    text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
+    extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
+    exports = dataclasses.replace(exports, files={**exports.files, **extras})
+    published = publish(model, models / recipe.name, exports, text)
+    metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
+    metrics["published"] = str(published)
+    write_whole(folder / METRICS_FILE, _json(metrics))
+    return Result(folder, published, metrics, recipe.example_inputs(splits))
+
+
+def train(
+    recipe: Recipe, folder: Path
+) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
+    """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
+
+    Args:
+        recipe: The recipe, configured.
+        folder: The run's folder; what it holds is gone on with.
+
+    Returns:
+        The model of the best epoch, its data, its checkpoints, and what `metrics.json` holds.
+    """
     write_whole(folder / CONFIG_FILE, recipe.config.to_yaml())
     write_whole(folder / "environment.json", json.dumps(environment(), indent=2))
     make_deterministic(recipe.config.seed)
@@ -75,7 +101,6 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     model = recipe.build(splits)
     checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
     checkpoints.resume(model)
-    before = checkpoints.seconds
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.restore_best(model)
     metrics = {
@@ -88,17 +113,12 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
         "parameters": model.count_params(),
     }
     # Before anything is drawn or published: a full disk later loses no result.
-    write_whole(folder / METRICS_FILE, json.dumps(metrics, indent=2, ensure_ascii=False))
-    draw(recipe, model, splits, checkpoints, folder / "figures")
-    exports = recipe.signatures(model, splits.test)
-    text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
-    extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: json.dumps(metrics, indent=2)}
-    exports = dataclasses.replace(exports, files={**exports.files, **extras})
-    published = publish(model, models / recipe.name, exports, text)
-    metrics["seconds"]["total"] = round(before + time.monotonic() - start, 1)
-    metrics["published"] = str(published)
-    write_whole(folder / METRICS_FILE, json.dumps(metrics, indent=2, ensure_ascii=False))
-    return Result(folder, published, metrics, recipe.example_inputs(splits))
+    write_whole(folder / METRICS_FILE, _json(metrics))
+    return model, splits, checkpoints, metrics
+
+
+def _json(metrics: Mapping[str, Any]) -> str:
+    return json.dumps(metrics, indent=2, ensure_ascii=False)
 
 
 def make_deterministic(seed: int) -> None:

@@ -15,7 +15,7 @@ from dlrecipes.cli.options import (
     runs_dir,
     setting_options,
 )
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import RecipeError, UsageError
 from dlrecipes.registry import BUILT_IN, Source
 
 RESERVED = ("config_file", "name", "resume", "runs_dir", "models_dir")
@@ -104,6 +104,9 @@ def _run(
             + _unless_default("--models-dir", models_dir, "saved_models"),
             err=True,
         )
+        raise
+    except RecipeError:
+        click.echo()  # Keras' progress bar leaves the cursor in its line.
         raise
     except OSError as error:
         raise runner.kept(error, folder) from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -53,15 +55,26 @@ def _problems(source: Source) -> Iterator[str]:
     missing = [name for name in FILES if not (source.folder / name).is_file()]
     yield from (f"{source.folder / name}: this file is missing." for name in missing)
     if not source.summary:
-        yield f"{source.folder / '__init__.py'}: a docstring is wanted; 'list' prints its first line."
-    yield from _imports(source)
-    for check in (_settings, _class):
-        try:
-            yield from check(source)
-        except RecipeError as error:
-            yield str(error)
+        init = source.folder / "__init__.py"
+        yield f"{init}: a docstring is wanted; 'list' prints its first line."
+    checks = [_imports, _settings, _class]
     if "README.md" not in missing and "results.csv" not in missing:
-        yield from _readme(source)
+        checks.append(_readme)
+    lines = set()
+    for check in checks:
+        for problem in _found(check, source):
+            # A line that cannot be parsed stops every later check; it is told once.
+            line = re.match(r".*?:\d+: ", problem)
+            if line is None or line[0] not in lines:
+                yield problem
+            lines |= {line[0]} if line else set()
+
+
+def _found(check: Callable[[Source], Iterator[str]], source: Source) -> Iterator[str]:
+    try:
+        yield from check(source)
+    except RecipeError as error:
+        yield error.message
 
 
 def _imports(source: Source) -> Iterator[str]:
@@ -80,13 +93,16 @@ def _imports(source: Source) -> Iterator[str]:
                 names = [node.module or ""]
             for name in names:
                 if name.split(".")[0] == "recipes" or name.startswith("dlrecipes.recipes"):
-                    yield f"{path}:{node.lineno}: imports {name}; inside a recipe write 'from . import'."
+                    yield (
+                        f"{path}:{node.lineno}: imports {name}; "
+                        "inside a recipe write 'from . import'."
+                    )
 
 
 def _settings(source: Source) -> Iterator[str]:
     config = source.config()
     for about in settings(config):
-        if about.name in RESERVED:
+        if about.name in (*RESERVED, "config", "help"):
             yield f"{source.folder / 'config.py'}: {about.name} is an option of 'run' itself."
         if not about.help:
             yield f"{source.folder / 'config.py'}: {about.name} has no line of help."
@@ -113,11 +129,8 @@ def _readme(source: Source) -> Iterator[str]:
     for section in SECTIONS:
         if f"## {section}\n" not in text:
             yield f"{path}: the section '## {section}' is missing."
-    try:
-        if updated(source.folder) != text:
-            yield (
-                f"{path}: its tables are not those of config.py and results.csv; "
-                f"type: python -m dlrecipes.documents {source.folder}"
-            )
-    except RecipeError as error:
-        yield str(error)
+    if updated(source.folder) != text:
+        yield (
+            f"{path}: its tables are not those of config.py and results.csv; "
+            f"type: python -m dlrecipes.documents {shlex.quote(str(source.folder))}"
+        )

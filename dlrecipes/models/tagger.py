@@ -72,8 +72,8 @@ def tagger(
     Example:
 
     >>> model = tagger(num_words=50, num_tags=5, cell="elman", bidirectional=False)
-    >>> model.output_shape["tags"]
-    (None, None, 5)
+    >>> tuple(model({"words": keras.ops.array([[7, 3, 12, 0]])})["tags"].shape)
+    (1, 4, 5)
 
     Reference:
         Mesnil, He, Deng and Bengio, 2013, "Investigation of recurrent-neural-network

@@ -44,6 +44,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.replayed = replayed
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0
+        self.seconds_here = 0.0
         self.stopped = False
 
     @property
@@ -91,6 +92,7 @@ class Checkpoints(keras.callbacks.Callback):
         """Saves the epoch, then drops those that are neither last nor best."""
         now = time.monotonic()
         self.seconds += now - self._since
+        self.seconds_here += now - self._since
         self._since = now
         self.stopped = bool(self.model.stop_training)
         self.history.append({name: float(value) for name, value in (logs or {}).items()})

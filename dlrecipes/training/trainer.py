@@ -29,8 +29,15 @@ class Trainer(keras.Model):
             scaled = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
         gradients = tape.gradient(scaled, [v.value for v in variables])
+        gradients = [_summed(gradient) for gradient in gradients]
+        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(tf.ones(()))
         self.optimizer.apply(gradients, variables)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(tf.nest.flatten(x)[0])[0])
         logs = self.compute_metrics(x, y, y_pred, sample_weight)
-        self.gradient_norm.update_state(tf.linalg.global_norm(gradients))
+        self.gradient_norm.update_state(norm)
         return {**logs, "gradient_norm": self.gradient_norm.result()}
+
+
+def _summed(gradient):
+    # A row used twice comes as two slices, whose norm, which clipping goes by, is not the sum's.
+    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient

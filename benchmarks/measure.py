@@ -1,0 +1,102 @@
+"""Measures a recipe's configurations over seeds and writes its results.csv.
+
+    python benchmarks/measure.py slot_filling --source ATIS=FOLDER
+
+reads benchmarks/slot_filling.yaml: for each configuration a label, the data (`builtin`, or a
+name that `--source` gives a folder), and options of `dlrecipes run`. What results.csv holds
+already, with the same command, is not measured again.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from dlrecipes.documents import COLUMNS, read_results
+from dlrecipes.registry import find
+
+HERE = Path(__file__).resolve().parent
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--source", multiple=True, help="NAME=FOLDER of data that the YAML file names.")
+@click.option("--only", default="", help="Only configurations whose data and label contain this.")
+def main(recipe: str, source: tuple[str, ...], only: str) -> None:
+    """Measure what benchmarks/RECIPE.yaml lists; write the rows to RECIPE's results.csv."""
+    folders = dict(one.split("=", 1) for one in source)
+    plan = yaml.safe_load((HERE / f"{recipe}.yaml").read_text(encoding="utf-8"))
+    table = find(recipe).folder / "results.csv"
+    for seed in plan["seeds"]:
+        for entry in plan["configurations"]:
+            if only not in f"{entry['data']} {entry['configuration']}":
+                continue
+            if entry["data"] != "builtin" and entry["data"] not in folders:
+                continue
+            measure(recipe, table, plan, entry, seed, folders)
+
+
+def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str, str]) -> None:
+    """Trains one configuration with one seed, and adds its rows to the table."""
+    options = {**plan.get("options", {}).get(entry["data"], {}), **entry.get("options", {})}
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+    source = [] if entry["data"] == "builtin" else [f"--data {entry['data']}"]
+    command = " ".join(["dlrecipes run", recipe, *source, *words, f"--seed {seed}"])
+    if table.exists() and any(row["command"] == command for row in read_results(table)):
+        return
+    settings = {**options, "seed": seed}
+    if source:
+        settings["data"] = folders[entry["data"]]
+    click.echo(command)
+    metrics, environment = train(recipe, settings)
+    rows = [
+        {
+            "data": entry["data"],
+            "configuration": entry["configuration"],
+            "seed": seed,
+            "metric": name,
+            "value": f"{metrics['test'][name]:.4f}",
+            "minutes": f"{metrics['seconds']['train'] / 60:.2f}",
+            "machine": environment["machine"],
+            "version": environment["dlrecipes"],
+            "command": command,
+        }
+        for name in plan["metrics"]
+        if name in metrics["test"]
+    ]
+    with table.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if not table.stat().st_size:
+            writer.writeheader()
+        writer.writerows(rows)
+    click.echo("  " + ", ".join(f"{row['metric']} {row['value']}" for row in rows))
+
+
+def train(recipe: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the metrics of one training, and what it ran on; keeps no files."""
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    import keras
+
+    from dlrecipes import runner
+
+    keras.backend.clear_session()
+    source = find(recipe)
+    config = source.config().parse(settings, f"benchmarks/{recipe}.yaml")
+    folder = Path(tempfile.mkdtemp())
+    try:
+        _, _, _, metrics = runner.train(source.recipe()(config, recipe), folder)
+    finally:
+        shutil.rmtree(folder)
+    return metrics, runner.environment()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.training import Trainer
+
+# The model is w * x with w = 2 and targets 0, the loss mean((w x)^2): its derivative is
+# 2 w mean(x^2) = 4 mean(x^2).
+W = 2.0
+X = np.array([[1.0], [3.0]], "float32")
+GRADIENT = 4 * (1 + 9) / 2
+ZEROS = np.zeros_like(X)
+
+
+class OneWeight(Trainer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = keras.layers.Dense(1, use_bias=False)
+        self.dense.build((None, 1))
+        self.dense.kernel.assign([[W]])
+        self.built = True
+
+    @property
+    def weight(self):
+        return float(self.dense.kernel[0, 0])
+
+    def call(self, inputs, training=False):
+        return self.dense(inputs)
+
+
+def trainer(optimizer, **kwargs):
+    model = OneWeight()
+    model.compile(optimizer, loss="mse", **{"jit_compile": False, **kwargs})
+    return model
+
+
+def fitted(model, x=X, batch_size=2, epochs=1):
+    y = np.zeros_like(x)
+    return model.fit(x, y, batch_size, epochs, verbose=0, shuffle=False).history
+
+
+@pytest.mark.parametrize(
+    "options, weight",
+    [
+        ({}, W - 0.01 * GRADIENT),
+        # The gradient is 20: clipped to a norm of 1 or 5, and untouched by one of 50.
+        ({"global_clipnorm": 1.0}, W - 0.01 * 1),
+        ({"global_clipnorm": 5.0}, W - 0.01 * 5),
+        ({"global_clipnorm": 50.0}, W - 0.01 * GRADIENT),
+    ],
+)
+def test_gradient_norm_is_that_before_clipping_and_the_update_is_clipped(options, weight):
+    model = trainer(keras.optimizers.SGD(0.01, **options))
+    history = fitted(model)
+    assert history["gradient_norm"] == pytest.approx([GRADIENT])
+    assert history["loss"] == pytest.approx([W**2 * (1 + 9) / 2])
+    assert model.weight == pytest.approx(weight)
+
+
+def test_gradient_norm_and_loss_are_means_over_the_epoch():
+    # Batches x = (1, 3) and (2): gradients 20 and 16, losses 20 and 16 of 2 and 1 examples.
+    model = trainer(keras.optimizers.SGD(0.0))
+    x = np.array([[1.0], [3.0], [2.0]], "float32")
+    history = fitted(model, x, epochs=2)
+    assert history["gradient_norm"] == pytest.approx([(20 + 16) / 2] * 2)
+    assert history["loss"] == pytest.approx([(2 * 20 + 16) / 3] * 2)
+
+
+def test_evaluation_gives_the_loss_and_changes_no_weight():
+    model = trainer(keras.optimizers.SGD(0.1), metrics=["mae"])
+    logs = model.evaluate(X, ZEROS, verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(W**2 * (1 + 9) / 2)
+    assert logs["mae"] == pytest.approx(W * (1 + 3) / 2)
+    assert model.weight == W
+
+
+def test_sample_weights_reach_the_loss():
+    model = trainer(keras.optimizers.SGD(0.0))
+    history = model.fit(X, ZEROS, sample_weight=np.array([1.0, 0.0]), verbose=0).history
+    # Keras averages weighted losses over all the examples: (4 * 1 + 0) / 2.
+    assert history["loss"] == pytest.approx([2.0])
+    assert history["gradient_norm"] == pytest.approx([2 * W * 1 / 2])
+
+
+@pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}])
+def test_step_is_the_same_eagerly_and_compiled(options):
+    model = trainer(keras.optimizers.SGD(0.01, global_clipnorm=1.0), **options)
+    assert fitted(model)["gradient_norm"] == pytest.approx([GRADIENT])
+    assert model.weight == pytest.approx(W - 0.01)
+
+
+def test_gradients_of_one_row_used_twice_are_summed_before_the_norm():
+    """A table's gradient comes as one slice a use; its norm is that of their sum.
+
+    Row 1 is used twice with upstream gradient 1 and row 2 once: the gradient is (2, 1), its
+    norm sqrt(5), not the sqrt(3) of the slices.
+    """
+
+    class Sum(Trainer):
+        def __init__(self):
+            super().__init__()
+            self.table = keras.layers.Embedding(4, 1)
+            self.table.build()
+            self.built = True
+
+        def call(self, inputs, training=False):
+            return self.table(inputs)
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return tf.reduce_sum(y_pred)
+
+    model = Sum()
+    before = np.array(model.table.embeddings)
+    model.compile(keras.optimizers.SGD(1.0, global_clipnorm=1.0), jit_compile=False)
+    ids = np.array([[1, 1, 2]])
+    history = model.fit(ids, ids, verbose=0).history
+    assert history["gradient_norm"] == pytest.approx([np.sqrt(5)])
+    # And so the clipped step has the length 1.
+    step = (before - np.array(model.table.embeddings))[:, 0]
+    np.testing.assert_allclose(step, [0, 2 / np.sqrt(5), 1 / np.sqrt(5), 0], atol=1e-6)
+
+
+def test_gradient_norm_does_not_depend_on_the_loss_scale():
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=64.0)
+    model = trainer(scaled)
+    assert fitted(model)["gradient_norm"] == pytest.approx([GRADIENT])
+    assert model.weight == pytest.approx(W - 0.01 * GRADIENT)
+
+
+def test_functional_model_is_trained_by_the_same_step():
+    x = keras.Input((1,))
+    model = Trainer(x, keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")(x))
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    # w = 1 halves the derivative.
+    assert fitted(model)["gradient_norm"] == pytest.approx([GRADIENT / 2])
