@@ -45,7 +45,7 @@ def main(recipe: str, source: tuple[str, ...], only: str) -> None:
 def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str, str]) -> None:
     """Trains one configuration with one seed, and adds its rows to the table."""
     options = {**plan.get("options", {}).get(entry["data"], {}), **entry.get("options", {})}
-    words = [f"--{name.replace('_', '-')} {value}" for name, value in options.items()]
+    words = [_option(name, value) for name, value in options.items()]
     source = [] if entry["data"] == "builtin" else [f"--data {entry['data']}"]
     command = " ".join(["dlrecipes run", recipe, *source, *words, f"--seed {seed}"])
     if table.exists() and any(row["command"] == command for row in read_results(table)):
@@ -76,6 +76,13 @@ def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str,
             writer.writeheader()
         writer.writerows(rows)
     click.echo("  " + ", ".join(f"{row['metric']} {row['value']}" for row in rows))
+
+
+def _option(name: str, value: Any) -> str:
+    dashed = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{dashed}" if value else f"--no-{dashed}"
+    return f"--{dashed} {value}"
 
 
 def train(recipe: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -9,7 +9,7 @@ from dlrecipes.recipe import Recipe, Splits, spelled
 
 FILES = """| file | what it is |
 |---|---|
-| `saved_model.pb`, `variables/` | SavedModel: raw input in, readable answer out; TensorFlow Serving takes this folder as it is |
+| `saved_model.pb`, `variables/` | SavedModel: raw input in, readable answer out |
 | `model.tflite` | LiteRT: tensors in and out, built-in ops only, any length |
 | `model.keras` | Keras model, to go on training or to import |
 | `assets.extra/` | vocabularies, the configuration and the metrics |

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import sys
 from collections import defaultdict
@@ -42,14 +43,21 @@ def read_results(path: Path) -> list[dict[str, str]]:
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise DataError(f"{path}:1: the column {missing[0]!r} is missing.")
-        rows = list(reader)
-    for line, row in enumerate(rows, start=2):
-        for name in ("value", "minutes"):
-            try:
-                float(row[name])
-            except (TypeError, ValueError):
-                raise DataError(f"{path}:{line}: {name} is {row[name]!r}, no number.") from None
+        rows = []
+        for row in reader:
+            for name in ("value", "minutes"):
+                if not _is_number(row[name]):
+                    place = f"{path}:{reader.line_num}"
+                    raise DataError(f"{place}: {name} is {row[name]!r}, no number.")
+            rows.append(row)
     return rows
+
+
+def _is_number(text: str | None) -> bool:
+    try:
+        return math.isfinite(float(text or ""))
+    except ValueError:
+        return False
 
 
 def settings_table(config: type[RecipeConfig]) -> str:

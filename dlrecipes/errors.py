@@ -33,7 +33,7 @@ class DataError(RecipeError):
     """Data that cannot be read as it is: names the file, and the line where there is one."""
 
 
-class TrainingDiverged(RecipeError):
+class TrainingDiverged(RecipeError):  # noqa: N818
     """The loss became NaN or infinite."""
 
 

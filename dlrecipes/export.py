@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -38,10 +39,14 @@ class Endpoint:
     inputs: Sequence[tf.TensorSpec]
     examples: Sequence[tuple[np.ndarray, ...]]
 
-    def outputs(self, example: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
-        """Returns what the function gives for one example, as NumPy arrays."""
-        tensors = [tf.constant(a, spec.dtype) for a, spec in zip(example, self.inputs, strict=True)]
-        return {name: value.numpy() for name, value in self.function(*tensors).items()}
+    def traced(self) -> tf.types.experimental.ConcreteFunction:
+        """Returns the function as one graph for every example."""
+        return tf.function(self.function, input_signature=list(self.inputs)).get_concrete_function()
+
+    def named(self, example: tuple[np.ndarray, ...]) -> dict[str, tf.Tensor]:
+        """Returns an example as tensors by input name."""
+        pairs = zip(self.inputs, example, strict=True)
+        return {spec.name: tf.constant(array, spec.dtype) for spec, array in pairs}
 
 
 @dataclass(frozen=True)
@@ -110,10 +115,7 @@ def write_saved_model(model: keras.Model, folder: Path, signatures: Mapping[str,
     """Writes a SavedModel whose functions hold the model's variables and tables."""
     archive = tf.Module()
     archive.model = model
-    functions = {
-        name: tf.function(endpoint.function, input_signature=list(endpoint.inputs))
-        for name, endpoint in signatures.items()
-    }
+    functions = {name: endpoint.traced() for name, endpoint in signatures.items()}
     tf.saved_model.save(archive, str(folder), signatures=functions)
 
 
@@ -127,8 +129,7 @@ def to_lite(endpoint: Endpoint) -> bytes:
     Raises:
         PublishError: If the function needs an op that LiteRT does not have.
     """
-    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
-    concrete = function.get_concrete_function()
+    concrete = endpoint.traced()
     names = sorted(concrete.structured_outputs)
     frozen = convert_variables_to_constants_v2(concrete)
 
@@ -155,20 +156,9 @@ def verify(folder: Path, model: keras.Model, exports: Exports) -> None:
     """
     loaded = tf.saved_model.load(str(folder))
     for name, endpoint in exports.signatures.items():
-        call = loaded.signatures[name]
-        for example in endpoint.examples:
-            given = {
-                s.name: tf.constant(a, s.dtype)
-                for s, a in zip(endpoint.inputs, example, strict=True)
-            }
-            found = {key: value.numpy() for key, value in call(**given).items()}
-            _agree(f"SavedModel, signature {name}", endpoint.outputs(example), found)
+        _compare(f"SavedModel, signature {name}", endpoint, loaded.signatures[name])
     lite = LiteModel(folder / LITE_FILE)
-    expected = tf.function(exports.lite.function, input_signature=list(exports.lite.inputs))
-    names = [spec.name for spec in exports.lite.inputs]
-    for example in exports.lite.examples:
-        wanted = {k: v.numpy() for k, v in expected(*example).items()}
-        _agree(LITE_FILE, wanted, lite(**dict(zip(names, example, strict=True))))
+    _compare(LITE_FILE, exports.lite, lambda **tensors: lite(**_arrays(tensors)))
     again = keras.saving.load_model(folder / KERAS_FILE)
     for one, other in zip(model.weights, again.weights, strict=True):
         _agree(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
@@ -192,6 +182,17 @@ class LiteModel:
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the outputs by name."""
         return self._runner(**inputs)
+
+
+def _compare(what: str, endpoint: Endpoint, found: Callable[..., Mapping[str, Any]]) -> None:
+    model = endpoint.traced()
+    for example in endpoint.examples:
+        tensors = endpoint.named(example)
+        _agree(what, _arrays(model(*tensors.values())), _arrays(found(**tensors)))
+
+
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(value) for name, value in tensors.items()}
 
 
 def _agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> None:

@@ -50,7 +50,7 @@ class Published:
         self.file("saved_model.pb")
         self.file("variables/variables.index")
         self.file("variables/variables.data-00000-of-00001")
-        with _damage(self.folder):
+        with _DamageInOneLine(self.folder):
             loaded = tf.saved_model.load(str(self.folder))
         call = loaded.signatures[signature]
         # The function alone does not keep the tables and variables alive.
@@ -64,7 +64,7 @@ class Published:
         import dlrecipes.training  # noqa: F401  (registers what the file names)
 
         path = self.file(KERAS_FILE)
-        with _damage(self.folder):
+        with _DamageInOneLine(self.folder):
             return keras.saving.load_model(path)
 
     @property
@@ -73,7 +73,7 @@ class Published:
         return self.file(f"{EXTRAS}/{CONFIG_FILE}")
 
 
-class _damage:
+class _DamageInOneLine:
     """Turns whatever a loader raises on a broken file into one line."""
 
     def __init__(self, folder: Path):

@@ -165,10 +165,10 @@ class RecipeConfig(pydantic.BaseModel):
             return problem["msg"].removeprefix("Value error, ") + "."
         about = next(s for s in settings(cls) if s.name == name)
         given = problem["input"]
-        parts = list(given) if isinstance(given, tuple | list) else [given]
-        typed = ",".join(map(str, parts)) if isinstance(given, tuple | list) else given
+        listed = about.kind == "list" and isinstance(given, tuple | list)
+        typed = ",".join(map(str, given)) if listed else given
         text = f"{name}: {typed!r} is not {about.wanted}."
-        names = str(typed).split(",") if about.kind == "list" else map(str, parts)
+        names = str(typed).split(",") if about.kind == "list" else [str(typed)]
         wrong = [part for name in names if (part := name.strip()) not in about.choices]
         if about.choices and wrong:
             text += f" {nearest(wrong[0], about.choices)}"

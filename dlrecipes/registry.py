@@ -77,7 +77,7 @@ def sources() -> list[Source]:
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             spec = importlib.util.find_spec(entry.module)
-        except ImportError:  # one broken package does not take the others away
+        except Exception:  # one broken package does not take the others away
             continue
         for root in (spec.submodule_search_locations or ()) if spec else ():
             found[entry.name] = Source(entry.name, entry.value, Path(root))

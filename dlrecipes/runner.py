@@ -82,9 +82,7 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     return Result(folder, published, metrics, recipe.example_inputs(splits))
 
 
-def train(
-    recipe: Recipe, folder: Path
-) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
+def train(recipe: Recipe, folder: Path) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
     """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
 
     Args:

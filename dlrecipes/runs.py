@@ -71,7 +71,10 @@ def unfinished_folder(runs: Path, name: str | None) -> Path:
 def is_finished(folder: Path) -> bool:
     """Returns whether a run has published its model."""
     path = folder / METRICS_FILE
-    return path.is_file() and "published" in json.loads(path.read_text())
+    try:
+        return path.is_file() and "published" in json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
 
 
 def _check_name(name: str | None) -> None:

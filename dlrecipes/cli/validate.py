@@ -54,10 +54,7 @@ def command(recipe: str, config_file: Path | None) -> None:
 def _problems(source: Source) -> Iterator[str]:
     missing = [name for name in FILES if not (source.folder / name).is_file()]
     yield from (f"{source.folder / name}: this file is missing." for name in missing)
-    if not source.summary:
-        init = source.folder / "__init__.py"
-        yield f"{init}: a docstring is wanted; 'list' prints its first line."
-    checks = [_imports, _settings, _class]
+    checks = [_modules, _settings, _class]
     if "README.md" not in missing and "results.csv" not in missing:
         checks.append(_readme)
     lines = set()
@@ -77,7 +74,7 @@ def _found(check: Callable[[Source], Iterator[str]], source: Source) -> Iterator
         yield error.message
 
 
-def _imports(source: Source) -> Iterator[str]:
+def _modules(source: Source) -> Iterator[str]:
     for path in sorted(source.folder.glob("*.py")):
         try:
             tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -87,6 +84,8 @@ def _imports(source: Source) -> Iterator[str]:
         except ValueError:
             yield f"{path}: this is not UTF-8."
             continue
+        if path.name == "__init__.py" and not ast.get_docstring(tree):
+            yield f"{path}: a docstring is wanted; 'list' prints its first line."
         for node in ast.walk(tree):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:

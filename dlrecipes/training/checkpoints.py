@@ -18,7 +18,7 @@ from dlrecipes.errors import RecipeError, reason
 class Checkpoints(keras.callbacks.Callback):
     """Saves all that training depends on at the end of each epoch; keeps the last and the best.
 
-    That is weights, optimizer, random states (all that TensorFlow tracks on the model),
+    That is weights, optimizer (all that TensorFlow tracks on the model), random states,
     the history, and, by replaying the history, the state of callbacks that decide by it.
     A checkpoint is renamed into place whole. Put it last among the callbacks.
 
@@ -109,7 +109,7 @@ class Checkpoints(keras.callbacks.Callback):
         state = {"history": self.history, "seconds": self.seconds, "stopped": self.stopped}
         try:
             part.mkdir(parents=True)
-            tf.train.Checkpoint(model=self.model).write(str(part / "model"))
+            _checkpoint(self.model).write(str(part / "model"))
             (part / "state.json").write_text(json.dumps(state))
             part.rename(final)
         except (OSError, tf.errors.OpError) as error:
@@ -117,12 +117,19 @@ class Checkpoints(keras.callbacks.Callback):
             raise RecipeError(
                 f"{self.folder}: the checkpoint of epoch {self.epochs} cannot be written: "
                 f"{reason(error)}.",
-                f"The run is kept; make room and go on with --resume --name {self.folder.parent.name}.",
+                "The run is kept; make room and go on with "
+                f"--resume --name {self.folder.parent.name}.",
             ) from error
 
 
 def _read(model: keras.Model, folder: Path) -> None:
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    status = tf.train.Checkpoint(model=model).read(str(folder / "model"))
-    status.assert_existing_objects_matched()
+    _checkpoint(model).read(str(folder / "model")).assert_existing_objects_matched()
+
+
+def _checkpoint(model: keras.Model) -> tf.train.Checkpoint:
+    # TensorFlow tracks no seed generator of Keras': without these, dropout begins anew.
+    others = {id(v) for v in [*model.weights, *model.metrics_variables]}
+    random = [v.value for v in model.variables if id(v) not in others]
+    return tf.train.Checkpoint(model=model, random=random)

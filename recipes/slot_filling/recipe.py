@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -160,17 +161,13 @@ class SlotFilling(Recipe):
         encoded = model.encoder(tf.constant([sentence.tokens]))
         return tuple(encoded[name].numpy() for name in model.input_names)
 
-    @staticmethod
     def _tag(
-        model: SequenceTagger, examples: Sequence[TaggedSentence]
+        self, model: SequenceTagger, examples: Sequence[TaggedSentence]
     ) -> tuple[list[list[str]], list[str]]:
-        tag = tf.function(
-            model.tag_tokens, input_signature=[tf.TensorSpec([None, None], tf.string)]
-        )
         tags, intents = [], []
         for start in range(0, len(examples), EVALUATION_BATCH):
             part = examples[start : start + EVALUATION_BATCH]
-            found = tag(data.pad([s.tokens for s in part]))
+            found = _tagging(model)(data.pad([s.tokens for s in part]))
             rows = found["tags"].numpy().tolist()
             tags += [
                 [t.decode() for t in row[: len(s.tokens)]]
@@ -179,3 +176,9 @@ class SlotFilling(Recipe):
             if "intent" in found:
                 intents += [intent.decode() for intent in found["intent"].numpy()]
         return tags, intents
+
+
+@functools.lru_cache(maxsize=1)
+def _tagging(model: SequenceTagger) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    # Traced once for the two evaluations and the figures.
+    return tf.function(model.tag_tokens, input_signature=[tf.TensorSpec([None, None], tf.string)])

@@ -1,0 +1,102 @@
+"""The entry point: exit codes, and what a user reads when something is wrong."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dlrecipes import __version__
+from dlrecipes.cli import main as entry
+
+
+def ends_with(monkeypatch, error):
+    """Makes the command line fail in its own way."""
+
+    def fail(**options):
+        raise error
+
+    monkeypatch.setattr(entry.cli, "main", fail)
+
+
+def test_help_shows_every_verb_and_examples(dlrecipes):
+    answer = dlrecipes("--help")
+    assert answer.code == 0
+    verbs = answer.out.split("Commands:")[1].split("Examples:")[0].split("\n")
+    assert [line.split()[0] for line in verbs if line.strip()] == list(entry.VERBS)
+    assert "dlrecipes run slot_filling" in answer.out
+    assert dlrecipes("-h").out == answer.out
+
+
+@pytest.mark.parametrize("verb", entry.VERBS)
+def test_every_verb_has_help(dlrecipes, verb):
+    answer = dlrecipes(verb, "--help")
+    assert answer.code == 0
+    assert answer.out.startswith(f"Usage: dlrecipes {verb} ")
+
+
+def test_version_is_the_packages(dlrecipes):
+    answer = dlrecipes("--version")
+    assert (answer.code, answer.out.split()[-1]) == (0, __version__)
+
+
+@pytest.mark.parametrize("args", [(), ("run",)])
+def test_nothing_typed_shows_help_and_is_wrong_use(dlrecipes, args):
+    answer = dlrecipes(*args)
+    assert answer.code == 2
+    assert answer.err.startswith("Usage: dlrecipes")
+    assert "Examples:" in answer.err
+
+
+def test_an_unknown_verb_gets_the_nearest(dlrecipes):
+    answer = dlrecipes("lst")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "Error: There is no command 'lst'. Did you mean 'list'?\n"
+    assert "--help" in dlrecipes("zzzzzz").err
+
+
+@pytest.mark.parametrize(
+    "args", [("list", "--no-such"), ("info",), ("copy", "slot_filling"), ("info", "a", "b")]
+)
+def test_wrong_options_and_arguments_are_wrong_use(dlrecipes, args):
+    answer = dlrecipes(*args)
+    assert answer.code == 2
+    assert answer.err.startswith("Error: ")
+
+
+def test_a_fault_of_ours_is_one_line_that_says_how_to_see_more(monkeypatch, capsys):
+    ends_with(monkeypatch, ZeroDivisionError("first\nsecond"))
+    with pytest.raises(SystemExit) as ended:
+        entry.main(["list"])
+    first, second = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 1
+    assert first == "Error: this is a fault of dlrecipes: ZeroDivisionError: first"
+    assert "DLRECIPES_TRACEBACK=1" in second
+
+
+def test_a_fault_of_ours_is_raised_where_it_is_asked_for(monkeypatch):
+    ends_with(monkeypatch, ZeroDivisionError("first"))
+    monkeypatch.setenv("DLRECIPES_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        entry.main(["list"])
+
+
+def test_a_file_that_cannot_be_written_is_named(dlrecipes, monkeypatch):
+    ends_with(monkeypatch, PermissionError(13, "Permission denied", "/some/file"))
+    answer = dlrecipes("list")
+    assert (answer.code, answer.err) == (1, "Error: /some/file: Permission denied.\n")
+
+
+def test_a_reader_that_goes_away_gets_no_traceback(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run(
+        [sys.executable, "-m", "dlrecipes", "info", "slot_filling"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (1, "")

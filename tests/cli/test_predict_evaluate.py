@@ -1,0 +1,147 @@
+"""The published model, asked and measured; a damaged one is named, never half read."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from dlrecipes import published
+
+SENTENCE = "leave Beijing on November 2nd"
+
+
+@pytest.fixture
+def ask(dlrecipes, published_slots):
+    """Asks the copy of the published model."""
+
+    def call(verb, *args):
+        return dlrecipes(verb, "slot_filling", *args, "--models-dir", published_slots)
+
+    return call
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Puts bytes on standard input."""
+
+    def type_in(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
+
+    return type_in
+
+
+def refusal(answer, code):
+    assert (answer.code, answer.out) == (code, "")
+    first, *hint = answer.err.splitlines()
+    assert first.startswith("Error: ")
+    assert len(hint) <= 1
+    return first.removeprefix("Error: ")
+
+
+@pytest.mark.parametrize(("verb", "args"), [("predict", [SENTENCE]), ("evaluate", [])])
+def test_nothing_published_says_how_to_make_it(dlrecipes, tmp_path, verb, args):
+    answer = dlrecipes(verb, "slot_filling", *args, "--models-dir", tmp_path)
+    folder = tmp_path / "slot_filling"
+    assert refusal(answer, 2) == f"{folder}: no model is published there."
+    assert "dlrecipes run slot_filling" in answer.err
+
+
+@pytest.mark.parametrize(("verb", "args"), [("predict", [SENTENCE]), ("evaluate", [])])
+def test_an_unknown_version_lists_those_that_exist(ask, published_slots, verb, args):
+    (published_slots / "slot_filling" / "12").mkdir()
+    answer = ask(verb, *args, "--model-version", "7")
+    assert refusal(answer, 2).endswith("there is no version 7.")
+    assert "There are: 1, 12." in answer.err
+
+
+def test_a_version_is_a_number_from_one(ask):
+    assert "--model-version" in refusal(ask("predict", SENTENCE, "--model-version", "0"), 2)
+
+
+def test_the_latest_version_is_the_largest_number(tmp_path):
+    for name in ("9", "10", ".publishing-11", "notes"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+    (tmp_path / "mine" / "11").write_text("no folder")
+    assert published.find(tmp_path, "mine").folder == tmp_path / "mine" / "10"
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_there_must_be_something_to_predict(ask, typed, content):
+    typed(content or b"")
+    refusal(ask("predict", *([] if content is None else ["-"])), 2)
+
+
+@pytest.mark.parametrize("empty", ["", "   "])
+def test_an_empty_sentence_is_named_by_its_number(ask, empty):
+    assert refusal(ask("predict", SENTENCE, empty), 2) == "Sentence 2 is empty."
+
+
+def test_standard_input_that_is_not_utf8_is_named_by_its_line(ask, typed):
+    typed(b"to Rome\nto \xff\n")
+    assert refusal(ask("predict", "-"), 1) == "Standard input, line 2: this is not UTF-8."
+
+
+def test_predictions_keep_the_words_and_their_order(ask, typed):
+    answer = ask("predict", SENTENCE, "to Rome")
+    assert (answer.code, answer.err) == (0, "")
+    plain = answer.out.replace("[", "").replace("]", " ]")
+    words = [word for word in plain.split() if word in [*SENTENCE.split(), "to", "Rome"]]
+    positions = [words.index(word) for word in [*SENTENCE.split(), "to", "Rome"]]
+    assert positions == sorted(positions)
+    typed(f"{SENTENCE}\r\nto Rome".encode())
+    assert ask("predict", "-").out == answer.out
+
+
+def test_evaluation_of_the_published_model_is_that_of_the_run(ask, run_once):
+    answer = ask("evaluate", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    measured = json.loads(answer.out)
+    assert measured == run_once[0].metrics["test"]
+    answer = ask("evaluate", "--split", "validation")
+    first, *rows = answer.out.splitlines()
+    assert first.endswith("slot_filling/1 on builtin, validation: 100 examples")
+    f1 = run_once[0].metrics["validation"]["span_f1"]
+    assert rows[0].split() == ["span_f1", f"{f1:.4f}"]
+
+
+def test_evaluation_on_data_that_is_not_there_names_it(ask):
+    assert "no_such_data" in refusal(ask("evaluate", "--data", "no_such_data"), 1)
+
+
+def shortened(path):
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def removed(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("harm", [removed, emptied, shortened])
+@pytest.mark.parametrize(
+    ("verb", "file"),
+    [
+        ("predict", "saved_model.pb"),
+        ("predict", "variables/variables.index"),
+        ("predict", "variables/variables.data-00000-of-00001"),
+        ("evaluate", "model.keras"),
+    ],
+)
+def test_a_damaged_version_is_one_line_that_names_it(ask, published_slots, harm, verb, file):
+    folder = published_slots / "slot_filling" / "1"
+    harm(folder / file)
+    answer = ask(verb, *([SENTENCE] if verb == "predict" else []))
+    assert refusal(answer, 1).startswith(f"{folder}: ")
+    assert "Delete its folder" in answer.err
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_a_version_without_its_configuration_is_damaged(ask, published_slots, verb):
+    folder = published_slots / "slot_filling" / "1"
+    (folder / published.EXTRAS / published.CONFIG_FILE).unlink()
+    answer = ask(verb, *([SENTENCE] if verb == "predict" else []))
+    assert refusal(answer, 1).startswith(f"{folder}: {published.EXTRAS}/config.yaml is missing")

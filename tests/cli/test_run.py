@@ -1,0 +1,232 @@
+"""`dlrecipes run`: what is refused before anything is loaded or written; how Ctrl-C ends."""
+
+import shlex
+import time
+
+import pytest
+import yaml
+
+from dlrecipes import registry, runs
+from dlrecipes.errors import UsageError
+
+
+def tree(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@pytest.fixture
+def refused(dlrecipes, empty_directory, monkeypatch):
+    """Runs slot filling with options that are wrong; returns the lines of the message."""
+
+    def load_tensorflow():
+        raise AssertionError("what is refused is refused at once")
+
+    monkeypatch.setattr("dlrecipes.quiet.load_tensorflow", load_tensorflow)
+
+    def call(*options, recipe="slot_filling"):
+        before = tree(empty_directory)
+        answer = dlrecipes("run", recipe, *options)
+        assert (answer.code, answer.out) == (2, "")
+        assert tree(empty_directory) == before, "a refused command leaves nothing behind"
+        first, *rest = answer.err.splitlines()
+        assert first.startswith("Error: ")
+        return [first.removeprefix("Error: "), *(line.strip() for line in rest)]
+
+    return call
+
+
+@pytest.fixture
+def stored_run(empty_directory):
+    """Writes the configuration of a run into its folder."""
+
+    def write(name, **settings):
+        folder = empty_directory / "runs" / "slot_filling" / name
+        folder.mkdir(parents=True)
+        config = registry.find("slot_filling").config()
+        (folder / "config.yaml").write_text(config.parse(settings).to_yaml())
+        return folder
+
+    return write
+
+
+def test_an_unknown_recipe_gets_the_nearest(refused):
+    assert refused(recipe="slot_fillin") == [
+        "There is no recipe 'slot_fillin'.",
+        "Did you mean 'slot_filling'?",
+    ]
+
+
+def test_every_wrong_option_is_told_at_once(refused):
+    first, *lines = refused("--epcohs", "3", "--units=0", "--cell", "lstmm", "--no-bidirectionl")
+    assert first == "slot_filling: 4 settings are wrong:"
+    assert sorted(line.split(":")[0] for line in lines) == [
+        "cell",
+        "epcohs",
+        "no_bidirectionl",
+        "units",
+    ]
+    assert {line.split("Did you mean ")[1] for line in lines if "Did" in line} == {
+        "'epochs'?",
+        "'lstm'?",
+        "'bidirectional'?",
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("units", "4097"),
+        ("units", "3.5"),
+        ("dropout", "1"),
+        ("learning-rate", "nan"),
+        ("clip-norm", "inf"),
+        ("seed", "-1"),
+        ("encoding", ""),
+        ("encoding", "hashing,hashing"),
+        ("ngram-sizes", "3,10"),
+    ],
+)
+def test_a_value_out_of_bounds_is_named(refused, option, value):
+    _, line = refused(f"--{option}", value)
+    assert line.startswith(f"{option.replace('-', '_')}: ")
+
+
+@pytest.mark.parametrize(
+    "options", [("--epochs",), ("--lowercase=maybe",), ("my_data",), ("--config", ".")]
+)
+def test_what_cannot_be_an_option_is_refused(refused, options):
+    assert refused(*options)
+
+
+def test_nothing_is_there_to_resume(refused):
+    assert refused("--resume")[0].startswith("There is nothing to resume")
+    assert "no run to resume" in refused("--resume", "--name", "monday")[0]
+
+
+def test_a_finished_run_is_not_resumed(refused, stored_run):
+    folder = stored_run("monday")
+    (folder / "metrics.json").write_text('{"published": "saved_models/slot_filling/1"}')
+    assert "monday is finished" in refused("--resume", "--name", "monday")[0]
+    assert refused("--resume")[0].startswith("There is nothing to resume")
+
+
+@pytest.mark.parametrize("options", [("--units", "3"), ("--config", "x.yaml"), ("--no-lowercase",)])
+def test_resuming_takes_no_other_settings(refused, stored_run, options):
+    stored_run("monday")
+    assert refused("--resume", *options)[0] == "--resume goes on with the run's own settings."
+
+
+def test_resuming_does_not_leave_the_folder_of_runs(refused, stored_run, empty_directory):
+    stored_run("monday").rename(empty_directory / "monday")
+    assert "without slashes" in refused("--resume", "--name", "../../monday")[0]
+
+
+def test_a_run_with_a_damaged_configuration_is_not_resumed(refused, stored_run):
+    path = stored_run("monday") / "config.yaml"
+    path.write_text("units: 0\n")
+    assert refused("--resume")[0].startswith("runs/slot_filling/monday/config.yaml: 1 setting")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", ".hidden", "", "  ", "/tmp/x"])
+def test_a_name_is_the_name_of_a_folder(refused, name):
+    assert "a folder's name is wanted" in refused("--name", name)[0]
+
+
+def test_a_name_is_used_once(refused, stored_run):
+    stored_run("monday")
+    first, hint = refused("--name", "monday")
+    assert first == "runs/slot_filling/monday: there is a run of that name."
+    assert "--resume" in hint
+
+
+def test_wrong_yaml_is_named_with_its_file(refused, empty_directory):
+    assert refused("--config", "nope.yaml")[0] == "nope.yaml: No such file or directory."
+    path = empty_directory / "my.yaml"
+    path.write_text("units: [\n")
+    assert refused("--config", "my.yaml")[0].startswith("my.yaml:")
+    path.write_text("- units\n")
+    assert refused("--config", "my.yaml")[0].startswith("my.yaml: a line 'name: value'")
+    path.write_text("unit: 3\ncell: rnn\n")
+    first, *lines = refused("--config", "my.yaml", "--epochs", "0")
+    assert first == "slot_filling, my.yaml: 3 settings are wrong:"
+    assert sorted(line.split(":")[0] for line in lines) == ["cell", "epochs", "unit"]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Stands in for training: keeps what was to be run, then is interrupted."""
+    from dlrecipes import runner
+
+    calls = []
+
+    def run(recipe, folder, models):
+        calls.append((recipe, folder, models))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", run)
+    return calls
+
+
+def test_an_interrupted_run_says_how_to_go_on(dlrecipes, empty_directory, asked):
+    answer = dlrecipes("run", "slot_filling", "--name", "on monday")
+    assert answer.code == 130
+    (line,) = [line for line in answer.err.splitlines() if "--resume" in line]
+    expected = ["dlrecipes", "run", "slot_filling", "--resume", "--name", "on monday"]
+    assert shlex.split(line) == expected
+
+
+def test_what_an_interrupted_run_says_goes_on_with_it(
+    dlrecipes, own_recipe, empty_directory, asked
+):
+    folder = own_recipe("my slots")
+    places = ["--runs-dir", "other runs", "--models-dir", "other models"]
+    answer = dlrecipes("run", folder, "--units", "16", *places)
+    (line,) = [line for line in answer.err.splitlines() if "--resume" in line]
+    run = asked[0][1]
+    # What the runner writes first.
+    (run / "config.yaml").write_text(asked[0][0].config.to_yaml())
+    assert dlrecipes(*shlex.split(line)[1:]).code == 130
+    (one, *places), (other, *again) = asked
+    assert places == again
+    assert one.config == other.config
+    assert other.config.units == 16
+    assert yaml.safe_load((run / "config.yaml").read_text())["units"] == 16
+
+
+def test_options_go_before_the_yaml_file(dlrecipes, empty_directory, asked):
+    (empty_directory / "my.yaml").write_text("units: 7\ndepth: 3\nlearning_rate: 1e-3\n")
+    dlrecipes("run", "slot_filling", "--config", "my.yaml", "--depth=2", "--no-lowercase")
+    config = asked[0][0].config
+    assert (config.units, config.depth, config.learning_rate) == (7, 2, 0.001)
+    assert not config.lowercase
+
+
+def test_the_latest_unfinished_run_is_resumed(dlrecipes, stored_run, asked):
+    stored_run("monday", units=3)
+    time.sleep(0.01)
+    stored_run("friday", units=4)
+    time.sleep(0.01)
+    finished = stored_run("sunday", units=5)
+    (finished / "metrics.json").write_text('{"published": "somewhere"}')
+    dlrecipes("run", "slot_filling", "--resume")
+    assert asked[0][0].config.units == 4
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"test": {}}'])
+def test_a_run_without_whole_metrics_is_not_finished(dlrecipes, stored_run, asked, text):
+    (stored_run("monday", units=4) / "metrics.json").write_text(text)
+    assert dlrecipes("run", "slot_filling", "--resume").code == 130
+    assert asked[0][0].config.units == 4
+
+
+@pytest.mark.parametrize("name", ["a/b", ".."])
+def test_a_folder_that_is_refused_leaves_none_behind(tmp_path, name):
+    with pytest.raises(UsageError):
+        runs.new_folder(tmp_path / "runs", name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
+    folders = [runs.new_folder(tmp_path / "runs", None) for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert all(folder.is_dir() for folder in folders)

@@ -1,0 +1,125 @@
+"""What several tests share: the command line in process, small recipes, one published model."""
+
+import shutil
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from dlrecipes import registry
+from dlrecipes.cli.main import main
+
+CONFIG = '''"""Settings."""
+
+from dlrecipes.recipe import RecipeConfig, Search, setting
+
+
+class Config(RecipeConfig):
+    """Settings of mine."""
+
+    units: int = setting(8, "Hidden units.", ge=1, le=64, search=Search(4, 32, "log"))
+'''
+
+RECIPE = '''"""The recipe."""
+
+from dlrecipes.recipe import Recipe
+
+from . import data
+from .config import Config
+
+
+class Mine(Recipe):
+    """A recipe that needs no TensorFlow; nothing of it is run."""
+
+    Config = Config
+    load_data = build = batches = evaluate = figures = signatures = predict = data.nothing
+'''
+
+DATA = '''"""Data."""
+
+
+def nothing(self, *given):
+    """Returns nothing."""
+'''
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def dlrecipes(capsys):
+    """The command line, called in process; a traceback on the terminal is never right."""
+
+    def call(*args):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(arg) for arg in args])
+        answer = Answer(ended.value.code, *capsys.readouterr())
+        assert "Traceback" not in answer.out + answer.err
+        assert "fault of dlrecipes" not in answer.err
+        return answer
+
+    return call
+
+
+@pytest.fixture
+def own_recipe(tmp_path):
+    """Makes a folder that holds a small recipe; keyword arguments replace its modules."""
+
+    def make(name="mine", under=None, **modules):
+        folder = (under or tmp_path) / name
+        folder.mkdir(parents=True)
+        texts = {"__init__": '"""Mine: does nothing."""\n', "config": CONFIG, "data": DATA}
+        for module, text in {**texts, "recipe": RECIPE, **modules}.items():
+            (folder / f"{module}.py").write_text(text, encoding="utf-8")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def empty_directory(tmp_path, monkeypatch):
+    """A working directory that holds nothing."""
+    folder = tmp_path / "working directory"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def forget():
+    """Makes the next command import a recipe's folder anew, as another process would."""
+
+    def call(folder):
+        package = registry.find(str(folder)).package
+        for name in [name for name in sys.modules if name.split(".")[0] == package]:
+            del sys.modules[name]
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory):
+    """The smallest run of slot filling: `(result, models)`. Read it, do not write there."""
+    from dlrecipes import runner
+
+    source = registry.find("slot_filling")
+    sizes = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8}
+    settings = source.config().parse({**sizes, "epochs": 1})
+    root = tmp_path_factory.mktemp("published")
+    folder = root / "run"
+    folder.mkdir()
+    models = root / "saved_models"
+    return runner.run(source.recipe()(settings, source.name), folder, models), models
+
+
+@pytest.fixture
+def published_slots(run_once, tmp_path):
+    """A folder of published models with version 1 of slot filling, to be damaged at will."""
+    return shutil.copytree(run_once[1], tmp_path / "saved_models")

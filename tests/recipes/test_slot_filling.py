@@ -1,0 +1,180 @@
+"""The recipe from data to predictions, on small data; the long measurements are marked slow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes import registry, runner, runs
+from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.export import LiteModel
+from dlrecipes.published import Published
+
+SMALL = {"examples": 150, "units": 8, "word_units": 8, "ngram_units": 8, "epochs": 1}
+ATIS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "atis"
+needs_atis = pytest.mark.skipif(not ATIS.is_dir(), reason="needs ../shared/data/atis")
+
+
+def recipe(**settings):
+    source = registry.find("slot_filling")
+    return source.recipe()(source.config().parse({**SMALL, **settings}), source.name)
+
+
+def run(task, folder):
+    return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+
+
+def write_conll(path, sentences):
+    path.write_text(
+        "\n\n".join("\n".join(f"{w} {t}" for w, t in sentence) for sentence in sentences) + "\n"
+    )
+
+
+def show():
+    return registry.find("slot_filling")._module("show")
+
+
+def lite_tags(folder, task, sentence: TaggedSentence):
+    """The tags that an application would get from the files of a version alone."""
+    lists = {p.stem: p.read_text().splitlines() for p in (folder / "assets.extra").glob("*.txt")}
+    ids = {word: number for number, word in enumerate(lists["words"])}
+    grams = {gram: number for number, gram in enumerate(lists["ngrams"])}
+    fold = str.maketrans("0123456789", "0000000000")
+    words = [token.lower().translate(fold) for token in sentence.tokens]
+    rows = [[grams.get(f"#{w}#"[i : i + 3], 1) for i in range(len(w))] or [1] for w in words]
+    width = max(map(len, rows))
+    found = LiteModel(folder / "model.tflite")(
+        words=np.array([[ids.get(word, 1) for word in words]], np.int32),
+        ngrams=np.array([[row + [0] * (width - len(row)) for row in rows]], np.int32),
+    )
+    return [lists["tags"][number] for number in found["tags"][0]]
+
+
+def saved_model_tags(folder, sentences):
+    call = Published(folder).function()
+    rows = call(sentences=tf.constant([" ".join(s.tokens) for s in sentences]))["tags"].numpy()
+    return [[t.decode() for t in row if t] for row in rows.tolist()]
+
+
+@pytest.mark.parametrize("language", ["english", "chinese"])
+def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
+    task = recipe(language=language)
+    folder = run(task, tmp_path).published
+    test = task.load_data().test[:40]
+    model = Published(folder).keras_model()
+    keras_tags = [
+        [t.decode() for t in model.tag_tokens(tf.constant([s.tokens]))["tags"].numpy()[0]]
+        for s in test
+    ]
+    assert saved_model_tags(folder, test) == keras_tags
+    assert [lite_tags(folder, task, s) for s in test] == keras_tags
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"encoding": "one_of_n", "cell": "jordan", "output": "softmax"},
+        {"encoding": "hashing", "cell": "elman", "bidirectional": False, "context": 1},
+        {"cell": "peephole_lstm", "depth": 2},
+        {"cell": "gru", "encoding": "one_of_n,hashing,embedding"},
+        {"cell": "feed_forward", "encoding": "embedding", "context": 2},
+    ],
+)
+def test_each_network_and_encoding_publishes(tmp_path, settings):
+    # Publishing compares every artefact with the model on every test sentence.
+    result = run(recipe(**settings), tmp_path)
+    assert (result.published / "model.tflite").stat().st_size > 1000
+
+
+def test_own_sentences_without_intents_need_none(tmp_path):
+    sentences = [[("to", "O"), ("Rome", "B-city")], [("from", "O"), ("Oslo", "B-city")]] * 20
+    write_conll(tmp_path / "data.conll", sentences)
+    result = run(recipe(data=str(tmp_path / "data.conll")), tmp_path)
+    assert "intent_accuracy" not in result.metrics["test"]
+    assert "intent" not in Published(result.published).function().structured_outputs
+
+
+def test_a_bad_line_is_named_before_anything_is_trained(tmp_path):
+    (tmp_path / "seq.in").write_text("to Rome\nto Oslo now\n")
+    (tmp_path / "seq.out").write_text("O B-city\nO B-city\n")
+    with pytest.raises(DataError, match=r"seq\.out:2.*2.*3|seq\.out:2.*3.*2"):
+        recipe(data=str(tmp_path)).load_data()
+
+
+def test_tfds_names_are_refused_with_what_to_give():
+    with pytest.raises(UsageError, match="builtin"):
+        recipe(data="tfds:atis").load_data()
+
+
+def test_a_sentence_is_joined_as_people_write_it():
+    join = show().join
+    assert join(["leave", "Rome", ",", "please", "."]) == "leave Rome, please."
+    assert join(["从", "北", "京", "飞", "11", "月"]) == "从北京飞11月"
+
+
+def test_marked_sentences_show_slots_certainty_and_intent():
+    def published(sentences):
+        return {
+            "tokens": tf.constant([["to", "New", "York", ""]]),
+            "tags": tf.constant([["O", "B-city", "I-city", ""]]),
+            "probabilities": tf.constant([[1.0, 0.9, 0.75, 0.0]]),
+            "intent": tf.constant(["fly"]),
+            "intent_probability": tf.constant([0.5]),
+        }
+
+    text = show().predictions(published, ["to New York"])
+    assert text == ["to [New York](city)\n  city    0.75  New York\n  intent  0.50  fly"]
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
+def test_an_empty_sentence_is_refused_by_its_number(blank):
+    with pytest.raises(UsageError, match="Sentence 2"):
+        show().predictions(None, ["to Rome", blank])
+
+
+def test_confusion_counts_words_by_slot():
+    names, counts = show().slot_confusion(
+        [["O", "B-a", "I-a"], ["B-b"]], [["O", "B-a", "B-b"], ["O"]]
+    )
+    assert names == ["O", "a", "b"]
+    # Rows are the truth: O once right; a once right, once taken for b; b taken for O.
+    assert counts.tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
+
+
+def test_confusion_gathers_the_rarest_slots():
+    gold = [[f"B-s{k}" for k in range(30)]]
+    names, counts = show().slot_confusion(gold, gold, most=5)
+    assert len(names) == 6
+    assert names[-1] == "(other)"
+    assert counts.sum() == 30
+
+
+@pytest.mark.slow
+def test_memory_is_worth_five_points_on_the_built_in_data(tmp_path):
+    full = {"examples": 4000, "units": 128, "word_units": 100, "ngram_units": 100, "epochs": 14}
+    recurrent = run(recipe(**full), tmp_path / "a").metrics["test"]["span_f1"]
+    alone = recipe(**full, cell="feed_forward", context=0)
+    memoryless = run(alone, tmp_path / "b").metrics["test"]["span_f1"]
+    assert recurrent >= 0.97
+    assert recurrent - memoryless >= 0.05
+
+
+@pytest.mark.slow
+@needs_atis
+def test_every_artefact_agrees_on_every_tag_of_atis(tmp_path):
+    task = recipe(data=str(ATIS), units=64, epochs=3)
+    result = run(task, tmp_path)
+    test = task.load_data().test
+    model = Published(result.published).keras_model()
+    tags = saved_model_tags(result.published, test)
+    assert [lite_tags(result.published, task, s) for s in test] == tags
+    pad = tf.ragged.constant([list(s.tokens) for s in test]).to_tensor("")
+    keras_rows = model.tag_tokens(pad)["tags"].numpy().tolist()
+    assert [[t.decode() for t in row if t] for row in keras_rows] == tags
+    published = json.loads((result.folder / "metrics.json").read_text())["test"]["span_f1"]
+    from seqeval.metrics import f1_score
+
+    assert published == pytest.approx(f1_score([list(s.tags) for s in test], tags))
