@@ -8,8 +8,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,49 +20,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, versions
 from dlrecipes.quiet import quiet
+from dlrecipes.recipe import Endpoint, Exports
 
 TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """A function that is published, with real inputs on which it is verified.
-
-    Args:
-        function: From tensors to a dictionary of tensors; its names are the outputs' names.
-        inputs: Shape, type and name of each input, in the function's order.
-        examples: Inputs to compare on: each a tuple of arrays in the same order.
-    """
-
-    function: Callable[..., dict[str, tf.Tensor]]
-    inputs: Sequence[tf.TensorSpec]
-    examples: Sequence[tuple[np.ndarray, ...]]
-
-    def traced(self) -> tf.types.experimental.ConcreteFunction:
-        """Returns the function as one graph for every example."""
-        return tf.function(self.function, input_signature=list(self.inputs)).get_concrete_function()
-
-    def named(self, example: tuple[np.ndarray, ...]) -> dict[str, tf.Tensor]:
-        """Returns an example as tensors by input name."""
-        pairs = zip(self.inputs, example, strict=True)
-        return {spec.name: tf.constant(array, spec.dtype) for spec, array in pairs}
-
-
-@dataclass(frozen=True)
-class Exports:
-    """What a recipe publishes.
-
-    Args:
-        signatures: The SavedModel's, by name; `"serving_default"` is the one called first.
-        lite: The function of `model.tflite`: tensors in and out, no strings.
-        files: Further text files beside the model, by name (vocabularies).
-        usage: How to call it, in Markdown, for the model card.
-    """
-
-    signatures: Mapping[str, Endpoint]
-    lite: Endpoint
-    files: Mapping[str, str] = field(default_factory=dict)
-    usage: str = ""
 
 
 def publish(model: keras.Model, directory: Path, exports: Exports, card: str) -> Path:
@@ -111,11 +70,17 @@ def publish(model: keras.Model, directory: Path, exports: Exports, card: str) ->
         shutil.rmtree(work, ignore_errors=True)
 
 
+def traced(endpoint: Endpoint) -> tf.types.experimental.ConcreteFunction:
+    """Returns an endpoint's function as one graph for every example."""
+    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
+    return function.get_concrete_function()
+
+
 def write_saved_model(model: keras.Model, folder: Path, signatures: Mapping[str, Endpoint]) -> None:
     """Writes a SavedModel whose functions hold the model's variables and tables."""
     archive = tf.Module()
     archive.model = model
-    functions = {name: endpoint.traced() for name, endpoint in signatures.items()}
+    functions = {name: traced(endpoint) for name, endpoint in signatures.items()}
     tf.saved_model.save(archive, str(folder), signatures=functions)
 
 
@@ -129,7 +94,7 @@ def to_lite(endpoint: Endpoint) -> bytes:
     Raises:
         PublishError: If the function needs an op that LiteRT does not have.
     """
-    concrete = endpoint.traced()
+    concrete = traced(endpoint)
     names = sorted(concrete.structured_outputs)
     frozen = convert_variables_to_constants_v2(concrete)
 
@@ -185,9 +150,10 @@ class LiteModel:
 
 
 def _compare(what: str, endpoint: Endpoint, found: Callable[..., Mapping[str, Any]]) -> None:
-    model = endpoint.traced()
+    model = traced(endpoint)
     for example in endpoint.examples:
-        tensors = endpoint.named(example)
+        pairs = zip(endpoint.inputs, example, strict=True)
+        tensors = {spec.name: tf.constant(array, spec.dtype) for spec, array in pairs}
         _agree(what, _arrays(model(*tensors.values())), _arrays(found(**tensors)))
 
 

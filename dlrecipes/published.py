@@ -96,16 +96,20 @@ def versions(directory: Path) -> list[int]:
     if not directory.is_dir():
         return []
     names = (path.name for path in directory.iterdir() if path.is_dir())
-    return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+    # Not "007": whoever looks for version 7 looks in "7".
+    return sorted(int(n) for n in names if n.isascii() and n.isdigit() and str(int(n)) == n)
 
 
-def find(models: Path, name: str, version: int | None = None) -> Published:
+def find(
+    models: Path, name: str, version: int | None = None, typed: str | None = None
+) -> Published:
     """Returns a published version, the latest where none is asked for.
 
     Args:
         models: The folder of published models.
         name: The recipe's name.
         version: The version, or `None`.
+        typed: The recipe as the user typed it, for the hint.
 
     Raises:
         UsageError: If there is no such version.
@@ -113,7 +117,8 @@ def find(models: Path, name: str, version: int | None = None) -> Published:
     there = versions(models / name)
     if not there:
         raise UsageError(
-            f"{models / name}: no model is published there.", f"Make one: dlrecipes run {name}"
+            f"{models / name}: no model is published there.",
+            f"Make one: dlrecipes run {typed or name}",
         )
     if version is not None and version not in there:
         listed = ", ".join(map(str, there))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
@@ -16,9 +16,8 @@ from dlrecipes.errors import UsageError, nearest
 if TYPE_CHECKING:
     import keras
     import matplotlib.figure
+    import numpy as np
     import tensorflow as tf
-
-    from dlrecipes.export import Exports
 
 
 @dataclass(frozen=True)
@@ -286,6 +285,38 @@ class Splits:
     validation: Sequence[Any]
     test: Sequence[Any]
     description: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A function that is published, with real inputs on which it is verified.
+
+    Args:
+        function: From tensors to a dictionary of tensors; its names are the outputs' names.
+        inputs: Shape, type and name of each input, in the function's order.
+        examples: Inputs to compare on: each a tuple of arrays in the same order.
+    """
+
+    function: Callable[..., dict[str, tf.Tensor]]
+    inputs: Sequence[tf.TensorSpec]
+    examples: Sequence[tuple[np.ndarray, ...]]
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What a recipe publishes.
+
+    Args:
+        signatures: The SavedModel's, by name; `"serving_default"` is the one called first.
+        lite: The function of `model.tflite`: tensors in and out, no strings.
+        files: Further text files beside the model, by name (vocabularies).
+        usage: How to call it, in Markdown, for the model card.
+    """
+
+    signatures: Mapping[str, Endpoint]
+    lite: Endpoint
+    files: Mapping[str, str] = field(default_factory=dict)
+    usage: str = ""
 
 
 class Recipe(ABC):

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from dlrecipes import export
 from dlrecipes.errors import PublishError
-from dlrecipes.export import Endpoint, Exports, LiteModel, publish
+from dlrecipes.export import LiteModel, publish
 from dlrecipes.published import Published, versions
+from dlrecipes.recipe import Endpoint, Exports
 
 
 def recurrent_model():

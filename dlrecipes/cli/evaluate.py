@@ -35,7 +35,7 @@ def command(recipe, data, split, as_json, model_version: int | None, models_dir:
     from dlrecipes import published
 
     source = find(recipe)
-    version = published.find(models_dir, source.name, model_version)
+    version = published.find(models_dir, source.name, model_version, typed=recipe)
     config = source.config()
     values = config.from_yaml(version.config_file)
     if data is not None:

@@ -33,7 +33,7 @@ def command(recipe: str, inputs: tuple[str, ...], model_version, models_dir: Pat
         inputs = _lines()
     if not inputs:
         raise UsageError("Standard input is empty.", "Give one input a line.")
-    version = published.find(models_dir, source.name, model_version)
+    version = published.find(models_dir, source.name, model_version, typed=recipe)
     config = source.config()
     settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dlrecipes.cli.options import (
     runs_dir,
     setting_options,
 )
-from dlrecipes.errors import RecipeError, UsageError
+from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.registry import BUILT_IN, Source
 
 RESERVED = ("config_file", "name", "resume", "runs_dir", "models_dir")
@@ -105,8 +106,11 @@ def _run(
             err=True,
         )
         raise
-    except RecipeError:
+    except RecipeError as error:
         click.echo()  # Keras' progress bar leaves the cursor in its line.
+        if not resume and isinstance(error, DataError | UsageError):
+            # Nothing was trained: there is no run that --resume could go on with.
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     except OSError as error:
         raise runner.kept(error, folder) from error
@@ -141,9 +145,11 @@ def closing(source: Source, result: Any) -> str:
     metrics = result.metrics
     test, validation = metrics["test"], metrics["validation"]
     names = [name for name, value in test.items() if isinstance(value, int | float)]
-    width = max(len(name) for name in names)
+    width = max((len(name) for name in names), default=0)
     lines = [f"\n  {'':<{width}}  validation    test"]
-    lines += [f"  {n:<{width}}  {validation[n]:10.4f}  {test[n]:6.4f}" for n in names]
+    for name in names:
+        before = f"{validation[name]:10.4f}" if name in validation else f"{'':10}"
+        lines.append(f"  {name:<{width}}  {before}  {test[name]:6.4f}")
     seconds = metrics["seconds"]
     lines += [
         f"\nEpoch {metrics['best_epoch']} of {metrics['epochs']} was kept; "

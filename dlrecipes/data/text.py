@@ -33,6 +33,8 @@ def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
     """
     if tokenizer == "whitespace":
         return tf.strings.split(sentences)
+    # Unicode's spaces too: Chinese is typed with U+3000.
+    sentences = tf.strings.regex_replace(sentences, r"\p{Zs}", " ")
     sentences = tf.strings.regex_replace(sentences, r"(\p{Han})", r" \1 ")
     sentences = tf.strings.regex_replace(sentences, rf"({PUNCTUATION}+)(\s|$)", r" \1 ")
     sentences = tf.strings.regex_replace(sentences, r"(^|\s)([^\s.]{2,}|\d)\.\s*$", r"\1\2 . ")

@@ -15,10 +15,9 @@ from dlrecipes import figures
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
-from dlrecipes.export import Endpoint, Exports
 from dlrecipes.metrics import span_scores, token_accuracy
 from dlrecipes.models import tagger
-from dlrecipes.recipe import Recipe, Splits
+from dlrecipes.recipe import Endpoint, Exports, Recipe, Splits
 from dlrecipes.training import SequenceTagger
 
 from . import data, show

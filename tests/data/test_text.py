@@ -218,3 +218,9 @@ def test_batch_without_any_word_has_ids_of_no_time():
     ids = TextEncoder.fit([WORDS])(tf.zeros((2, 0), tf.string))
     assert ids["words"].shape == (2, 0)
     assert ids["ngrams"].shape[:2] == (2, 0)
+
+
+def test_an_ideographic_space_separates_words():
+    assert tokenize(tf.constant(["去\u3000Rome\u00a0now"])).to_list() == [
+        ["去".encode(), b"Rome", b"now"]
+    ]
