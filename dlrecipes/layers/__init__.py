@@ -1,6 +1,7 @@
 """Keras layers, one public class a file, written with `keras.ops` alone."""
 
 from dlrecipes.layers.context_window import ContextWindow
+from dlrecipes.layers.ensemble_mean import EnsembleMean
 from dlrecipes.layers.jordan_cell import JordanCell
 from dlrecipes.layers.linear_chain_crf import LinearChainCRF
 from dlrecipes.layers.one_of_n import OneOfN
@@ -10,6 +11,7 @@ from dlrecipes.layers.word_hashing import WordHashing
 
 __all__ = [
     "ContextWindow",
+    "EnsembleMean",
     "JordanCell",
     "LinearChainCRF",
     "OneOfN",

@@ -95,10 +95,12 @@ class SequenceTagger(Trainer):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the loss of a batch, in nats a sentence."""
         scores = tf.cast(y_pred["tags"], tf.float32)
+        # An ensemble in training gives each member's scores: one below the other.
+        members = tf.shape(scores)[0] // tf.shape(y["tags"])[0]
+        targets, mask = tf.tile(y["tags"], [members, 1]), tf.tile(x["words"] != 0, [members, 1])
         # A tag of validation data that training never showed has no score to compare with.
-        known = y["tags"] < len(self.tag_names)
-        tags = tf.where(known, y["tags"], 0)
-        mask = x["words"] != 0
+        known = targets < len(self.tag_names)
+        tags = tf.where(known, targets, 0)
         if self.crf is not None:
             whole = tf.reduce_all(known | ~mask, axis=1)
             likelihood = tf.where(whole, self.crf.log_likelihood(scores, tags, mask=mask), 0.0)
@@ -107,9 +109,10 @@ class SequenceTagger(Trainer):
             likelihood = -tf.reduce_sum(tf.where(mask & known, each, 0.0), axis=1)
         loss = -tf.reduce_mean(likelihood)
         if "intent" in y_pred and "intent" in y:
-            known = y["intent"] < len(self.intent_names)
+            intents = tf.tile(y["intent"], [members])
+            known = intents < len(self.intent_names)
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(
-                tf.where(known, y["intent"], 0), tf.cast(y_pred["intent"], tf.float32)
+                tf.where(known, intents, 0), tf.cast(y_pred["intent"], tf.float32)
             )
             loss += self.intent_weight * tf.reduce_mean(tf.where(known, each, 0.0))
         return loss

@@ -59,6 +59,9 @@ class Config(RecipeConfig):
         le=20,
         search=Search(choices=(0, 1, 3)),
     )
+    members: int = setting(
+        1, "Networks, each trained for itself, whose scores are averaged.", ge=1, le=16
+    )
     output: Literal["softmax", "crf"] = setting(
         "crf", "Each tag alone, or the best sequence.", search=Search(choices=("softmax", "crf"))
     )

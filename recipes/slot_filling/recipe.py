@@ -16,7 +16,7 @@ from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.metrics import span_scores, token_accuracy
-from dlrecipes.models import tagger
+from dlrecipes.models import ensemble, tagger
 from dlrecipes.recipe import Endpoint, Exports, Recipe, Splits
 from dlrecipes.training import SequenceTagger
 
@@ -48,11 +48,28 @@ class SlotFilling(Recipe):
         )
         tags = data.tag_names(splits.train)
         intents = data.intent_names(splits.train)
-        network = tagger(
+        networks = [
+            self._network(encoder, len(tags), len(intents), member)
+            for member in range(config.members)
+        ]
+        network = networks[0] if len(networks) == 1 else ensemble(networks)
+        model = SequenceTagger(network, encoder, tags, intents, config.output, config.intent_weight)
+        rate = config.learning_rate
+        if config.schedule == "cosine":
+            steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
+        model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm))
+        return model
+
+    def _network(
+        self, encoder: TextEncoder, num_tags: int, num_intents: int, member: int
+    ) -> keras.Model:
+        config = self.config
+        return tagger(
             num_words=encoder.num_words,
             num_ngrams=encoder.num_ngrams,
-            num_tags=len(tags),
-            num_intents=len(intents),
+            num_tags=num_tags,
+            num_intents=num_intents,
             encoding=config.encoding,
             word_units=config.word_units,
             ngram_units=config.ngram_units,
@@ -63,15 +80,10 @@ class SlotFilling(Recipe):
             context=config.context,
             dropout=config.dropout,
             word_dropout=config.word_dropout,
-            seed=config.seed,
+            # A network has fewer layers with dropout than this: no two draw alike.
+            seed=config.seed + 1000 * member,
+            name=f"member_{member + 1}",
         )
-        model = SequenceTagger(network, encoder, tags, intents, config.output, config.intent_weight)
-        rate = config.learning_rate
-        if config.schedule == "cosine":
-            steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
-        model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm))
-        return model
 
     def batches(
         self,

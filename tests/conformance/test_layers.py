@@ -20,6 +20,7 @@ class Case(NamedTuple):
     make: Callable[..., keras.layers.Layer]
     position: tuple[int, ...] = (FEATURES,)
     ids: int | None = None
+    call: Callable = lambda layer, x: layer(x)
 
 
 def recurrent(cell, **kwargs):
@@ -28,6 +29,7 @@ def recurrent(cell, **kwargs):
 
 CASES = {
     "ContextWindow": Case(lambda **kwargs: layers.ContextWindow(1, 2, **kwargs)),
+    "EnsembleMean": Case(layers.EnsembleMean, call=lambda layer, x: layer([x, 3 * x])),
     "JordanCell": Case(recurrent(layers.JordanCell, units=4, output_units=2)),
     "LinearChainCRF": Case(
         lambda **kwargs: layers.LinearChainCRF(FEATURES, "random_normal", **kwargs)
@@ -52,7 +54,7 @@ def inputs(case: Case, batch: int = 2, time: int = 5) -> np.ndarray:
 def model(case: Case, **kwargs) -> keras.Model:
     dtype = "float32" if case.ids is None else "int32"
     x = keras.Input((None, *case.position), dtype=dtype)
-    return keras.Model(x, case.make(**kwargs)(x))
+    return keras.Model(x, case.call(case.make(**kwargs), x))
 
 
 def public_layer(layer):

@@ -16,7 +16,7 @@ class Case(NamedTuple):
     """A builder, its arguments, the names of what it reads and gives, and inputs for it."""
 
     builder: str
-    kwargs: dict
+    kwargs: dict | Callable[[], dict]
     inputs: Callable[[int, int], dict[str, np.ndarray]]
     outputs: tuple[str, ...]
 
@@ -61,11 +61,19 @@ CASES = {
     },
 }
 
+CASES["ensemble"] = Case(
+    "ensemble",
+    lambda: {"networks": [models.tagger(**{**SMALL, "name": name}) for name in ("one", "two")]},
+    sentences(7),
+    ("tags",),
+)
+
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def build(case: Case) -> keras.Model:
-    return getattr(models, case.builder)(**case.kwargs)
+    kwargs = case.kwargs() if callable(case.kwargs) else case.kwargs
+    return getattr(models, case.builder)(**kwargs)
 
 
 def symbolic_shapes(model: keras.Model) -> dict[str, tuple]:

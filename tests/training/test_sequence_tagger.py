@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.data.text import TextEncoder
-from dlrecipes.models import tagger
+from dlrecipes.models import ensemble, tagger
 from dlrecipes.training import SequenceTagger
 
 TAGS = ("O", "B-from", "B-to", "I-to")
@@ -325,3 +325,29 @@ def test_small_task_is_learnt_to_perfection(output):
 def test_output_of_another_name_is_refused():
     with pytest.raises(ValueError, match="output must be one of"):
         make("hmm")
+
+
+@each_output
+def test_an_ensembles_loss_in_training_is_the_mean_of_its_members_losses(output):
+    def member(number):
+        return tagger(
+            ENCODER.num_words,
+            len(TAGS),
+            num_intents=2,
+            units=4,
+            word_units=4,
+            dropout=0.0,
+            seed=number,
+            name=f"member_{number}",
+        )
+
+    members = [member(1), member(2)]
+    model = SequenceTagger(ensemble(members), ENCODER, TAGS, INTENTS, output)
+    x = {"words": tf.constant(WORDS)}
+    y = {"tags": tf.constant(GOLD), "intent": tf.constant(GOLD_INTENT)}
+    each = []
+    for network in members:
+        alone = SequenceTagger(network, ENCODER, TAGS, INTENTS, output)
+        each.append(float(alone.compute_loss(x, y, alone(x))))
+    whole = float(model.compute_loss(x, y, model(x, training=True)))
+    assert whole == pytest.approx(np.mean(each), rel=1e-5)
