@@ -76,21 +76,29 @@ def settings_table(config: type[RecipeConfig]) -> str:
 
 
 def results_table(rows: list[dict[str, str]]) -> str:
-    """Returns one row a configuration and metric: mean and range over the seeds."""
+    """Returns one row a configuration: each metric's mean, and its range over the seeds."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows))
     groups = defaultdict(list)
     for row in rows:
-        groups[row["data"], row["configuration"], row["metric"]].append(row)
+        groups[row["data"], row["configuration"]].append(row)
     lines = []
-    for (data, configuration, metric), members in groups.items():
-        values = [float(row["value"]) for row in members]
-        mean = sum(values) / len(values)
-        spread = f"{min(values):.4f} to {max(values):.4f}" if len(values) > 1 else ""
+    for (data, configuration), members in groups.items():
+        cells = [
+            _mean_and_range([float(row["value"]) for row in members if row["metric"] == metric])
+            for metric in metrics
+        ]
+        seeds = len({row["seed"] for row in members})
         minutes = sum(float(row["minutes"]) for row in members) / len(members)
-        lines.append(
-            [data, configuration, metric, f"{mean:.4f}", spread, len(values), f"{minutes:.1f}"]
-        )
-    header = ["data", "configuration", "metric", "mean", "range", "seeds", "minutes each"]
+        lines.append([data, configuration, *cells, seeds, f"{minutes:.1f}"])
+    header = ["data", "configuration", *metrics, "seeds", "minutes each"]
     return table(header, lines)
+
+
+def _mean_and_range(values: list[float]) -> str:
+    if not values:
+        return ""
+    mean = f"{sum(values) / len(values):.4f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.4f} to {max(values):.4f})"
 
 
 def generated(folder: Path) -> dict[str, str]:

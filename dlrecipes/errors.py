@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+# What a shell reports of a process that Ctrl-C ended: 128 + SIGINT.
+INTERRUPTED = 130
+
 
 class RecipeError(Exception):
     """A mistake or a failure that the user is told in one line, never as a traceback.

@@ -112,20 +112,24 @@ def test_mean_and_range_are_those_of_the_seeds():
         row(seed="2", value="0.9", minutes="6"),
     ]
     # (0.5 + 0.25 + 0.9) / 3 = 0.55; (1 + 2 + 6) / 3 = 3.
-    expected = ["builtin", "default", "accuracy", "0.5500", "0.2500 to 0.9000", "3", "3.0"]
+    expected = ["builtin", "default", "0.5500 (0.2500 to 0.9000)", "3", "3.0"]
     assert cells(results_table(rows)) == [expected]
 
 
 def test_one_seed_has_no_range():
-    assert cells(results_table([row(value="0.125")]))[0][3:6] == ["0.1250", "", "1"]
+    assert cells(results_table([row(value="0.125")]))[0][2:4] == ["0.1250", "1"]
 
 
-@pytest.mark.parametrize("column", ["data", "configuration", "metric"])
+def test_each_metric_is_a_column():
+    rows = [row(value="0.25"), row(metric="f1", value="0.75")]
+    assert cells(results_table(rows)) == [["builtin", "default", "0.2500", "0.7500", "1", "2.0"]]
+
+
+@pytest.mark.parametrize("column", ["data", "configuration"])
 def test_what_differs_in_more_than_the_seed_is_a_row_of_its_own(column):
-    table = cells(
-        results_table([row(value="1"), row(**{column: "other"}, value="3"), row(value="2")])
-    )
-    assert [line[3] for line in table] == ["1.5000", "3.0000"]
+    one, other = row(value="1"), row(**{column: "other"}, value="3")
+    table = cells(results_table([one, other, row(seed="1", value="2")]))
+    assert [line[2][:6] for line in table] == ["1.5000", "3.0000"]
 
 
 def test_every_setting_is_a_row(own_recipe):

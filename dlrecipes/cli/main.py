@@ -9,7 +9,7 @@ import sys
 import click
 
 from dlrecipes import __version__
-from dlrecipes.errors import RecipeError, nearest
+from dlrecipes.errors import INTERRUPTED, RecipeError, nearest
 
 VERBS = ("list", "info", "run", "evaluate", "predict", "copy", "validate")
 
@@ -60,7 +60,7 @@ def main(args: list[str] | None = None) -> None:
     except click.ClickException as error:
         code = _fail(error.format_message(), "", 2)
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted.", "", 130)
+        code = _fail("interrupted.", "", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dlrecipes.cli.options import (
     runs_dir,
     setting_options,
 )
-from dlrecipes.errors import DataError, RecipeError, UsageError
+from dlrecipes.errors import INTERRUPTED, DataError, RecipeError, UsageError
 from dlrecipes.registry import BUILT_IN, Source
 
 RESERVED = ("config_file", "name", "resume", "runs_dir", "models_dir")
@@ -105,7 +106,7 @@ def _run(
             + _unless_default("--models-dir", models_dir, "saved_models"),
             err=True,
         )
-        raise
+        sys.exit(INTERRUPTED)
     except RecipeError as error:
         click.echo()  # Keras' progress bar leaves the cursor in its line.
         if not resume and isinstance(error, DataError | UsageError):
