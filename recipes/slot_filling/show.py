@@ -107,9 +107,10 @@ def tagged_sentences(
     axis = figure.subplots()
     axis.set(xlim=(0, 150), ylim=(-len(rows), 0.5))
     axis.axis("off")
-    axis.set_title(
-        f"Test sentences: {wrong} of {len(examples)} have a wrong tag (orange: the truth)"
-    )
+    title = f"Test sentences: {wrong} of {len(examples)} have a wrong tag (orange: the truth)"
+    if not all(figures.has_font(token) for row in rows for token in examples[row].tokens):
+        title += "\nNo installed font has Chinese: install one, such as Noto Sans CJK."
+    axis.set_title(title)
     for line, row in enumerate(rows):
         _draw_sentence(axis, -line, examples[row], found[row])
     return figure
