@@ -1,11 +1,16 @@
 """A conditional random field over a sequence of tags."""
 
+from collections.abc import Sequence
+
 import keras
+import numpy as np
 from keras import ops
 
 # exp(-80): the smallest sum kept, chosen so that its reciprocal, which the gradient
 # contains, stays far from overflow in float32.
 SMALLEST = 1e-35
+# Added to the score of what is forbidden: exp(-30) is 1e-13, and within the bound of 80.
+BARRED = -30.0
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -36,6 +41,9 @@ class LinearChainCRF(keras.layers.Layer):
         transition_initializer: Initializer of `transitions`, of shape
             `(num_tags, num_tags)`, from the row's tag to the column's.
         boundary_initializer: Initializer of `start` and `end`, each of shape `(num_tags,)`.
+        forbidden: Pairs `(from, to)` of tags that cannot follow one another: such sequences
+            are about 1e-13 times as likely as their scores say.
+        forbidden_start: Tags that no sequence begins with, likewise.
 
     Call arguments:
         scores: Scores of any real value, of shape `(batch, time, num_tags)`; batch and time
@@ -47,8 +55,8 @@ class LinearChainCRF(keras.layers.Layer):
         where padded.
 
     Raises:
-        ValueError: If `num_tags` is not an integer of at least 1, or the scores' last axis
-            is not of that size.
+        ValueError: If `num_tags` is not an integer of at least 1, a forbidden tag is not
+            in [0, num_tags), or the scores' last axis is not of that size.
 
     Example:
 
@@ -70,6 +78,8 @@ class LinearChainCRF(keras.layers.Layer):
         num_tags: int,
         transition_initializer="zeros",
         boundary_initializer="zeros",
+        forbidden: Sequence[tuple[int, int]] = (),
+        forbidden_start: Sequence[int] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -78,6 +88,11 @@ class LinearChainCRF(keras.layers.Layer):
         self.num_tags = num_tags
         self.transition_initializer = keras.initializers.get(transition_initializer)
         self.boundary_initializer = keras.initializers.get(boundary_initializer)
+        self.forbidden = forbidden
+        self.forbidden_start = forbidden_start
+        named = [*forbidden_start, *(tag for pair in forbidden for tag in pair)]
+        if any(not 0 <= tag < num_tags for tag in named):
+            raise ValueError(f"forbidden tags must be in [0, {num_tags}), not {named!r}.")
         self.supports_masking = True
         # Sums over many paths need more digits than a 16-bit policy has.
         self.autocast = False
@@ -174,6 +189,8 @@ class LinearChainCRF(keras.layers.Layer):
             "num_tags": self.num_tags,
             "transition_initializer": keras.initializers.serialize(self.transition_initializer),
             "boundary_initializer": keras.initializers.serialize(self.boundary_initializer),
+            "forbidden": self.forbidden,
+            "forbidden_start": self.forbidden_start,
         }
 
     @property
@@ -181,7 +198,20 @@ class LinearChainCRF(keras.layers.Layer):
         return "float64" if self.variable_dtype == "float64" else "float32"
 
     def _weights(self):
-        return [ops.cast(w, self._exact_dtype) for w in (self.transitions, self.start, self.end)]
+        """Returns transitions, start and end scores, the forbidden ones out of reach."""
+        dtype = self._exact_dtype
+        transitions, start, end = (
+            ops.cast(w, dtype) for w in (self.transitions, self.start, self.end)
+        )
+        if self.forbidden:
+            barred = np.zeros((self.num_tags, self.num_tags))
+            barred[tuple(np.transpose(self.forbidden))] = BARRED
+            transitions = transitions + ops.cast(barred, dtype)
+        if self.forbidden_start:
+            barred = np.zeros(self.num_tags)
+            barred[list(self.forbidden_start)] = BARRED
+            start = start + ops.cast(barred, dtype)
+        return transitions, start, end
 
     def _time_major(self, scores, mask):
         if not self.built:

@@ -1,8 +1,14 @@
 """Metrics as their fields define them; they know nothing of recipes."""
 
-from dlrecipes.metrics.spans import SpanScores, span_scores, tag_spans, token_accuracy
+from dlrecipes.metrics.spans import (
+    SpanScores,
+    is_well_formed,
+    span_scores,
+    tag_spans,
+    token_accuracy,
+)
 
-__all__ = ["SpanF1", "SpanScores", "span_scores", "tag_spans", "token_accuracy"]
+__all__ = ["SpanF1", "SpanScores", "is_well_formed", "span_scores", "tag_spans", "token_accuracy"]
 
 
 def __getattr__(name: str):

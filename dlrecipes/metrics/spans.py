@@ -69,6 +69,21 @@ def tag_spans(tags: Tags) -> list[Span]:
     return spans
 
 
+def is_well_formed(tags: Tags) -> bool:
+    """Returns whether each `I-slot` continues a `B-slot` or `I-slot`, as BIO (IOB2) wants.
+
+    Args:
+        tags: Tags of one sentence.
+
+    Example:
+
+    >>> is_well_formed(["B-city", "I-city"]), is_well_formed(["O", "I-city"])
+    (True, False)
+    """
+    pairs = zip(("O", *tags), tags, strict=False)
+    return all(tag[:2] != "I-" or before[2:] == tag[2:] for before, tag in pairs)
+
+
 def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
     """Returns the micro-averaged scores of predicted spans, and those of each slot.
 

@@ -31,6 +31,8 @@ class SequenceTagger(Trainer):
         intent_names: Intents by id; empty without that output.
         output: `"softmax"` or `"crf"`.
         intent_weight: Weight of the intent's loss, at least 0.
+        well_formed: Whether the CRF rules out tags that are no BIO, such as `I-city` after
+            `O`; for training data that has none.
 
     Call arguments:
         inputs: `words`, int32 of shape `(batch, time)`, and, where the network wants it,
@@ -65,6 +67,7 @@ class SequenceTagger(Trainer):
         intent_names: Sequence[str] = (),
         output: str = "crf",
         intent_weight: float = 1.0,
+        well_formed: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -76,7 +79,13 @@ class SequenceTagger(Trainer):
         self.intent_names = tuple(intent_names)
         self.output_layer = output
         self.intent_weight = intent_weight
-        self.crf = LinearChainCRF(len(self.tag_names), name="crf") if output == "crf" else None
+        self.well_formed = well_formed
+        self.crf = None
+        if output == "crf":
+            pairs, starts = malformed(self.tag_names) if well_formed else ((), ())
+            self.crf = LinearChainCRF(
+                len(self.tag_names), forbidden=pairs, forbidden_start=starts, name="crf"
+            )
         self.span_f1 = SpanF1(self.tag_names, name="span_f1")
         self.intent_accuracy = keras.metrics.SparseCategoricalAccuracy(name="intent_accuracy")
         if self.crf is not None:
@@ -211,6 +220,7 @@ class SequenceTagger(Trainer):
             "intent_names": list(self.intent_names),
             "output": self.output_layer,
             "intent_weight": self.intent_weight,
+            "well_formed": self.well_formed,
         }
 
     @classmethod
@@ -220,3 +230,26 @@ class SequenceTagger(Trainer):
         for name in ("network", "encoder"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def malformed(tag_names: Sequence[str]) -> tuple[list[tuple[int, int]], list[int]]:
+    """Returns what no BIO sequence has: pairs of neighbours `(from, to)`, and first tags.
+
+    `I-slot` continues `B-slot` or `I-slot`; it stands nowhere else.
+
+    Args:
+        tag_names: BIO tags by id.
+
+    Example:
+
+    >>> malformed(["O", "B-a", "I-a"])
+    ([(0, 2)], [2])
+    """
+    inside = [number for number, name in enumerate(tag_names) if name.startswith("I-")]
+    pairs = [
+        (before, number)
+        for number in inside
+        for before, name in enumerate(tag_names)
+        if name not in (f"B-{tag_names[number][2:]}", tag_names[number])
+    ]
+    return pairs, inside

@@ -15,7 +15,7 @@ from dlrecipes import figures
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
-from dlrecipes.metrics import span_scores, token_accuracy
+from dlrecipes.metrics import is_well_formed, span_scores, token_accuracy
 from dlrecipes.models import ensemble, tagger
 from dlrecipes.recipe import Endpoint, Exports, Recipe, Splits
 from dlrecipes.training import SequenceTagger
@@ -53,7 +53,15 @@ class SlotFilling(Recipe):
             for member in range(config.members)
         ]
         network = networks[0] if len(networks) == 1 else ensemble(networks)
-        model = SequenceTagger(network, encoder, tags, intents, config.output, config.intent_weight)
+        model = SequenceTagger(
+            network,
+            encoder,
+            tags,
+            intents,
+            config.output,
+            config.intent_weight,
+            well_formed=all(is_well_formed(s.tags) for s in splits.train),
+        )
         rate = config.learning_rate
         if config.schedule == "cosine":
             steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs

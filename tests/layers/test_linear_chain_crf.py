@@ -265,3 +265,28 @@ def test_bad_number_of_tags_is_refused(num_tags):
 def test_scores_for_another_number_of_tags_are_refused():
     with pytest.raises(ValueError, match="num_tags = 4, not of 3"):
         LinearChainCRF(4)(SCORES)
+
+
+def test_forbidden_moves_are_never_decoded_and_all_but_impossible():
+    free = make()
+    barred = LinearChainCRF(K, forbidden=[(0, 2), (1, 2)], forbidden_start=[2], dtype="float64")
+    barred.build((None, None, K))
+    barred.set_weights(free.get_weights())
+    decoded = np.array(barred.decode(SCORES, MASK))
+    likelihood = np.array(barred.log_likelihood(SCORES, TAGS, MASK))
+    for i, scores, tags in sentences():
+        paths, totals, _ = enumerated(free, scores)
+        # With these moves forbidden, tag 2 is out of reach.
+        allowed = (paths != 2).all(axis=1)
+        best = paths[allowed][totals[allowed].argmax()]
+        np.testing.assert_array_equal(decoded[i, : len(scores)], best)
+        if (tags != 2).all():
+            expected = path_score(free, scores, tags) - np.log(np.exp(totals[allowed]).sum())
+            np.testing.assert_allclose(likelihood[i], expected, atol=1e-9)
+        else:
+            assert likelihood[i] < -20
+
+
+def test_forbidden_tags_that_do_not_exist_are_refused():
+    with pytest.raises(ValueError, match=r"in \[0, 3\)"):
+        LinearChainCRF(3, forbidden=[(0, 3)])

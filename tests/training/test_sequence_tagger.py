@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.data.text import TextEncoder
+from dlrecipes.metrics import is_well_formed
 from dlrecipes.models import ensemble, tagger
 from dlrecipes.training import SequenceTagger
 
@@ -351,3 +352,19 @@ def test_an_ensembles_loss_in_training_is_the_mean_of_its_members_losses(output)
         each.append(float(alone.compute_loss(x, y, alone(x))))
     whole = float(model.compute_loss(x, y, model(x, training=True)))
     assert whole == pytest.approx(np.mean(each), rel=1e-5)
+
+
+def test_well_formed_tags_are_all_that_is_decoded():
+    rng = np.random.default_rng(5)
+    network = tagger(ENCODER.num_words, len(TAGS), word_units=4, units=4)
+    model = SequenceTagger(network, ENCODER, TAGS, output="crf", well_formed=True)
+    free = SequenceTagger(network, ENCODER, TAGS, output="crf")
+    seen = {True: 0, False: 0}
+    for _ in range(20):
+        network.set_weights([rng.normal(0, 2, w.shape) for w in network.get_weights()])
+        for one in (model, free):
+            rows = one.decode({"words": tf.constant(WORDS)})["tags"].numpy()
+            named = [[TAGS[tag] for tag in row[:n]] for row, n in zip(rows, LENGTHS, strict=True)]
+            seen[one is model] += sum(not is_well_formed(tags) for tags in named)
+    assert seen[True] == 0
+    assert seen[False] > 0
