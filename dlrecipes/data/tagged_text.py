@@ -3,14 +3,14 @@
 import os
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlrecipes.data.tag_schemes import SCHEMES, TAG, TagError, detect_scheme, to_bio
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.errors import DataError, nearest
 
-SCHEMES = {"BIO": "BI", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU"}
 SPLITS = {
     "train": ("train",),
     "validation": ("valid", "validation", "dev", "testa"),
@@ -24,7 +24,6 @@ _LAYOUTS = (
 )
 _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, where it has intents, label."
 _TAG_HINT = "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-)."
-_TAG = re.compile(r"O|[BIESLU]-.+")
 _INTENT = re.compile(r"#[ \t]*intent[ \t]*[:=][ \t]*(.+)")
 # Not \s: a no-break space is part of its word.
 _SPACES = re.compile(r"[ \t]+")
@@ -42,12 +41,6 @@ class _Read:
 
     def at(self, word: int) -> str:
         return f"{self.path}:{self.lines[word]}"
-
-
-class _TagError(ValueError):
-    def __init__(self, position: int, message: str):
-        super().__init__(message)
-        self.position = position
 
 
 def read_tagged(
@@ -100,99 +93,6 @@ def read_tagged(
         raise _unreadable(error, root) from None
     train, validation, test = _as_bio(splits)
     return train, validation, test
-
-
-def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
-    """Returns the scheme that a data set's tags are written in.
-
-    Any `E-` or `S-` means IOBES, any `L-` or `U-` BILOU. Otherwise it is IOB1 when some
-    span starts with `I-` and every `B-` stands directly after a span of its slot, and else
-    BIO. Noisy BIO can thus be taken for IOB1; that changes nothing, as both have the same
-    spans (`to_bio`).
-
-    Args:
-        sequences: Tag sequences, one a sentence, of all splits together.
-
-    Returns:
-        `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
-
-    Example:
-
-    >>> detect_scheme([["B-city", "E-city", "O"]]), detect_scheme([["O", "I-city", "B-city"]])
-    ('IOBES', 'IOB1')
-
-    Reference:
-        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning" (IOB1);
-        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks".
-    """
-    prefixes = set()
-    starts_with_i, b_elsewhere = False, False
-    for tags in sequences:
-        last = ""
-        for tag in tags:
-            prefix, _, slot = tag.partition("-")
-            prefixes.add(prefix)
-            starts_with_i |= prefix == "I" and slot != last
-            b_elsewhere |= prefix == "B" and slot != last
-            last = slot
-    if prefixes & {"E", "S"}:
-        return "IOBES"
-    if prefixes & {"L", "U"}:
-        return "BILOU"
-    return "IOB1" if starts_with_i and not b_elsewhere else "BIO"
-
-
-def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
-    """Returns the BIO tags of the same spans.
-
-    In BIO and IOB1 an `I-` that continues no span opens one, as in conlleval.
-
-    Args:
-        tags: One sentence's tags.
-        scheme: `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
-
-    Raises:
-        ValueError: If the scheme is unknown, a tag is none of its tags, or, in IOBES and
-            BILOU, a span is not opened or not closed.
-
-    Example:
-
-    >>> to_bio(["S-day", "B-city", "E-city", "O"], "IOBES")
-    ('B-day', 'B-city', 'I-city', 'O')
-    >>> to_bio(["I-city", "I-city", "B-city", "O"], "IOB1")
-    ('B-city', 'I-city', 'B-city', 'O')
-
-    Reference:
-        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks"; Ratinov and Roth,
-        2009, "Design challenges and misconceptions in named entity recognition" (BILOU).
-    """
-    if scheme not in SCHEMES:
-        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme!r}.")
-    for position, tag in enumerate(tags):
-        if not _TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
-            raise _TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
-    if scheme in ("IOBES", "BILOU"):
-        _check_closed(tags, last=SCHEMES[scheme][2])
-    result, previous = [], ""
-    for tag in tags:
-        prefix, _, slot = tag.partition("-")
-        opens = prefix in ("B", "S", "U") or slot != previous
-        result.append(tag if tag == "O" else f"{'B' if opens else 'I'}-{slot}")
-        previous = slot
-    return tuple(result)
-
-
-def _check_closed(tags: Sequence[str], last: str) -> None:
-    slot_open = ""
-    for position, tag in enumerate((*tags, "O")):
-        prefix, _, slot = tag.partition("-")
-        continues = prefix in ("I", last)
-        if slot_open and not (continues and slot == slot_open):
-            message = f"the span of {tags[position - 1]!r} ends without {last}-{slot_open}"
-            raise _TagError(position - 1, message)
-        if continues and not slot_open:
-            raise _TagError(position, f"the tag {tag!r} continues no span: B-{slot} is missing")
-        slot_open = slot if prefix in ("B", "I") else ""
 
 
 def _read_splits(root: Path, seed: int) -> list[list[_Read]]:
@@ -362,7 +262,7 @@ def _columns(line: str) -> list[str]:
 
 
 def _is_row(columns: list[str]) -> bool:
-    return len(columns) > 1 and _TAG.fullmatch(columns[-1]) is not None
+    return len(columns) > 1 and TAG.fullmatch(columns[-1]) is not None
 
 
 def _bad_row(path: Path, number: int, columns: list[str]) -> DataError:
@@ -383,7 +283,7 @@ def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
         DataError(f"{sentence.at(k)}: {_of(sentence, k, 'does not parse')}.", _TAG_HINT)
         for sentence in everything
         for k, tag in enumerate(sentence.tags)
-        if not _TAG.fullmatch(tag)
+        if not TAG.fullmatch(tag)
     )
     scheme = detect_scheme(sentence.tags for sentence in everything)
     problems, converted = [], []
@@ -392,7 +292,7 @@ def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
         for sentence in split:
             try:
                 tags = to_bio(sentence.tags, scheme)
-            except _TagError as error:
+            except TagError as error:
                 message = f"{sentence.at(error.position)}: {error} (word {error.position + 1})."
                 problems.append(DataError(message))
                 continue

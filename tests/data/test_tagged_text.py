@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from dlrecipes.data import tagged_text
+from dlrecipes.data.tag_schemes import detect_scheme, to_bio
 from dlrecipes.data.tagged import TaggedSentence
-from dlrecipes.data.tagged_text import detect_scheme, read_tagged, to_bio
+from dlrecipes.data.tagged_text import read_tagged
 from dlrecipes.errors import DataError
 from dlrecipes.metrics import tag_spans
 
