@@ -331,8 +331,9 @@ class Recipe(ABC):
     """
 
     Config: ClassVar[type[RecipeConfig]]
-    monitor: ClassVar[str] = "val_loss"
-    mode: ClassVar[Literal["min", "max"]] = "min"
+    # By what the best epoch is chosen: a logged name, and whether less or more is better.
+    monitor: str = "val_loss"
+    mode: Literal["min", "max"] = "min"
 
     def __init__(self, config: RecipeConfig, name: str):
         self.config = config

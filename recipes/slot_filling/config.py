@@ -11,7 +11,10 @@ class Config(RecipeConfig):
     """Settings of slot filling."""
 
     epochs: int = setting(14, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(6, "Epochs without a better span F1 before it stops.", ge=1)
+    patience: int = setting(6, "Epochs without a better validation before it stops.", ge=1)
+    monitor: Literal["span_f1", "loss"] = setting(
+        "span_f1", "What makes a validation the better one; 'loss' is steadier on few sentences."
+    )
     batch_size: int = setting(
         32, "Sentences a step.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )

@@ -30,8 +30,16 @@ class SlotFilling(Recipe):
     """Tags the words of a sentence, and names its intent."""
 
     Config = Config
-    monitor = "val_span_f1"
-    mode = "max"
+
+    @property
+    def monitor(self) -> str:
+        """The validation metric by which the best epoch is chosen."""
+        return f"val_{self.config.monitor}"
+
+    @property
+    def mode(self) -> str:
+        """Whether more of it is better."""
+        return "min" if self.config.monitor == "loss" else "max"
 
     def load_data(self) -> Splits:
         """Returns the sentences."""

@@ -178,3 +178,13 @@ def test_every_artefact_agrees_on_every_tag_of_atis(tmp_path):
     from seqeval.metrics import f1_score
 
     assert published == pytest.approx(f1_score([list(s.tags) for s in test], tags))
+
+
+@pytest.mark.parametrize(("monitor", "mode"), [("span_f1", "max"), ("loss", "min")])
+def test_the_best_epoch_is_chosen_by_what_the_user_names(tmp_path, monitor, mode):
+    task = recipe(monitor=monitor, epochs=3, learning_rate=0.02)
+    assert (task.monitor, task.mode) == (f"val_{monitor}", mode)
+    _, _, checkpoints, metrics = runner.train(task, tmp_path)
+    scores = [logs[f"val_{monitor}"] for logs in checkpoints.history]
+    best = max(scores) if mode == "max" else min(scores)
+    assert metrics["best_epoch"] == scores.index(best) + 1
