@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import errno
 import os
 import shutil
@@ -23,9 +25,17 @@ from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Endpoint, Exports
 
 TOLERANCE = 1e-4
+# The same weights in the same layers: a few examples tell whether the rest is the same too.
+KERAS_EXAMPLES = 20
 
 
-def publish(model: keras.Model, directory: Path, exports: Exports, card: str) -> Path:
+def publish(
+    model: keras.Model,
+    directory: Path,
+    exports: Exports,
+    card: str,
+    rebuild: Callable[[keras.Model], Exports] | None = None,
+) -> Path:
     """Writes a new version of a model, compares each artefact with it, and only then shows it.
 
     The version is written under a temporary name and renamed last: a reader of
@@ -37,6 +47,8 @@ def publish(model: keras.Model, directory: Path, exports: Exports, card: str) ->
         directory: The model's folder, in which versions are numbered from 1.
         exports: What to publish.
         card: The model card, Markdown.
+        rebuild: From a model to its exports: with it the reloaded `.keras` file is compared
+            by what it answers too, not by its weights alone.
 
     Returns:
         The version's folder.
@@ -58,7 +70,7 @@ def publish(model: keras.Model, directory: Path, exports: Exports, card: str) ->
         for name, text in exports.files.items():
             (work / EXTRAS / name).write_text(text, encoding="utf-8")
         with quiet():
-            verify(work, model, exports)
+            verify(work, model, exports, rebuild)
         _flush(work)
         return _reveal(work, directory)
     except (OSError, tf.errors.OpError) as error:
@@ -113,7 +125,12 @@ def to_lite(endpoint: Endpoint) -> bytes:
             raise PublishError(f"LiteRT cannot run this model: {line.strip()[:300]}") from error
 
 
-def verify(folder: Path, model: keras.Model, exports: Exports) -> None:
+def verify(
+    folder: Path,
+    model: keras.Model,
+    exports: Exports,
+    rebuild: Callable[[keras.Model], Exports] | None = None,
+) -> None:
     """Loads each artefact of a version again and compares it with the model.
 
     Raises:
@@ -127,6 +144,10 @@ def verify(folder: Path, model: keras.Model, exports: Exports) -> None:
     again = keras.saving.load_model(folder / KERAS_FILE)
     for one, other in zip(model.weights, again.weights, strict=True):
         _agree(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
+    if rebuild is not None:
+        few = dataclasses.replace(exports.lite, examples=exports.lite.examples[:KERAS_EXAMPLES])
+        answer = traced(rebuild(again).lite)
+        _compare(KERAS_FILE, few, lambda **tensors: answer(*tensors.values()))
 
 
 class LiteModel:
@@ -183,8 +204,9 @@ def _agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np
 def _sweep(directory: Path) -> None:
     # What a killed process left; a day is longer than any publishing takes.
     for old in directory.glob(".publishing-*"):
-        if time.time() - old.stat().st_mtime > 86_400:
-            shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):  # Another process may be sweeping too.
+            if time.time() - old.stat().st_mtime > 86_400:
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _flush(folder: Path) -> None:

@@ -75,7 +75,13 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
     exports = dataclasses.replace(exports, files={**exports.files, **extras})
-    published = publish(model, models / recipe.name, exports, text)
+    published = publish(
+        model,
+        models / recipe.name,
+        exports,
+        text,
+        rebuild=lambda again: recipe.signatures(again, splits.test[:1]),
+    )
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     write_whole(folder / METRICS_FILE, _json(metrics))

@@ -84,6 +84,16 @@ def test_what_does_not_agree_is_not_published(model, tmp_path):
     assert list((tmp_path / "net").iterdir()) == []
 
 
+def test_a_keras_file_that_answers_otherwise_is_not_published(model, tmp_path):
+    def rebuild(again):
+        return exports_of(again, lambda x: {"scores": again(x) + 1, "total": tf.zeros(())})
+
+    with pytest.raises(PublishError, match=r"model\.keras"):
+        publish(model, tmp_path / "net", exports_of(model), "", rebuild)
+    assert list((tmp_path / "net").iterdir()) == []
+    assert publish(model, tmp_path / "net", exports_of(model), "", exports_of).name == "1"
+
+
 def test_nan_does_not_pass_for_agreement():
     with pytest.raises(PublishError, match="differs"):
         export._agree("x", {"a": np.array([1.0])}, {"a": np.array([np.nan])})
