@@ -64,7 +64,7 @@ def settings_table(config: type[RecipeConfig]) -> str:
     """Returns the table of all settings: option, default, what is wanted, search range."""
     rows = [
         [
-            f"`{about.option}`",
+            f"`{about.written}`",
             f"`{spelled(about.default)}`",
             about.wanted,
             about.search or "",
@@ -72,7 +72,7 @@ def settings_table(config: type[RecipeConfig]) -> str:
         ]
         for about in settings(config)
     ]
-    return table(["setting", "default", "wanted", "`dlrecipes tune` searches", "what it is"], rows)
+    return table(["setting", "default", "wanted", "search range", "what it is"], rows)
 
 
 def results_table(rows: list[dict[str, str]]) -> str:

@@ -59,4 +59,8 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 def reason(error: Exception) -> str:
     """Returns why a file could not be written, of Python's errors and of TensorFlow's."""
     text = getattr(error, "strerror", None) or str(error)
-    return "the disk is full" if "No space left" in text else text.strip().splitlines()[0][:200]
+    return (
+        "the disk is full"
+        if "No space left" in text
+        else (text.strip().splitlines() or [type(error).__name__])[0][:200]
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import os
 import shutil
 import tempfile
 import time
@@ -20,6 +19,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from dlrecipes.errors import PublishError, reason
+from dlrecipes.files import flush
 from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, versions
 from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Endpoint, Exports
@@ -71,7 +71,7 @@ def publish(
             (work / EXTRAS / name).write_text(text, encoding="utf-8")
         with quiet():
             verify(work, model, exports, rebuild)
-        _flush(work)
+        flush(work)
         return _reveal(work, directory)
     except (OSError, tf.errors.OpError) as error:
         raise PublishError(
@@ -207,15 +207,6 @@ def _sweep(directory: Path) -> None:
         with contextlib.suppress(OSError):  # Another process may be sweeping too.
             if time.time() - old.stat().st_mtime > 86_400:
                 shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _reveal(work: Path, directory: Path) -> Path:

@@ -22,7 +22,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
     """
     names = [n for n in history[0] if not n.startswith("val_")]
     names += [n[4:] for n in history[0] if n.startswith("val_") and n[4:] not in names]
-    columns = min(3, len(names))
+    columns = 2 if len(names) in (2, 4) else min(3, len(names))
     rows = -(-len(names) // columns)
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))

@@ -21,6 +21,16 @@ def write_whole(path: Path, text: str) -> None:
         part.unlink(missing_ok=True)
 
 
+def flush(folder: Path) -> None:
+    """Forces a folder and all in it to the disk, so that a power cut finds it whole."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[bool]:
     """Yields whether this process alone has the folder; the lock ends with the process."""

@@ -134,7 +134,9 @@ class RecipeConfig(pydantic.BaseModel):
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}.", "Name a YAML file.") from None
-        except (yaml.YAMLError, ValueError) as error:  # also: not UTF-8, the 45th of a month
+        except UnicodeDecodeError:
+            raise UsageError(f"{path}: this is not UTF-8.") from None
+        except (yaml.YAMLError, ValueError) as error:  # also: the 45th of a month
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
             raise UsageError(f"{path}{line}: this is not YAML.") from None
@@ -149,6 +151,15 @@ class RecipeConfig(pydantic.BaseModel):
         import yaml
 
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    def located(self) -> RecipeConfig:
+        """Returns the configuration with the data's path made absolute.
+
+        What a run keeps must mean the same from every folder.
+        """
+        if self.data == "builtin" or self.data.startswith("tfds:"):
+            return self
+        return self.model_copy(update={"data": str(Path(self.data).expanduser().absolute())})
 
     @classmethod
     def search_space(cls) -> dict[str, Search]:
@@ -204,6 +215,11 @@ class Setting:
     def option(self) -> str:
         """Its option on the command line."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def written(self) -> str:
+        """How it is written on the command line: a switch is on or off."""
+        return f"{self.option} / --no-{self.option[2:]}" if self.kind == "switch" else self.option
 
     @property
     def wanted(self) -> str:

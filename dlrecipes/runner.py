@@ -9,6 +9,7 @@ import io
 import json
 import os
 import platform
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import matplotlib
 import tensorflow as tf
 
 from dlrecipes import card
-from dlrecipes.errors import RecipeError, UsageError
+from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.figures import learning_curves
 from dlrecipes.files import locked, write_whole
@@ -111,7 +113,7 @@ def train(recipe: Recipe, folder: Path) -> tuple[keras.Model, Splits, Checkpoint
         "recipe": recipe.name,
         "test": recipe.evaluate(model, splits.test),
         "validation": recipe.evaluate(model, splits.validation),
-        "seconds": {"train": round(checkpoints.seconds, 1), "total": 0.0},
+        "seconds": {"train": round(checkpoints.seconds, 1)},
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
         "parameters": model.count_params(),
@@ -159,6 +161,8 @@ def fit(
             steps_per_epoch=steps,
             validation_data=validation,
             validation_steps=validation_steps,
+            # A bar that redraws itself is for a terminal; a log gets a line an epoch.
+            verbose=1 if sys.stdout.isatty() else 2,
             callbacks=[
                 StopOnDivergence(checkpoints.folder),
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
@@ -172,18 +176,27 @@ def fit(
 def draw(
     recipe: Recipe, model: keras.Model, splits: Splits, checkpoints: Checkpoints, folder: Path
 ) -> None:
-    """Draws the learning curves and the recipe's own figures as PNG."""
+    """Draws the learning curves and the recipe's own figures as PNG.
+
+    A figure that fails is told and left out: it must not cost the trained model.
+    """
     folder.mkdir(exist_ok=True)
 
     def figures() -> Iterator:
         yield "learning_curves", learning_curves(checkpoints.history, checkpoints.best)
         yield from recipe.figures(model, splits)
 
-    with quiet():
-        for name, figure in figures():
-            part = folder / f".{name}.png"
-            figure.savefig(part, format="png", dpi=120)
-            part.replace(folder / f"{name}.png")
+    try:
+        # Words and names are the user's: "$" in them is no formula.
+        with quiet(), matplotlib.rc_context({"text.parse_math": False}):
+            for name, figure in figures():
+                part = folder / f".{name}.png"
+                figure.savefig(part, format="png", dpi=120)
+                part.replace(folder / f"{name}.png")
+    except OSError:
+        raise
+    except Exception as error:
+        print(f"Note: not all figures could be drawn: {reason(error)}", file=sys.stderr)
 
 
 def environment() -> dict[str, Any]:

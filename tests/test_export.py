@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(model, tmp_path, monkeypatch, er
     def full(folder):
         raise error
 
-    monkeypatch.setattr(export, "_flush", full)
+    monkeypatch.setattr(export, "flush", full)
     with pytest.raises(PublishError, match="the disk is full"):
         publish(model, tmp_path, exports_of(model), "")
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ def command(recipe: str, models_dir: Path) -> None:
     click.echo(f"{source.name}: {ast.get_docstring(ast.parse(text)) or ''}\n")
     rows = [("setting", "default", "wanted", "help")]
     rows += [
-        (about.option, spelled(about.default), about.wanted, about.help)
+        (about.written, spelled(about.default), about.wanted, about.help)
         for about in settings(config)
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]

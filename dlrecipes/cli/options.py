@@ -33,13 +33,11 @@ def setting_options(config: type[RecipeConfig]) -> list[click.Option]:
 
 
 def _option(about: Setting) -> click.Option:
-    declared = f"{about.option}/--no-{about.option[2:]}" if about.kind == "switch" else about.option
     details = f"[default: {spelled(about.default)}"
     if about.bounds:
         details += f"; {about.bounds}"
-    # A backslash keeps click from wrapping "[" lines into what it takes for markup.
     return click.Option(
-        [declared],
+        [about.written.replace(" ", "")],
         default=None,
         metavar=_metavar(about),
         help=f"{about.help} {details}]",

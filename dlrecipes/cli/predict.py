@@ -33,6 +33,9 @@ def command(recipe: str, inputs: tuple[str, ...], model_version, models_dir: Pat
         inputs = _lines()
     if not inputs:
         raise UsageError("Standard input is empty.", "Give one input a line.")
+    for number, text in enumerate(inputs, start=1):
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise UsageError(f"Input {number} is not UTF-8.")
     version = published.find(models_dir, source.name, model_version, typed=recipe)
     config = source.config()
     settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
@@ -46,10 +49,11 @@ def command(recipe: str, inputs: tuple[str, ...], model_version, models_dir: Pat
 
 
 def _lines() -> tuple[str, ...]:
+    """Returns the lines of standard input; blank ones ask nothing."""
     found = []
     for number, line in enumerate(click.get_binary_stream("stdin"), start=1):
         try:
             found.append(line.decode("utf-8").rstrip("\r\n"))
         except UnicodeDecodeError:
             raise DataError(f"Standard input, line {number}: this is not UTF-8.") from None
-    return tuple(found)
+    return tuple(line for line in found if line.strip())

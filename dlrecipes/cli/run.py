@@ -84,7 +84,7 @@ def _run(
     else:
         stored = config.from_yaml(config_file) if config_file else {}
         where = f"{source.name}, {config_file}" if config_file else source.name
-        settings = config.parse({**stored, **typed}, where)
+        settings = config.parse({**stored, **typed}, where).located()
         folders.check_new(runs, name)
         folder = None
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.errors import RecipeError, reason
+from dlrecipes.files import flush
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -63,15 +64,29 @@ class Checkpoints(keras.callbacks.Callback):
         return self.folder / f"epoch-{epoch:04d}"
 
     def resume(self, model: keras.Model) -> None:
-        """Puts the model into the state of the last checkpoint; does nothing without one."""
-        done = sorted(self.folder.glob("epoch-*/state.json"))
-        if not done:
+        """Puts the model into the state of the last whole checkpoint; does nothing without one.
+
+        Raises:
+            RecipeError: If there are checkpoints, and none fits.
+        """
+        found = saved_epochs(self.folder)
+        for path in reversed(found):
+            try:
+                state = json.loads((path / "state.json").read_text())
+                _read(model, path)
+            except (OSError, ValueError, RecipeError):
+                # Damaged: the one before leads to the same weights, later.
+                continue
+            self.history = state["history"]
+            self.seconds = state["seconds"]
+            self.stopped = state["stopped"]
             return
-        state = json.loads(done[-1].read_text())
-        self.history = state["history"]
-        self.seconds = state["seconds"]
-        self.stopped = state["stopped"]
-        _read(model, done[-1].parent)
+        if found:
+            raise RecipeError(
+                f"{self.folder}: no checkpoint there fits: they are damaged, or the data or the "
+                "recipe has changed since.",
+                "Start a new run: leave --resume out.",
+            )
 
     def restore_best(self, model: keras.Model) -> None:
         """Puts the model into the state of the best epoch."""
@@ -111,6 +126,7 @@ class Checkpoints(keras.callbacks.Callback):
             part.mkdir(parents=True)
             _checkpoint(self.model).write(str(part / "model"))
             (part / "state.json").write_text(json.dumps(state))
+            flush(part)
             part.rename(final)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(part, ignore_errors=True)
@@ -122,10 +138,18 @@ class Checkpoints(keras.callbacks.Callback):
             ) from error
 
 
+def saved_epochs(folder: Path) -> list[Path]:
+    """Returns the checkpoints in a folder, the oldest first."""
+    return sorted(folder.glob("epoch-*"), key=lambda path: int(path.name.removeprefix("epoch-")))
+
+
 def _read(model: keras.Model, folder: Path) -> None:
     if model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    _checkpoint(model).read(str(folder / "model")).assert_existing_objects_matched()
+    try:
+        _checkpoint(model).read(str(folder / "model")).assert_existing_objects_matched()
+    except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
+        raise RecipeError(f"{folder}: this checkpoint is damaged: {reason(error)}.") from error
 
 
 def _checkpoint(model: keras.Model) -> tf.train.Checkpoint:

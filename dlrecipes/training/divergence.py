@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 
 from dlrecipes.errors import TrainingDiverged
+from dlrecipes.training.checkpoints import saved_epochs
 
 
 class StopOnDivergence(keras.callbacks.Callback):
@@ -31,7 +32,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         """Looks at the batch's logs."""
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
-                kept = sorted(self.checkpoints.glob("epoch-*"))
+                kept = saved_epochs(self.checkpoints)
                 last = f"The last good checkpoint is {kept[-1]}." if kept else "No epoch was done."
                 raise TrainingDiverged(
                     f"{name} became {value} at step {batch + 1} of epoch {self.epoch}. {last}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.tagged_text import read_tagged
 from dlrecipes.data.travel import travel_queries
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import DataError, UsageError
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrecipes.training import SequenceTagger
+
+# All sentences are padded to the longest: one of these costs as much as the whole of ATIS.
+LONGEST = 1000
 
 
 def load(config: Config) -> Splits:
@@ -53,6 +56,12 @@ def to_arrays(
     import numpy as np
 
     lengths = np.array([len(s.tokens) for s in sentences], np.int32)
+    if lengths.max() > LONGEST:
+        raise DataError(
+            f"The data has a sentence of {lengths.max():,} words, which begins "
+            f"{' '.join(sentences[lengths.argmax()].tokens[:5])!r}; at most {LONGEST:,} are taken.",
+            "Is an empty line between sentences missing?",
+        )
     encoded = model.encoder(pad([s.tokens for s in sentences]))
     ids = {name: number for number, name in enumerate(model.tag_names)}
     tags = np.zeros((len(sentences), lengths.max()), np.int32)

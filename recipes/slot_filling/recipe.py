@@ -132,8 +132,9 @@ class SlotFilling(Recipe):
                 np.mean([list(g) == f for g, f in zip(gold, found, strict=True)])
             ),
         }
-        if intents:
-            right = [s.intent == intent for s, intent in zip(examples, intents, strict=True)]
+        pairs = zip(examples, intents, strict=False)
+        right = [s.intent == intent for s, intent in pairs if s.intent is not None]
+        if right:
             metrics["intent_accuracy"] = float(np.mean(right))
         metrics["span_f1_by_slot"] = {slot: score.f1 for slot, score in spans.by_slot.items()}
         return metrics

@@ -17,6 +17,7 @@ from dlrecipes.errors import UsageError
 from dlrecipes.metrics import tag_spans
 from dlrecipes.training import SequenceTagger
 
+PREDICTION_BATCH = 64
 HAN = re.compile(r"[\u3400-\u9fff，。！？；、]")
 
 
@@ -29,10 +30,16 @@ def predictions(function: Any, inputs: Sequence[str]) -> list[str]:
     for number, sentence in enumerate(inputs, start=1):
         if not sentence.strip():
             raise UsageError(f"Sentence {number} is empty.", "Type some words in quotes.")
-    found = {k: v.numpy() for k, v in function(sentences=tf.constant(list(inputs))).items()}
-    return [
-        _marked({name: value[row] for name, value in found.items()}) for row in range(len(inputs))
-    ]
+    # In batches of about one length: one long sentence must not blow up a thousand short ones.
+    order = sorted(range(len(inputs)), key=lambda row: len(inputs[row]))
+    marked = {}
+    for start in range(0, len(order), PREDICTION_BATCH):
+        rows = order[start : start + PREDICTION_BATCH]
+        found = function(sentences=tf.constant([inputs[row] for row in rows]))
+        found = {name: value.numpy() for name, value in found.items()}
+        for place, row in enumerate(rows):
+            marked[row] = _marked({name: value[place] for name, value in found.items()})
+    return [marked[row] for row in range(len(inputs))]
 
 
 def _marked(found: dict[str, Any]) -> str:
@@ -103,34 +110,40 @@ def tagged_sentences(
     wrong = right.count(False)
     rows = order[: min(most // 2, wrong)]
     rows += order[wrong : wrong + most - len(rows)]
-    figure = Figure(figsize=(15, 0.75 * len(rows) + 0.6), layout="constrained")
-    axis = figure.subplots()
-    axis.set(xlim=(0, 150), ylim=(-len(rows), 0.5))
-    axis.axis("off")
     title = f"Test sentences: {wrong} of {len(examples)} have a wrong tag (orange: the truth)"
     if not all(figures.has_font(token) for row in rows for token in examples[row].tokens):
         title += "\nNo installed font has Chinese: install one, such as Noto Sans CJK."
-    axis.set_title(title)
-    for line, row in enumerate(rows):
-        _draw_sentence(axis, -line, examples[row], found[row])
+    lines = [_laid_out(examples[row], found[row]) for row in rows]
+    width = max(x for line in lines for x, *_ in line) + 12
+    figure = Figure(figsize=(max(0.1 * width, 6), 0.6 * len(rows) + 0.6), layout="constrained")
+    axis = figure.subplots()
+    axis.set(xlim=(0, width), ylim=(-len(rows), 0.5), title=title)
+    axis.axis("off")
+    for y, line in enumerate(lines):
+        for x, token, tag, truth in line:
+            weight = "bold" if tag != "O" else "normal"
+            font = figures.text_font(token)
+            axis.text(x, -y, token, fontsize=9, weight=weight, **font)
+            axis.text(x, -y - 0.3, "" if tag == "O" else tag, fontsize=6, color=figures.BLUE)
+            if truth != tag:
+                axis.text(x, -y - 0.55, truth, fontsize=6, color=figures.ORANGE)
     return figure
 
 
-def _draw_sentence(axis, y: float, example: TaggedSentence, found: Sequence[str]) -> None:
-    x = 0.0
+def _laid_out(
+    example: TaggedSentence, found: Sequence[str], widest: float = 140
+) -> list[tuple[float, str, str, str]]:
+    """Returns where each word stands (in tenths of an inch), with its tag and the true one."""
+    placed, x = [], 0.0
     for token, truth, tag in zip(example.tokens, example.tags, found, strict=True):
-        names = [tag] if truth == tag else [tag, truth]
-        letters = len(token) * (1.6 if HAN.search(token) else 0.85)
-        width = 1 + max(letters, *(0.52 * len(name) for name in names if name != "O"), 0)
-        if x + width > 150:
-            axis.text(x, y, "…", fontsize=9)
-            return
-        font = figures.text_font(token)
-        axis.text(x, y, token, fontsize=9, weight="bold" if tag != "O" else "normal", **font)
-        axis.text(x, y - 0.28, "" if tag == "O" else tag, fontsize=6, color=figures.BLUE)
-        if truth != tag:
-            axis.text(x, y - 0.5, truth, fontsize=6, color=figures.ORANGE)
-        x += width
+        if x > widest:
+            return [*placed, (x, "…", "O", "O")]
+        placed.append((x, token, tag, truth))
+        bold = 1.08 if tag != "O" else 1
+        letters = len(token) * (1.4 if HAN.search(token) else 0.78) * bold
+        tags = [name for name in {tag, truth} if name != "O"]
+        x += 0.9 + max(letters, *(0.52 * len(name) for name in tags), 0)
+    return placed
 
 
 def files(model: SequenceTagger) -> dict[str, str]:
@@ -150,35 +163,39 @@ def files(model: SequenceTagger) -> dict[str, str]:
 def usage(model: SequenceTagger, name: str) -> str:
     """Returns how the published files are called, in Markdown."""
     encoder = model.encoder
-    steps = ["lower case"] if encoder.lowercase else []
-    steps += ["every digit as 0"] if encoder.fold_digits else []
-    ngrams = (
-        f"\n- `ngrams`, int32 `(1, time, any)`: ids (`assets.extra/ngrams.txt`) of each word's "
-        f"letter n-grams of length {', '.join(map(str, encoder.ngram_sizes))}, the word between "
-        "two `#`; filled up with 0. The first id of a word is at least 1."
-        if "ngrams" in model.input_names
-        else ""
+    steps = ["in lower case"] if encoder.lowercase else []
+    steps += ["with every digit as 0"] if encoder.fold_digits else []
+    split = {
+        "words": "Words are split at white space; `, ; ! ?` at a word's end and the full stop that "
+        "ends the sentence (not `p.m.`) are words, and so is each Chinese character.",
+        "whitespace": "Words are split at white space and nowhere else.",
+    }[encoder.tokenizer]
+    intent = ", `intent` and `intent_probability`" if model.intent_names else ""
+    lines = [
+        "Raw sentences to the SavedModel, as TensorFlow Serving takes them, or from this folder:",
+        '```\ncurl -d \'{"inputs": ["leave Beijing on November 2nd"]}\' '
+        f"localhost:8501/v1/models/{name}:predict\n```",
+        "```python\nimport tensorflow as tf\n"
+        'tag = tf.saved_model.load(".").signatures["serving_default"]\n'
+        'tag(sentences=tf.constant(["leave Beijing on November 2nd"]))["tags"]\n```',
+        f'It returns `tokens` and `tags` (padded with ""), the `probabilities` of the tags{intent}.',
+        "`model.tflite` takes the ids of one sentence of any length:",
+        "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"
+        'tag = Interpreter("model.tflite").get_signature_runner("serving_default")\n'
+        f"tag({', '.join(f'{one}={one}' for one in model.input_names)})\n```",
+        f"- `words`, int32 `(1, time)`: each word's line number, from 0, in "
+        f"`assets.extra/words.txt`; 1 where it is not there. {split} "
+        f"They are looked up {' and '.join(steps) or 'as they are'}.",
+    ]
+    if "ngrams" in model.input_names:
+        sizes = ", ".join(map(str, encoder.ngram_sizes))
+        lines.append(
+            "- `ngrams`, int32 `(1, time, any)`: for each word, written `#word#`, the line numbers "
+            f"in `assets.extra/ngrams.txt` of its runs of {sizes} characters; 1 where one is not "
+            "there, or where the word is too short to have any; filled up with 0."
+        )
+    lines.append(
+        "It returns `tags`, line numbers in `assets.extra/tags.txt`, and their `probabilities`"
+        + (", and `intent`, a line number in `assets.extra/intents.txt`." if intent else ".")
     )
-    return f"""Raw sentences to the SavedModel, as TensorFlow Serving takes them:
-
-```
-curl -d '{{"inputs": ["leave Beijing on November 2nd"]}}' localhost:8501/v1/models/{name}:predict
-```
-
-```python
-import tensorflow as tf
-tag = tf.saved_model.load("saved_models/{name}/VERSION").signatures["serving_default"]
-tag(sentences=tf.constant(["leave Beijing on November 2nd"]))["tags"]
-```
-
-Outputs: `tokens` and `tags` (padded with ""), `probabilities` of each tag{
-        ", `intent` and `intent_probability`" if model.intent_names else ""
-    }.
-
-`model.tflite` takes one sentence of any length, signature `serving_default`:
-
-- `words`, int32 `(1, time)`: line numbers, from 0, in `assets.extra/words.txt`; an unknown word
-  is 1. Words are looked up {"in " + " and with ".join(steps) if steps else "as they are"}.{ngrams}
-
-It returns `tags`, int32 `(1, time)`, line numbers in `assets.extra/tags.txt`, and their
-`probabilities`."""
+    return "\n\n".join(lines)

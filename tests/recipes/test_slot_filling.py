@@ -188,3 +188,52 @@ def test_the_best_epoch_is_chosen_by_what_the_user_names(tmp_path, monitor, mode
     scores = [logs[f"val_{monitor}"] for logs in checkpoints.history]
     best = max(scores) if mode == "max" else min(scores)
     assert metrics["best_epoch"] == scores.index(best) + 1
+
+
+def test_words_that_look_like_formulas_are_drawn_as_they_are(tmp_path, capsys):
+    odd = ["$_$", "a$b^$", "\\foo", "$$"]
+    sentences = [[(word, "B-$_$"), ("x", "O")] for word in odd * 15]
+    write_conll(tmp_path / "odd.conll", sentences)
+    result = run(recipe(data=str(tmp_path / "odd.conll")), tmp_path)
+    assert "could not be drawn" not in capsys.readouterr().err
+    assert len(list((result.folder / "figures").glob("*.png"))) == 4
+
+
+def test_intents_count_only_where_the_data_has_them():
+    task = recipe()
+    splits = task.load_data()
+    model = task.build(splits)
+    bare = [TaggedSentence(s.tokens, s.tags) for s in splits.test[:8]]
+    assert "intent_accuracy" not in task.evaluate(model, bare)
+    labelled = task.evaluate(model, splits.test[:8])["intent_accuracy"]
+    assert task.evaluate(model, [*bare, *splits.test[:8]])["intent_accuracy"] == labelled
+
+
+def test_a_forgotten_empty_line_is_a_message_and_no_memory_blown_up():
+    task = recipe()
+    splits = task.load_data()
+    model = task.build(splits)
+    endless = TaggedSentence(("to",) * 5000, ("O",) * 5000)
+    with pytest.raises(DataError, match=r"5,000 words.*'to to to to to'"):
+        task.batches(model, [*splits.train[:3], endless])
+
+
+def test_sentences_are_asked_in_batches_of_about_one_length_and_answered_in_order():
+    asked = []
+
+    def published(sentences):
+        rows = [row.decode().split() for row in sentences.numpy()]
+        asked.append([len(row) for row in rows])
+        width = max(map(len, rows))
+        tokens = [row + [""] * (width - len(row)) for row in rows]
+        tags = [["O"] * len(row) + [""] * (width - len(row)) for row in rows]
+        return {
+            "tokens": tf.constant(tokens),
+            "tags": tf.constant(tags),
+            "probabilities": tf.ones((len(rows), width)),
+        }
+
+    inputs = [f"{'to ' * (1 + n % 7)}x{n}" for n in range(150)]
+    assert show().predictions(published, inputs) == inputs
+    assert max(map(len, asked)) <= 64
+    assert [length for batch in asked for length in batch] == sorted(len(i.split()) for i in inputs)
