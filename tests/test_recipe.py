@@ -227,10 +227,13 @@ def test_a_syntax_error_in_yaml_names_file_and_line(tmp_path, content, line):
     assert yaml_refusal(path) == f"{path}:{line}: this is not YAML."
 
 
-@pytest.mark.parametrize("content", [b"size: \xff\n", b"size: \x00\n", b"data: 2020-13-45\n"])
-def test_bytes_and_dates_that_yaml_cannot_read_are_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(b"size: \xff\n", "UTF-8"), (b"size: \x00\n", "YAML"), (b"data: 2020-13-45\n", "YAML")],
+)
+def test_bytes_and_dates_that_yaml_cannot_read_are_refused(tmp_path, content, kind):
     path = yaml_file(tmp_path, content)
-    assert yaml_refusal(path) == f"{path}: this is not YAML."
+    assert yaml_refusal(path) == f"{path}: this is not {kind}."
 
 
 def test_a_missing_yaml_file_and_a_folder_are_refused(tmp_path):

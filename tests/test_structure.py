@@ -14,7 +14,7 @@ RECIPES = ROOT / "recipes"
 # Floors, highest first; a module imports its own floor and those below.
 FLOORS = (
     ("cli",),
-    ("runner", "serving", "tuning"),
+    ("runner", "export", "serving", "tuning"),
     ("recipes",),
     ("training",),
     ("models",),

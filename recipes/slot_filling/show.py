@@ -177,8 +177,8 @@ def usage(model: SequenceTagger, name: str) -> str:
         f"localhost:8501/v1/models/{name}:predict\n```",
         "```python\nimport tensorflow as tf\n"
         'tag = tf.saved_model.load(".").signatures["serving_default"]\n'
-        'tag(sentences=tf.constant(["leave Beijing on November 2nd"]))["tags"]\n```',
-        f'It returns `tokens` and `tags` (padded with ""), the `probabilities` of the tags{intent}.',
+        'tag(sentences=tf.constant(["arrive Beijing at 7 p.m."]))["tags"]\n```',
+        f'It returns `tokens` and `tags` (padded with ""), the tags\' `probabilities`{intent}.',
         "`model.tflite` takes the ids of one sentence of any length:",
         "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"
         'tag = Interpreter("model.tflite").get_signature_runner("serving_default")\n'

@@ -10,8 +10,10 @@ from tensorflow.python.framework.config import disable_op_determinism
 
 from dlrecipes.data.batches import steps_per_epoch, training_batches
 from dlrecipes.data.text import TextEncoder
+from dlrecipes.errors import RecipeError
 from dlrecipes.models import tagger
 from dlrecipes.training import Checkpoints, SequenceTagger, Trainer
+from dlrecipes.training.checkpoints import saved_epochs
 
 TAGS = ("O", "B-from", "B-to")
 SENTENCES = [[way, city, "now"][:n] for way in ("from", "to") for city in ("Rome", "Oslo", "Bonn")
@@ -223,3 +225,34 @@ def test_state_is_readable_and_counts_seconds_across_a_cut(tmp_path):
     assert saved["history"] == second.history
     assert saved["seconds"] == second.seconds > first.seconds > 0
     assert saved["stopped"] is False
+
+
+@pytest.mark.parametrize("damage", ["empty state", "cut weights"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(deterministic, tmp_path, damage):
+    whole, _ = train_tagger(tmp_path / "whole", 4)
+    train_tagger(tmp_path / "cut", 2)
+    shutil.copytree(tmp_path / "cut" / "epoch-0002", tmp_path / "cut" / "epoch-0003")
+    if damage == "empty state":
+        (tmp_path / "cut" / "epoch-0003" / "state.json").write_text("")
+    else:
+        (data,) = (tmp_path / "cut" / "epoch-0003").glob("model.data*")
+        data.write_bytes(data.read_bytes()[:100])
+    cut, _ = train_tagger(tmp_path / "cut", 4)
+    assert_same_bytes(state(cut), state(whole))
+
+
+def test_checkpoints_that_are_all_damaged_are_an_error_that_says_what_to_do(tmp_path):
+    train_tagger(tmp_path / "cut", 1)
+    (tmp_path / "cut" / "epoch-0001" / "state.json").write_text("{")
+    with pytest.raises(RecipeError, match=r"no checkpoint there fits.*Start a new run"):
+        Checkpoints(tmp_path / "cut", "loss", "min").resume(new_tagger(1))
+
+
+def test_the_last_checkpoint_is_the_last_in_number(tmp_path):
+    for epoch in (9999, 10000, 10):
+        (tmp_path / f"epoch-{epoch:04d}").mkdir()
+    assert [path.name for path in saved_epochs(tmp_path)] == [
+        "epoch-0010",
+        "epoch-9999",
+        "epoch-10000",
+    ]
