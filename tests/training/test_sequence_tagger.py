@@ -132,7 +132,7 @@ def test_evaluation_of_the_models_own_tags_is_perfect_and_its_loss_that_of_all_s
     assert logs["span_f1"] == 1
     assert logs["intent_accuracy"] == 1
     # Batches of two sentences and of one: the mean counts sentences.
-    assert logs["loss"] == pytest.approx(loss(model, tags=own, intent=intent), rel=1e-5)
+    assert float(logs["loss"]) == pytest.approx(loss(model, tags=own, intent=intent), rel=1e-5)
 
 
 @each_output
@@ -148,11 +148,11 @@ def test_tag_that_training_never_showed_is_wrong_and_its_loss_finite(output):
     unseen[1, 0] = len(TAGS)
     logs = evaluated(model, unseen)
     assert np.isfinite(logs["loss"])
-    assert logs["span_f1"] == pytest.approx((spans - 1) / spans)
+    assert float(logs["span_f1"]) == pytest.approx((spans - 1) / spans)
     # Nothing is learnt from it: the loss is that of the other sentences.
     others = [0, 2]
     rest = loss(model, WORDS[others], tags=own[others])
-    assert logs["loss"] == pytest.approx(rest * 2 / 3, rel=1e-5)
+    assert float(logs["loss"]) == pytest.approx(rest * 2 / 3, rel=1e-5)
 
 
 def count_spans(ids):
