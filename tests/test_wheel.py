@@ -44,7 +44,6 @@ def test_the_wheel_lists_and_runs_recipes_from_another_folder(tmp_path):
         cwd=elsewhere,
     )
     assert (elsewhere / "saved_models" / "my_slots" / "1" / "model.tflite").is_file()
-    installed = call(
-        binaries / "python", "-c", "import importlib.util as u; print(u.find_spec('recipes'))"
-    )
-    assert installed.strip() == "None"  # The wheel claims no top-level name but dlrecipes.
+    # The wheel claims no top-level name but dlrecipes.
+    code = "import importlib.util as u; print(u.find_spec('recipes'))"
+    assert call(binaries / "python", "-c", code, cwd=elsewhere).strip() == "None"
