@@ -3,26 +3,7 @@
 import doctest
 import sys
 
-import numpy as np
 import pytest
-import tensorflow as tf
-
-
-@pytest.fixture
-def assert_every_weight_learns():
-    """A function of a model and the loss of a call: each gradient is finite and not zero."""
-
-    def check(model, loss_of_a_call):
-        with tf.GradientTape() as tape:
-            loss = loss_of_a_call()
-        variables = [w.value for w in model.trainable_weights]
-        for weight, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
-            assert gradient is not None, weight.name
-            gradient = np.array(tf.convert_to_tensor(gradient))
-            assert np.isfinite(gradient).all(), weight.name
-            assert np.any(gradient != 0), weight.name
-
-    return check
 
 
 @pytest.fixture

@@ -1,64 +1,48 @@
-"""What every public layer must be able to do, one case a layer."""
+"""What every public layer must be able to do, one case a layer (in `layer_cases`)."""
 
 import inspect
-from collections.abc import Callable
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from contract import (
+    LayerCase,
+    assert_equal,
+    assert_every_weight_learns,
+    assert_lite_agrees,
+    as_dict,
+    cases,
+    on_tensorflow,
+    saved_and_loaded,
+)
 
 from dlrecipes import layers
 
-FEATURES = 3
-
-
-class Case(NamedTuple):
-    """How to build a layer by keyword arguments, and what one position of its input is."""
-
-    make: Callable[..., keras.layers.Layer]
-    position: tuple[int, ...] = (FEATURES,)
-    ids: int | None = None
-    call: Callable = lambda layer, x: layer(x)
-
-
-def recurrent(cell, **kwargs):
-    return lambda **more: keras.layers.RNN(cell(**kwargs, **more), return_sequences=True, **more)
-
-
-CASES = {
-    "ContextWindow": Case(lambda **kwargs: layers.ContextWindow(1, 2, **kwargs)),
-    "EnsembleMean": Case(layers.EnsembleMean, call=lambda layer, x: layer([x, 3 * x])),
-    "JordanCell": Case(recurrent(layers.JordanCell, units=4, output_units=2)),
-    "LinearChainCRF": Case(
-        lambda **kwargs: layers.LinearChainCRF(FEATURES, "random_normal", **kwargs)
-    ),
-    "OneOfN": Case(lambda **kwargs: layers.OneOfN(6, **kwargs), position=(), ids=6),
-    "PeepholeLSTMCell": Case(recurrent(layers.PeepholeLSTMCell, units=4)),
-    "WordDropout": Case(lambda **kwargs: layers.WordDropout(0.5, seed=1, **kwargs), (), 6),
-    "WordHashing": Case(lambda **kwargs: layers.WordHashing(6, 4, **kwargs), position=(4,), ids=6),
-}
+CASES = cases("layer_cases")
 
 each_layer = pytest.mark.parametrize("name", layers.__all__)
 
 
-def inputs(case: Case, batch: int = 2, time: int = 5) -> np.ndarray:
+def arrays(case: LayerCase, batch: int = 2, size: int | None = None) -> dict[str, np.ndarray]:
+    size = case.sizes[0] if size is None else size
     rng = np.random.default_rng(0)
-    shape = (batch, time, *case.position)
-    if case.ids is not None:
-        return rng.integers(0, case.ids, shape).astype("int32")
-    return rng.normal(size=shape).astype("float32")
+    shapes = [(batch, *(size if axis is None else axis for axis in one)) for one in case.shapes]
+    if case.data is not None:
+        values = case.data(rng, shapes)
+    elif case.ids is not None:
+        values = [rng.integers(0, case.ids, shape).astype("int32") for shape in shapes]
+    else:
+        values = [rng.normal(size=shape).astype("float32") for shape in shapes]
+    return {f"input_{index}": value for index, value in enumerate(values)}
 
 
-def model(case: Case, **kwargs) -> keras.Model:
-    dtype = "float32" if case.ids is None else "int32"
-    x = keras.Input((None, *case.position), dtype=dtype)
-    return keras.Model(x, case.call(case.make(**kwargs), x))
-
-
-def public_layer(layer):
-    return getattr(layer, "cell", layer)
+def model(case: LayerCase, **kwargs) -> keras.Model:
+    dtypes = [value.dtype for value in arrays(case).values()]
+    inputs = {
+        f"input_{index}": keras.Input(shape, dtype=str(dtype), name=f"input_{index}")
+        for index, (shape, dtype) in enumerate(zip(case.shapes, dtypes, strict=True))
+    }
+    return keras.Model(inputs, case.call(case.make(**kwargs), list(inputs.values())))
 
 
 def test_every_public_layer_has_a_case():
@@ -67,7 +51,7 @@ def test_every_public_layer_has_a_case():
 
 @each_layer
 def test_config_holds_every_argument_and_rebuilds_the_layer(name):
-    layer = public_layer(CASES[name].make())
+    layer = CASES[name].public(CASES[name].make())
     config = layer.get_config()
     arguments = set(inspect.signature(type(layer).__init__).parameters) - {"self", "kwargs"}
     assert arguments <= set(config)
@@ -77,60 +61,85 @@ def test_config_holds_every_argument_and_rebuilds_the_layer(name):
 
 
 @each_layer
-def test_batch_and_time_may_be_unknown_and_sentences_do_not_mix(name):
+def test_batch_and_sizes_may_be_unknown_and_examples_do_not_mix(name):
     case = CASES[name]
     whole = model(case)
-    for batch, time in ((2, 5), (3, 7), (1, 1)):
-        x = inputs(case, batch, time)
-        y = keras.ops.convert_to_numpy(whole(x))
-        assert y.shape[:2] == (batch, time)
-        assert y.shape[2:] == tuple(whole.output_shape[2:])
-        np.testing.assert_allclose(keras.ops.convert_to_numpy(whole(x[:1])), y[:1], atol=1e-6)
+    symbolic = keras.tree.flatten(whole.output)
+    for batch, size in zip((2, 3, 1), case.sizes, strict=False):
+        x = arrays(case, batch, size)
+        outputs = as_dict(whole(x))
+        for y, tensor in zip(outputs.values(), symbolic, strict=True):
+            assert len(y.shape) == len(tensor.shape)
+            for found, expected in zip(y.shape, tensor.shape, strict=True):
+                assert expected is None or found == expected
+        if case.independent:
+            first = as_dict(whole({key: value[:1] for key, value in x.items()}))
+            assert_equal(first, {key: y[:1] for key, y in outputs.items()}, atol=1e-5)
+
+
+@each_layer
+def test_padding_behind_the_mask_changes_nothing_before_it(name):
+    case = CASES[name]
+    if not case.masked:
+        pytest.skip("no axis that a mask could run over")
+    layer = case.make()
+    padded = arrays(case, 2, 7)["input_0"]
+    mask = np.arange(7) < 4
+    masks = keras.ops.convert_to_tensor(np.stack([mask, mask]))
+    y = as_dict(layer(padded, mask=masks))["0"][:, :4]
+    np.testing.assert_allclose(y, as_dict(layer(padded[:, :4]))["0"], atol=1e-6)
 
 
 @each_layer
 def test_reloaded_keras_file_gives_equal_outputs(name, tmp_path):
     whole = model(CASES[name])
-    x = inputs(CASES[name])
     whole.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(np.array(again(x)), np.array(whole(x)))
+    x = arrays(CASES[name])
+    assert_equal(again(x), whole(x), atol=0, rtol=0)
 
 
+@on_tensorflow
 @each_layer
 def test_exported_saved_model_gives_equal_outputs(name, tmp_path):
-    whole = model(CASES[name])
-    whole.export(str(tmp_path / "saved"), verbose=False)
-    served = tf.saved_model.load(str(tmp_path / "saved"))
-    for batch, time in ((2, 5), (3, 7)):
-        x = inputs(CASES[name], batch, time)
-        np.testing.assert_allclose(np.array(served.serve(x)), np.array(whole(x)), atol=1e-6)
+    case = CASES[name]
+    whole = model(case)
+    served = saved_and_loaded(whole, tmp_path)
+    for batch, size in zip((2, 3), case.sizes, strict=False):
+        x = arrays(case, batch, size)
+        assert_equal(served.serve(x), whole(x), atol=1e-5)
+
+
+@on_tensorflow
+@each_layer
+def test_lite_runs_it_with_built_in_ops_and_gives_equal_outputs(name, tmp_path):
+    case = CASES[name]
+    if case.not_lite:
+        pytest.skip(case.not_lite)
+    assert_lite_agrees(model(case), [arrays(case, 1, size) for size in case.sizes], tmp_path)
 
 
 @each_layer
 def test_mixed_precision_gives_finite_outputs_near_the_exact_ones(name):
-    exact = model(CASES[name])
-    mixed = model(CASES[name], dtype="mixed_bfloat16")
+    case = CASES[name]
+    exact = model(case)
+    mixed = model(case, dtype="mixed_bfloat16")
     mixed.set_weights(exact.get_weights())
-    x = inputs(CASES[name])
-    y = np.array(keras.ops.cast(mixed(x), "float32"))
+    x = arrays(case)
     # bfloat16 has 8 bits of precision.
-    np.testing.assert_allclose(y, np.array(exact(x)), atol=0.05)
+    assert_equal(mixed(x), exact(x), atol=case.tolerance, rtol=case.tolerance)
 
 
 @each_layer
-def test_every_weight_receives_a_finite_gradient(name, assert_every_weight_learns):
-    whole = model(CASES[name])
+def test_every_weight_receives_a_finite_gradient(name):
+    case = CASES[name]
+    whole = model(case)
     if not whole.trainable_weights:
         pytest.skip("the layer has no weights")
-    x = inputs(CASES[name])
-
-    def loss():
-        y = whole(x, training=True)
-        upstream = np.random.default_rng(1).normal(size=y.shape).astype("float32")
-        return keras.ops.sum(y * upstream)
-
-    assert_every_weight_learns(whole, loss)
+    for part, reason in case.not_learning.items():
+        assert reason
+        assert any(part in weight.path for weight in whole.trainable_weights), part
+    assert_every_weight_learns(whole, arrays(case), case.not_learning)
 
 
 @each_layer

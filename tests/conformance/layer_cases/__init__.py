@@ -1,0 +1,1 @@
+"""Conformance cases of the public layers, a file a family; each holds `CASES`."""
