@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from contract import (
     LayerCase,
+    as_dict,
     assert_equal,
     assert_every_weight_learns,
     assert_lite_agrees,
-    as_dict,
     cases,
     on_tensorflow,
     saved_and_loaded,
