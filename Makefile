@@ -3,13 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-slow lint format readme clean
+.PHONY: run test test-jax test-slow lint format readme clean
 
 run: $(VENV)/installed
 	$(BIN)/dlrecipes run slot_filling
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# Layers, models and losses on another backend. JAX compiles each step, which takes most of the
+# time; what it compiled is kept for the next run.
+test-jax: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[test,jax]'
+	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax-cache \
+	    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 \
+	    $(BIN)/python -m pytest \
+	    tests/layers tests/models tests/losses tests/conformance
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
@@ -22,7 +31,8 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The tables of the recipes' READMEs, from config.py and results.csv.
+# The tables of the recipes' READMEs, from config.py and results.csv, and docs/library.md, from
+# docstrings.
 readme: $(VENV)/installed
 	$(BIN)/python -m dlrecipes.documents
 

@@ -1,7 +1,7 @@
 """Tables of a recipe's README, generated from its configuration and its results.csv.
 
 Run as `python -m dlrecipes.documents [FOLDER ...]` (`make readme`), without arguments for
-all built-in recipes.
+all built-in recipes and the page of the library.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from dlrecipes import library_page
 from dlrecipes.card import table
 from dlrecipes.errors import DataError
+from dlrecipes.quiet import load_tensorflow
 from dlrecipes.recipe import RecipeConfig, settings, spelled
 from dlrecipes.registry import find, sources
 
@@ -140,10 +142,16 @@ def _read(path: Path) -> str:
 
 
 def main() -> None:
-    """Writes the generated sections of the READMEs named on the command line, or of all."""
-    folders = [Path(name) for name in sys.argv[1:]] or [source.folder for source in sources()]
-    for folder in folders:
-        (folder / "README.md").write_text(updated(folder), encoding="utf-8")
+    """Writes the READMEs named on the command line, or all of them and the library's page."""
+    folders = [Path(name) for name in sys.argv[1:]]
+    try:
+        for folder in folders or [source.folder for source in sources()]:
+            (folder / "README.md").write_text(updated(folder), encoding="utf-8")
+        if not folders:
+            load_tensorflow()
+            library_page.PAGE.write_text(library_page.page(), encoding="utf-8")
+    except DataError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,21 @@ def dlrecipes(capsys):
 
 
 @pytest.fixture
+def float64():
+    """Lets a test compute in float64, which JAX does only when asked."""
+    import keras
+
+    if keras.backend.backend() != "jax":
+        yield
+        return
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@pytest.fixture
 def own_recipe(tmp_path):
     """Makes a folder that holds a small recipe; keyword arguments replace its modules."""
 

@@ -32,8 +32,8 @@ class EnsembleMean(keras.layers.Layer):
     >>> ones, threes = keras.ops.ones((1, 2)), 3 * keras.ops.ones((1, 2))
     >>> keras.ops.convert_to_numpy(layer([ones, threes])).tolist()
     [[2.0, 2.0]]
-    >>> layer([ones, threes], training=True).shape
-    TensorShape([2, 2])
+    >>> tuple(layer([ones, threes], training=True).shape)
+    (2, 2)
 
     Reference:
         Hansen and Salamon, 1990, "Neural network ensembles", section II.

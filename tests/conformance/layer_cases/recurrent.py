@@ -1,4 +1,4 @@
-"""Recurrent cells, within `keras.layers.RNN`."""
+"""Recurrent cells, within `keras.layers.RNN`, and recurrent layers."""
 
 import keras
 from contract import LayerCase
@@ -11,6 +11,14 @@ def recurrent(cell, **kwargs):
 
 
 CASES = {
+    **{
+        name: LayerCase(
+            lambda kind=getattr(layers, name), **more: kind(4, return_sequences=True, **more),
+            public=lambda layer: layer,
+            masked=True,
+        )
+        for name in ("LSTM", "PeepholeLSTM", "SimpleRNN")
+    },
     "JordanCell": LayerCase(recurrent(layers.JordanCell, units=4, output_units=2), masked=True),
     "PeepholeLSTMCell": LayerCase(recurrent(layers.PeepholeLSTMCell, units=4), masked=True),
 }

@@ -1,0 +1,405 @@
+"""Recurrences for training on a CPU, with gradients written by hand (TensorFlow only).
+
+Why they are faster than a loop over a cell: the inputs of all steps are multiplied by the
+kernel at once, and so are the gradients of both kernels after the loop; steps are laid out
+one after the other in the graph, without a `while` around each; the way back is made of
+TensorFlow's own fused gradients of `tanh` and the sigmoid; and the transposed kernels are
+made once a call. In bfloat16 the matrix products are bfloat16, while gates and memory are
+float32.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# Longer sequences, and those of unknown length, are a loop over pieces of CHUNK steps.
+UNROLLED = 40
+CHUNK = 16
+
+
+class Recurrence(NamedTuple):
+    """A recurrent network's arithmetic between two matrix products.
+
+    Args:
+        step: From pre-activations `(batch, gates * units)`, states and peepholes to the new
+            states, of which the first is the output, and what the way back needs.
+        back: From the gradients of the new states, what `step` has kept, and peepholes to
+            the gradients of the pre-activations, of the states but the first, and of the
+            peepholes (one row an example; `None` without peepholes).
+        kept: How many tensors of shape `(batch, units)` `step` keeps.
+    """
+
+    step: Callable
+    back: Callable
+    kept: int
+
+
+def _through_tanh(y, dy):
+    return tf.raw_ops.TanhGrad(y=y, dy=dy)
+
+
+def _through_sigmoid(y, dy):
+    return tf.raw_ops.SigmoidGrad(y=y, dy=dy)
+
+
+def _elman_step(z, states, peepholes):
+    h = tf.tanh(z)
+    return (h,), (h,)
+
+
+def _elman_back(gradients, kept, peepholes):
+    return _through_tanh(kept[0], gradients[0]), (), None
+
+
+def _lstm_step(z, states, peepholes):
+    _, c = states
+    z_i, z_f, z_g, z_o = tf.split(z, 4, axis=1)
+    i, f, g, o = tf.sigmoid(z_i), tf.sigmoid(z_f), tf.tanh(z_g), tf.sigmoid(z_o)
+    new_c = f * c + i * g
+    squashed = tf.tanh(new_c)
+    return (o * squashed, new_c), (i, f, g, o, squashed, c)
+
+
+def _lstm_back(gradients, kept, peepholes):
+    dh, dc = gradients
+    i, f, g, o, squashed, c = kept
+    dc += _through_tanh(squashed, dh * o)
+    dz_i, dz_f = _through_sigmoid(i, dc * g), _through_sigmoid(f, dc * c)
+    dz_g, dz_o = _through_tanh(g, dc * i), _through_sigmoid(o, dh * squashed)
+    return tf.concat([dz_i, dz_f, dz_g, dz_o], axis=1), (dc * f,), None
+
+
+def _peephole_step(z, states, peepholes):
+    _, c = states
+    z_i, z_f, z_g, z_o = tf.split(z, 4, axis=1)
+    p_i, p_f, p_o = tf.unstack(peepholes)
+    i, f, g = tf.sigmoid(z_i + p_i * c), tf.sigmoid(z_f + p_f * c), tf.tanh(z_g)
+    new_c = f * c + i * g
+    o = tf.sigmoid(z_o + p_o * new_c)
+    squashed = tf.tanh(new_c)
+    return (o * squashed, new_c), (i, f, g, o, squashed, c, new_c)
+
+
+def _peephole_back(gradients, kept, peepholes):
+    dh, dc = gradients
+    i, f, g, o, squashed, c, new_c = kept
+    p_i, p_f, p_o = tf.unstack(peepholes)
+    dz_o = _through_sigmoid(o, dh * squashed)
+    dc += _through_tanh(squashed, dh * o) + dz_o * p_o
+    dz_i, dz_f = _through_sigmoid(i, dc * g), _through_sigmoid(f, dc * c)
+    dz = tf.concat([dz_i, dz_f, _through_tanh(g, dc * i), dz_o], axis=1)
+    rows = tf.concat([dz_i * c, dz_f * c, dz_o * new_c], axis=1)
+    return dz, (dc * f + dz_i * p_i + dz_f * p_f,), rows
+
+
+ELMAN = Recurrence(_elman_step, _elman_back, 1)
+LSTM = Recurrence(_lstm_step, _lstm_back, 6)
+PEEPHOLE_LSTM = Recurrence(_peephole_step, _peephole_back, 7)
+
+
+class Weights(NamedTuple):
+    """A recurrent layer's weights; `bias` and `peepholes` may be `None`."""
+
+    kernel: tf.Tensor
+    recurrent_kernel: tf.Tensor
+    bias: tf.Tensor | None = None
+    peepholes: tf.Tensor | None = None
+
+
+def has_gpu() -> bool:
+    """Returns whether TensorFlow sees a GPU, on which Keras' own layers are fast."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def run(
+    recurrence: Recurrence,
+    sequences: tf.Tensor,
+    states: Sequence[tf.Tensor],
+    weights: Weights,
+    mask: tf.Tensor | None = None,
+    return_sequences: bool = True,
+) -> tuple[tf.Tensor | None, list[tf.Tensor]]:
+    """Runs a recurrence over a batch of sequences.
+
+    Args:
+        recurrence: `ELMAN`, `LSTM` or `PEEPHOLE_LSTM`.
+        sequences: Inputs of shape `(batch, time, features)`.
+        states: Initial states, each of shape `(batch, units)`.
+        weights: The layer's weights, in the layout of Keras' own layers.
+        mask: Boolean of shape `(batch, time)`: a step at which it is false leaves the
+            states as they are.
+        return_sequences: Whether all outputs are wanted.
+
+    Returns:
+        The first state after each step, of shape `(batch, time, units)`, or `None`, and
+        the last states.
+    """
+    present = [w for w in weights if w is not None]
+    mask = None if mask is None else tf.expand_dims(mask, -1)
+
+    @tf.custom_gradient
+    def call(x, *tensors):
+        states, given = tensors[: -len(present)], iter(tensors[-len(present) :])
+        steps = _Steps(
+            recurrence, Weights(*[None if w is None else next(given) for w in weights]), x.dtype
+        )
+        loop = (_Unrolled if _unrolls(x) else _Chunked)(
+            steps, _project(x, steps.weights), [tf.cast(s, steps.precise) for s in states], mask
+        )
+        last = [tf.cast(state, x.dtype) for state in loop.last]
+        outputs = loop.outputs() if return_sequences else tf.zeros((), x.dtype)
+
+        def gradient(d_outputs, *d_last):
+            d_last = [tf.cast(d, steps.precise) for d in d_last]
+            found = loop.back(d_outputs if return_sequences else None, d_last)
+            d_states = [tf.cast(d, x.dtype) for d in found.states]
+            return (
+                _d_inputs(x, found.z, steps.weights),
+                *d_states,
+                *_d_weights(x, loop.before(), found, steps.weights),
+            )
+
+        return (outputs, *last), gradient
+
+    outputs, *last = call(sequences, *states, *present)
+    return (outputs if return_sequences else None), last
+
+
+def _unrolls(x) -> bool:
+    return x.shape[1] is not None and 0 < x.shape[1] <= UNROLLED
+
+
+def _flat(tensor):
+    """Returns `(batch, time, features)` as `(batch * time, features)`."""
+    return tf.reshape(tensor, [-1, tensor.shape[-1]])
+
+
+def _transposed(kernel):
+    # TensorFlow would fold a bare transpose into each matrix product, which takes up to
+    # three times as long that way; a factor that it cannot foresee, of one, prevents it.
+    one = tf.cast(tf.size(kernel) > 0, kernel.dtype)
+    return tf.transpose(kernel) * one
+
+
+def _project(x, weights: Weights):
+    """Returns the inputs' share of all pre-activations, `(batch, time, gates * units)`."""
+    flat = tf.matmul(_flat(x), weights.kernel)
+    if weights.bias is not None:
+        flat += weights.bias
+    shape = tf.concat([tf.shape(x)[:2], [flat.shape[1]]], 0)
+    return tf.ensure_shape(tf.reshape(flat, shape), [*x.shape[:2], flat.shape[1]])
+
+
+def _d_inputs(x, dz, weights: Weights):
+    return tf.reshape(tf.matmul(_flat(dz), _transposed(weights.kernel)), tf.shape(x))
+
+
+def _d_weights(x, before, found, weights: Weights):
+    """Returns the gradient of each weight there is."""
+    flat = _flat(found.z)
+    gradients = [
+        tf.matmul(_flat(x), flat, transpose_a=True),
+        tf.matmul(_flat(before), flat, transpose_a=True),
+    ]
+    if weights.bias is not None:
+        gradients.append(tf.reduce_sum(flat, axis=0))
+    if weights.peepholes is not None:
+        gradients.append(tf.cast(found.peepholes, weights.peepholes.dtype))
+    return gradients
+
+
+class _Steps:
+    """Steps one after the other, forth and back, over lists with one element a step."""
+
+    def __init__(self, recurrence: Recurrence, weights: Weights, dtype):
+        self.recurrence = recurrence
+        self.weights = weights
+        self.dtype = dtype
+        self.precise = dtype if dtype.size >= 4 else tf.float32
+        self.peepholes = None
+        if weights.peepholes is not None:
+            self.peepholes = tf.cast(weights.peepholes, self.precise)
+
+    def forth(self, zs, states, masks):
+        """Returns the outputs before and after each step, what was kept, the last states."""
+        outputs, kept = [tf.cast(states[0], self.dtype)], []
+        for z, mask in zip(zs, masks, strict=True):
+            z += tf.matmul(outputs[-1], self.weights.recurrent_kernel)
+            new, keep = self.recurrence.step(tf.cast(z, self.precise), states, self.peepholes)
+            if mask is not None:
+                new = [tf.where(mask, a, b) for a, b in zip(new, states, strict=True)]
+            states = new
+            outputs.append(tf.cast(states[0], self.dtype))
+            kept.append(keep)
+        return outputs, kept, states
+
+    def back(self, d_outputs, d_states, kept, masks, transposed):
+        """Returns the gradients of the pre-activations, of the states, of the peepholes."""
+        dzs, rows = [], []
+        for d_output, keep, mask in zip(d_outputs[::-1], kept[::-1], masks[::-1], strict=True):
+            if d_output is not None:
+                d_states = [d_states[0] + tf.cast(d_output, self.precise), *d_states[1:]]
+            held = None
+            if mask is not None:
+                zero = tf.zeros([], self.precise)
+                held = [tf.where(mask, zero, d) for d in d_states]
+                d_states = [tf.where(mask, d, zero) for d in d_states]
+            dz, others, row = self.recurrence.back(d_states, keep, self.peepholes)
+            dz = tf.cast(dz, self.dtype)
+            d_states = [tf.cast(tf.matmul(dz, transposed), self.precise), *others]
+            if held is not None:
+                d_states = [a + b for a, b in zip(d_states, held, strict=True)]
+            dzs.append(dz)
+            rows.append(row)
+        return dzs[::-1], d_states, self._d_peepholes(rows)
+
+    def _d_peepholes(self, rows):
+        if self.peepholes is None:
+            return None
+        return tf.reshape(tf.reduce_sum(tf.add_n(rows), axis=0), [3, -1])
+
+
+class _Found(NamedTuple):
+    """Gradients of pre-activations `(batch, time, gates * units)`, states and peepholes."""
+
+    z: tf.Tensor
+    states: Sequence[tf.Tensor]
+    peepholes: tf.Tensor | None
+
+
+class _Unrolled:
+    """A recurrence of known length, all steps in the graph."""
+
+    def __init__(self, steps: _Steps, z, states, mask):
+        self.steps = steps
+        self.time = z.shape[1]
+        self.masks = self._unstacked(mask)
+        self._outputs, self.kept, self.last = steps.forth(self._unstacked(z), states, self.masks)
+
+    def _unstacked(self, tensor):
+        if tensor is None:
+            return [None] * self.time
+        return tf.unstack(tensor, num=self.time, axis=1)
+
+    def outputs(self):
+        """Returns the output after each step."""
+        return tf.stack(self._outputs[1:], axis=1)
+
+    def before(self):
+        """Returns the output before each step."""
+        return tf.stack(self._outputs[:-1], axis=1)
+
+    def back(self, d_outputs, d_last) -> _Found:
+        """Returns the gradients, given those of the outputs and of the last states."""
+        each = self._unstacked(d_outputs)
+        transposed = _transposed(self.steps.weights.recurrent_kernel)
+        dzs, d_states, peepholes = self.steps.back(each, d_last, self.kept, self.masks, transposed)
+        return _Found(tf.stack(dzs, axis=1), d_states, peepholes)
+
+
+class _Chunked:
+    """A recurrence of any length: a loop over chunks, the steps of each in the graph."""
+
+    def __init__(self, steps: _Steps, z, states, mask):
+        self.steps = steps
+        self.time = tf.shape(z)[1]
+        self.chunks = -(-self.time // CHUNK)
+        self.units = states[0].shape[1]
+        if mask is None:
+            mask = tf.ones_like(z[:, :, :1], tf.bool)
+        # The steps that fill the last chunk are masked, and so leave the states alone.
+        self.mask = self._cut(mask)
+        self._forth(self._cut(z), states)
+
+    def _cut(self, tensor):
+        """Returns `(batch, time, features)` as an array of `(CHUNK, batch, features)`."""
+        batch, _, features = tensor.shape
+        missing = self.chunks * CHUNK - self.time
+        padded = tf.pad(tensor, [[0, 0], [0, missing], [0, 0]])
+        shape = [self.chunks, CHUNK, tf.shape(tensor)[0], features]
+        pieces = tf.reshape(tf.transpose(padded, [1, 0, 2]), shape)
+        return self._array(tensor.dtype, batch, features).unstack(pieces)
+
+    def _joined(self, array, features: int):
+        """Returns an array of chunks as a tensor `(batch, time, features)`."""
+        pieces = array.stack()
+        shape = [self.chunks * CHUNK, tf.shape(pieces)[2], features]
+        return tf.transpose(tf.reshape(pieces, shape)[: self.time], [1, 0, 2])
+
+    def _array(self, dtype, batch, features: int):
+        shape = [CHUNK, batch, features]
+        return tf.TensorArray(dtype, self.chunks, clear_after_read=False, element_shape=shape)
+
+    def _steps_of(self, array, index):
+        if array is None:
+            return [None] * CHUNK
+        return tf.unstack(array.read(index), num=CHUNK)
+
+    def _forth(self, z, states):
+        count, batch = len(states), states[0].shape[0]
+        dtype, precise = self.steps.dtype, self.steps.precise
+        parts = self.steps.recurrence.kept
+
+        def chunk(index, *loop):
+            states, (after, before, kept) = loop[:count], loop[count:]
+            outputs, keep, states = self.steps.forth(
+                self._steps_of(z, index), states, self._steps_of(self.mask, index)
+            )
+            return (
+                index + 1,
+                *states,
+                after.write(index, tf.stack(outputs[1:])),
+                before.write(index, tf.stack(outputs[:-1])),
+                kept.write(index, tf.stack([tf.concat(one, axis=1) for one in keep])),
+            )
+
+        found = tf.while_loop(
+            lambda index, *_: index < self.chunks,
+            chunk,
+            (
+                0,
+                *states,
+                self._array(dtype, batch, self.units),
+                self._array(dtype, batch, self.units),
+                self._array(precise, batch, parts * self.units),
+            ),
+            parallel_iterations=1,
+        )
+        self.last = found[1 : 1 + count]
+        self._after, self._before, self._kept = found[1 + count :]
+
+    def outputs(self):
+        """Returns the output after each step."""
+        return self._joined(self._after, self.units)
+
+    def before(self):
+        """Returns the output before each step."""
+        return self._joined(self._before, self.units)
+
+    def back(self, d_outputs, d_last) -> _Found:
+        """Returns the gradients, given those of the outputs and of the last states."""
+        cut = None if d_outputs is None else self._cut(d_outputs)
+        count, parts = len(d_last), self.steps.recurrence.kept
+        peepholes = self.steps.peepholes
+        transposed = _transposed(self.steps.weights.recurrent_kernel)
+        gates = transposed.shape[0]
+
+        def chunk(index, *loop):
+            d_states, (dz, total) = loop[:count], loop[count:]
+            kept = [tf.split(one, parts, axis=1) for one in self._steps_of(self._kept, index)]
+            each, masks = self._steps_of(cut, index), self._steps_of(self.mask, index)
+            dzs, d_states, more = self.steps.back(each, d_states, kept, masks, transposed)
+            total = total if more is None else total + more
+            return index - 1, *d_states, dz.write(index, tf.stack(dzs)), total
+
+        total = tf.zeros([]) if peepholes is None else tf.zeros_like(peepholes)
+        d_z = self._array(self.steps.dtype, d_last[0].shape[0], gates)
+        found = tf.while_loop(
+            lambda index, *_: index >= 0,
+            chunk,
+            (self.chunks - 1, *d_last, d_z, total),
+            parallel_iterations=1,
+        )
+        total = None if peepholes is None else found[-1]
+        return _Found(self._joined(found[-2], gates), found[1 : 1 + count], total)

@@ -1,0 +1,64 @@
+"""What lets a recurrent layer train fast on a CPU, and be a plain one elsewhere."""
+
+import functools
+
+import keras
+from keras import ops
+
+
+class FastRNN:
+    """Mixed into a `keras.layers.RNN`: trains by `_cpu_recurrence` where that is faster.
+
+    That is: TensorFlow, no GPU, training, and the activations that the recurrence is written
+    for. Everything else is left to the layer itself: inference and so what is exported,
+    other backends, a GPU with its own kernels.
+    """
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """Runs over time; returns the last output, all outputs, and the last states."""
+        if not (training and _cpu_only_tensorflow() and self._is_standard()):
+            return super().inner_loop(sequences, initial_state, mask, training=training)
+        from dlrecipes.layers import _cpu_recurrence as cpu
+
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
+        mask = None if mask is None else ops.cast(mask, "bool")
+        if getattr(self.cell, "dropout", 0):
+            # Keras' cells leave out the same inputs at every step.
+            sequences *= ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0]), 1)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = None if mask is None else ops.flip(mask, axis=1)
+        recurrence = getattr(cpu, self._recurrence)
+        weights = cpu.Weights(**self._weights_by_name())
+        outputs, states = cpu.run(
+            recurrence, sequences, initial_state, weights, mask, self.return_sequences
+        )
+        return self._as_keras(outputs, states, mask)
+
+    def _weights_by_name(self):
+        names = ("kernel", "recurrent_kernel", "bias", "peepholes")
+        weights = {name: getattr(self.cell, name, None) for name in names}
+        return {name: w.value for name, w in weights.items() if w is not None}
+
+    def _as_keras(self, outputs, states, mask):
+        """Makes the outputs at masked steps what Keras makes them; the mask runs as they do."""
+        last = states[0]
+        if mask is not None:
+            # The output before the first real step is zero, whatever the initial state.
+            seen = ops.cumsum(ops.cast(mask, "int32"), axis=1) > 0
+            real = mask if self.zero_output_for_mask else seen
+            last = ops.where(real[:, -1:], last, ops.zeros_like(last))
+            if outputs is not None:
+                outputs = ops.where(ops.expand_dims(real, -1), outputs, ops.zeros_like(outputs))
+        if outputs is None:
+            outputs = ops.expand_dims(last, 1)
+        return last, outputs, list(states)
+
+
+@functools.cache
+def _cpu_only_tensorflow() -> bool:
+    if keras.backend.backend() != "tensorflow":
+        return False
+    from dlrecipes.layers import _cpu_recurrence as cpu
+
+    return not cpu.has_gpu()

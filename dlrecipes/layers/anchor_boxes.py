@@ -1,0 +1,101 @@
+"""Reference boxes of several sizes and shapes at each position of a feature map."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class AnchorBoxes(keras.layers.Layer):
+    """Gives the boxes that a detector predicts from: a few at each position of a feature map.
+
+    A box is `(left, top, right, bottom)` in pixels of the image, Keras' `"xyxy"`, and pixel `i`
+    reaches from `i` to `i + 1`. The anchors of row `i` and column `j` are centred on
+    `((j + 0.5) * stride, (i + 0.5) * stride)`; the one of size `s` and ratio `r` is
+    `s / sqrt(r)` wide and `s * sqrt(r)` high, so that each covers `s * s` pixels. They go row
+    by row, at each position size by size, and for each size ratio by ratio. Anchors may
+    reach out of the image.
+
+    Only the height and width of the feature map are read, never its values. Boxes are float32
+    whatever the dtype policy, since bfloat16 cannot tell pixels 1000 and 1001 apart. Training
+    and inference do the same.
+
+    Args:
+        sizes: Square roots of the anchors' areas, in pixels, each above 0.
+        ratios: Height over width of the anchors, each above 0.
+        stride: Pixels of the image from one position to the next, above 0.
+
+    Call arguments:
+        features: A feature map of shape `(batch, height, width, channels)`; everything but
+            the number of axes may be unknown.
+
+    Returns:
+        Boxes of shape `(height * width * len(sizes) * len(ratios), 4)`: no batch axis, since
+        they are the same for each image.
+
+    Raises:
+        ValueError: If `sizes` or `ratios` are empty, or these or `stride` are not above 0.
+
+    Example:
+
+    >>> layer = AnchorBoxes(sizes=(16,), ratios=(0.25, 1), stride=8)
+    >>> keras.ops.convert_to_numpy(layer(keras.ops.zeros((1, 1, 1, 3)))).tolist()
+    [[-12.0, 0.0, 20.0, 8.0], [-4.0, -4.0, 12.0, 12.0]]
+
+    Reference:
+        Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
+        region proposal networks", section 3.1.1; sizes and ratios of section 3.3.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[float] = (128, 256, 512),
+        ratios: Sequence[float] = (0.5, 1, 2),
+        stride: float = 16,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        for name, values in {"sizes": sizes, "ratios": ratios, "stride": [stride]}.items():
+            if not len(values) or not all(value > 0 for value in values):
+                raise ValueError(f"{name} must be above 0, not {values!r}.")
+        self.sizes = sizes
+        self.ratios = ratios
+        self.stride = stride
+        self.autocast = False
+
+    def call(self, features):
+        """Returns the anchors of a feature map."""
+        height, width = ops.shape(features)[1:3]
+        x = (ops.arange(width, dtype="float32") + 0.5) * self.stride
+        y = (ops.arange(height, dtype="float32") + 0.5) * self.stride
+        x, y = ops.meshgrid(x, y)
+        centres = ops.stack([x, y, x, y], axis=-1)
+        boxes = ops.expand_dims(centres, 2) + self._around_the_origin()
+        return ops.reshape(boxes, (-1, 4))
+
+    def compute_output_spec(self, features):
+        """Returns the anchors' shape and dtype."""
+        return keras.KerasTensor(self.compute_output_shape(features.shape), "float32")
+
+    def compute_output_shape(self, input_shape):
+        """Returns a box's shape for each anchor."""
+        height, width = input_shape[1:3]
+        known = height is not None and width is not None
+        each = len(self.sizes) * len(self.ratios)
+        return (height * width * each if known else None, 4)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "sizes": self.sizes,
+            "ratios": self.ratios,
+            "stride": self.stride,
+        }
+
+    def _around_the_origin(self):
+        sizes, roots = np.asarray(self.sizes, float)[:, None], np.sqrt(self.ratios)
+        half = np.stack([sizes / roots, sizes * roots], axis=-1).reshape(-1, 2) / 2
+        return np.concatenate([-half, half], axis=-1).astype("float32")

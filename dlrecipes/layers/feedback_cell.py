@@ -1,0 +1,137 @@
+"""Recurrent cells that are fed the network's own output."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class FeedbackCell(keras.layers.Layer):
+    """Feeds what a network of recurrent cells has just put out into its next step.
+
+    One step, with `g` the feedback activation and `[., .]` one vector after another:
+
+        h_t = the last cell's output, where the first cell reads [x_t, s_{t-1}]
+        y_t = h_t V + c
+        s_t = g(y_t)
+
+    The output is `y_t`: scores. The states are `y_t`, which a masked step repeats, `s_t`,
+    which is fed back, and the cells' own; all are zero before the first step. A network that
+    is told something in the first step and from then on hears itself alone is a generator:
+    see `sequence_model`. Unlike a `JordanCell` it remembers more than its last output. Inside
+    `keras.layers.RNN` a masked step leaves the states as they were. Training and inference
+    do the same.
+
+    Args:
+        cells: A recurrent cell, or a list of them, each reading the outputs of the one before;
+            without dropout of their own.
+        output_units: Size of the output, at least 1.
+        feedback_activation: Activation between the output and the next step's input.
+        output_initializer: Initializer of `V`, of shape `(units of the last cell, output_units)`.
+        bias_initializer: Initializer of `c`, of shape `(output_units,)`.
+
+    Call arguments:
+        inputs: One time step, of shape `(batch, features)`.
+        states: A list of the scores and of what is fed back, each of shape
+            `(batch, output_units)`, and the cells' states, one cell's after another's.
+
+    Returns:
+        The scores, of shape `(batch, output_units)`, and a list of the new states.
+
+    Raises:
+        ValueError: If `output_units` is not an integer of at least 1, there is no cell, or one
+            has dropout.
+
+    Example:
+
+    >>> cell = FeedbackCell(keras.layers.GRUCell(8), output_units=5)
+    >>> tuple(keras.layers.RNN(cell, return_sequences=True)(keras.ops.ones((2, 7, 3))).shape)
+    (2, 7, 5)
+
+    Reference:
+        Jordan, 1986, "Serial order: a parallel distributed processing approach".
+        Graves, 2013, "Generating sequences with recurrent neural networks", section 2 and
+        figure 1: predictions become inputs.
+    """
+
+    def __init__(
+        self,
+        cells,
+        output_units: int,
+        feedback_activation="softmax",
+        output_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(output_units, int) or output_units < 1:
+            raise ValueError(
+                f"output_units must be an integer of at least 1, not {output_units!r}."
+            )
+        self.cells = cells
+        if not self._stack:
+            raise ValueError("cells must be a recurrent cell or a list of them, not empty.")
+        for cell in self._stack:
+            # Their masks would outlive the step: only keras.layers.RNN knows when to renew them.
+            if getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0):
+                raise ValueError(f"cells must have no dropout, which {cell.name!r} has.")
+        self.output_units = output_units
+        self.feedback_activation = keras.activations.get(feedback_activation)
+        self.output_initializer = keras.initializers.get(output_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        # Where a step is masked, Keras puts out the step before on one backend, and the first
+        # state on another: both are the scores.
+        own = [size for cell in self._stack for size in _sizes(cell)]
+        self.state_size = [output_units, output_units, *own]
+        self.output_size = output_units
+
+    def build(self, input_shape):
+        """Creates the weights for inputs of shape `(batch, features)`."""
+        features = input_shape[-1] + self.output_units
+        for cell in self._stack:
+            if not cell.built:
+                cell.build((input_shape[0], features))
+                cell.built = True
+            features = getattr(cell, "output_size", None) or _sizes(cell)[0]
+        self.output_kernel = self.add_weight(
+            (features, self.output_units), self.output_initializer, name="output_kernel"
+        )
+        self.output_bias = self.add_weight(
+            (self.output_units,), self.bias_initializer, name="output_bias"
+        )
+
+    def call(self, inputs, states):
+        """Returns the step's scores and the new states."""
+        x = ops.concatenate([inputs, states[1]], axis=-1)
+        rest, new = list(states[2:]), []
+        for cell in self._stack:
+            own, rest = rest[: len(_sizes(cell))], rest[len(_sizes(cell)) :]
+            x, own = cell(x, own)
+            new += keras.tree.flatten(own)
+        scores = ops.matmul(x, self.output_kernel) + self.output_bias
+        return scores, [scores, self.feedback_activation(scores), *new]
+
+    @property
+    def _stack(self):
+        return list(self.cells) if isinstance(self.cells, list | tuple) else [self.cells]
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        serialize = keras.initializers.serialize
+        return {
+            **super().get_config(),
+            "cells": keras.saving.serialize_keras_object(self.cells),
+            "output_units": self.output_units,
+            "feedback_activation": keras.activations.serialize(self.feedback_activation),
+            "output_initializer": serialize(self.output_initializer),
+            "bias_initializer": serialize(self.bias_initializer),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the layer of a configuration, its cells among it."""
+        cells = keras.saving.deserialize_keras_object(config["cells"])
+        return cls(**{**config, "cells": cells})
+
+
+def _sizes(cell) -> list[int]:
+    return keras.tree.flatten(cell.state_size)

@@ -1,0 +1,62 @@
+"""The bell curve as an activation."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class Gaussian(keras.layers.Layer):
+    """Answers how near each activation is to a centre: 1 there, and less on both sides.
+
+        f(x) = exp(-(x - center)^2 / (2 width^2))
+
+    Its derivative is `-(x - center) / width^2 * f`: zero at the centre, and soon zero far away,
+    so that a unit far from all its inputs learns nothing. With a width of `sqrt(1/2)` it is
+    `exp(-x^2)`. Inputs may have any shape, and a mask is passed on. Training and inference
+    do the same.
+
+    Args:
+        center: Where the output is 1.
+        width: Standard deviation of the bell, above 0, in the inputs' units.
+
+    Call arguments:
+        inputs: Activations of any shape.
+
+    Returns:
+        Values between 0 and 1, of the inputs' shape.
+
+    Raises:
+        ValueError: If `center` is not a finite number, or `width` not one above 0.
+
+    Example:
+
+    >>> y = Gaussian(center=1.0)(keras.ops.array([0.0, 1.0, 2.0]))
+    >>> [round(float(value), 4) for value in y]
+    [0.6065, 1.0, 0.6065]
+
+    Reference:
+        Broomhead and Lowe, 1988, "Multivariable functional interpolation and adaptive
+        networks".
+    """
+
+    def __init__(self, center: float = 0.0, width: float = 1.0, **kwargs):
+        super().__init__(**kwargs)
+        if not abs(center) < float("inf"):
+            raise ValueError(f"center must be a finite number, not {center!r}.")
+        if not 0 < width < float("inf"):
+            raise ValueError(f"width must be a finite number above 0, not {width!r}.")
+        self.center = center
+        self.width = width
+        self.supports_masking = True
+
+    def call(self, inputs):
+        """Returns the nearness of each activation to the centre."""
+        return ops.exp(-0.5 * ops.square((inputs - self.center) / self.width))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "center": self.center, "width": self.width}

@@ -1,0 +1,102 @@
+"""Normalisation by the activity of neighbouring channels."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides each activation by how active its neighbours are in the channel order.
+
+    With `a_i` the activation in channel `i` of some position, and the sum over the `size`
+    channels around `i` at that position, as many of them as there are:
+
+        b_i = a_i / (k + alpha * sum_j a_j^2) ** beta
+
+    `alpha` multiplies the sum, as in the paper, not the mean: a network that was defined with
+    the mean has `alpha / size` here. Channels are the last axis, before which there may be
+    any others; a mask is passed on. The sum is computed in float32 at least, whatever the
+    dtype policy. Training and inference do the same.
+
+    Args:
+        size: Number of channels in the sum (the paper's `n`), odd, at least 1.
+        alpha: Weight of the sum of squares, at least 0.
+        beta: Exponent, at least 0.
+        k: What the denominator is without activity, above 0.
+
+    Call arguments:
+        inputs: Activations of shape `(batch, ..., channels)`; all sizes but the number of
+            channels may be unknown.
+
+    Returns:
+        Normalised activations, of the inputs' shape.
+
+    Raises:
+        ValueError: If `size` is not an odd integer of at least 1, `alpha` or `beta` is below
+            0, `k` is not above 0, or the number of channels is unknown.
+
+    Example:
+
+    >>> layer = LocalResponseNormalization(size=3, alpha=1.0, beta=0.5, k=2.0)
+    >>> keras.ops.convert_to_numpy(layer(keras.ops.array([[1.0, 1.0, 0.0, 0.0]]))).tolist()
+    [[0.5, 0.5, 0.0, 0.0]]
+
+    Reference:
+        Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep
+        convolutional neural networks", section 3.3.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 2.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(size, int) or size < 1 or size % 2 == 0:
+            raise ValueError(f"size must be an odd integer of at least 1, not {size!r}.")
+        for name, value in (("alpha", alpha), ("beta", beta)):
+            if not value >= 0:
+                raise ValueError(f"{name} must be at least 0, not {value!r}.")
+        if not k > 0:
+            raise ValueError(f"k must be above 0, not {k!r}.")
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        """Checks that the number of channels is known."""
+        if input_shape[-1] is None:
+            raise ValueError("inputs must have a known number of channels, not None.")
+
+    def call(self, inputs):
+        """Returns the normalised activations."""
+        # Squares leave the range of float16, and alpha's share is lost in bfloat16.
+        x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
+        # A matrix product with ones near the diagonal adds up neighbours. Adding shifted copies
+        # would do as well, but its gradient takes ten times as long; and exp of log is several
+        # times faster than power.
+        channels = np.arange(inputs.shape[-1])
+        near = np.abs(channels[:, None] - channels) <= self.size // 2
+        total = ops.matmul(ops.square(x), ops.convert_to_tensor(near, dtype=x.dtype))
+        y = x * ops.exp(-self.beta * ops.log(self.k + self.alpha * total))
+        return ops.cast(y, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "k": self.k,
+        }

@@ -1,0 +1,177 @@
+"""The self-organizing map."""
+
+import keras
+from keras import ops
+
+from dlrecipes.layers._arguments import pair
+from dlrecipes.layers._precision import exact, exact_dtype
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class SelfOrganizingMap(keras.layers.Layer):
+    """Units on a grid, each standing for a place in the space of the data.
+
+    Unit `i` lies on the grid at `r_i = (row, column)` and holds a vector `w_i`, a row of
+    `codebook`, of shape `(rows * columns, features)`. An example's winner `c` is the unit
+    whose vector is nearest. Learning draws the winner and its neighbours on the grid towards
+    the example `x`,
+
+        w_i <- w_i + rate * h_ci * (x - w_i),   h_ci = exp(-|r_i - r_c|^2 / (2 radius^2)),
+
+    so that neighbours on the grid come to stand for neighbours among the data. Rate and radius
+    shrink while it learns. `update` and `batch_update` return the new codebook and assign
+    nothing.
+
+    Calling the layer gives the squared distances, and `winner` the place of the least. Both are
+    computed in float32 at least, and the output has that dtype, whatever the policy: near
+    units must not be confused. Training and inference do the same.
+
+    Args:
+        grid: Rows and columns of the grid, each at least 1; one integer for a square.
+        initializer: Initializer of the codebook; best near the data, such as uniform
+            numbers in their range.
+
+    Call arguments:
+        inputs: Vectors of shape `(batch, features)`.
+
+    Returns:
+        Squared distances `|x - w_i|^2`, of shape `(batch, rows, columns)`.
+
+    Raises:
+        ValueError: If `grid` is not one or two integers of at least 1.
+
+    Example:
+
+    >>> layer = SelfOrganizingMap((2, 3), initializer="zeros")
+    >>> distances = layer(keras.ops.array([[3.0, 4.0]]))
+    >>> tuple(distances.shape), float(distances[0, 1, 2])
+    ((1, 2, 3), 25.0)
+    >>> keras.ops.convert_to_numpy(layer.winner(distances)).tolist()
+    [[0, 0]]
+
+    Reference:
+        Kohonen, 1982, "Self-organized formation of topologically correct feature maps".
+        Kohonen, 1990, "The self-organizing map", the Gaussian neighbourhood.
+        Kohonen, 2013, "Essentials of the self-organizing map", the batch computation.
+    """
+
+    def __init__(
+        self, grid: int | tuple[int, int] = (10, 10), initializer="random_uniform", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.grid = grid
+        self.rows, self.columns = pair("grid", grid)
+        self.initializer = keras.initializers.get(initializer)
+        self.autocast = False
+
+    def build(self, input_shape):
+        """Creates the codebook for vectors of shape `(batch, features)`."""
+        self.codebook = self.add_weight(
+            (self.rows * self.columns, input_shape[-1]),
+            self.initializer,
+            autocast=False,
+            name="codebook",
+        )
+
+    def call(self, inputs):
+        """Returns the squared distances to all units."""
+        return ops.reshape(self._distances(inputs), (-1, self.rows, self.columns))
+
+    def winner(self, distances):
+        """Finds the nearest unit; the first of them where several are.
+
+        Args:
+            distances: Squared distances, of shape `(batch, rows, columns)`.
+
+        Returns:
+            Row and column, int32 of shape `(batch, 2)`.
+        """
+        first = _first_least(ops.reshape(distances, (-1, self.rows * self.columns)))
+        return ops.stack([first // self.columns, first % self.columns], axis=-1)
+
+    def neighbourhood(self, places, radius):
+        """Returns how much each unit learns from examples won at some places.
+
+        Args:
+            places: Rows and columns, of shape `(batch, 2)`.
+            radius: Standard deviation of the bell, in steps of the grid, above 0.
+
+        Returns:
+            Numbers in (0, 1], 1 at the place itself, of shape `(batch, rows, columns)`.
+        """
+        dtype = exact_dtype(self)
+        row, column = (
+            ops.cast(ops.reshape(axis, (-1, 1, 1)), dtype) for axis in (places[:, 0], places[:, 1])
+        )
+        rows = ops.reshape(ops.arange(self.rows, dtype=dtype), (1, -1, 1))
+        columns = ops.reshape(ops.arange(self.columns, dtype=dtype), (1, 1, -1))
+        squared = ops.square(rows - row) + ops.square(columns - column)
+        return ops.exp(-squared / (2 * ops.square(ops.cast(radius, dtype))))
+
+    def update(self, inputs, rate, radius):
+        """Returns the codebook after one step of learning, the mean of the examples' own steps.
+
+        With one example it is Kohonen's step.
+
+        Args:
+            inputs: Vectors of shape `(batch, features)`.
+            rate: Learning rate, in (0, 1].
+            radius: Standard deviation of the neighbourhood, in steps of the grid, above 0.
+
+        Returns:
+            The new codebook, of shape `(rows * columns, features)`.
+        """
+        pull, weight = self._pull(inputs, radius)
+        codebook, batch = exact(self, self.codebook), exact(self, ops.shape(inputs)[0])
+        return codebook + rate / batch * (pull - weight * codebook)
+
+    def batch_update(self, inputs, radius):
+        """Returns the codebook of which each vector is the mean of its neighbourhood's examples.
+
+        It needs no learning rate, and all data, or a large part of them, at once. A unit with
+        no example near keeps its vector.
+
+        Args:
+            inputs: Vectors of shape `(batch, features)`.
+            radius: Standard deviation of the neighbourhood, in steps of the grid, above 0.
+
+        Returns:
+            The new codebook, of shape `(rows * columns, features)`.
+        """
+        pull, weight = self._pull(inputs, radius)
+        near = weight > 1e-6
+        mean = pull / ops.where(near, weight, 1)
+        return ops.where(near, mean, exact(self, self.codebook))
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "grid": self.grid,
+            "initializer": keras.initializers.serialize(self.initializer),
+        }
+
+    def _distances(self, inputs):
+        if not self.built:
+            self.build(inputs.shape)
+        # Distances from the map's middle: far from it, the squares would swallow the digits.
+        codebook = exact(self, self.codebook)
+        middle = ops.stop_gradient(ops.mean(codebook, axis=0))
+        x, w = exact(self, inputs) - middle, codebook - middle
+        squares = ops.sum(ops.square(x), axis=-1, keepdims=True) + ops.sum(ops.square(w), axis=-1)
+        return ops.maximum(squares - 2 * ops.matmul(x, ops.transpose(w)), 0)
+
+    def _pull(self, inputs, radius):
+        """Returns sum_b h_bi x_b, and sum_b h_bi as a column."""
+        units = self.rows * self.columns
+        first = _first_least(self._distances(inputs))
+        places = ops.stack([first // self.columns, first % self.columns], axis=-1)
+        near = ops.reshape(self.neighbourhood(places, radius), (-1, units))
+        pull = ops.matmul(ops.transpose(near), exact(self, inputs))
+        return pull, ops.expand_dims(ops.sum(near, axis=0), -1)
+
+
+def _first_least(distances):
+    # On floats ops.argmin looks at bits, which LiteRT has no operation for.
+    least = ops.equal(distances, ops.min(distances, axis=-1, keepdims=True))
+    return ops.cast(ops.argmax(ops.cast(least, "int32"), axis=-1), "int32")

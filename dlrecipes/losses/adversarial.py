@@ -1,0 +1,300 @@
+"""What a discriminator and a generator minimise against each other, in pairs by name.
+
+Every loss takes the discriminator's outputs before any squashing, one number for each example
+or one for each patch, and averages over all of them.
+"""
+
+from collections.abc import Callable
+
+from keras import ops
+
+from dlrecipes.layers.pairwise_distances import at_least_float32
+
+
+def minimax_discriminator_loss(real_logits, fake_logits, label_smoothing: float = 0.0):
+    """Computes the cross-entropy of telling real from generated examples.
+
+        mean[-(1 - label_smoothing) log D(x) - label_smoothing log(1 - D(x))]
+            + mean[-log(1 - D(G(z)))],    D = sigmoid(logits)
+
+    Smoothing is one-sided: only the real examples' target moves below 1, which keeps the
+    discriminator from being sure. Differs from `non_saturating_discriminator_loss` in name alone:
+    the two games differ in the generator.
+
+    Args:
+        real_logits: Logits of real examples, of any shape.
+        fake_logits: Logits of generated examples, of any shape.
+        label_smoothing: What is taken from the real examples' target of 1, in [0, 1].
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Raises:
+        ValueError: If `label_smoothing` is not in [0, 1].
+
+    Example:
+
+    >>> round(float(minimax_discriminator_loss([0.0, 0.0], [0.0])), 4)  # twice log 2
+    1.3863
+
+    Reference:
+        Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
+        "Generative adversarial nets", equation 1.
+        Salimans, Goodfellow, Zaremba, Cheung, Radford and Chen, 2016, "Improved techniques for
+        training GANs", section 3.4, of one-sided label smoothing.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing must be in [0, 1], not {label_smoothing!r}.")
+    real, fake = at_least_float32(real_logits), at_least_float32(fake_logits)
+    # -log sigmoid(x) is softplus(-x), which is softplus(x) - x; neither overflows.
+    return ops.mean(ops.softplus(-real) + label_smoothing * real) + ops.mean(ops.softplus(fake))
+
+
+def minimax_generator_loss(fake_logits):
+    """Computes the mean of log(1 - D(G(z))), the discriminator's gain turned round.
+
+    It saturates: where the discriminator is sure that an example is generated, the gradient
+    vanishes. `non_saturating_generator_loss` is for training.
+
+    Args:
+        fake_logits: Logits of generated examples, of any shape.
+
+    Returns:
+        The loss, a scalar below 0, in float32 at least.
+
+    Example:
+
+    >>> round(float(minimax_generator_loss([0.0, 0.0])), 4)  # minus log 2
+    -0.6931
+
+    Reference:
+        Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
+        "Generative adversarial nets", equation 1 and algorithm 1.
+    """
+    return -ops.mean(ops.softplus(at_least_float32(fake_logits)))
+
+
+def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing: float = 0.0):
+    """Computes the cross-entropy of telling real from generated examples.
+
+    It is `minimax_discriminator_loss`, under the name of the pair that GANs are trained with.
+
+    Args:
+        real_logits: Logits of real examples, of any shape.
+        fake_logits: Logits of generated examples, of any shape.
+        label_smoothing: What is taken from the real examples' target of 1, in [0, 1].
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Raises:
+        ValueError: If `label_smoothing` is not in [0, 1].
+
+    Example:
+
+    >>> loss = non_saturating_discriminator_loss([30.0], [-30.0], label_smoothing=0.1)
+    >>> round(float(loss), 4)  # a tenth of the logit 30
+    3.0
+
+    Reference:
+        Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
+        "Generative adversarial nets", section 3.
+    """
+    return minimax_discriminator_loss(real_logits, fake_logits, label_smoothing)
+
+
+def non_saturating_generator_loss(fake_logits):
+    """Computes the mean of -log D(G(z)).
+
+    Its gradient is largest where the discriminator is sure that an example is generated.
+
+    Args:
+        fake_logits: Logits of generated examples, of any shape.
+
+    Returns:
+        The loss, a scalar above 0, in float32 at least.
+
+    Example:
+
+    >>> round(float(non_saturating_generator_loss([0.0, 0.0])), 4)  # log 2
+    0.6931
+
+    Reference:
+        Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
+        "Generative adversarial nets", section 3, where the generator maximises log D(G(z)).
+    """
+    return ops.mean(ops.softplus(-at_least_float32(fake_logits)))
+
+
+def least_squares_discriminator_loss(
+    real_logits, fake_logits, real_target: float = 1.0, fake_target: float = 0.0
+):
+    """Computes half the squared distances of the outputs from one target each.
+
+    Args:
+        real_logits: Outputs for real examples, of any shape.
+        fake_logits: Outputs for generated examples, of any shape.
+        real_target: The paper's b.
+        fake_target: The paper's a.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Example:
+
+    >>> float(least_squares_discriminator_loss([1.0, 3.0], [1.0]))  # (0 + 4) / 4 + 1 / 2
+    1.5
+
+    Reference:
+        Mao, Li, Xie, Lau, Wang and Smolley, 2017, "Least squares generative adversarial
+        networks", equation 2; equation 9 has the default targets.
+    """
+    real = at_least_float32(real_logits) - real_target
+    fake = at_least_float32(fake_logits) - fake_target
+    return (ops.mean(ops.square(real)) + ops.mean(ops.square(fake))) / 2
+
+
+def least_squares_generator_loss(fake_logits, target: float = 1.0):
+    """Computes half the squared distance of the outputs from the target of real examples.
+
+    Args:
+        fake_logits: Outputs for generated examples, of any shape.
+        target: The paper's c.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Example:
+
+    >>> float(least_squares_generator_loss([0.0, 3.0]))  # (1 + 4) / 4
+    1.25
+
+    Reference:
+        Mao, Li, Xie, Lau, Wang and Smolley, 2017, "Least squares generative adversarial
+        networks", equation 2; equation 9 has the default target.
+    """
+    return ops.mean(ops.square(at_least_float32(fake_logits) - target)) / 2
+
+
+def hinge_discriminator_loss(real_logits, fake_logits):
+    """Computes how far the outputs are from being above 1 (real) and below -1 (generated).
+
+    Args:
+        real_logits: Outputs for real examples, of any shape.
+        fake_logits: Outputs for generated examples, of any shape.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Example:
+
+    >>> float(hinge_discriminator_loss([2.0, 0.5], [-3.0]))  # (0 + 0.5) / 2 + 0
+    0.25
+
+    Reference:
+        Lim and Ye, 2017, "Geometric GAN", section 3.
+        Miyato, Kataoka, Koyama and Yoshida, 2018, "Spectral normalization for generative
+        adversarial networks", equation 16.
+    """
+    real, fake = at_least_float32(real_logits), at_least_float32(fake_logits)
+    return ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
+
+
+def hinge_generator_loss(fake_logits):
+    """Computes minus the mean of the outputs for generated examples.
+
+    Args:
+        fake_logits: Outputs for generated examples, of any shape.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Example:
+
+    >>> float(hinge_generator_loss([2.0, -1.0]))
+    -0.5
+
+    Reference:
+        Lim and Ye, 2017, "Geometric GAN", section 3.
+        Miyato, Kataoka, Koyama and Yoshida, 2018, "Spectral normalization for generative
+        adversarial networks", equation 17.
+    """
+    return -ops.mean(at_least_float32(fake_logits))
+
+
+def wasserstein_discriminator_loss(real_logits, fake_logits):
+    """Computes by how much the outputs are higher for generated examples than for real ones.
+
+    It estimates minus the earth mover's distance while the discriminator (the critic) changes
+    by no more than its input does; what sees to that, clipped weights or `gradient_penalty`,
+    is not in here.
+
+    Args:
+        real_logits: Outputs for real examples, of any shape.
+        fake_logits: Outputs for generated examples, of any shape.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Example:
+
+    >>> float(wasserstein_discriminator_loss([3.0, 1.0], [0.5]))
+    -1.5
+
+    Reference:
+        Arjovsky, Chintala and Bottou, 2017, "Wasserstein GAN", equation 3 and algorithm 1.
+    """
+    return ops.mean(at_least_float32(fake_logits)) - ops.mean(at_least_float32(real_logits))
+
+
+def wasserstein_generator_loss(fake_logits):
+    """Computes minus the mean of the outputs for generated examples.
+
+    Args:
+        fake_logits: Outputs for generated examples, of any shape.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Example:
+
+    >>> float(wasserstein_generator_loss([2.0, -1.0]))
+    -0.5
+
+    Reference:
+        Arjovsky, Chintala and Bottou, 2017, "Wasserstein GAN", algorithm 1.
+    """
+    return -ops.mean(at_least_float32(fake_logits))
+
+
+def adversarial_losses(name: str) -> tuple[Callable, Callable]:
+    """Finds the two losses of a game.
+
+    Args:
+        name: `"minimax"`, `"non_saturating"`, `"least_squares"`, `"hinge"` or `"wasserstein"`.
+
+    Returns:
+        The discriminator's loss, a function of `real_logits` and `fake_logits`, and the
+        generator's, a function of `fake_logits`.
+
+    Raises:
+        ValueError: If there is no such game.
+
+    Example:
+
+    >>> discriminator_loss, generator_loss = adversarial_losses("hinge")
+    >>> float(discriminator_loss([2.0], [2.0])), float(generator_loss([2.0]))
+    (3.0, -2.0)
+    """
+    if name not in GAMES:
+        raise ValueError(f"loss {name!r} is not one of {', '.join(GAMES)}.")
+    return GAMES[name]
+
+
+GAMES = {
+    "minimax": (minimax_discriminator_loss, minimax_generator_loss),
+    "non_saturating": (non_saturating_discriminator_loss, non_saturating_generator_loss),
+    "least_squares": (least_squares_discriminator_loss, least_squares_generator_loss),
+    "hinge": (hinge_discriminator_loss, hinge_generator_loss),
+    "wasserstein": (wasserstein_discriminator_loss, wasserstein_generator_loss),
+}

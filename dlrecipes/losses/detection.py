@@ -1,0 +1,111 @@
+"""Losses of detectors that propose regions first: is it an object, which one, and where."""
+
+import keras
+from keras import ops
+
+
+def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: float = 1.0):
+    """Computes what a region proposal network has to learn from each picture's anchors.
+
+    With `p` the probability that an anchor's logit stands for, the sum goes over the anchors
+    that count, `N` in number, and
+
+        loss = (sum cross_entropy(label, p) + box_weight * sum_positive smooth_l1(deltas)) / N
+
+    where `smooth_l1` is, summed over the four deltas, `d * d / 2` for a difference `d` between
+    -1 and 1, else `|d| - 1 / 2`. The paper counts 256 sampled anchors of a picture, at most
+    half of them positive: a training loop gives the others the label -1. The paper divides the
+    second sum by about 2400 positions and multiplies by 10, "roughly equally weighted" with
+    the first one's 1 / 256; here both are divided by `N`.
+
+    Args:
+        labels: 1 (object), 0 (none) or -1 (does not count), of shape `(batch, anchors)`.
+        deltas: True deltas, of shape `(batch, anchors, 4)`, finite; read where the label is 1.
+        objectness: Logits of shape `(batch, anchors)`.
+        anchor_deltas: Predicted deltas, of shape `(batch, anchors, 4)`.
+        box_weight: Weight of the deltas' part, at least 0.
+
+    Returns:
+        The loss of each picture, of shape `(batch,)`, in float32 at least; 0 where no anchor
+        counts.
+
+    Example:
+
+    >>> nothing = [[[0.0, 0.0, 0.0, 0.0]] * 3]
+    >>> loss = region_proposal_loss([[1, 0, -1]], nothing, [[0.0, 0.0, 9.0]], nothing)
+    >>> round(float(loss[0]), 4)
+    0.6931
+
+    Reference:
+        Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
+        region proposal networks", equation 1 and section 3.1.2.
+        Girshick, 2015, "Fast R-CNN", equations 2 and 3, for `smooth_l1`.
+    """
+    objectness, anchor_deltas = _exact(objectness), _exact(anchor_deltas)
+    labels = ops.convert_to_tensor(labels)
+    positive = ops.cast(ops.equal(labels, 1), objectness.dtype)
+    scored = ops.binary_crossentropy(positive, objectness, from_logits=True)
+    bent = positive * _smooth_l1(deltas, anchor_deltas)
+    return _mean(scored + box_weight * bent, ops.greater_equal(labels, 0))
+
+
+def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float = 1.0):
+    """Computes what the last stage of a detector has to learn from each picture's proposals.
+
+    The sum goes over the proposals that count, `N` in number, and
+
+        loss = (sum cross_entropy(label, logits) + box_weight * sum_object smooth_l1(deltas)) / N
+
+    where the deltas are those predicted for the proposal's true class, and `smooth_l1` is
+    that of `region_proposal_loss`. The paper counts 64 sampled proposals of a picture,
+    a quarter of them objects: a training loop gives the others the label -1.
+
+    Args:
+        labels: Class of each proposal, 0 being the background, -1 does not count, of shape
+            `(batch, proposals)`.
+        deltas: True deltas, of shape `(batch, proposals, 4)`, finite, divided by the deviations
+            that detection multiplies by; read where the label is above 0.
+        class_logits: Of shape `(batch, proposals, classes + 1)`, the background first.
+        box_deltas: Predicted deltas, of shape `(batch, proposals, classes, 4)`.
+        box_weight: Weight of the deltas' part, at least 0.
+
+    Returns:
+        The loss of each picture, of shape `(batch,)`, in float32 at least; 0 where no proposal
+        counts.
+
+    Example:
+
+    >>> true, predicted = [[[1.0, 0.0, 0.0, 0.0]]], [[[[0.0] * 4, [1.0, 0.0, 0.0, 2.0]]]]
+    >>> loss = detection_loss([[2]], true, [[[0.0, 0.0, 99.0]]], predicted)
+    >>> float(loss[0])
+    1.5
+
+    Reference:
+        Girshick, 2015, "Fast R-CNN", equations 1 to 3 and "Mini-batch sampling".
+    """
+    class_logits, box_deltas = _exact(class_logits), _exact(box_deltas)
+    labels = ops.cast(labels, "int32")
+    scored = ops.sparse_categorical_crossentropy(
+        ops.maximum(labels, 0), class_logits, from_logits=True
+    )
+    # No row of one_hot for what is below zero: neither background nor what does not count.
+    own = ops.one_hot(labels - 1, box_deltas.shape[2], dtype=box_deltas.dtype)
+    predicted = ops.sum(ops.expand_dims(own, -1) * box_deltas, axis=2)
+    is_object = ops.cast(ops.greater(labels, 0), predicted.dtype)
+    bent = is_object * _smooth_l1(deltas, predicted)
+    return _mean(scored + box_weight * bent, ops.greater_equal(labels, 0))
+
+
+def _exact(x):
+    x = ops.convert_to_tensor(x)
+    return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")
+
+
+def _smooth_l1(true, predicted):
+    # Keras takes the mean over the four.
+    return 4 * keras.losses.huber(ops.cast(true, predicted.dtype), predicted, delta=1.0)
+
+
+def _mean(costs, counted):
+    counted = ops.cast(counted, costs.dtype)
+    return ops.sum(counted * costs, axis=-1) / ops.maximum(ops.sum(counted, axis=-1), 1)

@@ -1,0 +1,167 @@
+"""Triplet losses: an anchor nearer to what is like it than to what is not."""
+
+from keras import ops
+
+from dlrecipes.layers.pairwise_distances import pairwise_distances
+
+
+def triplet_loss(
+    embeddings,
+    labels,
+    mining: str = "semi_hard",
+    margin: float = 0.2,
+    metric: str = "squared_euclidean",
+):
+    """Computes the mean hinge loss over triplets that are mined within a batch.
+
+    With `d` the distance, a triplet of an anchor `a`, a positive `p` (another example with
+    the anchor's label) and a negative `n` (one with another label) costs
+
+        max(0, d(a, p) - d(a, n) + margin)
+
+    Which triplets count is said by `mining`:
+
+    - `"batch_all"`: all of the batch.
+    - `"batch_all_nonzero"`: all of the batch, but the mean is over those that cost something.
+    - `"semi_hard"`: for each anchor and positive, the nearest negative that is farther than
+      the positive; where none is, the farthest negative.
+    - `"hard"`: for each anchor and positive, the nearest negative.
+    - `"batch_hard"`: for each anchor, the farthest positive and the nearest negative.
+
+    `"hard"` and `"batch_hard"` on squared distances can collapse all embeddings into one point,
+    where each triplet costs the margin; start from `"semi_hard"`, or use
+    `metric="euclidean"`. A batch without a triplet costs 0, with zero gradients. The
+    first three minings take memory for the batch size cubed.
+
+    Args:
+        embeddings: Vectors of shape `(batch, units)`, usually of length 1.
+        labels: Whom or what an example shows, of shape `(batch,)` or `(batch, 1)`.
+        mining: The triplets that count, by name.
+        margin: How much farther a negative should be, at least 0.
+        metric: `"squared_euclidean"`, `"euclidean"` or `"cosine"`, as `PairwiseDistances` has it.
+
+    Returns:
+        The loss, a scalar, in float32 at least.
+
+    Raises:
+        ValueError: If `mining` or `metric` is not one of those named, or `margin` is below 0.
+
+    Example:
+
+    >>> embeddings = [[0.0], [1.0], [1.1], [3.0]]
+    >>> labels = [0, 0, 1, 1]
+    >>> round(float(triplet_loss(embeddings, labels, "batch_hard")), 4)
+    1.2475
+
+    Reference:
+        Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
+        recognition and clustering", equations 1 to 3 and the semi-hard negatives of 4.
+        Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
+        re-identification", equations 5 (batch hard) and 6 (batch all), and section 3.2.
+    """
+    costs, mined = _triplets(embeddings, labels, mining, margin, metric)
+    counted = mined & (costs > 0) if mining == "batch_all_nonzero" else mined
+    return _mean(costs, counted)
+
+
+def active_triplets(
+    embeddings,
+    labels,
+    mining: str = "semi_hard",
+    margin: float = 0.2,
+    metric: str = "squared_euclidean",
+):
+    """Computes which share of the mined triplets costs something, to be watched in training.
+
+    Training is over when it nears 0; at 1, while the loss stays at the margin, all
+    embeddings have become one.
+
+    Args:
+        embeddings: As for `triplet_loss`.
+        labels: As for `triplet_loss`.
+        mining: As for `triplet_loss`.
+        margin: As for `triplet_loss`.
+        metric: As for `triplet_loss`.
+
+    Returns:
+        The share, a scalar in [0, 1]; 0 for a batch without a triplet.
+
+    Raises:
+        ValueError: As for `triplet_loss`.
+
+    Example:
+
+    >>> float(active_triplets([[0.0], [1.0], [1.1], [3.0]], [0, 0, 1, 1], "batch_hard"))
+    0.5
+    """
+    costs, mined = _triplets(embeddings, labels, mining, margin, metric)
+    return _mean(ops.cast(costs > 0, costs.dtype), mined)
+
+
+def _triplets(embeddings, labels, mining, margin, metric):
+    """Returns what each triplet costs, and which of them are mined; of one shape."""
+    if mining not in MINERS:
+        raise ValueError(f"mining {mining!r} is not one of {', '.join(MINERS)}.")
+    if not margin >= 0:
+        raise ValueError(f"margin must be at least 0, not {margin!r}.")
+    distances = pairwise_distances(embeddings, metric=metric)
+    labels = ops.reshape(ops.convert_to_tensor(labels), (-1,))
+    alike = ops.equal(ops.expand_dims(labels, 1), labels)
+    index = ops.arange(ops.shape(labels)[0])
+    positive = alike & ops.not_equal(ops.expand_dims(index, 1), index)
+    near, far, mined = MINERS[mining](distances, positive, ops.logical_not(alike))
+    return ops.relu(near - far + margin), mined
+
+
+def _all(distances, positive, negative):
+    mined = ops.expand_dims(positive, 2) & ops.expand_dims(negative, 1)
+    return ops.expand_dims(distances, 2), ops.expand_dims(distances, 1), mined
+
+
+def _semi_hard(distances, positive, negative):
+    near, far = ops.expand_dims(distances, 2), ops.expand_dims(distances, 1)
+    # Axes: anchor, positive, negative.
+    farther = ops.expand_dims(negative, 1) & (far > near)
+    least_hard = ops.expand_dims(_masked_max(distances, negative), 1)
+    chosen = ops.where(ops.any(farther, axis=-1), _masked_min(far, farther), least_hard)
+    return distances, chosen, _with_a_negative(positive, negative)
+
+
+def _hard(distances, positive, negative):
+    nearest = ops.expand_dims(_masked_min(distances, negative), 1)
+    return distances, nearest, _with_a_negative(positive, negative)
+
+
+def _batch_hard(distances, positive, negative):
+    farthest, nearest = _masked_max(distances, positive), _masked_min(distances, negative)
+    return farthest, nearest, ops.any(positive, axis=1) & ops.any(negative, axis=1)
+
+
+MINERS = {
+    "batch_all": _all,
+    "batch_all_nonzero": _all,
+    "semi_hard": _semi_hard,
+    "hard": _hard,
+    "batch_hard": _batch_hard,
+}
+
+
+def _with_a_negative(positive, negative):
+    return positive & ops.any(negative, axis=1, keepdims=True)
+
+
+def _masked_max(x, mask):
+    """Returns the largest marked value of the last axis; 0, without gradient, where none is."""
+    largest = ops.max(ops.where(mask, x, -float("inf")), axis=-1)
+    return ops.where(ops.any(mask, axis=-1), largest, ops.zeros_like(largest))
+
+
+def _masked_min(x, mask):
+    return -_masked_max(-x, mask)
+
+
+def _mean(x, mask):
+    weights = ops.cast(mask, x.dtype)
+    # Not a product with what is not mined: that may be any number.
+    total = ops.sum(ops.where(mask, x, ops.zeros_like(x)))
+    return total / ops.maximum(ops.sum(weights), 1)

@@ -1,0 +1,46 @@
+"""What generators and discriminators share: initial weights and checks of arguments."""
+
+import keras
+
+
+def anew(initializer):
+    """Returns an initializer for one more layer.
+
+    One without a seed draws the same values each time it is called, so that layers of one
+    shape that share it would start as copies of each other.
+
+    Args:
+        initializer: As Keras takes it, or `None` for a normal distribution with a standard
+            deviation of 0.02, which Radford et al. (2016) began and Isola et al. and Zhu et
+            al. (2017) went on with.
+
+    Returns:
+        The initializer, in a form that draws values of its own.
+    """
+    if initializer is None:
+        return keras.initializers.RandomNormal(stddev=0.02)
+    if isinstance(initializer, keras.initializers.Initializer):
+        return initializer.clone()
+    return initializer
+
+
+def check_integers(at_least: int, **numbers) -> None:
+    """Raises ValueError if an argument is not an integer or too small.
+
+    Args:
+        at_least: The smallest that is allowed.
+        numbers: The arguments by name.
+
+    Raises:
+        ValueError: If one is not such an integer.
+
+    Example:
+
+    >>> check_integers(1, filters=64, channels=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: channels must be an integer of at least 1, not 0.
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, int) or number < at_least:
+            raise ValueError(f"{name} must be an integer of at least {at_least}, not {number!r}.")

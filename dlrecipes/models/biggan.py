@@ -1,0 +1,255 @@
+"""BigGAN: class-conditional pictures of high resolution."""
+
+import keras
+from keras import ops
+
+from dlrecipes.layers import ConditionalBatchNormalization, SelfAttention2D
+from dlrecipes.models.adversarial import anew, check_integers
+
+# Channels of each block's output in units of `filters`, by the picture's size. Generators
+# start at `BASE` and double the side in each block; discriminators halve it in the first
+# `log2(size / BASE)` blocks.
+GENERATORS = {
+    32: (4, (4, 4, 4)),
+    64: (16, (16, 8, 4, 2)),
+    128: (16, (16, 8, 4, 2, 1)),
+    256: (16, (16, 8, 8, 4, 2, 1)),
+}
+DISCRIMINATORS = {
+    32: (2, (4, 4, 4, 4)),
+    64: (4, (1, 2, 4, 8, 16)),
+    128: (5, (1, 2, 4, 8, 16, 16)),
+    256: (6, (1, 2, 4, 8, 8, 16, 16)),
+}
+BASE = 4
+# Of the authors' code; the paper says nothing.
+NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+def biggan_generator(
+    size: int = 128,
+    channels: int = 3,
+    num_classes: int = 1000,
+    filters: int = 96,
+    latent_chunk: int = 20,
+    embedding_size: int = 128,
+    attention: int = 64,
+    kernel_initializer="orthogonal",
+    name: str = "biggan_generator",
+) -> keras.Model:
+    """Builds a network from noise and a class to a picture.
+
+    The noise is cut into chunks. The first is projected to a map of 4x4; each residual block
+    doubles the side, and its two conditional batch normalisations read one of the other chunks
+    together with an embedding of the class that all blocks share. After the block that
+    reaches the side `attention` stands self-attention. All kernels but the embedding are within
+    `keras.layers.SpectralNormalization`.
+
+    Batch normalisation uses the batch's own statistics in training and the moving ones at
+    inference; spectral normalisation divides kernels in training. On TensorFlow Keras' layer
+    overwrites the kernel with the result, and the gradient does not pass through the
+    division; on JAX `fit` does not record the result, and inference uses raw kernels.
+
+    Args:
+        size: Height and width of the picture: 32, 64, 128 or 256.
+        channels: Channels of the picture, at least 1.
+        num_classes: Number of classes, at least 1.
+        filters: The unit of channels, at least 1: the last block has one (four at 32 pixels,
+            two at 64), the first has 16 (four at 32).
+        latent_chunk: Noise values in a chunk, at least 1.
+        embedding_size: Size of a class' embedding, at least 1.
+        attention: Side of the map that attends to itself; where no block gives that, none
+            does.
+        kernel_initializer: Initializer of all kernels and of the embedding.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Inputs: `noise`, normal, of shape `(batch, latent_chunk *
+        (blocks + 1))` (80, 100, 120 and 140 values for 32, 64, 128 and 256 pixels), and
+        `label`, int32 of shape `(batch,)`. Output: pictures of shape `(batch, size, size,
+        channels)` in [-1, 1], float32.
+
+    Raises:
+        ValueError: If `size` is not one of those named, or a number is too small.
+
+    Example:
+
+    >>> model = biggan_generator(size=32, num_classes=10, filters=1, latent_chunk=2)
+    >>> inputs = {"noise": keras.ops.zeros((2, 8)), "label": keras.ops.array([3, 9])}
+    >>> tuple(model(inputs).shape)
+    (2, 32, 32, 3)
+
+    Reference:
+        Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
+        image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6.
+    """
+    _check(size, attention, channels=channels, num_classes=num_classes, filters=filters)
+    check_integers(1, latent_chunk=latent_chunk, embedding_size=embedding_size)
+    first, widths = GENERATORS[size]
+    noise = keras.Input((latent_chunk * (len(widths) + 1),), name="noise")
+    label = keras.Input((), dtype="int32", name="label")
+    embedding = keras.layers.Embedding(
+        num_classes, embedding_size, anew(kernel_initializer), name="embedding"
+    )(label)
+    chunks = ops.split(noise, len(widths) + 1, axis=-1)
+    x = _dense(BASE * BASE * first * filters, kernel_initializer, "project")(chunks[0])
+    x = keras.layers.Reshape((BASE, BASE, first * filters), name="maps")(x)
+    side = BASE
+    for block, (width, chunk) in enumerate(zip(widths, chunks[1:], strict=True), start=1):
+        side *= 2
+        condition = keras.layers.Concatenate(name=f"condition_{block}")([embedding, chunk])
+        x = _up(x, condition, width * filters, kernel_initializer, f"block_{block}")
+        x = _attending(x, side == attention, kernel_initializer)
+    x = keras.layers.BatchNormalization(**NORMALIZATION, name="last_normalization")(x)
+    x = keras.layers.ReLU(name="last_relu")(x)
+    x = _conv(channels, 3, kernel_initializer, "to_image")(x)
+    x = keras.layers.Activation("tanh", dtype="float32", name="image")(x)
+    return keras.Model({"noise": noise, "label": label}, x, name=name)
+
+
+def biggan_discriminator(
+    size: int = 128,
+    channels: int = 3,
+    num_classes: int = 1000,
+    filters: int = 96,
+    attention: int = 64,
+    kernel_initializer="orthogonal",
+    name: str = "biggan_discriminator",
+) -> keras.Model:
+    """Builds a network from a picture and a class to a logit: whether it is a real one of it.
+
+    Residual blocks halve the side down to 4 (at 32 pixels down to 8); the last do not halve
+    it. After the block that reaches the side `attention` stands self-attention. The features
+    are summed over all places to a vector `h`, and the logit is `v . h + b + e . h`: a
+    common part, and the projection on the class' own vector `e`. All kernels are within
+    `keras.layers.SpectralNormalization`, of which `biggan_generator` says more.
+
+    Args:
+        size: Height and width of the picture: 32, 64, 128 or 256.
+        channels: Channels of the picture, at least 1.
+        num_classes: Number of classes, at least 1.
+        filters: The unit of channels, at least 1: the first block has one (four at 32 pixels),
+            the last has 16 (four at 32).
+        attention: Side of the map that attends to itself; where no block gives that, none
+            does.
+        kernel_initializer: Initializer of all kernels.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)` in
+        [-1, 1], and `label`, int32 of shape `(batch,)`. Output: logits of shape
+        `(batch, 1)`, float32, above 0 for pictures that seem real.
+
+    Raises:
+        ValueError: If `size` is not one of those named, or a number is too small.
+
+    Example:
+
+    >>> model = biggan_discriminator(size=32, num_classes=10, filters=1)
+    >>> inputs = {"image": keras.ops.zeros((2, 32, 32, 3)), "label": keras.ops.array([3, 9])}
+    >>> tuple(model(inputs).shape)
+    (2, 1)
+
+    Reference:
+        Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
+        image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6.
+        Miyato and Koyama, 2018, "cGANs with projection discriminator", equation 3.
+    """
+    _check(size, attention, channels=channels, num_classes=num_classes, filters=filters)
+    image = keras.Input((size, size, channels), name="image")
+    label = keras.Input((), dtype="int32", name="label")
+    halvings, widths = DISCRIMINATORS[size]
+    x, side = image, size
+    for block, width in enumerate(widths, start=1):
+        halved = block <= halvings
+        x = _down(x, width * filters, halved, kernel_initializer, f"block_{block}")
+        side = side // 2 if halved else side
+        x = _attending(x, halved and side == attention, kernel_initializer)
+    # A sum over places and channels: in float32.
+    x = keras.layers.Activation("relu", dtype="float32", name="features")(x)
+    features = ops.sum(x, axis=(1, 2))
+    common = _dense(1, kernel_initializer, "common", dtype="float32")(features)
+    # Not an Embedding, which Keras' normalisation would cast to the ids' integers.
+    own = _dense(
+        widths[-1] * filters, kernel_initializer, "projection", dtype="float32", use_bias=False
+    )(ops.one_hot(label, num_classes))
+    projection = ops.sum(own * features, axis=-1, keepdims=True)
+    logits = keras.layers.Add(dtype="float32", name="logits")([common, projection])
+    return keras.Model({"image": image, "label": label}, logits, name=name)
+
+
+def _up(x, condition, filters, initializer, name):
+    """Applies a residual block of the generator, to twice the side."""
+    inner = x
+    for part in (1, 2):
+        inner = ConditionalBatchNormalization(
+            **NORMALIZATION,
+            gain_initializer=anew(initializer),
+            bias_initializer=anew(initializer),
+            spectral_normalization=True,
+            name=f"{name}_condition_{part}",
+        )([inner, condition])
+        inner = keras.layers.ReLU(name=f"{name}_relu_{part}")(inner)
+        if part == 1:
+            inner = keras.layers.UpSampling2D(2, name=f"{name}_upsample")(inner)
+        inner = _conv(filters, 3, initializer, f"{name}_conv_{part}")(inner)
+    # A 1x1 convolution and the repetition of pixels commute: this order is the cheaper one.
+    skip = _conv(filters, 1, initializer, f"{name}_skip")(x)
+    skip = keras.layers.UpSampling2D(2, name=f"{name}_skip_upsample")(skip)
+    return keras.layers.Add(name=f"{name}_add")([inner, skip])
+
+
+def _down(x, filters, halved, initializer, name):
+    """Applies a residual block of the discriminator, to half the side where told so."""
+    first = name == "block_1"
+    # Pictures themselves are not cut off at zero.
+    inner = x if first else keras.layers.ReLU(name=f"{name}_relu_1")(x)
+    inner = _conv(filters, 3, initializer, f"{name}_conv_1")(inner)
+    inner = keras.layers.ReLU(name=f"{name}_relu_2")(inner)
+    inner = _conv(filters, 3, initializer, f"{name}_conv_2")(inner)
+    skip = x
+    if halved:
+        inner = keras.layers.AveragePooling2D(2, name=f"{name}_pool")(inner)
+        skip = keras.layers.AveragePooling2D(2, name=f"{name}_skip_pool")(skip)
+    if halved or x.shape[-1] != filters:
+        skip = _conv(filters, 1, initializer, f"{name}_skip")(skip)
+    return keras.layers.Add(name=f"{name}_add")([inner, skip])
+
+
+def _attending(x, attending, initializer):
+    if not attending:
+        return x
+    return SelfAttention2D(
+        value_ratio=2,
+        pool_size=2,
+        spectral_normalization=True,
+        kernel_initializer=anew(initializer),
+        name="attention",
+    )(x)
+
+
+def _conv(filters, kernel, initializer, name):
+    return keras.layers.SpectralNormalization(
+        keras.layers.Conv2D(
+            filters,
+            kernel,
+            padding="same",
+            kernel_initializer=anew(initializer),
+            data_format="channels_last",
+            name=name,
+        ),
+        name=f"{name}_normalization",
+    )
+
+
+def _dense(units, initializer, name, **kwargs):
+    layer = keras.layers.Dense(units, kernel_initializer=anew(initializer), name=name, **kwargs)
+    dtype = kwargs.get("dtype")
+    return keras.layers.SpectralNormalization(layer, dtype=dtype, name=f"{name}_normalization")
+
+
+def _check(size, attention, **numbers) -> None:
+    if size not in GENERATORS:
+        raise ValueError(f"size must be one of {', '.join(map(str, GENERATORS))}, not {size!r}.")
+    check_integers(1, **numbers)
+    check_integers(0, attention=attention)

@@ -1,0 +1,189 @@
+"""Deep convolutional generative adversarial networks (DCGAN)."""
+
+import keras
+from keras import ops
+
+from dlrecipes.models.adversarial import anew, check_integers
+
+KERNEL = 5
+# Of the authors' code; the paper says nothing.
+NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
+
+
+def dcgan_generator(
+    size: int = 64,
+    channels: int = 3,
+    latent_size: int = 100,
+    filters: int = 128,
+    num_classes: int = 0,
+    kernel_initializer=None,
+    name: str = "dcgan_generator",
+) -> keras.Model:
+    """Builds a network from noise to a picture.
+
+    The noise is projected to a small map of many channels, and each strided, transposed 5x5
+    convolution doubles its side and halves its channels: 4x4x1024 to 64x64 in four. All but
+    the last are followed by batch normalisation and ReLU, the last by tanh. With classes, the
+    one-hot label is joined to the noise. Batch normalisation uses the batch's own statistics in
+    training and the moving ones at inference.
+
+    Args:
+        size: Height and width of the picture: 4, 5, 6 or 7 times a power of two above 1, such
+            as 28, 32 or 64.
+        channels: Channels of the picture, at least 1.
+        latent_size: Number of noise values, at least 1.
+        filters: Channels before the last convolution, at least 1; twice as many at each
+            halving before it.
+        num_classes: Number of classes; 0 leaves the label out.
+        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+            distribution with a standard deviation of 0.02.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Inputs: `noise` of shape `(batch, latent_size)`, uniform
+        in [-1, 1] in the paper, and, with classes, `label`, int32 of shape `(batch,)`.
+        Output: pictures of shape `(batch, size, size, channels)` in [-1, 1], float32.
+
+    Raises:
+        ValueError: If `size` is not one of those described, or a number is too small.
+
+    Example:
+
+    >>> model = dcgan_generator(size=28, channels=1, filters=4)
+    >>> tuple(model(keras.ops.zeros((2, 100))).shape)
+    (2, 28, 28, 1)
+
+    Reference:
+        Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep
+        convolutional generative adversarial networks", section 3 and figure 1.
+        Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label.
+    """
+    halvings = _halvings(size)
+    check_integers(1, channels=channels, latent_size=latent_size, filters=filters)
+    check_integers(0, num_classes=num_classes)
+    noise = keras.Input((latent_size,), name="noise")
+    inputs, x = noise, noise
+    if num_classes:
+        label = keras.Input((), dtype="int32", name="label")
+        inputs = {"noise": noise, "label": label}
+        x = keras.layers.Concatenate(name="condition")([noise, ops.one_hot(label, num_classes)])
+    side, maps = size >> halvings, filters << (halvings - 1)
+    x = keras.layers.Dense(
+        side * side * maps,
+        use_bias=False,
+        kernel_initializer=anew(kernel_initializer),
+        name="project",
+    )(x)
+    x = keras.layers.Reshape((side, side, maps), name=f"maps_{side}")(x)
+    x = keras.layers.BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
+    x = keras.layers.ReLU(name=f"relu_{side}")(x)
+    while side < size:
+        side, maps = 2 * side, maps // 2
+        last = side == size
+        x = keras.layers.Conv2DTranspose(
+            channels if last else maps,
+            KERNEL,
+            strides=2,
+            padding="same",
+            # Batch normalisation has one.
+            use_bias=last,
+            kernel_initializer=anew(kernel_initializer),
+            data_format="channels_last",
+            name=f"upsample_{side}",
+        )(x)
+        if not last:
+            x = keras.layers.BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
+            x = keras.layers.ReLU(name=f"relu_{side}")(x)
+    x = keras.layers.Activation("tanh", dtype="float32", name="image")(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def dcgan_discriminator(
+    size: int = 64,
+    channels: int = 3,
+    filters: int = 128,
+    num_classes: int = 0,
+    kernel_initializer=None,
+    name: str = "dcgan_discriminator",
+) -> keras.Model:
+    """Builds a network from a picture to a logit: whether it is real.
+
+    The generator turned round: strided 5x5 convolutions halve the side and double the
+    channels, each followed by LeakyReLU with slope 0.2, all but the first with batch
+    normalisation before it. With classes, the one-hot label is joined to the picture
+    as constant channels. Batch normalisation uses the batch's own statistics in training and
+    the moving ones at inference.
+
+    Args:
+        size: Height and width of the picture, as for `dcgan_generator`.
+        channels: Channels of the picture, at least 1.
+        filters: Channels after the first convolution, at least 1; twice as many at each
+            halving after it.
+        num_classes: Number of classes; 0 leaves the label out.
+        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+            distribution with a standard deviation of 0.02.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)`
+        in [-1, 1], and, with classes, `label`, int32 of shape `(batch,)`. Output: logits of
+        shape `(batch, 1)`, float32, above 0 for pictures that seem real.
+
+    Raises:
+        ValueError: If `size` is not one of those described, or a number is too small.
+
+    Example:
+
+    >>> model = dcgan_discriminator(size=28, channels=1, filters=4)
+    >>> tuple(model(keras.ops.zeros((2, 28, 28, 1))).shape)
+    (2, 1)
+
+    Reference:
+        Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep
+        convolutional generative adversarial networks", section 3 and its guidelines.
+        Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label.
+    """
+    halvings = _halvings(size)
+    check_integers(1, channels=channels, filters=filters)
+    check_integers(0, num_classes=num_classes)
+    image = keras.Input((size, size, channels), name="image")
+    inputs, x = image, image
+    if num_classes:
+        label = keras.Input((), dtype="int32", name="label")
+        inputs = {"image": image, "label": label}
+        one_hot = ops.reshape(ops.one_hot(label, num_classes), (-1, 1, 1, num_classes))
+        planes = ops.ones_like(image[..., :1]) * one_hot
+        x = keras.layers.Concatenate(name="condition")([image, planes])
+    for halving in range(halvings):
+        side = size >> (halving + 1)
+        x = keras.layers.Conv2D(
+            filters << halving,
+            KERNEL,
+            strides=2,
+            padding="same",
+            # Batch normalisation has one.
+            use_bias=halving == 0,
+            kernel_initializer=anew(kernel_initializer),
+            data_format="channels_last",
+            name=f"downsample_{side}",
+        )(x)
+        if halving:
+            x = keras.layers.BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
+        x = keras.layers.LeakyReLU(0.2, name=f"leaky_relu_{side}")(x)
+    x = keras.layers.Flatten(name="flatten")(x)
+    x = keras.layers.Dense(
+        1, kernel_initializer=anew(kernel_initializer), dtype="float32", name="logits"
+    )(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def _halvings(size) -> int:
+    """Returns how often a side is halved on the way to 4, 5, 6 or 7."""
+    halvings, side = 0, size if isinstance(size, int) else 0
+    while side > 7 and side % 2 == 0:
+        halvings, side = halvings + 1, side // 2
+    if halvings == 0 or not 4 <= side <= 7:
+        raise ValueError(
+            f"size must be 4, 5, 6 or 7 times a power of two above 1, such as 64, not {size!r}."
+        )
+    return halvings

@@ -1,0 +1,49 @@
+"""The self-organizing map as a model."""
+
+import keras
+
+from dlrecipes.layers import SelfOrganizingMap
+
+
+def self_organizing_map(
+    num_features: int,
+    grid: int | tuple[int, int] = (10, 10),
+    initializer="random_uniform",
+    name: str = "self_organizing_map",
+) -> keras.Model:
+    """Builds a map from vectors to places on a grid.
+
+    The layer `map` holds the codebook and the steps of learning.
+
+    Args:
+        num_features: Size of the vectors, at least 1.
+        grid: Rows and columns of the grid, each at least 1; one integer for a square.
+        initializer: Initializer of the codebook, best near the data.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Input: `features`, of shape `(batch, num_features)`.
+        Outputs: a dictionary of `distances`, squared, of shape `(batch, rows, columns)`, and
+        `winner`, row and column of the nearest unit, int32 of shape `(batch, 2)`.
+
+    Raises:
+        ValueError: If a size is not an integer of at least 1.
+
+    Example:
+
+    >>> model = self_organizing_map(3, grid=(2, 4))
+    >>> tuple(model(keras.ops.ones((5, 3)))["winner"].shape)
+    (5, 2)
+    >>> model.count_params() == 2 * 4 * 3
+    True
+
+    Reference:
+        Kohonen, 1990, "The self-organizing map".
+    """
+    if not isinstance(num_features, int) or num_features < 1:
+        raise ValueError(f"num_features must be an integer of at least 1, not {num_features!r}.")
+    features = keras.Input((num_features,), name="features")
+    layer = SelfOrganizingMap(grid, initializer, name="map")
+    distances = layer(features)
+    outputs = {"distances": distances, "winner": layer.winner(distances)}
+    return keras.Model(features, outputs, name=name)

@@ -1,0 +1,105 @@
+"""Networks of many small convolutions, from the Visual Geometry Group."""
+
+import keras
+from keras import layers
+
+from dlrecipes.models.pictures import (
+    check,
+    choose,
+    fresh,
+    image_input,
+    nth_seed,
+    scaled,
+    smallest_size,
+)
+
+# Convolutions in each of the five blocks, by depth: the paper's configurations A, B, D and E.
+BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+FILTERS = (64, 128, 256, 512, 512)
+HIDDEN_UNITS = 4096
+
+
+def vgg(
+    depth: int = 16,
+    num_classes: int = 1000,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    width: float = 1.0,
+    batch_normalization: bool = False,
+    dropout: float = 0.5,
+    classifier_activation="softmax",
+    kernel_initializer="glorot_uniform",
+    seed: int | None = None,
+    name: str = "vgg",
+) -> keras.Model:
+    """Builds a VGG network: blocks of 3x3 convolutions with a 2x2 max pooling after each.
+
+    Five blocks halve a picture of 224x224 to 112, 56, 28, 14 and 7, rounding down; two hidden
+    dense layers and the classifier follow. Layers are named `conv1_1`, `relu1_1`, ..., `pool5`,
+    `fc6`, `fc7` and `predictions`. With 1000 classes there are 132,863,336 (depth 11), 133,047,848
+    (13), 138,357,544 (16) or 143,667,240 (19) parameters. In training dropout acts, and with
+    batch normalisation batch statistics are used.
+
+    The paper draws weights from a normal distribution of standard deviation 0.01, from which
+    only depth 11 learns, and begins the deeper networks with its weights. The default here
+    is Glorot's initialisation, which, as the paper says, needs no such beginning.
+
+    Args:
+        depth: Layers with weights: 11, 13, 16 or 19 (configurations A, B, D and E).
+        num_classes: Number of classes, at least 1.
+        input_shape: Height and width in pixels, at least 32 each, and channels.
+        width: Multiplies the channels and hidden units, above 0; for small versions.
+        batch_normalization: Whether each convolution is followed by batch normalisation,
+            which the paper does not have.
+        dropout: Share of the units left out after `fc6` and `fc7` in training, in [0, 1).
+        classifier_activation: Activation of the classifier; `None` gives logits.
+        kernel_initializer: Initializer of the kernels.
+        seed: Seed of the dropout.
+        name: Name of the model.
+
+    Returns:
+        A functional `keras.Model`. Input: `images`, of shape
+        `(batch, height, width, channels)` (channels last), in the paper RGB from 0 to 255
+        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`.
+
+    Raises:
+        ValueError: If the pictures are too small or an argument is out of its bounds.
+
+    Example:
+
+    >>> model = vgg(11, num_classes=10, input_shape=(32, 32, 3), width=1 / 16)
+    >>> tuple(model(keras.ops.ones((2, 32, 32, 3))).shape)
+    (2, 10)
+
+    Reference:
+        Simonyan and Zisserman, 2014, "Very deep convolutional networks for large-scale image
+        recognition", section 2 and tables 1 and 2.
+    """
+    choose("depth", depth, BLOCKS)
+    check(num_classes, width, dropout=dropout)
+    images = x = image_input(input_shape, smallest_size(*[(2, 2)] * len(FILTERS)))
+    for block, (repeats, filters) in enumerate(zip(BLOCKS[depth], FILTERS, strict=True), start=1):
+        for index in range(1, repeats + 1):
+            x = layers.Conv2D(
+                scaled(filters, width),
+                3,
+                padding="same",
+                kernel_initializer=fresh(kernel_initializer),
+                name=f"conv{block}_{index}",
+            )(x)
+            if batch_normalization:
+                x = layers.BatchNormalization(name=f"norm{block}_{index}")(x)
+            x = layers.ReLU(name=f"relu{block}_{index}")(x)
+        x = layers.MaxPooling2D(name=f"pool{block}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for index, layer in enumerate(("fc6", "fc7")):
+        units = scaled(HIDDEN_UNITS, width)
+        initial = fresh(kernel_initializer)
+        x = layers.Dense(units, "relu", kernel_initializer=initial, name=layer)(x)
+        x = layers.Dropout(dropout, seed=nth_seed(seed, index), name=f"{layer}_dropout")(x)
+    y = layers.Dense(
+        num_classes,
+        classifier_activation,
+        kernel_initializer=fresh(kernel_initializer),
+        name="predictions",
+    )(x)
+    return keras.Model(images, y, name=name)

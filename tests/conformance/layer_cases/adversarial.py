@@ -1,0 +1,38 @@
+"""What adversarial networks are made of."""
+
+import keras
+from contract import LayerCase
+
+from dlrecipes import layers
+
+PICTURE = (None, None, 8)
+
+CASES = {
+    "ConditionalBatchNormalization": LayerCase(
+        layers.ConditionalBatchNormalization,
+        (PICTURE, (4,)),
+        call=lambda layer, inputs: layer(inputs),
+    ),
+    "OrthogonalRegularizer": LayerCase(
+        lambda **kwargs: keras.layers.Conv2D(
+            4,
+            3,
+            padding="same",
+            kernel_regularizer=layers.OrthogonalRegularizer(mode="identity"),
+            **kwargs,
+        ),
+        (PICTURE,),
+        public=lambda layer: layer.kernel_regularizer,
+    ),
+    "SelfAttention2D": LayerCase(
+        lambda **kwargs: layers.SelfAttention2D(
+            value_ratio=2,
+            pool_size=2,
+            spectral_normalization=True,
+            # From 0 the matrices would have no gradient yet.
+            gamma_initializer="ones",
+            **kwargs,
+        ),
+        (PICTURE,),
+    ),
+}

@@ -1,0 +1,14 @@
+"""What embeddings are made and compared with."""
+
+from contract import FEATURES, LayerCase
+
+from dlrecipes import layers
+
+CASES = {
+    "L2Normalization": LayerCase(layers.L2Normalization),
+    "PairwiseDistances": LayerCase(
+        lambda **kwargs: layers.PairwiseDistances("euclidean", **kwargs),
+        ((None, FEATURES), (None, FEATURES)),
+        call=lambda layer, inputs: layer(inputs),
+    ),
+}

@@ -1,0 +1,46 @@
+"""Neurons, their activations, and the layers of the classic networks."""
+
+import numpy as np
+from contract import FEATURES, LayerCase
+
+from dlrecipes import layers
+
+STEP = "a step has slope zero"
+
+
+def with_memory(**given):
+    """Makes a Hopfield network in which two patterns are stored."""
+
+    def make(**kwargs):
+        layer = layers.HopfieldNetwork(6, **given, **kwargs)
+        layer.store(np.array([[1, 1, 1, -1, -1, -1], [1, -1, 1, -1, 1, -1]]))
+        return layer
+
+    return make
+
+
+CASES = {
+    "BipolarStep": LayerCase(layers.BipolarStep),
+    "Gaussian": LayerCase(lambda **kwargs: layers.Gaussian(center=0.5, width=2.0, **kwargs)),
+    "HopfieldNetwork": LayerCase(with_memory(), ((6,),)),
+    "Logistic": LayerCase(lambda **kwargs: layers.Logistic(slope=2.0, **kwargs)),
+    "Maxout": LayerCase(lambda **kwargs: layers.Maxout(4, pieces=3, **kwargs)),
+    "MaxoutConv2D": LayerCase(
+        lambda **kwargs: layers.MaxoutConv2D(4, 3, strides=2, padding="same", **kwargs),
+        ((None, None, FEATURES),),
+    ),
+    "RestrictedBoltzmannMachine": LayerCase(
+        lambda **kwargs: layers.RestrictedBoltzmannMachine(4, seed=1, **kwargs),
+        not_learning={"visible_bias": "the hidden probabilities do not depend on it"},
+    ),
+    "SelfOrganizingMap": LayerCase(
+        lambda **kwargs: layers.SelfOrganizingMap((3, 2), **kwargs), ((FEATURES,),)
+    ),
+    "Step": LayerCase(layers.Step),
+    "ThresholdUnit": LayerCase(
+        lambda **kwargs: layers.ThresholdUnit(
+            2, [[1, -1], [1, 1], [1, 0]], [0.5, 0.0], output="bipolar", **kwargs
+        ),
+        not_learning={"kernel": STEP, "thresholds": STEP},
+    ),
+}

@@ -1,0 +1,47 @@
+"""Convolutions, pooling and the normalisations of images."""
+
+from contract import FEATURES, LayerCase
+
+from dlrecipes import layers
+
+IMAGE = (None, None, 3)
+TABLE = [[1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 0, 1]]
+
+CASES = {
+    "FixedKernelConv2D": LayerCase(
+        lambda **kwargs: layers.FixedKernelConv2D("sharpen", 2, "same", True, **kwargs),
+        (IMAGE,),
+        tolerance=0.1,
+    ),
+    "FlippedConv2D": LayerCase(
+        lambda **kwargs: layers.FlippedConv2D(4, (3, 2), **kwargs), (IMAGE,), sizes=(5, 7, 3)
+    ),
+    "L2Pooling2D": LayerCase(
+        lambda **kwargs: layers.L2Pooling2D(3, (2, 1), "same", **kwargs), (IMAGE,)
+    ),
+    "LocalContrastNormalization": LayerCase(
+        lambda **kwargs: layers.LocalContrastNormalization(5, **kwargs), (IMAGE,)
+    ),
+    "LocalResponseNormalization": LayerCase(
+        lambda **kwargs: layers.LocalResponseNormalization(alpha=0.5, **kwargs), (IMAGE,)
+    ),
+    "PartialConv2D": LayerCase(
+        lambda **kwargs: layers.PartialConv2D(4, 3, TABLE, padding="same", **kwargs), (IMAGE,)
+    ),
+    "RBFOutput": LayerCase(
+        lambda **kwargs: layers.RBFOutput(4, trainable_prototypes=True, **kwargs),
+        ((FEATURES,),),
+        tolerance=0.1,
+    ),
+    "ReflectionPadding2D": LayerCase(
+        lambda **kwargs: layers.ReflectionPadding2D(((1, 2), (0, 2)), **kwargs),
+        (IMAGE,),
+        sizes=(5, 7, 3),
+    ),
+    "ScaledTanh": LayerCase(layers.ScaledTanh, (IMAGE,)),
+    "TrainableSubsampling2D": LayerCase(
+        lambda **kwargs: layers.TrainableSubsampling2D(2, activation="tanh", **kwargs),
+        (IMAGE,),
+        sizes=(6, 7, 2),
+    ),
+}

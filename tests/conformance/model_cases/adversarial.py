@@ -1,0 +1,135 @@
+"""Generators and discriminators."""
+
+import keras
+import numpy as np
+from contract import ModelCase
+
+LATENT, CLASSES = 5, 3
+
+
+def noise(values=LATENT, labels=False):
+    def make(batch: int, size: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(batch)
+        return {"noise": rng.normal(size=(batch, values)).astype("float32")} | label(
+            rng, batch, labels
+        )
+
+    return make
+
+
+def pictures(*names, labels=False, channels=3):
+    def make(batch: int, size: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(batch)
+        shape = (batch, size, size, channels)
+        images = {name: rng.uniform(-1, 1, shape).astype("float32") for name in names}
+        return images | label(rng, batch, labels)
+
+    return make
+
+
+def label(rng, batch: int, wanted: bool) -> dict[str, np.ndarray]:
+    return {"label": rng.integers(0, CLASSES, batch).astype("int32")} if wanted else {}
+
+
+def drawn(**kwargs):
+    """Arguments of a network whose random weights are the same in each test."""
+
+    def make():
+        keras.utils.set_random_seed(1)
+        return kwargs
+
+    return make
+
+
+# Weights as the papers draw them would make outputs of almost zero in networks as narrow as these.
+LARGE = {"kernel_initializer": "he_normal", "filters": 2}
+DIGITS = {**LARGE, "size": 28, "channels": 1, "num_classes": CLASSES}
+BIGGAN = {"size": 32, "num_classes": CLASSES, "filters": 1, "attention": 16}
+ONE_SIZE = {"any_size": False}
+ATTENTION = {
+    f"attention/{part}": "attention starts as the identity; its layer's own case has gamma at 1"
+    for part in ("key", "query", "value", "output_projection")
+}
+
+CASES = {
+    "dcgan_generator": ModelCase(
+        "dcgan_generator",
+        drawn(**LARGE, size=32, latent_size=LATENT),
+        noise(),
+        sizes=(32,),
+        **ONE_SIZE,
+    ),
+    "dcgan_generator-conditional": ModelCase(
+        "dcgan_generator",
+        drawn(**DIGITS, latent_size=LATENT),
+        noise(labels=True),
+        sizes=(28,),
+        **ONE_SIZE,
+    ),
+    "dcgan_discriminator": ModelCase(
+        "dcgan_discriminator",
+        drawn(**LARGE, size=32),
+        pictures("image"),
+        sizes=(32,),
+        **ONE_SIZE,
+    ),
+    "dcgan_discriminator-conditional": ModelCase(
+        "dcgan_discriminator",
+        drawn(**DIGITS),
+        pictures("image", labels=True, channels=1),
+        sizes=(28,),
+        **ONE_SIZE,
+    ),
+    "biggan_generator": ModelCase(
+        "biggan_generator",
+        drawn(**BIGGAN, latent_chunk=2, embedding_size=3),
+        noise(8, labels=True),
+        sizes=(32,),
+        not_learning=ATTENTION,
+        **ONE_SIZE,
+    ),
+    "biggan_discriminator": ModelCase(
+        "biggan_discriminator",
+        drawn(**BIGGAN),
+        pictures("image", labels=True),
+        sizes=(32,),
+        not_learning=ATTENTION,
+        **ONE_SIZE,
+    ),
+    "pix2pix_unet": ModelCase(
+        "pix2pix_unet",
+        drawn(**LARGE, size=16, seed=1),
+        pictures("image"),
+        sizes=(16,),
+        **ONE_SIZE,
+    ),
+    "pix2pix_unet-any-size": ModelCase(
+        "pix2pix_unet",
+        drawn(**LARGE, size=None, levels=2, norm="instance", dropout=0.0),
+        pictures("image"),
+        sizes=(8, 12, 4),
+    ),
+    "patchgan": ModelCase(
+        "patchgan",
+        drawn(**LARGE),
+        pictures("condition", "image"),
+        sizes=(24, 32),
+    ),
+    "patchgan-alone": ModelCase(
+        "patchgan",
+        drawn(**LARGE, layers=2, condition_channels=0, norm="instance"),
+        pictures("image"),
+        sizes=(16, 24),
+    ),
+    "patchgan-pixel": ModelCase(
+        "patchgan",
+        drawn(**LARGE, layers=0, norm="none"),
+        pictures("condition", "image"),
+    ),
+    "cyclegan_generator": ModelCase(
+        "cyclegan_generator",
+        drawn(**LARGE, blocks=1),
+        pictures("image"),
+        sizes=(8, 12, 16),
+    ),
+}

@@ -1,0 +1,69 @@
+"""Networks that find objects."""
+
+import keras
+import numpy as np
+from contract import ModelCase
+
+from dlrecipes import models
+
+RPN = {
+    "sizes": (6, 12),
+    "ratios": (0.5, 1),
+    "stride": 4,
+    "filters": 6,
+    "num_proposals": 6,
+    "max_candidates": 20,
+    "min_size": 2,
+}
+HEADS = {**RPN, "num_classes": 2, "pool_size": 2, "units": 5, "seed": 1}
+
+
+def backbone():
+    # Which boxes come first depends on the weights: the same ones in each test.
+    keras.utils.set_random_seed(1)
+    images = keras.Input((None, None, 3), name="images")
+    x = keras.layers.Conv2D(4, 5, 2, "same", activation="relu")(images)
+    return keras.Model(images, keras.layers.Conv2D(4, 3, 2, "same")(x))
+
+
+def network():
+    return models.faster_rcnn(backbone(), **HEADS)
+
+
+def pictures(batch: int, size: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(batch)
+    return {"images": rng.normal(size=(batch, size, size + 4, 3)).astype("float32")}
+
+
+CHOICE = "which boxes come first, of those with nearly equal scores"
+SIZES = (12, 20, 5)
+PROPOSED = ("objectness", "anchor_deltas", "anchors", "proposals", "proposal_scores")
+CASES = {
+    "region_proposal_network": ModelCase(
+        "region_proposal_network",
+        lambda: {"backbone": backbone(), **RPN},
+        pictures,
+        PROPOSED,
+        SIZES,
+        discontinuous={"proposals": CHOICE},
+    ),
+    "faster_rcnn": ModelCase(
+        "faster_rcnn",
+        lambda: {"backbone": backbone(), **HEADS},
+        pictures,
+        (*PROPOSED, "class_logits", "box_deltas"),
+        SIZES,
+        discontinuous=dict.fromkeys(("proposals", "class_logits", "box_deltas"), CHOICE),
+    ),
+    "faster_rcnn_detector": ModelCase(
+        "faster_rcnn_detector",
+        lambda: {"network": network(), "max_detections": 5},
+        pictures,
+        ("boxes", "scores", "classes", "count"),
+        SIZES,
+        not_learning=dict.fromkeys(
+            ("objectness", "anchor_deltas", "rpn"), "proposals are constants to the gradient"
+        ),
+        discontinuous=dict.fromkeys(("boxes", "classes", "count"), CHOICE),
+    ),
+}

@@ -1,0 +1,87 @@
+import keras
+import numpy as np
+import pytest
+
+from dlrecipes.layers import BoxMatcher
+
+
+def iou(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
+    return both / union if union > 0 else 0.0
+
+
+def by_hand(boxes, objects, positive, negative, every, extent=None):
+    """The rules one after the other: labels and indices of the boxes of one picture."""
+    inside = [
+        extent is None or (min(box[:2]) >= 0 and box[2] <= extent[0] and box[3] <= extent[1])
+        for box in boxes
+    ]
+    overlap = np.array([[iou(box, one) for one in objects] for box in boxes])
+    overlap[~np.array(inside)] = 0
+    labels = []
+    for row, valid in zip(overlap, inside, strict=True):
+        label = 1 if max(row) >= positive else 0 if max(row) < negative else -1
+        for column, value in enumerate(row):
+            if every and value > 0 and value == overlap[:, column].max():
+                label = 1
+        labels.append(label if valid else -1)
+    return labels, overlap.argmax(axis=1).tolist()
+
+
+def random_boxes(rng, *shape):
+    corner, side = rng.uniform(0, 40, (*shape, 2)), rng.uniform(5, 30, (*shape, 2))
+    return np.concatenate([corner, corner + side], axis=-1).astype("float32")
+
+
+def numpy(outputs):
+    return {name: keras.ops.convert_to_numpy(y) for name, y in outputs.items()}
+
+
+@pytest.mark.parametrize("every", [True, False])
+@pytest.mark.parametrize("extent", [None, (55, 50)])
+@pytest.mark.parametrize("batched", [True, False])
+def test_labels_equal_the_rules_one_after_the_other(every, extent, batched):
+    rng = np.random.default_rng(0)
+    objects = random_boxes(rng, 2, 3)
+    boxes = random_boxes(rng, 2, 150) if batched else random_boxes(rng, 150)
+    image = None if extent is None else np.zeros((2, extent[1], extent[0], 1), "float32")
+    found = numpy(BoxMatcher(0.4, 0.2, every)(boxes, objects, image))
+    for picture in range(2):
+        own = boxes[picture] if batched else boxes
+        expected = by_hand(own, objects[picture], 0.4, 0.2, every, extent)
+        assert found["labels"][picture].tolist() == expected[0]
+        assert set(expected[0]) == {-1, 0, 1}
+        assert found["indices"][picture].tolist() == expected[1]
+        np.testing.assert_array_equal(found["boxes"][picture], objects[picture][expected[1]])
+
+
+def test_an_object_that_no_box_fits_gets_the_best_there_is():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [20, 20, 30, 30]], "float32")
+    objects = np.array([[[0, 0, 10, 2]]], "float32")
+    # The overlaps are 0.2, 0.4 and 0.
+    assert numpy(BoxMatcher()(boxes, objects))["labels"].tolist() == [[0, 1, 0]]
+    alone = BoxMatcher(match_every_object=False)(boxes, objects)
+    assert numpy(alone)["labels"].tolist() == [[0, -1, 0]]
+
+
+def test_boxes_that_overlap_an_object_equally_are_all_positive():
+    boxes = np.array([[0, 0, 10, 5], [0, 5, 10, 10], [20, 20, 30, 30]], "float32")
+    objects = np.array([[[0, 0, 10, 10]]], "float32")
+    assert numpy(BoxMatcher()(boxes, objects))["labels"].tolist() == [[1, 1, 0]]
+
+
+def test_padding_matches_nothing():
+    boxes = np.array([[0, 0, 10, 10], [0, 0, 1, 1]], "float32")
+    padding = np.zeros((1, 2, 4), "float32")
+    found = numpy(BoxMatcher(0.0, 0.0)(boxes, padding))
+    assert found["labels"].tolist() == [[-1, -1]]
+    assert numpy(BoxMatcher()(boxes, padding))["labels"].tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("thresholds", [(0.3, 0.7), (1.2, 0.3), (0.5, -0.1)])
+def test_bad_thresholds_are_refused(thresholds):
+    with pytest.raises(ValueError, match="must hold"):
+        BoxMatcher(*thresholds)

@@ -1,0 +1,236 @@
+"""The layers that train fast on a CPU do what Keras' plain recurrence does, to rounding."""
+
+import keras
+import numpy as np
+import pytest
+from contract import gradients, on_tensorflow
+
+from dlrecipes import layers
+
+UNITS, FEATURES, BATCH = 3, 2, 4
+KINDS = {
+    "LSTM": (layers.LSTM, keras.layers.LSTM),
+    "SimpleRNN": (layers.SimpleRNN, keras.layers.SimpleRNN),
+    "PeepholeLSTM": (
+        layers.PeepholeLSTM,
+        lambda units, dtype=None, **kwargs: keras.layers.RNN(
+            layers.PeepholeLSTMCell(units, dtype=dtype), dtype=dtype, **kwargs
+        ),
+    ),
+}
+# A few steps, all in the graph; more than those, in chunks, the last of which is not full.
+LENGTHS = (1, 5, 45)
+
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def pair(kind, dtype="float64", **kwargs):
+    """Returns our layer and Keras' own, built with the same random weights."""
+    ours, plain = (make(UNITS, dtype=dtype, **kwargs) for make in KINDS[kind])
+    rng = np.random.default_rng(0)
+    for layer in (ours, plain):
+        layer.build((BATCH, None, FEATURES))
+    weights = [rng.normal(size=w.shape, scale=0.5) for w in plain.get_weights()]
+    for layer in (ours, plain):
+        layer.set_weights(weights)
+    return ours, plain
+
+
+def sequences(time):
+    return np.random.default_rng(time).normal(size=(BATCH, time, FEATURES))
+
+
+def ragged_mask(time):
+    """Steps are real or not at random; the first sequence has none, the second's start late."""
+    mask = np.random.default_rng(1).random((BATCH, time)) < 0.6
+    mask[0] = False
+    mask[1, : time // 2] = False
+    return mask
+
+
+def outputs_and_gradients(layer, training, x, states=(), **kwargs):
+    """Returns outputs, and the gradients of a mix of them in inputs, states and weights."""
+
+    def outputs(x, *states):
+        given = {"initial_state": list(states)} if states else {}
+        return keras.tree.flatten(layer(x, training=training, **given, **kwargs))
+
+    def mix(*tensors):
+        # The sine gives each output a gradient of its own.
+        return sum(
+            keras.ops.sum(keras.ops.sin((1 + index) * y))
+            for index, y in enumerate(outputs(*tensors))
+        )
+
+    found = gradients(mix, x, *states, variables=layer.trainable_variables)
+    return [keras.ops.convert_to_numpy(y) for y in outputs(x, *states)], found
+
+
+def assert_alike(kind, time, states=False, mask=False, **kwargs):
+    x = sequences(time)
+    rng = np.random.default_rng(2)
+    count = 1 if kind == "SimpleRNN" else 2
+    given = {"states": [rng.normal(size=(BATCH, UNITS)) for _ in range(count)]} if states else {}
+    if mask:
+        given["mask"] = keras.ops.convert_to_tensor(ragged_mask(time))
+    ours, plain = pair(kind, **kwargs)
+    found = outputs_and_gradients(ours, True, x, **given)
+    expected = outputs_and_gradients(plain, True, x, **given)
+    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+        assert one.shape == other.shape
+        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+
+
+@on_tensorflow
+@each_kind
+@pytest.mark.parametrize("time", LENGTHS)
+@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_outputs_and_gradients_are_those_of_the_plain_recurrence(
+    kind, time, mask, return_sequences
+):
+    assert_alike(kind, time, mask=mask, return_sequences=return_sequences)
+
+
+@on_tensorflow
+@each_kind
+@pytest.mark.parametrize("time", LENGTHS[1:])
+@pytest.mark.parametrize("zeros", [False, True])
+def test_states_given_and_returned_masked_and_backwards_are_too(kind, time, zeros):
+    assert_alike(
+        kind,
+        time,
+        states=True,
+        mask=True,
+        return_sequences=True,
+        return_state=True,
+        go_backwards=True,
+        zero_output_for_mask=zeros,
+    )
+
+
+@on_tensorflow
+@pytest.mark.parametrize("kind", ["LSTM", "SimpleRNN"])
+def test_a_layer_without_bias_and_with_dropout_is_too(kind):
+    assert_alike(kind, 5, use_bias=False, dropout=0.5, seed=3, return_sequences=True)
+
+
+@on_tensorflow
+@each_kind
+def test_fast_recurrence_is_used_in_training_and_only_there(kind, monkeypatch):
+    from dlrecipes.layers import _cpu_recurrence
+
+    used = []
+    run = _cpu_recurrence.run
+    monkeypatch.setattr(_cpu_recurrence, "run", lambda *args: used.append(1) or run(*args))
+    ours, _ = pair(kind)
+    for training, expected in ((True, 1), (False, 1), (None, 1), (True, 2)):
+        ours(sequences(5), training=training)
+        assert len(used) == expected
+
+
+@on_tensorflow
+@pytest.mark.parametrize(
+    "kwargs", [{"recurrent_dropout": 0.5}, {"unroll": True}, {"activation": "relu"}]
+)
+def test_what_the_fast_recurrence_is_not_written_for_is_left_to_keras(kwargs, monkeypatch):
+    from dlrecipes.layers import _cpu_recurrence
+
+    monkeypatch.setattr(_cpu_recurrence, "run", None)
+    ours, _ = pair("LSTM", **kwargs)
+    assert tuple(ours(sequences(5), training=True).shape) == (BATCH, UNITS)
+
+
+@on_tensorflow
+@each_kind
+def test_unknown_batch_and_time_give_the_same_in_one_graph(kind):
+    import tensorflow as tf
+
+    ours, plain = pair(kind, return_sequences=True)
+    traces = []
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, FEATURES), tf.float64)])
+    def gradient(x):
+        traces.append(1)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reduce_sum(tf.sin(ours(x, training=True)))
+        return tape.gradient(y, x)
+
+    for time in (1, 16, 17, 40):
+        x = sequences(time)
+        expected = outputs_and_gradients(plain, True, x)[1][0]
+        np.testing.assert_allclose(gradient(tf.constant(x)), expected, rtol=1e-8, atol=1e-10)
+    assert len(traces) == 1
+
+
+@on_tensorflow
+@each_kind
+def test_bfloat16_is_nearer_to_the_exact_outputs_than_the_plain_recurrence(kind):
+    x = sequences(40)
+    exact = outputs_and_gradients(pair(kind)[1], True, x)[0][0]
+    errors = []
+    for layer in pair(kind, dtype="mixed_bfloat16"):
+        y = keras.ops.cast(layer(x, training=True), "float64")
+        errors.append(np.abs(keras.ops.convert_to_numpy(y) - exact).mean())
+    assert errors[0] < 0.02
+    assert errors[0] <= 1.1 * errors[1]
+
+
+@each_kind
+def test_both_directions_in_a_wrapper_are_those_of_keras(kind):
+    ours, plain = (
+        keras.layers.Bidirectional(make(UNITS, return_sequences=True)) for make in KINDS[kind]
+    )
+    x = sequences(5).astype("float32")
+    ours(x), plain(x)
+    plain.set_weights(ours.get_weights())
+    mask = keras.ops.convert_to_tensor(np.arange(5) < np.array([[5], [3], [1], [4]]))
+    for given in (None, mask):
+        np.testing.assert_allclose(
+            keras.ops.convert_to_numpy(ours(x, mask=given, training=True)),
+            keras.ops.convert_to_numpy(plain(x, mask=given)),
+            atol=1e-6,
+        )
+
+
+@each_kind
+def test_a_stateful_layer_goes_on_where_it_stopped(kind):
+    whole, _ = pair(kind, dtype="float32", return_sequences=True)
+    parts = KINDS[kind][0](UNITS, return_sequences=True, stateful=True)
+    parts.build((BATCH, 3, FEATURES))
+    parts.set_weights(whole.get_weights())
+    x = sequences(6).astype("float32")
+    found = [
+        keras.ops.convert_to_numpy(parts(piece, training=True)) for piece in (x[:, :3], x[:, 3:])
+    ]
+    expected = keras.ops.convert_to_numpy(whole(x))
+    np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-6)
+
+
+@each_kind
+def test_fit_learns_with_it_with_and_without_xla(kind):
+    x = np.random.default_rng(0).normal(size=(64, 6, FEATURES)).astype("float32")
+    y = np.cumsum(x[:, :, :1], axis=1) > 0
+    losses = {}
+    for jit in (False, True):
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [
+                keras.Input((None, FEATURES)),
+                KINDS[kind][0](8, return_sequences=True),
+                keras.layers.Dense(1),
+            ]
+        )
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(0.05), loss, jit_compile=jit)
+        losses[jit] = model.fit(x, y, epochs=8, verbose=0).history["loss"]
+    assert losses[False][-1] < 0.6 * losses[False][0]
+    np.testing.assert_allclose(losses[True], losses[False], rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("units", [0, -1])
+def test_bad_units_are_refused(kind, units):
+    with pytest.raises(ValueError, match="units"):
+        KINDS[kind][0](units)

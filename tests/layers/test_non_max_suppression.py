@@ -1,0 +1,165 @@
+import keras
+import numpy as np
+import pytest
+from contract import gradients_of
+
+from dlrecipes.layers import NonMaxSuppression
+
+
+def iou(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    both = max(width, 0) * max(height, 0)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both
+    return both / union if union > 0 else 0.0
+
+
+def greedy(boxes, scores, most, overlap, floor=-np.inf, candidates=None, classes=None):
+    """The algorithm as it is told, one box after the other."""
+    left = [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] > floor]
+    left, kept = left[:candidates], []
+    while left and len(kept) < most:
+        best = left.pop(0)
+        kept.append(best)
+        left = [
+            i
+            for i in left
+            if iou(boxes[best], boxes[i]) <= overlap
+            or (classes is not None and classes[i] != classes[best])
+        ]
+    return kept
+
+
+def random_boxes(seed, number, extent=30):
+    rng = np.random.default_rng(seed)
+    corner, side = rng.uniform(0, extent, (number, 2)), rng.uniform(1, 20, (number, 2))
+    boxes = np.concatenate([corner, corner + side], axis=-1).astype("float32")
+    return boxes, rng.normal(size=number).astype("float32")
+
+
+def run(layer, *inputs):
+    outputs = layer(*(keras.ops.convert_to_tensor(x[None]) for x in inputs))
+    return {name: keras.ops.convert_to_numpy(x)[0] for name, x in outputs.items()}
+
+
+def assert_kept(outputs, expected, boxes, scores):
+    number, most = len(expected), len(outputs["indices"])
+    assert outputs["count"] == number
+    assert outputs["indices"].tolist() == expected + [-1] * (most - number)
+    np.testing.assert_array_equal(outputs["boxes"][:number], boxes[expected])
+    np.testing.assert_array_equal(outputs["scores"][:number], scores[expected])
+    assert not outputs["boxes"][number:].any()
+    assert not outputs["scores"][number:].any()
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.3, 0.7, 1.0])
+@pytest.mark.parametrize("most", [1, 8, 60])
+def test_what_is_kept_equals_the_greedy_loop(overlap, most):
+    layer = NonMaxSuppression(most, overlap)
+    for seed in range(5):
+        boxes, scores = random_boxes(seed, 40)
+        assert_kept(run(layer, boxes, scores), greedy(boxes, scores, most, overlap), boxes, scores)
+
+
+def test_of_equal_scores_the_first_goes_first():
+    rng = np.random.default_rng(1)
+    layer = NonMaxSuppression(20, 0.4)
+    for seed in range(5):
+        boxes, _ = random_boxes(seed, 40)
+        scores = rng.integers(0, 3, 40).astype("float32")
+        expected = greedy(boxes, scores, 20, 0.4)
+        assert_kept(run(layer, boxes, scores), expected, boxes, scores)
+
+
+def test_identical_boxes_leave_one_and_boxes_without_area_leave_all():
+    box = [2.0, 3.0, 9.0, 8.0]
+    # A point twice, a line twice, one turned inside out twice.
+    degenerate = [[4.0, 4, 4, 4]] * 2 + [[1.0, 1, 6, 1]] * 2 + [[9.0, 8, 2, 3]] * 2
+    boxes = np.array([box, box, box, *degenerate], "float32")
+    scores = np.array([1, 3, 2, 9, 8, 7, 6, 5, 4], "float32")
+    assert_kept(run(NonMaxSuppression(9), boxes, scores), [3, 4, 5, 6, 7, 8, 1], boxes, scores)
+    assert greedy(boxes, scores, 9, 0.5) == [3, 4, 5, 6, 7, 8, 1]
+
+
+def test_an_overlap_of_exactly_the_threshold_is_no_reason_to_remove():
+    boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 2], [0, 0, 4, 3]], "float32")
+    scores = np.array([3, 2, 1], "float32")
+    # Of the first box the second covers 1/2, the third 3/4.
+    assert_kept(run(NonMaxSuppression(3, 0.5), boxes, scores), [0, 1], boxes, scores)
+
+
+def test_classes_suppress_only_themselves():
+    classes = np.random.default_rng(2).integers(0, 3, 40).astype("int32")
+    for seed in range(5):
+        boxes, scores = random_boxes(seed, 40, extent=10)
+        outputs = run(NonMaxSuppression(15, 0.3), boxes, scores, classes)
+        expected = greedy(boxes, scores, 15, 0.3, classes=classes)
+        assert expected != greedy(boxes, scores, 15, 0.3)
+        assert_kept(outputs, expected, boxes, scores)
+        padding = [-1] * (15 - len(expected))
+        assert outputs["classes"].tolist() == classes[expected].tolist() + padding
+
+
+def test_scores_must_be_above_the_threshold_and_among_the_best():
+    boxes, scores = random_boxes(0, 40)
+    scores[7] = 0.25
+    outputs = run(NonMaxSuppression(40, 0.5, score_threshold=0.25), boxes, scores)
+    assert_kept(outputs, greedy(boxes, scores, 40, 0.5, floor=0.25), boxes, scores)
+    outputs = run(NonMaxSuppression(40, 0.5, max_candidates=12), boxes, scores)
+    assert_kept(outputs, greedy(boxes, scores, 40, 0.5, candidates=12), boxes, scores)
+
+
+def test_scores_that_are_no_numbers_are_never_kept():
+    boxes, scores = random_boxes(0, 6, extent=1000)
+    scores[[1, 4]] = np.nan, -np.inf
+    outputs = run(NonMaxSuppression(6), boxes, scores)
+    assert_kept(outputs, greedy(boxes, scores, 6, 0.5), boxes, scores)
+    assert outputs["count"] == 4
+
+
+def test_nothing_kept_is_all_padding():
+    boxes, scores = random_boxes(0, 6)
+    assert_kept(run(NonMaxSuppression(3, score_threshold=99.0), boxes, scores), [], boxes, scores)
+
+
+def test_images_of_a_batch_are_independent():
+    pairs = [random_boxes(seed, 30) for seed in range(3)]
+    boxes, scores = (np.stack(x) for x in zip(*pairs, strict=True))
+    outputs = NonMaxSuppression(10, 0.4)(boxes, scores)
+    indices = keras.ops.convert_to_numpy(outputs["indices"])
+    for one, (own_boxes, own_scores) in zip(indices, pairs, strict=True):
+        expected = greedy(own_boxes, own_scores, 10, 0.4)
+        assert one.tolist() == expected + [-1] * (10 - len(expected))
+
+
+class Scored(keras.layers.Layer):
+    """Scores held as a weight, so that their gradient can be asked for."""
+
+    def __init__(self, scores):
+        super().__init__()
+        self.suppress = NonMaxSuppression(4, 0.3)
+        self.held = self.add_weight(scores.shape, name="scores")
+        self.held.assign(scores)
+
+    def call(self, boxes):
+        return self.suppress(boxes, keras.ops.convert_to_tensor(self.held))["scores"]
+
+
+def test_gradient_reaches_the_scores_that_were_chosen_and_no_others():
+    boxes, scores = random_boxes(0, 12)
+    expected = np.zeros((1, 12), "float32")
+    upstream = np.random.default_rng(1).normal(size=(1, 4))
+    kept = greedy(boxes, scores, 4, 0.3)
+    expected[0, kept] = upstream[0, : len(kept)]
+    given = keras.Input(batch_shape=(1, 12, 4), name="boxes")
+    model = keras.Model({"boxes": given}, Scored(scores[None])(given))
+    gradient = gradients_of(model, {"boxes": boxes[None]})[0]
+    np.testing.assert_allclose(gradient, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, value", [("max_detections", 0), ("max_candidates", 0), ("iou_threshold", 1.5)]
+)
+def test_bad_arguments_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        NonMaxSuppression(**{name: value})

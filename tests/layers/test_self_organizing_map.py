@@ -1,0 +1,132 @@
+import keras
+import numpy as np
+import pytest
+from contract import gradients
+from keras import ops
+
+from dlrecipes.layers import SelfOrganizingMap
+
+RNG = np.random.default_rng(0)
+ROWS, COLUMNS, FEATURES = 3, 4, 2
+W = RNG.normal(size=(ROWS * COLUMNS, FEATURES))
+X = RNG.normal(size=(5, FEATURES))
+PLACES = [(row, column) for row in range(ROWS) for column in range(COLUMNS)]
+
+
+def built(codebook=W, grid=(ROWS, COLUMNS), **kwargs):
+    layer = SelfOrganizingMap(grid, **kwargs)
+    layer.build((None, codebook.shape[1]))
+    layer.codebook.assign(codebook)
+    return layer
+
+
+def array(x):
+    return ops.array(x, "float32")
+
+
+def numpy(x):
+    return ops.convert_to_numpy(x)
+
+
+def winner_by_hand(x):
+    return min(range(len(W)), key=lambda i: np.sum((x - W[i]) ** 2))
+
+
+def near_by_hand(winner, radius):
+    row, column = PLACES[winner]
+    squared = [(r - row) ** 2 + (c - column) ** 2 for r, c in PLACES]
+    return np.exp(-np.array(squared) / (2 * radius**2))
+
+
+def test_distances_lie_as_the_grid_does():
+    y = numpy(built()(array(X)))
+    for b, x in enumerate(X):
+        for i, (row, column) in enumerate(PLACES):
+            np.testing.assert_allclose(y[b, row, column], np.sum((x - W[i]) ** 2), rtol=1e-5)
+
+
+def test_distances_keep_their_digits_far_from_the_origin():
+    # Squares of about 1e6 leave float32 with steps of 1/16.
+    x, w = np.round(X * 64) / 64 + 1000, np.round(W * 64) / 64 + 1000
+    expected = np.sum((x[:, None] - w) ** 2, axis=-1).reshape(5, ROWS, COLUMNS)
+    np.testing.assert_allclose(numpy(built(w)(array(x))), expected, atol=1e-4)
+
+
+def test_winner_is_the_nearest_unit():
+    layer = built()
+    found = numpy(layer.winner(layer(array(X))))
+    assert found.tolist() == [list(PLACES[winner_by_hand(x)]) for x in X]
+
+
+def test_first_of_several_nearest_units_wins():
+    distances = np.full((1, ROWS, COLUMNS), 2.0)
+    distances[0, 1, 3] = distances[0, 2, 0] = 1
+    assert numpy(built().winner(array(distances))).tolist() == [[1, 3]]
+
+
+def test_neighbourhood_is_a_bell_over_the_grid():
+    found = numpy(built().neighbourhood(ops.array([[1, 2], [0, 0]]), 1.5))
+    expected = [near_by_hand(PLACES.index((1, 2)), 1.5), near_by_hand(0, 1.5)]
+    np.testing.assert_allclose(found.reshape(2, -1), expected, rtol=1e-5)
+    assert found[0, 1, 2] == 1
+
+
+def test_update_with_one_example_is_kohonens_step():
+    x = X[0]
+    near = near_by_hand(winner_by_hand(x), 0.8)
+    expected = W + 0.3 * near[:, None] * (x - W)
+    np.testing.assert_allclose(numpy(built().update(array(X[:1]), 0.3, 0.8)), expected, atol=1e-6)
+
+
+def test_update_is_the_mean_of_the_examples_own_steps_and_assigns_nothing():
+    layer = built()
+    steps = [near_by_hand(winner_by_hand(x), 0.8)[:, None] * (x - W) for x in X]
+    expected = W + 0.3 * np.mean(steps, axis=0)
+    np.testing.assert_allclose(numpy(layer.update(array(X), 0.3, 0.8)), expected, atol=1e-6)
+    np.testing.assert_allclose(numpy(layer.codebook), W, rtol=1e-6)
+
+
+def test_batch_update_gives_each_unit_the_mean_of_its_neighbourhood():
+    near = np.array([near_by_hand(winner_by_hand(x), 0.8) for x in X])
+    expected = near.T @ X / near.sum(axis=0)[:, None]
+    np.testing.assert_allclose(numpy(built().batch_update(array(X), 0.8)), expected, atol=1e-5)
+
+
+def test_unit_with_no_example_near_keeps_its_vector():
+    layer = built(np.array([[0.0], [10.0], [20.0]]), (1, 3))
+    # A radius of a tenth of a step: exp(-50) one step away.
+    found = numpy(layer.batch_update(array([[1.0], [2.0]]), 0.1))
+    np.testing.assert_allclose(found, [[1.5], [10.0], [20.0]], rtol=1e-6)
+
+
+def test_map_of_a_line_orders_itself():
+    rng = np.random.default_rng(1)
+    data, layer = array(rng.uniform(size=(200, 1))), built(rng.uniform(size=(8, 1)), (1, 8))
+    for radius in np.geomspace(4, 0.5, 12):
+        layer.codebook.assign(layer.batch_update(data, radius))
+    steps = np.diff(numpy(layer.codebook)[:, 0])
+    assert np.all(steps > 0) or np.all(steps < 0)
+
+
+def test_gradient_of_a_distance_points_away_from_the_example():
+    layer = built()
+    found = gradients(lambda: layer(array(X[:1]))[0, 1, 2], variables=[layer.codebook])[0]
+    expected = np.zeros_like(W)
+    expected[6] = 2 * (W[6] - X[0])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("grid", [0, (2, 0), (1, 2, 3), 1.5])
+def test_bad_grid_is_refused(grid):
+    with pytest.raises(ValueError, match="grid must be"):
+        SelfOrganizingMap(grid)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_sixteen_bit_policy_leaves_distances_in_float32(policy):
+    # Multiples of 1/8 that bfloat16 holds; their squares it does not.
+    w = np.round(W * 8) / 8
+    y = built(w, dtype=policy)(array(X[:1]))
+    assert keras.backend.standardize_dtype(y.dtype) == "float32"
+    expected = np.sum((X[0] - w) ** 2, axis=-1).reshape(1, ROWS, COLUMNS)
+    np.testing.assert_allclose(numpy(y), expected, atol=1e-5)

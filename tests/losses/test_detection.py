@@ -1,0 +1,93 @@
+import keras
+import numpy as np
+
+from dlrecipes.losses import detection_loss, region_proposal_loss
+
+RNG = np.random.default_rng(0)
+
+
+def smooth_l1(true, predicted):
+    """Equation 3 of Fast R-CNN, summed over the four deltas."""
+    total = 0.0
+    for t, p in zip(true, predicted, strict=True):
+        x = abs(float(t) - float(p))
+        total += 0.5 * x**2 if x < 1 else x - 0.5
+    return total
+
+
+def numpy(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+def deltas(*shape):
+    # Wide enough for both branches.
+    return (2 * RNG.normal(size=(*shape, 4))).astype("float32")
+
+
+def test_region_proposals_cost_what_equation_1_says():
+    labels = np.array([[1, 0, -1, 1, 0], [0, -1, -1, 0, -1]])
+    true, predicted = deltas(2, 5), deltas(2, 5)
+    logits = RNG.normal(size=(2, 5)).astype("float32")
+    expected = []
+    for picture in range(2):
+        cost, counted = 0.0, 0
+        for anchor in range(5):
+            label = labels[picture, anchor]
+            if label == -1:
+                continue
+            p = 1 / (1 + np.exp(-logits[picture, anchor]))
+            cost -= np.log(p if label == 1 else 1 - p)
+            if label == 1:
+                cost += 3 * smooth_l1(true[picture, anchor], predicted[picture, anchor])
+            counted += 1
+        expected.append(cost / counted)
+    found = region_proposal_loss(labels, true, logits, predicted, box_weight=3.0)
+    np.testing.assert_allclose(numpy(found), expected, rtol=1e-5)
+
+
+def test_detections_cost_what_equation_1_of_fast_rcnn_says():
+    labels = np.array([[2, 0, -1, 1], [0, 3, 3, -1]])
+    true, predicted = deltas(2, 4), deltas(2, 4, 3)
+    logits = RNG.normal(size=(2, 4, 4)).astype("float32")
+    expected = []
+    for picture in range(2):
+        cost, counted = 0.0, 0
+        for proposal in range(4):
+            label = labels[picture, proposal]
+            if label == -1:
+                continue
+            scores = logits[picture, proposal]
+            cost -= np.log(np.exp(scores[label]) / np.exp(scores).sum())
+            if label > 0:
+                own = predicted[picture, proposal, label - 1]
+                cost += 3 * smooth_l1(true[picture, proposal], own)
+            counted += 1
+        expected.append(cost / counted)
+    found = detection_loss(labels, true, logits, predicted, box_weight=3.0)
+    np.testing.assert_allclose(numpy(found), expected, rtol=1e-5)
+
+
+def test_a_picture_where_nothing_counts_costs_nothing():
+    none = np.full((1, 3), -1)
+    logits = np.ones((1, 3), "float32")
+    assert numpy(region_proposal_loss(none, deltas(1, 3), logits, deltas(1, 3))).tolist() == [0]
+    logits = np.ones((1, 3, 2), "float32")
+    assert numpy(detection_loss(none, deltas(1, 3), logits, deltas(1, 3, 1))).tolist() == [0]
+
+
+def test_with_the_papers_sample_both_parts_weigh_about_the_same():
+    # Section 3.1.2: of 256 anchors 1 / 256 each in one sum, 10 / 2400 each in the other.
+    labels = np.where(np.arange(256) < 128, 1, 0)[None]
+    true, predicted = np.zeros((1, 256, 4), "float32"), np.full((1, 256, 4), 3, "float32")
+    logits = np.zeros((1, 256), "float32")
+    whole = numpy(region_proposal_loss(labels, true, logits, predicted))[0]
+    alone = numpy(region_proposal_loss(labels, true, logits, true))[0]
+    papers = 10 / 2400 * 128 * 4 * (3 - 0.5)
+    np.testing.assert_allclose(whole - alone, papers, rtol=0.07)
+
+
+def test_unmistakable_logits_do_not_overflow():
+    logits = np.array([[1e4, -1e4]], "float32")
+    zero = np.zeros((1, 2, 4), "float32")
+    assert numpy(region_proposal_loss([[1, 0]], zero, logits, zero)).tolist() == [0]
+    assert numpy(region_proposal_loss([[0, 1]], zero, logits, zero)).tolist() == [1e4]

@@ -1,0 +1,150 @@
+import itertools
+
+import numpy as np
+import pytest
+from contract import gradients
+
+from dlrecipes.losses import triplet_loss
+from dlrecipes.losses.triplet import MINERS, active_triplets
+
+RNG = np.random.default_rng(0)
+EMBEDDINGS = (RNG.normal(size=(12, 4)) / 3).astype("float32")
+LABELS = np.array([0, 1, 2, 0, 1, 0, 3, 1, 2, 0, 4, 4])
+MARGIN = 0.2
+
+# On a line: one person at 0 and 1, another at 1.5 and 4. Squared distances:
+#        0     1     1.5   4
+#  0     0     1     2.25  16
+#  1     1     0     0.25  9
+#  1.5   2.25  0.25  0     6.25
+#  4     16    9     6.25  0
+LINE, PEOPLE = np.array([[0.0], [1.0], [1.5], [4.0]], "float32"), np.array([0, 0, 1, 1])
+
+each_mining = pytest.mark.parametrize("mining", MINERS)
+
+
+def by_loops(embeddings, labels, mining, margin=MARGIN, root=False):
+    """The costs of the triplets that are mined, one by one."""
+    d = ((embeddings[:, None] - embeddings[None]).astype("float64") ** 2).sum(axis=-1)
+    d = np.sqrt(d) if root else d
+    everyone = range(len(labels))
+    costs = []
+    for a in everyone:
+        positives = [d[a, p] for p in everyone if p != a and labels[p] == labels[a]]
+        negatives = [d[a, n] for n in everyone if labels[n] != labels[a]]
+        if not positives or not negatives:
+            continue
+        if mining == "batch_hard":
+            pairs = [(max(positives), min(negatives))]
+        elif mining == "hard":
+            pairs = [(near, min(negatives)) for near in positives]
+        elif mining == "semi_hard":
+            farther = {near: [far for far in negatives if far > near] for near in positives}
+            pairs = [(near, min(farther[near], default=max(negatives))) for near in positives]
+        else:
+            pairs = itertools.product(positives, negatives)
+        costs += [max(0.0, near - far + margin) for near, far in pairs]
+    return np.array(costs)
+
+
+def mean(costs, mining):
+    counted = costs[costs > 0] if mining == "batch_all_nonzero" else costs
+    return counted.mean() if len(counted) else 0.0
+
+
+def gradient(embeddings, labels, **kwargs):
+    return gradients(lambda x: triplet_loss(x, labels, **kwargs), embeddings)[0]
+
+
+@each_mining
+@pytest.mark.parametrize("margin", [0.0, MARGIN, 2.0])
+@pytest.mark.parametrize("root", [False, True])
+def test_loss_and_share_equal_loops_over_triplets(mining, margin, root):
+    kwargs = {"margin": margin, "metric": "euclidean" if root else "squared_euclidean"}
+    costs = by_loops(EMBEDDINGS, LABELS, mining, margin, root)
+    found = float(triplet_loss(EMBEDDINGS, LABELS, mining, **kwargs))
+    np.testing.assert_allclose(found, mean(costs, mining), rtol=1e-5, atol=1e-7)
+    share = float(active_triplets(EMBEDDINGS, LABELS, mining, **kwargs))
+    np.testing.assert_allclose(share, (costs > 0).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "mining, costs",
+    [
+        # Anchors 0: 1-2.25, 1-16; 1: 1-.25, 1-9; 1.5: 6.25-2.25, 6.25-.25; 4: 6.25-16, 6.25-9.
+        ("batch_all", [0, 0, 0.95, 0, 4.2, 6.2, 0, 0]),
+        ("batch_all_nonzero", [0.95, 4.2, 6.2]),
+        # Anchor 1.5 has no negative beyond 6.25: the farthest, at 2.25, stands in.
+        ("semi_hard", [0, 0, 4.2, 0]),
+        ("hard", [0, 0.95, 6.2, 0]),
+        ("batch_hard", [0, 0.95, 6.2, 0]),
+    ],
+)
+def test_points_on_a_line_cost_what_is_computed_by_hand(mining, costs):
+    np.testing.assert_allclose(float(triplet_loss(LINE, PEOPLE, mining)), np.mean(costs), rtol=1e-6)
+
+
+def test_gradient_draws_the_positive_in_and_pushes_the_negative_out():
+    """The batch-hard triplets that cost: (1, 0, 1.5) and (1.5, 4, 1), each a quarter of the mean.
+
+    For (a, p, n): d/da = 2(n - p), d/dp = 2(p - a), d/dn = 2(a - n).
+    """
+    expected = np.zeros(4)
+    for a, p, n in [(1, 0, 2), (2, 3, 1)]:
+        x = LINE[:, 0]
+        expected[a] += 2 * (x[n] - x[p]) / 4
+        expected[p] += 2 * (x[p] - x[a]) / 4
+        expected[n] += 2 * (x[a] - x[n]) / 4
+    found = gradient(LINE, PEOPLE, mining="batch_hard")
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
+
+
+@each_mining
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
+def test_batch_without_a_triplet_costs_nothing_and_moves_nothing(mining, labels):
+    labels = np.array(labels)
+    assert float(triplet_loss(LINE, labels, mining)) == 0
+    assert float(active_triplets(LINE, labels, mining)) == 0
+    np.testing.assert_array_equal(gradient(LINE, labels, mining=mining), np.zeros((4, 1)))
+
+
+@each_mining
+def test_anchor_without_a_positive_counts_only_as_a_negative(mining):
+    labels = np.array([0, 0, 1, 2])
+    costs = by_loops(LINE, labels, mining)
+    assert len(costs) == {"batch_all": 4, "batch_all_nonzero": 4}.get(mining, 2)
+    found = float(triplet_loss(LINE, labels, mining))
+    np.testing.assert_allclose(found, mean(costs, mining), rtol=1e-6)
+
+
+@each_mining
+@pytest.mark.parametrize("metric", ["squared_euclidean", "euclidean", "cosine"])
+def test_collapsed_embeddings_cost_the_margin_with_finite_gradients(mining, metric):
+    """All distances are 0: max(0, 0 - 0 + margin) for each triplet."""
+    x = np.full((4, 3), 0.3, "float32")
+    kwargs = {"mining": mining, "metric": metric}
+    np.testing.assert_allclose(float(triplet_loss(x, PEOPLE, **kwargs)), MARGIN, atol=1e-6)
+    assert float(active_triplets(x, PEOPLE, **kwargs)) == 1
+    assert np.isfinite(gradient(x, PEOPLE, **kwargs)).all()
+
+
+@each_mining
+def test_order_of_the_batch_does_not_matter(mining):
+    order = RNG.permutation(len(LABELS))
+    mixed = float(triplet_loss(EMBEDDINGS[order], LABELS[order], mining))
+    np.testing.assert_allclose(mixed, float(triplet_loss(EMBEDDINGS, LABELS, mining)), rtol=1e-5)
+
+
+def test_labels_may_be_a_column_or_floats():
+    expected = float(triplet_loss(EMBEDDINGS, LABELS))
+    for labels in (LABELS[:, None], LABELS.astype("float32"), LABELS.tolist()):
+        assert float(triplet_loss(EMBEDDINGS, labels)) == expected
+
+
+def test_bad_arguments_are_refused():
+    with pytest.raises(ValueError, match="mining 'easy' is not one of batch_all, batch_all_non"):
+        triplet_loss(LINE, PEOPLE, "easy")
+    with pytest.raises(ValueError, match="margin must be at least 0, not -1"):
+        triplet_loss(LINE, PEOPLE, margin=-1)
+    with pytest.raises(ValueError, match="metric 'manhattan' is not one of"):
+        active_triplets(LINE, PEOPLE, metric="manhattan")

@@ -1,0 +1,203 @@
+import keras
+import numpy as np
+import pytest
+
+from dlrecipes.layers import BoxCoder, BoxMatcher, NonMaxSuppression, RoIAlign
+from dlrecipes.losses import detection_loss, region_proposal_loss
+from dlrecipes.models import faster_rcnn, faster_rcnn_detector
+
+# As many as there are anchors, of which suppression drops some.
+NUM = 60
+SMALL = {
+    "num_classes": 2,
+    "sizes": (6, 12),
+    "ratios": (0.5, 1),
+    "stride": 4,
+    "filters": 5,
+    "num_proposals": NUM,
+    "min_size": 3,
+    "pool_size": 2,
+    "units": 6,
+}
+PICTURES = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
+
+
+def backbone():
+    images = keras.Input((None, None, 3))
+    return keras.Model(images, keras.layers.Conv2D(4, 4, 4, activation="relu")(images))
+
+
+def numpy(outputs):
+    return {name: keras.ops.convert_to_numpy(y) for name, y in outputs.items()}
+
+
+def test_with_vgg16_and_20_classes_it_has_137_million_parameters():
+    # VGG-16's published count with its 1000 classes exchanged for what looks at proposals.
+    expected = 138_357_544 - (4096 + 1) * 1000
+    expected += (3 * 3 * 512 + 1) * 512 + (512 + 1) * 9 + (512 + 1) * 4 * 9
+    expected += (4096 + 1) * 21 + (4096 + 1) * 4 * 20
+    assert expected == 137_057_234
+    assert faster_rcnn().count_params() == expected
+    assert f"{expected:,}" in faster_rcnn.__doc__
+
+
+def test_each_proposal_is_classified_from_its_own_features():
+    model = faster_rcnn(backbone(), **SMALL)
+    y = numpy(model(PICTURES))
+    features = model.layers[1](PICTURES)
+    regions = keras.ops.convert_to_numpy(RoIAlign(2, 2, 1 / 4)(features, y["proposals"]))
+    x = regions.reshape(2, NUM, 2 * 2 * 4)
+    for layer in ("fc6", "fc7"):
+        kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer(layer).weights)
+        x = np.maximum(x @ kernel + bias, 0)
+    for layer, shape in {"class_logits": (2, NUM, 3), "box_deltas": (2, NUM, 2, 4)}.items():
+        kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer(layer).weights)
+        np.testing.assert_allclose(y[layer], (x @ kernel + bias).reshape(shape), atol=1e-5)
+
+
+def test_a_network_built_for_training_lends_its_weights_to_one_with_fewer_proposals():
+    training = faster_rcnn(backbone(), **SMALL)
+    testing = faster_rcnn(backbone(), **{**SMALL, "num_proposals": 7})
+    testing.set_weights(training.get_weights())
+    many, few = numpy(training(PICTURES)), numpy(testing(PICTURES))
+    np.testing.assert_allclose(few["class_logits"], many["class_logits"][:, :7], atol=1e-5)
+
+
+def test_dropout_acts_in_training_only():
+    model = faster_rcnn(backbone(), **SMALL, seed=1)
+    model.get_layer("fc6").bias.assign(np.ones(6))
+    first, second, third = (
+        numpy(model(PICTURES, training=training))["class_logits"]
+        for training in (False, False, True)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(third - first).max() > 1e-5
+
+
+def fixed_network(class_bias, delta_bias):
+    """A network that says the same of each proposal."""
+    model = faster_rcnn(backbone(), **SMALL)
+    for layer, bias in {"class_logits": class_bias, "box_deltas": delta_bias}.items():
+        kernel = model.get_layer(layer).kernel
+        kernel.assign(np.zeros(kernel.shape))
+        model.get_layer(layer).bias.assign(bias)
+    return model
+
+
+def test_detections_are_the_proposals_bent_by_the_deltas_of_their_class():
+    deltas = np.array([[9, 9, 9, 9], [1, -0.5, 0.4, 0.2]], "float32")
+    network = fixed_network([0, 1, 3], deltas.ravel())
+    proposals = numpy(network(PICTURES))["proposals"]
+    found = numpy(faster_rcnn_detector(network, 5, score_threshold=0.2)(PICTURES))
+
+    # The first class has probability 0.11, the second 0.84.
+    probabilities = np.exp([0, 1, 3]) / np.exp([0, 1, 3]).sum()
+    decoded = BoxCoder((0.1, 0.1, 0.2, 0.2))(deltas[1], proposals, PICTURES)
+    real = proposals[..., 2] > 0
+    assert real.any()
+    assert not real.all()
+    scores = np.where(real, probabilities[2], 0).astype("float32")
+    expected = numpy(NonMaxSuppression(5, 0.3, 0.2)(decoded, scores))
+    np.testing.assert_array_equal(found["count"], expected["count"])
+    np.testing.assert_allclose(found["boxes"], expected["boxes"], atol=1e-4)
+    np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-5)
+    np.testing.assert_array_equal(found["classes"], np.where(expected["indices"] >= 0, 1, -1))
+
+
+def test_a_proposal_can_hold_two_classes():
+    network = fixed_network([0, 2, 2], np.zeros(8))
+    found = numpy(faster_rcnn_detector(network, 2 * NUM, iou_threshold=1.0)(PICTURES))
+    proposals = numpy(network(PICTURES))["proposals"]
+    real = (proposals[..., 2] > 0).sum(axis=1)
+    np.testing.assert_array_equal(found["count"], 2 * real)
+    for number, classes in zip(real, found["classes"], strict=True):
+        assert sorted(classes[: 2 * number]) == [0] * number + [1] * number
+
+
+def test_what_is_surely_background_is_not_detected():
+    found = numpy(faster_rcnn_detector(fixed_network([9, 0, 0], np.zeros(8)))(PICTURES))
+    assert not found["count"].any()
+    assert (found["classes"] == -1).all()
+
+
+@pytest.mark.parametrize("name", ["num_classes", "units", "pool_size"])
+def test_impossible_sizes_are_refused(name):
+    named = name.replace("pool", "output")
+    with pytest.raises(ValueError, match=f"{named} must be an integer of at least 1, not 0"):
+        faster_rcnn(backbone(), **{**SMALL, name: 0})
+
+
+def test_a_detector_needs_a_network_that_gives_class_logits():
+    with pytest.raises(ValueError, match="lacks box_deltas, class_logits, proposals"):
+        faster_rcnn_detector(backbone())
+
+
+def test_a_score_that_is_no_probability_is_refused():
+    with pytest.raises(ValueError, match="score_threshold must be in"):
+        faster_rcnn_detector(fixed_network([0, 0, 0], np.zeros(8)), score_threshold=50)
+
+
+class Learner(keras.Model):
+    """The paper's approximate joint training, without sampling."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+        self.anchor_matcher, self.anchor_coder = BoxMatcher(), BoxCoder()
+        self.proposal_matcher = BoxMatcher(0.5, 0.5, match_every_object=False)
+        self.proposal_coder = BoxCoder((0.1, 0.1, 0.2, 0.2))
+
+    def build(self, input_shape):
+        assert self.network.built
+
+    def call(self, images):
+        return self.network(images)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        found = self.anchor_matcher(y_pred["anchors"], y["boxes"], x)
+        deltas = self.anchor_coder.encode(found["boxes"], y_pred["anchors"])
+        first = region_proposal_loss(
+            found["labels"], deltas, y_pred["objectness"], y_pred["anchor_deltas"]
+        )
+        found = self.proposal_matcher(y_pred["proposals"], y["boxes"])
+        deltas = self.proposal_coder.encode(found["boxes"], y_pred["proposals"])
+        classes = keras.ops.take_along_axis(y["classes"], found["indices"], axis=1) + 1
+        labels = found["labels"] * keras.ops.cast(classes, "int32")
+        labels = keras.ops.where(y_pred["proposal_scores"] > 0, labels, -1)
+        second = detection_loss(labels, deltas, y_pred["class_logits"], y_pred["box_deltas"])
+        return keras.ops.mean(first + second)
+
+
+def squares():
+    """Four pictures, each with a bright square (class 0) and a dark one (class 1)."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(0, 0.1, (4, 32, 32, 1)).astype("float32")
+    boxes = np.array([[[1, 2, 12, 13], [17, 14, 31, 28]], [[17, 2, 28, 13], [3, 17, 15, 29]]])
+    boxes = np.concatenate([boxes, 32 - boxes[..., [2, 3, 0, 1]]]).astype("float32")
+    for image, (bright, dark) in zip(images, boxes.astype(int), strict=True):
+        image[bright[1] : bright[3], bright[0] : bright[2]] += 1
+        image[dark[1] : dark[3], dark[0] : dark[2]] -= 1
+    return images, {"boxes": boxes, "classes": np.tile([0, 1], (4, 1))}
+
+
+def test_it_learns_to_find_and_to_name_what_it_is_shown():
+    keras.utils.set_random_seed(0)
+    given = keras.Input((None, None, 1))
+    x = keras.layers.Conv2D(16, 5, 2, "same", activation="leaky_relu")(given)
+    features = keras.layers.Conv2D(16, 5, 2, "same", activation="leaky_relu")(x)
+    settings = {"sizes": (10, 14), "ratios": (1,), "filters": 16}
+    settings |= {"pool_size": 3, "units": 32, "dropout": 0.0, "iou_threshold": 0.6}
+    network = faster_rcnn(keras.Model(given, features), **{**SMALL, **settings})
+    learner = Learner(network)
+    learner.compile(keras.optimizers.Adam(0.005))
+    images, truth = squares()
+    # Steps of one epoch: between epochs Keras spends more time than in them.
+    shown = keras.tree.map_structure(lambda x: np.tile(x, (250,) + (1,) * (x.ndim - 1)), truth)
+    learner.fit(np.tile(images, (250, 1, 1, 1)), shown, batch_size=4, shuffle=False, verbose=0)
+    found = numpy(faster_rcnn_detector(network, 4, score_threshold=0.3)(images))
+    np.testing.assert_array_equal(found["count"], [2, 2, 2, 2])
+    for picture in range(4):
+        order = np.argsort(found["classes"][picture, :2])
+        assert found["classes"][picture, order].tolist() == [0, 1]
+        # Pixels; the squares are 11 to 14 wide.
+        np.testing.assert_allclose(found["boxes"][picture, order], truth["boxes"][picture], atol=3)

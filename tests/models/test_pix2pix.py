@@ -1,0 +1,195 @@
+import keras
+import numpy as np
+import pytest
+from contract import gradients
+
+from dlrecipes.models import patchgan, pix2pix_unet
+
+X = np.random.default_rng(0).uniform(-1, 1, size=(2, 32, 32, 3)).astype("float32")
+LARGE = {"kernel_initializer": "he_normal"}
+
+
+def numpy(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+def trainable(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+def test_full_size_unet_has_the_published_layers_and_parameters():
+    model = pix2pix_unet(kernel_initializer="zeros")
+    encoder = [64, 128, 256, 512, 512, 512, 512, 512]
+    decoder = [512, 512, 512, 512, 256, 128, 64]
+    ins = [512, 1024, 1024, 1024, 1024, 512, 256, 128]
+    down = sum(16 * a * b for a, b in zip([3, *encoder], encoder, strict=False))
+    up = sum(16 * a * b for a, b in zip(ins, [*decoder, 3], strict=True)) + 3
+    # Gains and biases, but for the first, the innermost and the last layer.
+    norms = 2 * (sum(encoder[1:-1]) + sum(decoder))
+    assert trainable(model) == down + up + norms
+    # What the authors' PyTorch code counts.
+    assert trainable(model) == 54_413_955
+    joined = [model.get_layer(f"up_{level}_join").output.shape[-1] for level in range(7, 0, -1)]
+    assert joined == ins[1:]
+    assert tuple(model.get_layer("down_8").output.shape[1:]) == (1, 1, 512)
+    dropped = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert dropped == ["up_7_dropout", "up_6_dropout", "up_5_dropout"]
+
+
+@pytest.mark.parametrize(("size", "levels"), [(4, 2), (64, 6), (48, 4), (24, 3)])
+def test_smaller_sizes_have_fewer_levels(size, levels):
+    by_itself = None if size in (4, 64) else levels
+    model = pix2pix_unet(size, filters=1, levels=by_itself, kernel_initializer="zeros")
+    innermost = model.get_layer(f"down_{levels}").output
+    assert tuple(innermost.shape[1:3]) == (size >> levels, size >> levels)
+    assert f"down_{levels + 1}" not in [layer.name for layer in model.layers]
+    assert tuple(model.output.shape[1:]) == (size, size, 3)
+
+
+def test_the_decoder_reads_the_encoder_at_each_level():
+    model = pix2pix_unet(32, filters=2, dropout=0.0, **LARGE)
+    widths = [2, 4, 8, 16, 16]
+
+    def difference():
+        return np.abs(numpy(model(X[:1])) - numpy(model(X[1:]))).max()
+
+    innermost = model.get_layer("down_5")
+    innermost.kernel.assign(0 * innermost.kernel)
+    assert difference() > 0.01
+    # What is left comes from the encoder's outputs, which are the latter inputs of each layer.
+    for level in range(4, -1, -1):
+        kernel = numpy(model.get_layer(f"up_{level}").kernel).copy()
+        own = widths[level]
+        assert kernel.shape[-1] == (own if level == 4 else 2 * own)
+        kernel[..., own:] = 0
+        model.get_layer(f"up_{level}").kernel.assign(kernel)
+    assert difference() < 1e-6
+
+
+def test_dropout_is_noise_in_training_alone():
+    model = pix2pix_unet(32, filters=2, norm="instance", seed=1, **LARGE)
+    np.testing.assert_array_equal(numpy(model(X)), numpy(model(X)))
+    noisy = numpy(model(X, training=True))
+    assert np.abs(noisy - numpy(model(X, training=True))).max() > 1e-3
+    again = pix2pix_unet(32, filters=2, norm="instance", seed=1, **LARGE)
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(numpy(again(X, training=True)), noisy)
+
+
+def test_unet_without_normalisation_has_a_bias_in_each_layer():
+    model = pix2pix_unet(16, filters=2, norm="none", kernel_initializer="zeros")
+    convolutions = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    assert len(convolutions) == 8
+    assert all(layer.use_bias for layer in convolutions)
+    assert not [layer for layer in model.layers if "normalization" in layer.name]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "count"),
+    [
+        # Kernels and biases of the first and last layer, kernels and two more a channel between.
+        (
+            {},
+            (16 * 6 * 64 + 64)
+            + (16 * 64 * 128 + 2 * 128)
+            + (16 * 128 * 256 + 2 * 256)
+            + (16 * 256 * 512 + 2 * 512)
+            + (16 * 512 + 1),
+        ),
+        # CycleGAN's: one more a channel between.
+        (
+            {"condition_channels": 0, "norm": "instance"},
+            (16 * 3 * 64 + 64)
+            + (16 * 64 * 128 + 128)
+            + (16 * 128 * 256 + 256)
+            + (16 * 256 * 512 + 512)
+            + (16 * 512 + 1),
+        ),
+        # PixelGAN: 1x1 throughout.
+        ({"layers": 0}, (6 * 64 + 64) + (64 * 128 + 2 * 128) + (128 + 1)),
+    ],
+)
+def test_full_size_patchgan_has_as_many_parameters_as_its_layers(kwargs, count):
+    assert trainable(patchgan(**kwargs, kernel_initializer="zeros")) == count
+    # What the authors' PyTorch code counts for the two default discriminators.
+    published = {"": 2_768_705, "instance": 2_764_737}
+    if "layers" not in kwargs:
+        assert count == published[kwargs.get("norm", "")]
+
+
+@pytest.mark.parametrize(
+    ("layers", "pixels"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)]
+)
+def test_a_logit_sees_a_patch_of_the_papers_size(layers, pixels):
+    # Weights of one sign: no way from a pixel to the logit cancels another.
+    model = patchgan(
+        layers, channels=1, condition_channels=0, filters=1, norm="none", kernel_initializer="ones"
+    )
+    side = 352 if layers else 5
+    x = np.ones((1, side, side, 1), "float32")
+    middle = model(x).shape[1] // 2
+    (seen,) = gradients(lambda image: model(image)[0, middle, middle, 0], x)
+    rows, columns = np.nonzero(seen[0, :, :, 0])
+    assert rows.min() > 0 and rows.max() < side - 1
+    for where in (rows, columns):
+        assert where.max() - where.min() + 1 == pixels
+    assert np.count_nonzero(seen) == pixels**2
+
+
+def test_256_pixels_give_30_times_30_patches():
+    model = patchgan(channels=1, condition_channels=0, filters=1, kernel_initializer="zeros")
+    assert tuple(model(np.zeros((1, 256, 256, 1))).shape) == (1, 30, 30, 1)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_smallest_picture_gives_one_patch(layers):
+    model = patchgan(layers, channels=1, condition_channels=0, filters=1, norm="none")
+    side = 3 * 2**layers
+    assert tuple(model(np.zeros((1, side, side, 1))).shape) == (1, 1, 1, 1)
+
+
+def test_condition_and_image_are_told_apart():
+    model = patchgan(1, filters=2, **LARGE)
+    pair = {"condition": X[:1], "image": X[1:]}
+    turned = {"condition": X[1:], "image": X[:1]}
+    assert np.abs(numpy(model(pair)) - numpy(model(turned))).max() > 1e-3
+    joined = keras.Model(model.inputs, model.get_layer("pair").output)
+    y = numpy(joined([pair[tensor.name] for tensor in model.inputs]))
+    np.testing.assert_array_equal(y, np.concatenate([X[:1], X[1:]], axis=-1))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"size": 100}, "levels must be given"),
+        ({"size": None}, "levels must be given"),
+        ({"size": 100, "levels": 3}, r"multiple of 2\*\*levels = 8, not 100"),
+        ({"size": 2}, "size must be"),
+        ({"size": 16.0}, "size must be"),
+        ({"levels": 1}, "levels must be"),
+        ({"dropout": 1.0}, "dropout must be"),
+        ({"dropout": -0.1}, "dropout must be"),
+        ({"norm": "layer"}, "norm 'layer' is not one of"),
+        ({"channels": 0}, "channels must be"),
+        ({"output_channels": 0}, "output_channels must be"),
+        ({"filters": 0}, "filters must be"),
+    ],
+)
+def test_bad_arguments_of_the_unet_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        pix2pix_unet(**kwargs)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"layers": -1}, "layers must be"),
+        ({"condition_channels": -1}, "condition_channels must be"),
+        ({"norm": "layer"}, "norm 'layer' is not one of"),
+        ({"channels": 0}, "channels must be"),
+        ({"filters": 0}, "filters must be"),
+    ],
+)
+def test_bad_arguments_of_the_discriminator_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        patchgan(**kwargs)

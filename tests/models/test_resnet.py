@@ -1,0 +1,180 @@
+import keras
+import numpy as np
+import pytest
+from contract import on_tensorflow
+
+from dlrecipes.models import resnet
+
+# The paper's table 1: blocks in each stage, and whether they are bottlenecks.
+TABLE = {
+    18: ((2, 2, 2, 2), False),
+    34: ((3, 4, 6, 3), False),
+    50: ((3, 4, 6, 3), True),
+    101: ((3, 4, 23, 3), True),
+    152: ((3, 8, 36, 3), True),
+}
+# As other libraries count them: convolutions without bias, learnt weights alone.
+PUBLISHED = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
+
+
+def convolutions(depth, shortcut="B"):
+    """Yields kernel size, inputs and outputs of each convolution."""
+    blocks, bottleneck = TABLE[depth]
+    yield 7, 3, 64
+    inputs = 64
+    for repeats, filters in zip(blocks, (64, 128, 256, 512), strict=True):
+        for _ in range(repeats):
+            outputs = 4 * filters if bottleneck else filters
+            if bottleneck:
+                yield from ((1, inputs, filters), (3, filters, filters), (1, filters, outputs))
+            else:
+                yield from ((3, inputs, filters), (3, filters, filters))
+            if shortcut == "C" or (shortcut == "B" and inputs != outputs):
+                yield 1, inputs, outputs
+            inputs = outputs
+
+
+def by_hand(depth, shortcut="B"):
+    """Kernels, a scale and a shift for each channel that is normalised, and the classifier."""
+    found = sum(k * k * n * m + 2 * m for k, n, m in convolutions(depth, shortcut))
+    features = 2048 if TABLE[depth][1] else 512
+    return found + features * 1000 + 1000
+
+
+def trained(model):
+    return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+
+
+@pytest.mark.parametrize("depth", TABLE)
+def test_parameters_are_those_of_the_papers_table(depth):
+    model = resnet(depth, kernel_initializer="zeros")
+    assert trained(model) == by_hand(depth) == PUBLISHED[depth]
+    # Besides, the running mean and variance of each channel.
+    assert model.count_params() - trained(model) == sum(2 * m for *_, m in convolutions(depth))
+    layers = [layer for layer in model.layers if "shortcut" not in layer.name]
+    kinds = (keras.layers.Conv2D, keras.layers.Dense)
+    assert sum(isinstance(layer, kinds) for layer in layers) == depth
+
+
+@pytest.mark.parametrize("depth", TABLE)
+def test_stages_have_the_sizes_of_the_papers_table(depth):
+    model = resnet(depth, width=1 / 64, kernel_initializer="zeros")
+    blocks, bottleneck = TABLE[depth]
+    assert model.get_layer("conv1").output.shape[1:] == (112, 112, 1)
+    sizes = [
+        model.get_layer(f"conv{stage}_{blocks[stage - 2]}").output.shape[1:]
+        for stage in range(2, 6)
+    ]
+    channels = [4, 8, 16, 32] if bottleneck else [1, 2, 4, 8]
+    assert sizes == [(n, n, m) for n, m in zip((56, 28, 14, 7), channels, strict=True)]
+
+
+def test_small_stem_keeps_the_picture_whole_until_the_third_stage():
+    model = resnet(18, 10, (32, 32, 3), 1 / 16, stem="small", kernel_initializer="zeros")
+    names = ("conv1", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
+    assert [model.get_layer(name).output.shape[1] for name in names] == [32, 32, 16, 8, 4]
+    assert model.get_layer("conv1_conv").kernel.shape == (3, 3, 3, 4)
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("depth", [18, 50])
+def test_shortcuts_have_the_projections_of_the_papers_options(depth, shortcut):
+    model = resnet(depth, shortcut=shortcut, kernel_initializer="zeros")
+    assert trained(model) == by_hand(depth, shortcut)
+
+
+@pytest.mark.parametrize(
+    "stride_in, sizes", [("1x1", (28, 28, 28)), ("3x3", (56, 28, 28))], ids=["1x1", "3x3"]
+)
+def test_bottlenecks_halve_the_picture_where_told(stride_in, sizes):
+    model = resnet(50, width=1 / 64, stride_in=stride_in, kernel_initializer="zeros")
+    found = [model.get_layer(f"conv3_1_{index}_conv").output.shape[1] for index in (1, 2, 3)]
+    assert tuple(found) == sizes
+
+
+def between(model, first, last):
+    return keras.Model(model.get_layer(first).output, model.get_layer(last).output)
+
+
+def small(**kwargs):
+    return resnet(18, 3, (8, 8, 1), 1 / 16, stem="small", **kwargs)
+
+
+def test_blocks_begin_as_the_identity_if_their_last_scale_is_zero():
+    # What comes from the block before has passed a ReLU.
+    x = np.abs(np.random.default_rng(0).normal(size=(2, 8, 8, 4))).astype("float32")
+    block = between(small(zero_init_residual=True), "conv2_1", "conv2_2")
+    np.testing.assert_allclose(np.array(block(x)), x, atol=1e-6)
+    block = between(small(), "conv2_1", "conv2_2")
+    assert np.abs(np.array(block(x)) - x).max() > 1e-3
+
+
+def test_identity_between_stages_takes_every_second_position_and_pads_channels_with_zeros():
+    model = small(zero_init_residual=True, shortcut="A")
+    x = np.abs(np.random.default_rng(0).normal(size=(2, 8, 8, 4))).astype("float32")
+    y = np.array(between(model, "conv2_2", "conv3_1")(x))
+    np.testing.assert_allclose(y[..., :4], x[:, ::2, ::2], atol=1e-6)
+    np.testing.assert_array_equal(y[..., 4:], np.zeros((2, 4, 4, 4)))
+
+
+def test_windows_with_a_stride_are_padded_alike_on_both_sides():
+    conv = between(small(kernel_initializer="ones"), "conv2_2", "conv3_1_1_conv")
+    found = np.array(conv(np.ones((1, 8, 8, 4), "float32")))[0, :, 0, 0]
+    # Each position counts the ones that its window holds: 2 columns at the left border, and
+    # 2 rows at the upper but 3 at the lower one, of 4 channels.
+    np.testing.assert_allclose(found, [2 * 2 * 4, 3 * 2 * 4, 3 * 2 * 4, 3 * 2 * 4])
+
+
+def same_weights(ours, theirs):
+    """Gives both networks the same random weights; returns the number of layers that have any."""
+    rng = np.random.default_rng(0)
+    pairs = {"conv1": "conv1"}
+    for stage, blocks in enumerate(TABLE[50][0], start=2):
+        for block in range(1, blocks + 1):
+            for part in range(4 if block == 1 else 3):
+                theirs_part = (part + 1) % 4
+                ours_part = "shortcut" if theirs_part == 0 else str(theirs_part)
+                pairs[f"conv{stage}_{block}_{ours_part}"] = (
+                    f"conv{stage}_block{block}_{theirs_part}"
+                )
+    for one, other in pairs.items():
+        conv, biased = ours.get_layer(f"{one}_conv"), theirs.get_layer(f"{other}_conv")
+        biased.set_weights([conv.get_weights()[0], np.zeros(biased.filters)])
+        norm = ours.get_layer(f"{one}_norm")
+        values = [rng.uniform(0.5, 1.0, weight.shape) for weight in norm.get_weights()]
+        norm.set_weights(values)
+        theirs.get_layer(f"{other}_bn").set_weights(values)
+    return 2 * len(pairs)
+
+
+@on_tensorflow
+def test_depth_50_is_keras_own_network_without_the_biases_of_convolutions():
+    theirs = keras.applications.ResNet50(
+        include_top=False, weights=None, input_shape=(64, 64, 3), pooling="avg"
+    )
+    ours = resnet(50, 1, (64, 64, 3))
+    assert same_weights(ours, theirs) == sum(bool(layer.weights) for layer in theirs.layers)
+    biases = sum(layer.filters for layer in theirs.layers if isinstance(layer, keras.layers.Conv2D))
+    # One unit of the classifier has 2048 weights and a bias.
+    assert ours.count_params() - 2049 == theirs.count_params() - biases
+    # The total that Keras documents for 1000 classes.
+    assert ours.count_params() - 2049 + biases + 2048 * 1000 + 1000 == 25_636_712
+    x = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
+    features = np.array(keras.Model(ours.input, ours.get_layer("pool").output)(x))
+    expected = np.array(theirs(x))
+    assert expected.std() > 0.01
+    np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3 * expected.max())
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"depth": 20}, "depth must be one of 18, 34, 50, 101, 152, not 20"),
+        ({"stem": "large"}, "stem must be one of 'imagenet', 'small', not 'large'"),
+        ({"shortcut": "D"}, "shortcut must be one of 'A', 'B', 'C', not 'D'"),
+        ({"stride_in": "5x5"}, "stride_in must be one of '1x1', '3x3', not '5x5'"),
+    ],
+)
+def test_arguments_that_make_no_network_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        resnet(**kwargs)
