@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-jax test-slow lint format readme clean
+.PHONY: run test test-jax test-slow bench lint format readme clean
 
 run: $(VENV)/installed
 	$(BIN)/dlrecipes run slot_filling
 
+# Most of a test is one thread that traces graphs: two processes take half the time.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Layers, models and losses on another backend. JAX compiles each step, which takes most of the
 # time; what it compiled is kept for the next run.
@@ -22,6 +23,12 @@ test-jax: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest -m slow
+
+# Side by side with Keras and PyTorch; nothing else should run on the machine.
+bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python benchmarks/recurrent.py
+	$(BIN)/python -m dlrecipes.documents
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from dlrecipes import library_page
+from dlrecipes import library_page, speed_page
 from dlrecipes.card import table
 from dlrecipes.errors import DataError
 from dlrecipes.quiet import load_tensorflow
@@ -150,6 +150,7 @@ def main() -> None:
         if not folders:
             load_tensorflow()
             library_page.PAGE.write_text(library_page.page(), encoding="utf-8")
+            speed_page.PAGE.write_text(speed_page.page(), encoding="utf-8")
     except DataError as error:
         sys.exit(str(error))
 

@@ -29,7 +29,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 LocalResponseNormalization MaxoutConv2D PartialConv2D ReflectionPadding2D
                 TrainableSubsampling2D""",
             "Recurrent cells": "FeedbackCell JordanCell PeepholeLSTMCell",
-            "Recurrent layers": "Bidirectional LSTM PeepholeLSTM SimpleRNN",
+            "Recurrent layers": "LSTM PeepholeLSTM SimpleRNN",
             "Words and tags": "ContextWindow LinearChainCRF OneOfN WordDropout WordHashing",
             "Embeddings": "L2Normalization PairwiseDistances",
             "Adversarial networks": """

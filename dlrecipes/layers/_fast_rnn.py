@@ -18,6 +18,7 @@ class FastRNN:
         """Runs over time; returns the last output, all outputs, and the last states."""
         if not (training and _cpu_only_tensorflow() and self._is_standard()):
             return super().inner_loop(sequences, initial_state, mask, training=training)
+        from dlrecipes.layers import _cpu_cells
         from dlrecipes.layers import _cpu_recurrence as cpu
 
         mask = mask[0] if isinstance(mask, list | tuple) else mask
@@ -28,7 +29,7 @@ class FastRNN:
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
             mask = None if mask is None else ops.flip(mask, axis=1)
-        recurrence = getattr(cpu, self._recurrence)
+        recurrence = getattr(_cpu_cells, self._recurrence)
         weights = cpu.Weights(**self._weights_by_name())
         outputs, states = cpu.run(
             recurrence, sequences, initial_state, weights, mask, self.return_sequences

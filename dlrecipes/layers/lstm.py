@@ -57,6 +57,10 @@ class LSTM(FastRNN, keras.layers.LSTM):
 
     _recurrence = "LSTM"
 
+    def get_config(self):
+        """Returns the constructor's arguments; Keras' own leave out two."""
+        return {**super().get_config(), "seed": self.cell.seed, "use_cudnn": self.use_cudnn}
+
     def _is_standard(self) -> bool:
         return (
             self.activation is keras.activations.tanh

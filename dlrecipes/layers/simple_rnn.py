@@ -49,6 +49,10 @@ class SimpleRNN(FastRNN, keras.layers.SimpleRNN):
 
     _recurrence = "ELMAN"
 
+    def get_config(self):
+        """Returns the constructor's arguments; Keras' own leave out the seed."""
+        return {**super().get_config(), "seed": self.cell.seed}
+
     def _is_standard(self) -> bool:
         return (
             self.activation is keras.activations.tanh

@@ -2,12 +2,11 @@
 
 import keras
 
+from dlrecipes.models.pictures import fresh
+
 
 def anew(initializer):
-    """Returns an initializer for one more layer.
-
-    One without a seed draws the same values each time it is called, so that layers of one
-    shape that share it would start as copies of each other.
+    """Returns an initializer for one more layer, by default the one of these networks.
 
     Args:
         initializer: As Keras takes it, or `None` for a normal distribution with a standard
@@ -19,9 +18,7 @@ def anew(initializer):
     """
     if initializer is None:
         return keras.initializers.RandomNormal(stddev=0.02)
-    if isinstance(initializer, keras.initializers.Initializer):
-        return initializer.clone()
-    return initializer
+    return fresh(initializer)
 
 
 def check_integers(at_least: int, **numbers) -> None:

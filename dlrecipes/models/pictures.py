@@ -1,4 +1,4 @@
-"""What the networks that classify pictures share: checks, widths, initial weights, the end."""
+"""What networks that read pictures share: checks, sizes, widths, initial weights."""
 
 import keras
 

@@ -10,15 +10,18 @@ def recurrent(cell, **kwargs):
     return lambda **more: keras.layers.RNN(cell(**kwargs, **more), return_sequences=True, **more)
 
 
+def sequences(layer):
+    return lambda **more: layer(4, return_sequences=True, **more)
+
+
+def itself(layer):
+    return layer
+
+
 CASES = {
-    **{
-        name: LayerCase(
-            lambda kind=getattr(layers, name), **more: kind(4, return_sequences=True, **more),
-            public=lambda layer: layer,
-            masked=True,
-        )
-        for name in ("LSTM", "PeepholeLSTM", "SimpleRNN")
-    },
+    "LSTM": LayerCase(sequences(layers.LSTM), public=itself, masked=True),
+    "PeepholeLSTM": LayerCase(sequences(layers.PeepholeLSTM), public=itself, masked=True),
+    "SimpleRNN": LayerCase(sequences(layers.SimpleRNN), public=itself, masked=True),
     "JordanCell": LayerCase(recurrent(layers.JordanCell, units=4, output_units=2), masked=True),
     "PeepholeLSTMCell": LayerCase(recurrent(layers.PeepholeLSTMCell, units=4), masked=True),
 }
