@@ -22,7 +22,7 @@ in seconds. All contenders of a row were timed in turns in one run of `make benc
 {about}
 
 `dlrecipes` is a model of our layers, compiled with `compile("adam", ...)` and trained with
-`fit`, as `keras` is one of Keras' own. "32 steps" is the same with Keras' own switch
+`fit`, as `keras` is one of Keras' own. "32 steps" are both with Keras' own switch
 `steps_per_execution=32`: worth setting where a step takes a few milliseconds, most of them
 outside the recurrent layer.
 
@@ -50,5 +50,6 @@ def _cell(found: dict[str, dict[str, str]], contender: str) -> str:
     ms, first = float(row["ms_a_step"]), row["first_step_s"]
     ratio = ""
     if not contender.startswith("dlrecipes"):
-        ratio = f" ({float(found['dlrecipes']['ms_a_step']) / ms:.2f})"
+        ours = contender.replace("keras", "dlrecipes") if "keras" in contender else "dlrecipes"
+        ratio = f" ({float(found[ours]['ms_a_step']) / ms:.2f})"
     return f"{ms:.1f}{ratio}; first {first} s"

@@ -30,8 +30,8 @@ class Weights(NamedTuple):
 
 
 def has_gpu() -> bool:
-    """Returns whether TensorFlow sees a GPU, on which Keras' own layers are fast."""
-    return bool(tf.config.list_physical_devices("GPU"))
+    """Returns whether TensorFlow may use a GPU, on which Keras' own layers are fast."""
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def run(

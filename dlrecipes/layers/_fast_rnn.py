@@ -1,7 +1,5 @@
 """What lets a recurrent layer train fast on a CPU, and be a plain one elsewhere."""
 
-import functools
-
 import keras
 from keras import ops
 
@@ -16,13 +14,17 @@ class FastRNN:
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Runs over time; returns the last output, all outputs, and the last states."""
-        if not (training and _cpu_only_tensorflow() and self._is_standard()):
+        # A subclass may bring a cell of its own.
+        standard = type(self.cell) is self._cell_type and self._is_standard()
+        if not (training and standard and _cpu_only_tensorflow()):
             return super().inner_loop(sequences, initial_state, mask, training=training)
         from dlrecipes.layers import _cpu_cells
         from dlrecipes.layers import _cpu_recurrence as cpu
 
         mask = mask[0] if isinstance(mask, list | tuple) else mask
-        mask = None if mask is None else ops.cast(mask, "bool")
+        sequences = ops.cast(sequences, self.cell.compute_dtype)
+        if mask is not None:
+            mask = ops.reshape(ops.cast(mask, "bool"), ops.shape(sequences)[:2])
         if getattr(self.cell, "dropout", 0):
             # Keras' cells leave out the same inputs at every step.
             sequences *= ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0]), 1)
@@ -56,7 +58,6 @@ class FastRNN:
         return last, outputs, list(states)
 
 
-@functools.cache
 def _cpu_only_tensorflow() -> bool:
     if keras.backend.backend() != "tensorflow":
         return False

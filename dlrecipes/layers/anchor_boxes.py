@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class AnchorBoxes(keras.layers.Layer):
@@ -58,8 +60,10 @@ class AnchorBoxes(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, values in {"sizes": sizes, "ratios": ratios, "stride": [stride]}.items():
-            if not len(values) or not all(value > 0 for value in values):
-                raise ValueError(f"{name} must be above 0, not {values!r}.")
+            if len(np.shape(values)) != 1 or not len(values):
+                raise ValueError(f"{name} must be above 0, one number or more, not {values!r}.")
+            for value in values:
+                number(name, value, "above 0", lambda x: 0 < x < float("inf"))
         self.sizes = sizes
         self.ratios = ratios
         self.stride = stride

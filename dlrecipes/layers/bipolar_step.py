@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BipolarStep(keras.layers.Layer):
@@ -38,8 +40,7 @@ class BipolarStep(keras.layers.Layer):
 
     def __init__(self, threshold: float = 0.0, **kwargs):
         super().__init__(**kwargs)
-        if not abs(threshold) < float("inf"):
-            raise ValueError(f"threshold must be a finite number, not {threshold!r}.")
+        number("threshold", threshold, "a finite number", lambda x: abs(x) < float("inf"))
         self.threshold = threshold
         self.supports_masking = True
         # Rounded, an activation just below the threshold would reach it.

@@ -8,6 +8,8 @@ import numpy as np
 from keras import ops
 from keras.utils import bounding_boxes
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BoxCoder(keras.layers.Layer):
@@ -68,10 +70,11 @@ class BoxCoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if len(deviations) != 4 or not all(deviation > 0 for deviation in deviations):
+        if np.shape(deviations) != (4,):
             raise ValueError(f"deviations must be four numbers above 0, not {deviations!r}.")
-        if not max_ratio > 0:
-            raise ValueError(f"max_ratio must be above 0, not {max_ratio!r}.")
+        for deviation in deviations:
+            number("deviations", deviation, "four numbers above 0", lambda x: x > 0)
+        number("max_ratio", max_ratio, "above 0", lambda x: x > 0)
         self.deviations = deviations
         self.max_ratio = max_ratio
         self.autocast = False

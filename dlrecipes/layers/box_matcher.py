@@ -4,6 +4,8 @@ import keras
 from keras import ops
 from keras.utils import bounding_boxes
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BoxMatcher(keras.layers.Layer):
@@ -65,6 +67,12 @@ class BoxMatcher(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        thresholds = {
+            "positive_threshold": positive_threshold,
+            "negative_threshold": negative_threshold,
+        }
+        for name, value in thresholds.items():
+            number(name, value, "a number", lambda x: x == x)
         if not 0 <= negative_threshold <= positive_threshold <= 1:
             raise ValueError(
                 "0 <= negative_threshold <= positive_threshold <= 1 must hold, not "

@@ -3,6 +3,10 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer, number
+
+TWO = "inputs must be a list of two, features and condition"
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class ConditionalBatchNormalization(keras.layers.Layer):
@@ -42,7 +46,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     Raises:
         ValueError: If `num_classes`, `momentum` or `epsilon` is out of bounds, or the
-            condition is not of the rank that `num_classes` asks for.
+            condition is missing or not of the rank that `num_classes` asks for.
 
     Example:
 
@@ -76,14 +80,10 @@ class ConditionalBatchNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 1):
-            raise ValueError(
-                f"num_classes must be None or an integer of at least 1, not {num_classes!r}."
-            )
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum must be in [0, 1], not {momentum!r}.")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0, not {epsilon!r}.")
+        if num_classes is not None:
+            integer("num_classes", num_classes)
+        number("momentum", momentum, "in [0, 1]", lambda x: 0 <= x <= 1)
+        number("epsilon", epsilon, "above 0", lambda x: x > 0)
         self.num_classes = num_classes
         self.momentum = momentum
         self.epsilon = epsilon
@@ -93,7 +93,9 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the two maps and the statistics of `[features, condition]`."""
-        features, condition = input_shape
+        if not isinstance(input_shape[0], list | tuple):
+            raise ValueError(f"{TWO}, not one tensor of shape {tuple(input_shape)}.")
+        features, condition = _both(input_shape)
         if len(condition) != (2 if self.num_classes is None else 1):
             wanted = "(batch, size)" if self.num_classes is None else "(batch,) for class ids"
             raise ValueError(f"the condition must be of shape {wanted}, not {tuple(condition)}.")
@@ -113,7 +115,7 @@ class ConditionalBatchNormalization(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the features, normalised and then scaled and shifted by the condition."""
-        x, condition = inputs
+        x, condition = _both(inputs)
         if self.num_classes is not None:
             condition = ops.one_hot(condition, self.num_classes, dtype=self.compute_dtype)
         normalized = self.normalization(x, training=training)
@@ -151,3 +153,10 @@ class ConditionalBatchNormalization(keras.layers.Layer):
             layer = keras.layers.SpectralNormalization(layer, **common)
         layer.build((None, size))
         return layer
+
+
+def _both(inputs):
+    if not isinstance(inputs, list | tuple) or len(inputs) != 2:
+        given = len(inputs) if isinstance(inputs, list | tuple) else "one tensor"
+        raise ValueError(f"{TWO}, not {given}.")
+    return inputs

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class ContextWindow(keras.layers.Layer):
@@ -42,8 +44,7 @@ class ContextWindow(keras.layers.Layer):
     def __init__(self, before: int, after: int, **kwargs):
         super().__init__(**kwargs)
         for name, value in (("before", before), ("after", after)):
-            if not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name} must be an integer of at least 0, not {value!r}.")
+            integer(name, value, 0)
         self.before = before
         self.after = after
         self.supports_masking = True

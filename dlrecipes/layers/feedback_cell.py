@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class FeedbackCell(keras.layers.Layer):
@@ -63,10 +65,7 @@ class FeedbackCell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(output_units, int) or output_units < 1:
-            raise ValueError(
-                f"output_units must be an integer of at least 1, not {output_units!r}."
-            )
+        integer("output_units", output_units)
         self.cells = cells
         if not self._stack:
             raise ValueError("cells must be a recurrent cell or a list of them, not empty.")

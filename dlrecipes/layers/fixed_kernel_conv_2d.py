@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlrecipes.layers._arguments import padding_mode, sizes_after
+from dlrecipes.layers._arguments import integer, padding_mode, sizes_after
 
 SOBEL = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
 PREWITT = np.array([[1, 0, -1]] * 3)
@@ -98,8 +98,7 @@ class FixedKernelConv2D(keras.layers.Layer):
                 f"kernel must be numbers of shape (height, width), not {self._values.shape}."
             )
         # TensorFlow filters channel by channel only with equal steps in both directions.
-        if not isinstance(strides, int) or strides < 1:
-            raise ValueError(f"strides must be an integer of at least 1, not {strides!r}.")
+        integer("strides", strides)
         self.kernel = kernel
         self.strides = strides
         self.padding = padding_mode(padding)

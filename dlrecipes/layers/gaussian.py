@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class Gaussian(keras.layers.Layer):
@@ -41,10 +43,8 @@ class Gaussian(keras.layers.Layer):
 
     def __init__(self, center: float = 0.0, width: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        if not abs(center) < float("inf"):
-            raise ValueError(f"center must be a finite number, not {center!r}.")
-        if not 0 < width < float("inf"):
-            raise ValueError(f"width must be a finite number above 0, not {width!r}.")
+        number("center", center, "a finite number", lambda x: abs(x) < float("inf"))
+        number("width", width, "a finite number above 0", lambda x: 0 < x < float("inf"))
         self.center = center
         self.width = width
         self.supports_masking = True

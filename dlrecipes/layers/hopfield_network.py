@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
 from dlrecipes.layers._precision import exact
 
 RULES = ("hebbian", "projection")
@@ -49,7 +50,7 @@ class HopfieldNetwork(keras.layers.Layer):
 
     Raises:
         ValueError: If `units` or `max_sweeps` is not an integer of at least 1, `rule` or
-            `update` is not one of those named, or the inputs' last axis is not `units`.
+            `update` is not one of those named, or the states are not of shape `(batch, units)`.
 
     Example:
 
@@ -77,8 +78,7 @@ class HopfieldNetwork(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, value in (("units", units), ("max_sweeps", max_sweeps)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
+            integer(name, value)
         for name, value, known in (("rule", rule, RULES), ("update", update, UPDATES)):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}.")
@@ -91,10 +91,7 @@ class HopfieldNetwork(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the weights: nothing is stored yet."""
-        if input_shape[-1] != self.units:
-            raise ValueError(
-                f"states must have a last axis of units = {self.units}, not of {input_shape[-1]}."
-            )
+        self._check(input_shape)
         self.kernel = self.add_weight(
             (self.units, self.units), "zeros", trainable=False, autocast=False, name="kernel"
         )
@@ -200,10 +197,18 @@ class HopfieldNetwork(keras.layers.Layer):
             "max_sweeps": self.max_sweeps,
         }
 
+    def _check(self, shape):
+        if len(shape) != 2 or shape[-1] not in (None, self.units):
+            raise ValueError(
+                f"states must be of shape (batch, units) with units = {self.units}, "
+                f"not {tuple(shape)}."
+            )
+
     def _bipolar(self, x):
+        x = ops.convert_to_tensor(x)
+        self._check(x.shape)
         if not self.built:
             self.build(x.shape)
-        x = ops.convert_to_tensor(x)
         return 2 * exact(self, x >= 0) - 1
 
 

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import fresh, integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class JordanCell(keras.layers.Layer):
@@ -14,11 +16,10 @@ class JordanCell(keras.layers.Layer):
         y_t = h_t V + c
         s_t = g(y_t)
 
-    The cell's output is `y_t`: scores, to which a loss or a `LinearChainCRF` is applied. Its
-    state is `s_t`, zero before the first step: with a softmax, what the network believes
-    about the previous label. Inside `keras.layers.RNN` a masked step leaves the state as it
-    was, and its output means nothing: there Keras repeats the last output or, with JAX, the
-    state. Training and inference do the same.
+    The cell's output is `y_t`: scores, to which a loss or a `LinearChainCRF` is applied. What
+    it feeds back is `s_t`, zero before the first step: with a softmax, what the network
+    believes about the previous label. Inside `keras.layers.RNN` a masked step leaves the
+    states as they were and repeats the output. Training and inference do the same.
 
     Args:
         units: Size of the hidden layer, at least 1.
@@ -32,11 +33,12 @@ class JordanCell(keras.layers.Layer):
 
     Call arguments:
         inputs: One time step, of shape `(batch, features)`.
-        states: A list of the state, of shape `(batch, output_units)`.
+        states: A list of the last scores, which Keras puts out at masked steps, and of what
+            is fed back, each of shape `(batch, output_units)`.
 
     Returns:
-        The scores, of shape `(batch, output_units)`, and a list of the new state, of the
-        same shape.
+        The scores, of shape `(batch, output_units)`, and a list of the new states, both of
+        the same shape.
 
     Raises:
         ValueError: If `units` or `output_units` is not an integer of at least 1.
@@ -67,12 +69,9 @@ class JordanCell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"units must be an integer of at least 1, not {units!r}.")
-        if output_units is not None and (not isinstance(output_units, int) or output_units < 1):
-            raise ValueError(
-                f"output_units must be None or an integer of at least 1, not {output_units!r}."
-            )
+        integer("units", units)
+        if output_units is not None:
+            integer("output_units", output_units)
         self.units = units
         self.output_units = output_units
         self.activation = keras.activations.get(activation)
@@ -81,7 +80,8 @@ class JordanCell(keras.layers.Layer):
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.state_size = self.output_size = units if output_units is None else output_units
+        self.output_size = units if output_units is None else output_units
+        self.state_size = [self.output_size, self.output_size]
 
     def build(self, input_shape):
         """Creates the weights for inputs of shape `(batch, features)`."""
@@ -89,25 +89,25 @@ class JordanCell(keras.layers.Layer):
             (input_shape[-1], self.units), self.kernel_initializer, name="kernel"
         )
         self.recurrent_kernel = self.add_weight(
-            (self.state_size, self.units), self.recurrent_initializer, name="recurrent_kernel"
+            (self.output_size, self.units), self.recurrent_initializer, name="recurrent_kernel"
         )
         self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
         self.output_kernel = self.add_weight(
             (self.units, self.output_size), self.output_initializer, name="output_kernel"
         )
         self.output_bias = self.add_weight(
-            (self.output_size,), self.bias_initializer, name="output_bias"
+            (self.output_size,), fresh(self.bias_initializer), name="output_bias"
         )
 
     def call(self, inputs, states):
-        """Returns the step's scores and the state that they become."""
+        """Returns the step's scores and the states that they become."""
         hidden = self.activation(
             ops.matmul(inputs, self.kernel)
-            + ops.matmul(states[0], self.recurrent_kernel)
+            + ops.matmul(states[1], self.recurrent_kernel)
             + self.bias
         )
         scores = ops.matmul(hidden, self.output_kernel) + self.output_bias
-        return scores, [self.feedback_activation(scores)]
+        return scores, [scores, self.feedback_activation(scores)]
 
     def get_config(self):
         """Returns the constructor's arguments."""

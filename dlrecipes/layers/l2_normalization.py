@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class L2Normalization(keras.layers.Layer):
@@ -45,8 +47,7 @@ class L2Normalization(keras.layers.Layer):
         axes = axis if isinstance(axis, list | tuple) else [axis]
         if not axes or any(not isinstance(one, int) for one in axes):
             raise ValueError(f"axis must be one or several integers, not {axis!r}.")
-        if not epsilon > 1e-18:
-            raise ValueError(f"epsilon must be above 1e-18, not {epsilon!r}.")
+        number("epsilon", epsilon, "above 1e-18", lambda x: x > 1e-18)
         self.axis = axis
         self.epsilon = epsilon
         self.supports_masking = True

@@ -35,7 +35,7 @@ class L2Pooling2D(keras.layers.Layer):
 
     Raises:
         ValueError: If `pool_size` or `strides` is not one or two integers of at least 1, or
-            `padding` is another.
+            `padding` is another, or the images are smaller than a window without padding.
 
     Example:
 
@@ -59,6 +59,7 @@ class L2Pooling2D(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the norm of each window."""
+        self.compute_output_shape(inputs.shape)  # refuses images smaller than the window
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         means = ops.average_pool(
             ops.square(x), self._window, self._steps, self.padding, data_format="channels_last"

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import fresh, integer, number
+
 # exp(-80): the smallest sum kept, chosen so that its reciprocal, which the gradient
 # contains, stays far from overflow in float32.
 SMALLEST = 1e-35
@@ -56,7 +58,7 @@ class LinearChainCRF(keras.layers.Layer):
 
     Raises:
         ValueError: If `num_tags` is not an integer of at least 1, a forbidden tag is not
-            in [0, num_tags), or the scores' last axis is not of that size.
+            in [0, num_tags), or the scores' shape is another.
 
     Example:
 
@@ -83,32 +85,33 @@ class LinearChainCRF(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(num_tags, int) or num_tags < 1:
-            raise ValueError(f"num_tags must be an integer of at least 1, not {num_tags!r}.")
+        integer("num_tags", num_tags)
         self.num_tags = num_tags
         self.transition_initializer = keras.initializers.get(transition_initializer)
         self.boundary_initializer = keras.initializers.get(boundary_initializer)
         self.forbidden = forbidden
         self.forbidden_start = forbidden_start
+        if not hasattr(forbidden, "__iter__") or any(np.shape(pair) != (2,) for pair in forbidden):
+            raise ValueError(f"forbidden must be pairs of tags, not {forbidden!r}.")
+        if not hasattr(forbidden_start, "__iter__"):
+            raise ValueError(f"forbidden_start must be a list of tags, not {forbidden_start!r}.")
         named = [*forbidden_start, *(tag for pair in forbidden for tag in pair)]
-        if any(not 0 <= tag < num_tags for tag in named):
-            raise ValueError(f"forbidden tags must be in [0, {num_tags}), not {named!r}.")
+        for tag in named:
+            wanted = f"integers in [0, {num_tags})"
+            number("forbidden tags", tag, wanted, lambda x: x % 1 == 0 and 0 <= x < num_tags)
         self.supports_masking = True
         # Sums over many paths need more digits than a 16-bit policy has.
         self.autocast = False
 
     def build(self, input_shape):
         """Creates the weights and checks that there is a score for each tag."""
-        if input_shape[-1] != self.num_tags:
-            raise ValueError(
-                f"scores must have a last axis of num_tags = {self.num_tags}, "
-                f"not of {input_shape[-1]}."
-            )
+        self._check(input_shape)
         shapes = {"transitions": (self.num_tags, self.num_tags)}
         shapes |= {"start": (self.num_tags,), "end": (self.num_tags,)}
         for name, shape in shapes.items():
             boundary = len(shape) == 1
-            initializer = self.boundary_initializer if boundary else self.transition_initializer
+            initializer = self.transition_initializer
+            initializer = fresh(self.boundary_initializer) if boundary else initializer
             setattr(self, name, self.add_weight(shape, initializer, autocast=False, name=name))
 
     def call(self, scores, mask=None):
@@ -213,10 +216,19 @@ class LinearChainCRF(keras.layers.Layer):
             start = start + ops.cast(barred, dtype)
         return transitions, start, end
 
+    def _check(self, shape):
+        if len(shape) != 3 or shape[-1] not in (None, self.num_tags):
+            raise ValueError(
+                "scores must be of shape (batch, time, num_tags) with "
+                f"num_tags = {self.num_tags}, not {tuple(shape)}."
+            )
+
     def _time_major(self, scores, mask):
+        scores = ops.cast(scores, self._exact_dtype)
+        self._check(scores.shape)
         if not self.built:
             self.build(scores.shape)
-        x = ops.transpose(ops.cast(scores, self._exact_dtype), (1, 0, 2))
+        x = ops.transpose(scores, (1, 0, 2))
         if mask is None:
             return x, ops.ones_like(x[:, :, 0], dtype="bool")
         mask = ops.transpose(ops.cast(mask, "bool"))

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import integer, number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class LocalContrastNormalization(keras.layers.Layer):
@@ -61,12 +63,12 @@ class LocalContrastNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 1 or size % 2 == 0:
-            raise ValueError(f"size must be an odd integer of at least 1, not {size!r}.")
-        if deviation is not None and not deviation > 0:
-            raise ValueError(f"deviation must be above 0, not {deviation!r}.")
-        if not epsilon > 0:
-            raise ValueError(f"epsilon must be above 0, not {epsilon!r}.")
+        integer("size", size)
+        if size % 2 == 0:
+            raise ValueError(f"size must be odd, not {size!r}.")
+        if deviation is not None:
+            number("deviation", deviation, "above 0", lambda x: x > 0)
+        number("epsilon", epsilon, "above 0", lambda x: x > 0)
         self.size = size
         self.deviation = deviation
         self.epsilon = epsilon

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import integer, number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class LocalResponseNormalization(keras.layers.Layer):
@@ -56,13 +58,12 @@ class LocalResponseNormalization(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 1 or size % 2 == 0:
-            raise ValueError(f"size must be an odd integer of at least 1, not {size!r}.")
+        integer("size", size)
+        if size % 2 == 0:
+            raise ValueError(f"size must be odd, not {size!r}.")
         for name, value in (("alpha", alpha), ("beta", beta)):
-            if not value >= 0:
-                raise ValueError(f"{name} must be at least 0, not {value!r}.")
-        if not k > 0:
-            raise ValueError(f"k must be above 0, not {k!r}.")
+            number(name, value, "at least 0", lambda x: x >= 0)
+        number("k", k, "above 0", lambda x: x > 0)
         self.size = size
         self.alpha = alpha
         self.beta = beta

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class Logistic(keras.layers.Layer):
@@ -40,8 +42,7 @@ class Logistic(keras.layers.Layer):
 
     def __init__(self, slope: float = 1.0, **kwargs):
         super().__init__(**kwargs)
-        if not 0 < slope < float("inf"):
-            raise ValueError(f"slope must be a finite number above 0, not {slope!r}.")
+        number("slope", slope, "a finite number above 0", lambda x: 0 < x < float("inf"))
         self.slope = slope
         self.supports_masking = True
 

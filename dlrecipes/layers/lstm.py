@@ -21,8 +21,9 @@ class LSTM(FastRNN, keras.layers.LSTM):
 
     Args:
         units: Size of the memory and of the output, at least 1.
-        **kwargs: Whatever `keras.layers.LSTM` takes: `return_sequences`, `dropout` in
-            [0, 1], `stateful`, initializers, regularizers, constraints.
+        **kwargs: Whatever `keras.layers.LSTM` takes: `return_sequences`, `dropout`
+            (from 0 to 1, which Keras does not check), `stateful`, initializers,
+            regularizers, constraints.
 
     Call arguments:
         sequence: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
@@ -37,7 +38,9 @@ class LSTM(FastRNN, keras.layers.LSTM):
         of shape `(batch, time, units)`; with `return_state` also the last `h` and `c`.
 
     Raises:
-        ValueError: If `units` is not a positive integer.
+        ValueError: If `units` is not above 0, or the inputs have not three axes, as
+            `keras.layers.LSTM` does.
+        TypeError: If `units` is not a number.
 
     Example:
 
@@ -56,6 +59,7 @@ class LSTM(FastRNN, keras.layers.LSTM):
     """
 
     _recurrence = "LSTM"
+    _cell_type = keras.layers.LSTMCell
 
     def get_config(self):
         """Returns the constructor's arguments; Keras' own leave out two."""

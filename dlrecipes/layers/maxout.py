@@ -5,6 +5,8 @@ import functools
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class Maxout(keras.layers.Layer):
@@ -70,8 +72,7 @@ class Maxout(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, value in (("units", units), ("pieces", pieces)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
+            integer(name, value)
         self.units = units
         self.pieces = pieces
         self.use_bias = use_bias
@@ -85,6 +86,7 @@ class Maxout(keras.layers.Layer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
             dtype=self.dtype_policy,
+            trainable=self.trainable,
             name="affine",
         )
         self.kernel_initializer = self.affine.kernel_initializer

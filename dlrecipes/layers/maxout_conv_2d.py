@@ -5,7 +5,7 @@ import functools
 import keras
 from keras import ops
 
-from dlrecipes.layers._arguments import padding_mode, pair
+from dlrecipes.layers._arguments import integer, padding_mode, pair
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -82,8 +82,7 @@ class MaxoutConv2D(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, value in (("filters", filters), ("pieces", pieces)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
+            integer(name, value)
         self.filters = filters
         self.kernel_size = kernel_size
         self.pieces = pieces
@@ -106,6 +105,7 @@ class MaxoutConv2D(keras.layers.Layer):
             kernel_constraint=kernel_constraint,
             bias_constraint=bias_constraint,
             dtype=self.dtype_policy,
+            trainable=self.trainable,
             name="affine",
         )
         self.kernel_initializer = self.affine.kernel_initializer

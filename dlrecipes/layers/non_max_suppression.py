@@ -4,6 +4,8 @@ import keras
 from keras import ops
 from keras.utils import bounding_boxes
 
+from dlrecipes.layers._arguments import integer, number, shaped
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class NonMaxSuppression(keras.layers.Layer):
@@ -45,7 +47,7 @@ class NonMaxSuppression(keras.layers.Layer):
 
     Raises:
         ValueError: If `max_detections` or `max_candidates` is not an integer of at least 1, or
-            `iou_threshold` is not in [0, 1].
+            `iou_threshold` is not in [0, 1], or the inputs have other shapes.
 
     Example:
 
@@ -72,10 +74,10 @@ class NonMaxSuppression(keras.layers.Layer):
         for name, value in counts.items():
             if name == "max_candidates" and value is None:
                 continue
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
-        if not 0 <= iou_threshold <= 1:
-            raise ValueError(f"iou_threshold must be in [0, 1], not {iou_threshold!r}.")
+            integer(name, value)
+        if score_threshold is not None:
+            number("score_threshold", score_threshold, "None or a number", lambda x: x == x)
+        number("iou_threshold", iou_threshold, "in [0, 1]", lambda x: 0 <= x <= 1)
         self.max_detections = max_detections
         self.iou_threshold = iou_threshold
         self.score_threshold = score_threshold
@@ -84,6 +86,7 @@ class NonMaxSuppression(keras.layers.Layer):
 
     def call(self, boxes, scores, classes=None):
         """Returns the boxes that are kept."""
+        _check(boxes.shape, scores.shape, None if classes is None else classes.shape)
         boxes, scores = ops.cast(boxes, "float32"), ops.cast(scores, "float32")
         floor = float("-inf") if self.score_threshold is None else self.score_threshold
         eligible = ops.greater(scores, floor)
@@ -121,6 +124,7 @@ class NonMaxSuppression(keras.layers.Layer):
 
     def compute_output_shape(self, boxes_shape, scores_shape, classes_shape=None):
         """Returns the shapes of what is kept, by name."""
+        _check(boxes_shape, scores_shape, classes_shape)
         each = (boxes_shape[0], self.max_detections)
         shapes = {"boxes": (*each, 4), "scores": each}
         if classes_shape is not None:
@@ -166,6 +170,13 @@ class NonMaxSuppression(keras.layers.Layer):
         alive = ops.cast(eligible, "int32")
         kept = ops.zeros_like(alive[:, :1]) - ops.ones_like(slots)
         return ops.fori_loop(0, self.max_detections, step, (alive, kept))[1]
+
+
+def _check(boxes_shape, scores_shape, classes_shape):
+    shaped("boxes", boxes_shape, "batch", "boxes", 4)
+    shaped("scores", scores_shape, "batch", "boxes")
+    if classes_shape is not None:
+        shaped("classes", classes_shape, "batch", "boxes")
 
 
 def _rows(x, indices):

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class OneOfN(keras.layers.Layer):
@@ -37,8 +39,7 @@ class OneOfN(keras.layers.Layer):
 
     def __init__(self, size: int, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 2:
-            raise ValueError(f"size must be an integer of at least 2, not {size!r}.")
+        integer("size", size, 2)
         self.size = size
         self.supports_masking = True
         # Ids that come as floats would lose digits in a 16-bit policy.

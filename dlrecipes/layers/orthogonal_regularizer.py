@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 MODES = ("off_diagonal", "identity")
 
 
@@ -53,8 +55,7 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
     """
 
     def __init__(self, factor: float = 1e-4, mode: str = "off_diagonal", axis: int = -1):
-        if not factor >= 0:
-            raise ValueError(f"factor must be at least 0, not {factor!r}.")
+        number("factor", factor, "at least 0", lambda x: x >= 0)
         if mode not in MODES:
             raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}.")
         if not isinstance(axis, int):

@@ -71,10 +71,7 @@ class PairwiseDistances(keras.layers.Layer):
         one = not isinstance(input_shape[0], list | tuple)
         first, second = _pair(tuple(input_shape) if one else list(input_shape))
         second = first if second is None else second
-        if first[-1] != second[-1]:
-            raise ValueError(
-                f"both sets must hold vectors of one size, not of {first[-1]} and {second[-1]}."
-            )
+        _check_sizes(first, second)
         return (*first[:-1], second[-2])
 
     def get_config(self):
@@ -98,7 +95,7 @@ def pairwise_distances(first, second=None, metric: str = "squared_euclidean"):
         Distances of shape `(..., n, m)`, in float32 at least.
 
     Raises:
-        ValueError: If `metric` is not one of those named.
+        ValueError: If `metric` is not one of those named, or the vectors differ in size.
 
     Example:
 
@@ -109,6 +106,7 @@ def pairwise_distances(first, second=None, metric: str = "squared_euclidean"):
     _check(metric)
     a = at_least_float32(first)
     b = a if second is None else at_least_float32(second)
+    _check_sizes(a.shape, b.shape)
     if metric == "cosine":
         a, b = _directions(a), _directions(b)
         distances = 1 - _products(a, b)
@@ -163,8 +161,18 @@ def _check(metric) -> None:
         raise ValueError(f"metric {metric!r} is not one of {', '.join(METRICS)}.")
 
 
+def _check_sizes(first, second) -> None:
+    for shape in (first, second):
+        if len(shape) < 2:
+            raise ValueError(f"vectors must be of shape (..., n, units), not {tuple(shape)}.")
+    if None not in (first[-1], second[-1]) and first[-1] != second[-1]:
+        raise ValueError(
+            f"both sets must hold vectors of one size, not of {first[-1]} and {second[-1]}."
+        )
+
+
 def _pair(inputs):
-    if not isinstance(inputs, list):
+    if not isinstance(inputs, list | tuple):
         return inputs, None
     if len(inputs) not in (1, 2):
         raise ValueError(f"inputs must be one set of vectors or two, not {len(inputs)}.")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from dlrecipes.layers._arguments import padding_mode, pair, sizes_after
+from dlrecipes.layers._arguments import integer, padding_mode, pair, sizes_after
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -75,8 +75,7 @@ class PartialConv2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(filters, int) or filters < 1:
-            raise ValueError(f"filters must be an integer of at least 1, not {filters!r}.")
+        integer("filters", filters)
         self._table = np.asarray(connections).astype(bool)
         if self._table.ndim != 2 or self._table.shape[1] != filters:
             raise ValueError(

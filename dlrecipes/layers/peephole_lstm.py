@@ -41,7 +41,7 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
         of shape `(batch, time, units)`; with `return_state` also the last `h` and `c`.
 
     Raises:
-        ValueError: If `units` is not an integer of at least 1.
+        ValueError: If `units` is not an integer of at least 1, or the inputs have not three axes.
 
     Example:
 
@@ -54,6 +54,7 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
     """
 
     _recurrence = "PEEPHOLE_LSTM"
+    _cell_type = PeepholeLSTMCell
 
     def __init__(
         self,
@@ -77,8 +78,10 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
             bias_initializer,
             unit_forget_bias,
             dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
         )
         super().__init__(cell, **kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     @property
     def units(self) -> int:

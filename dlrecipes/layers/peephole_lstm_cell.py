@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import fresh, integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class PeepholeLSTMCell(keras.layers.Layer):
@@ -70,8 +72,7 @@ class PeepholeLSTMCell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"units must be an integer of at least 1, not {units!r}.")
+        integer("units", units)
         self.units = units
         self.activation = keras.activations.get(activation)
         self.recurrent_activation = keras.activations.get(recurrent_activation)
@@ -131,6 +132,6 @@ class PeepholeLSTMCell(keras.layers.Layer):
             [
                 self.bias_initializer((self.units,), dtype=dtype),
                 ops.ones((self.units,), dtype=dtype),
-                self.bias_initializer((2 * self.units,), dtype=dtype),
+                fresh(self.bias_initializer)((2 * self.units,), dtype=dtype),
             ]
         )

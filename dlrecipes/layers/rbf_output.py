@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class RBFOutput(keras.layers.Layer):
@@ -58,8 +60,7 @@ class RBFOutput(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"units must be an integer of at least 1, not {units!r}.")
+        integer("units", units)
         shape = (units, None) if prototypes is None else np.shape(prototypes)
         if len(shape) != 2 or shape[0] != units:
             raise ValueError(

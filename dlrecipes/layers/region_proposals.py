@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer, number
 from dlrecipes.layers.box_coder import BoxCoder
 from dlrecipes.layers.non_max_suppression import NonMaxSuppression
 
@@ -71,10 +72,8 @@ class RegionProposals(keras.layers.Layer):
             "num_proposals": num_proposals,
             "max_candidates": max_candidates,
         }.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
-        if not min_size >= 0:
-            raise ValueError(f"min_size must be at least 0, not {min_size!r}.")
+            integer(name, value)
+        number("min_size", min_size, "at least 0", lambda x: x >= 0)
         self.num_proposals = num_proposals
         self.max_candidates = max_candidates
         self.iou_threshold = iou_threshold

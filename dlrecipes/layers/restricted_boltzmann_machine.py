@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
 from dlrecipes.layers._precision import exact, exact_dtype
 
 KINDS = ("bernoulli", "gaussian")
@@ -95,10 +96,7 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(hidden_units, int) or hidden_units < 1:
-            raise ValueError(
-                f"hidden_units must be an integer of at least 1, not {hidden_units!r}."
-            )
+        integer("hidden_units", hidden_units)
         for name, kind in (("visible", visible), ("hidden", hidden)):
             if kind not in KINDS:
                 raise ValueError(f"{name} must be one of {', '.join(KINDS)}, not {kind!r}.")

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer, number, shaped
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class RoIAlign(keras.layers.Layer):
@@ -39,7 +41,7 @@ class RoIAlign(keras.layers.Layer):
 
     Raises:
         ValueError: If `output_size` or `sampling_ratio` is not an integer of at least 1, or
-            `spatial_scale` is not above 0.
+            `spatial_scale` is not above 0, or the inputs have other shapes.
 
     Example:
 
@@ -64,10 +66,8 @@ class RoIAlign(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, value in {"output_size": output_size, "sampling_ratio": sampling_ratio}.items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
-        if not spatial_scale > 0:
-            raise ValueError(f"spatial_scale must be above 0, not {spatial_scale!r}.")
+            integer(name, value)
+        number("spatial_scale", spatial_scale, "above 0", lambda x: x > 0)
         self.output_size = output_size
         self.sampling_ratio = sampling_ratio
         self.spatial_scale = spatial_scale
@@ -76,6 +76,7 @@ class RoIAlign(keras.layers.Layer):
 
     def call(self, features, rois):
         """Returns the features of each region."""
+        _check(features.shape, rois.shape)
         features = ops.cast(features, self.compute_dtype)
         rois = ops.cast(rois, "float32") * self.spatial_scale - 0.5
         batch, height, width, _ = ops.shape(features)
@@ -89,6 +90,7 @@ class RoIAlign(keras.layers.Layer):
 
     def compute_output_shape(self, features_shape, rois_shape):
         """Returns a small map's shape for each region."""
+        _check(features_shape, rois_shape)
         return (*rois_shape[:2], self.output_size, self.output_size, features_shape[-1])
 
     def get_config(self):
@@ -112,3 +114,8 @@ class RoIAlign(keras.layers.Layer):
             distance = ops.abs(ops.expand_dims(point, -1) - position)
             total += ops.maximum(1.0 - distance, 0.0)
         return ops.cast(total / self.sampling_ratio, self.compute_dtype)
+
+
+def _check(features_shape, rois_shape):
+    shaped("features", features_shape, "batch", "height", "width", "channels")
+    shaped("rois", rois_shape, "batch", "rois", 4)

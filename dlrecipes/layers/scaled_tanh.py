@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class ScaledTanh(keras.layers.Layer):
@@ -42,8 +44,7 @@ class ScaledTanh(keras.layers.Layer):
     def __init__(self, amplitude: float = 1.7159, slope: float = 2 / 3, **kwargs):
         super().__init__(**kwargs)
         for name, value in (("amplitude", amplitude), ("slope", slope)):
-            if not value > 0:
-                raise ValueError(f"{name} must be above 0, not {value!r}.")
+            number(name, value, "above 0", lambda x: x > 0)
         self.amplitude = amplitude
         self.slope = slope
         self.supports_masking = True

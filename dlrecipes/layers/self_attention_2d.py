@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class SelfAttention2D(keras.layers.Layer):
@@ -76,8 +78,7 @@ class SelfAttention2D(keras.layers.Layer):
         super().__init__(**kwargs)
         sizes = {"key_ratio": key_ratio, "value_ratio": value_ratio, "pool_size": pool_size}
         for name, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {size!r}.")
+            integer(name, size)
         self.key_ratio = key_ratio
         self.value_ratio = value_ratio
         self.pool_size = pool_size
@@ -138,11 +139,15 @@ class SelfAttention2D(keras.layers.Layer):
             kernel_initializer=initializer,
             data_format="channels_last",
             dtype=self.dtype_policy,
+            trainable=self.trainable,
             name=name,
         )
         if self.spectral_normalization:
             layer = keras.layers.SpectralNormalization(
-                layer, dtype=self.dtype_policy, name=f"{name}_normalization"
+                layer,
+                dtype=self.dtype_policy,
+                trainable=self.trainable,
+                name=f"{name}_normalization",
             )
         layer.build(input_shape)
         return layer

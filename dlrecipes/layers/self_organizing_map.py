@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from dlrecipes.layers._arguments import pair
+from dlrecipes.layers._arguments import number, pair, shaped
 from dlrecipes.layers._precision import exact, exact_dtype
 
 
@@ -18,9 +18,9 @@ class SelfOrganizingMap(keras.layers.Layer):
 
         w_i <- w_i + rate * h_ci * (x - w_i),   h_ci = exp(-|r_i - r_c|^2 / (2 radius^2)),
 
-    so that neighbours on the grid come to stand for neighbours among the data. Rate and radius
-    shrink while it learns. `update` and `batch_update` return the new codebook and assign
-    nothing.
+    so that neighbours on the grid come to stand for neighbours among the data. With a radius of
+    0 the winner alone learns. Rate and radius shrink while it learns. `update` and
+    `batch_update` return the new codebook and assign nothing: the training loop does.
 
     Calling the layer gives the squared distances, and `winner` the place of the least. Both are
     computed in float32 at least, and the output has that dtype, whatever the policy: near
@@ -38,7 +38,9 @@ class SelfOrganizingMap(keras.layers.Layer):
         Squared distances `|x - w_i|^2`, of shape `(batch, rows, columns)`.
 
     Raises:
-        ValueError: If `grid` is not one or two integers of at least 1.
+        ValueError: If `grid` is not one or two integers of at least 1, or the inputs have
+            another shape. `update` and `batch_update` raise it too for a rate that is not in
+            (0, 1] and a radius below 0, if these are Python numbers and not tensors.
 
     Example:
 
@@ -48,6 +50,18 @@ class SelfOrganizingMap(keras.layers.Layer):
     ((1, 2, 3), 25.0)
     >>> keras.ops.convert_to_numpy(layer.winner(distances)).tolist()
     [[0, 0]]
+
+    Training, with a rate and a radius that shrink:
+
+    >>> corners = keras.ops.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> layer = SelfOrganizingMap(2, keras.initializers.RandomUniform(0, 1, seed=1))
+    >>> steps = 30
+    >>> for step in range(steps + 1):
+    ...     left = 1 - step / steps
+    ...     codebook = layer.update(corners, rate=0.2 + 0.8 * left, radius=left)
+    ...     layer.codebook.assign(codebook) and None
+    >>> bool(keras.ops.max(keras.ops.min(layer(corners), axis=(1, 2))) < 0.1)
+    True
 
     Reference:
         Kohonen, 1982, "Self-organized formation of topologically correct feature maps".
@@ -66,6 +80,7 @@ class SelfOrganizingMap(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the codebook for vectors of shape `(batch, features)`."""
+        shaped("inputs", input_shape, "batch", "features")
         self.codebook = self.add_weight(
             (self.rows * self.columns, input_shape[-1]),
             self.initializer,
@@ -94,11 +109,12 @@ class SelfOrganizingMap(keras.layers.Layer):
 
         Args:
             places: Rows and columns, of shape `(batch, 2)`.
-            radius: Standard deviation of the bell, in steps of the grid, above 0.
+            radius: Standard deviation of the bell, in steps of the grid, at least 0.
 
         Returns:
-            Numbers in (0, 1], 1 at the place itself, of shape `(batch, rows, columns)`.
+            Numbers in [0, 1], 1 at the place itself, of shape `(batch, rows, columns)`.
         """
+        _check_number("radius", radius, "at least 0", lambda x: 0 <= x < float("inf"))
         dtype = exact_dtype(self)
         row, column = (
             ops.cast(ops.reshape(axis, (-1, 1, 1)), dtype) for axis in (places[:, 0], places[:, 1])
@@ -106,7 +122,9 @@ class SelfOrganizingMap(keras.layers.Layer):
         rows = ops.reshape(ops.arange(self.rows, dtype=dtype), (1, -1, 1))
         columns = ops.reshape(ops.arange(self.columns, dtype=dtype), (1, 1, -1))
         squared = ops.square(rows - row) + ops.square(columns - column)
-        return ops.exp(-squared / (2 * ops.square(ops.cast(radius, dtype))))
+        # The least denominator makes 0 the limit: e^0 at the place itself, and 0 elsewhere.
+        width = ops.maximum(2 * ops.square(ops.cast(radius, dtype)), 1e-12)
+        return ops.exp(-squared / width)
 
     def update(self, inputs, rate, radius):
         """Returns the codebook after one step of learning, the mean of the examples' own steps.
@@ -116,11 +134,12 @@ class SelfOrganizingMap(keras.layers.Layer):
         Args:
             inputs: Vectors of shape `(batch, features)`.
             rate: Learning rate, in (0, 1].
-            radius: Standard deviation of the neighbourhood, in steps of the grid, above 0.
+            radius: Standard deviation of the neighbourhood, in steps of the grid, at least 0.
 
         Returns:
             The new codebook, of shape `(rows * columns, features)`.
         """
+        _check_number("rate", rate, "in (0, 1]", lambda x: 0 < x <= 1)
         pull, weight = self._pull(inputs, radius)
         codebook, batch = exact(self, self.codebook), exact(self, ops.shape(inputs)[0])
         return codebook + rate / batch * (pull - weight * codebook)
@@ -133,7 +152,7 @@ class SelfOrganizingMap(keras.layers.Layer):
 
         Args:
             inputs: Vectors of shape `(batch, features)`.
-            radius: Standard deviation of the neighbourhood, in steps of the grid, above 0.
+            radius: Standard deviation of the neighbourhood, in steps of the grid, at least 0.
 
         Returns:
             The new codebook, of shape `(rows * columns, features)`.
@@ -152,12 +171,14 @@ class SelfOrganizingMap(keras.layers.Layer):
         }
 
     def _distances(self, inputs):
+        inputs = exact(self, inputs)
         if not self.built:
             self.build(inputs.shape)
+        shaped("inputs", inputs.shape, "batch", self.codebook.shape[1])
         # Distances from the map's middle: far from it, the squares would swallow the digits.
         codebook = exact(self, self.codebook)
         middle = ops.stop_gradient(ops.mean(codebook, axis=0))
-        x, w = exact(self, inputs) - middle, codebook - middle
+        x, w = inputs - middle, codebook - middle
         squares = ops.sum(ops.square(x), axis=-1, keepdims=True) + ops.sum(ops.square(w), axis=-1)
         return ops.maximum(squares - 2 * ops.matmul(x, ops.transpose(w)), 0)
 
@@ -169,6 +190,12 @@ class SelfOrganizingMap(keras.layers.Layer):
         near = ops.reshape(self.neighbourhood(places, radius), (-1, units))
         pull = ops.matmul(ops.transpose(near), exact(self, inputs))
         return pull, ops.expand_dims(ops.sum(near, axis=0), -1)
+
+
+def _check_number(name, value, wanted, fits):
+    # The value of a tensor or a variable is not known here.
+    if not hasattr(value, "dtype") or isinstance(value, float):
+        number(name, value, wanted, fits)
 
 
 def _first_least(distances):

@@ -20,8 +20,9 @@ class SimpleRNN(FastRNN, keras.layers.SimpleRNN):
 
     Args:
         units: Size of the hidden layer and of the output, at least 1.
-        **kwargs: Whatever `keras.layers.SimpleRNN` takes: `return_sequences`, `dropout` in
-            [0, 1], `stateful`, initializers, regularizers, constraints.
+        **kwargs: Whatever `keras.layers.SimpleRNN` takes: `return_sequences`, `dropout`
+            (from 0 to 1, which Keras does not check), `stateful`, initializers,
+            regularizers, constraints.
 
     Call arguments:
         sequence: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
@@ -35,7 +36,9 @@ class SimpleRNN(FastRNN, keras.layers.SimpleRNN):
         of shape `(batch, time, units)`; with `return_state` also the last `h`.
 
     Raises:
-        ValueError: If `units` is not a positive integer.
+        ValueError: If `units` is not above 0, or the inputs have not three axes, as
+            `keras.layers.SimpleRNN` does.
+        TypeError: If `units` is not a number.
 
     Example:
 
@@ -48,6 +51,7 @@ class SimpleRNN(FastRNN, keras.layers.SimpleRNN):
     """
 
     _recurrence = "ELMAN"
+    _cell_type = keras.layers.SimpleRNNCell
 
     def get_config(self):
         """Returns the constructor's arguments; Keras' own leave out the seed."""

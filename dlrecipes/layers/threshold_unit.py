@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
 from dlrecipes.layers._precision import exact
 
 OUTPUTS = ("binary", "bipolar")
@@ -43,7 +44,8 @@ class ThresholdUnit(keras.layers.Layer):
 
     Raises:
         ValueError: If `units` is not an integer of at least 1, `output` is not one of those
-            named, or `weights` or `threshold` has another shape.
+            named, or `weights` or `threshold` has another shape or holds anything but finite
+            numbers.
 
     Example:
 
@@ -68,15 +70,13 @@ class ThresholdUnit(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"units must be an integer of at least 1, not {units!r}.")
+        integer("units", units)
         if output not in OUTPUTS:
             raise ValueError(f"output must be one of {', '.join(OUTPUTS)}, not {output!r}.")
-        if np.shape(threshold) not in ((), (units,)):
-            raise ValueError(
-                f"threshold must be a number or {units} of them, not of shape "
-                f"{np.shape(threshold)}."
-            )
+        wanted = f"threshold must be a number or {units} of them"
+        self._thresholds = _finite(threshold, wanted)
+        if self._thresholds.shape not in ((), (units,)):
+            raise ValueError(f"{wanted}, not of shape {self._thresholds.shape}.")
         self.units = units
         # `weights` is Keras' name for a layer's variables.
         self.given_weights = weights
@@ -92,7 +92,7 @@ class ThresholdUnit(keras.layers.Layer):
         given = np.zeros((features, self.units)) if self._initial is None else self._initial
         if len(given) != features:
             raise ValueError(f"weights are for {len(given)} inputs, but {features} came.")
-        thresholds = np.broadcast_to(np.asarray(self.threshold, "float64"), (self.units,))
+        thresholds = np.broadcast_to(self._thresholds, (self.units,))
         for name, value in {"kernel": given, "thresholds": thresholds}.items():
             weight = self.add_weight(value.shape, _constant(value), autocast=False, name=name)
             setattr(self, name, weight)
@@ -132,14 +132,25 @@ class ThresholdUnit(keras.layers.Layer):
         }
 
     def _columns(self, weights):
-        columns = np.asarray(weights, "float64")
+        wanted = f"weights must be of shape (features, {self.units})"
+        columns = _finite(weights, f"{wanted} and finite numbers")
         if columns.ndim == 1 and self.units == 1:
             columns = columns[:, np.newaxis]
         if columns.ndim != 2 or columns.shape[1] != self.units:
-            raise ValueError(
-                f"weights must be of shape (features, {self.units}), not {columns.shape}."
-            )
+            raise ValueError(f"{wanted}, not {columns.shape}.")
         return columns
+
+
+def _finite(values, wanted: str) -> np.ndarray:
+    """Returns finite numbers; refuses anything else, rows of several lengths among it."""
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        found = np.asarray(None)
+    # Strings that look like numbers, and None, would be converted.
+    if found.dtype.kind not in "iuf" or not np.all(np.isfinite(found)):
+        raise ValueError(f"{wanted}, not {values!r}.")
+    return found.astype("float64")
 
 
 def _constant(value):

@@ -39,7 +39,8 @@ class TrainableSubsampling2D(keras.layers.Layer):
         `new_height = (height - pool_size) // strides + 1`, and so the width.
 
     Raises:
-        ValueError: If `pool_size` or `strides` is not one or two integers of at least 1.
+        ValueError: If `pool_size` or `strides` is not one or two integers of at least 1, or
+            the maps are smaller than a window.
 
     Example:
 
@@ -84,6 +85,7 @@ class TrainableSubsampling2D(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the maps made smaller."""
+        self.compute_output_shape(inputs.shape)  # refuses maps smaller than the window
         means = ops.average_pool(
             inputs, self._window, self._steps, padding="valid", data_format="channels_last"
         )

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class WordDropout(keras.layers.Layer):
@@ -44,8 +46,9 @@ class WordDropout(keras.layers.Layer):
 
     def __init__(self, rate: float, other: int = 1, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate must be in [0, 1), not {rate!r}.")
+        # Ids are no numbers to be rounded to 16 bits.
+        self.autocast = False
+        number("rate", rate, "in [0, 1)", lambda x: 0 <= x < 1)
         self.rate = rate
         self.other = other
         self.seed = seed

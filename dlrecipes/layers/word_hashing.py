@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import integer
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class WordHashing(keras.layers.Layer):
@@ -53,10 +55,9 @@ class WordHashing(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if not isinstance(size, int) or size < 2:
-            raise ValueError(f"size must be an integer of at least 2, not {size!r}.")
-        if units is not None and (not isinstance(units, int) or units < 1):
-            raise ValueError(f"units must be None or an integer of at least 1, not {units!r}.")
+        integer("size", size, 2)
+        if units is not None:
+            integer("units", units)
         self.size = size
         self.units = units
         self.kernel_initializer = keras.initializers.get(kernel_initializer)

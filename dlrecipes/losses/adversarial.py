@@ -1,7 +1,8 @@
 """What a discriminator and a generator minimise against each other, in pairs by name.
 
 Every loss takes the discriminator's outputs before any squashing, one number for each example
-or one for each patch, and averages over all of them.
+or one for each patch, and averages over all of them. `non_saturating_discriminator_loss` shows
+a training step; `adversarial_losses` finds a pair by name.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,9 @@ def minimax_discriminator_loss(real_logits, fake_logits, label_smoothing: float 
     Smoothing is one-sided: only the real examples' target moves below 1, which keeps the
     discriminator from being sure. Differs from `non_saturating_discriminator_loss` in name alone:
     the two games differ in the generator.
+
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
 
     Args:
         real_logits: Logits of real examples, of any shape.
@@ -56,6 +60,9 @@ def minimax_generator_loss(fake_logits):
     It saturates: where the discriminator is sure that an example is generated, the gradient
     vanishes. `non_saturating_generator_loss` is for training.
 
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
+
     Args:
         fake_logits: Logits of generated examples, of any shape.
 
@@ -79,6 +86,9 @@ def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing:
 
     It is `minimax_discriminator_loss`, under the name of the pair that GANs are trained with.
 
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
+
     Args:
         real_logits: Logits of real examples, of any shape.
         fake_logits: Logits of generated examples, of any shape.
@@ -96,6 +106,23 @@ def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing:
     >>> round(float(loss), 4)  # a tenth of the logit 30
     3.0
 
+    A training step computes both losses from the discriminator's outputs. Each network then
+    follows the gradient of its own; `dlrecipes.losses.adversarial.adversarial_losses` finds the
+    pair of another game.
+
+    >>> import keras
+    >>> generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    >>> discriminator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> def losses(real, noise):
+    ...     fake = discriminator(generator(noise))
+    ...     return (
+    ...         non_saturating_discriminator_loss(discriminator(real), fake),
+    ...         non_saturating_generator_loss(fake),
+    ...     )
+    >>> discriminator_loss, generator_loss = losses(ops.ones((4, 3)), ops.ones((4, 2)))
+    >>> tuple(discriminator_loss.shape), tuple(generator_loss.shape)
+    ((), ())
+
     Reference:
         Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
         "Generative adversarial nets", section 3.
@@ -107,6 +134,9 @@ def non_saturating_generator_loss(fake_logits):
     """Computes the mean of -log D(G(z)).
 
     Its gradient is largest where the discriminator is sure that an example is generated.
+
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
 
     Args:
         fake_logits: Logits of generated examples, of any shape.
@@ -130,6 +160,9 @@ def least_squares_discriminator_loss(
     real_logits, fake_logits, real_target: float = 1.0, fake_target: float = 0.0
 ):
     """Computes half the squared distances of the outputs from one target each.
+
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
 
     Args:
         real_logits: Outputs for real examples, of any shape.
@@ -157,6 +190,9 @@ def least_squares_discriminator_loss(
 def least_squares_generator_loss(fake_logits, target: float = 1.0):
     """Computes half the squared distance of the outputs from the target of real examples.
 
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
+
     Args:
         fake_logits: Outputs for generated examples, of any shape.
         target: The paper's c.
@@ -178,6 +214,9 @@ def least_squares_generator_loss(fake_logits, target: float = 1.0):
 
 def hinge_discriminator_loss(real_logits, fake_logits):
     """Computes how far the outputs are from being above 1 (real) and below -1 (generated).
+
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
 
     Args:
         real_logits: Outputs for real examples, of any shape.
@@ -202,6 +241,9 @@ def hinge_discriminator_loss(real_logits, fake_logits):
 
 def hinge_generator_loss(fake_logits):
     """Computes minus the mean of the outputs for generated examples.
+
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
 
     Args:
         fake_logits: Outputs for generated examples, of any shape.
@@ -229,6 +271,9 @@ def wasserstein_discriminator_loss(real_logits, fake_logits):
     by no more than its input does; what sees to that, clipped weights or `gradient_penalty`,
     is not in here.
 
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
+
     Args:
         real_logits: Outputs for real examples, of any shape.
         fake_logits: Outputs for generated examples, of any shape.
@@ -249,6 +294,9 @@ def wasserstein_discriminator_loss(real_logits, fake_logits):
 
 def wasserstein_generator_loss(fake_logits):
     """Computes minus the mean of the outputs for generated examples.
+
+    It is called in a training step, not given to `compile`, which would train on nonsense: its
+    arguments are logits, not targets and predictions.
 
     Args:
         fake_logits: Outputs for generated examples, of any shape.

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from dlrecipes.losses._arguments import at_least_0, sizes_of
+
 
 def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: float = 1.0):
     """Computes what a region proposal network has to learn from each picture's anchors.
@@ -14,12 +16,13 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
 
     where `smooth_l1` is, summed over the four deltas, `d * d / 2` for a difference `d` between
     -1 and 1, else `|d| - 1 / 2`. The paper counts 256 sampled anchors of a picture, at most
-    half of them positive: a training loop gives the others the label -1. The paper divides the
+    half of them positive: a training step gives the others the label -1. The paper divides the
     second sum by about 2400 positions and multiplies by 10, "roughly equally weighted" with
     the first one's 1 / 256; here both are divided by `N`.
 
     Args:
-        labels: 1 (object), 0 (none) or -1 (does not count), of shape `(batch, anchors)`.
+        labels: 1 (object), 0 (none) or -1 (does not count: padding, for one), of shape
+            `(batch, anchors)`.
         deltas: True deltas, of shape `(batch, anchors, 4)`, finite; read where the label is 1.
         objectness: Logits of shape `(batch, anchors)`.
         anchor_deltas: Predicted deltas, of shape `(batch, anchors, 4)`.
@@ -28,6 +31,10 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
     Returns:
         The loss of each picture, of shape `(batch,)`, in float32 at least; 0 where no anchor
         counts.
+
+    Raises:
+        ValueError: If `box_weight` is not a number of at least 0, or the shapes are not those
+            above.
 
     Example:
 
@@ -41,8 +48,15 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
         region proposal networks", equation 1 and section 3.1.2.
         Girshick, 2015, "Fast R-CNN", equations 2 and 3, for `smooth_l1`.
     """
+    at_least_0("box_weight", box_weight)
     objectness, anchor_deltas = _exact(objectness), _exact(anchor_deltas)
-    labels = ops.convert_to_tensor(labels)
+    labels, deltas = ops.convert_to_tensor(labels), ops.convert_to_tensor(deltas)
+    sizes_of(
+        objectness=(objectness, "batch anchors"),
+        anchor_deltas=(anchor_deltas, "batch anchors 4"),
+        labels=(labels, "batch anchors"),
+        deltas=(deltas, "batch anchors 4"),
+    )
     positive = ops.cast(ops.equal(labels, 1), objectness.dtype)
     scored = ops.binary_crossentropy(positive, objectness, from_logits=True)
     bent = positive * _smooth_l1(deltas, anchor_deltas)
@@ -58,11 +72,12 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
 
     where the deltas are those predicted for the proposal's true class, and `smooth_l1` is
     that of `region_proposal_loss`. The paper counts 64 sampled proposals of a picture,
-    a quarter of them objects: a training loop gives the others the label -1.
+    a quarter of them objects: a training step gives the others the label -1, and must give it to
+    padded proposals (of zero area) too, which `BoxMatcher` would make background.
 
     Args:
-        labels: Class of each proposal, 0 being the background, -1 does not count, of shape
-            `(batch, proposals)`.
+        labels: Class of each proposal, 0 being the background and -1 what does not count,
+            padding included, of shape `(batch, proposals)`.
         deltas: True deltas, of shape `(batch, proposals, 4)`, finite, divided by the deviations
             that detection multiplies by; read where the label is above 0.
         class_logits: Of shape `(batch, proposals, classes + 1)`, the background first.
@@ -73,6 +88,10 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
         The loss of each picture, of shape `(batch,)`, in float32 at least; 0 where no proposal
         counts.
 
+    Raises:
+        ValueError: If `box_weight` is not a number of at least 0, or the shapes are not those
+            above.
+
     Example:
 
     >>> true, predicted = [[[1.0, 0.0, 0.0, 0.0]]], [[[[0.0] * 4, [1.0, 0.0, 0.0, 2.0]]]]
@@ -80,11 +99,43 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
     >>> float(loss[0])
     1.5
 
+    In a training step, with one object of class 2 and three proposals, the last padded:
+
+    >>> from dlrecipes.layers import BoxCoder, BoxMatcher
+    >>> objects, classes = keras.ops.array([[[0.0, 0.0, 8.0, 8.0]]]), keras.ops.array([[2]])
+    >>> proposals = keras.ops.array([[[0.0, 0.0, 8.0, 6.0], [8.0, 8.0, 9.0, 9.0], [0.0] * 4]])
+    >>> matched = BoxMatcher(0.5, 0.5, match_every_object=False)(proposals, objects)
+    >>> own = keras.ops.take_along_axis(classes, matched["indices"], axis=1)
+    >>> labels = keras.ops.where(matched["labels"] == 1, own, matched["labels"])
+    >>> padded = keras.ops.all(proposals[..., :2] == proposals[..., 2:], axis=-1)
+    >>> labels = keras.ops.where(padded, -1, labels)
+    >>> keras.ops.convert_to_numpy(labels).tolist()
+    [[2, 0, -1]]
+    >>> true = BoxCoder((0.1, 0.1, 0.2, 0.2)).encode(matched["boxes"], proposals)
+    >>> true = keras.ops.where(keras.ops.expand_dims(labels > 0, -1), true, 0.0)
+    >>> logits, deltas = keras.ops.zeros((1, 3, 3)), keras.ops.zeros((1, 3, 2, 4))
+    >>> round(float(detection_loss(labels, true, logits, deltas)[0]), 4)
+    2.1512
+
+    That is log 3 from the logits, and (1 / 0.6 - 1/2 + log(8 / 6) / 0.2 - 1/2) / 2 from deltas.
+
     Reference:
         Girshick, 2015, "Fast R-CNN", equations 1 to 3 and "Mini-batch sampling".
     """
+    at_least_0("box_weight", box_weight)
     class_logits, box_deltas = _exact(class_logits), _exact(box_deltas)
-    labels = ops.cast(labels, "int32")
+    labels, deltas = ops.cast(labels, "int32"), ops.convert_to_tensor(deltas)
+    sizes = sizes_of(
+        box_deltas=(box_deltas, "batch proposals classes 4"),
+        class_logits=(class_logits, "batch proposals logits"),
+        labels=(labels, "batch proposals"),
+        deltas=(deltas, "batch proposals 4"),
+    )
+    if None not in sizes.values() and sizes["logits"] != sizes["classes"] + 1:
+        raise ValueError(
+            f"class_logits must hold classes + 1 logits, here {sizes['classes'] + 1}, "
+            f"not {sizes['logits']}."
+        )
     scored = ops.sparse_categorical_crossentropy(
         ops.maximum(labels, 0), class_logits, from_logits=True
     )

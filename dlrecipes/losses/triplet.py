@@ -1,13 +1,16 @@
 """Triplet losses: an anchor nearer to what is like it than to what is not."""
 
+import keras
 from keras import ops
 
-from dlrecipes.layers.pairwise_distances import pairwise_distances
+from dlrecipes.layers.pairwise_distances import at_least_float32, pairwise_distances
+from dlrecipes.losses._arguments import at_least_0, flat, sizes_of
 
 
+@keras.saving.register_keras_serializable(package="dlrecipes")
 def triplet_loss(
-    embeddings,
     labels,
+    embeddings,
     mining: str = "semi_hard",
     margin: float = 0.2,
     metric: str = "squared_euclidean",
@@ -33,9 +36,19 @@ def triplet_loss(
     `metric="euclidean"`. A batch without a triplet costs 0, with zero gradients. The
     first three minings take memory for the batch size cubed.
 
+    `compile` takes it as it is; for other arguments, give it a function of your own,
+    registered with `keras.saving.register_keras_serializable()` so that models save:
+
+        def hard_loss(labels, embeddings):
+            return triplet_loss(labels, embeddings, "batch_hard", metric="euclidean")
+
+    `dlrecipes.losses.triplet.active_triplets`, called likewise, is the share of the triplets
+    that cost something, a metric to watch.
+
     Args:
+        labels: Whom or what an example shows, of shape `(batch,)` or `(batch, 1)`: integers,
+            or floats as `fit` makes them (float32 tells those below 16,777,216 apart).
         embeddings: Vectors of shape `(batch, units)`, usually of length 1.
-        labels: Whom or what an example shows, of shape `(batch,)` or `(batch, 1)`.
         mining: The triplets that count, by name.
         margin: How much farther a negative should be, at least 0.
         metric: `"squared_euclidean"`, `"euclidean"` or `"cosine"`, as `PairwiseDistances` has it.
@@ -44,14 +57,17 @@ def triplet_loss(
         The loss, a scalar, in float32 at least.
 
     Raises:
-        ValueError: If `mining` or `metric` is not one of those named, or `margin` is below 0.
+        ValueError: If `mining` or `metric` is not one of those named, `margin` is not a number
+            of at least 0, or the shapes are not those above.
 
     Example:
 
-    >>> embeddings = [[0.0], [1.0], [1.1], [3.0]]
-    >>> labels = [0, 0, 1, 1]
-    >>> round(float(triplet_loss(embeddings, labels, "batch_hard")), 4)
+    >>> labels, embeddings = [0, 0, 1, 1], [[0.0], [1.0], [1.1], [3.0]]
+    >>> round(float(triplet_loss(labels, embeddings, "batch_hard")), 4)
     1.2475
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> model.compile("sgd", loss=triplet_loss)
+    >>> history = model.fit(keras.ops.eye(4, 3), keras.ops.array(labels), verbose=0)
 
     Reference:
         Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
@@ -59,14 +75,15 @@ def triplet_loss(
         Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
         re-identification", equations 5 (batch hard) and 6 (batch all), and section 3.2.
     """
-    costs, mined = _triplets(embeddings, labels, mining, margin, metric)
+    costs, mined = _triplets(labels, embeddings, mining, margin, metric)
     counted = mined & (costs > 0) if mining == "batch_all_nonzero" else mined
     return _mean(costs, counted)
 
 
+@keras.saving.register_keras_serializable(package="dlrecipes")
 def active_triplets(
-    embeddings,
     labels,
+    embeddings,
     mining: str = "semi_hard",
     margin: float = 0.2,
     metric: str = "squared_euclidean",
@@ -77,8 +94,8 @@ def active_triplets(
     embeddings have become one.
 
     Args:
-        embeddings: As for `triplet_loss`.
         labels: As for `triplet_loss`.
+        embeddings: As for `triplet_loss`.
         mining: As for `triplet_loss`.
         margin: As for `triplet_loss`.
         metric: As for `triplet_loss`.
@@ -91,21 +108,21 @@ def active_triplets(
 
     Example:
 
-    >>> float(active_triplets([[0.0], [1.0], [1.1], [3.0]], [0, 0, 1, 1], "batch_hard"))
+    >>> float(active_triplets([0, 0, 1, 1], [[0.0], [1.0], [1.1], [3.0]], "batch_hard"))
     0.5
     """
-    costs, mined = _triplets(embeddings, labels, mining, margin, metric)
+    costs, mined = _triplets(labels, embeddings, mining, margin, metric)
     return _mean(ops.cast(costs > 0, costs.dtype), mined)
 
 
-def _triplets(embeddings, labels, mining, margin, metric):
+def _triplets(labels, embeddings, mining, margin, metric):
     """Returns what each triplet costs, and which of them are mined; of one shape."""
     if mining not in MINERS:
         raise ValueError(f"mining {mining!r} is not one of {', '.join(MINERS)}.")
-    if not margin >= 0:
-        raise ValueError(f"margin must be at least 0, not {margin!r}.")
+    at_least_0("margin", margin)
+    labels, embeddings = flat("labels", labels), at_least_float32(embeddings)
+    sizes_of(embeddings=(embeddings, "batch units"), labels=(labels, "batch"))
     distances = pairwise_distances(embeddings, metric=metric)
-    labels = ops.reshape(ops.convert_to_tensor(labels), (-1,))
     alike = ops.equal(ops.expand_dims(labels, 1), labels)
     index = ops.arange(ops.shape(labels)[0])
     positive = alike & ops.not_equal(ops.expand_dims(index, 1), index)

@@ -97,7 +97,8 @@ def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
         The scores over all sentences, with `by_slot` of every slot of either side.
 
     Raises:
-        ValueError: If there is no sentence, the lengths differ, or a tag is not BIO.
+        ValueError: If there is no sentence, a sentence is a string, the lengths differ, or a
+            tag is not BIO.
 
     Example:
 
@@ -134,7 +135,7 @@ def token_accuracy(gold: Sequence[Tags], predicted: Sequence[Tags]) -> float:
         predicted: The predicted tags of the same sentences.
 
     Raises:
-        ValueError: If there is no word, or the lengths differ.
+        ValueError: If there is no word, a sentence is a string, or the lengths differ.
 
     Example:
 
@@ -174,6 +175,12 @@ def _scores(support: int, predicted: int, correct: int, by_slot=None) -> SpanSco
 
 
 def _check_lengths(gold: Sequence[Tags], predicted: Sequence[Tags]) -> None:
+    for name, sentences in (("gold", gold), ("predicted", predicted)):
+        # A string is a sequence too, of characters.
+        if isinstance(sentences, str) or any(isinstance(tags, str) for tags in sentences):
+            raise ValueError(
+                f"{name} must be a list of sentences, each a list of tags, not of strings."
+            )
     if len(gold) != len(predicted):
         raise ValueError(f"gold has {len(gold)} sentences, but predicted has {len(predicted)}.")
     if not gold:

@@ -2,7 +2,7 @@
 
 import keras
 
-from dlrecipes.models.pictures import fresh
+from dlrecipes.layers._arguments import fresh
 
 
 def anew(initializer):

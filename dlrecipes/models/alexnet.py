@@ -6,7 +6,8 @@ import keras
 from keras import layers
 
 from dlrecipes.layers import LocalResponseNormalization
-from dlrecipes.models.pictures import check, fresh, image_input, nth_seed, scaled, smallest_size
+from dlrecipes.layers._arguments import fresh
+from dlrecipes.models.pictures import check, image_input, nth_seed, scaled, smallest_size
 
 
 class Stage(NamedTuple):

@@ -5,8 +5,9 @@ import numpy as np
 from keras import layers, ops
 
 from dlrecipes.layers import PartialConv2D, RBFOutput, ScaledTanh, TrainableSubsampling2D
+from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.digit_bitmaps import digit_bitmaps
-from dlrecipes.models.pictures import check, choose, fresh, image_input, scaled, smallest_size
+from dlrecipes.models.pictures import check, choose, image_input, scaled, smallest_size
 
 C1, C3, C5, F6 = 6, 16, 120, 84
 # The maps of S2 that each map of C3 sees: the paper's table I.

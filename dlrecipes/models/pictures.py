@@ -107,21 +107,6 @@ def scaled(filters: int, width: float, multiple: int = 1) -> int:
     return max(1, round(filters * width / multiple)) * multiple
 
 
-def fresh(initializer):
-    """Returns an initializer that draws anew.
-
-    One that layers share gives those of the same shape the same weights.
-
-    Args:
-        initializer: Whatever Keras takes for an initializer.
-
-    Returns:
-        A new initializer of the same kind; with the same seed, if it was given one.
-    """
-    found = keras.initializers.get(initializer)
-    return found.clone() if isinstance(found, keras.initializers.Initializer) else found
-
-
 def nth_seed(seed: int | None, n: int) -> int | None:
     """Returns the seed of a network's n-th random layer, or `None` where there is no seed."""
     return None if seed is None else seed + n

@@ -6,7 +6,8 @@ from functools import partial
 import keras
 from keras import layers, ops
 
-from dlrecipes.models.pictures import check, choose, fresh, image_input, scaled
+from dlrecipes.layers._arguments import fresh
+from dlrecipes.models.pictures import check, choose, image_input, scaled
 
 # Blocks in each of the four stages, by depth.
 BLOCKS = {

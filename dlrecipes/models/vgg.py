@@ -3,10 +3,10 @@
 import keras
 from keras import layers
 
+from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.pictures import (
     check,
     choose,
-    fresh,
     image_input,
     nth_seed,
     scaled,

@@ -99,6 +99,19 @@ def test_reloaded_keras_file_gives_equal_outputs(name, tmp_path):
     assert_equal(again(x), whole(x), atol=0, rtol=0)
 
 
+@each_layer
+def test_a_frozen_layer_is_frozen_after_reloading(name, tmp_path):
+    whole = model(CASES[name])
+    if not whole.trainable_weights:
+        pytest.skip("the layer has no weights")
+    for layer in whole.layers:
+        layer.trainable = False
+    whole.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.trainable_weights == []
+    assert keras.models.clone_model(whole).trainable_weights == []
+
+
 @on_tensorflow
 @each_layer
 def test_exported_saved_model_gives_equal_outputs(name, tmp_path):

@@ -49,7 +49,17 @@ def test_centres_lie_in_the_middle_of_what_a_position_covers():
 
 
 @pytest.mark.parametrize(
-    "name, value", [("sizes", ()), ("sizes", (0,)), ("ratios", (1, -1)), ("stride", 0)]
+    "name, value",
+    [
+        ("sizes", ()),
+        ("sizes", (0,)),
+        ("sizes", "128"),
+        ("sizes", ["128"]),
+        ("sizes", 128),
+        ("ratios", (1, -1)),
+        ("stride", 0),
+        ("stride", None),
+    ],
 )
 def test_bad_arguments_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be above 0"):

@@ -81,6 +81,12 @@ def test_padding_matches_nothing():
     assert numpy(BoxMatcher()(boxes, padding))["labels"].tolist() == [[0, 0]]
 
 
+@pytest.mark.parametrize("thresholds", [(None,), ("0.7",), (0.7, None), (0.7, np.nan)])
+def test_thresholds_that_are_no_numbers_are_refused(thresholds):
+    with pytest.raises(ValueError, match="_threshold must be a number"):
+        BoxMatcher(*thresholds)
+
+
 @pytest.mark.parametrize("thresholds", [(0.3, 0.7), (1.2, 0.3), (0.5, -0.1)])
 def test_bad_thresholds_are_refused(thresholds):
     with pytest.raises(ValueError, match="must hold"):

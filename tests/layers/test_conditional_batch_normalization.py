@@ -167,3 +167,11 @@ def test_bad_arguments_are_refused(name, value):
 def test_a_condition_of_the_other_kind_is_refused(num_classes, condition):
     with pytest.raises(ValueError, match="condition must be of shape"):
         ConditionalBatchNormalization(num_classes)([X, condition])
+
+
+def test_features_without_a_condition_are_refused():
+    x = np.zeros((2, 4, 4, 3), "float32")
+    with pytest.raises(ValueError, match="inputs must be a list of two, features and condition"):
+        ConditionalBatchNormalization()(x)
+    with pytest.raises(ValueError, match="inputs must be a list of two"):
+        ConditionalBatchNormalization()([x])

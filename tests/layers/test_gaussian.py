@@ -37,7 +37,13 @@ def test_far_inputs_give_zero_and_no_nan():
 
 @pytest.mark.parametrize(
     ("kwargs", "name"),
-    [({"width": 0}, "width"), ({"width": np.nan}, "width"), ({"center": np.inf}, "center")],
+    [
+        ({"width": 0}, "width"),
+        ({"width": np.nan}, "width"),
+        ({"center": np.inf}, "center"),
+        ({"center": "1"}, "center"),
+        ({"width": None}, "width"),
+    ],
 )
 def test_bad_arguments_are_refused(kwargs, name):
     with pytest.raises(ValueError, match=f"{name} must be a finite number"):

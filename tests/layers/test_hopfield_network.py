@@ -153,6 +153,7 @@ def test_unit_that_hears_nothing_keeps_its_state():
     ("kwargs", "message"),
     [
         ({"units": 0}, "units must be"),
+        ({"units": True}, "units must be"),
         ({"units": 2, "max_sweeps": 0}, "max_sweeps must be"),
         ({"units": 2, "rule": "delta"}, "rule must be one of hebbian, projection"),
         ({"units": 2, "update": "random"}, "update must be one of"),
@@ -169,8 +170,17 @@ def test_bad_patterns_are_refused(patterns):
         HopfieldNetwork(3).store(patterns)
 
 
+@pytest.mark.parametrize("shape", [(2, 4), (3,), (1, 2, 3)])
+@pytest.mark.parametrize("method", ["__call__", "energy", "step", "sweep"])
+def test_states_of_another_shape_are_refused_also_once_patterns_are_stored(method, shape):
+    layer = HopfieldNetwork(3)
+    layer.store([[1, -1, 1]])
+    with pytest.raises(ValueError, match=r"states must be of shape \(batch, units\)"):
+        getattr(layer, method)(np.ones(shape, "float32"))
+
+
 def test_states_of_another_size_are_refused():
-    with pytest.raises(ValueError, match="units = 3, not of 4"):
+    with pytest.raises(ValueError, match=r"units = 3, not \(\w+, 4\)"):
         HopfieldNetwork(3).build((None, 4))
 
 

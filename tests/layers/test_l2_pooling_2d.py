@@ -105,3 +105,11 @@ def test_gradient_near_zero_does_not_vanish():
 def test_bad_arguments_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         L2Pooling2D(**kwargs)
+
+
+def test_images_smaller_than_a_window_are_refused():
+    x = np.zeros((1, 8, 8, 1), "float32")
+    for image in (x, keras.KerasTensor((None, 8, 8, 1))):
+        with pytest.raises(ValueError, match=r"as large as the window, \(9, 9\)"):
+            L2Pooling2D(9)(image)
+    assert tuple(L2Pooling2D(9, padding="same")(x).shape) == (1, 1, 1, 1)

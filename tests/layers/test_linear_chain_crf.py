@@ -250,7 +250,7 @@ def test_bad_number_of_tags_is_refused(num_tags):
 
 
 def test_scores_for_another_number_of_tags_are_refused():
-    with pytest.raises(ValueError, match="num_tags = 4, not of 3"):
+    with pytest.raises(ValueError, match=r"num_tags = 4, not \(\w+, \w+, 3\)"):
         LinearChainCRF(4)(SCORES)
 
 
@@ -277,3 +277,28 @@ def test_forbidden_moves_are_never_decoded_and_all_but_impossible():
 def test_forbidden_tags_that_do_not_exist_are_refused():
     with pytest.raises(ValueError, match=r"in \[0, 3\)"):
         LinearChainCRF(3, forbidden=[(0, 3)])
+
+
+@pytest.mark.parametrize("method", ["__call__", "decode", "log_likelihood"])
+@pytest.mark.parametrize("shape", [(2, 4), (1, 2, 3)])
+def test_scores_of_another_shape_are_refused_also_once_built(method, shape):
+    layer = LinearChainCRF(4)
+    layer.build((None, None, 4))
+    tags = [np.zeros(shape[:2], "int32")] if method == "log_likelihood" else []
+    with pytest.raises(ValueError, match=r"scores must be of shape \(batch, time, num_tags\)"):
+        getattr(layer, method)(np.zeros(shape, "float32"), *tags)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"forbidden": (0, 1)}, r"forbidden must be pairs of tags, not \(0, 1\)"),
+        ({"forbidden": 1}, "forbidden must be pairs of tags, not 1"),
+        ({"forbidden": [("a", "b")]}, "forbidden tags must be integers"),
+        ({"forbidden_start": 1}, "forbidden_start must be a list of tags, not 1"),
+        ({"forbidden_start": [0.5]}, "forbidden tags must be integers"),
+    ],
+)
+def test_forbidden_tags_of_another_form_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        LinearChainCRF(4, **kwargs)

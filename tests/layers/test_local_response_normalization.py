@@ -82,9 +82,11 @@ def test_float16_squares_do_not_overflow():
 @pytest.mark.parametrize(
     "kwargs, message",
     [
-        ({"size": 4}, "size must be an odd integer"),
-        ({"size": 0}, "size must be an odd integer"),
-        ({"size": 3.0}, "size must be an odd integer"),
+        ({"size": 4}, "size must be odd, not 4"),
+        ({"size": 0}, "size must be an integer of at least 1"),
+        ({"size": 3.0}, "size must be an integer of at least 1"),
+        ({"size": True}, "size must be an integer of at least 1"),
+        ({"alpha": "x"}, "alpha must be at least 0, not 'x'"),
         ({"alpha": -1e-4}, "alpha must be at least 0"),
         ({"beta": -0.1}, "beta must be at least 0"),
         ({"k": 0}, "k must be above 0"),

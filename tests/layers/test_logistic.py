@@ -33,7 +33,7 @@ def test_far_inputs_neither_overflow_nor_lose_their_slope_to_nan():
     np.testing.assert_allclose(slope, [0, np.exp(-80.0), 0, 0], rtol=1e-5, atol=1e-37)
 
 
-@pytest.mark.parametrize("slope", [0, -1.0, np.inf, np.nan])
+@pytest.mark.parametrize("slope", [0, -1.0, np.inf, np.nan, None, "1"])
 def test_bad_slope_is_refused(slope):
     with pytest.raises(ValueError, match="slope must be a finite number above 0"):
         Logistic(slope)

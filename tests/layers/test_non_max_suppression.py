@@ -158,8 +158,32 @@ def test_gradient_reaches_the_scores_that_were_chosen_and_no_others():
 
 
 @pytest.mark.parametrize(
-    "name, value", [("max_detections", 0), ("max_candidates", 0), ("iou_threshold", 1.5)]
+    "name, value",
+    [
+        ("max_detections", 0),
+        ("max_detections", True),
+        ("max_candidates", 0),
+        ("iou_threshold", 1.5),
+        ("iou_threshold", None),
+        ("iou_threshold", "0.5"),
+        ("score_threshold", "0.5"),
+    ],
 )
 def test_bad_arguments_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         NonMaxSuppression(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "name"),
+    [
+        (((5, 4), (5,)), "boxes"),
+        (((1, 5, 3), (1, 5)), "boxes"),
+        (((1, 5, 4), (1, 5, 1)), "scores"),
+        (((1, 5, 4), (1, 5), (5,)), "classes"),
+    ],
+)
+def test_other_shapes_are_refused(shapes, name):
+    for make in (lambda shape: np.zeros(shape, "float32"), keras.KerasTensor):
+        with pytest.raises(ValueError, match=rf"{name} must be of shape \(batch, boxes"):
+            NonMaxSuppression()(*(make(shape) for shape in shapes))

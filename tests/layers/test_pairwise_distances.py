@@ -126,3 +126,12 @@ def test_what_cannot_be_compared_is_refused():
         PairwiseDistances()([A, A, A])
     with pytest.raises(ValueError, match="of one size, not of 3 and 2"):
         PairwiseDistances()([keras.Input((3,)), keras.Input((2,))])
+
+
+@pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
+def test_vectors_of_other_sizes_are_refused_eagerly_too(metric):
+    layer = PairwiseDistances(metric)
+    with pytest.raises(ValueError, match="of one size, not of 3 and 2"):
+        layer([np.zeros((4, 3), "float32"), np.zeros((4, 2), "float32")])
+    with pytest.raises(ValueError, match=r"vectors must be of shape \(..., n, units\), not \(3,\)"):
+        layer(np.zeros(3, "float32"))

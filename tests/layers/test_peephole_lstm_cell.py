@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlrecipes.layers import PeepholeLSTMCell
+from dlrecipes.layers import PeepholeLSTM, PeepholeLSTMCell
 
 X = np.random.default_rng(0).normal(size=(2, 6, 3)).astype("float32")
 MASK = np.array([[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
@@ -63,7 +63,18 @@ def test_forget_gate_starts_open_unless_told_otherwise():
     np.testing.assert_array_equal(np.array(plain.cell.bias), np.zeros(16))
 
 
-@pytest.mark.parametrize("units", [0, -1, 1.5, None])
+@pytest.mark.parametrize("units", [0, -1, 1.5, None, True])
 def test_bad_units_are_refused(units):
     with pytest.raises(ValueError, match="units must be"):
         PeepholeLSTMCell(units)
+
+
+@pytest.mark.parametrize("units", [0, True, "4"])
+def test_bad_units_of_the_layer_are_refused(units):
+    with pytest.raises(ValueError, match="units must be an integer"):
+        PeepholeLSTM(units)
+
+
+def test_layer_refuses_inputs_without_time():
+    with pytest.raises(ValueError, match="expected ndim=3"):
+        PeepholeLSTM(4)(np.zeros((2, 3), "float32"))

@@ -109,3 +109,17 @@ def test_each_image_of_a_batch_is_read_by_its_own_regions():
 def test_bad_arguments_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         RoIAlign(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "name"),
+    [
+        (((1, 8, 8, 2), (5, 4)), "rois"),
+        (((1, 8, 8, 2), (1, 5, 3)), "rois"),
+        (((8, 8, 2), (1, 5, 4)), "features"),
+    ],
+)
+def test_other_shapes_are_refused(shapes, name):
+    for make in (lambda shape: np.zeros(shape, "float32"), keras.KerasTensor):
+        with pytest.raises(ValueError, match=rf"{name} must be of shape \(batch, "):
+            RoIAlign()(*(make(shape) for shape in shapes))

@@ -116,7 +116,48 @@ def test_gradient_of_a_distance_points_away_from_the_example():
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("grid", [0, (2, 0), (1, 2, 3), 1.5])
+def test_radius_of_zero_moves_the_winner_alone():
+    x, winner = X[0], winner_by_hand(X[0])
+    expected = W.copy()
+    expected[winner] += 0.3 * (x - W[winner])
+    np.testing.assert_allclose(numpy(built().update(array(X[:1]), 0.3, 0)), expected, atol=1e-6)
+    expected[winner] = x
+    np.testing.assert_allclose(numpy(built().batch_update(array(X[:1]), 0)), expected, atol=1e-6)
+
+
+def test_tensors_may_be_rates_and_radii():
+    rate, radius = ops.array(0.3), ops.array(0.8)
+    expected = numpy(built().update(array(X), 0.3, 0.8))
+    np.testing.assert_allclose(numpy(built().update(array(X), rate, radius)), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("rate", [0, -0.1, 1.5, np.float64(np.nan), None, "0.1"])
+def test_bad_rate_is_refused(rate):
+    with pytest.raises(ValueError, match=r"rate must be in \(0, 1\], not"):
+        built().update(array(X), rate, 1.0)
+
+
+@pytest.mark.parametrize("radius", [-1, np.nan, np.inf, None, "1"])
+def test_bad_radius_is_refused(radius):
+    for compute in (
+        lambda: built().update(array(X), 0.1, radius),
+        lambda: built().batch_update(array(X), radius),
+    ):
+        with pytest.raises(ValueError, match="radius must be at least 0"):
+            compute()
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2,), (5, 1, 2)])
+def test_vectors_of_another_shape_are_refused(shape):
+    x = np.zeros(shape, "float32")
+    for compute in (built(), lambda x: built().batch_update(x, 1.0)):
+        with pytest.raises(ValueError, match=r"inputs must be of shape \(batch, 2\)"):
+            compute(x)
+    with pytest.raises(ValueError, match="inputs must be of shape"):
+        SelfOrganizingMap(2)(np.zeros(3, "float32"))
+
+
+@pytest.mark.parametrize("grid", [0, True, (2, 0), (1, 2, 3), 1.5])
 def test_bad_grid_is_refused(grid):
     with pytest.raises(ValueError, match="grid must be"):
         SelfOrganizingMap(grid)

@@ -31,7 +31,7 @@ def test_sixteen_bit_policy_compares_before_it_rounds():
     assert ops.convert_to_numpy(ops.cast(y, "float32")).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("threshold", [np.inf, np.nan])
+@pytest.mark.parametrize("threshold", [np.inf, np.nan, None, "x"])
 def test_bad_threshold_is_refused(threshold):
     with pytest.raises(ValueError, match="threshold must be a finite number"):
         Step(threshold)

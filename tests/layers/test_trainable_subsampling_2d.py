@@ -67,3 +67,8 @@ def test_parameters_and_sizes_are_the_papers(maps, size, parameters):
 def test_bad_arguments_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         TrainableSubsampling2D(**kwargs)
+
+
+def test_maps_smaller_than_a_window_are_refused():
+    with pytest.raises(ValueError, match=r"as large as the window, \(3, 3\)"):
+        TrainableSubsampling2D(3)(np.zeros((1, 2, 2, 1), "float32"))

@@ -46,7 +46,7 @@ def test_the_same_seed_drops_the_same_words():
     np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5, None, "0.5", False])
 def test_a_rate_that_is_no_probability_below_one_is_refused(rate):
     with pytest.raises(ValueError, match=r"rate must be in \[0, 1\)"):
         WordDropout(rate)

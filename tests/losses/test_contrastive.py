@@ -27,10 +27,23 @@ def test_pairs_at_the_same_place_cost_nothing_or_half_the_squared_margin():
 
 def test_labels_may_be_a_column_or_booleans():
     expected = float(contrastive_loss(FIRST, SECOND, SAME))
-    for same in (SAME[:, None], SAME.astype(bool), SAME.astype("float32")):
+    # Minus one for pairs that are not alike is common too.
+    for same in (SAME[:, None], SAME.astype(bool), SAME.astype("float32"), 2 * SAME - 1):
         assert float(contrastive_loss(FIRST, SECOND, ops.convert_to_tensor(same))) == expected
 
 
-def test_margins_that_push_nothing_apart_are_refused():
-    with pytest.raises(ValueError, match="margin must be above 0, not 0"):
-        contrastive_loss(FIRST, SECOND, SAME, margin=0)
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"margin": 0}, "margin must be above 0, not 0"),
+        ({"margin": "1"}, "margin must be above 0, not '1'"),
+        ({"second": SECOND[:1]}, r"second must have .*, here \(6, 3\), not \(1, 3\)"),
+        ({"second": SECOND[:, :1]}, r"second must have .*, here \(6, 3\), not \(6, 1\)"),
+        ({"same": [1]}, r"same must have shape \(batch,\), here \(6,\), not \(1,\)"),
+        ({"same": np.eye(6)}, r"same must have shape \(batch,\) or \(batch, 1\), not \(6, 6\)"),
+        ({"first": FIRST[0]}, r"first must have shape \(batch, units\), not \(3,\)"),
+    ],
+)
+def test_bad_arguments_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        contrastive_loss(**{"first": FIRST, "second": SECOND, "same": SAME, **kwargs})

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from dlrecipes.losses import detection_loss, region_proposal_loss
 
@@ -91,3 +92,42 @@ def test_unmistakable_logits_do_not_overflow():
     zero = np.zeros((1, 2, 4), "float32")
     assert numpy(region_proposal_loss([[1, 0]], zero, logits, zero)).tolist() == [0]
     assert numpy(region_proposal_loss([[0, 1]], zero, logits, zero)).tolist() == [1e4]
+
+
+def regions(**replaced):
+    zeros = np.zeros((2, 5, 4), "float32")
+    arguments = {"deltas": zeros, "objectness": zeros[..., 0], "anchor_deltas": zeros}
+    return region_proposal_loss(**{"labels": np.zeros((2, 5)), **arguments, **replaced})
+
+
+def detections(**replaced):
+    zeros = np.zeros((2, 5, 3, 4), "float32")
+    arguments = {"deltas": zeros[:, :, 0], "class_logits": zeros[:, :, 0], "box_deltas": zeros}
+    return detection_loss(**{"labels": np.zeros((2, 5)), **arguments, **replaced})
+
+
+@pytest.mark.parametrize(
+    "loss, kwargs, message",
+    [
+        (regions, {"box_weight": -1}, "box_weight must be at least 0, not -1"),
+        (detections, {"box_weight": -1}, "box_weight must be at least 0, not -1"),
+        (detections, {"box_weight": "1"}, "box_weight must be at least 0, not '1'"),
+        (
+            regions,
+            {"labels": np.zeros(5)},
+            r"labels must have shape \(batch, anchors\), here \(2, 5\), not \(5,\)",
+        ),
+        (regions, {"objectness": np.zeros((2, 5, 1))}, "objectness must have shape"),
+        (regions, {"deltas": np.zeros((1, 5, 4))}, r"deltas .* here \(2, 5, 4\), not \(1, 5, 4\)"),
+        (regions, {"anchor_deltas": np.zeros((2, 5, 1))}, "anchor_deltas must have shape"),
+        (detections, {"box_deltas": np.zeros((2, 5, 12))}, "box_deltas must have shape"),
+        (detections, {"class_logits": np.zeros((2, 5))}, "class_logits must have shape"),
+        (detections, {"class_logits": np.zeros((2, 5, 3))}, "classes . 1 logits, here 4, not 3"),
+        (detections, {"labels": np.zeros((2, 5, 1))}, "labels must have shape"),
+        (detections, {"deltas": np.zeros((2, 4))}, "deltas must have shape"),
+    ],
+)
+def test_bad_arguments_are_refused(loss, kwargs, message):
+    loss()
+    with pytest.raises(ValueError, match=message):
+        loss(**kwargs)

@@ -29,6 +29,14 @@ def test_a_gradient_of_zero_costs_1_and_is_pushed_nowhere():
     np.testing.assert_array_equal(gradients(gradient_penalty, zeros)[0], zeros)
 
 
-def test_a_negative_target_is_refused():
-    with pytest.raises(ValueError, match="target must be at least 0"):
-        gradient_penalty(GRADIENTS, -1.0)
+@pytest.mark.parametrize(
+    "gradients, target, message",
+    [
+        (GRADIENTS, -1.0, "target must be at least 0, not -1.0"),
+        (GRADIENTS, "1", "target must be at least 0, not '1'"),
+        (np.float32(2), 1.0, r"gradients must have shape \(batch, ...\), not \(\)"),
+    ],
+)
+def test_bad_arguments_are_refused(gradients, target, message):
+    with pytest.raises(ValueError, match=message):
+        gradient_penalty(gradients, target)

@@ -1,5 +1,6 @@
 import itertools
 
+import keras
 import numpy as np
 import pytest
 from contract import gradients
@@ -53,7 +54,7 @@ def mean(costs, mining):
 
 
 def gradient(embeddings, labels, **kwargs):
-    return gradients(lambda x: triplet_loss(x, labels, **kwargs), embeddings)[0]
+    return gradients(lambda x: triplet_loss(labels, x, **kwargs), embeddings)[0]
 
 
 @each_mining
@@ -62,9 +63,9 @@ def gradient(embeddings, labels, **kwargs):
 def test_loss_and_share_equal_loops_over_triplets(mining, margin, root):
     kwargs = {"margin": margin, "metric": "euclidean" if root else "squared_euclidean"}
     costs = by_loops(EMBEDDINGS, LABELS, mining, margin, root)
-    found = float(triplet_loss(EMBEDDINGS, LABELS, mining, **kwargs))
+    found = float(triplet_loss(LABELS, EMBEDDINGS, mining, **kwargs))
     np.testing.assert_allclose(found, mean(costs, mining), rtol=1e-5, atol=1e-7)
-    share = float(active_triplets(EMBEDDINGS, LABELS, mining, **kwargs))
+    share = float(active_triplets(LABELS, EMBEDDINGS, mining, **kwargs))
     np.testing.assert_allclose(share, (costs > 0).mean(), rtol=1e-5)
 
 
@@ -81,7 +82,7 @@ def test_loss_and_share_equal_loops_over_triplets(mining, margin, root):
     ],
 )
 def test_points_on_a_line_cost_what_is_computed_by_hand(mining, costs):
-    np.testing.assert_allclose(float(triplet_loss(LINE, PEOPLE, mining)), np.mean(costs), rtol=1e-6)
+    np.testing.assert_allclose(float(triplet_loss(PEOPLE, LINE, mining)), np.mean(costs), rtol=1e-6)
 
 
 def test_gradient_draws_the_positive_in_and_pushes_the_negative_out():
@@ -103,8 +104,8 @@ def test_gradient_draws_the_positive_in_and_pushes_the_negative_out():
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
 def test_batch_without_a_triplet_costs_nothing_and_moves_nothing(mining, labels):
     labels = np.array(labels)
-    assert float(triplet_loss(LINE, labels, mining)) == 0
-    assert float(active_triplets(LINE, labels, mining)) == 0
+    assert float(triplet_loss(labels, LINE, mining)) == 0
+    assert float(active_triplets(labels, LINE, mining)) == 0
     np.testing.assert_array_equal(gradient(LINE, labels, mining=mining), np.zeros((4, 1)))
 
 
@@ -113,7 +114,7 @@ def test_anchor_without_a_positive_counts_only_as_a_negative(mining):
     labels = np.array([0, 0, 1, 2])
     costs = by_loops(LINE, labels, mining)
     assert len(costs) == {"batch_all": 4, "batch_all_nonzero": 4}.get(mining, 2)
-    found = float(triplet_loss(LINE, labels, mining))
+    found = float(triplet_loss(labels, LINE, mining))
     np.testing.assert_allclose(found, mean(costs, mining), rtol=1e-6)
 
 
@@ -123,28 +124,66 @@ def test_collapsed_embeddings_cost_the_margin_with_finite_gradients(mining, metr
     """All distances are 0: max(0, 0 - 0 + margin) for each triplet."""
     x = np.full((4, 3), 0.3, "float32")
     kwargs = {"mining": mining, "metric": metric}
-    np.testing.assert_allclose(float(triplet_loss(x, PEOPLE, **kwargs)), MARGIN, atol=1e-6)
-    assert float(active_triplets(x, PEOPLE, **kwargs)) == 1
+    np.testing.assert_allclose(float(triplet_loss(PEOPLE, x, **kwargs)), MARGIN, atol=1e-6)
+    assert float(active_triplets(PEOPLE, x, **kwargs)) == 1
     assert np.isfinite(gradient(x, PEOPLE, **kwargs)).all()
 
 
 @each_mining
 def test_order_of_the_batch_does_not_matter(mining):
     order = RNG.permutation(len(LABELS))
-    mixed = float(triplet_loss(EMBEDDINGS[order], LABELS[order], mining))
-    np.testing.assert_allclose(mixed, float(triplet_loss(EMBEDDINGS, LABELS, mining)), rtol=1e-5)
+    mixed = float(triplet_loss(LABELS[order], EMBEDDINGS[order], mining))
+    np.testing.assert_allclose(mixed, float(triplet_loss(LABELS, EMBEDDINGS, mining)), rtol=1e-5)
 
 
 def test_labels_may_be_a_column_or_floats():
-    expected = float(triplet_loss(EMBEDDINGS, LABELS))
+    expected = float(triplet_loss(LABELS, EMBEDDINGS))
     for labels in (LABELS[:, None], LABELS.astype("float32"), LABELS.tolist()):
-        assert float(triplet_loss(EMBEDDINGS, labels)) == expected
+        assert float(triplet_loss(labels, EMBEDDINGS)) == expected
 
 
-def test_bad_arguments_are_refused():
-    with pytest.raises(ValueError, match="mining 'easy' is not one of batch_all, batch_all_non"):
-        triplet_loss(LINE, PEOPLE, "easy")
-    with pytest.raises(ValueError, match="margin must be at least 0, not -1"):
-        triplet_loss(LINE, PEOPLE, margin=-1)
-    with pytest.raises(ValueError, match="metric 'manhattan' is not one of"):
-        active_triplets(LINE, PEOPLE, metric="manhattan")
+def compiled(loss):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, use_bias=False)])
+    model.compile(keras.optimizers.SGD(0.1), loss=loss)
+    return model
+
+
+def test_compile_takes_the_loss_with_labels_first():
+    model = compiled(triplet_loss)
+    before = keras.ops.convert_to_numpy(model.weights[0])
+    expected = mean(by_loops(EMBEDDINGS @ before, LABELS, "semi_hard"), "semi_hard")
+    found = model.fit(EMBEDDINGS, LABELS, batch_size=12, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(found, [expected], rtol=1e-4)
+    assert (keras.ops.convert_to_numpy(model.weights[0]) != before).any()
+
+
+def test_a_saved_model_keeps_the_loss_it_was_compiled_with(tmp_path):
+    model = compiled(triplet_loss)
+    model.fit(EMBEDDINGS, LABELS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.loss is triplet_loss
+    expected = model.evaluate(EMBEDDINGS, LABELS, verbose=0)
+    np.testing.assert_allclose(loaded.evaluate(EMBEDDINGS, LABELS, verbose=0), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"mining": "easy"}, "mining 'easy' is not one of batch_all, batch_all_non"),
+        ({"margin": -1}, "margin must be at least 0, not -1"),
+        ({"margin": "0.2"}, "margin must be at least 0, not '0.2'"),
+        ({"metric": "manhattan"}, "metric 'manhattan' is not one of"),
+        (
+            {"labels": LINE, "embeddings": PEOPLE},
+            r"embeddings must have shape \(batch, units\), not",
+        ),
+        ({"embeddings": LINE[None]}, r"embeddings must have .* not \(1, 4, 1\)"),
+        ({"labels": np.eye(4)}, r"labels must have shape \(batch,\) or \(batch, 1\), not \(4, 4\)"),
+        ({"labels": [0, 1, 1]}, r"labels must have shape \(batch,\), here \(4,\), not \(3,\)"),
+    ],
+)
+@pytest.mark.parametrize("function", [triplet_loss, active_triplets])
+def test_bad_arguments_are_refused(function, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        function(**{"labels": PEOPLE, "embeddings": LINE, **kwargs})

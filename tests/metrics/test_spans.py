@@ -141,6 +141,15 @@ def test_empty_input_and_unequal_lengths_are_refused(function):
         function([["O"], ["O", "O"]], [["O"], ["O"]])
 
 
+@pytest.mark.parametrize("function", [span_scores, token_accuracy])
+@pytest.mark.parametrize("flat", [["O", "B-a"], "O", ("O",)])
+def test_a_single_sentence_is_refused_not_read_as_characters(function, flat):
+    with pytest.raises(ValueError, match="gold must be a list of sentences, each a list of tags"):
+        function(flat, flat)
+    with pytest.raises(ValueError, match="predicted must be a list of sentences"):
+        function([["O"]] * len(flat), flat)
+
+
 def test_accuracy_counts_words_not_sentences():
     assert token_accuracy([["O"], ["B-a", "I-a", "O"]], [["B-a"], ["B-a", "I-a", "O"]]) == 3 / 4
     with pytest.raises(ValueError, match="No word"):

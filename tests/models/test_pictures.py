@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from dlrecipes.layers._arguments import fresh
 from dlrecipes.models import alexnet, googlenet, lenet5, resnet, vgg
-from dlrecipes.models.pictures import fresh, scaled, smallest_size
+from dlrecipes.models.pictures import scaled, smallest_size
 
 SMALL = {
     "lenet5": (lenet5, {"input_shape": (32, 32, 1)}),

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from contract import gradients, on_tensorflow
+from contract import gradients
 from keras import ops
 
 from dlrecipes.models import sequence_model
@@ -182,8 +182,6 @@ def test_padding_changes_nothing(kwargs, ids):
     np.testing.assert_allclose(whole[:, :3], alone, atol=1e-5)
 
 
-# On other backends Keras puts out a Jordan network's state where a step is masked.
-@on_tensorflow
 def test_padding_changes_nothing_of_a_jordan_networks_last_output():
     model = build("many_to_one", cell="jordan", mask_zero=True)
     np.testing.assert_allclose(array(model(PADDED)), array(model(PADDED[:, :3])), atol=1e-5)
