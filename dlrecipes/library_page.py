@@ -127,7 +127,7 @@ def row(package: str, name: str) -> list[str]:
     """Returns a name's cells: its call, linked to the source; its first line; its paper."""
     documented = getattr(importlib.import_module(package), name)
     full_name = f"{package}.{name}"
-    source = Path(inspect.getsourcefile(documented)).resolve().relative_to(ROOT)
+    source = Path(inspect.getsourcefile(inspect.unwrap(documented))).resolve().relative_to(ROOT)
     return [
         f"[`{call(name, documented)}`](../{source.as_posix()})",
         summary(full_name, documented),

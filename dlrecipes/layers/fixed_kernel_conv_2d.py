@@ -107,6 +107,7 @@ class FixedKernelConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the filtered images."""
+        self.compute_output_shape(inputs.shape)  # refuses images smaller than the kernel
         values = self._values[::-1, ::-1] if self.flip else self._values
         kernel = np.repeat(values[:, :, None, None], inputs.shape[-1], axis=2)
         return ops.depthwise_conv(

@@ -124,9 +124,10 @@ class HopfieldNetwork(keras.layers.Layer):
         """
         x = np.asarray(ops.convert_to_numpy(patterns), "float64")
         if x.ndim != 2 or x.shape[1] != self.units or not np.all(np.abs(x) == 1):
+            values = f"values from {x.min()} to {x.max()}" if x.size else "no values"
             raise ValueError(
                 f"patterns must be -1 and 1 and of shape (patterns, {self.units}); "
-                f"these are of shape {x.shape} with values from {x.min()} to {x.max()}."
+                f"these are of shape {x.shape} with {values}."
             )
         weights = x.T @ x if self.rule == "hebbian" else np.linalg.pinv(x) @ x
         np.fill_diagonal(weights, 0)

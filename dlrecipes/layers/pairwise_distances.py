@@ -69,7 +69,7 @@ class PairwiseDistances(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """Returns `(..., n, m)`."""
         one = not isinstance(input_shape[0], list | tuple)
-        first, second = _pair(tuple(input_shape) if one else list(input_shape))
+        first, second = (tuple(input_shape), None) if one else _pair(input_shape)
         second = first if second is None else second
         _check_sizes(first, second)
         return (*first[:-1], second[-2])

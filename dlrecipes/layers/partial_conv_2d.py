@@ -113,6 +113,7 @@ class PartialConv2D(keras.layers.Layer):
 
     def call(self, inputs):
         """Returns the output maps."""
+        self.compute_output_shape(inputs.shape)  # refuses maps smaller than the kernel
         y = ops.conv(
             inputs, self._dense_kernel(), self._steps, self.padding, data_format="channels_last"
         )

@@ -51,17 +51,17 @@ class SelfOrganizingMap(keras.layers.Layer):
     >>> keras.ops.convert_to_numpy(layer.winner(distances)).tolist()
     [[0, 0]]
 
-    Training, with a rate and a radius that shrink:
+    Training, with a radius that shrinks to 0: units in disorder come to lie along a line.
 
-    >>> corners = keras.ops.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-    >>> layer = SelfOrganizingMap(2, keras.initializers.RandomUniform(0, 1, seed=1))
-    >>> steps = 30
-    >>> for step in range(steps + 1):
-    ...     left = 1 - step / steps
-    ...     codebook = layer.update(corners, rate=0.2 + 0.8 * left, radius=left)
-    ...     layer.codebook.assign(codebook) and None
-    >>> bool(keras.ops.max(keras.ops.min(layer(corners), axis=(1, 2))) < 0.1)
-    True
+    >>> data = keras.ops.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> layer = SelfOrganizingMap((1, 4))
+    >>> layer.build(data.shape)
+    >>> _ = layer.codebook.assign([[1.0], [0.0], [3.0], [2.0]])
+    >>> for step in range(21):
+    ...     radius = 2 * (1 - step / 20)
+    ...     _ = layer.codebook.assign(layer.batch_update(data, radius))
+    >>> [round(float(place), 2) for place in layer.codebook[:, 0]]
+    [0.0, 1.0, 2.0, 3.0]
 
     Reference:
         Kohonen, 1982, "Self-organized formation of topologically correct feature maps".

@@ -36,9 +36,10 @@ def triplet_loss(
     `metric="euclidean"`. A batch without a triplet costs 0, with zero gradients. The
     first three minings take memory for the batch size cubed.
 
-    `compile` takes it as it is; for other arguments, give it a function of your own,
-    registered with `keras.saving.register_keras_serializable()` so that models save:
+    `compile` takes it as it is; for other arguments, give it a function of your own, registered
+    so that models with it save and load:
 
+        @keras.saving.register_keras_serializable()
         def hard_loss(labels, embeddings):
             return triplet_loss(labels, embeddings, "batch_hard", metric="euclidean")
 

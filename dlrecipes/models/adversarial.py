@@ -2,7 +2,7 @@
 
 import keras
 
-from dlrecipes.layers._arguments import fresh
+from dlrecipes.layers._arguments import fresh, integer
 
 
 def anew(initializer):
@@ -39,5 +39,4 @@ def check_integers(at_least: int, **numbers) -> None:
     ValueError: channels must be an integer of at least 1, not 0.
     """
     for name, number in numbers.items():
-        if not isinstance(number, int) or number < at_least:
-            raise ValueError(f"{name} must be an integer of at least {at_least}, not {number!r}.")
+        integer(name, number, at_least)

@@ -7,7 +7,15 @@ from keras import layers
 
 from dlrecipes.layers import LocalResponseNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.pictures import check, image_input, nth_seed, scaled, smallest_size
+from dlrecipes.models._arguments import integers
+from dlrecipes.models.pictures import (
+    channels_last,
+    check,
+    image_input,
+    nth_seed,
+    scaled,
+    smallest_size,
+)
 
 
 class Stage(NamedTuple):
@@ -34,6 +42,7 @@ POOL = (3, 2)
 HIDDEN_UNITS = 4096
 
 
+@channels_last
 def alexnet(
     num_classes: int = 1000,
     input_shape: tuple[int, int, int] = (227, 227, 3),
@@ -90,8 +99,7 @@ def alexnet(
         convolutional neural networks", sections 3 to 5 and figure 2.
     """
     check(num_classes, width, dropout=dropout)
-    if not isinstance(groups, int) or groups < 1:
-        raise ValueError(f"groups must be an integer of at least 1, not {groups!r}.")
+    integers(groups=groups)
     if kernel_initializer is None:
         kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
     # Windows with "same" padding and stride 1 leave the size as it is.

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import keras
 
+from dlrecipes.models._arguments import integers, several
+
 
 def autoencoder(
     num_features: int = 784,
@@ -52,12 +54,8 @@ def autoencoder(
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
         networks", figure 1 and the network 784-1000-500-250-30 for MNIST.
     """
-    for size in (num_features, *hidden_units, code_units):
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(
-                "num_features, hidden_units and code_units must be made of integers of at "
-                f"least 1, not {size!r}."
-            )
+    integers(num_features=num_features, code_units=code_units)
+    several(hidden_units=hidden_units)
     layers = [(units, activation, f"hidden_{index}") for index, units in enumerate(hidden_units, 1)]
     ends = ((code_units, code_activation, "code"), (num_features, output_activation, "outputs"))
     encoder = _stack("encoder", "features", num_features, [*layers, ends[0]])

@@ -5,6 +5,7 @@ from keras import ops
 
 from dlrecipes.layers import ConditionalBatchNormalization, SelfAttention2D
 from dlrecipes.models.adversarial import anew, check_integers
+from dlrecipes.models.pictures import channels_last
 
 # Channels of each block's output in units of `filters`, by the picture's size. Generators
 # start at `BASE` and double the side in each block; discriminators halve it in the first
@@ -26,6 +27,7 @@ BASE = 4
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
+@channels_last
 def biggan_generator(
     size: int = 128,
     channels: int = 3,
@@ -68,6 +70,7 @@ def biggan_generator(
         (blocks + 1))` (80, 100, 120 and 140 values for 32, 64, 128 and 256 pixels), and
         `label`, int32 of shape `(batch,)`. Output: pictures of shape `(batch, size, size,
         channels)` in [-1, 1], float32.
+        The inputs must all be tensors or all NumPy arrays.
 
     Raises:
         ValueError: If `size` is not one of those named, or a number is too small.
@@ -107,6 +110,7 @@ def biggan_generator(
     return keras.Model({"noise": noise, "label": label}, x, name=name)
 
 
+@channels_last
 def biggan_discriminator(
     size: int = 128,
     channels: int = 3,
@@ -139,6 +143,7 @@ def biggan_discriminator(
         A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)` in
         [-1, 1], and `label`, int32 of shape `(batch,)`. Output: logits of shape
         `(batch, 1)`, float32, above 0 for pictures that seem real.
+        The inputs must all be tensors or all NumPy arrays.
 
     Raises:
         ValueError: If `size` is not one of those named, or a number is too small.
@@ -249,7 +254,7 @@ def _dense(units, initializer, name, **kwargs):
 
 
 def _check(size, attention, **numbers) -> None:
-    if size not in GENERATORS:
+    if not isinstance(size, int) or size not in GENERATORS:
         raise ValueError(f"size must be one of {', '.join(map(str, GENERATORS))}, not {size!r}.")
     check_integers(1, **numbers)
     check_integers(0, attention=attention)

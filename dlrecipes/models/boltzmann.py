@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from dlrecipes.layers import RestrictedBoltzmannMachine
+from dlrecipes.models._arguments import integers, several
 
 
 def restricted_boltzmann_machine(
@@ -18,7 +19,8 @@ def restricted_boltzmann_machine(
     """Builds one restricted Boltzmann machine, from what is seen to its hidden units.
 
     The layer `rbm` holds the weights and what training needs: samples, energies and the way
-    back. The sizes by default are those of the first machine of `deep_belief_network`.
+    back. `fit` does not train it; a loop of contrastive divergence does, as in the example.
+    The sizes by default are those of the first machine of `deep_belief_network`.
 
     Args:
         visible_units: Number of visible units, at least 1.
@@ -44,12 +46,22 @@ def restricted_boltzmann_machine(
     >>> tuple(model.get_layer("rbm").gibbs_step(keras.ops.ones((2, 6))).shape)
     (2, 6)
 
+    One step of contrastive divergence (CD-1), at a rate of 0.1:
+
+    >>> rbm, ops, data = model.get_layer("rbm"), keras.ops, keras.ops.ones((2, 6))
+    >>> fantasy = rbm.gibbs_step(data)
+    >>> up, down = rbm.hidden_probabilities(data), rbm.hidden_probabilities(fantasy)
+    >>> change = ops.transpose(data) @ up - ops.transpose(fantasy) @ down
+    >>> _ = rbm.kernel.assign(rbm.kernel + 0.1 * change / 2)
+    >>> _ = rbm.visible_bias.assign(rbm.visible_bias + 0.1 * ops.mean(data - fantasy, axis=0))
+    >>> _ = rbm.hidden_bias.assign(rbm.hidden_bias + 0.1 * ops.mean(up - down, axis=0))
+
     Reference:
         Hinton, 2002, "Training products of experts by minimizing contrastive divergence".
         Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets", for
         the sizes.
     """
-    _check_units("visible_units", visible_units)
+    integers(visible_units=visible_units)
     inputs = keras.Input((visible_units,), name="visible")
     layer = RestrictedBoltzmannMachine(hidden_units, visible, hidden, seed=seed, name="rbm")
     return keras.Model(inputs, layer(inputs), name=name)
@@ -67,8 +79,9 @@ def deep_belief_network(
     """Builds a stack of restricted Boltzmann machines with a classifier on top.
 
     Each machine, `rbm_1` and so on, is first trained for itself on the probabilities that the
-    one below gives; then the whole is trained as a feed-forward network. Their visible biases
-    serve the first stage alone, and have no gradient in the second.
+    one below gives, by contrastive divergence as `restricted_boltzmann_machine` shows. Then
+    the whole is trained as a feed-forward network. Their visible biases serve the first
+    stage alone, and have no gradient in the second.
 
     In the paper the labels are visible units of the uppermost machine, and its hidden ones
     are sampled; here they are read by a layer of their own, `scores`, as in the paper that
@@ -106,11 +119,11 @@ def deep_belief_network(
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
         networks", supporting text, for the classifier.
     """
-    _check_units("visible_units", visible_units)
+    integers(visible_units=visible_units)
+    several(hidden_units=hidden_units)
     if not hidden_units:
         raise ValueError("hidden_units is empty; name the size of at least one machine.")
-    if not isinstance(num_classes, int) or num_classes < 0:
-        raise ValueError(f"num_classes must be an integer of at least 0, not {num_classes!r}.")
+    integers(0, num_classes=num_classes)
     inputs = x = keras.Input((visible_units,), name="visible")
     for index, units in enumerate(hidden_units, 1):
         kind = visible if index == 1 else "bernoulli"
@@ -119,8 +132,3 @@ def deep_belief_network(
     if num_classes:
         x = keras.layers.Dense(num_classes, activation=output_activation, name="scores")(x)
     return keras.Model(inputs, x, name=name)
-
-
-def _check_units(name: str, units) -> None:
-    if not isinstance(units, int) or units < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, not {units!r}.")

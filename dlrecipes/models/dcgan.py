@@ -4,12 +4,14 @@ import keras
 from keras import ops
 
 from dlrecipes.models.adversarial import anew, check_integers
+from dlrecipes.models.pictures import channels_last
 
 KERNEL = 5
 # Of the authors' code; the paper says nothing.
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
+@channels_last
 def dcgan_generator(
     size: int = 64,
     channels: int = 3,
@@ -43,6 +45,7 @@ def dcgan_generator(
         A functional `keras.Model`. Inputs: `noise` of shape `(batch, latent_size)`, uniform
         in [-1, 1] in the paper, and, with classes, `label`, int32 of shape `(batch,)`.
         Output: pictures of shape `(batch, size, size, channels)` in [-1, 1], float32.
+        The inputs must all be tensors or all NumPy arrays.
 
     Raises:
         ValueError: If `size` is not one of those described, or a number is too small.
@@ -98,6 +101,7 @@ def dcgan_generator(
     return keras.Model(inputs, x, name=name)
 
 
+@channels_last
 def dcgan_discriminator(
     size: int = 64,
     channels: int = 3,
@@ -128,6 +132,7 @@ def dcgan_discriminator(
         A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)`
         in [-1, 1], and, with classes, `label`, int32 of shape `(batch,)`. Output: logits of
         shape `(batch, 1)`, float32, above 0 for pictures that seem real.
+        The inputs must all be tensors or all NumPy arrays.
 
     Raises:
         ValueError: If `size` is not one of those described, or a number is too small.

@@ -14,15 +14,16 @@ def ensemble(networks: Sequence[keras.Model], name: str = "ensemble") -> keras.M
     member is trained for itself (`EnsembleMean`): the loss must repeat its targets.
 
     Args:
-        networks: Functional models with the same named inputs, and dictionaries of the
-            same outputs.
+        networks: Functional models, each of another name, with the same inputs and outputs:
+            one plain tensor or a dictionary of several.
         name: Name of the model.
 
     Returns:
         A functional `keras.Model` with the members' inputs and outputs.
 
     Raises:
-        ValueError: If there is no network, or they differ in inputs or outputs.
+        ValueError: If there is no network, they differ in inputs or outputs, or two have the
+            same name.
 
     Example:
 
@@ -34,18 +35,54 @@ def ensemble(networks: Sequence[keras.Model], name: str = "ensemble") -> keras.M
     Reference:
         Hansen and Salamon, 1990, "Neural network ensembles".
     """
+    if not isinstance(networks, tuple | list) or any(
+        not isinstance(one, keras.Model) for one in networks
+    ):
+        raise ValueError(f"networks must be a list of keras.Model, not {networks!r}.")
     if not networks:
         raise ValueError("An ensemble needs at least one network.")
-    first = networks[0]
-    for other in networks[1:]:
-        if set(other.input) != set(first.input) or set(other.output) != set(first.output):
-            raise ValueError(f"{other.name} and {first.name} differ in inputs or outputs.")
-    inputs = {
-        key: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=key)
-        for key, tensor in first.input.items()
-    }
+    _check(networks)
+    given = networks[0].input
+    if isinstance(given, dict):
+        inputs = {key: _like(tensor, key) for key, tensor in given.items()}
+    else:
+        inputs = _like(given, given.name)
     found = [network(inputs) for network in networks]
-    outputs = {
-        key: EnsembleMean(name=f"mean_{key}")([one[key] for one in found]) for key in found[0]
-    }
+    if isinstance(found[0], dict):
+        outputs = {
+            key: EnsembleMean(name=f"mean_{key}")([one[key] for one in found]) for key in found[0]
+        }
+    else:
+        outputs = EnsembleMean(name="mean")(found)
     return keras.Model(inputs, outputs, name=name)
+
+
+def _check(networks) -> None:
+    first, *others = networks
+    for tensors in (first.input, first.output):
+        if isinstance(tensors, tuple | list):
+            raise ValueError(
+                f"inputs and outputs must be one tensor or a dictionary, unlike {first.name}'s."
+            )
+    for other in others:
+        if _sizes(other.input) != _sizes(first.input) or (
+            _sizes(other.output) != _sizes(first.output)
+        ):
+            raise ValueError(f"{other.name} and {first.name} differ in inputs or outputs.")
+    names = [one.name for one in networks]
+    if repeated := {each for each in names if names.count(each) > 1}:
+        raise ValueError(
+            f"networks must differ in name, not all be {sorted(repeated)[0]!r}: give each network "
+            "its own `name`."
+        )
+
+
+def _sizes(tensors):
+    """Returns the shapes of tensors by name, or that of a plain one."""
+    if isinstance(tensors, dict):
+        return {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+    return getattr(tensors, "shape", None)
+
+
+def _like(tensor, name: str):
+    return keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)

@@ -6,12 +6,15 @@ import keras
 from keras import layers
 
 from dlrecipes.layers import L2Normalization
-from dlrecipes.models.pictures import image_input, scaled
+from dlrecipes.layers._arguments import number
+from dlrecipes.models._arguments import integers, rates, several
+from dlrecipes.models.pictures import channels_last, image_input, scaled
 
 # What leaves one position for the last grid, after the stem and both reductions.
 SMALLEST = 75
 
 
+@channels_last
 def facenet_small(
     input_shape: tuple[int | None, int | None, int] = (None, None, 1),
     embedding_units: int = 128,
@@ -56,8 +59,9 @@ def facenet_small(
         recognition and clustering", figure 2 (the method; this network is far smaller).
     """
     _check(embedding_units, dropout)
-    if not filters or min(filters) < 1:
-        raise ValueError(f"filters must be one or more numbers of at least 1, not {filters!r}.")
+    several(filters=filters)
+    if not filters:
+        raise ValueError("filters must name the channels of at least one block, not ().")
     images = x = image_input(input_shape, 2 ** len(filters), any_size=True)
     for block, size in enumerate(filters, start=1):
         x = _conv(x, Conv(size, 3), f"block_{block}", momentum=0.9)
@@ -69,6 +73,7 @@ def facenet_small(
     return keras.Model(images, _embedding(x), name=name)
 
 
+@channels_last
 def facenet_inception_resnet(
     input_shape: tuple[int | None, int | None, int] = (160, 160, 3),
     embedding_units: int = 128,
@@ -121,9 +126,9 @@ def facenet_inception_resnet(
         recognition and clustering", section 3 (the embedding).
     """
     _check(embedding_units, dropout)
-    if not width > 0:
-        raise ValueError(f"width must be above 0, not {width!r}.")
-    if len(repeats) != 3 or len(scales) != 3 or min(repeats) < 0:
+    number("width", width, "a number above 0", lambda factor: factor > 0)
+    several(0, repeats=repeats)
+    if not isinstance(scales, tuple | list) or len(repeats) != 3 or len(scales) != 3:
         raise ValueError(
             f"repeats and scales must be three numbers of at least 0 each, not {repeats!r} "
             f"and {scales!r}."
@@ -231,9 +236,5 @@ def _embedding(x):
 
 
 def _check(embedding_units, dropout) -> None:
-    if not isinstance(embedding_units, int) or embedding_units < 1:
-        raise ValueError(
-            f"embedding_units must be an integer of at least 1, not {embedding_units!r}."
-        )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), not {dropout!r}.")
+    integers(embedding_units=embedding_units)
+    rates(dropout=dropout)

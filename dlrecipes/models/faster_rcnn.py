@@ -7,9 +7,13 @@ import numpy as np
 from keras import layers, ops
 
 from dlrecipes.layers import AnchorBoxes, BoxCoder, NonMaxSuppression, RegionProposals, RoIAlign
-from dlrecipes.models.region_proposal_network import check_sizes, feature_map, gaussian, propose
+from dlrecipes.layers._arguments import number as check_number
+from dlrecipes.models._arguments import integers, rates, several_above_zero
+from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.region_proposal_network import feature_map, gaussian, propose
 
 
+@channels_last
 def faster_rcnn(
     backbone: keras.Model | str = "vgg16",
     num_classes: int = 20,
@@ -97,7 +101,9 @@ def faster_rcnn(
         region proposal networks", sections 3.1 to 3.3.
         Girshick, 2015, "Fast R-CNN", section 2, for what looks at the proposals.
     """
-    check_sizes(num_classes=num_classes, units=units)
+    integers(num_classes=num_classes, units=units)
+    rates(dropout=dropout)
+    several_above_zero(sizes=sizes, ratios=ratios)
     images, features = feature_map(backbone, stride)
     anchors = AnchorBoxes(sizes, ratios, stride, name="anchors")
     pick = RegionProposals(num_proposals, max_candidates, iou_threshold, min_size, name="proposals")
@@ -116,6 +122,7 @@ def faster_rcnn(
     return keras.Model(images, outputs, name=name)
 
 
+@channels_last
 def faster_rcnn_detector(
     network: keras.Model,
     max_detections: int = 100,
@@ -167,13 +174,16 @@ def faster_rcnn_detector(
     Reference:
         Girshick, 2015, "Fast R-CNN", section 2.3 for the deltas, section 3 for detection.
     """
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"network must be one that faster_rcnn built, not {network!r}.")
     given = network.output if isinstance(network.output, dict) else {}
     if missing := {"proposals", "class_logits", "box_deltas"} - set(given):
         raise ValueError(
             f"network must be one that faster_rcnn built; it lacks {', '.join(sorted(missing))}."
         )
-    if not 0 <= score_threshold <= 1:
-        raise ValueError(f"score_threshold must be in [0, 1], not {score_threshold!r}.")
+    check_number(
+        "score_threshold", score_threshold, "a number in [0, 1]", lambda least: 0 <= least <= 1
+    )
     images = keras.Input(network.input.shape[1:], name="images")
     y = network(images)
     number, num_classes = y["box_deltas"].shape[1:3]

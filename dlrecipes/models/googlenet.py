@@ -9,7 +9,14 @@ from keras import layers
 
 from dlrecipes.layers import LocalResponseNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.pictures import check, image_input, nth_seed, scaled, smallest_size
+from dlrecipes.models.pictures import (
+    channels_last,
+    check,
+    image_input,
+    nth_seed,
+    scaled,
+    smallest_size,
+)
 
 
 class Module(NamedTuple):
@@ -40,6 +47,7 @@ AUXILIARY = {"4a": "auxiliary_1", "4d": "auxiliary_2"}
 AUXILIARY_POOL = (5, 3)
 
 
+@channels_last
 def googlenet(
     num_classes: int = 1000,
     input_shape: tuple[int | None, int | None, int] = (224, 224, 3),

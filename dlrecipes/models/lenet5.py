@@ -7,7 +7,14 @@ from keras import layers, ops
 from dlrecipes.layers import PartialConv2D, RBFOutput, ScaledTanh, TrainableSubsampling2D
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.digit_bitmaps import digit_bitmaps
-from dlrecipes.models.pictures import check, choose, image_input, scaled, smallest_size
+from dlrecipes.models.pictures import (
+    channels_last,
+    check,
+    choose,
+    image_input,
+    scaled,
+    smallest_size,
+)
 
 C1, C3, C5, F6 = 6, 16, 120, 84
 # The maps of S2 that each map of C3 sees: the paper's table I.
@@ -19,6 +26,7 @@ CONNECTIONS = (
 )
 
 
+@channels_last
 def lenet5(
     num_classes: int = 10,
     input_shape: tuple[int, int, int] = (32, 32, 1),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from dlrecipes.layers import ThresholdUnit
+from dlrecipes.models._arguments import integers, rates, several
 
 
 def perceptron(
@@ -18,7 +19,9 @@ def perceptron(
     """Builds one layer of threshold units.
 
     Its weights are those of the layer `threshold_unit`. They have no gradient: Rosenblatt's
-    rule sets them, or they are given.
+    rule sets them, or they are given. For an example `x` whose output `y` should be `t`, the
+    rule adds to the `kernel` the outer product of `x` and `t - y`, and takes `t - y` from the
+    thresholds.
 
     Args:
         num_features: Number of inputs, at least 1.
@@ -48,7 +51,7 @@ def perceptron(
         Rosenblatt, 1958, "The perceptron: a probabilistic model for information storage and
         organization in the brain".
     """
-    _check_sizes(num_features=num_features)
+    integers(num_features=num_features)
     x = keras.Input((num_features,), name="features")
     layer = ThresholdUnit(units, weights, threshold, output, name="threshold_unit")
     return keras.Model(x, layer(x), name=name)
@@ -100,9 +103,9 @@ def mlp(
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document
         recognition", section III.C, for the sizes.
     """
-    _check_sizes(input_shape=input_shape, num_outputs=num_outputs, hidden_units=hidden_units)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), not {dropout!r}.")
+    integers(num_outputs=num_outputs)
+    several(input_shape=input_shape, hidden_units=hidden_units)
+    rates(dropout=dropout)
     features = keras.Input(tuple(input_shape), name="features")
     x = features
     if len(input_shape) > 1:
@@ -115,12 +118,3 @@ def mlp(
             x = keras.layers.Dropout(dropout, seed=own, name=f"dropout_{index}")(x)
     y = keras.layers.Dense(num_outputs, activation=output_activation, name="outputs")(x)
     return keras.Model(features, y, name=name)
-
-
-def _check_sizes(**named) -> None:
-    for name, value in named.items():
-        sizes = (value,) if isinstance(value, int) else value
-        if not isinstance(sizes, tuple | list) or any(
-            not isinstance(size, int) or size < 1 for size in sizes
-        ):
-            raise ValueError(f"{name} must be made of integers of at least 1, not {value!r}.")

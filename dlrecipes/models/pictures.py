@@ -1,6 +1,34 @@
 """What networks that read pictures share: checks, sizes, widths, initial weights."""
 
+import functools
+
 import keras
+
+from dlrecipes.layers._arguments import number
+from dlrecipes.models._arguments import integers
+from dlrecipes.models._arguments import rates as check_rates
+
+
+def channels_last(builder):
+    """Makes a builder's layers read channels last, whatever Keras is told to expect.
+
+    Args:
+        builder: A function that returns a `keras.Model`.
+
+    Returns:
+        The builder.
+    """
+
+    @functools.wraps(builder)
+    def build(*args, **kwargs):
+        before = keras.config.image_data_format()
+        keras.config.set_image_data_format("channels_last")
+        try:
+            return builder(*args, **kwargs)
+        finally:
+            keras.config.set_image_data_format(before)
+
+    return build
 
 
 def smallest_size(*windows: tuple[int, int]) -> int:
@@ -45,9 +73,12 @@ def image_input(input_shape, smallest: int = 1, any_size: bool = False):
         for axis, (size, bound) in enumerate(zip(shape, bounds, strict=True))
     )
     if not fine:
+        why = "; the channels are missing" if len(shape) == 2 else ""
+        if None in shape[:2] and not any_size:
+            why += "; None is not allowed here"
         raise ValueError(
             f"input_shape must be (height, width, channels) with a height and a width of at "
-            f"least {smallest} each{' (or None)' if any_size else ''}, not {input_shape!r}."
+            f"least {smallest} each{' (or None)' if any_size else ''}, not {input_shape!r}{why}."
         )
     return keras.Input(shape, name="images")
 
@@ -63,13 +94,9 @@ def check(num_classes: int, width: float, **rates: float) -> None:
     Raises:
         ValueError: If one of them is not.
     """
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ValueError(f"num_classes must be an integer of at least 1, not {num_classes!r}.")
-    if not width > 0:
-        raise ValueError(f"width must be above 0, not {width!r}.")
-    for name, rate in rates.items():
-        if not 0 <= rate < 1:
-            raise ValueError(f"{name} must be in [0, 1), not {rate!r}.")
+    integers(num_classes=num_classes)
+    number("width", width, "a number above 0", lambda factor: factor > 0)
+    check_rates(**rates)
 
 
 def choose(name: str, value, known) -> None:

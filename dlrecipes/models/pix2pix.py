@@ -2,12 +2,15 @@
 
 import keras
 
+from dlrecipes.models._arguments import rates
 from dlrecipes.models.adversarial import anew, check_integers
+from dlrecipes.models.pictures import channels_last
 
 KERNEL = 4
 NORMS = ("batch", "instance", "none")
 
 
+@channels_last
 def pix2pix_unet(
     size: int | None = 256,
     channels: int = 3,
@@ -33,7 +36,8 @@ def pix2pix_unet(
     time, as its source of noise: call the model with `training=True` for that.
 
     Args:
-        size: Height and width, a multiple of `2**levels`; `None` leaves them unknown.
+        size: Height and width, a multiple of `2**levels`; `None` leaves them unknown,
+            and `levels` must then be given.
         channels: Channels of the input, at least 1.
         output_channels: Channels of the output, at least 1.
         filters: Filters of the first layer, at least 1; at most 8 times as many later on.
@@ -69,8 +73,7 @@ def pix2pix_unet(
     """
     _check(norm, channels=channels, output_channels=output_channels, filters=filters)
     levels = _levels(size, levels)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), not {dropout!r}.")
+    rates(dropout=dropout)
     image = keras.Input((size, size, channels), name="image")
     widths = [filters * min(2**level, 8) for level in range(levels)]
     down, up = keras.layers.Conv2D, keras.layers.Conv2DTranspose
@@ -99,6 +102,7 @@ def pix2pix_unet(
     return keras.Model(image, x, name=name)
 
 
+@channels_last
 def patchgan(
     layers: int = 3,
     channels: int = 3,
@@ -134,8 +138,10 @@ def patchgan(
     Returns:
         A functional `keras.Model`. Inputs: `condition`, unless left out, and `image`, of shapes
         `(batch, height, width, channels)`; height and width are unknown and, with layers,
-        at least `3 * 2**layers`. Output: logits of shape `(batch, rows, columns, 1)`,
-        float32; 30x30 of them for 256x256 pixels by default.
+        at least `3 * 2**layers`: 24 by default. `fit` and `predict` refuse smaller ones, but
+        on TensorFlow a plain call may return something of another shape instead. Output:
+        logits of shape `(batch, rows, columns, 1)`, float32; 30x30 of them for 256x256 pixels
+        by default. The inputs must all be tensors or all NumPy arrays.
 
     Raises:
         ValueError: If `norm` is not one of those named, or a number is too small.

@@ -77,9 +77,12 @@ def recurrent_cell(
 
     Returns:
         A cell for `keras.layers.RNN`.
+
+    Raises:
+        ValueError: If `cell` is a layer or makes something else than a cell.
     """
     if callable(cell):
-        return cell(units)
+        return _made(cell, units)
     return {
         "elman": lambda: keras.layers.SimpleRNNCell(units),
         "jordan": lambda: JordanCell(units, output_units, feedback_activation=feedback_activation),
@@ -87,3 +90,15 @@ def recurrent_cell(
         "peephole_lstm": lambda: PeepholeLSTMCell(units),
         "gru": lambda: keras.layers.GRUCell(units),
     }[cell]()
+
+
+def _made(cell: Callable[[int], keras.layers.Layer], units: int):
+    wanted = "cell must be a name or make a cell such as keras.layers.LSTMCell"
+    if isinstance(cell, keras.layers.Layer):
+        raise ValueError(f"{wanted}, not be a layer already made: give its class.")
+    made = cell(units)
+    # Keras' recurrent layers have a state's size, too.
+    if isinstance(made, keras.layers.RNN) or not hasattr(made, "state_size"):
+        kind = "layer" if isinstance(made, keras.layers.Layer) else type(made).__name__
+        raise ValueError(f"{wanted}, not a {kind}.")
+    return made

@@ -6,9 +6,12 @@ import keras
 from keras import layers, ops
 
 from dlrecipes.layers import AnchorBoxes, RegionProposals
+from dlrecipes.models._arguments import integers, several_above_zero
+from dlrecipes.models.pictures import channels_last
 from dlrecipes.models.vgg import vgg
 
 
+@channels_last
 def region_proposal_network(
     backbone: keras.Model | str = "vgg16",
     sizes: Sequence[float] = (128, 256, 512),
@@ -80,6 +83,7 @@ def region_proposal_network(
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
         region proposal networks", section 3.1.
     """
+    several_above_zero(sizes=sizes, ratios=ratios)
     images, features = feature_map(backbone, stride)
     anchors = AnchorBoxes(sizes, ratios, stride, name="anchors")
     pick = RegionProposals(num_proposals, max_candidates, iou_threshold, min_size, name="proposals")
@@ -99,7 +103,7 @@ def feature_map(backbone: keras.Model | str, stride: int):
     Raises:
         ValueError: If the backbone is unknown, gives no feature map or one of another stride.
     """
-    check_sizes(stride=stride)
+    integers(stride=stride)
     if isinstance(backbone, str) and backbone == "vgg16":
         backbone = _vgg16()
     if not isinstance(backbone, keras.Model):
@@ -138,7 +142,7 @@ def propose(images, features, filters: int, anchors, pick) -> dict:
     Raises:
         ValueError: If `filters` is not an integer of at least 1.
     """
-    check_sizes(filters=filters)
+    integers(filters=filters)
     each = len(anchors.sizes) * len(anchors.ratios)
     convolution = layers.Conv2D(
         filters, 3, padding="same", activation="relu", kernel_initializer=gaussian(0.01), name="rpn"
@@ -160,20 +164,6 @@ def propose(images, features, filters: int, anchors, pick) -> dict:
     }
 
 
-def check_sizes(**sizes) -> None:
-    """Raises ValueError unless all arguments given are integers of at least 1.
-
-    Args:
-        sizes: Values by the name of their argument.
-
-    Raises:
-        ValueError: If one of them is not.
-    """
-    for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, not {value!r}.")
-
-
 def gaussian(deviation: float) -> keras.initializers.Initializer:
     """Returns the paper's initializer of new layers, a Gaussian about zero, drawn anew.
 
@@ -188,10 +178,5 @@ def gaussian(deviation: float) -> keras.initializers.Initializer:
 
 def _vgg16() -> keras.Model:
     """Builds VGG-16's convolutions, without the last pooling, for pictures of any size."""
-    whole = vgg(16, num_classes=1, input_shape=(32, 32, 3))
-    images = x = keras.Input((None, None, 3), name="images")
-    for layer in whole.layers[1:]:
-        x = type(layer).from_config(layer.get_config())(x)
-        if layer.name == "relu5_3":
-            break
-    return keras.Model(images, x, name="vgg16")
+    whole = vgg(16, input_shape=(None, None, 3), include_top=False)
+    return keras.Model(whole.input, whole.get_layer("relu5_3").output, name="vgg16")

@@ -7,7 +7,7 @@ import keras
 from keras import layers, ops
 
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.pictures import check, choose, image_input, scaled
+from dlrecipes.models.pictures import channels_last, check, choose, image_input, scaled
 
 # Blocks in each of the four stages, by depth.
 BLOCKS = {
@@ -23,6 +23,7 @@ FILTERS = (64, 128, 256, 512)
 EXPANSION = 4
 
 
+@channels_last
 def resnet(
     depth: int = 50,
     num_classes: int = 1000,

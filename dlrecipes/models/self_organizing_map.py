@@ -3,6 +3,7 @@
 import keras
 
 from dlrecipes.layers import SelfOrganizingMap
+from dlrecipes.models._arguments import integers
 
 
 def self_organizing_map(
@@ -13,7 +14,8 @@ def self_organizing_map(
 ) -> keras.Model:
     """Builds a map from vectors to places on a grid.
 
-    The layer `map` holds the codebook and the steps of learning.
+    The layer `map` holds the codebook and the steps of learning. These return a new codebook;
+    a training loop assigns it, as in the example. `fit` does not train a map.
 
     Args:
         num_features: Size of the vectors, at least 1.
@@ -37,11 +39,17 @@ def self_organizing_map(
     >>> model.count_params() == 2 * 4 * 3
     True
 
+    Training, with a neighbourhood that shrinks:
+
+    >>> layer = model.get_layer("map")
+    >>> data = keras.random.uniform((20, 3), seed=1)
+    >>> for radius in (2.0, 1.0, 0.5):
+    ...     _ = layer.codebook.assign(layer.batch_update(data, radius))
+
     Reference:
         Kohonen, 1990, "The self-organizing map".
     """
-    if not isinstance(num_features, int) or num_features < 1:
-        raise ValueError(f"num_features must be an integer of at least 1, not {num_features!r}.")
+    integers(num_features=num_features)
     features = keras.Input((num_features,), name="features")
     layer = SelfOrganizingMap(grid, initializer, name="map")
     distances = layer(features)

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from dlrecipes.layers import FeedbackCell
+from dlrecipes.models._arguments import integers, rates
 from dlrecipes.models.recurrent import CELLS, recurrent_cell, recurrent_layer
 
 SHAPES = ("one_to_one", "one_to_many", "many_to_one", "many_to_many")
@@ -199,11 +200,8 @@ def _check_sizes(
     sizes |= {"depth": depth}
     optional = {"num_features": num_features, "num_ids": num_ids, "steps": steps}
     sizes |= {name: size for name, size in optional.items() if size is not None}
-    for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, not {size!r}.")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), not {dropout!r}.")
+    integers(**sizes)
+    rates(dropout=dropout)
 
 
 def _check_time(shape, cell, bidirectional, steps, feedback, mask_zero) -> None:

@@ -5,6 +5,7 @@ from keras import ops
 
 from dlrecipes.layers import ContextWindow, OneOfN, WordDropout, WordHashing
 from dlrecipes.models import recurrent
+from dlrecipes.models._arguments import integers, rates
 
 ENCODINGS = ("one_of_n", "hashing", "embedding")
 CELLS = ("feed_forward", *recurrent.CELLS)
@@ -15,7 +16,7 @@ def tagger(
     num_tags: int,
     num_ngrams: int = 0,
     num_intents: int = 0,
-    encoding: tuple[str, ...] = ("embedding",),
+    encoding: str | tuple[str, ...] = ("embedding",),
     word_units: int = 100,
     ngram_units: int = 100,
     cell: str = "lstm",
@@ -35,8 +36,8 @@ def tagger(
     recurrent ones. A Jordan network's last layer feeds back the tag scores themselves.
 
     Args:
-        num_words: Number of word ids; 0 is padding and 1 is 'other'.
-        num_tags: Number of tags.
+        num_words: Number of word ids, at least 1; 0 is padding and 1 is 'other'.
+        num_tags: Number of tags, at least 1.
         num_ngrams: Number of letter n-gram ids, 0 being padding; needed by `"hashing"`.
         num_intents: Number of classes of the whole sentence; 0 leaves that output out.
         encoding: One or several of `"one_of_n"`, `"hashing"`, `"embedding"`; several are
@@ -48,7 +49,7 @@ def tagger(
         depth: Hidden layers, at least 1.
         bidirectional: Whether recurrent layers also read from the end.
         context: Neighbours on each side that a word is joined with.
-        dropout: Share of the units left out, before and after each hidden layer.
+        dropout: Share of the units left out, before and after each hidden layer, in [0, 1).
         word_dropout: Share of the words that become 'other' while training.
         seed: Seed of the dropout layers.
         name: Name of the model.
@@ -60,8 +61,8 @@ def tagger(
         `num_intents`, `intent`, scores of shape `(batch, num_intents)`.
 
     Raises:
-        ValueError: If an encoding or a cell is not one of those named, or `depth` or
-            `num_ngrams` is too small.
+        ValueError: If an encoding or a cell is not one of those named, or a number is out of
+            its bounds.
 
     Example:
 
@@ -73,7 +74,12 @@ def tagger(
         Mesnil, He, Deng and Bengio, 2013, "Investigation of recurrent-neural-network
         architectures and learning methods for spoken language understanding".
     """
-    _check(encoding, cell, depth, num_ngrams)
+    encoding = (encoding,) if isinstance(encoding, str) else encoding
+    _check(encoding, cell, num_ngrams)
+    integers(num_words=num_words, num_tags=num_tags, units=units, depth=depth)
+    integers(word_units=word_units, ngram_units=ngram_units)
+    integers(0, num_intents=num_intents, context=context)
+    rates(dropout=dropout)
     inputs = {"words": keras.Input((None,), dtype="int32", name="words")}
     if "hashing" in encoding:
         inputs["ngrams"] = keras.Input((None, None), dtype="int32", name="ngrams")
@@ -100,7 +106,10 @@ def tagger(
     return keras.Model(inputs, outputs, name=name)
 
 
-def _check(encoding, cell, depth, num_ngrams) -> None:
+def _check(encoding, cell, num_ngrams) -> None:
+    integers(0, num_ngrams=num_ngrams)
+    if not isinstance(encoding, tuple | list):
+        raise ValueError(f"encoding must be a name or a tuple of names, not {encoding!r}.")
     for one in encoding:
         if one not in ENCODINGS:
             raise ValueError(f"encoding {one!r} is not one of {', '.join(ENCODINGS)}.")
@@ -108,8 +117,6 @@ def _check(encoding, cell, depth, num_ngrams) -> None:
         raise ValueError(f"encoding is empty; name at least one of {', '.join(ENCODINGS)}.")
     if cell not in CELLS:
         raise ValueError(f"cell {cell!r} is not one of {', '.join(CELLS)}.")
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, not {depth}.")
     if "hashing" in encoding and num_ngrams < 2:
         raise ValueError(
             f"the encoding 'hashing' needs num_ngrams of at least 2, not {num_ngrams}."

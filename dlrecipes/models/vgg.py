@@ -5,6 +5,7 @@ from keras import layers
 
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.pictures import (
+    channels_last,
     check,
     choose,
     image_input,
@@ -19,15 +20,17 @@ FILTERS = (64, 128, 256, 512, 512)
 HIDDEN_UNITS = 4096
 
 
+@channels_last
 def vgg(
     depth: int = 16,
     num_classes: int = 1000,
-    input_shape: tuple[int, int, int] = (224, 224, 3),
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
     width: float = 1.0,
     batch_normalization: bool = False,
     dropout: float = 0.5,
     classifier_activation="softmax",
     kernel_initializer="glorot_uniform",
+    include_top: bool = True,
     seed: int | None = None,
     name: str = "vgg",
 ) -> keras.Model:
@@ -46,20 +49,24 @@ def vgg(
     Args:
         depth: Layers with weights: 11, 13, 16 or 19 (configurations A, B, D and E).
         num_classes: Number of classes, at least 1.
-        input_shape: Height and width in pixels, at least 32 each, and channels.
+        input_shape: Height and width in pixels, at least 32 each (`None`, without the dense
+            layers, leaves one open), and channels.
         width: Multiplies the channels and hidden units, above 0; for small versions.
         batch_normalization: Whether each convolution is followed by batch normalisation,
             which the paper does not have.
         dropout: Share of the units left out after `fc6` and `fc7` in training, in [0, 1).
         classifier_activation: Activation of the classifier; `None` gives logits.
         kernel_initializer: Initializer of the kernels.
+        include_top: Whether the dense layers are there; without them the output is that of
+            `pool5`.
         seed: Seed of the dropout.
         name: Name of the model.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
         `(batch, height, width, channels)` (channels last), in the paper RGB from 0 to 255
-        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`.
+        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`,
+        or features of shape `(batch, height // 32, width // 32, channels)`.
 
     Raises:
         ValueError: If the pictures are too small or an argument is out of its bounds.
@@ -76,7 +83,9 @@ def vgg(
     """
     choose("depth", depth, BLOCKS)
     check(num_classes, width, dropout=dropout)
-    images = x = image_input(input_shape, smallest_size(*[(2, 2)] * len(FILTERS)))
+    images = x = image_input(
+        input_shape, smallest_size(*[(2, 2)] * len(FILTERS)), any_size=not include_top
+    )
     for block, (repeats, filters) in enumerate(zip(BLOCKS[depth], FILTERS, strict=True), start=1):
         for index in range(1, repeats + 1):
             x = layers.Conv2D(
@@ -90,6 +99,8 @@ def vgg(
                 x = layers.BatchNormalization(name=f"norm{block}_{index}")(x)
             x = layers.ReLU(name=f"relu{block}_{index}")(x)
         x = layers.MaxPooling2D(name=f"pool{block}")(x)
+    if not include_top:
+        return keras.Model(images, x, name=name)
     x = layers.Flatten(name="flatten")(x)
     for index, layer in enumerate(("fc6", "fc7")):
         units = scaled(HIDDEN_UNITS, width)

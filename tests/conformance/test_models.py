@@ -63,6 +63,23 @@ def test_batch_and_size_may_be_unknown_and_examples_do_not_mix(case):
 
 
 @each_case
+def test_pictures_are_channels_last_whatever_keras_expects(case):
+    x = case.inputs(2, case.sizes[0])
+    if all(len(value.shape) < 4 for value in x.values()):
+        pytest.skip("reads no pictures")
+    plain, arguments = build(case), case.kwargs() if callable(case.kwargs) else case.kwargs
+    expected = {name: y.shape for name, y in as_dict(plain(given(plain, x))).items()}
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = getattr(models, case.builder)(**arguments)
+        found = {name: y.shape for name, y in as_dict(model(given(model, x))).items()}
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert found == expected
+
+
+@each_case
 def test_reloaded_keras_file_gives_equal_outputs(case, tmp_path):
     model = build(case)
     model.save(tmp_path / "model.keras")

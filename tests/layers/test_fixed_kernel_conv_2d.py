@@ -126,3 +126,8 @@ def test_it_has_no_weights_and_takes_integers():
 def test_bad_arguments_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
         FixedKernelConv2D(**kwargs)
+
+
+def test_images_smaller_than_the_kernel_are_refused():
+    with pytest.raises(ValueError, match=r"as large as the window, \(3, 3\)"):
+        FixedKernelConv2D(np.ones((3, 3)), padding="valid")(np.zeros((1, 2, 2, 1), "float32"))

@@ -164,7 +164,7 @@ def test_bad_arguments_are_refused(kwargs, message):
         HopfieldNetwork(**kwargs)
 
 
-@pytest.mark.parametrize("patterns", [[[1, -1]], [1, -1, 1], [[1, 0, 1]]])
+@pytest.mark.parametrize("patterns", [[], [[1, -1]], [1, -1, 1], [[1, 0, 1]]])
 def test_bad_patterns_are_refused(patterns):
     with pytest.raises(ValueError, match=r"patterns must be -1 and 1 and of shape \(patterns, 3\)"):
         HopfieldNetwork(3).store(patterns)

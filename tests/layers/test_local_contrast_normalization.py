@@ -96,8 +96,8 @@ def test_image_of_zeros_has_a_finite_gradient():
 @pytest.mark.parametrize(
     "kwargs, message",
     [
-        ({"size": 4}, "size must be an odd integer"),
-        ({"size": 0}, "size must be an odd integer"),
+        ({"size": 4}, "size must be "),
+        ({"size": 0}, "size must be "),
         ({"deviation": 0}, "deviation must be above 0"),
         ({"epsilon": 0.0}, "epsilon must be above 0"),
     ],

@@ -124,3 +124,8 @@ def test_bad_arguments_are_refused(change, message):
 def test_other_numbers_of_input_maps_are_refused():
     with pytest.raises(ValueError, match="as many maps as the table has rows, 3, not 2"):
         PartialConv2D(4, 3, TABLE).build((None, 5, 5, 2))
+
+
+def test_maps_smaller_than_the_kernel_are_refused():
+    with pytest.raises(ValueError, match=r"as large as the window, \(3, 3\)"):
+        PartialConv2D(1, 3, [[1]], padding="valid")(np.zeros((1, 2, 2, 1), "float32"))

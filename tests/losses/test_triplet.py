@@ -157,12 +157,18 @@ def test_compile_takes_the_loss_with_labels_first():
     assert (keras.ops.convert_to_numpy(model.weights[0]) != before).any()
 
 
-def test_a_saved_model_keeps_the_loss_it_was_compiled_with(tmp_path):
-    model = compiled(triplet_loss)
+@keras.saving.register_keras_serializable(package="test")
+def hard_loss(labels, embeddings):
+    return triplet_loss(labels, embeddings, "batch_hard", metric="euclidean")
+
+
+@pytest.mark.parametrize("loss", [triplet_loss, hard_loss])
+def test_a_saved_model_keeps_the_loss_it_was_compiled_with(loss, tmp_path):
+    model = compiled(loss)
     model.fit(EMBEDDINGS, LABELS, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    assert loaded.loss is triplet_loss
+    assert loaded.loss is loss
     expected = model.evaluate(EMBEDDINGS, LABELS, verbose=0)
     np.testing.assert_allclose(loaded.evaluate(EMBEDDINGS, LABELS, verbose=0), expected, rtol=1e-5)
 

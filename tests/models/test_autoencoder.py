@@ -37,8 +37,17 @@ def test_decoder_mirrors_the_encoder():
 
 
 @pytest.mark.parametrize(
-    "kwargs", [{"num_features": 0}, {"hidden_units": (3, 0)}, {"code_units": 0}]
+    "kwargs",
+    [
+        {"num_features": 0},
+        {"hidden_units": (3, 0)},
+        {"hidden_units": 32},
+        {"hidden_units": "32"},
+        {"code_units": 0},
+    ],
 )
 def test_bad_sizes_are_refused(kwargs):
-    with pytest.raises(ValueError, match="integers of at least 1, not 0"):
+    ((name, value),) = kwargs.items()
+    message = f"{name} must be .* at least 1, not {value!r}."
+    with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):
         autoencoder(**kwargs)

@@ -199,6 +199,7 @@ def test_training_divides_every_kernel_by_its_estimated_norm():
     [
         ({"size": 100}, "size must be one of 32, 64, 128, 256, not 100"),
         ({"size": None}, "size must be"),
+        ({"size": 32.0}, "size must be one of 32, 64, 128, 256, not 32.0"),
         ({"channels": 0}, "channels must be"),
         ({"num_classes": 0}, "num_classes must be"),
         ({"filters": 0}, "filters must be"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlrecipes.models import ensemble, tagger
+from dlrecipes.models import ensemble, mlp, tagger
 
 WORDS = np.array([[2, 3, 4], [5, 6, 0]], "int32")
 
@@ -31,6 +31,29 @@ def test_training_gives_each_members_scores_below_one_another():
 def test_networks_of_other_outputs_are_refused():
     with pytest.raises(ValueError, match="differ in inputs or outputs"):
         ensemble([member("a"), tagger(7, 3, name="b")])
+
+
+def test_networks_of_plain_inputs_and_outputs_have_a_plain_mean():
+    members = [mlp((3,), 2, (4,), name=name) for name in ("a", "b")]
+    model = ensemble(members)
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
+    mean = np.mean([np.asarray(one(x)) for one in members], axis=0)
+    assert model.input.name == "features"
+    np.testing.assert_allclose(np.asarray(model(x)), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "networks, message",
+    [
+        (lambda: [member("a"), member("a")], "all be 'a': give each network its own `name`"),
+        (lambda: member("a"), "networks must be a list of keras.Model"),
+        (lambda: [mlp((3,), name="a"), mlp((4,), name="b")], "differ in inputs or outputs"),
+        (lambda: [mlp((3,), name="a"), member("b")], "differ in inputs or outputs"),
+    ],
+)
+def test_networks_that_do_not_go_together_are_refused(networks, message):
+    with pytest.raises(ValueError, match=message):
+        ensemble(networks())
 
 
 def test_no_network_is_refused():

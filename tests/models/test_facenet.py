@@ -135,12 +135,17 @@ def test_embeddings_keep_float32_in_mixed_precision(build):
     [
         (facenet_small, {"input_shape": (15, 64, 1)}, "at least 16 each"),
         (facenet_small, {"input_shape": (64, 64)}, "input_shape must be"),
-        (facenet_small, {"filters": ()}, "filters must be"),
+        (facenet_small, {"filters": ()}, "filters must name"),
         (facenet_small, {"embedding_units": 0}, "embedding_units must be"),
-        (facenet_small, {"dropout": 1.0}, "dropout must be in"),
+        (facenet_small, {"dropout": 1.0}, "dropout must be a number in"),
+        (facenet_small, {"filters": 32}, "filters must be a tuple or list of integers"),
+        (facenet_small, {"dropout": None}, "dropout must be a number in .*, not None"),
+        (facenet_inception_resnet, {"width": "1"}, "width must be a number above 0, not '1'"),
+        (facenet_inception_resnet, {"repeats": 5}, "repeats must be a tuple or list"),
+        (facenet_inception_resnet, {"scales": 1.0}, "repeats and scales must be three"),
         (facenet_inception_resnet, {"input_shape": (160, 74, 3)}, "at least 75 each"),
         (facenet_inception_resnet, {"repeats": (5, 10)}, "repeats and scales must be three"),
-        (facenet_inception_resnet, {"width": 0}, "width must be above 0"),
+        (facenet_inception_resnet, {"width": 0}, "width must be a number above 0"),
     ],
 )
 def test_impossible_networks_are_refused(builder, kwargs, message):

@@ -127,13 +127,21 @@ def test_impossible_sizes_are_refused(name):
         faster_rcnn(backbone(), **{**SMALL, name: 0})
 
 
+@pytest.mark.parametrize("sizes", [16, ("16", "32"), (0, 8)])
+def test_anchors_that_are_no_numbers_are_refused(sizes):
+    with pytest.raises(ValueError, match="sizes must be a tuple or list of numbers above 0"):
+        faster_rcnn(backbone(), **{**SMALL, "sizes": sizes})
+
+
 def test_a_detector_needs_a_network_that_gives_class_logits():
+    with pytest.raises(ValueError, match="network must be one that faster_rcnn built, not None"):
+        faster_rcnn_detector(None)
     with pytest.raises(ValueError, match="lacks box_deltas, class_logits, proposals"):
         faster_rcnn_detector(backbone())
 
 
 def test_a_score_that_is_no_probability_is_refused():
-    with pytest.raises(ValueError, match="score_threshold must be in"):
+    with pytest.raises(ValueError, match="score_threshold must be a number in"):
         faster_rcnn_detector(fixed_network([0, 0, 0], np.zeros(8)), score_threshold=50)
 
 

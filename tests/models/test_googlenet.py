@@ -119,5 +119,5 @@ def test_outputs_are_named_with_auxiliary_classifiers_and_plain_without():
 
 
 def test_impossible_auxiliary_dropout_is_refused():
-    with pytest.raises(ValueError, match=r"auxiliary_dropout must be in \[0, 1\), not 1"):
+    with pytest.raises(ValueError, match=r"auxiliary_dropout must be a number in \[0, 1\), not 1"):
         googlenet(auxiliary=True, auxiliary_dropout=1)

@@ -51,7 +51,10 @@ def test_dropout_follows_each_hidden_layer_with_a_seed_of_its_own():
         ({"input_shape": (None, 3)}, "input_shape"),
         ({"num_outputs": 0}, "num_outputs"),
         ({"hidden_units": (3, 0)}, "hidden_units"),
+        ({"input_shape": 4}, "input_shape"),
+        ({"hidden_units": 5}, "hidden_units"),
         ({"dropout": 1.0}, "dropout"),
+        ({"dropout": None}, "dropout"),
     ],
 )
 def test_bad_arguments_of_an_mlp_are_refused(kwargs, name):

@@ -73,9 +73,15 @@ def test_dropout_acts_in_training_alone_and_by_its_seed(network):
     [
         ({"num_classes": 0}, "num_classes must be an integer of at least 1, not 0"),
         ({"num_classes": 2.0}, "num_classes must be an integer of at least 1, not 2.0"),
-        ({"width": 0}, "width must be above 0, not 0"),
-        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), not 1.0"),
-        ({"input_shape": (224, 224)}, r"input_shape must be \(height, width, channels\)"),
+        ({"width": 0}, "width must be a number above 0, not 0"),
+        ({"width": "1"}, "width must be a number above 0, not '1'"),
+        ({"dropout": None}, r"dropout must be a number in \[0, 1\), not None"),
+        ({"dropout": "0.5"}, r"dropout must be a number in \[0, 1\), not '0.5'"),
+        ({"dropout": 1.0}, r"dropout must be a number in \[0, 1\), not 1.0"),
+        (
+            {"input_shape": (224, 224)},
+            r"input_shape must be .*\(224, 224\); the channels are missing",
+        ),
         ({"input_shape": (224, 224, None)}, "input_shape must be"),
         ({"input_shape": (224, 224, 0)}, "input_shape must be"),
         ({"input_shape": (224.0, 224, 3)}, "input_shape must be"),
@@ -114,7 +120,7 @@ def test_smallest_picture_leaves_one_position_and_smaller_ones_are_refused(
     [("lenet5", {}), ("alexnet", {}), ("vgg", {}), ("googlenet", {"auxiliary": True})],
 )
 def test_dense_layers_on_maps_need_known_sizes(network, kwargs):
-    with pytest.raises(ValueError, match=r"at least \d+ each, not \(None, 99, 1\)"):
+    with pytest.raises(ValueError, match=r"at least \d+ each, .*1\); None is not allowed"):
         build(network, input_shape=(None, 99, 1), **kwargs)
 
 

@@ -168,6 +168,7 @@ def test_condition_and_image_are_told_apart():
         ({"size": 16.0}, "size must be"),
         ({"levels": 1}, "levels must be"),
         ({"dropout": 1.0}, "dropout must be"),
+        ({"dropout": None}, "dropout must be a number in .*, not None"),
         ({"dropout": -0.1}, "dropout must be"),
         ({"norm": "layer"}, "norm 'layer' is not one of"),
         ({"channels": 0}, "channels must be"),

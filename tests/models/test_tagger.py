@@ -234,10 +234,22 @@ def test_same_seed_drops_the_same():
         ({"cell": "transformer"}, "cell 'transformer' is not one of feed_forward, elman"),
         ({"encoding": ("bytes",)}, "encoding 'bytes' is not one of one_of_n, hashing, embedding"),
         ({"encoding": ()}, "encoding is empty"),
-        ({"depth": 0}, "depth must be at least 1, not 0"),
+        ({"encoding": 3}, "encoding must be a name or a tuple of names, not 3"),
+        ({"num_words": 0}, "num_words must be an integer of at least 1, not 0"),
+        ({"num_tags": None}, "num_tags must be an integer of at least 1, not None"),
+        ({"dropout": 1.5}, r"dropout must be a number in \[0, 1\), not 1.5"),
+        ({"depth": 0}, "depth must be an integer of at least 1, not 0"),
         ({"encoding": ("hashing",), "num_ngrams": 0}, "needs num_ngrams of at least 2, not 0"),
     ],
 )
 def test_arguments_that_make_no_network_are_refused(kwargs, message):
     with pytest.raises(ValueError, match=message):
-        tagger(WORDS, TAGS, **kwargs)
+        tagger(**{"num_words": WORDS, "num_tags": TAGS, **kwargs})
+
+
+def test_one_encoding_may_be_given_by_its_name():
+    one, several = (
+        tagger(WORDS, TAGS, encoding=encoding) for encoding in ("one_of_n", ("one_of_n",))
+    )
+    assert [layer.name for layer in one.layers if "one_of" in layer.name] == ["one_of_n"]
+    assert one.count_params() == several.count_params()

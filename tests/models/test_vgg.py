@@ -78,3 +78,12 @@ def test_dense_layers_follow_as_many_units_as_the_picture_leaves():
 def test_other_depths_are_refused():
     with pytest.raises(ValueError, match="depth must be one of 11, 13, 16, 19, not 12"):
         vgg(12)
+
+
+def test_without_top_sizes_are_open_and_the_output_is_the_last_pooling():
+    model = vgg(11, input_shape=(None, None, 1), width=1 / 16, include_top=False)
+    assert model.layers[-1].name == "pool5"
+    # 512 / 16 channels; five halvings, rounding down.
+    assert tuple(model(np.ones((2, 70, 33, 1), "float32")).shape) == (2, 2, 1, 32)
+    with pytest.raises(ValueError, match="at least 32 each"):
+        vgg(11, input_shape=(None, 31, 1), include_top=False)

@@ -19,6 +19,11 @@ def sentences(words: int, ngrams: int = 0):
     return make
 
 
+def features(batch: int, time: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(batch)
+    return {"features": rng.normal(size=(batch, 3)).astype("float32")}
+
+
 SMALL = {"num_words": 7, "num_tags": 4, "units": 3, "word_units": 3, "seed": 1}
 CASES = {
     "tagger": ModelCase("tagger", SMALL, sentences(7), ("tags",)),
@@ -49,5 +54,11 @@ CASES = {
         lambda: {"networks": [models.tagger(**{**SMALL, "name": name}) for name in ("one", "two")]},
         sentences(7),
         ("tags",),
+    ),
+    "ensemble-plain": ModelCase(
+        "ensemble",
+        lambda: {"networks": [models.mlp((3,), 2, (4,), name=name) for name in ("one", "two")]},
+        features,
+        any_size=False,
     ),
 }
