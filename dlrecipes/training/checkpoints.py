@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dlrecipes.errors import RecipeError, reason
 from dlrecipes.files import flush
+from dlrecipes.training.trainer import Trainer
 
 
 class Checkpoints(keras.callbacks.Callback):
@@ -144,7 +145,9 @@ def saved_epochs(folder: Path) -> list[Path]:
 
 
 def _read(model: keras.Model, folder: Path) -> None:
-    if model.optimizer is not None and not model.optimizer.built:
+    if isinstance(model, Trainer):
+        model.build_optimizers()
+    elif model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     try:
         _checkpoint(model).read(str(folder / "model")).assert_existing_objects_matched()

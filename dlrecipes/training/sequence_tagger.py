@@ -8,7 +8,7 @@ import tensorflow as tf
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.metrics import SpanF1
-from dlrecipes.training.trainer import Trainer
+from dlrecipes.training.trainer import Trainer, batch_size
 
 OUTPUTS = ("softmax", "crf")
 
@@ -58,6 +58,8 @@ class SequenceTagger(Trainer):
         Lafferty, McCallum and Pereira, 2001, "Conditional random fields"; Huang, Xu and
         Yu, 2015, "Bidirectional LSTM-CRF models for sequence tagging".
     """
+
+    objects = ("network", "encoder")
 
     def __init__(
         self,
@@ -131,7 +133,7 @@ class SequenceTagger(Trainer):
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
         loss = self.compute_loss(x, y, y_pred, training=False)
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(x["words"])[0])
+        self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
         mask = x["words"] != 0
         self.span_f1.update_state(y["tags"], self._best_tags(y_pred["tags"], mask), mask)
         logs = {"loss": self._loss_tracker.result(), "span_f1": self.span_f1.result()}
@@ -214,22 +216,12 @@ class SequenceTagger(Trainer):
         """Returns the constructor's arguments."""
         return {
             **super().get_config(),
-            "network": keras.saving.serialize_keras_object(self.network),
-            "encoder": keras.saving.serialize_keras_object(self.encoder),
             "tag_names": list(self.tag_names),
             "intent_names": list(self.intent_names),
             "output": self.output_layer,
             "intent_weight": self.intent_weight,
             "well_formed": self.well_formed,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        """Returns the model that `get_config` described."""
-        config = dict(config)
-        for name in ("network", "encoder"):
-            config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
 
 
 def malformed(tag_names: Sequence[str]) -> tuple[list[tuple[int, int]], list[int]]:

@@ -1,24 +1,76 @@
-"""What every training loop shares: the gradient's norm is logged before it is clipped."""
+"""What every training loop shares: the optimizer's step, its norm, and several workers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
+from dlrecipes.distribute import several_workers
+from dlrecipes.training import optimizer_step
+
 
 class Trainer(keras.Model):
-    """A `keras.Model` whose `train_step` logs `gradient_norm`, the epoch's mean so far.
+    """A `keras.Model` whose `train_step` logs `gradient_norm` and runs on several workers.
 
-    Subclasses say what the loss is, in `compute_loss`. Clipping is the optimizer's own
-    (`keras.optimizers.Adam(global_clipnorm=1.0)`); what is logged is the global norm
-    before it, which is what tells exploding gradients.
+    The base of the trainers. A subclass says what the loss is, in `compute_loss`, or writes its
+    own `train_step` with `update`; it names the arguments of its constructor that are Keras
+    objects in `objects`. Clipping is the optimizer's own (`Adam(global_clipnorm=1.0)`); what is
+    logged is the global norm before it, which is what tells exploding gradients.
+
+    Under `tf.distribute.MirroredStrategy` and `MultiWorkerMirroredStrategy`, a step is that of
+    one process on the whole batch: a loss is the mean over this replica's examples, and `update`
+    takes the mean over the replicas. Build and compile the model in the strategy's scope.
+    `Adam` and `AdamW` take TensorFlow's fused update: with Keras' optimizer, hyperparameters and
+    slots, several times faster.
+
+    Raises:
+        TypeError: If it is given the inputs and outputs of a functional model: Keras would then
+            make every trainer one.
 
     Reference:
         Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent
         neural networks", algorithm 1 (clipping by norm).
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
+    # Arguments of the constructor, kept as attributes, that are saved as Keras saves objects.
+    objects: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, **kwargs):
+        if {"inputs", "outputs"} & set(kwargs):
+            raise TypeError("A trainer is given a network: SupervisedTrainer(keras.Model(...)).")
+        super().__init__(**kwargs)
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
+
+    @property
+    def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        """Each optimizer with the variables that it updates; trainers with several extend it."""
+        return [] if self.optimizer is None else [(self.optimizer, self.trainable_variables)]
+
+    def build_optimizers(self) -> None:
+        """Makes the optimizers' slots where they are not made yet."""
+        with self.distribute_strategy.scope():
+            for optimizer, variables in self.optimized:
+                if not optimizer.built:
+                    optimizer.build(variables)
+
+    def update(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        tape: tf.GradientTape,
+        loss: tf.Tensor,
+        variables: Sequence[keras.Variable],
+    ) -> tf.Tensor:
+        """Updates variables by the gradient of a loss; returns its global norm before clipping.
+
+        Args:
+            optimizer: One of `optimized`.
+            tape: Watched how the loss was computed, `optimizer.scale_loss` included.
+            loss: Mean over this replica's examples, times the optimizer's loss scale.
+            variables: What to update.
+        """
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        return optimizer_step.apply(optimizer, gradients, variables)
 
     def train_step(self, data):
         """Returns the metrics of one optimizer step on one batch."""
@@ -27,17 +79,105 @@ class Trainer(keras.Model):
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
             scaled = self.optimizer.scale_loss(loss)
-        variables = self.trainable_variables
-        gradients = tape.gradient(scaled, [v.value for v in variables])
-        gradients = [_summed(gradient) for gradient in gradients]
-        norm = tf.linalg.global_norm(gradients) / self.optimizer.scale_loss(tf.ones(()))
-        self.optimizer.apply(gradients, variables)
-        self._loss_tracker.update_state(loss, sample_weight=tf.shape(tf.nest.flatten(x)[0])[0])
+        norm = self.update(self.optimizer, tape, scaled, self.trainable_variables)
+        self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
         logs = self.compute_metrics(x, y, y_pred, sample_weight)
         self.gradient_norm.update_state(norm)
         return {**logs, "gradient_norm": self.gradient_norm.result()}
 
+    def test_step(self, data):
+        """Returns the metrics of one batch."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
+        self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
+        return self.compute_metrics(x, y, y_pred, sample_weight)
 
-def _summed(gradient):
-    # A row used twice comes as two slices, whose norm, which clipping goes by, is not the sum's.
-    return tf.convert_to_tensor(gradient) if isinstance(gradient, tf.IndexedSlices) else gradient
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns what `compile` says: the mean over this replica's examples."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        # Keras divides by the number of replicas, over which it sums; here the mean is taken.
+        return loss * tf.distribute.get_strategy().num_replicas_in_sync
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Returns the running metrics that `compile` names; `gradient_norm` is added after."""
+        logs = super().compute_metrics(x, y, y_pred, sample_weight)
+        return {name: value for name, value in logs.items() if name != self.gradient_norm.name}
+
+    def fit(self, *args, **kwargs):
+        """As `keras.Model.fit`, without its stall at the end."""
+        return super().fit(*map(_untimed, args), **{k: _untimed(v) for k, v in kwargs.items()})
+
+    def evaluate(self, *args, **kwargs):
+        """As `keras.Model.evaluate`, without its stall at the end."""
+        return super().evaluate(*map(_untimed, args), **{k: _untimed(v) for k, v in kwargs.items()})
+
+    def make_train_function(self, force=False):
+        """As `keras.Model.make_train_function`; the optimizers are built before it is traced."""
+        self.build_optimizers()
+        super().make_train_function(force)
+
+    def compile_from_config(self, config):
+        """Compiles as the model was compiled that was saved, with the optimizers' slots."""
+        super().compile_from_config(config)
+        if self.compiled and self.built:
+            self.build_optimizers()
+
+    def get_config(self):
+        """Returns the constructor's arguments: here, those that `objects` names."""
+        serialize = keras.saving.serialize_keras_object
+        objects = {name: serialize(getattr(self, name)) for name in self.objects}
+        return {**super().get_config(), **objects}
+
+    @classmethod
+    def from_config(cls, config):
+        """Returns the trainer that `get_config` described."""
+        deserialize = keras.saving.deserialize_keras_object
+        objects = {name: deserialize(config[name]) for name in cls.objects}
+        return cls(**{**config, **objects})
+
+    def _make_function(self, step_function: Callable[[Any], dict[str, tf.Tensor]]):
+        """Has Keras reduce a step's logs over several workers: it wants an axis to do it along."""
+
+        def step(data):
+            logs = step_function(data)
+            return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+
+        several = several_workers(self.distribute_strategy)
+        return super()._make_function(step if several else step_function)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Builds from a batch of one replica: Keras passes on one of all, which has no shape."""
+        if self._distribute_strategy is None:
+            return
+        if iterator is not None:
+            _, _, batches = next(iter(iterator))
+            data_batch = next(batches)
+        local = self.distribute_strategy.experimental_local_results
+        with self.distribute_strategy.scope():
+            self._symbolic_build(
+                data_batch=tf.nest.map_structure(lambda value: local(value)[0], data_batch)
+            )
+
+    def _get_metrics_result_or_logs(self, logs):
+        """Returns the logs of an epoch; those that are metrics, over all replicas."""
+        metrics = self.get_metrics_result()
+        return {name: metrics.get(name, value) for name, value in logs.items()}
+
+
+def batch_size(x: Any) -> tf.Tensor:
+    """Returns how many examples a batch has, an int32 scalar.
+
+    Args:
+        x: Tensor, or a structure of tensors, with the examples along the first axis.
+    """
+    return tf.shape(tf.nest.flatten(x)[0])[0]
+
+
+def _untimed(value: Any) -> Any:
+    """Returns a data set that TensorFlow does not tune: that ends with seconds of waiting."""
+    if not isinstance(value, tf.data.Dataset):
+        return value
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return value.with_options(options)

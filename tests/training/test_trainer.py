@@ -128,9 +128,10 @@ def test_gradient_norm_does_not_depend_on_the_loss_scale():
     assert model.weight == pytest.approx(W - 0.01 * GRADIENT)
 
 
-def test_functional_model_is_trained_by_the_same_step():
+def test_functional_arguments_are_refused_before_keras_changes_every_trainer():
     x = keras.Input((1,))
-    model = Trainer(x, keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")(x))
-    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
-    # w = 1 halves the derivative.
-    assert fitted(model)["gradient_norm"] == pytest.approx([GRADIENT / 2])
+    with pytest.raises(TypeError):
+        Trainer(x, x)
+    with pytest.raises(TypeError, match=r"SupervisedTrainer\(keras.Model"):
+        Trainer(inputs=x, outputs=x)
+    assert OneWeight().weight == W

@@ -1,0 +1,69 @@
+"""What the adversarial trainers share: two optimizers, of which `compile` takes both."""
+
+import keras
+
+from dlrecipes.training.trainer import Trainer
+
+
+class AdversarialTrainer(Trainer):
+    """A trainer with an optimizer for its generators and one for its discriminators.
+
+    `optimizer` is the generators': learning rate callbacks act on it. Subclasses say which
+    variables are whose.
+    """
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """What `optimizer` updates."""
+        return self.generator.trainable_variables
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """What `discriminator_optimizer` updates."""
+        return self.discriminator.trainable_variables
+
+    @property
+    def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        """Both optimizers, with their variables."""
+        if self.optimizer is None:
+            return []
+        return [
+            (self.optimizer, self.generator_variables),
+            (self.discriminator_optimizer, self.discriminator_variables),
+        ]
+
+    def compile(self, optimizer=None, discriminator_optimizer=None, **kwargs):
+        """Configures training.
+
+        Args:
+            optimizer: The generators', as Keras takes it; Adam with learning rate 2e-4 and
+                `beta_1=0.5` by default (Radford et al., 2015).
+            discriminator_optimizer: The discriminators'; one like `optimizer` by default.
+            **kwargs: As `keras.Model.compile` takes them. There is no `loss`: the trainer is it.
+        """
+        if optimizer is None:
+            optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5)
+        optimizer = keras.optimizers.get(optimizer)
+        if discriminator_optimizer is None:
+            discriminator_optimizer = type(optimizer).from_config(optimizer.get_config())
+        super().compile(optimizer=optimizer, **kwargs)
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        other = keras.optimizers.get(discriminator_optimizer)
+        if scaled and not isinstance(other, keras.optimizers.LossScaleOptimizer):
+            other = keras.optimizers.LossScaleOptimizer(other)
+        self.discriminator_optimizer = other
+
+    def get_compile_config(self):
+        """Returns what `compile` was given."""
+        if not self.compiled:
+            return None
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "optimizer": serialize(self.optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+        }
+
+    def compile_from_config(self, config):
+        """Compiles as the model was compiled that was saved, with the optimizers' slots."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.build_optimizers()

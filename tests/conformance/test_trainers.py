@@ -1,0 +1,197 @@
+"""Every trainer does what `fit` promises: saved, resumed, distributed, in bfloat16, diverged."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from trainer_contract import EPOCHS, STEPS, all_cases, batches, fit, make, state
+
+import dlrecipes.training
+from dlrecipes.errors import TrainingDiverged
+from dlrecipes.training import StopOnDivergence, Trainer
+
+HERE = Path(__file__).resolve().parent
+CASES = all_cases()
+SEVERAL = [name for name, case in CASES.items() if not case.not_distributed]
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="trainers are TensorFlow's"
+)
+
+
+def trainers():
+    named = {name: getattr(dlrecipes.training, name) for name in dlrecipes.training.__all__}
+    classes = {n: o for n, o in named.items() if isinstance(o, type) and issubclass(o, Trainer)}
+    return {name for name, trainer in classes.items() if trainer is not Trainer}
+
+
+def start(role, folder, **environment):
+    return subprocess.Popen(
+        [sys.executable, "trainer_contract.py", role, str(folder)],
+        cwd=HERE,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(*processes, code=0):
+    for process in processes:
+        text, _ = process.communicate(timeout=600)
+        assert process.returncode == code, text[-3000:]
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def kept(folder, name, number=0):
+    with np.load(folder / f"{name} {number}.npz") as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def assert_close(state, expected):
+    assert state.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_allclose(state[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The states after training in one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    finished(start("none", folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def on_two_workers(tmp_path_factory):
+    """The states after training in two processes, that know of one another by TF_CONFIG."""
+    folder = tmp_path_factory.mktemp("workers")
+    hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    tasks = [{"type": "worker", "index": index} for index in range(2)]
+    config = [json.dumps({"cluster": {"worker": hosts}, "task": task}) for task in tasks]
+    finished(*[start("multi_worker", folder, TF_CONFIG=one) for one in config])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def on_two_devices(tmp_path_factory):
+    """The states after training on two logical devices of one process."""
+    folder = tmp_path_factory.mktemp("devices")
+    finished(start("mirrored", folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def after_kill(tmp_path_factory):
+    """The states of an uninterrupted training (0), and of one that was killed and resumed (1)."""
+    folder = tmp_path_factory.mktemp("killed")
+    finished(start("killed", folder), code=-signal.SIGKILL)
+    finished(start("resumed", folder))
+    return folder
+
+
+def test_every_trainer_has_a_case():
+    assert {name.split(",")[0] for name in CASES} == trainers()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fit_logs_numbers_and_moves_every_trainable_weight(name):
+    model = make(CASES[name])
+    before = [np.array(v.numpy()) for v in model.trainable_variables]
+    history = fit(model, CASES[name])
+    assert CASES[name].loss in history
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert {len(values) for values in history.values()} == {EPOCHS}
+    still = [
+        v.path
+        for v, old in zip(model.trainable_variables, before, strict=True)
+        if np.array_equal(v.numpy(), old)
+    ]
+    assert not still
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_saved_trainer_goes_on_as_if_it_had_not_been_saved(name, tmp_path):
+    model = make(CASES[name])
+    fit(model, CASES[name], epochs=1)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again) is type(model)
+    for one in (model, again):
+        fit(one, CASES[name], start_epoch=1, epochs=2)
+    assert_close(state(again, random=False), state(model, random=False))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, after_kill):
+    whole, resumed = kept(after_kill, name, 0), kept(after_kill, name, 1)
+    assert whole.keys() == resumed.keys()
+    for key, value in whole.items():
+        assert value.tobytes() == resumed[key].tobytes(), key
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_two_workers_take_the_steps_of_one_process(name, alone, on_two_workers):
+    one = kept(alone, name)
+    first, second = kept(on_two_workers, name, 0), kept(on_two_workers, name, 1)
+    assert_close(first, one)
+    assert all(np.array_equal(value, second[key]) for key, value in first.items())
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_two_devices_take_the_steps_of_one(name, alone, on_two_devices):
+    assert_close(kept(on_two_devices, name), kept(alone, name))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bfloat16_trains_to_about_the_loss_of_float32(name):
+    losses = {}
+    for policy in ("float32", "mixed_bfloat16"):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = make(CASES[name])
+            losses[policy] = fit(model, CASES[name])[CASES[name].loss][-1]
+        finally:
+            keras.config.set_dtype_policy(before)
+        assert all(v.dtype == "float32" for v in model.trainable_variables)
+    difference = abs(losses["mixed_bfloat16"] - losses["float32"])
+    assert difference <= CASES[name].tolerance * max(1.0, abs(losses["float32"]))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
+    model = make(CASES[name])
+    weight = model.trainable_variables[0]
+    weight.assign(np.full(weight.shape, np.nan))
+    with pytest.raises(TrainingDiverged, match=r"at step 1 of epoch 1\. No epoch was done"):
+        fit(model, CASES[name], callbacks=[StopOnDivergence(tmp_path)])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_several_steps_an_execution_are_the_same_steps(name):
+    one, several = make(CASES[name]), make(CASES[name])
+    several.steps_per_execution = STEPS
+    for model in (one, several):
+        fit(model, CASES[name])
+    assert_close(state(several), state(one))
+
+
+def test_batches_depend_on_the_epoch_alone():
+    case = CASES["SupervisedTrainer"]
+    third = list(batches(case).skip(2 * STEPS).take(STEPS).as_numpy_iterator())
+    again = list(batches(case, start_epoch=2).take(STEPS).as_numpy_iterator())
+    tf.nest.map_structure(np.testing.assert_array_equal, third, again)

@@ -1,0 +1,52 @@
+"""Cases of trainers whose loss compares outputs with targets."""
+
+import keras
+import numpy as np
+from trainer_contract import TrainerCase
+
+from dlrecipes.data.text import TextEncoder
+from dlrecipes.models import tagger
+from dlrecipes.training import SequenceTagger, SupervisedTrainer
+
+WORDS, TAGS, EXAMPLES, TIME = 9, 3, 16, 6
+
+
+def functional():
+    x = keras.Input((5,))
+    hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(x)
+    network = keras.Model(x, keras.layers.Dense(1, dtype="float32")(hidden))
+    model = SupervisedTrainer(network)
+    model.compile(keras.optimizers.Adam(0.02, global_clipnorm=0.5), "mse", metrics=["mae"])
+    return model
+
+
+def regression():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(EXAMPLES, 5)).astype("float32")
+    return x, (x @ rng.normal(size=(5, 1))).astype("float32")
+
+
+def sequence_tagger(output):
+    def make():
+        encoder = TextEncoder.fit([list("abcdefgh")])
+        sizes = {"num_tags": TAGS, "units": 6, "word_units": 4}
+        network = tagger(encoder.num_words, **sizes, dropout=0.0, seed=1)
+        model = SequenceTagger(network, encoder, ["O", "B-a", "I-a"], output=output)
+        model.compile(keras.optimizers.Adam(0.02))
+        return model
+
+    return make
+
+
+def sentences():
+    rng = np.random.default_rng(1)
+    words = rng.integers(1, WORDS, (EXAMPLES, TIME)).astype("int32")
+    words[::3, TIME // 2 :] = 0
+    return {"words": words}, {"tags": np.where(words == 0, 0, words % TAGS).astype("int32")}
+
+
+CASES = {
+    "SupervisedTrainer": TrainerCase(functional, regression),
+    "SequenceTagger": TrainerCase(sequence_tagger("crf"), sentences),
+    "SequenceTagger, softmax": TrainerCase(sequence_tagger("softmax"), sentences),
+}
