@@ -1,16 +1,41 @@
-"""Distribution strategies by name, and what this process is among the workers."""
+"""Distribution strategies by name, and what this process is among the workers.
+
+Nothing here loads TensorFlow before a strategy is made.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-
-import tensorflow as tf
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dlrecipes.errors import UsageError
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 # The names that `--strategy` takes.
 STRATEGIES = ("none", "mirrored", "multi_worker")
+
+# So many bytes go from worker to worker at once.
+CHUNK = 2**25
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The workers that train together, and which of them this process is.
+
+    Args:
+        workers: How many there are.
+        is_chief: Whether this is the one that keeps checkpoints and publishes.
+        name: What it is called among them, such as `"worker 1"`.
+    """
+
+    workers: int
+    is_chief: bool
+    name: str
 
 
 def strategy(name: str) -> tf.distribute.Strategy:
@@ -29,6 +54,8 @@ def strategy(name: str) -> tf.distribute.Strategy:
     >>> strategy("none").num_replicas_in_sync
     1
     """
+    import tensorflow as tf
+
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "mirrored":
@@ -41,11 +68,18 @@ def strategy(name: str) -> tf.distribute.Strategy:
     raise UsageError(f"There is no strategy {name!r}.", f"There are {', '.join(STRATEGIES)}.")
 
 
-def check_cluster(config: str | None) -> None:
+def check_cluster(config: str | None) -> Cluster:
     """Refuses a `TF_CONFIG` from which workers could not find one another.
 
     Raises:
         UsageError: If it is missing, is no JSON, or lists no such worker as this one.
+
+    Example:
+
+    >>> check_cluster(
+    ...     '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 1}}'
+    ... )
+    Cluster(workers=2, is_chief=False, name='worker 1')
     """
     right = (
         'Set TF_CONFIG to {"cluster": {"worker": ["HOST:PORT", ...]}, '
@@ -56,13 +90,27 @@ def check_cluster(config: str | None) -> None:
     try:
         parsed = json.loads(config)
         cluster, task = parsed["cluster"], parsed["task"]
-        hosts = cluster[task["type"]]
-        known = isinstance(hosts, list) and 0 <= int(task["index"]) < len(hosts)
+        kind, index = task["type"], int(task["index"])
+        hosts = cluster[kind]
+        known = isinstance(hosts, list) and 0 <= index < len(hosts)
     except (ValueError, KeyError, TypeError):
         raise UsageError("TF_CONFIG is no description of a cluster.", right) from None
     if not known:
         listed = f"{len(hosts)} of type {task['type']}"
         raise UsageError(f"TF_CONFIG lists {listed}, but no number {task['index']}.", right)
+    if kind not in ("chief", "worker"):
+        raise UsageError(f"TF_CONFIG: a task of type {kind} does not train.", right)
+    together = [host for job in ("chief", "worker") for host in cluster.get(job, ())]
+    wrong = [host for host in together if not _is_address(host)]
+    if wrong or len(set(together)) < len(together):
+        what = f"{wrong[0]!r} is no HOST:PORT" if wrong else "two workers have one address"
+        raise UsageError(f"TF_CONFIG: {what}.", right)
+    is_chief = kind == "chief" or ("chief" not in cluster and index == 0)
+    return Cluster(len(together), is_chief, f"{kind} {index}")
+
+
+def _is_address(host: object) -> bool:
+    return isinstance(host, str) and bool(host.rpartition(":")[0]) and host.split(":")[-1].isdigit()
 
 
 def workers(strategy: tf.distribute.Strategy) -> int:
@@ -87,3 +135,78 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     if "chief" in resolver.cluster_spec().as_dict():
         return resolver.task_type == "chief"
     return resolver.task_type == "worker" and resolver.task_id == 0
+
+
+def is_loss(error: Exception) -> bool:
+    """Returns whether an error may be TensorFlow's of a worker that is lost."""
+    import tensorflow as tf
+
+    # Which one it is depends on what was going on.
+    kinds = (
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.FailedPreconditionError,
+        tf.errors.InternalError,
+        tf.errors.UnavailableError,
+        tf.errors.UnknownError,
+    )
+    return isinstance(error, kinds)
+
+
+def from_chief(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
+    """Returns the chief's bytes on every worker; all workers call it at once.
+
+    Args:
+        strategy: Of several workers, or of one.
+        data: What the chief tells; of the others it is not looked at.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    if not several_workers(strategy):
+        return data
+    # Sums and gathers of float32 work on every device. It holds 16 bits of an integer exactly.
+    framed = len(data).to_bytes(8, "little") + data + b"\0" * (len(data) % 2)
+    numbers = np.frombuffer(framed, "<u2").astype(np.float32)
+
+    def share(context: tf.distribute.ReplicaContext) -> tf.Tensor:
+        told = is_chief(strategy) and context.replica_id_in_sync_group == 0
+        return tf.constant(numbers if told else numbers[:0])
+
+    values = strategy.experimental_distribute_values_from_function(share)
+    gathered = strategy.gather(values, axis=0).numpy().astype("<u2").tobytes()
+    length = int.from_bytes(gathered[:8], "little")
+    return gathered[8 : 8 + length]
+
+
+def all_agree(strategy: tf.distribute.Strategy, agrees: bool) -> bool:
+    """Returns on every worker whether all of them agree; all workers call it at once."""
+    import tensorflow as tf
+
+    def vote(context: tf.distribute.ReplicaContext) -> tf.Tensor:
+        return tf.constant([float(agrees)])
+
+    votes = strategy.experimental_distribute_values_from_function(vote)
+    return bool(strategy.gather(votes, axis=0).numpy().all())
+
+
+def files_from_chief(strategy: tf.distribute.Strategy, folder: Path | None, target: Path) -> None:
+    """Copies the files of a folder of the chief's to every other worker.
+
+    They go over the network that the gradients take: workers need no disk in common.
+
+    Args:
+        strategy: Of several workers.
+        folder: The chief's folder, which holds files alone, or `None` for nothing.
+        target: Where the others put them; made where there is something to put.
+    """
+    chief = is_chief(strategy)
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()} if folder else {}
+    sizes = json.loads(from_chief(strategy, json.dumps(sizes).encode()))
+    for name, size in sizes.items():
+        data = (folder / name).read_bytes() if chief else b""
+        parts = [from_chief(strategy, data[i : i + CHUNK]) for i in range(0, size, CHUNK)]
+        if not chief:
+            target.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(b"".join(parts))

@@ -25,7 +25,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 BipolarStep Gaussian HopfieldNetwork Logistic Maxout RBFOutput
                 RestrictedBoltzmannMachine ScaledTanh SelfOrganizingMap Step ThresholdUnit""",
             "Convolution, pooling and normalisation": """
-                FixedKernelConv2D FlippedConv2D L2Pooling2D LocalContrastNormalization
+                BatchNormalization FixedKernelConv2D FlippedConv2D L2Pooling2D LocalContrastNormalization
                 LocalResponseNormalization MaxoutConv2D PartialConv2D ReflectionPadding2D
                 TrainableSubsampling2D""",
             "Recurrent cells": "FeedbackCell JordanCell PeepholeLSTMCell",
@@ -68,7 +68,22 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "Detection": "detection_loss region_proposal_loss",
         },
     ),
-    "dlrecipes.training": ("Training", {}),
+    "dlrecipes.training": (
+        "Training",
+        {
+            "Every trainer": "Checkpoints StopOnDivergence SupervisedTrainer Trainer",
+            "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",
+            "Sequences": "CarriedState SequenceTagger TruncatedBPTT gradient_by_lag",
+            "Embeddings": "TripletEmbedding",
+            "Boltzmann machines and pre-training": "ContrastiveDivergence pretrain",
+            "Classic rules": """
+                BackPropagation PerceptronRule StopWhenErrorSettles StopWhenErrorsPart
+                decayed_error""",
+            "Ways out of a local minimum": """
+                EvolutionarySearch GlobalSearch RandomPerturbation Restarts SearchResult
+                SimulatedAnnealing""",
+        },
+    ),
     "dlrecipes.metrics": ("Metrics", {}),
 }
 # Packages in which every name comes from a paper.

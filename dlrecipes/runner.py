@@ -22,7 +22,7 @@ import keras
 import matplotlib
 import tensorflow as tf
 
-from dlrecipes import card
+from dlrecipes import card, distribute
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.figures import learning_curves
@@ -30,7 +30,7 @@ from dlrecipes.files import locked, write_whole
 from dlrecipes.published import CONFIG_FILE, METRICS_FILE
 from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Recipe, Splits
-from dlrecipes.training.checkpoints import Checkpoints
+from dlrecipes.training.checkpoints import Checkpoints, build_optimizers
 from dlrecipes.training.divergence import StopOnDivergence
 
 
@@ -51,13 +51,16 @@ class Result:
     examples: list[str] = field(default_factory=list)
 
 
-def run(recipe: Recipe, folder: Path, models: Path) -> Result:
+def run(
+    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None = None
+) -> Result:
     """Trains, evaluates and publishes a recipe; goes on where the folder's run was killed.
 
     Args:
         recipe: The recipe, configured.
         folder: The run's folder, which exists.
         models: The folder of published models.
+        strategy: Of this process alone, to train under.
 
     Raises:
         RecipeError: If data, training or publishing fails in a way the user can mend.
@@ -65,12 +68,14 @@ def run(recipe: Recipe, folder: Path, models: Path) -> Result:
     with locked(folder) as alone:
         if not alone:
             raise UsageError(f"{folder}: another process is at this run.", "Wait for it to end.")
-        return _run(recipe, folder, models)
+        return _run(recipe, folder, models, strategy)
 
 
-def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
+def _run(
+    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None
+) -> Result:
     start = time.monotonic()
-    model, splits, checkpoints, metrics = train(recipe, folder)
+    model, splits, checkpoints, metrics = train(recipe, folder, strategy)
     earlier = checkpoints.seconds - checkpoints.seconds_here
     draw(recipe, model, splits, checkpoints, folder / "figures")
     exports = recipe.signatures(model, splits.test)
@@ -90,24 +95,35 @@ def _run(recipe: Recipe, folder: Path, models: Path) -> Result:
     return Result(folder, published, metrics, recipe.example_inputs(splits))
 
 
-def train(recipe: Recipe, folder: Path) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
+def train(
+    recipe: Recipe, folder: Path, strategy: tf.distribute.Strategy | None = None
+) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
     """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
 
     Args:
         recipe: The recipe, configured.
         folder: The run's folder; what it holds is gone on with.
+        strategy: Of this process alone, to train under.
 
     Returns:
-        The model of the best epoch, its data, its checkpoints, and what `metrics.json` holds.
+        The model of the best epoch, on one device; its data; its checkpoints; and what
+        `metrics.json` holds.
     """
     write_whole(folder / CONFIG_FILE, recipe.config.to_yaml())
     write_whole(folder / "environment.json", json.dumps(environment(), indent=2))
     make_deterministic(recipe.config.seed)
     splits = recipe.load_data()
+    here = 0.0
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        here = fit_on_all(recipe, splits, folder, strategy).seconds_here
+        # What follows is done by one device, with the names of layers that a first model has.
+        keras.utils.clear_session()
+        make_deterministic(recipe.config.seed)
     model = recipe.build(splits)
     checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
     checkpoints.resume(model)
     fit(recipe, model, splits, folder, checkpoints)
+    checkpoints.seconds_here += here
     checkpoints.restore_best(model)
     metrics = {
         "recipe": recipe.name,
@@ -121,6 +137,35 @@ def train(recipe: Recipe, folder: Path) -> tuple[keras.Model, Splits, Checkpoint
     # Before anything is drawn or published: a full disk later loses no result.
     write_whole(folder / METRICS_FILE, _json(metrics))
     return model, splits, checkpoints, metrics
+
+
+def fit_on_all(
+    recipe: Recipe, splits: Splits, folder: Path, strategy: tf.distribute.Strategy
+) -> Checkpoints:
+    """Trains under a strategy, from the chief's last checkpoint on; evaluates nothing.
+
+    Args:
+        recipe: The recipe, configured alike on all workers.
+        splits: Its data.
+        folder: This worker's own folder; the chief's is the run's.
+        strategy: Of one process or of several.
+    """
+    with strategy.scope():
+        model = recipe.build(splits)
+        build_optimizers(model)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    if distribute.is_chief(strategy):
+        checkpoints.resume(model)
+    # The others have none of their own: what they wrote before may not be what the chief has.
+    if distribute.several_workers(strategy):
+        last = checkpoints.path(checkpoints.epochs)
+        kept = last if checkpoints.epochs else None
+        name = distribute.from_chief(strategy, last.name.encode()).decode()
+        distribute.files_from_chief(strategy, kept, checkpoints.folder / name)
+        if not distribute.is_chief(strategy):
+            checkpoints.resume(model)
+    fit(recipe, model, splits, folder, checkpoints)
+    return checkpoints
 
 
 def _json(metrics: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dlrecipes.errors import UsageError
 from dlrecipes.published import CONFIG_FILE, METRICS_FILE
+from dlrecipes.recipe import RecipeConfig
 
 
 def new_folder(runs: Path, name: str | None) -> Path:
@@ -66,6 +67,42 @@ def unfinished_folder(runs: Path, name: str | None) -> Path:
         what = f"{runs / name} is finished" if name else f"no run in {runs} is unfinished"
         raise UsageError(f"There is nothing to resume: {what}.", "Leave --resume out.")
     return max(open_ones, key=lambda folder: (folder / CONFIG_FILE).stat().st_mtime_ns)
+
+
+def same_run(runs: Path, name: str, settings: RecipeConfig) -> Path | None:
+    """Returns the run of that name if there is one, which the same command goes on with.
+
+    Raises:
+        UsageError: If it was trained with other settings.
+    """
+    _check_name(name)
+    folder = runs / name
+    if not folder.exists():
+        return None
+    stored = folder / CONFIG_FILE
+    if _checkpoints(folder) and stored.is_file() and stored.read_text() != settings.to_yaml():
+        raise UsageError(
+            f"{folder}: there is a run of that name, with other settings.",
+            "Choose another --name, or go on with it: --resume.",
+        )
+    return folder
+
+
+def is_trained(folder: Path) -> bool:
+    """Returns whether a run has trained to its end; it may not have published yet."""
+    found = _checkpoints(folder)
+    if not found:
+        return False
+    try:
+        state = json.loads((found[-1] / "state.json").read_text())
+        epochs = RecipeConfig.from_yaml(folder / CONFIG_FILE)["epochs"]
+        return bool(state["stopped"]) or len(state["history"]) >= epochs
+    except (OSError, ValueError, KeyError, UsageError):
+        return False
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted((folder / "checkpoints").glob("epoch-*"), key=lambda path: int(path.name[6:]))
 
 
 def is_finished(folder: Path) -> bool:

@@ -10,37 +10,62 @@ from dlrecipes.library_page import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
 RECURRENT = ROOT / "benchmarks" / "recurrent.csv"
+LOOPS = ROOT / "benchmarks" / "loops.csv"
 
 TEXT = """# Speed
 
-A training step of recurrent networks on a CPU, in milliseconds; in brackets our time over
-the other's, below 1 where ours is faster. The first step, which traces or compiles, is apart,
-in seconds. All contenders of a row were timed in turns in one run of `make bench`.
+A training step on a CPU, in milliseconds; in brackets our time over the other's, below 1 where
+ours is faster. The first step, which traces or compiles, is apart, in seconds. All contenders of
+a row were timed in turns in one run of `make bench`.
 
-{table}
+## Recurrent layers
 
-{about}
+{recurrent}
 
-`dlrecipes` is a model of our layers, compiled with `compile("adam", ...)` and trained with
-`fit`, as `keras` is one of Keras' own. "32 steps" are both with Keras' own switch
-`steps_per_execution=32`: worth setting where a step takes a few milliseconds, most of them
-outside the recurrent layer.
+{about_recurrent}
 
-This page is generated from `benchmarks/recurrent.csv` by `make readme`."""
+`dlrecipes` is a network with our layers, compiled with `compile("adam", ...)` and trained with
+`fit` of `SupervisedTrainer`; `keras` is one with Keras' own layers and `fit`. "32 steps" are both
+with Keras' own switch `steps_per_execution=32`: worth setting where a step takes a few
+milliseconds, most of them outside the recurrent layer.
+
+## Training loops
+
+{loops}
+
+{about_loops}
+
+`dlrecipes` is the trainer with our networks, through `compile` and `fit`; `torch` does the same
+step in an eager loop, with the same layers and no gradient that is not used.
+
+This page is generated from `benchmarks/recurrent.csv` and `benchmarks/loops.csv` by `make readme`."""
 
 
-def page(path: Path = RECURRENT) -> str:
-    """Returns the page as Markdown, from the benchmark's CSV file."""
+def page(recurrent: Path = RECURRENT, loops: Path = LOOPS) -> str:
+    """Returns the page as Markdown, from the benchmarks' CSV files."""
+    rows = {"recurrent": _rows(recurrent), "loops": _rows(loops)}
+    tables = {name: _table(found) for name, found in rows.items()}
+    about = {f"about_{name}": _about(found) for name, found in rows.items()}
+    return TEXT.format(**tables, **about) + "\n"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def _table(rows: list[dict[str, str]]) -> str:
     contenders = list(dict.fromkeys(row["contender"] for row in rows))
     lines = []
     for workload in dict.fromkeys(row["workload"] for row in rows):
         found = {row["contender"]: row for row in rows if row["workload"] == workload}
         lines.append([workload, *(_cell(found, one) for one in contenders)])
+    return table(["workload", *contenders], lines)
+
+
+def _about(rows: list[dict[str, str]]) -> str:
     about = {f"{row['machine']}, {row['cores']} cores; {row['versions']}." for row in rows}
-    header = ["workload", *contenders]
-    return TEXT.format(table=table(header, lines), about="\n".join(sorted(about))) + "\n"
+    return "\n".join(sorted(about))
 
 
 def _cell(found: dict[str, dict[str, str]], contender: str) -> str:

@@ -14,7 +14,9 @@ LM,torch,200.00,0.1,2,processor,keras 3
 
 def test_each_contender_is_compared_with_ours(tmp_path):
     (tmp_path / "times.csv").write_text(CSV, encoding="utf-8")
-    text = speed_page.page(tmp_path / "times.csv")
+    (tmp_path / "loops.csv").write_text(CSV.replace("tagger", "DCGAN"), encoding="utf-8")
+    text = speed_page.page(tmp_path / "times.csv", tmp_path / "loops.csv")
+    assert "| DCGAN | 3.0; first 1.5 s | 4.0 (0.75); first 0.9 s |  |" in text
     # 3 / 4 and 300 / 200.
     assert "| tagger | 3.0; first 1.5 s | 4.0 (0.75); first 0.9 s |  |" in text
     assert "| LM | 300.0; first 2.0 s |  | 200.0 (1.50); first 0.1 s |" in text

@@ -23,7 +23,11 @@ FLOORS = (
 HEIGHT = {name: -depth for depth, names in enumerate(FLOORS) for name in names}
 ANY_BACKEND = ("layers", "models", "losses")
 # What TensorFlow alone is fast with; loaded only there, and never needed.
-TENSORFLOW_ONLY = {"dlrecipes.layers._cpu_cells", "dlrecipes.layers._cpu_recurrence"}
+TENSORFLOW_ONLY = {
+    "dlrecipes.layers._cpu_cells",
+    "dlrecipes.layers._cpu_recurrence",
+    "dlrecipes.layers._fused_batch_norm",
+}
 
 
 def module_name(path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from dlrecipes.cli.options import (
     runs_dir,
     setting_options,
 )
+from dlrecipes.distribute import STRATEGIES, Cluster, check_cluster
 from dlrecipes.errors import INTERRUPTED, DataError, RecipeError, UsageError
 from dlrecipes.registry import BUILT_IN, Source
 
-RESERVED = ("config_file", "name", "resume", "runs_dir", "models_dir")
+RESERVED = ("config_file", "name", "resume", "strategy", "runs_dir", "models_dir")
 
 HELP = """Train RECIPE (a name, or a folder of your own), evaluate it and publish it.
 
@@ -33,6 +36,11 @@ Examples:
   dlrecipes run slot_filling --data my_sentences --cell gru --depth 2
   dlrecipes run slot_filling --config best.yaml --name best
   dlrecipes run slot_filling --resume
+
+\b
+On several workers, type the same on each, with its own TF_CONFIG; typed again, it
+goes on:
+  dlrecipes run slot_filling --strategy multi_worker --name monday
 """
 
 
@@ -51,6 +59,13 @@ def make(source: Source) -> click.Command:
         ),
         click.Option(["--name"], help="The run's name; the time by default."),
         click.Option(["--resume"], is_flag=True, help="Go on with the run that was killed."),
+        click.Option(
+            ["--strategy"],
+            type=click.Choice(STRATEGIES),
+            default="none",
+            show_default=True,
+            help="Train on one device, on all of this machine, or with the workers in TF_CONFIG.",
+        ),
     ]
     command = click.Command(
         source.name,
@@ -72,6 +87,7 @@ def _run(
     config_file: Path | None,
     name: str | None,
     resume: bool,
+    strategy: str,
     runs_dir: Path,
     models_dir: Path,
 ) -> None:
@@ -79,29 +95,45 @@ def _run(
 
     config = source.config()
     runs = runs_dir / source.name
+    cluster = _cluster(name) if strategy == "multi_worker" else None
+    helper = cluster is not None and not cluster.is_chief
+    folder = None
     if resume:
-        settings, folder = _resumed(config, runs, name, typed, config_file)
+        # The chief tells the others what it goes on with: they may not see its disk.
+        _refuse_settings(typed, config_file)
+        settings, folder = (None, None) if helper else _resumed(config, runs, name)
     else:
         stored = config.from_yaml(config_file) if config_file else {}
         where = f"{source.name}, {config_file}" if config_file else source.name
         settings = config.parse({**stored, **typed}, where).located()
-        folders.check_new(runs, name)
-        folder = None
-
-    from dlrecipes.quiet import load_tensorflow
-
-    load_tensorflow()
-    from dlrecipes import runner
-
-    recipe = source.recipe()(settings, source.name)
+        if cluster is None or name is None:
+            folders.check_new(runs, name)
+        elif not helper:
+            folder = folders.same_run(runs, name, settings)
+    if helper:
+        _help(source, settings, cluster, runs / name)
+        return
+    if folder is not None and folders.is_finished(folder):
+        click.echo(f"{source.name}: {folder} is finished.")
+        return
+    resuming = "resuming" if folder else "run"
+    if cluster is None:
+        # Here, so that what cannot be loaded leaves no folder behind.
+        recipe = _recipe(source, settings)
     folder = folder or folders.new_folder(runs, name)
-    click.echo(f"{source.name}: {'resuming' if resume else 'run'} {folder}")
+    click.echo(f"{source.name}: {resuming} {folder}")
     try:
-        result = runner.run(recipe, folder, models_dir)
+        if cluster is not None:
+            _lead(source, settings, cluster, folder)
+            recipe = _recipe(source, settings)
+        from dlrecipes import runner
+
+        result = runner.run(recipe, folder, models_dir, **_under(strategy))
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted. Go on with:\n  dlrecipes run {_typed(source)} --resume "
             f"--name {shlex.quote(folder.name)}"
+            + ("" if strategy == "none" else f" --strategy {strategy}")
             + _unless_default("--runs-dir", runs_dir, "runs")
             + _unless_default("--models-dir", models_dir, "saved_models"),
             err=True,
@@ -109,24 +141,91 @@ def _run(
         sys.exit(INTERRUPTED)
     except RecipeError as error:
         click.echo()  # Keras' progress bar leaves the cursor in its line.
-        if not resume and isinstance(error, DataError | UsageError):
+        if resuming == "run" and isinstance(error, DataError | UsageError):
             # Nothing was trained: there is no run that --resume could go on with.
             shutil.rmtree(folder, ignore_errors=True)
         raise
     except OSError as error:
+        from dlrecipes import runner
+
         raise runner.kept(error, folder) from error
     click.echo(closing(source, result))
 
 
-def _resumed(config, runs: Path, name: str | None, typed: dict, config_file: Path | None):
-    from dlrecipes.published import CONFIG_FILE
-    from dlrecipes.runs import unfinished_folder
+def _recipe(source: Source, settings: Any) -> Any:
+    from dlrecipes.quiet import load_tensorflow
 
+    load_tensorflow()
+    return source.recipe()(settings, source.name)
+
+
+def _under(strategy: str) -> dict[str, Any]:
+    if strategy != "mirrored":
+        return {}
+    from dlrecipes import distribute
+
+    mirrored = distribute.strategy(strategy)
+    if mirrored.num_replicas_in_sync == 1:
+        click.echo("Note: there is one device here: --strategy mirrored changes nothing.", err=True)
+    return {"strategy": mirrored}
+
+
+def _cluster(name: str | None) -> Cluster:
+    cluster = check_cluster(os.environ.get("TF_CONFIG"))
+    if cluster.workers > 1 and name is None:
+        raise UsageError(
+            "Several workers need the run's name, by which they go on if one is lost.",
+            "Add the same --name NAME on each.",
+        )
+    return cluster
+
+
+def _task(source: Source, settings: Any) -> dict[str, Any]:
+    built_in = source.package.startswith(f"{BUILT_IN}.")
+    return {
+        "recipe": source.name if built_in else str(source.folder),
+        "settings": settings and settings.model_dump(mode="json"),
+    }
+
+
+def _lead(source: Source, settings: Any, cluster: Cluster, folder: Path) -> None:
+    """Trains as the chief, whose folder is the run's."""
+    from dlrecipes import supervisor
+    from dlrecipes.files import locked, write_whole
+    from dlrecipes.published import CONFIG_FILE
+    from dlrecipes.runs import is_trained
+
+    with locked(folder) as alone:
+        if not alone:
+            raise UsageError(f"{folder}: another process is at this run.", "Wait for it to end.")
+        write_whole(folder / CONFIG_FILE, settings.to_yaml())
+        supervisor.train(_task(source, settings), folder, cluster, lambda: is_trained(folder))
+
+
+def _help(source: Source, settings: Any, cluster: Cluster, run: Path) -> None:
+    """Trains as one that is not the chief: what it writes is dropped."""
+    from dlrecipes import supervisor
+    from dlrecipes.runs import is_trained
+
+    click.echo(f"{source.name}: {cluster.name} of {cluster.workers}")
+    with tempfile.TemporaryDirectory(prefix="dlrecipes-") as place:
+        task = _task(source, settings)
+        supervisor.train(task, Path(place), cluster, lambda: is_trained(run))
+    click.echo(f"{cluster.name}: training is over; the chief evaluates and publishes.")
+
+
+def _refuse_settings(typed: dict, config_file: Path | None) -> None:
     if typed or config_file:
         extra = ", ".join(f"--{n.replace('_', '-')}" for n in typed) or "--config"
         raise UsageError(
             "--resume goes on with the run's own settings.", f"Leave out {extra}, or --resume."
         )
+
+
+def _resumed(config, runs: Path, name: str | None):
+    from dlrecipes.published import CONFIG_FILE
+    from dlrecipes.runs import unfinished_folder
+
     folder = unfinished_folder(runs, name)
     stored = folder / CONFIG_FILE
     return config.parse(config.from_yaml(stored), str(stored)), folder

@@ -1,6 +1,7 @@
 """Keras layers, one public class a file, written with `keras.ops` (one fast path apart)."""
 
 from dlrecipes.layers.anchor_boxes import AnchorBoxes
+from dlrecipes.layers.batch_normalization import BatchNormalization
 from dlrecipes.layers.bipolar_step import BipolarStep
 from dlrecipes.layers.box_coder import BoxCoder
 from dlrecipes.layers.box_matcher import BoxMatcher
@@ -47,6 +48,7 @@ from dlrecipes.layers.word_hashing import WordHashing
 __all__ = [
     "LSTM",
     "AnchorBoxes",
+    "BatchNormalization",
     "BipolarStep",
     "BoxCoder",
     "BoxMatcher",

@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from dlrecipes.layers.pairwise_distances import at_least_float32, pairwise_distances
+from dlrecipes.errors import nearest
+from dlrecipes.layers.pairwise_distances import METRICS, at_least_float32, pairwise_distances
 from dlrecipes.losses._arguments import at_least_0, flat, sizes_of
 
 
@@ -33,8 +34,8 @@ def triplet_loss(
 
     `"hard"` and `"batch_hard"` on squared distances can collapse all embeddings into one point,
     where each triplet costs the margin; start from `"semi_hard"`, or use
-    `metric="euclidean"`. A batch without a triplet costs 0, with zero gradients. The
-    first three minings take memory for the batch size cubed.
+    `metric="euclidean"`. A batch without a triplet costs 0, with zero gradients. The first
+    two minings take memory for the batch size cubed, the others for its square.
 
     `compile` takes it as it is; for other arguments, give it a function of your own, registered
     so that models with it save and load:
@@ -76,9 +77,9 @@ def triplet_loss(
         Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
         re-identification", equations 5 (batch hard) and 6 (batch all), and section 3.2.
     """
-    costs, mined = _triplets(labels, embeddings, mining, margin, metric)
-    counted = mined & (costs > 0) if mining == "batch_all_nonzero" else mined
-    return _mean(costs, counted)
+    check(mining, margin, metric)
+    distances, positive, negative = compared(labels, embeddings, metric)
+    return mean_cost(*mined_costs(distances, positive, negative, mining, margin), mining)
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -112,23 +113,101 @@ def active_triplets(
     >>> float(active_triplets([0, 0, 1, 1], [[0.0], [1.0], [1.1], [3.0]], "batch_hard"))
     0.5
     """
-    costs, mined = _triplets(labels, embeddings, mining, margin, metric)
+    check(mining, margin, metric)
+    distances, positive, negative = compared(labels, embeddings, metric)
+    costs, mined = mined_costs(distances, positive, negative, mining, margin)
     return _mean(ops.cast(costs > 0, costs.dtype), mined)
 
 
-def _triplets(labels, embeddings, mining, margin, metric):
-    """Returns what each triplet costs, and which of them are mined; of one shape."""
-    if mining not in MINERS:
-        raise ValueError(f"mining {mining!r} is not one of {', '.join(MINERS)}.")
+def check(mining: str, margin: float, metric: str) -> None:
+    """Refuses arguments that `triplet_loss` cannot take.
+
+    Args:
+        mining: As for `triplet_loss`.
+        margin: As for `triplet_loss`.
+        metric: As for `triplet_loss`.
+
+    Raises:
+        ValueError: As for `triplet_loss`.
+    """
+    for name, value, choices in (("mining", mining, MINERS), ("metric", metric, METRICS)):
+        if value not in tuple(choices):
+            hint = nearest(str(value), choices)
+            raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}. {hint}".strip())
     at_least_0("margin", margin)
+
+
+def compared(labels, embeddings, metric: str = "squared_euclidean"):
+    """Compares all examples of a batch with one another.
+
+    Args:
+        labels: As for `triplet_loss`.
+        embeddings: As for `triplet_loss`.
+        metric: As for `triplet_loss`.
+
+    Returns:
+        Of shape `(batch, batch)` each: the distances; whether the second is another example
+        with the first one's label; whether it has another label.
+
+    Raises:
+        ValueError: If the shapes are not those of `triplet_loss`.
+
+    Example:
+
+    >>> distances, positive, negative = compared([0, 0, 1], [[0.0], [1.0], [3.0]])
+    >>> [keras.ops.convert_to_numpy(x)[0].tolist() for x in (distances, positive, negative)]
+    [[0.0, 1.0, 9.0], [False, True, False], [False, False, True]]
+    """
     labels, embeddings = flat("labels", labels), at_least_float32(embeddings)
     sizes_of(embeddings=(embeddings, "batch units"), labels=(labels, "batch"))
     distances = pairwise_distances(embeddings, metric=metric)
     alike = ops.equal(ops.expand_dims(labels, 1), labels)
     index = ops.arange(ops.shape(labels)[0])
     positive = alike & ops.not_equal(ops.expand_dims(index, 1), index)
-    near, far, mined = MINERS[mining](distances, positive, ops.logical_not(alike))
+    return distances, positive, ops.logical_not(alike)
+
+
+def mined_costs(distances, positive, negative, mining: str = "semi_hard", margin: float = 0.2):
+    """Computes what triplets cost, from what `compared` gives.
+
+    Args:
+        distances: Distances between all examples, of shape `(batch, batch)`.
+        positive: Whether the second is a positive of the first; booleans of that shape.
+        negative: Whether it is a negative; likewise.
+        mining: As for `triplet_loss`.
+        margin: As for `triplet_loss`.
+
+    Returns:
+        The costs, and booleans of the same shape that say which of them are mined: one for each
+        anchor, each anchor and positive, or each triplet, as the mining goes.
+
+    Example:
+
+    >>> costs, mined = mined_costs(*compared([0, 0, 1], [[0.0], [1.0], [2.0]]), "batch_hard")
+    >>> [round(float(cost), 1) for cost in costs[:2]], keras.ops.convert_to_numpy(mined).tolist()
+    ([0.0, 0.2], [True, True, False])
+    """
+    near, far, mined = MINERS[mining](distances, positive, negative)
     return ops.relu(near - far + margin), mined
+
+
+def mean_cost(costs, mined, mining: str = "semi_hard"):
+    """Computes the mean of those costs that count.
+
+    Args:
+        costs: Costs of triplets, of any shape.
+        mined: Which of them are mined; booleans of that shape.
+        mining: As for `triplet_loss`.
+
+    Returns:
+        The mean, a scalar; 0 where none counts.
+
+    Example:
+
+    >>> float(mean_cost(keras.ops.array([0.0, 3.0]), keras.ops.array([True, True])))
+    1.5
+    """
+    return _mean(costs, mined & (costs > 0) if mining == "batch_all_nonzero" else mined)
 
 
 def _all(distances, positive, negative):
@@ -137,12 +216,21 @@ def _all(distances, positive, negative):
 
 
 def _semi_hard(distances, positive, negative):
-    near, far = ops.expand_dims(distances, 2), ops.expand_dims(distances, 1)
-    # Axes: anchor, positive, negative.
-    farther = ops.expand_dims(negative, 1) & (far > near)
-    least_hard = ops.expand_dims(_masked_max(distances, negative), 1)
-    chosen = ops.where(ops.any(farther, axis=-1), _masked_min(far, farther), least_hard)
-    return distances, chosen, _with_a_negative(positive, negative)
+    # By sorting, as all triplets at once would take the memory of the batch size cubed.
+    size = ops.shape(distances)[0]
+    fixed = ops.stop_gradient(distances)
+    apart = ops.where(negative, fixed, float("inf"))
+    # Each anchor's negatives and all its distances in one order; of equals, the negatives first.
+    order = ops.argsort(ops.concatenate([apart, fixed], axis=1), axis=1)
+    negatives_so_far = ops.cumsum(ops.cast(order < size, "int32"), axis=1)
+    place = ops.argsort(order, axis=1)[:, size:]
+    no_farther = ops.take_along_axis(negatives_so_far, place, axis=1)
+    # The one after those is the nearest that is farther; where none is, the last of them all.
+    last = ops.sum(ops.cast(negative, "int32"), axis=1, keepdims=True) - 1
+    chosen = ops.maximum(ops.minimum(no_farther, last), 0)
+    column = ops.take_along_axis(ops.argsort(apart, axis=1), chosen, axis=1)
+    far = ops.take_along_axis(distances, column, axis=1)
+    return distances, far, _with_a_negative(positive, negative)
 
 
 def _hard(distances, positive, negative):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from dlrecipes.layers import ConditionalBatchNormalization, SelfAttention2D
+from dlrecipes.layers import BatchNormalization, ConditionalBatchNormalization, SelfAttention2D
 from dlrecipes.models.adversarial import anew, check_integers
 from dlrecipes.models.pictures import channels_last
 
@@ -103,7 +103,7 @@ def biggan_generator(
         condition = keras.layers.Concatenate(name=f"condition_{block}")([embedding, chunk])
         x = _up(x, condition, width * filters, kernel_initializer, f"block_{block}")
         x = _attending(x, side == attention, kernel_initializer)
-    x = keras.layers.BatchNormalization(**NORMALIZATION, name="last_normalization")(x)
+    x = BatchNormalization(**NORMALIZATION, name="last_normalization")(x)
     x = keras.layers.ReLU(name="last_relu")(x)
     x = _conv(channels, 3, kernel_initializer, "to_image")(x)
     x = keras.layers.Activation("tanh", dtype="float32", name="image")(x)

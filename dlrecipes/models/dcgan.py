@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers import BatchNormalization
 from dlrecipes.models.adversarial import anew, check_integers
 from dlrecipes.models.pictures import channels_last
 
@@ -78,7 +79,7 @@ def dcgan_generator(
         name="project",
     )(x)
     x = keras.layers.Reshape((side, side, maps), name=f"maps_{side}")(x)
-    x = keras.layers.BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
+    x = BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
     x = keras.layers.ReLU(name=f"relu_{side}")(x)
     while side < size:
         side, maps = 2 * side, maps // 2
@@ -95,7 +96,7 @@ def dcgan_generator(
             name=f"upsample_{side}",
         )(x)
         if not last:
-            x = keras.layers.BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
+            x = BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
             x = keras.layers.ReLU(name=f"relu_{side}")(x)
     x = keras.layers.Activation("tanh", dtype="float32", name="image")(x)
     return keras.Model(inputs, x, name=name)
@@ -173,7 +174,7 @@ def dcgan_discriminator(
             name=f"downsample_{side}",
         )(x)
         if halving:
-            x = keras.layers.BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
+            x = BatchNormalization(**NORMALIZATION, name=f"normalize_{side}")(x)
         x = keras.layers.LeakyReLU(0.2, name=f"leaky_relu_{side}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 from keras import layers
 
-from dlrecipes.layers import L2Normalization
+from dlrecipes.layers import BatchNormalization, L2Normalization
 from dlrecipes.layers._arguments import number
 from dlrecipes.models._arguments import integers, rates, several
 from dlrecipes.models.pictures import channels_last, image_input, scaled
@@ -64,8 +64,10 @@ def facenet_small(
         raise ValueError("filters must name the channels of at least one block, not ().")
     images = x = image_input(input_shape, 2 ** len(filters), any_size=True)
     for block, size in enumerate(filters, start=1):
-        x = _conv(x, Conv(size, 3), f"block_{block}", momentum=0.9)
+        x = _normalized_conv(x, Conv(size, 3), f"block_{block}", momentum=0.9)
+        # Before ReLU, which is monotonic: the same outputs, from a quarter of the values.
         x = layers.MaxPooling2D(name=f"block_{block}_pool")(x)
+        x = layers.ReLU(name=f"block_{block}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     if dropout:
         x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
@@ -149,7 +151,7 @@ def facenet_inception_resnet(
     if dropout:
         x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
     x = layers.Dense(embedding_units, use_bias=False, name="projection")(x)
-    x = layers.BatchNormalization(name="projection_norm")(x)
+    x = BatchNormalization(name="projection_norm")(x)
     return keras.Model(images, _embedding(x), name=name)
 
 
@@ -221,12 +223,15 @@ def _chain(x, steps, width, name):
     return x
 
 
-def _conv(x, conv, name, momentum=0.99):
+def _conv(x, conv, name):
+    return layers.ReLU(name=f"{name}_relu")(_normalized_conv(x, conv, name))
+
+
+def _normalized_conv(x, conv, name, momentum=0.99):
     x = layers.Conv2D(
         conv.filters, conv.kernel, conv.strides, conv.padding, use_bias=False, name=name
     )(x)
-    x = layers.BatchNormalization(momentum=momentum, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
+    return BatchNormalization(momentum=momentum, name=f"{name}_norm")(x)
 
 
 def _embedding(x):

@@ -2,6 +2,7 @@
 
 import keras
 
+from dlrecipes.layers import BatchNormalization
 from dlrecipes.models._arguments import rates
 from dlrecipes.models.adversarial import anew, check_integers
 from dlrecipes.models.pictures import channels_last
@@ -208,9 +209,7 @@ def _scaling(kind, name, filters, initializer, use_bias):
 
 def _normalized(x, norm, name):
     if norm == "batch":
-        layer = keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, name=f"{name}_normalization"
-        )
+        layer = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_normalization")
     elif norm == "instance":
         layer = keras.layers.GroupNormalization(
             groups=-1, scale=False, epsilon=1e-5, name=f"{name}_normalization"

@@ -6,6 +6,7 @@ from functools import partial
 import keras
 from keras import layers, ops
 
+from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.pictures import channels_last, check, choose, image_input, scaled
 
@@ -164,7 +165,7 @@ def _conv(x, filters, kernel, stride, name, initializer, relu=True, gamma="ones"
         kernel_initializer=fresh(initializer),
         name=f"{name}_conv",
     )(_pad(x, kernel, stride, name))
-    x = layers.BatchNormalization(
+    x = BatchNormalization(
         momentum=0.9, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm"
     )(x)
     return layers.ReLU(name=name)(x) if relu else x

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.pictures import (
     channels_last,
@@ -96,7 +97,7 @@ def vgg(
                 name=f"conv{block}_{index}",
             )(x)
             if batch_normalization:
-                x = layers.BatchNormalization(name=f"norm{block}_{index}")(x)
+                x = BatchNormalization(name=f"norm{block}_{index}")(x)
             x = layers.ReLU(name=f"relu{block}_{index}")(x)
         x = layers.MaxPooling2D(name=f"pool{block}")(x)
     if not include_top:

@@ -1,9 +1,57 @@
 """Training loops: `keras.Model` subclasses whose `train_step` is the algorithm."""
 
+from dlrecipes.training.back_propagation import BackPropagation
+from dlrecipes.training.bptt import TruncatedBPTT
+from dlrecipes.training.carried_state import CarriedState
 from dlrecipes.training.checkpoints import Checkpoints
+from dlrecipes.training.contrastive_divergence import ContrastiveDivergence
+from dlrecipes.training.cyclegan import CycleGAN
 from dlrecipes.training.divergence import StopOnDivergence
+from dlrecipes.training.evolutionary_search import EvolutionarySearch
+from dlrecipes.training.gan import GAN
+from dlrecipes.training.global_search import GlobalSearch, SearchResult
+from dlrecipes.training.gradient_by_lag import gradient_by_lag
+from dlrecipes.training.image_pool import ImagePool
+from dlrecipes.training.linear_decay import LinearDecay
+from dlrecipes.training.perceptron_rule import PerceptronRule
+from dlrecipes.training.pix2pix import Pix2Pix
+from dlrecipes.training.pretraining import pretrain
+from dlrecipes.training.random_perturbation import RandomPerturbation
+from dlrecipes.training.restarts import Restarts
 from dlrecipes.training.sequence_tagger import SequenceTagger
+from dlrecipes.training.simulated_annealing import SimulatedAnnealing
+from dlrecipes.training.stopping import StopWhenErrorSettles, StopWhenErrorsPart
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
+from dlrecipes.training.triplet_embedding import TripletEmbedding
+from dlrecipes.training.weight_decay import decayed_error
 
-__all__ = ["Checkpoints", "SequenceTagger", "StopOnDivergence", "SupervisedTrainer", "Trainer"]
+__all__ = [
+    "GAN",
+    "BackPropagation",
+    "CarriedState",
+    "Checkpoints",
+    "ContrastiveDivergence",
+    "CycleGAN",
+    "EvolutionarySearch",
+    "GlobalSearch",
+    "ImagePool",
+    "LinearDecay",
+    "PerceptronRule",
+    "Pix2Pix",
+    "RandomPerturbation",
+    "Restarts",
+    "SearchResult",
+    "SequenceTagger",
+    "SimulatedAnnealing",
+    "StopOnDivergence",
+    "StopWhenErrorSettles",
+    "StopWhenErrorsPart",
+    "SupervisedTrainer",
+    "Trainer",
+    "TripletEmbedding",
+    "TruncatedBPTT",
+    "decayed_error",
+    "gradient_by_lag",
+    "pretrain",
+]

@@ -67,3 +67,8 @@ class AdversarialTrainer(Trainer):
         """Compiles as the model was compiled that was saved, with the optimizers' slots."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.build_optimizers()
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would build `optimizer` on the variables of all networks.
+        self.build_optimizers()
+        super()._maybe_symbolic_build(iterator, data_batch)

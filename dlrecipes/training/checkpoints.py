@@ -12,6 +12,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from dlrecipes.distribute import is_loss, several_workers
 from dlrecipes.errors import RecipeError, reason
 from dlrecipes.files import flush
 from dlrecipes.training.trainer import Trainer
@@ -131,6 +132,9 @@ class Checkpoints(keras.callbacks.Callback):
             part.rename(final)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(part, ignore_errors=True)
+            if several_workers(self.model.distribute_strategy) and is_loss(error):
+                # What metrics counted is read from all workers.
+                raise
             raise RecipeError(
                 f"{self.folder}: the checkpoint of epoch {self.epochs} cannot be written: "
                 f"{reason(error)}.",
@@ -144,11 +148,20 @@ def saved_epochs(folder: Path) -> list[Path]:
     return sorted(folder.glob("epoch-*"), key=lambda path: int(path.name.removeprefix("epoch-")))
 
 
-def _read(model: keras.Model, folder: Path) -> None:
+def build_optimizers(model: keras.Model) -> None:
+    """Makes the optimizers' slots, where they are not made yet, so that they can be read.
+
+    Under a strategy of several workers all of them do it at once: the chief tells each new
+    variable's value to the others.
+    """
     if isinstance(model, Trainer):
         model.build_optimizers()
     elif model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+
+
+def _read(model: keras.Model, folder: Path) -> None:
+    build_optimizers(model)
     try:
         _checkpoint(model).read(str(folder / "model")).assert_existing_objects_matched()
     except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:

@@ -36,12 +36,22 @@ def uniform(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream
     return _share(tf.random.stateless_uniform, shape, seed, step, stream)
 
 
-def _share(draw, shape, seed, step, stream):
+def alike(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
+    """Returns draws from [0, 1) that are the same on every replica; see `normal` for the rest."""
+    return tf.random.stateless_uniform(shape, _key(seed, step, stream))
+
+
+def _key(seed, step, stream) -> tf.Tensor:
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(stream, tf.int64)])
-    key = tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int64))
+    return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int64))
+
+
+def _share(draw, shape, seed, step, stream):
+    key = _key(seed, step, stream)
     here, rest = shape[0], list(shape[1:])
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
         return draw([here, *rest], key)
     number = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return tf.split(draw([here * replicas, *rest], key), replicas)[number]
+    # The number may be a tensor.
+    return tf.reshape(draw([here * replicas, *rest], key), [replicas, here, *rest])[number]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from dlrecipes.training import shares
+
 # These do their arithmetic in one TensorFlow operation a variable. Keras' own takes a dozen, each
 # of which reads and writes the whole variable. A subclass may do anything: it is left alone.
 FUSED = (keras.optimizers.Adam, keras.optimizers.AdamW)
@@ -18,9 +20,9 @@ def apply(
     """Updates variables as `optimizer.apply` does, and returns the gradient's norm.
 
     Under a `tf.distribute` strategy, call it in replica context with the gradient of the mean
-    loss of this replica's examples: what is applied, clipped and told is the mean over all
-    replicas, so that a step is that of one process on the whole batch. (Keras clips on
-    each replica, before it sums.) `Adam` and `AdamW` are applied by TensorFlow's fused
+    loss of this replica's examples: what is applied, clipped and told is the mean over the
+    examples of all replicas, so that a step is that of one process on the whole batch. (Keras
+    clips on each replica, before it sums.) `Adam` and `AdamW` are applied by TensorFlow's fused
     operation: the same update, rounded otherwise.
 
     Args:
@@ -59,8 +61,7 @@ def apply(
     variables = [variable for _, variable in pairs]
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
-        context = tf.distribute.get_replica_context()
-        gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        gradients = shares.weigh(gradients)
     norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(tf.ones(()))
     if _is_fused(optimizer, variables):
         _apply_adam(optimizer, optimizer._clip_gradients(gradients), variables)

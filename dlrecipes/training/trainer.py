@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
-from dlrecipes.training import optimizer_step
+from dlrecipes.training import optimizer_step, shares
 
 
 class Trainer(keras.Model):
@@ -20,9 +20,9 @@ class Trainer(keras.Model):
 
     Under `tf.distribute.MirroredStrategy` and `MultiWorkerMirroredStrategy`, a step is that of
     one process on the whole batch: a loss is the mean over this replica's examples, and `update`
-    takes the mean over the replicas. Build and compile the model in the strategy's scope.
-    `Adam` and `AdamW` take TensorFlow's fused update: with Keras' optimizer, hyperparameters and
-    slots, several times faster.
+    takes the mean over the replicas, by how many examples each has. Build and compile the model
+    in the strategy's scope. `Adam` and `AdamW` take TensorFlow's fused update: with Keras'
+    optimizer, hyperparameters and slots, several times faster.
 
     Raises:
         TypeError: If it is given the inputs and outputs of a functional model: Keras would then
@@ -137,14 +137,23 @@ class Trainer(keras.Model):
         return cls(**{**config, **objects})
 
     def _make_function(self, step_function: Callable[[Any], dict[str, tf.Tensor]]):
-        """Has Keras reduce a step's logs over several workers: it wants an axis to do it along."""
+        """Has each example count alike on all replicas, and Keras reduce the step's logs."""
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            return super()._make_function(step_function)
+        step = shares.fair(step_function, self._counts)
+        if several_workers(self.distribute_strategy):
+            # Keras wants an axis to take the mean along.
+            return super()._make_function(step)
 
-        def step(data):
-            logs = step_function(data)
-            return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        def scalars(data):
+            return {name: tf.reduce_sum(value) for name, value in step(data).items()}
 
-        several = several_workers(self.distribute_strategy)
-        return super()._make_function(step if several else step_function)
+        return super()._make_function(scalars)
+
+    def _counts(self) -> list[keras.Variable]:
+        # The norm is that of all replicas: one without examples counts it too.
+        same = {id(variable) for variable in self.gradient_norm.variables}
+        return [v for v in self.metrics_variables if id(v) not in same]
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds from a batch of one replica: Keras passes on one of all, which has no shape."""

@@ -1,12 +1,13 @@
 """`dlrecipes run`: what is refused before anything is loaded or written; how Ctrl-C ends."""
 
+import json
 import shlex
 import time
 
 import pytest
 import yaml
 
-from dlrecipes import registry, runs
+from dlrecipes import registry, runs, supervisor
 from dlrecipes.errors import UsageError
 
 
@@ -159,7 +160,7 @@ def asked(monkeypatch):
 
     calls = []
 
-    def run(recipe, folder, models):
+    def run(recipe, folder, models, strategy=None):
         calls.append((recipe, folder, models))
         raise KeyboardInterrupt
 
@@ -237,3 +238,114 @@ def test_data_that_cannot_be_read_leaves_no_run_to_resume(dlrecipes, empty_direc
     assert answer.code == 1
     assert "no_such_folder" in answer.err
     assert list((empty_directory / "runs" / "slot_filling").iterdir()) == []
+
+
+@pytest.fixture
+def as_worker(monkeypatch):
+    """Makes this process one of two workers."""
+
+    def call(index):
+        task = {"type": "worker", "index": index}
+        cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+
+    return call
+
+
+@pytest.fixture
+def supervised(monkeypatch):
+    """Stands in for the training of a worker: keeps its task and its folder."""
+    calls = []
+    monkeypatch.setattr(supervisor, "train", lambda *given: calls.append(given))
+    return calls
+
+
+TOGETHER = ("--strategy", "multi_worker")
+
+
+def test_workers_that_do_not_know_of_one_another_are_refused(refused, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert refused(*TOGETHER)[0].startswith("TF_CONFIG is not set")
+
+
+def test_several_workers_need_the_name_of_the_run(refused, as_worker):
+    as_worker(1)
+    first, hint = refused(*TOGETHER)
+    assert first.startswith("Several workers need the run's name")
+    assert "--name NAME" in hint
+
+
+def test_the_same_command_of_a_chief_goes_on(
+    dlrecipes, empty_directory, as_worker, supervised, asked
+):
+    as_worker(0)
+    command = ["run", "slot_filling", "--name", "monday", "--units", "9", *TOGETHER]
+    first, second = dlrecipes(*command), dlrecipes(*command)
+    assert (first.code, second.code) == (130, 130)
+    assert first.out.startswith("slot_filling: run runs/slot_filling/monday")
+    assert second.out.startswith("slot_filling: resuming runs/slot_filling/monday")
+    (task, folder, cluster, _), _ = supervised
+    assert (task["recipe"], task["settings"]["units"]) == ("slot_filling", 9)
+    assert (str(folder), cluster.workers) == ("runs/slot_filling/monday", 2)
+    # Whoever publishes is one process: it trains under no strategy.
+    assert [run[0].config.units for run in asked] == [9, 9]
+    (line,) = [line for line in second.err.splitlines() if "--resume" in line]
+    assert "--strategy multi_worker" in line
+    assert dlrecipes(*shlex.split(line)[1:]).code == 130
+
+
+def test_a_chief_refuses_a_trained_run_with_other_settings(refused, as_worker, stored_run):
+    as_worker(0)
+    (stored_run("monday", units=3) / "checkpoints" / "epoch-0001").mkdir(parents=True)
+    first, hint = refused("--name", "monday", "--units", "4", *TOGETHER)
+    assert first == "runs/slot_filling/monday: there is a run of that name, with other settings."
+    assert "--resume" in hint
+
+
+def test_a_chief_that_is_started_again_after_the_end_says_so(
+    dlrecipes, as_worker, stored_run, supervised
+):
+    as_worker(0)
+    (stored_run("monday") / "metrics.json").write_text('{"published": "somewhere"}')
+    answer = dlrecipes("run", "slot_filling", "--name", "monday", *TOGETHER)
+    assert answer.code == 0
+    assert answer.out == "slot_filling: runs/slot_filling/monday is finished.\n"
+    assert supervised == []
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_worker_that_is_not_the_chief_writes_nothing_and_publishes_nothing(
+    dlrecipes, empty_directory, as_worker, supervised, asked, resume
+):
+    as_worker(1)
+    options = ["--resume"] if resume else ["--units", "9"]
+    answer = dlrecipes("run", "slot_filling", "--name", "monday", *options, *TOGETHER)
+    assert answer.code == 0
+    assert answer.out.splitlines() == [
+        "slot_filling: worker 1 of 2",
+        "worker 1: training is over; the chief evaluates and publishes.",
+    ]
+    ((task, folder, _, _),) = supervised
+    assert not folder.exists()
+    # It goes on with what the chief tells it, whose disk it may not see.
+    assert task["settings"] is None if resume else task["settings"]["units"] == 9
+    assert asked == []
+    assert list(empty_directory.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "over"),
+    [
+        ({"history": [{}, {}], "stopped": False}, False),
+        ({"history": [{}, {}], "stopped": True}, True),
+        ({"history": [{}, {}, {}], "stopped": False}, True),
+        (None, False),
+    ],
+)
+def test_training_is_over_when_its_last_checkpoint_says_so(stored_run, state, over):
+    folder = stored_run("monday", epochs=3)
+    assert not runs.is_trained(folder)
+    (folder / "checkpoints" / "epoch-0002").mkdir(parents=True)
+    if state is not None:
+        (folder / "checkpoints" / "epoch-0002" / "state.json").write_text(json.dumps(state))
+    assert runs.is_trained(folder) == over

@@ -8,6 +8,7 @@ IMAGE = (None, None, 3)
 TABLE = [[1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 0, 1]]
 
 CASES = {
+    "BatchNormalization": LayerCase(layers.BatchNormalization, (IMAGE,)),
     "FixedKernelConv2D": LayerCase(
         lambda **kwargs: layers.FixedKernelConv2D("sharpen", 2, "same", True, **kwargs),
         (IMAGE,),

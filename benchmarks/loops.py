@@ -1,0 +1,312 @@
+"""Times a step of the training loops: dlrecipes beside the same step in PyTorch.
+
+dlrecipes trains through `compile` and `fit` of its trainers; PyTorch through an eager loop that
+does the same, no gradient computed that is not used, in both memory formats for pictures: the
+faster one counts. How they are timed stands in race.py.
+
+    python benchmarks/loops.py                     all workloads, table and CSV
+    python benchmarks/loops.py --only dcgan        one of them
+
+Needs PyTorch: `pip install torch==2.13.0`.
+"""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import race
+
+TORCH = "torch|torch channels_last"
+CHARACTERS, WINDOW, CHUNKS = 5000, 32, 4
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A loop to time; `limits` are the ratios that are wanted, by contender.
+
+    Args:
+        loop: Which one.
+        dtype: `"float32"` or `"bfloat16"`, mixed.
+        steps: Steps a block.
+        limits: Ratios wanted, by contender.
+        batch: Examples a step.
+    """
+
+    loop: str
+    dtype: str
+    steps: int
+    limits: dict = field(default_factory=dict)
+    batch: int = 64
+
+
+WORKLOADS = {
+    "pix2pix 128 float32": Workload("pix2pix", "float32", 4, {TORCH: 0.90}, 4),
+    "pix2pix 128 bfloat16": Workload("pix2pix", "bfloat16", 4, {TORCH: 0.95}, 4),
+    "DCGAN 64 float32": Workload("dcgan", "float32", 3, {TORCH: 0.92}),
+    "DCGAN 64 bfloat16": Workload("dcgan", "bfloat16", 3, {TORCH: 1.15}),
+    "triplet 64 float32": Workload("triplet", "float32", 10, {TORCH: 0.70}),
+    "triplet 64 bfloat16": Workload("triplet", "bfloat16", 10, {TORCH: 0.70}),
+    "truncated BPTT float32": Workload("bptt", "float32", 2, {"torch": 1.30}),
+    "truncated BPTT bfloat16": Workload("bptt", "bfloat16", 2, {"torch": 1.50}),
+}
+
+
+def contenders(work: Workload) -> list[str]:
+    """Returns who competes."""
+    return ["dlrecipes", "torch", *(["torch channels_last"] if work.loop != "bptt" else [])]
+
+
+def data(work: Workload) -> tuple[np.ndarray, ...]:
+    """Returns a batch, channels last: what its values are costs no time."""
+    rng = np.random.default_rng(0)
+    side = {"pix2pix": 128}.get(work.loop, 64)
+    if work.loop == "bptt":
+        shape = (work.batch, WINDOW * CHUNKS)
+        return tuple(rng.integers(0, CHARACTERS, shape).astype("int32") for _ in range(2))
+    shape = (work.batch, side, side, 3)
+    pictures = rng.uniform(-1, 1, shape).astype("float32")
+    if work.loop == "dcgan":
+        return (pictures,)
+    if work.loop == "triplet":
+        return pictures, np.repeat(np.arange(work.batch // 4), 4).astype("int32")
+    return pictures, rng.uniform(-1, 1, shape).astype("float32")
+
+
+# Of this package.
+
+
+def keras_trainer(work: Workload) -> race.Train:
+    """Returns the function that trains our loop."""
+    import keras
+    import tensorflow as tf
+
+    if work.dtype == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    model = {"pix2pix": pix2pix, "dcgan": dcgan, "triplet": triplet, "bptt": bptt}[work.loop]()
+    batch = data(work)
+    batch = batch if len(batch) > 1 else batch[0]
+
+    def endless(steps: int):
+        repeated = tf.data.Dataset.from_tensors(batch).repeat()
+        return (repeated,), {"steps_per_epoch": steps}
+
+    return race.clocked(model, endless)
+
+
+def pix2pix():
+    """Returns our Pix2Pix, compiled."""
+    from dlrecipes import models, training
+
+    model = training.Pix2Pix(models.pix2pix_unet(size=128), models.patchgan())
+    model.compile()
+    return model
+
+
+def dcgan():
+    """Returns our GAN of DCGAN's networks, compiled."""
+    from dlrecipes import models, training
+
+    networks = models.dcgan_generator(filters=64), models.dcgan_discriminator(filters=64)
+    model = training.GAN(*networks)
+    model.compile()
+    return model
+
+
+def triplet():
+    """Returns our embedding trainer, compiled."""
+    import keras
+
+    from dlrecipes import models, training
+
+    model = training.TripletEmbedding(models.facenet_small((64, 64, 3)))
+    model.compile(keras.optimizers.Adam(1e-3))
+    return model
+
+
+def bptt():
+    """Returns our character model over chunks, compiled."""
+    import keras
+
+    from dlrecipes import layers, training
+
+    inputs = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(CHARACTERS, 512)(inputs)
+    for _ in range(2):
+        x = layers.LSTM(512, return_sequences=True)(x)
+    network = keras.Model(inputs, keras.layers.Dense(CHARACTERS)(x))
+    model = training.TruncatedBPTT(network, window=WINDOW)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-3, global_clipnorm=1.0), loss)
+    return model
+
+
+# Of PyTorch.
+
+
+def torch_trainer(work: Workload, channels_last: bool) -> race.Train:
+    """Returns the function that trains the same loop in PyTorch."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    batch = [torch.from_numpy(part) for part in data(work)]
+    batch = [
+        part.permute(0, 3, 1, 2).contiguous(memory_format=form) if part.ndim == 4 else part.long()
+        for part in batch
+    ]
+
+    def cast():
+        return torch.autocast("cpu", torch.bfloat16, enabled=work.dtype == "bfloat16")
+
+    def placed(network):
+        return network.to(memory_format=form) if work.loop != "bptt" else network
+
+    loops = {
+        "pix2pix": torch_pix2pix,
+        "dcgan": torch_dcgan,
+        "triplet": torch_triplet,
+        "bptt": torch_bptt,
+    }
+    return race.stepped(loops[work.loop](batch, placed, cast))
+
+
+def torch_adam(network, rate: float = 2e-4, beta: float = 0.5):
+    """Returns PyTorch's Adam."""
+    import torch
+
+    return torch.optim.Adam(network.parameters(), rate, (beta, 0.999))
+
+
+def judge(outputs, real: bool):
+    """Returns the cross-entropy of a discriminator's logits."""
+    import torch
+
+    wanted = torch.ones_like(outputs) if real else torch.zeros_like(outputs)
+    return torch.nn.functional.binary_cross_entropy_with_logits(outputs, wanted)
+
+
+def torch_pix2pix(batch, placed, cast):
+    """Returns a step of pix2pix, as the authors' code does it."""
+    import torch
+    import torch_networks
+
+    generator, discriminator = placed(torch_networks.UNet(7)), placed(torch_networks.patchgan())
+    optimizers = torch_adam(generator), torch_adam(discriminator)
+    condition, target = batch
+
+    def step():
+        with cast():
+            fake = generator(condition)
+        discriminator.requires_grad_(True)
+        optimizers[1].zero_grad()
+        with cast():
+            drawn = discriminator(torch.cat([condition, fake.detach()], 1)).float()
+            given = discriminator(torch.cat([condition, target], 1)).float()
+        ((judge(drawn, False) + judge(given, True)) / 2).backward()
+        optimizers[1].step()
+        discriminator.requires_grad_(False)
+        optimizers[0].zero_grad()
+        with cast():
+            drawn = discriminator(torch.cat([condition, fake], 1)).float()
+        distance = torch.nn.functional.l1_loss(fake.float(), target)
+        (judge(drawn, True) + 100 * distance).backward()
+        optimizers[0].step()
+
+    return step
+
+
+def torch_dcgan(batch, placed, cast):
+    """Returns a step of algorithm 1 with k = 1: fresh noise for each update."""
+    import torch
+    import torch_networks
+
+    generator = placed(torch_networks.dcgan_generator(64))
+    discriminator = placed(torch_networks.dcgan_discriminator(64))
+    optimizers = torch_adam(generator), torch_adam(discriminator)
+    (real,) = batch
+
+    def step():
+        discriminator.requires_grad_(True)
+        optimizers[1].zero_grad()
+        with torch.no_grad(), cast():
+            fake = generator(torch.randn(len(real), 100))
+        with cast():
+            given, drawn = discriminator(real).float(), discriminator(fake).float()
+        (judge(given, True) + judge(drawn, False)).backward()
+        optimizers[1].step()
+        discriminator.requires_grad_(False)
+        optimizers[0].zero_grad()
+        with cast():
+            drawn = discriminator(generator(torch.randn(len(real), 100))).float()
+        judge(drawn, True).backward()
+        optimizers[0].step()
+
+    return step
+
+
+def torch_triplet(batch, placed, cast):
+    """Returns a step with semi-hard negatives (FaceNet, section 3.2), none in a Python loop."""
+    import torch
+    import torch_networks
+
+    network = placed(torch_networks.facenet_small())
+    optimizer = torch_adam(network, 1e-3, 0.9)
+    images, labels = batch
+    same = labels[:, None] == labels[None]
+    positive = same & ~torch.eye(len(labels), dtype=torch.bool)
+
+    def step():
+        optimizer.zero_grad()
+        with cast():
+            embeddings = network(images)
+        embeddings = torch.nn.functional.normalize(embeddings.float())
+        distances = (2 - 2 * embeddings @ embeddings.T).clamp_min(0)
+        # (anchor, positive, negative)
+        farther = (distances[:, None] > distances[:, :, None]) & ~same[:, None]
+        infinity = torch.full((), torch.inf)
+        nearest = torch.where(farther, distances[:, None], infinity).amin(2)
+        farthest = torch.where(same, -infinity, distances).amax(1)
+        chosen = torch.where(nearest.isinf(), farthest[:, None], nearest)
+        costs = torch.relu(distances - chosen + 0.2)
+        costs[positive].mean().backward()
+        optimizer.step()
+
+    return step
+
+
+def torch_bptt(batch, placed, cast):
+    """Returns a step over the chunks of a batch, each an update, its state carried on."""
+    import torch
+    import torch_networks
+
+    network = placed(torch_networks.CharacterLM(CHARACTERS))
+    optimizer = torch_adam(network, 1e-3, 0.9)
+    x, y = batch
+
+    def step():
+        states = None
+        for start in range(0, x.shape[1], WINDOW):
+            part = slice(start, start + WINDOW)
+            optimizer.zero_grad()
+            with cast():
+                scores, states = network(x[:, part], states)
+            states = tuple(state.detach() for state in states)
+            loss = torch.nn.functional.cross_entropy(
+                scores.float().flatten(0, 1), y[:, part].flatten()
+            )
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+
+    return step
+
+
+def trainer(work: Workload, contender: str) -> race.Train:
+    """Returns the function that trains as a contender does."""
+    if contender == "dlrecipes":
+        return keras_trainer(work)
+    return torch_trainer(work, contender.endswith("channels_last"))
+
+
+if __name__ == "__main__":
+    race.main(__file__, __doc__.splitlines()[0], WORKLOADS, contenders, trainer)

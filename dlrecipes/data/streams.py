@@ -1,0 +1,77 @@
+"""One long text as parallel streams: each batch goes on where the one before ended."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def stream_steps(tokens: int, streams: int, length: int) -> int:
+    """Returns how many batches one pass over a text makes; what is left over is not seen.
+
+    Args:
+        tokens: Tokens of the text.
+        streams: Rows of a batch.
+        length: Steps of a batch.
+
+    Example:
+
+    >>> stream_steps(101, streams=4, length=8)
+    3
+    """
+    return (tokens - 1) // streams // length
+
+
+def stream_batches(tokens: np.ndarray, streams: int, length: int) -> tf.data.Dataset:
+    """Cuts a text into equal parts, side by side, and these into batches of consecutive pieces.
+
+    Row `i` of a batch goes on where row `i` of the batch before ended, which is what a
+    `TruncatedBPTT` with as many `streams` wants. The targets are the tokens one step later.
+    The order is always the same, so that a run which is killed goes on with the very batches.
+
+    Args:
+        tokens: Ids of shape `(tokens,)`, or vectors of shape `(tokens, features)`.
+        streams: Rows of a batch, at least 1.
+        length: Steps of a batch, at least 1: of one chunk or several.
+
+    Returns:
+        Data set of `stream_steps(...)` pairs of inputs and targets, each of shape `(streams,
+        length, ...)` and the tokens' type; `repeat()` makes it endless.
+
+    Raises:
+        ValueError: If there are too few tokens for one batch, or a size is below 1.
+
+    Example:
+
+    >>> for x, y in stream_batches(np.arange(11), streams=2, length=2):
+    ...     print(x.numpy().tolist(), y.numpy().tolist())
+    [[0, 1], [5, 6]] [[1, 2], [6, 7]]
+    [[2, 3], [7, 8]] [[3, 4], [8, 9]]
+
+    Reference:
+        Mikolov et al., 2010, "Recurrent neural network based language model", section 2 (a text
+        read in its order).
+    """
+    if streams < 1 or length < 1:
+        raise ValueError(f"streams and length must be at least 1, not {streams} and {length}.")
+    tokens = np.asarray(tokens)
+    steps = stream_steps(len(tokens), streams, length)
+    if steps < 1:
+        raise ValueError(
+            f"{streams} streams of batches of {length} steps need {streams * length + 1} tokens, "
+            f"not {len(tokens)}."
+        )
+    part = (len(tokens) - 1) // streams
+    # Each row has the first token of the next: the target of its last.
+    rows = np.arange(streams)[:, None] * part + np.arange(part + 1)
+    table = tf.constant(tokens[rows])
+
+    def batch(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        start = number * length
+        piece = table[:, start : start + length + 1]
+        piece = tf.ensure_shape(piece, [streams, length + 1, *table.shape[2:]])
+        return piece[:, :-1], piece[:, 1:]
+
+    options = tf.data.Options()
+    # Autotuning makes the end of every `fit` wait seconds for a background timer.
+    options.autotune.enabled = False
+    options.deterministic = True
+    return tf.data.Dataset.range(steps).map(batch).prefetch(4).with_options(options)

@@ -1,0 +1,31 @@
+"""Batch normalisation as one TensorFlow operation, forwards and backwards."""
+
+import tensorflow as tf
+
+
+def normalize(inputs, scale, offset, epsilon):
+    """Normalises over all axes but the last by the batch's own mean and variance.
+
+    Args:
+        inputs: Tensor of rank 2 or more, float32, bfloat16 or float16.
+        scale: Float32 vector, one number a channel.
+        offset: Likewise.
+        epsilon: Added to the variance, above 0.
+
+    Returns:
+        The outputs, in the dtype and shape of the inputs; the mean and the variance of each
+        channel, float32. The gradient of mean and variance is not what it should be: use them
+        for moving averages alone.
+    """
+    shape = tf.shape(inputs)
+    channels = inputs.shape[-1]
+    flat = inputs if inputs.shape.rank == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
+    none = tf.zeros([0], tf.float32)
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=flat, scale=scale, offset=offset, mean=none, variance=none, epsilon=epsilon
+    )
+    # What comes is divided by one example less, for moving averages as cuDNN has them.
+    count = tf.cast(tf.size(inputs) // channels, tf.float32)
+    variance *= tf.maximum(count - 1, 1) / count
+    outputs = tf.ensure_shape(tf.reshape(outputs, shape), inputs.shape)
+    return outputs, tf.stop_gradient(mean), tf.stop_gradient(variance)

@@ -1,0 +1,243 @@
+"""Translation of pictures between two kinds of them, without pairs."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from dlrecipes.layers._arguments import integer, number
+from dlrecipes.layers._arguments import pair as sizes
+from dlrecipes.training._gan_networks import unchanged
+from dlrecipes.training.image_pool import ImagePool
+from dlrecipes.training.trainer import batch_size
+from dlrecipes.training.translation import (
+    TranslationTrainer,
+    check_networks,
+    l1,
+    pair,
+    translation_losses,
+)
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class CycleGAN(TranslationTrainer):
+    """Trains two generators, from pictures of kind A to kind B and back, on unpaired pictures.
+
+    The generators minimise together, in one step,
+
+        adversarial(D_B(G(a))) + adversarial(D_A(F(b)))
+            + cycle_weight * (|F(G(a)) - a| + |G(F(b)) - b|)
+            + cycle_weight * identity_weight * (|G(b) - b| + |F(a) - a|)
+
+    with G from A to B, F from B to A and means of absolute differences. As in the authors' code
+    `identity_weight` is relative to `cycle_weight`, and then the discriminators are updated
+    together, each with half of its loss: on this batch's real pictures, and on generated
+    ones that went through a pool of the last `pool_size`, each kind's own.
+
+    Networks run as in training; an update leaves the others as they were, their moving
+    statistics included. Regularizers of weights are added to the losses. `optimizer` is that of
+    both generators, `discriminator_optimizer` that of both discriminators.
+
+    `fit` takes `(a, b)`, as Keras takes inputs and targets: arrays of as many pictures each, or
+    a data set of pairs of batches (`tf.data.Dataset.zip` of two that are shuffled each for
+    itself). They are floats in [-1, 1]. It logs `generator_loss`, all that the generators
+    minimise, and `discriminator_loss`, the sum of both; `cycle` and `identity`, not weighted
+    (`identity` is 0 where it has no weight); `real_score` and `fake_score`, the discriminators'
+    mean output for real pictures and for those from the pools, a probability for `"minimax"` and
+    `"non_saturating"`; and `gradient_norm`, the generators', and `discriminator_gradient_norm`.
+    Validation logs all but the norms, at inference and without the pools.
+
+    Args:
+        generator_ab: Model from pictures of kind A to kind B, such as
+            `models.cyclegan_generator`.
+        generator_ba: Another one, from kind B to kind A.
+        discriminator_a: Model from pictures of kind A to one number for each patch or picture,
+            before any squashing, such as `models.patchgan(condition_channels=0,
+            norm="instance")`.
+        discriminator_b: Another one, of kind B.
+        cycle_weight: Weight of the cycles' differences, the paper's lambda, at least 0.
+        identity_weight: Weight of the identities' differences, times `cycle_weight`, at least
+            0; 0 saves their computation, and is the paper's choice except for colours.
+        pool_size: How many generated pictures of each kind are kept, at least 0.
+        image_size: Height and width of the pictures in training, one integer or two, for the
+            pools; needed where the generators leave it unknown and `pool_size` is not 0.
+        objective: `"least_squares"`, as in the paper not halved, `"minimax"`,
+            `"non_saturating"`, `"hinge"` or `"wasserstein"`, of `losses`.
+        seed: Seed of the pools' draws, at least 0.
+
+    Call arguments:
+        inputs: Pictures of kind A, of shape `(batch, height, width, channels)`.
+        training: Whether dropout is on and batch normalisation takes the batch's own statistics.
+
+    Returns:
+        Pictures of kind B; `translate_ba` goes the other way.
+
+    Raises:
+        ValueError: If an argument is not one of those described, a network has no weights yet or
+            is given twice, or the pools' pictures are of unknown size; in `fit`, if a batch is no
+            pair of floats, or pictures are not of the size that was said.
+
+    Example:
+
+    >>> from dlrecipes.models import cyclegan_generator, patchgan
+    >>> ab, ba = (cyclegan_generator(blocks=1, filters=2) for _ in "ab")
+    >>> small = {"layers": 1, "filters": 2, "condition_channels": 0, "norm": "instance"}
+    >>> model = CycleGAN(ab, ba, patchgan(**small), patchgan(**small), image_size=8)
+    >>> model.compile()  # Adam with learning rate 2e-4 and beta_1=0.5 for all
+    >>> pictures = keras.ops.zeros((2, 8, 8, 3))
+    >>> history = model.fit(pictures, pictures, verbose=0).history
+    >>> tuple(model(pictures).shape), tuple(model.translate_ba(pictures).shape)
+    ((2, 8, 8, 3), (2, 8, 8, 3))
+
+    Reference:
+        Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
+        cycle-consistent adversarial networks", equations 1 to 3, section 4, and section 5.2 of
+        the identity loss.
+    """
+
+    objects = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
+
+    def __init__(
+        self,
+        generator_ab: keras.Model,
+        generator_ba: keras.Model,
+        discriminator_a: keras.Model,
+        discriminator_b: keras.Model,
+        cycle_weight: float = 10.0,
+        identity_weight: float = 0.5,
+        pool_size: int = 50,
+        image_size: int | Sequence[int] | None = None,
+        objective: str = "least_squares",
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(objective, terms=("cycle", "identity"), **kwargs)
+        number("cycle_weight", cycle_weight, "at least 0", lambda weight: weight >= 0)
+        number("identity_weight", identity_weight, "at least 0", lambda weight: weight >= 0)
+        integer("seed", seed, 0)
+        integer("pool_size", pool_size, 0)
+        check_networks(generator_ab=generator_ab, generator_ba=generator_ba)
+        check_networks(discriminator_a=discriminator_a, discriminator_b=discriminator_b)
+        self.generator_ab = generator_ab
+        self.generator_ba = generator_ba
+        self.discriminator_a = discriminator_a
+        self.discriminator_b = discriminator_b
+        self.cycle_weight = cycle_weight
+        self.identity_weight = identity_weight
+        self.pool_size = pool_size
+        self.image_size = image_size
+        self.seed = seed
+        for generator in (generator_ab, generator_ba):
+            if not getattr(generator, "outputs", None):
+                raise ValueError(f"{generator.name} must be a functional or sequential model.")
+        channels = {network.inputs[0].shape[-1] for network in (generator_ab, generator_ba)}
+        if identity_weight and len(channels) > 1:
+            raise ValueError("identity_weight must be 0 where A and B have different channels.")
+        self.pool_a = self._pool(generator_ba, stream=0)
+        self.pool_b = self._pool(generator_ab, stream=1)
+        self.built = True
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """What `optimizer` updates: both generators."""
+        return [
+            *self.generator_ab.trainable_variables,
+            *self.generator_ba.trainable_variables,
+        ]
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """What `discriminator_optimizer` updates: both discriminators."""
+        return [
+            *self.discriminator_a.trainable_variables,
+            *self.discriminator_b.trainable_variables,
+        ]
+
+    def call(self, inputs, training=False):
+        """Returns pictures of kind B, from those of kind A."""
+        return self.generator_ab(inputs, training=training)
+
+    def translate_ba(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns pictures of kind A, from those of kind B: the other way than `call`."""
+        return self.generator_ba(inputs, training=training)
+
+    def train_step(self, data):
+        """Returns the metrics of one update of the generators and one of the discriminators."""
+        a, b = pair(data, ("a", "b"))
+        step = tf.convert_to_tensor(self.optimizer.iterations)
+        optimizer, variables = self.optimizer, self.generator_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            fakes, drawn = self._generated(a, b, training=True)
+            scaled = optimizer.scale_loss(drawn["generator_loss"])
+        norm = self.update(optimizer, tape, scaled, variables)
+        shown = self.pool_a.query(fakes[0], step), self.pool_b.query(fakes[1], step)
+        optimizer, variables = self.discriminator_optimizer, self.discriminator_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in variables])
+            judged = self._judged((a, b), shown, training=True)
+            scaled = optimizer.scale_loss(judged["discriminator_loss"])
+        discriminator_norm = self.update(optimizer, tape, scaled, variables)
+        logs = self.tracked(batch_size(a), {**drawn, **judged})
+        return {**logs, **self.norms(norm, discriminator_norm)}
+
+    def test_step(self, data):
+        """Returns the metrics of one batch."""
+        a, b = pair(data, ("a", "b"))
+        fakes, drawn = self._generated(a, b, training=False)
+        judged = self._judged((a, b), fakes, training=False)
+        return self.tracked(batch_size(a), {**drawn, **judged})
+
+    def _generated(self, a, b, training: bool):
+        """Returns generated pictures of kinds A and B, and the generators' loss and its terms."""
+        ab, ba = self.generator_ab, self.generator_ba
+        fake_b, fake_a = ab(a, training=training), ba(b, training=training)
+        cycle = l1(ba(fake_b, training=training), a) + l1(ab(fake_a, training=training), b)
+        identity = tf.zeros(())
+        if self.identity_weight and self.cycle_weight:
+            identity = l1(ab(b, training=training), b) + l1(ba(a, training=training), a)
+        _, generator_loss = translation_losses(self.objective)
+        terms = [
+            generator_loss(unchanged(self.discriminator_a, fake_a, training)),
+            generator_loss(unchanged(self.discriminator_b, fake_b, training)),
+            self.cycle_weight * (cycle + self.identity_weight * identity),
+        ]
+        if training:
+            terms += [*ab.losses, *ba.losses]
+        loss = tf.add_n(terms)
+        return (fake_a, fake_b), {"generator_loss": loss, "cycle": cycle, "identity": identity}
+
+    def _judged(self, real, shown, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the discriminators' loss and scores, given pictures of kinds A and B."""
+        discriminator_loss, _ = translation_losses(self.objective)
+        terms, scores = [], []
+        both = (self.discriminator_a, self.discriminator_b)
+        for discriminator, *pictures in zip(both, real, shown, strict=True):
+            outputs = [discriminator(picture, training=training) for picture in pictures]
+            terms.append(discriminator_loss(*outputs))
+            terms += discriminator.losses if training else []
+            scores.append([self.score(output) for output in outputs])
+        (real_a, fake_a), (real_b, fake_b) = scores
+        return {
+            "discriminator_loss": tf.add_n(terms),
+            "real_score": (real_a + real_b) / 2,
+            "fake_score": (fake_a + fake_b) / 2,
+        }
+
+    def _pool(self, generator: keras.Model, stream: int) -> ImagePool:
+        pool = ImagePool(self.pool_size, self.seed, stream)
+        shape = tuple(generator.outputs[0].shape)
+        if self.image_size is not None:
+            shape = (None, *sizes("image_size", self.image_size), *shape[3:])
+        if self.pool_size and None in shape[1:]:
+            raise ValueError(
+                f"pool_size={self.pool_size} needs the pictures' size: give image_size, such as "
+                "(256, 256)."
+            )
+        pool.build(shape)
+        return pool
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        names = ("cycle_weight", "identity_weight", "pool_size", "image_size", "objective", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

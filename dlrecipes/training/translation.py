@@ -1,0 +1,126 @@
+"""What the trainers of picture-to-picture translation share: batches, losses and logs."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from dlrecipes.losses.adversarial import adversarial_losses
+from dlrecipes.training.adversarial import AdversarialTrainer
+
+# Their discriminator's outputs are logits: its scores are logged as probabilities.
+LIKELIHOODS = ("minimax", "non_saturating")
+
+
+class TranslationTrainer(AdversarialTrainer):
+    """An adversarial trainer from pictures to pictures; logs means over an epoch's examples.
+
+    Args:
+        objective: Name of a game of `losses.adversarial`.
+        terms: Names of what else is logged.
+    """
+
+    def __init__(self, objective: str, terms: Sequence[str], **kwargs):
+        super().__init__(**kwargs)
+        adversarial_losses(objective)  # refuses another name
+        self.objective = objective
+        names = ("generator_loss", "discriminator_loss", *terms, "real_score", "fake_score")
+        self.means = {name: keras.metrics.Mean(name=name) for name in names}
+        self.discriminator_gradient_norm = keras.metrics.Mean(name="discriminator_gradient_norm")
+
+    def score(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns a discriminator's mean output, as a probability where it is one."""
+        outputs = tf.cast(outputs, tf.float32)
+        return tf.reduce_mean(tf.sigmoid(outputs) if self.objective in LIKELIHOODS else outputs)
+
+    def tracked(self, examples: tf.Tensor, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Adds a batch's means to those of the epoch, and returns these."""
+        for name, mean in self.means.items():
+            mean.update_state(values[name], sample_weight=examples)
+        return {name: mean.result() for name, mean in self.means.items()}
+
+    def norms(self, generator: tf.Tensor, discriminator: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Adds a step's gradient norms to those of the epoch, and returns these."""
+        self.gradient_norm.update_state(generator)
+        self.discriminator_gradient_norm.update_state(discriminator)
+        trackers = (self.gradient_norm, self.discriminator_gradient_norm)
+        return {tracker.name: tracker.result() for tracker in trackers}
+
+
+def translation_losses(objective: str) -> tuple[Callable, Callable]:
+    """Returns the losses of a game as pix2pix and CycleGAN weigh them: the discriminator's halved.
+
+    The half slows the discriminator down. Least squares are plain squares in both papers: not
+    the half of them that the library's pair, of Mao et al., has.
+
+    Args:
+        objective: Name of a game of `losses.adversarial`.
+
+    Returns:
+        The discriminator's loss, a function of outputs for real and generated examples, and the
+        generator's, a function of outputs for generated examples.
+
+    Example:
+
+    >>> discriminator_loss, generator_loss = translation_losses("least_squares")
+    >>> float(discriminator_loss([3.0], [1.0])), float(generator_loss([4.0]))  # (4 + 1) / 2, 9
+    (2.5, 9.0)
+
+    Reference:
+        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
+        adversarial networks", section 3.3; Zhu, Park, Isola and Efros, 2017, "Unpaired
+        image-to-image translation using cycle-consistent adversarial networks", section 4.
+    """
+    discriminator_loss, generator_loss = adversarial_losses(objective)
+    scale = 2.0 if objective == "least_squares" else 1.0
+
+    def halved(real_outputs, fake_outputs):
+        return scale / 2 * discriminator_loss(real_outputs, fake_outputs)
+
+    return halved, lambda fake_outputs: scale * generator_loss(fake_outputs)
+
+
+def pair(data: Any, names: tuple[str, str]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the two batches of pictures that `fit` was given, as float32.
+
+    Args:
+        data: What a step is given.
+        names: What they are called.
+
+    Raises:
+        ValueError: If there are not two, or they are no floats.
+    """
+    wanted = f"fit must be given ({', '.join(names)}), two batches of pictures"
+    first, second, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is not None or not all(hasattr(value, "dtype") for value in (first, second)):
+        raise ValueError(f"{wanted}, and no sample weights.")
+    for value in (first, second):
+        if not tf.as_dtype(value.dtype).is_floating:
+            raise ValueError(f"{wanted} in [-1, 1], not {tf.as_dtype(value.dtype).name}.")
+    return tf.cast(first, tf.float32), tf.cast(second, tf.float32)
+
+
+def l1(pictures: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Returns the mean absolute difference of two batches of pictures, in float32.
+
+    Raises:
+        ValueError: If they are not of one shape: one would be repeated.
+    """
+    if not pictures.shape.is_compatible_with(targets.shape):
+        raise ValueError(
+            f"A generator makes pictures of shape {tuple(pictures.shape)}, to be compared with "
+            f"{tuple(targets.shape)}."
+        )
+    return tf.reduce_mean(tf.abs(tf.cast(pictures, tf.float32) - tf.cast(targets, tf.float32)))
+
+
+def check_networks(**networks: keras.Model) -> None:
+    """Refuses networks that have no weights yet, and one that is given twice."""
+    for name, network in networks.items():
+        if not network.built:
+            raise ValueError(f"{name} has no weights yet: call it on a batch first.")
+    for name, network in networks.items():
+        for other, second in networks.items():
+            if name < other and network is second:
+                raise ValueError(f"{name} and {other} must be two networks, not one.")

@@ -1,0 +1,54 @@
+"""Weight decay as a compromise between the error and the size of the weights."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from dlrecipes.layers._arguments import number
+
+
+def decayed_error(
+    error: tf.Tensor, weights: Sequence[keras.Variable | tf.Tensor], error_share: float
+) -> tf.Tensor:
+    """Returns an error and the squares of all weights, added up by their shares.
+
+        E = error_share * error + (1 - error_share) * sum_i w_i^2
+
+    With `keras.regularizers.L2(s)` the sum is `error + s * sum_i w_i^2`: for
+    `s = (1 - error_share) / error_share` that is `E / error_share`, so that gradient descent
+    takes the same steps at a learning rate of `error_share` times this one's.
+
+    Args:
+        error: Mean error of the examples, a scalar.
+        weights: Connection weights and thresholds or biases: all that shall stay small.
+        error_share: The error's share, above 0, at most 1; the `lambda` of the book, usually
+            found by cross-validation. 1 leaves the weights alone.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        ValueError: If `error_share` is not above 0 and at most 1.
+
+    Example:
+
+    >>> weights = [tf.constant([[1.0, 2.0]]), tf.constant([3.0])]
+    >>> float(decayed_error(tf.constant(8.0), weights, error_share=0.75))
+    9.5
+
+    Reference:
+        Zhou, 2016, "Machine learning" (in Chinese), equation 5.17; Krogh and Hertz, 1991, "A
+        simple weight decay can improve generalization", equation 2.
+    """
+    checked_share(error_share)
+    squares = [tf.reduce_sum(tf.square(tf.convert_to_tensor(weight))) for weight in weights]
+    return error_share * error + (1 - error_share) * tf.add_n(
+        [tf.cast(square, error.dtype) for square in squares]
+    )
+
+
+def checked_share(error_share: float) -> None:
+    """Refuses a share of the error that is not above 0 and at most 1."""
+    wanted = "a number above 0, at most 1"
+    number("error_share", error_share, wanted, lambda share: 0 < share <= 1)

@@ -1,0 +1,52 @@
+"""Cases of trainers whose loss compares examples of a batch with one another."""
+
+import keras
+import numpy as np
+from trainer_contract import BATCH, STEPS, TrainerCase
+
+from dlrecipes.data.identities import identity_batches
+from dlrecipes.layers import L2Normalization
+from dlrecipes.training import TripletEmbedding
+
+IDENTITIES, PICTURES, EACH = BATCH // 2, 2, 5
+
+
+def embedding(on_sphere=True, **kwargs):
+    def make():
+        x = keras.Input((5,))
+        hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(x)
+        y = keras.layers.Dense(3)(hidden)
+        y = L2Normalization(dtype="float32")(y) if on_sphere else y
+        model = TripletEmbedding(keras.Model(x, y), **kwargs)
+        model.compile(keras.optimizers.Adam(0.02, global_clipnorm=0.5))
+        return model
+
+    return make
+
+
+def clusters():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(IDENTITIES + 1), EACH)
+    centres = rng.normal(size=(IDENTITIES + 1, 5))
+    x = centres[labels] + rng.normal(size=(len(labels), 5))
+    return x.astype("float32"), labels.astype("int32")
+
+
+def some_of_each(start_epoch):
+    return identity_batches(*clusters(), IDENTITIES, PICTURES, 3, start_epoch, steps=STEPS)
+
+
+CASES = {
+    "TripletEmbedding": TrainerCase(embedding(), clusters, some_of_each),
+    # Batches in any order, which may hold an example without a positive.
+    "TripletEmbedding, hard": TrainerCase(embedding(mining="hard"), clusters),
+    "TripletEmbedding, batch hard": TrainerCase(
+        embedding(mining="batch_hard", metric="euclidean", on_sphere=False), clusters, some_of_each
+    ),
+    "TripletEmbedding, batch all": TrainerCase(
+        embedding(mining="batch_all", metric="cosine"), clusters, some_of_each
+    ),
+    "TripletEmbedding, batch all nonzero": TrainerCase(
+        embedding(mining="batch_all_nonzero", margin=0.5), clusters, some_of_each
+    ),
+}

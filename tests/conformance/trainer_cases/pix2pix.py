@@ -1,0 +1,37 @@
+"""Cases of `Pix2Pix`."""
+
+import keras
+import numpy as np
+from trainer_contract import TrainerCase
+
+from dlrecipes.models import patchgan, pix2pix_unet
+from dlrecipes.training import LinearDecay, Pix2Pix
+
+EXAMPLES, SIZE = 16, 8
+
+
+def pix2pix(**options):
+    def make():
+        # With the paper's small weights many gradients are near 0, where Adam, as a sign would,
+        # makes much of a rounding.
+        sizes = {"filters": 2, "norm": "none", "kernel_initializer": "glorot_uniform"}
+        generator = pix2pix_unet(size=SIZE, dropout=0.0, **sizes)
+        discriminator = patchgan(layers=1, **sizes)
+        model = Pix2Pix(generator, discriminator, **options)
+        model.compile(keras.optimizers.Adam(LinearDecay(0.01, 3, 20), beta_1=0.5, epsilon=1e-3))
+        return model
+
+    return make
+
+
+def pairs():
+    rng = np.random.default_rng(5)
+    pictures = rng.uniform(-1, 1, (EXAMPLES, SIZE, SIZE, 3)).astype("float32")
+    return pictures, -pictures
+
+
+LEAST_SQUARES = pix2pix(objective="least_squares", l1_weight=10.0)
+CASES = {
+    "Pix2Pix": TrainerCase(pix2pix(), pairs, loss="l1"),
+    "Pix2Pix, least squares": TrainerCase(LEAST_SQUARES, pairs, loss="generator_loss"),
+}

@@ -1,0 +1,154 @@
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from dlrecipes.data.identities import identity_batches, identity_rows, identity_steps
+from dlrecipes.errors import DataError
+
+# Identities by their number of pictures: 10 * that, so that a label tells it. 10 has a single one.
+COUNTS = [1, 2, 3, 4, 5, 8, 9]
+LABELS = np.random.default_rng(0).permutation(np.repeat([10 * n for n in COUNTS], COUNTS))
+P, K = 4, 3
+# 32 pictures, 12 a batch; of 6 identities, 4 a batch make a round of 2.
+STEPS = 3
+
+
+def rows(batches=STEPS, labels=LABELS, identities=P, pictures=K, seed=3, **kwargs):
+    data = identity_rows(labels, identities, pictures, seed, **kwargs)
+    return np.array(list(data.take(batches).as_numpy_iterator()))
+
+
+def test_steps_show_as_many_pictures_as_there_are():
+    assert len(LABELS) == 32
+    assert identity_steps(LABELS, P, K) == STEPS
+    assert identity_steps(np.zeros(24), P, K) == 2
+    assert identity_steps(np.zeros(25), P, K) == 3
+
+
+def test_every_batch_is_identities_by_pictures():
+    for batch in rows(30):
+        assert batch.dtype == np.int32
+        shown = LABELS[batch].reshape(P, K)
+        assert (shown == shown[:, :1]).all()
+        assert len(set(shown[:, 0])) == P
+
+
+def test_pictures_are_repeated_only_where_there_are_too_few_and_evenly():
+    for pictures in (3, 5, 7):
+        for batch in rows(20, pictures=pictures):
+            for some in batch.reshape(P, pictures):
+                times = Counter(some.tolist())
+                there = LABELS[some[0]] // 10
+                assert len(times) == min(there, pictures)
+                assert max(times.values()) == -(-pictures // there)
+                assert min(times.values()) >= pictures // there
+
+
+def test_identity_with_a_single_picture_is_left_out():
+    assert set(LABELS[rows(30).ravel()]) == set(LABELS) - {10}
+
+
+def test_each_round_shows_each_identity_once_and_those_that_fill_it_up_twice():
+    # A round is two batches: 8 places for 6 identities.
+    whole = rows(20, steps=20)
+    for number in range(10):
+        times = Counter(LABELS[whole[2 * number : 2 * number + 2, ::K].ravel()].tolist())
+        assert sorted(times.values()) == [1, 1, 1, 1, 2, 2]
+
+
+def test_identities_come_about_equally_often_and_so_do_the_pictures_of_one():
+    many = rows(900)
+    times = Counter(LABELS[many[:, ::K].ravel()].tolist())
+    # 600 each in the mean; who comes twice in a round is drawn: 450 +- 10 rounds and extras.
+    assert max(abs(n - 900 * P / 6) for n in times.values()) < 60
+    pictures = Counter(many.ravel().tolist())
+    eight = [pictures[row] for row in np.flatnonzero(LABELS == 80)]
+    # Each has a chance of 3/8 each time: 225 +- 12.
+    assert max(abs(n - 600 * K / 8) for n in eight) < 60
+
+
+def test_all_identities_may_fill_one_batch():
+    for batch in rows(4, identities=6):
+        assert set(LABELS[batch]) == set(LABELS) - {10}
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    one = rows(3 * STEPS)
+    np.testing.assert_array_equal(one, rows(3 * STEPS))
+    assert (one != rows(3 * STEPS, seed=4)).any()
+    epochs = one.reshape(3, STEPS, -1)
+    assert (epochs[0] != epochs[1]).any()
+    assert (epochs[1] != epochs[2]).any()
+
+
+@pytest.mark.parametrize("start", [1, 2])
+@pytest.mark.parametrize("steps", [None, 5])
+def test_later_start_equals_what_follows_after_as_many_epochs(start, steps):
+    size = STEPS if steps is None else steps
+    whole = rows(4 * size, steps=steps)
+    cut = rows((4 - start) * size, steps=steps, start_epoch=start)
+    np.testing.assert_array_equal(cut, whole[start * size :])
+
+
+def test_rounds_of_one_epoch_differ():
+    whole = rows(8, steps=8)
+    rounds = [whole[number : number + 2].tolist() for number in range(0, 8, 2)]
+    assert all(one != other for one, other in itertools.pairwise(rounds))
+
+
+def test_batches_are_the_examples_and_labels_of_the_rows():
+    examples = {"images": np.random.default_rng(1).normal(size=(32, 2, 2, 1)), "id": np.arange(32)}
+    data = identity_batches(examples, LABELS, P, K, seed=3)
+    assert data.element_spec[0]["images"].shape == (P * K, 2, 2, 1)
+    for (x, y), batch in zip(data.take(4).as_numpy_iterator(), rows(4), strict=True):
+        np.testing.assert_array_equal(x["id"], batch)
+        np.testing.assert_array_equal(x["images"], examples["images"][batch])
+        np.testing.assert_array_equal(y, LABELS[batch])
+
+
+def test_labels_may_be_names():
+    named = np.array([f"person {label}" for label in LABELS])
+    # In another order of names than of numbers: the composition is what counts.
+    for batch in rows(4, labels=named):
+        assert len(set(named[batch])) == P
+
+
+def test_autotuning_is_off_and_order_fixed():
+    for data in (
+        identity_rows(LABELS, P, K, seed=0),
+        identity_batches(LABELS, LABELS, P, K, seed=0),
+    ):
+        assert data.options().autotune.enabled is False
+        assert data.options().deterministic is True
+
+
+def test_too_few_identities_with_two_pictures_are_refused():
+    with pytest.raises(
+        DataError, match=r"^6 identities have two pictures or more: too few for .* 7"
+    ):
+        identity_rows(LABELS, 7, K, seed=0)
+    with pytest.raises(DataError, match=r"^0 identities"):
+        identity_rows(np.arange(5), 2, 2, seed=0)
+    with pytest.raises(DataError, match=r"^0 identities"):
+        identity_rows(np.array([]), 2, 2, seed=0)
+
+
+@pytest.mark.parametrize(
+    "kwargs, message",
+    [
+        ({"identities": 1}, "identities must be at least 2, not 1"),
+        ({"pictures": 1}, "pictures must be at least 2, not 1"),
+        ({"steps": 0}, "steps must be at least 1, not 0"),
+        ({"labels": LABELS[:, None]}, r"labels must have shape \(pictures,\), not \(32, 1\)"),
+    ],
+)
+def test_bad_arguments_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        rows(**kwargs)
+
+
+def test_as_many_labels_as_examples_are_wanted():
+    with pytest.raises(ValueError, match="There are 31 examples, but 32 labels"):
+        identity_batches(np.zeros((31, 2)), LABELS, P, K, seed=0)

@@ -1,0 +1,322 @@
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.layers import RestrictedBoltzmannMachine
+from dlrecipes.models import deep_belief_network, restricted_boltzmann_machine
+from dlrecipes.training import ContrastiveDivergence, draws
+
+W = np.array([[1.0, -2.0], [0.5, 1.5], [-1.0, 0.25]])
+A = np.array([0.5, -1.0, 0.25])
+B = np.array([-0.5, 1.0])
+V = np.array(list(itertools.product([0.0, 1.0], repeat=3)))
+DATA = V[[1, 3, 3, 6, 7]].astype("float32")
+RATE, SEED = 0.5, 4
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def machine(w=W, a=A, b=B, **kwargs):
+    layer = RestrictedBoltzmannMachine(w.shape[1], **kwargs)
+    layer.build((None, w.shape[0]))
+    for weight, value in zip(
+        (layer.kernel, layer.visible_bias, layer.hidden_bias), (w, a, b), strict=True
+    ):
+        weight.assign(value)
+    return layer
+
+
+def trainer(layer=None, optimizer=None, compiled=None, **kwargs):
+    model = ContrastiveDivergence(layer or machine(), seed=SEED, **kwargs)
+    model.compile(optimizer or keras.optimizers.SGD(RATE), **(compiled or {}))
+    return model
+
+
+def weights(model):
+    layer = model.machine
+    return [np.array(w) for w in (layer.kernel, layer.visible_bias, layer.hidden_bias)]
+
+
+def fitted(model, x=DATA, epochs=1, batch_size=None):
+    return model.fit(
+        x, batch_size=batch_size or len(x), epochs=epochs, shuffle=False, verbose=0
+    ).history
+
+
+def uniform(shape, step, stream):
+    return np.array(draws.uniform(shape, SEED, tf.constant(step), stream))
+
+
+def chain(v, w, a, b, steps, step, sampled):
+    """Gibbs steps with the trainer's uniform draws: hidden units on even streams."""
+    for k in range(steps):
+        h = uniform((len(v), len(b)), step, 2 * k) < sigmoid(v @ w + b)
+        v = sigmoid(h @ w.T + a)
+        if sampled:
+            v = (uniform(v.shape, step, 2 * k + 1) < v).astype(float)
+    return v
+
+
+def statistics(v, w, b):
+    """The means of v h, v and p(h = 1 | v)."""
+    h = sigmoid(v @ w + b)
+    return v.T @ h / len(v), v.mean(axis=0), h.mean(axis=0)
+
+
+def model_probabilities(w, a, b, v=V):
+    """p(v) by enumeration: the sum over h factorises."""
+    unnormalised = np.exp(v @ a) * np.prod(1 + np.exp(v @ w + b), axis=1)
+    return unnormalised / unnormalised.sum()
+
+
+def exact_gradient(data, w, a, b):
+    """The gradient of the mean log-likelihood: data's statistics less the enumerated model's."""
+    p, h = model_probabilities(w, a, b), sigmoid(V @ w + b)
+    expected = (V * p[:, None]).T @ h, p @ V, p @ h
+    return [d - m for d, m in zip(statistics(data, w, b), expected, strict=True)]
+
+
+def flat(arrays):
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def cosine(one, other):
+    return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("sampled", [None, True])
+def test_step_is_that_of_the_statistics_of_data_and_samples(steps, sampled):
+    model = trainer(steps=steps, sample_visible=sampled)
+    history = fitted(model)
+    samples = chain(DATA, W, A, B, steps, 0, sampled)
+    gradient = [
+        d - s for d, s in zip(statistics(DATA, W, B), statistics(samples, W, B), strict=True)
+    ]
+    for found, old, change in zip(weights(model), (W, A, B), gradient, strict=True):
+        np.testing.assert_allclose(found, old + RATE * change, atol=1e-5)
+    np.testing.assert_allclose(
+        history["gradient_norm"], [np.linalg.norm(flat(gradient))], rtol=1e-5
+    )
+
+
+def test_persistent_chains_go_on_from_where_the_last_step_left_them():
+    model = trainer(steps=2, persistent=True, chains=7)
+    states, current = np.array(model.states), [W, A, B]
+    assert states.shape == (7, 3)
+    for step in range(3):
+        fitted(model)
+        w, a, b = current
+        states = chain(states, w, a, b, 2, step, True)
+        change = zip(statistics(DATA, w, b), statistics(states, w, b), strict=True)
+        current = [old + RATE * (d - s) for old, (d, s) in zip(current, change, strict=True)]
+        np.testing.assert_array_equal(np.array(model.states), states)
+        for found, expected in zip(weights(model), current, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_gaussian_visible_units_are_restored_without_noise_and_their_bias_has_its_gradient():
+    # The free energy's gradient in the visible bias of a Gaussian unit is a - v.
+    data = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+    model = trainer(machine(visible="gaussian"))
+    fitted(model, data)
+    h = uniform((6, 2), 0, 0) < sigmoid(data @ W + B)
+    samples = h @ W.T + A
+    expected = [
+        d - s for d, s in zip(statistics(data, W, B), statistics(samples, W, B), strict=True)
+    ]
+    for found, old, change in zip(weights(model), (W, A, B), expected, strict=True):
+        np.testing.assert_allclose(found, old + RATE * change, atol=1e-5)
+
+
+def test_gaussian_hidden_units_are_drawn_around_their_mean():
+    model = trainer(machine(hidden="gaussian"))
+    fitted(model)
+    noise = np.array(draws.normal((5, 2), SEED, tf.constant(0), 0))
+    samples = sigmoid((DATA @ W + B + noise) @ W.T + A)
+    kernel = W + RATE / 5 * (DATA.T @ (DATA @ W + B) - samples.T @ (samples @ W + B))
+    np.testing.assert_allclose(weights(model)[0], kernel, atol=1e-5)
+
+
+def test_regularizer_joins_the_gradient_and_the_loss():
+    plain, regular = trainer(), trainer(machine(kernel_regularizer=keras.regularizers.L2(0.1)))
+    losses = [fitted(model)["loss"][0] for model in (plain, regular)]
+    np.testing.assert_allclose(losses[1] - losses[0], 0.1 * np.sum(W**2), rtol=1e-4)
+    change = weights(regular)[0] - weights(plain)[0]
+    np.testing.assert_allclose(change, -RATE * 2 * 0.1 * W, atol=1e-5)
+
+
+def test_logs_are_those_of_the_weights_before_the_step():
+    model = trainer()
+    logs = {name: values[0] for name, values in fitted(model).items()}
+    samples = chain(DATA, W, A, B, 1, 0, False)
+
+    def free(v):
+        return np.mean(-v @ A - np.sum(np.log1p(np.exp(v @ W + B)), axis=1))
+
+    restored = sigmoid(sigmoid(DATA @ W + B) @ W.T + A)
+    assert logs["free_energy"] == pytest.approx(free(DATA), rel=1e-5)
+    assert logs["loss"] == pytest.approx(free(DATA) - free(samples), rel=1e-4)
+    assert logs["reconstruction_error"] == pytest.approx(np.mean((DATA - restored) ** 2), rel=1e-5)
+
+
+def test_validation_tells_the_free_energy_of_what_was_not_trained_on():
+    model, other = trainer(), V.astype("float32")
+    before = weights(model)
+    logs = model.evaluate(other, batch_size=3, verbose=0, return_dict=True)
+    expected = np.mean(-V @ A - np.sum(np.log1p(np.exp(V @ W + B)), axis=1))
+    assert logs["free_energy"] == pytest.approx(expected, rel=1e-5)
+    assert set(logs) == {"free_energy", "reconstruction_error"}
+    assert all(np.array_equal(*pair) for pair in zip(before, weights(model), strict=True))
+    history = model.fit(DATA, validation_data=(other,), verbose=0).history
+    assert {"val_free_energy", "val_reconstruction_error"} <= set(history)
+
+
+def test_pseudo_likelihood_is_that_of_one_unit_given_the_others():
+    model = trainer(pseudo_likelihood=True)
+    logs = model.evaluate(DATA, batch_size=5, verbose=0, return_dict=True)
+    # After the two streams of the one Gibbs step.
+    units = np.floor(uniform((5,), 0, 2) * 3).astype(int)
+    p = dict(zip(map(tuple, V), model_probabilities(W, A, B), strict=True))
+    each = []
+    for v, unit in zip(DATA, units, strict=True):
+        flipped = v.copy()
+        flipped[unit] = 1 - v[unit]
+        each.append(3 * np.log(p[tuple(v)] / (p[tuple(v)] + p[tuple(flipped)])))
+    assert logs["pseudo_likelihood"] == pytest.approx(np.mean(each), rel=1e-4)
+
+
+def test_samples_after_many_steps_give_the_exact_gradient_of_the_likelihood():
+    data = np.tile(DATA, (1600, 1))
+    model = trainer(steps=30, sample_visible=True, compiled={"run_eagerly": True})
+    fitted(model, data)
+    found = flat(weights(model)) - flat([W, A, B])
+    exact = flat(exact_gradient(DATA, W, A, B))
+    # A statistic of 8,000 samples has a standard deviation of at most 0.5 / sqrt(8000) = 0.006.
+    np.testing.assert_allclose(found / RATE, exact, atol=4 * 0.006)
+    assert cosine(found, exact) > 0.99
+
+
+def test_persistent_chains_come_to_give_the_exact_gradient_of_the_likelihood():
+    model = trainer(optimizer=keras.optimizers.SGD(0.0), persistent=True, chains=8000)
+    fitted(model, epochs=30)
+    assert all(np.array_equal(*pair) for pair in zip(weights(model), (W, A, B), strict=True))
+    model.optimizer.learning_rate = RATE
+    fitted(model)
+    found = flat(weights(model)) - flat([W, A, B])
+    exact = flat(exact_gradient(DATA, W, A, B))
+    np.testing.assert_allclose(found / RATE, exact, atol=4 * 0.006)
+    assert cosine(found, exact) > 0.99
+
+
+def test_one_step_is_biased_but_points_uphill():
+    data = np.tile(DATA, (1600, 1))
+    model = trainer()
+    fitted(model, data)
+    found = flat(weights(model)) - flat([W, A, B])
+    assert 0.3 < cosine(found, flat(exact_gradient(DATA, W, A, B))) < 0.99
+
+
+def bars_and_stripes():
+    rows = np.array(list(itertools.product([0.0, 1.0], repeat=3)))
+    bars, stripes = np.tile(rows, (1, 3)), np.repeat(rows, 3, axis=1)
+    return np.unique(np.concatenate([bars, stripes]), axis=0)
+
+
+@pytest.mark.parametrize("kwargs", [{"steps": 1}, {"persistent": True, "chains": 140}])
+def test_training_raises_the_exact_likelihood_of_bars_and_stripes(kwargs):
+    patterns = bars_and_stripes()
+    assert len(patterns) == 14
+    keras.utils.set_random_seed(2)
+    rbm = restricted_boltzmann_machine(9, 16)
+    model = trainer(rbm.get_layer("rbm"), keras.optimizers.SGD(0.1, momentum=0.5), **kwargs)
+    states = np.array(list(itertools.product([0.0, 1.0], repeat=9)))
+
+    def likelihood():
+        p = model_probabilities(*weights(model), v=states)
+        index = (patterns @ 2 ** np.arange(8, -1, -1)).astype(int)
+        return np.mean(np.log(p[index]))
+
+    # Small weights give each of the 512 states about the same.
+    assert likelihood() == pytest.approx(-9 * np.log(2), abs=0.05)
+    data = np.tile(patterns, (100, 1)).astype("float32")
+    model.fit(data, batch_size=140, epochs=70, verbose=0)
+    # No model of these gives more than -log 14 = -2.64.
+    assert likelihood() > -4.0
+
+
+def test_step_is_the_same_eagerly_and_xla_takes_it():
+    usual, eager, compiled = (
+        trainer(persistent=True, chains=4, compiled=options)
+        for options in ({"jit_compile": False}, {"run_eagerly": True}, {"jit_compile": True})
+    )
+    for model in (usual, eager, compiled):
+        assert np.isfinite(fitted(model, epochs=2)["loss"]).all()
+    for one, two in zip(weights(usual), weights(eager), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_smaller_last_batch_batch_of_one_whole_numbers_and_targets_are_taken():
+    model = trainer()
+    fitted(model, DATA, batch_size=2)
+    fitted(model, DATA[:1])
+    model.fit(DATA.astype("uint8"), np.arange(5), verbose=0)
+    assert model.optimizer.iterations == 3 + 1 + 1
+
+
+def test_inference_is_the_machines():
+    model = trainer(restricted_boltzmann_machine(3, 2))
+    np.testing.assert_array_equal(np.array(model(DATA)), np.array(model.rbm(DATA)))
+    assert model.predict(DATA, verbose=0).shape == (5, 2)
+
+
+def test_only_the_weights_of_the_machine_are_trained_and_chains_are_kept():
+    model = trainer(persistent=True, chains=4)
+    assert len(model.trainable_variables) == 3
+    assert [v.shape for v in model.non_trainable_variables if v.name == "chains"] == [(4, 3)]
+    assert trainer(persistent=True).states.shape == (100, 3)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({"steps": 0}, ValueError, "steps must be an integer of at least 1, not 0"),
+        ({"seed": -1}, ValueError, "seed must be"),
+        ({"chains": 5}, ValueError, "chains is for persistent=True"),
+        ({"persistent": True, "chains": 0}, ValueError, "chains must be an integer"),
+        ({"rbm": RestrictedBoltzmannMachine(2)}, ValueError, "has no weights yet"),
+        ({"rbm": keras.layers.Dense(2)}, TypeError, "rbm must be a RestrictedBoltzmannMachine"),
+        ({"rbm": deep_belief_network(3, (2,), 2)}, TypeError, "'deep_belief_network'"),
+        ({"rbm": "rbm"}, TypeError, "not 'rbm'"),
+    ],
+)
+def test_bad_arguments_are_refused(kwargs, error, message):
+    with pytest.raises(error, match=message):
+        ContrastiveDivergence(**{"rbm": machine(), **kwargs})
+
+
+def test_pseudo_likelihood_of_gaussian_units_is_refused():
+    with pytest.raises(ValueError, match="Bernoulli visible units"):
+        ContrastiveDivergence(machine(visible="gaussian"), pseudo_likelihood=True)
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_data_that_no_bernoulli_units_have_end_training(eager):
+    model = trainer(compiled={"run_eagerly": eager, "jit_compile": False})
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"must lie in \[0, 1\]"):
+        fitted(model, 255 * DATA)
+    fitted(trainer(machine(visible="gaussian")), 2 * DATA)
+
+
+def test_data_of_another_form_are_refused():
+    with pytest.raises(ValueError, match=r"of shape \(batch, 3\), not \(.*4\)"):
+        fitted(trainer(), np.zeros((5, 4), "float32"))
+    with pytest.raises(ValueError, match="leave it out"):
+        trainer().fit(DATA, DATA, sample_weight=np.ones(5), verbose=0)
+    with pytest.raises(ValueError, match="compile it without one"):
+        fitted(trainer(compiled={"loss": "mse"}))

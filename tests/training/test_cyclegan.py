@@ -1,0 +1,256 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.models import cyclegan_generator, patchgan
+from dlrecipes.training import CycleGAN, draws
+
+# The generators are p a and q b; the discriminators u a and v b.
+P, Q, U, V = 0.5, -1.5, 0.3, 0.7
+A = np.array([[1.0], [-2.0], [0.5]], "float32")
+B = np.array([[2.0], [1.0], [-4.0]], "float32")
+
+
+def line(weight, *before):
+    layer = keras.layers.Dense(1, use_bias=False)
+    network = keras.Sequential([keras.Input((1,)), *before, layer])
+    layer.kernel.assign([[weight]])
+    return network
+
+
+def one_weight(rate=0.1, discriminator_rate=0.2, compiling=None, before=tuple, **options):
+    networks = [line(weight, *before()) for weight in (P, Q, U, V)]
+    model = CycleGAN(*networks, **{"pool_size": 0, **options})
+    rates = keras.optimizers.SGD(rate), keras.optimizers.SGD(discriminator_rate)
+    model.compile(*rates, **{"jit_compile": False, **(compiling or {})})
+    return model
+
+
+def networks(model):
+    return [getattr(model, name) for name in CycleGAN.objects]
+
+
+def fitted(model, a=A, b=B, batch_size=3, **options):
+    return model.fit(a, b, batch_size, verbose=0, shuffle=False, **options).history
+
+
+def terms(cycle_weight, identity_weight):
+    """The generators' loss, the cycles' and identities' differences, and the slopes of P and Q."""
+    made_b, made_a = V * P * A, U * Q * B
+    cycle = np.abs(Q * P * A - A).mean() + np.abs(P * Q * B - B).mean()
+    identity = np.abs(P * B - B).mean() + np.abs(Q * A - A).mean()
+    loss = ((made_b - 1) ** 2).mean() + ((made_a - 1) ** 2).mean()
+    loss += cycle_weight * (cycle + identity_weight * identity)
+    around_a, around_b = np.sign(Q * P * A - A) * A, np.sign(P * Q * B - B) * B
+    around = around_a.mean() + around_b.mean()
+    kept_p, kept_q = (np.sign(P * B - B) * B).mean(), (np.sign(Q * A - A) * A).mean()
+    slope_p = (2 * (made_b - 1) * V * A).mean()
+    slope_q = (2 * (made_a - 1) * U * B).mean()
+    slope_p += cycle_weight * (Q * around + identity_weight * kept_p)
+    slope_q += cycle_weight * (P * around + identity_weight * kept_q)
+    return loss, cycle, identity, slope_p, slope_q
+
+
+@pytest.mark.parametrize("compiling", [{}, {"run_eagerly": True}, {"jit_compile": True}])
+@pytest.mark.parametrize("cycle_weight, identity_weight", [(10.0, 0.5), (2.0, 3.0)])
+def test_a_step_is_that_of_the_paper(cycle_weight, identity_weight, compiling):
+    weights = {"cycle_weight": cycle_weight, "identity_weight": identity_weight}
+    model = one_weight(0.01, 0.2, compiling, **weights)
+    history = fitted(model)
+    loss, cycle, identity, slope_p, slope_q = terms(**weights)
+    assert history["generator_loss"] == pytest.approx([loss])
+    assert history["cycle"] == pytest.approx([cycle])
+    assert history["identity"] == pytest.approx([identity])
+    assert history["gradient_norm"] == pytest.approx([np.hypot(slope_p, slope_q)])
+    p, q, u, v = (network.get_weights()[0].item() for network in networks(model))
+    assert (p, q) == pytest.approx((P - 0.01 * slope_p, Q - 0.01 * slope_q))
+    # The discriminators see the pictures from before the generators' update: half the squares.
+    fake_a, fake_b = Q * B, P * A
+    squares = [(U * A - 1) ** 2, (U * fake_a) ** 2, (V * B - 1) ** 2, (V * fake_b) ** 2]
+    expected = sum(square.mean() for square in squares) / 2
+    assert history["discriminator_loss"] == pytest.approx([expected])
+    slope_u = ((U * A - 1) * A).mean() + (U * fake_a**2).mean()
+    slope_v = ((V * B - 1) * B).mean() + (V * fake_b**2).mean()
+    assert (u, v) == pytest.approx((U - 0.2 * slope_u, V - 0.2 * slope_v))
+    assert history["discriminator_gradient_norm"] == pytest.approx([np.hypot(slope_u, slope_v)])
+    assert history["real_score"] == pytest.approx([(U * A.mean() + V * B.mean()) / 2], rel=1e-5)
+    scores = (U * fake_a.mean() + V * fake_b.mean()) / 2
+    assert history["fake_score"] == pytest.approx([scores], rel=1e-5)
+
+
+def test_without_identity_weight_it_is_not_in_the_loss():
+    history = fitted(one_weight(identity_weight=0))
+    assert history["generator_loss"] == pytest.approx([terms(10.0, 0.0)[0]])
+    assert history["identity"] == [0.0]
+
+
+def test_logistic_discriminators_have_half_of_their_loss():
+    history = fitted(one_weight(0.0, 0.0, objective="non_saturating", cycle_weight=0))
+    outputs = {"real": (U * A, V * B), "fake": (U * Q * B, V * P * A)}
+    softplus = {name: [np.log1p(np.exp(x)).mean() for x in o] for name, o in outputs.items()}
+    negative = {name: [np.log1p(np.exp(-x)).mean() for x in o] for name, o in outputs.items()}
+    expected = sum(negative["real"] + softplus["fake"]) / 2
+    assert history["discriminator_loss"] == pytest.approx([expected])
+    assert history["generator_loss"] == pytest.approx([sum(negative["fake"])])
+    probability = np.mean([(1 / (1 + np.exp(-x))).mean() for x in outputs["real"]])
+    assert history["real_score"] == pytest.approx([probability])
+
+
+def test_validation_tells_losses_of_the_same_networks_and_changes_nothing():
+    model = one_weight(pool_size=2)
+    before = [weight.copy() for weight in model.get_weights()]
+    logs = model.evaluate(A, B, batch_size=2, verbose=0, return_dict=True)
+    loss, cycle, identity, *_ = terms(10.0, 0.5)
+    assert logs["generator_loss"] == pytest.approx(loss)
+    assert logs["cycle"] == pytest.approx(cycle)
+    assert logs["identity"] == pytest.approx(identity)
+    assert "gradient_norm" not in logs
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def bits(*parts):
+    return [weight.tobytes() for network in parts for weight in network.get_weights()]
+
+
+def test_an_update_leaves_the_other_networks_untouched():
+    def normalised(*rates):
+        model = one_weight(*rates, before=lambda: [keras.layers.BatchNormalization()])
+        generators, discriminators = networks(model)[:2], networks(model)[2:]
+        values = [[v.numpy().tobytes() for v in model.generator_variables]]
+        values += [[v.numpy().tobytes() for v in model.discriminator_variables]]
+        fitted(model)
+        values += [[v.numpy().tobytes() for v in model.generator_variables]]
+        values += [[v.numpy().tobytes() for v in model.discriminator_variables]]
+        return values, bits(*generators), bits(*discriminators)
+
+    (drawn, judged, drawn_after, judged_after), _, without = normalised(0.0, 0.1)
+    assert drawn == drawn_after
+    assert judged != judged_after
+    (*_, drawn_after, judged_after), generators, _ = normalised(0.1, 0.0)
+    assert drawn != drawn_after
+    assert judged == judged_after
+    # Moving statistics, too, are those of a network's own update.
+    _, same, discriminators = normalised(0.1, 0.1)
+    assert discriminators == without
+    assert generators == same
+
+
+def test_moving_statistics_of_discriminators_are_of_what_they_judge():
+    model = one_weight(before=lambda: [keras.layers.BatchNormalization(momentum=0.9)])
+    fitted(model)
+    fake = P * (A - A.mean()) / np.sqrt(A.var() + 1e-3)
+    expected = 0.9 * (0.1 * B.mean()) + 0.1 * fake.mean()
+    found = model.discriminator_b.layers[0].moving_mean.numpy().item()
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_discriminators_are_shown_what_the_pools_give_back():
+    # All weights stay as they are, so that the scores are U and V times the means of what is shown.
+    model = one_weight(0.0, 0.0, pool_size=2, seed=5)
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=(2, 8, 1)).astype("float32")
+    model.build_optimizers()
+    shown = []
+    for step in range(4):
+        batch = a[2 * step : 2 * step + 2], b[2 * step : 2 * step + 2]
+        logs = fitted(model, *batch, batch_size=2)
+        shown.append(logs["fake_score"][0])
+    expected = []
+    pools = [[], []]
+    for step in range(4):
+        scores = []
+        fakes = Q * b[2 * step : 2 * step + 2], P * a[2 * step : 2 * step + 2]
+        for stream, (pool, fake, weight) in enumerate(zip(pools, fakes, (U, V), strict=True)):
+            chances = draws.uniform([2, 2], 5, tf.constant(step), stream).numpy()
+            for picture, (chance, which) in zip(fake.ravel(), chances, strict=True):
+                given = picture
+                if step == 0:
+                    pool.append(picture)
+                elif chance > 0.5:
+                    given, pool[int(2 * which)] = pool[int(2 * which)], picture
+                scores.append(weight * given)
+        expected.append(np.mean(scores))
+    assert shown == pytest.approx(expected, rel=1e-5)
+    for pool, kept in zip((model.pool_a, model.pool_b), pools, strict=True):
+        np.testing.assert_allclose(pool.images.numpy().ravel(), kept, rtol=1e-6)
+
+
+def small(**options):
+    kinds = {"layers": 1, "filters": 2, "condition_channels": 0, "norm": "instance"}
+    generators = [cyclegan_generator(blocks=1, filters=2) for _ in "ab"]
+    model = CycleGAN(*generators, *(patchgan(**kinds) for _ in "ab"), **options)
+    model.compile(jit_compile=False)
+    return model
+
+
+def test_unpaired_data_sets_train_with_batches_of_any_size():
+    model = small(pool_size=3, image_size=(8, 12))
+    a, b = np.random.default_rng(0).uniform(-1, 1, (2, 5, 8, 12, 3))
+    data = tf.data.Dataset.zip(
+        *(tf.data.Dataset.from_tensor_slices(x).shuffle(5, seed=1).batch(2) for x in (a, b))
+    )
+    history = model.fit(data, epochs=2, verbose=0).history
+    assert np.isfinite(history["generator_loss"]).all()
+    assert int(model.pool_a.count) == 3
+    assert model.translate_ba(a).shape == model(a).shape == a.shape
+
+
+def test_pools_are_in_a_keras_file(tmp_path):
+    model = one_weight(pool_size=2)
+    fitted(model)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    for pool, kept in ((again.pool_a, model.pool_a), (again.pool_b, model.pool_b)):
+        assert int(pool.count) == 2
+        np.testing.assert_array_equal(pool.images, kept.images)
+        assert np.abs(pool.images.numpy()).min() > 0
+
+
+def test_inference_goes_both_ways():
+    model = one_weight()
+    np.testing.assert_allclose(model(A), P * A, rtol=1e-6)
+    np.testing.assert_allclose(model.translate_ba(B), Q * B, rtol=1e-6)
+
+
+def test_pictures_of_another_size_than_said_are_refused():
+    model = small(pool_size=3, image_size=16)
+    pictures = np.zeros((2, 8, 8, 3), "float32")
+    with pytest.raises(ValueError, match=r"pictures of shape \(16, 16, 3\), not \(8, 8, 3\)"):
+        fitted(model, pictures, pictures)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({}, r"pool_size=50 needs the pictures' size: give image_size, such as \(256, 256\)"),
+        ({"image_size": (8, 0)}, "image_size must be one or two integers of at least 1"),
+        ({"pool_size": -1}, "pool_size must be an integer of at least 0, not -1"),
+        ({"pool_size": 0, "cycle_weight": -1.0}, "cycle_weight must be at least 0, not -1.0"),
+        ({"pool_size": 0, "identity_weight": "a"}, "identity_weight must be at least 0, not 'a'"),
+        ({"pool_size": 0, "seed": -1}, "seed must be an integer of at least 0, not -1"),
+        ({"pool_size": 0, "objective": "none"}, "'none' is not one of minimax"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options)
+
+
+def test_networks_that_do_not_fit_are_refused():
+    ab, ba, a, b = networks(one_weight())
+    with pytest.raises(ValueError, match="generator_ab and generator_ba must be two networks"):
+        CycleGAN(ab, ab, a, b, pool_size=0)
+    with pytest.raises(ValueError, match="discriminator_a and discriminator_b must be two"):
+        CycleGAN(ab, ba, a, a, pool_size=0)
+    with pytest.raises(ValueError, match="generator_ba has no weights yet"):
+        CycleGAN(ab, keras.Sequential([keras.layers.Dense(1)]), a, b, pool_size=0)
+    to_grey = cyclegan_generator(blocks=1, filters=2, output_channels=1)
+    to_colour = cyclegan_generator(blocks=1, filters=2, channels=1)
+    with pytest.raises(ValueError, match="identity_weight must be 0 where A and B have different"):
+        CycleGAN(to_grey, to_colour, a, b, pool_size=0)
+
+
+def test_a_single_set_of_pictures_is_refused():
+    with pytest.raises(ValueError, match=r"fit must be given \(a, b\), two batches of pictures"):
+        one_weight().fit(A, verbose=0)

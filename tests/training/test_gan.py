@@ -1,0 +1,380 @@
+import importlib.util
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.training import GAN
+
+DEMONSTRATION = Path(__file__).parents[2] / "docs" / "demonstrations" / "gan_mixture.py"
+
+# The generator is g z, the discriminator w x^2; both learn by SGD with this rate.
+G, W, RATE, WEIGHT = 0.7, 0.3, 0.1, 10.0
+X = np.array([[1.0], [-3.0], [0.5], [2.0]], "float32")
+
+
+class Spy(keras.layers.Layer):
+    """Passes on what it is given; notes it, and whether it is training, when run eagerly."""
+
+    def __init__(self, seen):
+        super().__init__()
+        self.note = seen.append
+
+    def call(self, inputs, training=None):
+        self.note((np.array(inputs), training))
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def one_weight(value, seen, square):
+    layers = [keras.Input((1,)), Spy(seen)]
+    layers += [keras.layers.Lambda(tf.square)] * square
+    network = keras.Sequential([*layers, keras.layers.Dense(1, use_bias=False)])
+    network.set_weights([np.array([[value]])])
+    return network
+
+
+def spied(**kwargs):
+    """Returns a GAN of two weights and what generator and discriminator were given so far."""
+    noise, examples = [], []
+    model = GAN(one_weight(G, noise, False), one_weight(W, examples, True), **kwargs)
+    model.compile(keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE), run_eagerly=True)
+    return model, noise, examples
+
+
+def weight_of(network):
+    return float(network.get_weights()[-1][0, 0])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softplus(x):
+    return np.log1p(np.exp(x))
+
+
+# By game: losses of a score, real, generated and of the generator; and their derivatives.
+GAMES = {
+    "minimax": (
+        (lambda s: softplus(-s), softplus, lambda s: -softplus(s)),
+        (lambda s: sigmoid(s) - 1, sigmoid, lambda s: -sigmoid(s)),
+    ),
+    "non_saturating": (
+        (lambda s: softplus(-s), softplus, lambda s: softplus(-s)),
+        (lambda s: sigmoid(s) - 1, sigmoid, lambda s: sigmoid(s) - 1),
+    ),
+    "least_squares": (
+        (lambda s: (s - 1) ** 2 / 2, lambda s: s**2 / 2, lambda s: (s - 1) ** 2 / 2),
+        (lambda s: s - 1, lambda s: s, lambda s: s - 1),
+    ),
+    "hinge": (
+        (lambda s: np.maximum(0, 1 - s), lambda s: np.maximum(0, 1 + s), lambda s: -s),
+        (lambda s: -1.0 * (s < 1), lambda s: 1.0 * (s > -1), lambda s: 0 * s - 1),
+    ),
+    "wasserstein": (
+        (lambda s: -s, lambda s: s, lambda s: -s),
+        (lambda s: 0 * s - 1, lambda s: 0 * s + 1, lambda s: 0 * s - 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("objective", GAMES)
+def test_one_step_is_that_of_the_game_written_out(objective):
+    """With D(x) = w x^2 and G(z) = g z, by the chain rule.
+
+    The discriminator's loss has the derivative mean(r'(D(x)) x^2) + mean(f'(D(G(z))) G(z)^2) in
+    w; the generator's, mean(l'(D(G(z))) 2 w G(z) z) in g, with the new w. The slope at a point p
+    is 2 w p, so the penalty is mean((|2 w p| - 1)^2).
+    """
+    model, noise, examples = spied(objective=objective, gradient_penalty_weight=WEIGHT)
+    logs = model.fit(X, batch_size=4, verbose=0, shuffle=False).history
+    (z1, _), (z2, _) = noise
+    (r, f, g), (dr, df, dg) = GAMES[objective]
+    real, fake = W * X**2, W * (G * z1) ** 2
+    loss = np.mean(r(real)) + np.mean(f(fake))
+    slope = np.mean(dr(real) * X**2) + np.mean(df(fake) * (G * z1) ** 2)
+    if objective == "wasserstein":
+        points = examples[2][0]
+        assert ((points - X) * (points - G * z1) < 0).all()
+        share = (points - G * z1) / (X - G * z1)
+        assert np.ptp(share) > 0.1
+        excess = np.abs(2 * W * points) - 1
+        loss += WEIGHT * np.mean(excess**2)
+        slope += WEIGHT * np.mean(2 * excess * np.sign(W * points) * 2 * points)
+    w = W - RATE * slope
+    fooled = w * (G * z2) ** 2
+    generator_slope = np.mean(dg(fooled) * 2 * w * (G * z2) * z2)
+    assert weight_of(model.discriminator) == pytest.approx(w, rel=1e-4)
+    assert weight_of(model.generator) == pytest.approx(G - RATE * generator_slope, rel=1e-4)
+    squash = sigmoid if objective in ("minimax", "non_saturating") else lambda s: s
+    assert {name: values[0] for name, values in logs.items()} == pytest.approx(
+        {
+            "generator_loss": np.mean(g(fooled)),
+            "discriminator_loss": loss,
+            "real_score": np.mean(squash(real)),
+            "fake_score": np.mean(squash(fake)),
+            "gradient_norm": abs(generator_slope),
+            "discriminator_gradient_norm": abs(slope),
+        },
+        rel=1e-4,
+    )
+
+
+def test_k_discriminator_updates_each_on_its_own_examples_and_noise_then_one_of_the_generator():
+    model, noise, examples = spied(discriminator_steps=3)
+    x = np.arange(1, 25, dtype="float32")[:, None]
+    model.fit(x, batch_size=12, verbose=0, shuffle=False)
+    assert model.discriminator_optimizer.iterations.numpy() == 2 * 3
+    assert model.optimizer.iterations.numpy() == 2
+    # A step: three updates with noise, and the generator's; real and generated, and generated.
+    assert len(noise) == 2 * (3 + 1) and len(examples) == 2 * (3 * 2 + 1)
+    assert {z.shape for z, _ in noise} == {(4, 1)} == {x.shape for x, _ in examples}
+    for step in range(2):
+        real = [examples[7 * step + 2 * update][0] for update in range(3)]
+        assert sorted(np.concatenate(real).ravel()) == list(range(12 * step + 1, 12 * step + 13))
+    assert len(np.unique([z for z, _ in noise])) == 2 * 4 * 4
+    assert all(training for _, training in [*noise, *examples])
+
+
+def test_noise_is_normal_or_uniform():
+    def drawn(noise):
+        model, seen, _ = spied(noise=noise)
+        model.fit(np.ones((2000, 1)), batch_size=2000, verbose=0)
+        return np.concatenate([z for z, _ in seen])
+
+    normal, uniform = drawn("normal"), drawn("uniform")
+    # Standard errors of 4,000 draws: 0.016 for a mean of variance 1, 0.011 for its deviation.
+    assert abs(normal.mean()) < 0.06 and abs(normal.std() - 1) < 0.05
+    assert np.abs(uniform).max() <= 1
+    assert abs(uniform.mean()) < 0.04 and abs(uniform.std() - 1 / np.sqrt(3)) < 0.03
+
+
+def keeping(inputs, seed):
+    """Returns a network that keeps state of all kinds: statistics, vectors, random states."""
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    dense = layers.SpectralNormalization(layers.Dense(4))
+    body = [dense, layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(2)]
+    return keras.Sequential([keras.Input((inputs,)), *body])
+
+
+class Watched(GAN):
+    """Keeps the networks' weights before and after each update of weights."""
+
+    def update(self, optimizer, tape, loss, variables):
+        whose = "generator" if optimizer is self.optimizer else "discriminator"
+        before = self.states()
+        norm = super().update(optimizer, tape, loss, variables)
+        self.history_of_states += ((whose, before, self.states()),)
+        return norm
+
+    def states(self):
+        networks = {"generator": self.generator, "discriminator": self.discriminator}
+        return {n: [w.numpy().tobytes() for w in net.weights] for n, net in networks.items()}
+
+
+@pytest.mark.parametrize("objective", ["non_saturating", "wasserstein"])
+def test_an_update_leaves_the_other_network_bit_for_bit_as_it_was(objective):
+    model = Watched(keeping(3, 0), keeping(2, 1), discriminator_steps=2, objective=objective)
+    model.history_of_states = ()
+    model.compile(keras.optimizers.Adam(0.1), run_eagerly=True)
+    now = model.states()
+    model.fit(np.random.default_rng(0).normal(size=(16, 2)), batch_size=8, verbose=0)
+    assert [whose for whose, *_ in model.history_of_states] == [
+        "discriminator",
+        "discriminator",
+        "generator",
+    ] * 2
+    for whose, before, after in model.history_of_states:
+        other = {"generator": "discriminator", "discriminator": "generator"}[whose]
+        assert now[other] == before[other] == after[other]
+        # Its own statistics move with its calls, and its weights with the update.
+        assert now[whose] != before[whose] != after[whose]
+        now = after
+
+
+def test_a_generators_moving_statistics_come_from_its_own_updates_alone():
+    # What is normalised is always 5; one update moves the mean from 0 by a tenth of it.
+    dense = keras.layers.Dense(
+        1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(5.0)
+    )
+    normalization = keras.layers.BatchNormalization(momentum=0.9)
+    generator = keras.Sequential([keras.Input((2,)), dense, normalization])
+    model = GAN(generator, plain(), discriminator_steps=3)
+    model.compile(keras.optimizers.SGD(0.0))
+    model.fit(np.ones((3, 1)), batch_size=3, verbose=0)
+    assert normalization.moving_mean.numpy() == pytest.approx([0.5])
+
+
+def test_dropout_of_the_other_network_is_drawn_anew_at_each_call():
+    seen = []
+    dropout = keras.layers.Dropout(0.5, seed=1)
+    layers = [keras.Input((1,)), keras.layers.Lambda(tf.ones_like), dropout, Spy(seen)]
+    generator = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model = GAN(generator, one_weight(W, [], True), discriminator_steps=3)
+    model.compile(keras.optimizers.SGD(0.0), run_eagerly=True)
+    model.fit(np.ones((96, 1)), batch_size=96, verbose=0)
+    assert len({mask.tobytes() for mask, _ in seen}) == len(seen) == 4
+
+
+def conditional(main, outputs, seen=None, units=16):
+    inputs = {main: keras.Input((1,), name=main), "label": keras.Input((), name="label")}
+    label = inputs["label"][:, None]
+    if seen is not None:
+        label = Spy(seen)(label)
+    x = keras.layers.Concatenate()([inputs[main], label])
+    x = keras.layers.Dense(units, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(outputs)(x))
+
+
+def test_both_networks_get_the_labels_of_the_real_examples():
+    noise, judged = [], []
+    model = GAN(conditional("noise", 1, noise), conditional("image", 1, judged), 2)
+    model.compile(run_eagerly=True)
+    labels = np.arange(8.0, dtype="float32")
+    model.fit(np.ones((8, 1)), labels, batch_size=8, verbose=0, shuffle=False)
+    first, second = list(labels[::2]), list(labels[1::2])
+    assert [list(seen.ravel()) for seen, _ in noise] == [first, second, second]
+    assert [list(seen.ravel()) for seen, _ in judged] == [first, first, second, second, second]
+
+
+def test_a_conditional_generator_learns_what_belongs_to_a_label():
+    keras.utils.set_random_seed(0)
+    labels = np.tile([0, 1], 1600)
+    rng = np.random.default_rng(0)
+    x = rng.normal(np.where(labels, 2.0, -2.0), 0.5)[:, None].astype("float32")
+    model = GAN(conditional("noise", 1), conditional("image", 1), noise="uniform")
+    model.compile(keras.optimizers.Adam(5e-3, beta_1=0.5), steps_per_execution=25)
+    model.fit(x, labels, batch_size=128, epochs=16, verbose=0)
+    for label, mean in ((0, -2.0), (1, 2.0)):
+        made = model.sample(500, labels=np.full(500, label)).numpy()
+        assert made.mean() == pytest.approx(mean, abs=0.5)
+
+
+def test_the_generators_distribution_reaches_the_datas():
+    """By the Wasserstein-1 distance and the shares of the two modes, 0.4 and 0.6."""
+    spec = importlib.util.spec_from_file_location("gan_mixture", DEMONSTRATION)
+    mixture = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(mixture)
+    truth = mixture.sample(20000, seed=1)
+    untrained, trained = mixture.train((0, 1000))
+    assert mixture.distance(untrained.generated, truth) > 1
+    assert mixture.distance(trained.generated, truth) < 0.25
+    assert np.mean(trained.generated < -0.4) == pytest.approx(0.4, abs=0.1)
+
+
+def test_evaluation_is_of_held_out_examples_and_changes_nothing():
+    model, noise, _ = spied()
+    rows = np.concatenate([X, X[:2]])
+    logs = [model.evaluate(rows, batch_size=4, verbose=0, return_dict=True) for _ in range(2)]
+    assert logs[0] == logs[1]
+    # Two batches, each with noise of its own.
+    z = np.concatenate([z for z, _ in noise[:2]])
+    assert len(np.unique(z)) == 6
+    real, fake = W * rows**2, W * (G * z) ** 2
+    assert logs[0] == pytest.approx(
+        {
+            "generator_loss": softplus(-fake).mean(),
+            "discriminator_loss": softplus(-real).mean() + softplus(fake).mean(),
+            "real_score": sigmoid(real).mean(),
+            "fake_score": sigmoid(fake).mean(),
+        },
+        rel=1e-5,
+    )
+    assert (weight_of(model.generator), weight_of(model.discriminator)) == pytest.approx((G, W))
+
+
+def test_samples_are_a_function_of_the_seed_and_inference():
+    model, noise, _ = spied()
+    first, again, other = model.sample(5), model.sample(5), model.sample(5, seed=1)
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    np.testing.assert_allclose(first, G * noise[0][0], rtol=1e-5)
+    np.testing.assert_allclose(model(X), G * X, rtol=1e-5)
+    assert not any(training for _, training in noise)
+
+
+def plain(inputs=1, outputs=1):
+    return keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(outputs)])
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("count", [5, 9])
+def test_the_last_batch_of_an_epoch_may_be_any_size(count, eager):
+    model = GAN(plain(), plain(), discriminator_steps=2)
+    model.compile(run_eagerly=eager)
+    logs = model.fit(np.ones((count, 1)), batch_size=4, verbose=0).history
+    assert all(np.isfinite(values).all() for values in logs.values())
+    assert model.discriminator_optimizer.iterations == 2 * model.optimizer.iterations
+
+
+def test_a_batch_of_given_size_must_hold_k_minibatches():
+    model = GAN(plain(), plain(), discriminator_steps=2)
+    model.compile()
+    rows = tf.data.Dataset.from_tensor_slices(tf.ones((6, 1))).batch(3, drop_remainder=True)
+    with pytest.raises(ValueError, match="a multiple of 2 examples, not 3"):
+        model.fit(rows, verbose=0)
+
+
+def test_float16_scales_the_losses_of_both_and_learns():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = GAN(plain(2, 3), plain(3, 1), 2, "least_squares")
+    finally:
+        keras.config.set_dtype_policy(before)
+    model.compile(keras.optimizers.SGD(0.01))
+    optimizers = (model.optimizer, model.discriminator_optimizer)
+    assert all(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in optimizers)
+    weights = [np.array(w) for w in model.trainable_variables]
+    logs = model.fit(np.ones((64, 3)), batch_size=8, epochs=2, verbose=0).history
+    assert np.isfinite(logs["discriminator_loss"]).all() and max(logs["gradient_norm"]) < 100
+    moved = [
+        not np.array_equal(w, old)
+        for w, old in zip(model.trainable_variables, weights, strict=True)
+    ]
+    assert all(moved)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"discriminator_steps": 0}, "discriminator_steps must be an integer of at least 1"),
+        ({"objective": "cross_entropy"}, "'cross_entropy' is not one of minimax"),
+        ({"gradient_penalty_weight": -1}, "gradient_penalty_weight must be at least 0"),
+        ({"noise": "poisson"}, "noise must be one of normal, uniform, not 'poisson'"),
+        ({"seed": -1}, "seed must be an integer of at least 0"),
+        ({"generator": plain(1, 2)}, r"reads shape \(None, 1\), the generator makes \(None, 2\)"),
+        ({"generator": keras.Sequential([keras.layers.Dense(1)])}, "with a given input"),
+        ({"generator": conditional("noise", 1)}, "both networks have an input 'label' or none"),
+        ({"generator": plain(None)}, "noise must have a given shape"),
+    ],
+)
+def test_wrong_arguments_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        GAN(**{"generator": plain(), "discriminator": plain(), **kwargs})
+
+
+def test_data_that_the_networks_do_not_take_are_refused():
+    model = GAN(plain(), plain())
+    model.compile()
+    with pytest.raises(ValueError, match="must be given images alone"):
+        model.fit(X, np.zeros(4), verbose=0)
+    with pytest.raises(ValueError, match="takes no sample weights"):
+        model.fit(X, sample_weight=np.ones(4), verbose=0)
+    with pytest.raises(ValueError, match=r"must have shape \(None, 1\), not \(.*, 2\)"):
+        model.fit(np.ones((4, 2)), verbose=0)
+    with pytest.raises(ValueError, match="labels must be None"):
+        model.sample(2, labels=[0, 1])
+    model = GAN(conditional("noise", 1), conditional("image", 1))
+    model.compile()
+    with pytest.raises(ValueError, match=r"must be given \(images, labels\)"):
+        model.fit(X, verbose=0)
+    with pytest.raises(ValueError, match="labels must be given"):
+        model.sample(2)
+    with pytest.raises(ValueError, match=r"labels must have shape \(2,\), not \(3,\)"):
+        model.sample(2, labels=[0, 1, 2])

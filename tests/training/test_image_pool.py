@@ -1,0 +1,158 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.training import ImagePool, draws
+
+
+def pictures(first, count):
+    """Pictures that are all their own number."""
+    numbers = np.arange(first, first + count, dtype="float32")
+    return np.broadcast_to(numbers[:, None, None], (count, 2, 1))
+
+
+def numbers(images):
+    """The numbers of pictures, each of which must be whole."""
+    images = np.array(images)
+    assert (images == images[:, :1, :1]).all()
+    return images[:, 0, 0].tolist()
+
+
+class Original:
+    """The authors' pool, picture by picture, given its random numbers."""
+
+    def __init__(self, size):
+        self.size = size
+        self.images = []
+
+    def query(self, batch, chances):
+        returned = []
+        for image, (chance, which) in zip(batch, chances, strict=True):
+            if len(self.images) < self.size:
+                self.images.append(image)
+                returned.append(image)
+            elif chance > 0.5:
+                place = int(which * self.size)
+                returned.append(self.images[place])
+                self.images[place] = image
+            else:
+                returned.append(image)
+        return returned
+
+
+@pytest.mark.parametrize("size, batch", [(50, 1), (50, 8), (7, 4), (3, 8), (1, 5)])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_pool_is_the_original_one_given_the_same_draws(size, batch, compiled):
+    if compiled and size == 50:
+        pytest.skip("the small ones show it")
+    pool, original = ImagePool(size, seed=3, stream=1), Original(size)
+    pool.build((None, 2, 1))
+
+    def draw(step):
+        return draws.uniform([batch, 2], 3, step, 1)
+
+    # XLA has random numbers of its own.
+    query = tf.function(pool.query, jit_compile=True) if compiled else pool.query
+    draw = tf.function(draw, jit_compile=True) if compiled else draw
+    for step in range(75 if batch == 1 else 20):
+        new = pictures(step * batch, batch)
+        chances = draw(tf.constant(step)).numpy()
+        expected = original.query(new, chances)
+        assert numbers(query(tf.constant(new), tf.constant(step))) == numbers(expected)
+        assert numbers(pool.images.numpy()[: len(original.images)]) == numbers(original.images)
+        assert int(pool.count) == len(original.images)
+
+
+def test_pool_fills_first_and_then_keeps_its_size():
+    pool = ImagePool(size=5)
+    for step in range(6):
+        new = pictures(1 + 2 * step, 2)
+        returned = numbers(pool.query(tf.constant(new), step))
+        if step < 2:
+            assert returned == numbers(new)
+        assert int(pool.count) == min(2 * (step + 1), 5)
+        assert pool.images.shape == (5, 2, 1)
+    assert 0.0 not in numbers(pool.images)
+
+
+def test_no_picture_is_lost_or_doubled():
+    # What goes in comes out, or is there: a swap gives one for one, from the moment it is full.
+    pool = ImagePool(size=4)
+    pool.query(tf.constant(pictures(0, 4)), 0)
+    inside = numbers(pool.images)
+    for step in range(1, 20):
+        new = pictures(100 * step, 6)
+        returned = numbers(pool.query(tf.constant(new), step))
+        assert sorted([*inside, *numbers(new)]) == sorted([*returned, *numbers(pool.images)])
+        inside = numbers(pool.images)
+
+
+def test_half_of_the_pictures_come_back_old_and_from_everywhere():
+    size, count = 10, 4000
+    pool = ImagePool(size, seed=1)
+    pool.query(tf.constant(pictures(0, size)), 0)
+    swapped, places = 0, np.zeros(size)
+    for step in range(1, 9):
+        chances = draws.uniform([count // 8, 2], 1, tf.constant(step)).numpy()
+        new = pictures(step * count, count // 8)
+        returned = numbers(pool.query(tf.constant(new), step))
+        old = np.array(returned) != np.array(numbers(new))
+        swapped += old.sum()
+        places += np.bincount((chances[old, 1] * size).astype(int), minlength=size)
+    # Binomial: 4 standard deviations are 4 * sqrt(4000 / 4) = 127, and of one of ten
+    # places 4 * sqrt(2000 * 0.09) = 54.
+    assert abs(swapped - count / 2) < 127
+    assert np.all(np.abs(places - count / 2 / size) < 60)
+
+
+def test_pool_of_none_gives_every_picture_back():
+    pool = ImagePool(size=0)
+    for step in range(3):
+        new = pictures(step, 3)
+        np.testing.assert_array_equal(pool.query(tf.constant(new), step), new)
+    assert pool.weights == []
+
+
+def test_draws_depend_on_seed_stream_and_step():
+    def returned(seed, stream, step):
+        pool = ImagePool(8, seed, stream)
+        pool.query(tf.constant(pictures(0, 8)), 0)
+        return numbers(pool.query(tf.constant(pictures(8, 8)), step))
+
+    assert returned(0, 0, 1) == returned(0, 0, 1)
+    assert returned(0, 0, 1) not in (returned(1, 0, 1), returned(0, 1, 1), returned(0, 0, 2))
+
+
+def test_no_gradient_flows_through_the_pool():
+    pool, new = ImagePool(2), tf.constant(pictures(1, 2))
+    with tf.GradientTape() as tape:
+        tape.watch(new)
+        total = tf.reduce_sum(pool.query(2 * new, 0))
+    assert tape.gradient(total, new) is None
+
+
+def test_pool_of_float32_gives_back_the_type_that_it_was_given():
+    pool = ImagePool(2)
+    returned = pool.query(tf.constant(pictures(1, 4), tf.bfloat16), 0)
+    assert returned.dtype == tf.bfloat16
+    assert numbers(tf.cast(returned, tf.float32)[:2]) == [1.0, 2.0]
+    assert pool.images.dtype == "float32"
+
+
+def test_pool_is_non_trainable_weights_and_its_description_is_whole():
+    pool = ImagePool(3, seed=4, stream=2)
+    pool.build((None, 2, 1))
+    assert [tuple(w.shape) for w in pool.non_trainable_weights] == [(3, 2, 1), ()]
+    assert pool.trainable_weights == []
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(pool))
+    assert (again.size, again.seed, again.stream) == (3, 4, 2)
+
+
+def test_wrong_sizes_are_refused():
+    with pytest.raises(ValueError, match="size must be an integer of at least 0, not -1"):
+        ImagePool(-1)
+    pool = ImagePool(2)
+    pool.build((None, 2, 1))
+    with pytest.raises(ValueError, match=r"pictures of shape \(2, 1\), not \(3, 1\)"):
+        pool.query(tf.zeros((1, 3, 1)), 0)

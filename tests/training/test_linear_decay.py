@@ -1,0 +1,69 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.training import LinearDecay
+
+
+@pytest.mark.parametrize(
+    "step, rate",
+    # Constant for 4 steps; then a fifth of 0.5 less at each of the next 5.
+    [(0, 0.5), (3, 0.5), (4, 0.5), (5, 0.4), (6, 0.3), (8, 0.1), (9, 0.0), (10, 0.0), (99, 0.0)],
+)
+def test_rate_stays_then_falls_along_a_line_to_zero_and_stays_there(step, rate):
+    schedule = LinearDecay(0.5, constant_steps=4, decay_steps=5)
+    for kind in (step, np.int64(step), tf.constant(step, tf.int64), keras.Variable(step)):
+        assert float(schedule(kind)) == pytest.approx(rate, abs=1e-7)
+
+
+def test_rate_falls_at_once_without_constant_steps():
+    schedule = LinearDecay(1.0, constant_steps=0, decay_steps=4)
+    assert [float(schedule(step)) for step in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
+
+
+def test_steps_beyond_what_float32_counts_are_told_apart():
+    # 2**24 + 1 is no float32.
+    schedule = LinearDecay(1.0, constant_steps=2**24, decay_steps=4)
+    assert float(schedule(tf.constant(2**24 + 1, tf.int64))) == 0.75
+
+
+def test_optimizer_takes_its_steps_at_the_rates_of_the_schedule():
+    # SGD with gradient 1 goes down by the rate: 1, 1, then 1/2, then 0.
+    weight = keras.Variable([10.0])
+    optimizer = keras.optimizers.SGD(LinearDecay(1.0, 1, 2))
+    optimizer.build([weight])
+    found = []
+    for _ in range(4):
+        optimizer.apply([tf.constant([1.0])], [weight])
+        found.append(float(weight.numpy()[0]))
+    assert found == pytest.approx([9.0, 8.0, 7.5, 7.5])
+
+
+def test_schedule_survives_serialization_within_an_optimizer():
+    optimizer = keras.optimizers.Adam(LinearDecay(2e-4, 3, 7))
+    described = keras.saving.serialize_keras_object(optimizer)
+    again = keras.saving.deserialize_keras_object(described)
+    schedule = again._learning_rate
+    assert isinstance(schedule, LinearDecay)
+    assert schedule.get_config() == {
+        "initial_learning_rate": 2e-4,
+        "constant_steps": 3,
+        "decay_steps": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((0, 1, 1), "initial_learning_rate must be above 0, not 0"),
+        ((float("nan"), 1, 1), "initial_learning_rate must be above 0, not nan"),
+        (("high", 1, 1), "initial_learning_rate must be above 0, not 'high'"),
+        ((0.1, -1, 1), "constant_steps must be an integer of at least 0, not -1"),
+        ((0.1, 1.5, 1), "constant_steps must be an integer of at least 0, not 1.5"),
+        ((0.1, 1, 0), "decay_steps must be an integer of at least 1, not 0"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LinearDecay(*arguments)
