@@ -25,9 +25,9 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 BipolarStep Gaussian HopfieldNetwork Logistic Maxout RBFOutput
                 RestrictedBoltzmannMachine ScaledTanh SelfOrganizingMap Step ThresholdUnit""",
             "Convolution, pooling and normalisation": """
-                BatchNormalization FixedKernelConv2D FlippedConv2D L2Pooling2D LocalContrastNormalization
-                LocalResponseNormalization MaxoutConv2D PartialConv2D ReflectionPadding2D
-                TrainableSubsampling2D""",
+                BatchNormalization FixedKernelConv2D FlippedConv2D L2Pooling2D
+                LocalContrastNormalization LocalResponseNormalization MaxoutConv2D PartialConv2D
+                ReflectionPadding2D TrainableSubsampling2D""",
             "Recurrent cells": "FeedbackCell JordanCell PeepholeLSTMCell",
             "Recurrent layers": "LSTM PeepholeLSTM SimpleRNN",
             "Words and tags": "ContextWindow LinearChainCRF OneOfN WordDropout WordHashing",

@@ -38,7 +38,8 @@ milliseconds, most of them outside the recurrent layer.
 `dlrecipes` is the trainer with our networks, through `compile` and `fit`; `torch` does the same
 step in an eager loop, with the same layers and no gradient that is not used.
 
-This page is generated from `benchmarks/recurrent.csv` and `benchmarks/loops.csv` by `make readme`."""
+This page is generated from `benchmarks/recurrent.csv` and `benchmarks/loops.csv` by
+`make readme`."""
 
 
 def page(recurrent: Path = RECURRENT, loops: Path = LOOPS) -> str:

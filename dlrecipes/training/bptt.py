@@ -28,7 +28,8 @@ class TruncatedBPTT(Trainer):
 
     Logs: `loss`, the mean over all steps; `gradient_norm`, the mean over the chunks before
     clipping; and, where the optimizer has a `global_clipnorm`, `clipped`, the share of the
-    chunks whose norm was above it. Under several replicas a batch's length must be known.
+    chunks whose norm was above it. Metrics of `compile` count each chunk once, a shorter one, too.
+    Under several replicas a batch's length must be known.
 
     Args:
         network: Model whose weights are made, with an output for each step and recurrent

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+# Left to choose, XLA takes another one than a plain graph.
+ALGORITHM = "philox"
+
 
 def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
     """Returns normal draws with mean 0 and standard deviation 1.
@@ -38,7 +41,7 @@ def uniform(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream
 
 def alike(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
     """Returns draws from [0, 1) that are the same on every replica; see `normal` for the rest."""
-    return tf.random.stateless_uniform(shape, _key(seed, step, stream))
+    return tf.random.stateless_uniform(shape, _key(seed, step, stream), alg=ALGORITHM)
 
 
 def _key(seed, step, stream) -> tf.Tensor:
@@ -51,7 +54,8 @@ def _share(draw, shape, seed, step, stream):
     here, rest = shape[0], list(shape[1:])
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
-        return draw([here, *rest], key)
+        return draw([here, *rest], key, alg=ALGORITHM)
     number = tf.distribute.get_replica_context().replica_id_in_sync_group
     # The number may be a tensor.
-    return tf.reshape(draw([here * replicas, *rest], key), [replicas, here, *rest])[number]
+    drawn = draw([here * replicas, *rest], key, alg=ALGORITHM)
+    return tf.reshape(drawn, [replicas, here, *rest])[number]

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from dlrecipes.layers.pairwise_distances import at_least_float32
 from dlrecipes.losses import triplet
+from dlrecipes.training import shares
 from dlrecipes.training.trainer import Trainer, batch_size
 
 
@@ -164,29 +165,35 @@ def _gathered(embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.T
     """Returns those of all replicas, in the batch's order.
 
     Each replica computes the same loss, and from it the gradient of its own embeddings; `update`
-    takes the mean over the replicas of what should be summed, which a factor makes up for.
+    weighs by examples what should be summed, which a factor makes up for.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
         return embeddings, labels
     context = tf.distribute.get_replica_context()
-    # TensorFlow's own gradient of a gathering is wrong where replicas have unequal shares.
-    everyone, known, counts = (
+    count, factor = shares.examples(), float(replicas)
+    known = tf.shape(embeddings)[0] if count is None else count
+    # A replica without examples was given one that counts nowhere.
+    embeddings, labels = embeddings[:known], labels[:known]
+    everyone, everyones, counts = (
         context.all_gather(value, axis=0)
-        for value in (tf.stop_gradient(embeddings), labels, tf.shape(embeddings)[:1])
+        for value in (tf.stop_gradient(embeddings), labels, tf.reshape(known, [1]))
     )
+    if count is not None:
+        factor = tf.math.divide_no_nan(
+            tf.cast(tf.reduce_sum(counts), tf.float32), tf.cast(count, tf.float32)
+        )
     start = tf.reduce_sum(counts[: context.replica_id_in_sync_group])
-    end = start + tf.shape(embeddings)[0]
-    own = _scaled_backwards(embeddings, float(replicas))
-    return tf.concat([everyone[:start], own, everyone[end:]], axis=0), known
+    own = _scaled_backwards(embeddings, factor)
+    return tf.concat([everyone[:start], own, everyone[start + known :]], axis=0), everyones
 
 
-def _scaled_backwards(x: tf.Tensor, factor: float) -> tf.Tensor:
+def _scaled_backwards(x: tf.Tensor, factor: float | tf.Tensor) -> tf.Tensor:
     """Returns a tensor as it is; its gradient is multiplied by a factor."""
 
     @tf.custom_gradient
     def same(x):
-        return tf.identity(x), lambda upstream: factor * upstream
+        return tf.identity(x), lambda upstream: upstream * tf.cast(factor, upstream.dtype)
 
     return same(x)
 

@@ -1,5 +1,6 @@
 """Every trainer does what `fit` promises: saved, resumed, distributed, in bfloat16, diverged."""
 
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from trainer_contract import EPOCHS, STEPS, all_cases, batches, fit, make, state
+from trainer_contract import EPOCHS, STEPS, all_cases, batches, fit, kind, make, state
 
 import dlrecipes.training
 from dlrecipes.errors import TrainingDiverged
@@ -27,15 +28,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def main_first(names):
+    """Parametrizes by cases; special ones are slow: they take processes of their own."""
+    slow = pytest.mark.slow
+    return pytest.mark.parametrize(
+        "name", [pytest.param(n, marks=slow if kind(n) == "special" else ()) for n in names]
+    )
+
+
 def trainers():
     named = {name: getattr(dlrecipes.training, name) for name in dlrecipes.training.__all__}
     classes = {n: o for n, o in named.items() if isinstance(o, type) and issubclass(o, Trainer)}
     return {name for name, trainer in classes.items() if trainer is not Trainer}
 
 
-def start(role, folder, **environment):
+def start(role, folder, which, **environment):
     return subprocess.Popen(
-        [sys.executable, "trainer_contract.py", role, str(folder)],
+        [sys.executable, "trainer_contract.py", role, str(folder), which],
         cwd=HERE,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
@@ -56,51 +65,55 @@ def free_port():
         return found.getsockname()[1]
 
 
-def kept(folder, name, number=0):
-    with np.load(folder / f"{name} {number}.npz") as arrays:
-        return {key: arrays[key] for key in arrays.files}
+def alone(folder, which):
+    """Leaves the states after training in one process."""
+    finished(start("none", folder, which))
+
+
+def on_two_workers(folder, which):
+    """Leaves those of training in two processes, which know of one another by TF_CONFIG."""
+    hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    tasks = [{"type": "worker", "index": index} for index in range(2)]
+    config = [json.dumps({"cluster": {"worker": hosts}, "task": task}) for task in tasks]
+    finished(*[start("multi_worker", folder, which, TF_CONFIG=one) for one in config])
+
+
+def on_two_devices(folder, which):
+    """Leaves those of training on two logical devices of one process."""
+    finished(start("mirrored", folder, which))
+
+
+def after_kill(folder, which):
+    """Leaves those of an uninterrupted training (0), and of one killed and resumed (1)."""
+    finished(start("killed", folder, which), code=-signal.SIGKILL)
+    finished(start("resumed", folder, which))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, worker_id):
+    """Returns the state that a training left of a case; trains once, for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def state_of(how, name, number=0):
+        which = kind(name)
+        folder = shared / f"{how.__name__}-{which}"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "begun").exists():
+                (folder / "begun").touch()
+                how(folder, which)
+        with np.load(folder / f"{name} {number}.npz") as arrays:
+            return {key: arrays[key] for key in arrays.files}
+
+    return state_of
 
 
 def assert_close(state, expected):
     assert state.keys() == expected.keys()
     for key, value in expected.items():
         np.testing.assert_allclose(state[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The states after training in one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    finished(start("none", folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def on_two_workers(tmp_path_factory):
-    """The states after training in two processes, that know of one another by TF_CONFIG."""
-    folder = tmp_path_factory.mktemp("workers")
-    hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
-    tasks = [{"type": "worker", "index": index} for index in range(2)]
-    config = [json.dumps({"cluster": {"worker": hosts}, "task": task}) for task in tasks]
-    finished(*[start("multi_worker", folder, TF_CONFIG=one) for one in config])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def on_two_devices(tmp_path_factory):
-    """The states after training on two logical devices of one process."""
-    folder = tmp_path_factory.mktemp("devices")
-    finished(start("mirrored", folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def after_kill(tmp_path_factory):
-    """The states of an uninterrupted training (0), and of one that was killed and resumed (1)."""
-    folder = tmp_path_factory.mktemp("killed")
-    finished(start("killed", folder), code=-signal.SIGKILL)
-    finished(start("resumed", folder))
-    return folder
 
 
 def test_every_trainer_has_a_case():
@@ -135,25 +148,25 @@ def test_saved_trainer_goes_on_as_if_it_had_not_been_saved(name, tmp_path):
     assert_close(state(again, random=False), state(model, random=False))
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, after_kill):
-    whole, resumed = kept(after_kill, name, 0), kept(after_kill, name, 1)
+@main_first(CASES)
+def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, trained):
+    whole, resumed = trained(after_kill, name, 0), trained(after_kill, name, 1)
     assert whole.keys() == resumed.keys()
     for key, value in whole.items():
         assert value.tobytes() == resumed[key].tobytes(), key
 
 
-@pytest.mark.parametrize("name", SEVERAL)
-def test_two_workers_take_the_steps_of_one_process(name, alone, on_two_workers):
-    one = kept(alone, name)
-    first, second = kept(on_two_workers, name, 0), kept(on_two_workers, name, 1)
+@main_first(SEVERAL)
+def test_two_workers_take_the_steps_of_one_process(name, trained):
+    one = trained(alone, name)
+    first, second = trained(on_two_workers, name, 0), trained(on_two_workers, name, 1)
     assert_close(first, one)
     assert all(np.array_equal(value, second[key]) for key, value in first.items())
 
 
-@pytest.mark.parametrize("name", SEVERAL)
-def test_two_devices_take_the_steps_of_one(name, alone, on_two_devices):
-    assert_close(kept(on_two_devices, name), kept(alone, name))
+@main_first(SEVERAL)
+def test_two_devices_take_the_steps_of_one(name, trained):
+    assert_close(trained(on_two_devices, name), trained(alone, name))
 
 
 @pytest.mark.parametrize("name", CASES)

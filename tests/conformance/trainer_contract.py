@@ -1,7 +1,7 @@
 """What a conformance case says of a trainer, and how the tests train it.
 
 Run as a script, it trains all cases in a process of its own, as one worker or to be killed:
-`python trainer_contract.py ROLE FOLDER`.
+`python trainer_contract.py ROLE FOLDER CASES`, where CASES is "main" (one a trainer) or "special".
 """
 
 import os
@@ -44,9 +44,19 @@ class TrainerCase(NamedTuple):
     not_distributed: str = ""
 
 
-def all_cases() -> dict[str, TrainerCase]:
-    """Returns the cases of all families by name: the trainer's; after a comma, what is special."""
-    return cases("trainer_cases")
+def all_cases(which: str = "all") -> dict[str, TrainerCase]:
+    """Returns the cases of all families by name: the trainer's; after a comma, what is special.
+
+    Args:
+        which: `"main"` cases, which have no comma, `"special"` ones, or `"all"`.
+    """
+    found = cases("trainer_cases")
+    return {n: case for n, case in found.items() if which in ("all", kind(n))}
+
+
+def kind(name: str) -> str:
+    """Returns whether a case's name is that of a `"main"` one, or of a `"special"` one."""
+    return "special" if "," in name else "main"
 
 
 def make(case: TrainerCase) -> Trainer:
@@ -118,10 +128,10 @@ class AtStep(keras.callbacks.Callback):
             self.action()
 
 
-def worker(folder: Path, strategy: tf.distribute.Strategy) -> None:
-    """Trains every case and keeps its state."""
+def worker(folder: Path, found: dict, strategy: tf.distribute.Strategy) -> None:
+    """Trains each case and keeps its state."""
     number = strategy.cluster_resolver.task_id if distribute.several_workers(strategy) else 0
-    for name, case in all_cases().items():
+    for name, case in found.items():
         if case.not_distributed:
             continue
         with strategy.scope():
@@ -131,8 +141,8 @@ def worker(folder: Path, strategy: tf.distribute.Strategy) -> None:
         np.savez(folder / f"{name} {number}.npz", **state(model), **logs)
 
 
-def killed(folder: Path) -> None:
-    """Trains every case, each until it is in the midst of its second epoch; is killed then."""
+def killed(folder: Path, found: dict) -> None:
+    """Trains each case, each until it is in the midst of its second epoch; is killed then."""
     tf.config.experimental.enable_op_determinism()
 
     def train(rest):
@@ -142,13 +152,13 @@ def killed(folder: Path) -> None:
         keep = checkpoints(folder, name)
         fit(make(case), case, callbacks=[keep, AtStep(lambda: train(rest))])
 
-    train(list(all_cases().items()))
+    train(list(found.items()))
 
 
-def resumed(folder: Path) -> None:
-    """Goes on with every case; keeps the states of that and of an uninterrupted training."""
+def resumed(folder: Path, found: dict) -> None:
+    """Goes on with each case; keeps the states of that and of an uninterrupted training."""
     tf.config.experimental.enable_op_determinism()
-    for name, case in all_cases().items():
+    for name, case in found.items():
         whole = make(case)
         fit(whole, case)
         np.savez(folder / f"{name} 0.npz", **state(whole))
@@ -160,16 +170,17 @@ def resumed(folder: Path) -> None:
         np.savez(folder / f"{name} 1.npz", **state(again))
 
 
-def main(role: str, folder: str) -> None:
+def main(role: str, folder: str, which: str) -> None:
     """Does what its role says; leaves files in the folder."""
     devices = tf.config.list_physical_devices("CPU")[:1]
     if role == "mirrored":
         two = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(devices[0], two)
+    found = all_cases(which)
     if role in ("killed", "resumed"):
-        {"killed": killed, "resumed": resumed}[role](Path(folder))
+        {"killed": killed, "resumed": resumed}[role](Path(folder), found)
     else:
-        worker(Path(folder), distribute.strategy(role))
+        worker(Path(folder), found, distribute.strategy(role))
 
 
 if __name__ == "__main__":

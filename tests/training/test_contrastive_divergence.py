@@ -245,7 +245,7 @@ def test_training_raises_the_exact_likelihood_of_bars_and_stripes(kwargs):
     # Small weights give each of the 512 states about the same.
     assert likelihood() == pytest.approx(-9 * np.log(2), abs=0.05)
     data = np.tile(patterns, (100, 1)).astype("float32")
-    model.fit(data, batch_size=140, epochs=70, verbose=0)
+    model.fit(data, batch_size=140, epochs=100, verbose=0)
     # No model of these gives more than -log 14 = -2.64.
     assert likelihood() > -4.0
 
