@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# Left to choose, XLA takes another one than a plain graph.
-ALGORITHM = "philox"
-
 
 def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
     """Returns normal draws with mean 0 and standard deviation 1.
 
     They have no state but the step: a run that is killed and goes on draws the same. Under a
     `tf.distribute` strategy the draws of the whole batch are those of one process, and each
-    replica gets its share.
+    replica gets its share. A step that XLA compiles (`jit_compile=True`) draws other numbers.
 
     Args:
         shape: Shape, of which the first is this replica's examples.
@@ -41,7 +38,7 @@ def uniform(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream
 
 def alike(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
     """Returns draws from [0, 1) that are the same on every replica; see `normal` for the rest."""
-    return tf.random.stateless_uniform(shape, _key(seed, step, stream), alg=ALGORITHM)
+    return tf.random.stateless_uniform(shape, _key(seed, step, stream))
 
 
 def _key(seed, step, stream) -> tf.Tensor:
@@ -54,8 +51,8 @@ def _share(draw, shape, seed, step, stream):
     here, rest = shape[0], list(shape[1:])
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
-        return draw([here, *rest], key, alg=ALGORITHM)
+        return draw([here, *rest], key)
     number = tf.distribute.get_replica_context().replica_id_in_sync_group
     # The number may be a tensor.
-    drawn = draw([here * replicas, *rest], key, alg=ALGORITHM)
+    drawn = draw([here * replicas, *rest], key)
     return tf.reshape(drawn, [replicas, here, *rest])[number]
