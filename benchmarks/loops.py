@@ -2,7 +2,8 @@
 
 dlrecipes trains through `compile` and `fit` of its trainers; PyTorch through an eager loop that
 does the same, no gradient computed that is not used, in both memory formats for pictures: the
-faster one counts. How they are timed stands in race.py.
+faster one counts. Its Adam is the default one; "fused Adam" is, beside that, with PyTorch's own
+fused one (`Adam(..., fused=True)`). How they are timed stands in race.py.
 
     python benchmarks/loops.py                     all workloads, table and CSV
     python benchmarks/loops.py --only dcgan        one of them
@@ -53,7 +54,9 @@ WORKLOADS = {
 
 def contenders(work: Workload) -> list[str]:
     """Returns who competes."""
-    return ["dlrecipes", "torch", *(["torch channels_last"] if work.loop != "bptt" else [])]
+    if work.loop == "bptt":
+        return ["dlrecipes", "torch", "torch fused Adam"]
+    return ["dlrecipes", "torch", "torch channels_last", "torch channels_last fused Adam"]
 
 
 def data(work: Workload) -> tuple[np.ndarray, ...]:
@@ -143,7 +146,7 @@ def bptt():
 # Of PyTorch.
 
 
-def torch_trainer(work: Workload, channels_last: bool) -> race.Train:
+def torch_trainer(work: Workload, channels_last: bool, fused: bool) -> race.Train:
     """Returns the function that trains the same loop in PyTorch."""
     import torch
 
@@ -167,14 +170,11 @@ def torch_trainer(work: Workload, channels_last: bool) -> race.Train:
         "triplet": torch_triplet,
         "bptt": torch_bptt,
     }
-    return race.stepped(loops[work.loop](batch, placed, cast))
 
+    def adam(network, rate: float = 2e-4, beta: float = 0.5):
+        return torch.optim.Adam(network.parameters(), rate, (beta, 0.999), fused=fused or None)
 
-def torch_adam(network, rate: float = 2e-4, beta: float = 0.5):
-    """Returns PyTorch's Adam."""
-    import torch
-
-    return torch.optim.Adam(network.parameters(), rate, (beta, 0.999))
+    return race.stepped(loops[work.loop](batch, placed, cast, adam))
 
 
 def judge(outputs, real: bool):
@@ -185,13 +185,13 @@ def judge(outputs, real: bool):
     return torch.nn.functional.binary_cross_entropy_with_logits(outputs, wanted)
 
 
-def torch_pix2pix(batch, placed, cast):
+def torch_pix2pix(batch, placed, cast, adam):
     """Returns a step of pix2pix, as the authors' code does it."""
     import torch
     import torch_networks
 
     generator, discriminator = placed(torch_networks.UNet(7)), placed(torch_networks.patchgan())
-    optimizers = torch_adam(generator), torch_adam(discriminator)
+    optimizers = adam(generator), adam(discriminator)
     condition, target = batch
 
     def step():
@@ -215,14 +215,14 @@ def torch_pix2pix(batch, placed, cast):
     return step
 
 
-def torch_dcgan(batch, placed, cast):
+def torch_dcgan(batch, placed, cast, adam):
     """Returns a step of algorithm 1 with k = 1: fresh noise for each update."""
     import torch
     import torch_networks
 
     generator = placed(torch_networks.dcgan_generator(64))
     discriminator = placed(torch_networks.dcgan_discriminator(64))
-    optimizers = torch_adam(generator), torch_adam(discriminator)
+    optimizers = adam(generator), adam(discriminator)
     (real,) = batch
 
     def step():
@@ -244,13 +244,13 @@ def torch_dcgan(batch, placed, cast):
     return step
 
 
-def torch_triplet(batch, placed, cast):
+def torch_triplet(batch, placed, cast, adam):
     """Returns a step with semi-hard negatives (FaceNet, section 3.2), none in a Python loop."""
     import torch
     import torch_networks
 
     network = placed(torch_networks.facenet_small())
-    optimizer = torch_adam(network, 1e-3, 0.9)
+    optimizer = adam(network, 1e-3, 0.9)
     images, labels = batch
     same = labels[:, None] == labels[None]
     positive = same & ~torch.eye(len(labels), dtype=torch.bool)
@@ -274,13 +274,13 @@ def torch_triplet(batch, placed, cast):
     return step
 
 
-def torch_bptt(batch, placed, cast):
+def torch_bptt(batch, placed, cast, adam):
     """Returns a step over the chunks of a batch, each an update, its state carried on."""
     import torch
     import torch_networks
 
     network = placed(torch_networks.CharacterLM(CHARACTERS))
-    optimizer = torch_adam(network, 1e-3, 0.9)
+    optimizer = adam(network, 1e-3, 0.9)
     x, y = batch
 
     def step():
@@ -305,7 +305,7 @@ def trainer(work: Workload, contender: str) -> race.Train:
     """Returns the function that trains as a contender does."""
     if contender == "dlrecipes":
         return keras_trainer(work)
-    return torch_trainer(work, contender.endswith("channels_last"))
+    return torch_trainer(work, "channels_last" in contender, "fused" in contender)
 
 
 if __name__ == "__main__":

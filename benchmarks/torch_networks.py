@@ -61,13 +61,14 @@ class UNet(nn.Module):
         for done, level in enumerate(reversed(range(1, levels))):
             before = widths[level] * (2 if done else 1)
             layers = [
-                nn.ReLU(),
+                # What it reads is no encoder's output but the last, or a copy of one.
+                nn.ReLU(inplace=True),
                 nn.ConvTranspose2d(before, widths[level - 1], 4, 2, 1, bias=False),
                 nn.BatchNorm2d(widths[level - 1], **NORMALIZATION),
             ]
             self.up.append(nn.Sequential(*layers, *([nn.Dropout(0.5)] if done < 3 else [])))
         last = nn.ConvTranspose2d(2 * widths[0], 3, 4, 2, 1)
-        self.last = nn.Sequential(nn.ReLU(), last, nn.Tanh())
+        self.last = nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh())
 
     def forward(self, x):
         """Returns the picture that is drawn from another."""
@@ -82,13 +83,13 @@ class UNet(nn.Module):
 
 def patchgan(filters: int = 64) -> nn.Module:
     """Returns the discriminator of pix2pix, of two pictures one behind the other."""
-    layers = [nn.Conv2d(6, filters, 4, 2, 1), nn.LeakyReLU(0.2)]
+    layers = [nn.Conv2d(6, filters, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     width = filters
     for stride in (2, 2, 1):
         layers += [
             nn.Conv2d(width, 2 * width, 4, stride, 1, bias=False),
             nn.BatchNorm2d(2 * width, **NORMALIZATION),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
         ]
         width *= 2
     return nn.Sequential(*layers, nn.Conv2d(width, 1, 4, 1, 1))
@@ -101,8 +102,8 @@ def facenet_small(filters: tuple[int, ...] = (32, 64, 128, 256)) -> nn.Module:
         layers += [
             nn.Conv2d(before, width, 3, padding=1, bias=False),
             nn.BatchNorm2d(width, eps=1e-3),
-            nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
+            nn.ReLU(inplace=True),
         ]
         before = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, 128))

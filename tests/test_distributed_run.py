@@ -172,7 +172,7 @@ def test_ctrl_c_ends_a_worker_that_waits_for_the_others(tmp_path):
     waiting = start(tmp_path, TINY, *options, TF_CONFIG=config)
     child = child_of(waiting)
     waiting.send_signal(signal.SIGINT)
-    text, _ = waiting.communicate(timeout=10)
+    text, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 130
     assert text.splitlines()[-1].endswith("--resume --name both --strategy multi_worker")
     assert not Path(f"/proc/{child}").exists()

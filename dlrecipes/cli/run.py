@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,42 +95,28 @@ def _run(
 ) -> None:
     from dlrecipes import runs as folders
 
-    config = source.config()
     runs = runs_dir / source.name
     cluster = _cluster(name) if strategy == "multi_worker" else None
-    helper = cluster is not None and not cluster.is_chief
-    folder = None
-    if resume:
-        # The chief tells the others what it goes on with: they may not see its disk.
-        _refuse_settings(typed, config_file)
-        settings, folder = (None, None) if helper else _resumed(config, runs, name)
-    else:
-        stored = config.from_yaml(config_file) if config_file else {}
-        where = f"{source.name}, {config_file}" if config_file else source.name
-        settings = config.parse({**stored, **typed}, where).located()
-        if cluster is None or name is None:
-            folders.check_new(runs, name)
-        elif not helper:
-            folder = folders.same_run(runs, name, settings)
-    if helper:
+    settings, folder = _settled(source, typed, config_file, name, resume, runs, cluster)
+    if _helps(cluster):
         _help(source, settings, cluster, runs / name)
         return
     if folder is not None and folders.is_finished(folder):
         click.echo(f"{source.name}: {folder} is finished.")
         return
-    resuming = "resuming" if folder else "run"
-    if cluster is None:
-        # Here, so that what cannot be loaded leaves no folder behind.
-        recipe = _recipe(source, settings)
-    folder = folder or folders.new_folder(runs, name)
-    click.echo(f"{source.name}: {resuming} {folder}")
+    # Here, so that what cannot be loaded leaves no folder behind.
+    recipe = _recipe(source, settings) if cluster is None else None
+    new = folder is None
+    folder = folders.new_folder(runs, name) if new else folder
+    click.echo(f"{source.name}: {'run' if new else 'resuming'} {folder}")
     try:
-        if cluster is not None:
-            _lead(source, settings, cluster, folder)
-            recipe = _recipe(source, settings)
-        from dlrecipes import runner
+        with _kept(folder, new):
+            if cluster is not None:
+                _lead(source, settings, cluster, folder)
+                recipe = _recipe(source, settings)
+            from dlrecipes import runner
 
-        result = runner.run(recipe, folder, models_dir, **_under(strategy))
+            result = runner.run(recipe, folder, models_dir, **_under(strategy))
     except KeyboardInterrupt:
         click.echo(
             f"\nInterrupted. Go on with:\n  dlrecipes run {_typed(source)} --resume "
@@ -139,9 +127,48 @@ def _run(
             err=True,
         )
         sys.exit(INTERRUPTED)
+    click.echo(closing(source, result))
+
+
+def _settled(
+    source: Source,
+    typed: dict[str, Any],
+    config_file: Path | None,
+    name: str | None,
+    resume: bool,
+    runs: Path,
+    cluster: Cluster | None,
+) -> tuple[Any, Path | None]:
+    """Returns the settings, and the folder of the run that goes on, or `None` for a new one."""
+    from dlrecipes import runs as folders
+
+    config = source.config()
+    if resume:
+        # The chief tells the others what it goes on with: they may not see its disk.
+        _refuse_settings(typed, config_file)
+        return (None, None) if _helps(cluster) else _resumed(config, runs, name)
+    stored = config.from_yaml(config_file) if config_file else {}
+    where = f"{source.name}, {config_file}" if config_file else source.name
+    settings = config.parse({**stored, **typed}, where).located()
+    if cluster is None or name is None:
+        folders.check_new(runs, name)
+    elif cluster.is_chief:
+        return settings, folders.same_run(runs, name, settings)
+    return settings, None
+
+
+def _helps(cluster: Cluster | None) -> bool:
+    return cluster is not None and not cluster.is_chief
+
+
+@contextlib.contextmanager
+def _kept(folder: Path, new: bool) -> Iterator[None]:
+    """Says of what ends a run that it is kept; drops the folder where nothing was trained."""
+    try:
+        yield
     except RecipeError as error:
         click.echo()  # Keras' progress bar leaves the cursor in its line.
-        if resuming == "run" and isinstance(error, DataError | UsageError):
+        if new and isinstance(error, DataError | UsageError):
             # Nothing was trained: there is no run that --resume could go on with.
             shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -149,7 +176,6 @@ def _run(
         from dlrecipes import runner
 
         raise runner.kept(error, folder) from error
-    click.echo(closing(source, result))
 
 
 def _recipe(source: Source, settings: Any) -> Any:

@@ -70,6 +70,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and not isinstance(inputs, keras.KerasTensor)
             and self.axis in (-1, rank - 1)
             and not self.synchronized
-            and not self.renorm
+            # Keras 3.12 has no renormalisation.
+            and not getattr(self, "renorm", False)
             and keras.backend.standardize_dtype(inputs.dtype) != "float64"
         )

@@ -61,6 +61,9 @@ class AdversarialTrainer(Trainer):
         return {
             "optimizer": serialize(self.optimizer),
             "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
         }
 
     def compile_from_config(self, config):

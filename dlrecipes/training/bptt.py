@@ -182,7 +182,10 @@ class TruncatedBPTT(Trainer):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         message = f"Every batch must have as many examples as there are streams: {self.streams}."
         if rows is None:
-            tf.debugging.assert_equal(here * replicas, self.streams, message)
+            checked = tf.debugging.assert_equal(here * replicas, self.streams, message)
+            # Before the states, which would not fit, are kept.
+            with tf.control_dependencies([checked] if checked is not None else []):
+                here = tf.identity(here)
         elif rows * replicas != self.streams:
             raise ValueError(f"{message} One has {rows * replicas}.")
         # The states of this replica's streams.

@@ -83,9 +83,14 @@ def _cut(data: tuple[Any, Any, Any], start: int | tf.Tensor, steps: int | None):
     def piece(part):
         if part is None:
             return None
-        found = part[:, start:] if steps is None else part[:, start : start + steps]
+        shape = [part.shape[0], steps, *part.shape[2:]]
+        if steps is None:
+            return tf.ensure_shape(part[:, start:], shape)
+        # XLA wants to know the size of a cut whose start it does not know.
+        begin = [0, start, *[0] * (len(shape) - 2)]
+        found = tf.slice(part, begin, [-1 if size is None else size for size in shape])
         # A chunk of known length is what the layers are fast on.
-        return tf.ensure_shape(found, [part.shape[0], steps, *part.shape[2:]])
+        return tf.ensure_shape(found, shape)
 
     return tf.nest.map_structure(piece, data)
 

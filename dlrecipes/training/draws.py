@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from dlrecipes.training import shares
+
 
 def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
     """Returns normal draws with mean 0 and standard deviation 1.
@@ -52,7 +54,8 @@ def _share(draw, shape, seed, step, stream):
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
         return draw([here, *rest], key)
-    number = tf.distribute.get_replica_context().replica_id_in_sync_group
-    # The number may be a tensor.
-    drawn = draw([here * replicas, *rest], key)
-    return tf.reshape(drawn, [replicas, here, *rest])[number]
+    _, before, total = shares.place(here)
+    # What a replica without examples was given counts nowhere: any draw will do.
+    rows = tf.minimum(tf.range(before, before + here), total - 1)
+    drawn = tf.gather(draw([total, *rest], key), rows)
+    return tf.ensure_shape(drawn, [tf.get_static_value(size) for size in (here, *rest)])

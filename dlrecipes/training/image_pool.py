@@ -137,9 +137,6 @@ def _of_all_replicas(new: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns how many of the pictures count, where they begin among all, and all of them."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return tf.shape(new)[0], tf.constant(0), new
+    here, before, _ = shares.place(tf.shape(new)[0])
     context = tf.distribute.get_replica_context()
-    count = shares.examples()
-    here = tf.shape(new)[0] if count is None else tf.minimum(count, tf.shape(new)[0])
-    counts = context.all_gather(tf.reshape(tf.cast(here, tf.int64), [1]), axis=0)
-    before = tf.reduce_sum(counts[: context.replica_id_in_sync_group])
-    return here, tf.cast(before, tf.int32), context.all_gather(new[:here], axis=0)
+    return here, before, context.all_gather(new[:here], axis=0)

@@ -62,7 +62,7 @@ def apply(
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas > 1:
         gradients = shares.weigh(gradients)
-    norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(tf.ones(()))
+    norm = _norm(optimizer, gradients)
     if _is_fused(optimizer, variables):
         _apply_adam(optimizer, optimizer._clip_gradients(gradients), variables)
     elif replicas > 1:
@@ -89,7 +89,18 @@ def _is_fused(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.V
         and not optimizer.gradient_accumulation_steps
         and optimizer.loss_scale_factor is None
         and all(v.constraint is None and not v.overwrite_with_gradient for v in variables)
+        # In 16 bits beta_2 would be 1; Keras computes each part of the update apart.
+        and all(v.dtype in ("float32", "float64") for v in variables)
     )
+
+
+def _norm(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns the global norm; 0 for a step that a scaled loss made too large, and is skipped."""
+    norm = tf.linalg.global_norm([tf.cast(gradient, tf.float32) for gradient in gradients])
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return norm
+    norm /= optimizer.scale_loss(tf.ones(()))
+    return tf.where(tf.math.is_finite(norm), norm, 0.0)
 
 
 def _clips(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -17,11 +17,19 @@ from dlrecipes.files import write_whole
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training._pretraining_stages import Stage, stages_of
 from dlrecipes.training.checkpoints import Checkpoints
+from dlrecipes.training.stopping import StopWhenErrorSettles, StopWhenErrorsPart
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
 
 # Rows that are passed up at once.
 ROWS = 1024
+# Callbacks whose state is a function of the history.
+DECIDING = (
+    keras.callbacks.EarlyStopping,
+    keras.callbacks.ReduceLROnPlateau,
+    StopWhenErrorSettles,
+    StopWhenErrorsPart,
+)
 
 
 def pretrain(
@@ -69,7 +77,9 @@ def pretrain(
         steps: Gibbs steps of contrastive divergence, at least 1.
         seed: Seed of the batches' order, of all draws and of the machines that are made.
         folder: Where checkpoints go, or `None`.
-        callbacks: Returns the callbacks of a layer, given its number, from 1 on.
+        callbacks: Returns the callbacks of a layer, given its number, from 1 on. In a layer
+            that goes on from a `folder`, `EarlyStopping`, `ReduceLROnPlateau` and the
+            package's `StopWhen...` are where they were; others begin anew.
         verbose: As `fit` takes it.
 
     Returns:
@@ -77,7 +87,8 @@ def pretrain(
 
     Raises:
         ValueError: If the model is neither of the two, its units do not fit the method, `x`
-            does not fit it, or a number is out of its bounds.
+            does not fit it, or a number is out of its bounds; with a `folder`, if a callback is
+            to give the layer weights that are not kept there.
         RecipeError: If `folder` holds a pre-training of other settings or data.
 
     Example:
@@ -127,16 +138,14 @@ def _train(stage: Stage, seen, epochs, batch_size, seed, folder, callbacks, verb
     trainer, supervised = stage.trainer, isinstance(stage.trainer, SupervisedTrainer)
     done, past, callbacks = 0, {}, [*callbacks]
     if folder is not None:
-        deciding = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau)
-        replayed = [one for one in callbacks if isinstance(one, deciding)]
-        keep = Checkpoints(folder, stage.monitor, "min", replayed)
+        keep = _kept(stage, folder, callbacks)
         keep.resume(trainer)
         done, callbacks = keep.epochs, [*callbacks, keep]
         past = {name: [logs[name] for logs in keep.history] for name in (keep.history or [{}])[0]}
-        if keep.stopped:
+        if keep.stopped or done == epochs:
+            if any(isinstance(one, StopWhenErrorsPart) for one in callbacks):
+                keep.restore_best(trainer)
             return past
-    if done == epochs:
-        return past
     batches = training_batches({"x": seen}, {}, batch_size, seed, start_epoch=done)
     new = trainer.fit(
         batches.map(lambda x, _: (x["x"], x["x"]) if supervised else x["x"]),
@@ -148,6 +157,28 @@ def _train(stage: Stage, seen, epochs, batch_size, seed, folder, callbacks, verb
         verbose=verbose,
     ).history
     return {name: [*past.get(name, ()), *map(float, values)] for name, values in new.items()}
+
+
+def _kept(stage: Stage, folder: Path, callbacks) -> Checkpoints:
+    """Returns a layer's checkpoints, told to the callbacks that take the best weights of them."""
+    keep = Checkpoints(
+        folder, stage.monitor, "min", [one for one in callbacks if isinstance(one, DECIDING)]
+    )
+    for one in callbacks:
+        # Their best weights lie in memory, where a process that goes on has none.
+        if getattr(one, "restore_best_weights", False):
+            raise ValueError(
+                f"With a folder {type(one).__name__} must have restore_best_weights=False."
+            )
+        if isinstance(one, StopWhenErrorsPart):
+            if one.validation != stage.monitor:
+                raise ValueError(
+                    "With a folder StopWhenErrorsPart must have "
+                    f"validation={stage.monitor!r}, whose best epoch is kept, "
+                    f"not {one.validation!r}."
+                )
+            one.checkpoints = keep
+    return keep
 
 
 def _described(optimizer: keras.optimizers.Optimizer) -> str:

@@ -54,6 +54,26 @@ def fair(
     return stepped
 
 
+def place(here: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns where this replica's examples stand among those of all replicas.
+
+    Args:
+        here: How many this replica was given, perhaps one that counts nowhere.
+
+    Returns:
+        How many of them count; how many come before them, of other replicas; and how many there
+        are in all. Int32 scalars.
+    """
+    context = tf.distribute.get_replica_context()
+    count = examples()
+    counting = tf.convert_to_tensor(here, tf.int32)
+    counting = counting if count is None else tf.minimum(counting, count)
+    # Gathered as int64: NCCL has no int32.
+    counts = context.all_gather(tf.reshape(tf.cast(counting, tf.int64), [1]), axis=0)
+    before = tf.reduce_sum(counts[: context.replica_id_in_sync_group])
+    return counting, tf.cast(before, tf.int32), tf.cast(tf.reduce_sum(counts), tf.int32)
+
+
 def weigh(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Returns the mean of gradients over the replicas, by the examples of each in this step."""
     context = tf.distribute.get_replica_context()

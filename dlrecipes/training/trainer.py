@@ -20,9 +20,11 @@ class Trainer(keras.Model):
 
     Under `tf.distribute.MirroredStrategy` and `MultiWorkerMirroredStrategy`, a step is that of
     one process on the whole batch: a loss is the mean over this replica's examples, and `update`
-    takes the mean over the replicas, by how many examples each has. Build and compile the model
-    in the strategy's scope. `Adam` and `AdamW` take TensorFlow's fused update: with Keras'
-    optimizer, hyperparameters and slots, several times faster.
+    takes the mean over the replicas, by how many examples each has. Only dropout is drawn, and
+    batch normalisation's statistics taken, by each replica for itself; the moving statistics are
+    the mean of all. Build and compile the model in the strategy's scope. `Adam` and `AdamW` take
+    TensorFlow's fused update: with Keras' optimizer, hyperparameters and slots, several times
+    faster.
 
     Raises:
         TypeError: If it is given the inputs and outputs of a functional model: Keras would then
@@ -140,7 +142,15 @@ class Trainer(keras.Model):
         """Has each example count alike on all replicas, and Keras reduce the step's logs."""
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super()._make_function(step_function)
-        step = shares.fair(step_function, self._counts)
+        training = step_function == self.train_step
+
+        def shared(data):
+            logs = step_function(data)
+            if training:
+                self._share_statistics()
+            return logs
+
+        step = shares.fair(shared, self._counts)
         if several_workers(self.distribute_strategy):
             # Keras wants an axis to take the mean along.
             return super()._make_function(step)
@@ -149,6 +159,22 @@ class Trainer(keras.Model):
             return {name: tf.reduce_sum(value) for name, value in step(data).items()}
 
         return super()._make_function(scalars)
+
+    def _share_statistics(self) -> None:
+        """Gives batch normalisation the mean of all replicas' moving statistics: each has its own.
+
+        Without it a checkpoint, which keeps the first replica's, would not be what trained.
+        """
+        moving = [
+            variable
+            for layer in self._flatten_layers()
+            if isinstance(layer, keras.layers.BatchNormalization)
+            for variable in layer.non_trainable_variables
+        ]
+        if moving:
+            means = shares.weigh([tf.convert_to_tensor(variable.value) for variable in moving])
+            for variable, mean in zip(moving, means, strict=True):
+                variable.assign(mean)
 
     def _counts(self) -> list[keras.Variable]:
         # The norm is that of all replicas: one without examples counts it too.

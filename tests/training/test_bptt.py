@@ -222,6 +222,20 @@ def test_unknown_length_gives_the_same_weights():
         np.testing.assert_allclose(one, two, atol=1e-6)
 
 
+@pytest.mark.parametrize("window", [2, 4, 6])
+@pytest.mark.parametrize("kind", [layers.LSTM, own.LSTM])
+def test_compiled_by_xla_it_learns_the_same(kind, window):
+    """Five chunks in a loop; two and a shorter one; one and a shorter one, in no loop."""
+    found = []
+    for jit_compile in (False, True):
+        model = compiled(
+            TruncatedBPTT(network(kind), window), keras.optimizers.SGD(0.1), jit_compile=jit_compile
+        )
+        found.append((fitted(model, epochs=2), model))
+    assert found[0][0]["loss"] == pytest.approx(found[1][0]["loss"], rel=1e-5)
+    assert_same_weights(found[0][1], found[1][1], atol=1e-5)
+
+
 def test_graph_does_not_grow_with_the_number_of_chunks():
     traced = []
 

@@ -9,7 +9,13 @@ from dlrecipes.data.batches import training_batches
 from dlrecipes.errors import RecipeError
 from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.models import autoencoder, deep_belief_network
-from dlrecipes.training import ContrastiveDivergence, SupervisedTrainer, pretrain
+from dlrecipes.training import (
+    ContrastiveDivergence,
+    StopWhenErrorSettles,
+    StopWhenErrorsPart,
+    SupervisedTrainer,
+    pretrain,
+)
 
 FEATURES, EXAMPLES = 6, 30
 X = np.random.default_rng(0).uniform(size=(EXAMPLES, FEATURES)).astype("float32")
@@ -167,6 +173,70 @@ def test_layer_that_was_stopped_early_is_not_trained_on(tmp_path):
     assert [len(history["loss"]) for history in expected] == [2, 2]
     assert pretrain(again, X, folder=tmp_path, callbacks=callbacks, **SIZES) == expected
     assert_same(values(again), values(whole))
+
+
+def settling():
+    # No epoch changes the error by so much: the third is the second such one.
+    return StopWhenErrorSettles(change=1e9, rounds=2)
+
+
+def parting():
+    """Ends after the first epoch of three in which the figure of the script rises."""
+    return StopWhenErrorsPart("falling", "reconstruction_error")
+
+
+class Scripted(keras.callbacks.Callback):
+    """Logs errors that part from the third epoch on: the second is the best."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["falling"] = 1.0 - epoch
+        logs["reconstruction_error"] = (3.0, 1.0, 2.0, 4.0, 5.0)[epoch]
+
+
+@pytest.mark.parametrize(("rule", "epochs"), [(settling, 3), (parting, 3)])
+@pytest.mark.parametrize("end_at", [(1, 6), (1, 10), (2, 10)])
+def test_killed_pretraining_stops_early_where_the_whole_one_does(rule, epochs, end_at, tmp_path):
+    """Killed in the second or third epoch, of four steps each."""
+
+    def callbacks(watched):
+        return lambda number: [*watched(number), Scripted(), rule()]
+
+    sizes = {**SIZES, "epochs": 5}
+    whole = network()
+    expected = pretrain(whole, X, callbacks=callbacks(Watched()), **sizes)
+    assert [len(history["loss"]) for history in expected] == [epochs, epochs]
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(network(), X, folder=tmp_path, callbacks=callbacks(Watched(end_at)), **sizes)
+    # The first goes on; the second reads what is finished.
+    for _ in range(2):
+        again = network(seed=9)
+        found = pretrain(again, X, folder=tmp_path, callbacks=callbacks(Watched()), **sizes)
+        assert found == expected
+        assert_same(values(again), values(whole))
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (
+            lambda: keras.callbacks.EarlyStopping("loss", restore_best_weights=True),
+            "EarlyStopping must have restore_best_weights=False",
+        ),
+        (
+            lambda: StopWhenErrorsPart("reconstruction_error", "loss"),
+            "validation='reconstruction_error', whose best epoch is kept, not 'loss'",
+        ),
+    ],
+)
+def test_callback_whose_weights_a_folder_does_not_keep_is_refused(callback, message, tmp_path):
+    def callbacks(number):
+        return [callback()]
+
+    with pytest.raises(ValueError, match=message) as error:
+        pretrain(network(), X, folder=tmp_path, callbacks=callbacks, **SIZES)
+    assert "\n" not in str(error.value)
+    # In one process it does what it says.
+    pretrain(network(), X, callbacks=callbacks, **SIZES)
 
 
 @pytest.mark.parametrize(

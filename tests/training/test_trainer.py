@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes.training import Trainer
+from dlrecipes.training import SupervisedTrainer, Trainer
 
 # The model is w * x with w = 2 and targets 0, the loss mean((w x)^2): its derivative is
 # 2 w mean(x^2) = 4 mean(x^2).
@@ -135,3 +135,41 @@ def test_functional_arguments_are_refused_before_keras_changes_every_trainer():
     with pytest.raises(TypeError, match=r"SupervisedTrainer\(keras.Model"):
         Trainer(inputs=x, outputs=x)
     assert OneWeight().weight == W
+
+
+def test_fit_and_evaluate_end_without_waiting_for_the_tuning_of_the_data(monkeypatch):
+    """TensorFlow's autotuning of a data set ends with a wait for its timer, of seconds."""
+    seen = []
+    for name in ("fit", "evaluate"):
+        monkeypatch.setattr(
+            keras.Model,
+            name,
+            lambda self, x, **kwargs: seen.extend([x, *kwargs.values()]),
+        )
+    model, data = OneWeight(), tf.data.Dataset.from_tensors(X)
+    assert data.options().autotune.enabled is not False
+    model.fit(data, validation_data=data)
+    model.evaluate(data)
+    assert [given.options().autotune.enabled for given in seen] == [False] * 3
+
+
+@pytest.mark.parametrize(
+    "dtype, optimizer", [("bfloat16", "SGD"), ("float64", "SGD"), ("float64", "Adam")]
+)
+def test_weights_of_any_precision_take_their_steps(dtype, optimizer):
+    layer = keras.layers.Dense(1, use_bias=False, dtype=dtype, kernel_initializer="ones")
+    x = keras.Input((1,), dtype=dtype)
+    model = SupervisedTrainer(keras.Model(x, layer(x)))
+    # The gradient at w = 1 is 2 mean(x^2) = 10; Adam's first step is its rate, whatever that is.
+    rate = {"SGD": 0.0125, "Adam": 0.125}[optimizer]
+    model.compile(getattr(keras.optimizers, optimizer)(rate), "mse", jit_compile=False)
+    history = model.fit(X, ZEROS, verbose=0).history
+    assert history["gradient_norm"] == pytest.approx([10], rel=1e-2)
+    assert float(layer.kernel[0, 0]) == pytest.approx(1 - 0.125, rel=1e-2)
+
+
+def test_a_step_that_loss_scaling_skips_is_no_divergence():
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=1e38)
+    model = trainer(scaled)
+    assert fitted(model)["gradient_norm"] == [0]
+    assert model.weight == W

@@ -10,12 +10,12 @@ from dlrecipes.training import LinearDecay, Pix2Pix
 EXAMPLES, SIZE = 16, 8
 
 
-def pix2pix(**options):
+def pix2pix(norm="none", dropout=0.0, **options):
     def make():
         # With the paper's small weights many gradients are near 0, where Adam, as a sign would,
         # makes much of a rounding.
-        sizes = {"filters": 2, "norm": "none", "kernel_initializer": "glorot_uniform"}
-        generator = pix2pix_unet(size=SIZE, dropout=0.0, **sizes)
+        sizes = {"filters": 2, "norm": norm, "kernel_initializer": "glorot_uniform"}
+        generator = pix2pix_unet(size=SIZE, dropout=dropout, seed=4, **sizes)
         discriminator = patchgan(layers=1, **sizes)
         model = Pix2Pix(generator, discriminator, **options)
         model.compile(keras.optimizers.Adam(LinearDecay(0.01, 3, 20), beta_1=0.5, epsilon=1e-3))
@@ -31,7 +31,14 @@ def pairs():
 
 
 LEAST_SQUARES = pix2pix(objective="least_squares", l1_weight=10.0)
+AS_PUBLISHED = TrainerCase(
+    pix2pix("batch", dropout=0.5),
+    pairs,
+    loss="l1",
+    not_distributed="a replica draws dropout and normalises for itself",
+)
 CASES = {
     "Pix2Pix": TrainerCase(pix2pix(), pairs, loss="l1"),
     "Pix2Pix, least squares": TrainerCase(LEAST_SQUARES, pairs, loss="generator_loss"),
+    "Pix2Pix, dropout and batch normalisation": AS_PUBLISHED,
 }

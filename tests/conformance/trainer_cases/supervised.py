@@ -20,6 +20,15 @@ def functional():
     return model
 
 
+def normalised():
+    x = keras.Input((5,))
+    hidden = keras.layers.Dense(8, use_bias=False)(x)
+    hidden = keras.layers.Activation("tanh")(keras.layers.BatchNormalization()(hidden))
+    model = SupervisedTrainer(keras.Model(x, keras.layers.Dense(1, dtype="float32")(hidden)))
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    return model
+
+
 def regression():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(EXAMPLES, 5)).astype("float32")
@@ -47,6 +56,9 @@ def sentences():
 
 CASES = {
     "SupervisedTrainer": TrainerCase(functional, regression),
+    "SupervisedTrainer, batch normalisation": TrainerCase(
+        normalised, regression, not_distributed="a replica normalises for itself"
+    ),
     "SequenceTagger": TrainerCase(sequence_tagger("crf"), sentences),
     "SequenceTagger, softmax": TrainerCase(sequence_tagger("softmax"), sentences),
 }
