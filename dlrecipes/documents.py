@@ -12,6 +12,7 @@ import math
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from dlrecipes import library_page, speed_page
@@ -115,14 +116,26 @@ def generated(folder: Path) -> dict[str, str]:
 def updated(folder: Path) -> str:
     """Returns the recipe's README with its generated sections made anew.
 
-    A section stands between `<!-- NAME: generated -->` and `<!-- end -->`.
-
     Raises:
         DataError: If README has no place for a section.
     """
-    path = folder / "README.md"
+    return filled(folder / "README.md", generated(folder))
+
+
+def filled(path: Path, sections: Mapping[str, str]) -> str:
+    """Returns a file with sections made anew.
+
+    A section stands between `<!-- NAME: generated -->` and `<!-- end -->`.
+
+    Args:
+        path: The file.
+        sections: What stands in each, by name.
+
+    Raises:
+        DataError: If the file has no place for a section.
+    """
     text = _read(path)
-    for name, content in generated(folder).items():
+    for name, content in sections.items():
         pattern = rf"(<!-- {name}: generated -->\n).*?(<!-- end -->)"
         text, count = re.subn(
             pattern, lambda m, c=content: f"{m[1]}{c}\n{m[2]}", text, flags=re.DOTALL
@@ -151,6 +164,8 @@ def main() -> None:
             load_tensorflow()
             library_page.PAGE.write_text(library_page.page(), encoding="utf-8")
             speed_page.PAGE.write_text(speed_page.page(), encoding="utf-8")
+            readme = filled(speed_page.README, {"speed": speed_page.loops_table()})
+            speed_page.README.write_text(readme, encoding="utf-8")
     except DataError as error:
         sys.exit(str(error))
 

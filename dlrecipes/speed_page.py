@@ -9,6 +9,7 @@ from dlrecipes.card import table
 from dlrecipes.library_page import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
+README = ROOT / "README.md"
 RECURRENT = ROOT / "benchmarks" / "recurrent.csv"
 LOOPS = ROOT / "benchmarks" / "loops.csv"
 
@@ -36,7 +37,8 @@ milliseconds, most of them outside the recurrent layer.
 {about_loops}
 
 `dlrecipes` is the trainer with our networks, through `compile` and `fit`; `torch` does the same
-step in an eager loop, with the same layers and no gradient that is not used.
+step in an eager loop, with the same layers and no gradient that is not used. Its Adam is the
+default one, and "fused Adam" is `Adam(..., fused=True)`.
 
 This page is generated from `benchmarks/recurrent.csv` and `benchmarks/loops.csv` by
 `make readme`."""
@@ -48,6 +50,11 @@ def page(recurrent: Path = RECURRENT, loops: Path = LOOPS) -> str:
     tables = {name: _table(found) for name, found in rows.items()}
     about = {f"about_{name}": _about(found) for name, found in rows.items()}
     return TEXT.format(**tables, **about) + "\n"
+
+
+def loops_table(path: Path = LOOPS) -> str:
+    """Returns the table of the training loops alone, as README shows it."""
+    return _table(_rows(path))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

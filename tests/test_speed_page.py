@@ -3,6 +3,7 @@
 import pytest
 
 from dlrecipes import speed_page
+from dlrecipes.documents import filled
 
 CSV = """workload,contender,ms_a_step,first_step_s,cores,machine,versions
 tagger,dlrecipes,3.00,1.5,2,processor,keras 3
@@ -27,3 +28,6 @@ def test_the_page_is_what_the_benchmark_wrote():
     if not speed_page.RECURRENT.is_file():
         pytest.skip("not a checkout")
     assert speed_page.PAGE.read_text(encoding="utf-8") == speed_page.page()
+    readme = speed_page.README.read_text(encoding="utf-8")
+    assert filled(speed_page.README, {"speed": speed_page.loops_table()}) == readme
+    assert speed_page.loops_table() in readme

@@ -26,13 +26,14 @@ class TrainerCase(NamedTuple):
     """How to build a trainer, what it learns from, and the few things that it cannot do.
 
     Args:
-        make: Returns the trainer, compiled; without dropout and batch normalisation, as a replica
-            draws and normalises for itself.
+        make: Returns the trainer, compiled; with dropout or batch normalisation it is
+            `not_distributed`, as a replica draws and normalises for itself.
         data: Returns what `fit` takes, as arrays in any structure, examples along the first axis.
         batches: Returns the endless batches from an epoch on, instead of shuffled ones of
             `data`.
         loss: Name of the log that is compared.
         tolerance: How far the loss in bfloat16 may be from the one in float32, of it.
+        cosine: The least between the ways that the weights go in bfloat16 and in float32.
         not_distributed: Why a step on two workers is not that of one process.
     """
 
@@ -41,6 +42,7 @@ class TrainerCase(NamedTuple):
     batches: Callable[[int], tf.data.Dataset] | None = None
     loss: str = "loss"
     tolerance: float = 0.05
+    cosine: float = 0.9
     not_distributed: str = ""
 
 
@@ -106,6 +108,12 @@ def state(model: Trainer, random: bool = True) -> dict[str, np.ndarray]:
     found = [v for v in found if not any(v is m for m in model.metrics_variables)]
     slots = [v for optimizer, _ in model.optimized for v in optimizer.variables]
     return {str(n): np.array(v.numpy()) for n, v in enumerate([*found, *slots])}
+
+
+def random_states(model: Trainer) -> list[keras.Variable]:
+    """Returns the states of Keras' random numbers, which a `.keras` file does not hold."""
+    others = {id(v) for v in [*model.weights, *model.metrics_variables]}
+    return [v for v in model.variables if id(v) not in others]
 
 
 def checkpoints(folder: Path, name: str) -> Checkpoints:
