@@ -39,8 +39,15 @@ class AdversarialTrainer(Trainer):
             optimizer: The generators', as Keras takes it; Adam with learning rate 2e-4 and
                 `beta_1=0.5` by default (Radford et al., 2015).
             discriminator_optimizer: The discriminators'; one like `optimizer` by default.
-            **kwargs: As `keras.Model.compile` takes them. There is no `loss`: the trainer is it.
+            **kwargs: As `keras.Model.compile` takes them, but for losses and metrics.
+
+        Raises:
+            ValueError: If a loss or metrics are given: the trainer has its own.
         """
+        given = [name for name in ("loss", "metrics", "weighted_metrics") if kwargs.get(name)]
+        if given:
+            named = f"{type(self).__name__} has its own losses and metrics"
+            raise ValueError(f"{named}: compile takes no {given[0]}.")
         if optimizer is None:
             optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5)
         optimizer = keras.optimizers.get(optimizer)

@@ -364,6 +364,12 @@ def test_wrong_arguments_are_refused(kwargs, message):
         GAN(**{"generator": plain(), "discriminator": plain(), **kwargs})
 
 
+@pytest.mark.parametrize("given", [{"loss": "mse"}, {"metrics": ["mae"]}])
+def test_losses_and_metrics_of_others_are_refused(given):
+    with pytest.raises(ValueError, match=f"GAN has its own .* no {next(iter(given))}"):
+        GAN(plain(), plain()).compile(**given)
+
+
 def test_data_that_the_networks_do_not_take_are_refused():
     model = GAN(plain(), plain())
     model.compile()
