@@ -143,6 +143,7 @@ def test_two_workers_end_with_the_weights_of_one_process(alone, tmp_path):
     assert list(workers.folders[1].iterdir()) == [], "only the chief writes"
 
 
+@pytest.mark.slow
 def test_two_devices_end_with_the_weights_of_one(alone, tmp_path):
     script = (
         "import tensorflow as tf\n"

@@ -1,8 +1,12 @@
 """What the adversarial trainers share: two optimizers, of which `compile` takes both."""
 
 import keras
+import tensorflow as tf
 
 from dlrecipes.training.trainer import Trainer
+
+# Objectives whose discriminator gives the logit of a probability.
+LIKELIHOODS = ("minimax", "non_saturating")
 
 
 class AdversarialTrainer(Trainer):
@@ -31,6 +35,11 @@ class AdversarialTrainer(Trainer):
             (self.optimizer, self.generator_variables),
             (self.discriminator_optimizer, self.discriminator_variables),
         ]
+
+    def mean_score(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns a discriminator's mean output, as a probability where `objective` has it one."""
+        outputs = tf.cast(outputs, tf.float32)
+        return tf.reduce_mean(tf.sigmoid(outputs) if self.objective in LIKELIHOODS else outputs)
 
     def compile(self, optimizer=None, discriminator_optimizer=None, **kwargs):
         """Configures training.

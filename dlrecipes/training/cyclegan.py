@@ -216,7 +216,7 @@ class CycleGAN(TranslationTrainer):
             outputs = [discriminator(picture, training=training) for picture in pictures]
             terms.append(discriminator_loss(*outputs))
             terms += discriminator.losses if training else []
-            scores.append([self.score(output) for output in outputs])
+            scores.append([self.mean_score(output) for output in outputs])
         (real_a, fake_a), (real_b, fake_b) = scores
         return {
             "discriminator_loss": tf.add_n(terms),

@@ -14,8 +14,6 @@ from dlrecipes.training.adversarial import AdversarialTrainer
 from dlrecipes.training.trainer import batch_size
 
 NOISES = ("normal", "uniform")
-# Their discriminator's outputs are logits: its scores are logged as probabilities.
-LIKELIHOODS = ("minimax", "non_saturating")
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -290,11 +288,10 @@ class GAN(AdversarialTrainer):
         return [(examples[part], None if labels is None else labels[part]) for part in parts]
 
     def _track(self, loss, real_scores, fake_scores) -> None:
-        squash = tf.sigmoid if self.objective in LIKELIHOODS else tf.identity
         examples = batch_size(real_scores)
         self.discriminator_loss.update_state(loss, examples)
         for tracker, scores in ((self.real_score, real_scores), (self.fake_score, fake_scores)):
-            tracker.update_state(tf.reduce_mean(squash(tf.cast(scores, tf.float32))), examples)
+            tracker.update_state(self.mean_score(scores), examples)
 
     def _results(self) -> dict[str, tf.Tensor]:
         logged = (self.generator_loss, self.discriminator_loss, self.real_score, self.fake_score)

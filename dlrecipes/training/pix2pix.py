@@ -146,8 +146,8 @@ class Pix2Pix(TranslationTrainer):
         discriminator_loss, _ = translation_losses(self.objective)
         return fake_outputs, {
             "discriminator_loss": discriminator_loss(real_outputs, fake_outputs),
-            "real_score": self.score(real_outputs),
-            "fake_score": self.score(fake_outputs),
+            "real_score": self.mean_score(real_outputs),
+            "fake_score": self.mean_score(fake_outputs),
         }
 
     def _generator_losses(self, outputs, fake, target, own=()) -> dict[str, tf.Tensor]:

@@ -9,9 +9,6 @@ import tensorflow as tf
 from dlrecipes.losses.adversarial import adversarial_losses
 from dlrecipes.training.adversarial import AdversarialTrainer
 
-# Their discriminator's outputs are logits: its scores are logged as probabilities.
-LIKELIHOODS = ("minimax", "non_saturating")
-
 
 class TranslationTrainer(AdversarialTrainer):
     """An adversarial trainer from pictures to pictures; logs means over an epoch's examples.
@@ -28,11 +25,6 @@ class TranslationTrainer(AdversarialTrainer):
         names = ("generator_loss", "discriminator_loss", *terms, "real_score", "fake_score")
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.discriminator_gradient_norm = keras.metrics.Mean(name="discriminator_gradient_norm")
-
-    def score(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Returns a discriminator's mean output, as a probability where it is one."""
-        outputs = tf.cast(outputs, tf.float32)
-        return tf.reduce_mean(tf.sigmoid(outputs) if self.objective in LIKELIHOODS else outputs)
 
     def tracked(self, examples: tf.Tensor, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds a batch's means to those of the epoch, and returns these."""

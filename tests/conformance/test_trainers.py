@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def main_first(names):
-    """Parametrizes by cases; special ones are slow: they take processes of their own."""
+    """Parametrizes by cases; special ones are slow: they take processes of their own, or long."""
     slow = pytest.mark.slow
     return pytest.mark.parametrize(
         "name", [pytest.param(n, marks=slow if kind(n) == "special" else ()) for n in names]
@@ -151,7 +151,7 @@ def test_fit_logs_numbers_and_moves_every_trainable_weight(name):
     assert not still
 
 
-@pytest.mark.parametrize("name", CASES)
+@main_first(CASES)
 def test_saved_trainer_goes_on_as_if_it_had_not_been_saved(name, tmp_path):
     model = make(CASES[name])
     fit(model, CASES[name], epochs=1)
@@ -186,7 +186,7 @@ def test_two_devices_take_the_steps_of_one(name, trained):
     assert_close(trained(on_two_devices, name), trained(alone, name))
 
 
-@pytest.mark.parametrize("name", CASES)
+@main_first(CASES)
 def test_bfloat16_goes_about_the_way_of_float32_to_about_its_loss(name):
     losses, ways = {}, {}
     for policy in ("float32", "mixed_bfloat16"):
@@ -219,7 +219,7 @@ def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
         fit(model, CASES[name], callbacks=[StopOnDivergence(tmp_path)])
 
 
-@pytest.mark.parametrize("name", CASES)
+@main_first(CASES)
 def test_several_steps_an_execution_are_the_same_steps(name):
     one, several = make(CASES[name]), make(CASES[name])
     several.steps_per_execution = STEPS

@@ -272,6 +272,7 @@ def curves(count, rng):
     return np.exp(-((grid[None, :, None] - height[:, None, :]) ** 2) / 0.02).reshape(count, 64)
 
 
+@pytest.mark.slow
 def test_pretraining_gives_a_deep_autoencoder_a_lower_error_after_the_same_tuning():
     rng = np.random.default_rng(0)
     train, test = (curves(n, rng).astype("float32") for n in (1000, 300))
