@@ -41,7 +41,7 @@ class Checkpoints(keras.callbacks.Callback):
         replayed: Sequence[keras.callbacks.Callback] = (),
     ):
         super().__init__()
-        self.folder = folder
+        self.folder = Path(folder)
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
         self.replayed = replayed

@@ -21,7 +21,7 @@ class StopOnDivergence(keras.callbacks.Callback):
 
     def __init__(self, checkpoints: Path):
         super().__init__()
-        self.checkpoints = checkpoints
+        self.checkpoints = Path(checkpoints)
         self.epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
