@@ -1,9 +1,11 @@
 """What every training loop shares: the optimizer's step, its norm, and several workers."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
@@ -106,13 +108,37 @@ class Trainer(keras.Model):
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
         return {name: value for name, value in logs.items() if name != self.gradient_norm.name}
 
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses data that cannot be trained on: here, none; trainers with demands extend it.
+
+        `fit` and `evaluate` ask it before anything is computed, where arrays, tensors or a data
+        set were given: Keras forgets the axes' sizes once it has seen two, and TensorFlow then
+        fails in the middle of a step.
+
+        Args:
+            x: Like one batch: a structure of `tf.TensorSpec`, the number of examples unknown.
+            y: Likewise; `None` where there are no targets.
+            sample_weight: Likewise.
+        """
+
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`, without its stall at the end."""
-        return super().fit(*map(_untimed, args), **{k: _untimed(v) for k, v in kwargs.items()})
+        return super().fit(**self._checked(keras.Model.fit, args, kwargs))
 
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`, without its stall at the end."""
-        return super().evaluate(*map(_untimed, args), **{k: _untimed(v) for k, v in kwargs.items()})
+        return super().evaluate(**self._checked(keras.Model.evaluate, args, kwargs))
+
+    def _checked(self, method: Callable, args: Sequence, kwargs: Mapping) -> dict[str, Any]:
+        """Returns the arguments by name, once `check_batch` let the data pass."""
+        given = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        named = {**given, **given.pop("kwargs", {})}
+        del named["self"]
+        parts = [named.get(name) for name in ("x", "y", "sample_weight")]
+        batch = batch_spec(*parts)
+        if batch is not None:
+            self.check_batch(*batch)
+        return {name: _untimed(value) for name, value in named.items()}
 
     def make_train_function(self, force=False):
         """As `keras.Model.make_train_function`; the optimizers are built before it is traced."""
@@ -207,6 +233,30 @@ def batch_size(x: Any) -> tf.Tensor:
         x: Tensor, or a structure of tensors, with the examples along the first axis.
     """
     return tf.shape(tf.nest.flatten(x)[0])[0]
+
+
+def batch_spec(x: Any, y: Any = None, sample_weight: Any = None) -> tuple | None:
+    """Returns `(x, y, sample_weight)` of one batch as specs; `None` where nothing tells them.
+
+    Args:
+        x: What `fit` was given: arrays, tensors or a data set.
+        y: Likewise.
+        sample_weight: Likewise.
+    """
+    if isinstance(x, tf.data.Dataset):
+        return keras.utils.unpack_x_y_sample_weight(x.element_spec)
+    parts = (x, y, sample_weight)
+    if not all(hasattr(leaf, "shape") for leaf in tf.nest.flatten(parts) if leaf is not None):
+        return None
+
+    def spec(leaf: Any) -> tf.TensorSpec | None:
+        if leaf is None:
+            return None
+        text = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "OSU"
+        dtype = tf.string if text else keras.backend.standardize_dtype(leaf.dtype)
+        return tf.TensorSpec([None, *leaf.shape[1:]], dtype)
+
+    return tf.nest.map_structure(spec, parts)
 
 
 def _untimed(value: Any) -> Any:
