@@ -108,10 +108,13 @@ def test_a_child_ends_with_its_parent(busy):
     )
     parent = (
         "import subprocess, sys\n"
-        f"subprocess.run([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE)\n"
+        # `run` would close the pipe at once, and the child would end by that.
+        f"subprocess.Popen([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE).wait()\n"
     )
     with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE) as process:
         number = int(process.stdout.readline())
+        time.sleep(0.5)
+        assert is_running(number)
         process.kill()
         # The pipe ends when the child, which has it too, has ended.
         started = time.monotonic()
