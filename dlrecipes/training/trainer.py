@@ -140,6 +140,32 @@ class Trainer(keras.Model):
             self.check_batch(*batch)
         return {name: _untimed(value) for name, value in named.items()}
 
+    @property
+    def input_signature(self) -> list | None:
+        """What `call` takes, as `export` wants it: the inputs of the first of `objects`.
+
+        `None` where that network does not tell them: one written as a class.
+        """
+        network = getattr(self, next(iter(self.objects), ""), None)
+        if not getattr(network, "inputs", None):
+            return None
+        inputs = network.inputs[0] if isinstance(network, keras.Sequential) else network.input
+        return [
+            keras.tree.map_structure(
+                lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype, name=x.name), inputs
+            )
+        ]
+
+    def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
+        """As `keras.Model.export`, which asks for a signature that a trainer's network tells."""
+        signature = self.input_signature if input_signature is None else input_signature
+        if signature is None:
+            raise ValueError(
+                f"{self.name} does not know its inputs' shapes: export it with "
+                "input_signature=[tf.TensorSpec(...)]."
+            )
+        super().export(filepath, format=format, input_signature=signature, **kwargs)
+
     def make_train_function(self, force=False):
         """As `keras.Model.make_train_function`; the optimizers are built before it is traced."""
         self.build_optimizers()

@@ -140,12 +140,15 @@ def test_functional_arguments_are_refused_before_keras_changes_every_trainer():
 def test_fit_and_evaluate_end_without_waiting_for_the_tuning_of_the_data(monkeypatch):
     """TensorFlow's autotuning of a data set ends with a wait for its timer, of seconds."""
     seen = []
-    for name in ("fit", "evaluate"):
-        monkeypatch.setattr(
-            keras.Model,
-            name,
-            lambda self, x, **kwargs: seen.extend([x, *kwargs.values()]),
-        )
+
+    def fit(self, x=None, validation_data=None):
+        seen.extend([x, validation_data])
+
+    def evaluate(self, x=None):
+        seen.append(x)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    monkeypatch.setattr(keras.Model, "evaluate", evaluate)
     model, data = OneWeight(), tf.data.Dataset.from_tensors(X)
     assert data.options().autotune.enabled is not False
     model.fit(data, validation_data=data)
@@ -172,4 +175,53 @@ def test_a_step_that_loss_scaling_skips_is_no_divergence():
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=1e38)
     model = trainer(scaled)
     assert fitted(model)["gradient_norm"] == [0]
+    assert model.weight == W
+
+
+def test_a_trainer_is_exported_with_its_networks_inputs(tmp_path):
+    a, b = keras.Input((2,), name="a"), keras.Input((None, 3), name="b")
+    summed = keras.layers.Dense(1)(a) + keras.ops.sum(b, axis=(1, 2))[:, None]
+    model = SupervisedTrainer(keras.Model({"a": a, "b": b}, summed))
+    model.export(tmp_path / "model", verbose=False)
+    x = {"a": tf.ones((4, 2)), "b": tf.ones((4, 5, 3))}
+    loaded = tf.saved_model.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.serve(x), model(x), rtol=1e-6)
+
+
+def test_a_trainer_whose_network_tells_no_inputs_says_what_export_needs(tmp_path):
+    with pytest.raises(ValueError, match="input_signature="):
+        OneWeight().export(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "x, y, specs",
+    [
+        (np.ones((3, 2)), None, (((None, 2), "float64"), None, None)),
+        (
+            np.array(["a", "b"], object),
+            np.arange(2),
+            (((None,), "string"), ((None,), "int64"), None),
+        ),
+        (
+            tf.data.Dataset.from_tensors((tf.ones((3, 2)), tf.ones(3), tf.ones(3))),
+            None,
+            (((3, 2), "float32"), ((3,), "float32"), ((3,), "float32")),
+        ),
+    ],
+)
+def test_data_are_looked_at_before_anything_is_computed(monkeypatch, x, y, specs):
+    class RefusedError(Exception):
+        pass
+
+    def check_batch(self, *parts):
+        given = tuple(part and (tuple(part.shape), part.dtype.name) for part in parts)
+        assert given == specs
+        raise RefusedError
+
+    monkeypatch.setattr(OneWeight, "check_batch", check_batch)
+    model = trainer(keras.optimizers.SGD())
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(RefusedError):
+            method(x, y)
     assert model.weight == W
