@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dlrecipes.recipe import Recipe, Splits, spelled
+from dlrecipes.recipe import Recipe, Splits
+from dlrecipes.settings import spelled
 
 FILES = """| file | what it is |
 |---|---|

@@ -19,8 +19,9 @@ from dlrecipes import library_page, speed_page
 from dlrecipes.card import table
 from dlrecipes.errors import DataError
 from dlrecipes.quiet import load_tensorflow
-from dlrecipes.recipe import RecipeConfig, settings, spelled
+from dlrecipes.recipe import RecipeConfig
 from dlrecipes.registry import find, sources
+from dlrecipes.settings import settings, spelled
 
 COLUMNS = (
     "data",

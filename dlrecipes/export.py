@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import json
 import shutil
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -16,13 +16,21 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from dlrecipes.card import table
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.files import flush
-from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, versions
+from dlrecipes.lite import LiteModel, convert, traced
+from dlrecipes.published import (
+    EXTRAS,
+    KERAS_FILE,
+    LITE_FILE,
+    LITE_FORMATS_FILE,
+    lite_file,
+    versions,
+)
 from dlrecipes.quiet import quiet
-from dlrecipes.recipe import Endpoint, Exports
+from dlrecipes.recipe import Endpoint, Exports, Quantized
 
 TOLERANCE = 1e-4
 # The same weights in the same layers: a few examples tell whether the rest is the same too.
@@ -64,13 +72,14 @@ def publish(
         with quiet():
             write_saved_model(model, work, exports.signatures)
             model.save(work / KERAS_FILE)
-            (work / LITE_FILE).write_bytes(to_lite(exports.lite))
-        (work / "README.md").write_text(card, encoding="utf-8")
+            write_lite(work, exports)
         (work / EXTRAS).mkdir()
         for name, text in exports.files.items():
             (work / EXTRAS / name).write_text(text, encoding="utf-8")
         with quiet():
             verify(work, model, exports, rebuild)
+            card += formats_card(work, exports)
+        (work / "README.md").write_text(card, encoding="utf-8")
         flush(work)
         return _reveal(work, directory)
     except (OSError, tf.errors.OpError) as error:
@@ -82,12 +91,6 @@ def publish(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def traced(endpoint: Endpoint) -> tf.types.experimental.ConcreteFunction:
-    """Returns an endpoint's function as one graph for every example."""
-    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
-    return function.get_concrete_function()
-
-
 def write_saved_model(model: keras.Model, folder: Path, signatures: Mapping[str, Endpoint]) -> None:
     """Writes a SavedModel whose functions hold the model's variables and tables."""
     archive = tf.Module()
@@ -96,33 +99,53 @@ def write_saved_model(model: keras.Model, folder: Path, signatures: Mapping[str,
     tf.saved_model.save(archive, str(folder), signatures=functions)
 
 
-def to_lite(endpoint: Endpoint) -> bytes:
-    """Converts a function to LiteRT with built-in ops only, recurrent networks included.
+def write_lite(folder: Path, exports: Exports) -> None:
+    """Writes `model.tflite`, and the smaller forms of it that the recipe asks for."""
+    (folder / LITE_FILE).write_bytes(convert(exports.lite))
+    smaller = exports.quantized
+    for kind in smaller.formats if smaller else ():
+        content = convert(exports.lite, kind, smaller.calibration)
+        (folder / lite_file(kind)).write_bytes(content)
 
-    The function is frozen first: a graph of constants is what keeps a loop of unknown
-    length free of TensorFlow ("Flex") ops. The frozen graph passes through a SavedModel
-    because that alone keeps the names of inputs and outputs.
+
+def formats_card(folder: Path, exports: Exports) -> str:
+    """Measures each LiteRT file; returns the card's section on them, and keeps it as JSON.
 
     Raises:
-        PublishError: If the function needs an op that LiteRT does not have.
+        PublishError: If a smaller form loses more of the task's metric than it may.
     """
-    concrete = traced(endpoint)
-    names = sorted(concrete.structured_outputs)
-    frozen = convert_variables_to_constants_v2(concrete)
+    smaller = exports.quantized
+    if smaller is None:
+        return ""
+    found = {}
+    for kind in ("float32", *smaller.formats):
+        path = folder / lite_file(kind)
+        lite = LiteModel(path)
+        found[path.name] = {
+            "format": kind,
+            "bytes": path.stat().st_size,
+            smaller.metric: float(smaller.measure(lite)),
+            "milliseconds": round(lite.latency(exports.lite), 3),
+        }
+    _refuse_losses(found, smaller)
+    (folder / EXTRAS / LITE_FORMATS_FILE).write_text(json.dumps(found, indent=2))
+    rows = [
+        [f"`{name}`", f"{one['bytes']:,}", f"{one[smaller.metric]:.4f}", f"{one['milliseconds']:g}"]
+        for name, one in found.items()
+    ]
+    header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms an example, one thread"]
+    return "\n## Sizes\n\n" + table(header, rows) + "\n"
 
-    def named(*tensors):
-        return dict(zip(names, frozen(*tensors), strict=True))
 
-    with tempfile.TemporaryDirectory() as folder:
-        signature = tf.function(named, input_signature=list(endpoint.inputs))
-        tf.saved_model.save(tf.Module(), folder, signatures=signature.get_concrete_function())
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        try:
-            return converter.convert()
-        except Exception as error:
-            line = next((x for x in str(error).splitlines() if "op is neither" in x), str(error))
-            raise PublishError(f"LiteRT cannot run this model: {line.strip()[:300]}") from error
+def _refuse_losses(found: Mapping[str, Mapping[str, Any]], smaller: Quantized) -> None:
+    whole = found[LITE_FILE][smaller.metric]
+    for name, one in found.items():
+        if not one[smaller.metric] >= whole - smaller.drop:
+            raise PublishError(
+                f"{name}: {smaller.metric} is {one[smaller.metric]:.4f} where {LITE_FILE} has "
+                f"{whole:.4f}; it may lose {smaller.drop:g}.",
+                "Nothing was published; the run is kept: go on with --resume.",
+            )
 
 
 def verify(
@@ -148,26 +171,6 @@ def verify(
         few = dataclasses.replace(exports.lite, examples=exports.lite.examples[:KERAS_EXAMPLES])
         answer = traced(rebuild(again).lite)
         _compare(KERAS_FILE, few, lambda **tensors: answer(*tensors.values()))
-
-
-class LiteModel:
-    """A `model.tflite` in the stock interpreter, called by input name, at any length.
-
-    Args:
-        path: The file.
-        threads: Threads the interpreter uses.
-    """
-
-    def __init__(self, path: Path, threads: int = 1):
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        signatures = self._interpreter.get_signature_list()
-        self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
-
-    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the outputs by name."""
-        return self._runner(**inputs)
 
 
 def _compare(what: str, endpoint: Endpoint, found: Callable[..., Mapping[str, Any]]) -> None:

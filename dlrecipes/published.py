@@ -17,6 +17,12 @@ LITE_FILE = "model.tflite"
 EXTRAS = "assets.extra"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
+LITE_FORMATS_FILE = "litert.json"
+
+
+def lite_file(kind: str) -> str:
+    """Returns the name of a version's LiteRT file of a format: `"float32"` is the plain one."""
+    return LITE_FILE if kind == "float32" else LITE_FILE.replace(".", f".{kind}.")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 from dlrecipes import documents, registry
 from dlrecipes.documents import COLUMNS, read_results, results_table, settings_table, updated
 from dlrecipes.errors import DataError
-from dlrecipes.recipe import settings, spelled
+from dlrecipes.settings import settings, spelled
 
 ROW = {
     "data": "builtin",

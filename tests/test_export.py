@@ -1,18 +1,21 @@
 """Publishing: verified first, shown last, whole or not at all."""
 
 import errno
+import json
 import threading
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from dlrecipes import export
 from dlrecipes.errors import PublishError
-from dlrecipes.export import LiteModel, publish
+from dlrecipes.export import publish
+from dlrecipes.lite import LiteModel, convert
 from dlrecipes.published import Published, versions
-from dlrecipes.recipe import Endpoint, Exports
+from dlrecipes.recipe import Endpoint, Exports, Quantized
 
 
 def recurrent_model():
@@ -53,7 +56,7 @@ def test_versions_count_up(model, tmp_path):
 
 def test_an_lstm_runs_in_the_stock_lite_interpreter_at_any_length(model, tmp_path):
     path = tmp_path / "model.tflite"
-    path.write_bytes(export.to_lite(exports_of(model).lite))
+    path.write_bytes(convert(exports_of(model).lite))
     lite = LiteModel(path)
     for time in (1, 3, 40):
         x = np.random.default_rng(time).normal(size=(1, time, 3)).astype("float32")
@@ -67,7 +70,7 @@ def test_an_op_that_lite_does_not_have_is_an_error_that_names_it(model):
         [],
     )
     with pytest.raises(PublishError, match=r"LiteRT.*StringLength|LiteRT.*AsString"):
-        export.to_lite(endpoint)
+        convert(endpoint)
 
 
 def test_what_does_not_agree_is_not_published(model, tmp_path):
@@ -161,3 +164,78 @@ def test_the_saved_model_needs_nothing_of_ours(model, tmp_path):
     x = np.ones((1, 5, 3), "float32")
     found = Published(folder).function()(x=tf.constant(x))["scores"]
     np.testing.assert_allclose(found, model(x), atol=1e-6)
+
+
+def quantized(model, measure, drop=0.0, formats=("float16", "dynamic", "int8")):
+    rng = np.random.default_rng(0)
+    examples = [(rng.uniform(-1, 1, (1, 8)).astype("float32"),) for _ in range(20)]
+    endpoint = Endpoint(
+        lambda x: {"y": model(x)}, [tf.TensorSpec([1, 8], tf.float32, name="x")], examples
+    )
+    smaller = Quantized(formats, examples, "closeness", measure, drop)
+    return Exports({"serving_default": endpoint}, endpoint, quantized=smaller)
+
+
+@pytest.fixture(scope="module")
+def dense():
+    keras.utils.set_random_seed(2)
+    x = keras.Input((8,))
+    hidden = keras.layers.Dense(1024, "relu")(x)
+    return keras.Model(x, keras.layers.Dense(3, "tanh")(hidden))
+
+
+def test_smaller_forms_are_measured_and_told_in_the_card(dense, tmp_path):
+    x = np.linspace(-1, 1, 8, dtype="float32")[None]
+
+    def closeness(function):
+        return 1 - float(np.max(np.abs(function(x=x)["y"] - np.asarray(dense(x)))))
+
+    folder = publish(dense, tmp_path, quantized(dense, closeness, 0.1), "# card\n")
+    told = json.loads((folder / "assets.extra" / "litert.json").read_text())
+    assert list(told) == [
+        "model.tflite",
+        "model.float16.tflite",
+        "model.dynamic.tflite",
+        "model.int8.tflite",
+    ]
+    card = (folder / "README.md").read_text()
+    for name, one in told.items():
+        assert one["bytes"] == (folder / name).stat().st_size
+        assert one["closeness"] == closeness(LiteModel(folder / name))
+        assert f"| `{name}` | {one['bytes']:,} | {one['closeness']:.4f} |" in card
+    # Weights are of 4, 2, 1 and 1 bytes; biases of 4, 2, 4 and 4.
+    weights, biases = (8 + 3) * 1024, 1024 + 3
+    sizes = [one["bytes"] for one in told.values()]
+    assert sizes[0] - sizes[1] > 0.9 * (2 * weights + 2 * biases)
+    assert sizes[0] - sizes[3] > 0.9 * 3 * weights
+    # Values in [-1, 1] by 8 bits: steps of 1/128, of weights, sums and outputs.
+    assert told["model.tflite"]["closeness"] > 1 - 1e-5
+    assert 1 - 0.1 < told["model.int8.tflite"]["closeness"] < 1 - 1e-4
+
+
+def test_a_form_of_8_bits_has_8_bits_outside_too(dense):
+    exports = quantized(dense, lambda _: 1.0)
+    content = convert(exports.lite, "int8", exports.quantized.calibration)
+    runner = Interpreter(model_content=content).get_signature_runner()
+    details = [*runner.get_input_details().values(), *runner.get_output_details().values()]
+    assert [detail["dtype"] for detail in details] == [np.int8, np.int8]
+
+
+def test_a_form_that_loses_too_much_is_not_published(dense, tmp_path):
+    scores = iter([0.9, 0.9, 0.85])
+    exports = quantized(dense, lambda _: next(scores), 0.02, ("float16", "int8"))
+    with pytest.raises(PublishError, match=r"model.int8.tflite: closeness is 0.8500 .* 0.9000"):
+        publish(dense, tmp_path / "net", exports, "")
+    assert list((tmp_path / "net").iterdir()) == []
+
+
+def test_a_metric_that_is_no_number_is_no_success(dense, tmp_path):
+    scores = iter([0.9, float("nan")])
+    exports = quantized(dense, lambda _: next(scores), 1.0, ("float16",))
+    with pytest.raises(PublishError, match="closeness is nan"):
+        publish(dense, tmp_path / "net", exports, "")
+
+
+def test_an_unknown_format_is_refused(dense):
+    with pytest.raises(ValueError, match="kind must be"):
+        convert(quantized(dense, lambda _: 1.0).lite, "int4")

@@ -11,7 +11,8 @@ import yaml
 from dlrecipes import registry
 from dlrecipes.cli.options import setting_options
 from dlrecipes.errors import UsageError
-from dlrecipes.recipe import RecipeConfig, Search, setting, settings, spelled
+from dlrecipes.recipe import RecipeConfig, Search, setting
+from dlrecipes.settings import settings, spelled
 
 BUILT_IN = {source.name: source for source in registry.sources()}
 

@@ -9,8 +9,8 @@ import click
 
 from dlrecipes.cli.options import models_dir
 from dlrecipes.published import versions
-from dlrecipes.recipe import settings, spelled
 from dlrecipes.registry import find
+from dlrecipes.settings import settings, spelled
 
 
 @click.command(name="info")

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from dlrecipes.recipe import RecipeConfig, Setting, settings, spelled
+from dlrecipes.recipe import RecipeConfig
+from dlrecipes.settings import Setting, settings, spelled
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

@@ -12,8 +12,9 @@ import click
 
 from dlrecipes.cli.run import RESERVED
 from dlrecipes.errors import RecipeError
-from dlrecipes.recipe import Recipe, settings
+from dlrecipes.recipe import Recipe
 from dlrecipes.registry import FILES, Source, find
+from dlrecipes.settings import settings
 
 METHODS = ("load_data", "build", "batches", "evaluate", "figures", "signatures", "predict")
 SECTIONS = (

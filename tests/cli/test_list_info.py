@@ -3,7 +3,7 @@
 import pytest
 
 from dlrecipes import registry
-from dlrecipes.recipe import settings, spelled
+from dlrecipes.settings import settings, spelled
 
 
 def test_list_shows_each_recipe_with_its_summary(dlrecipes):

@@ -261,7 +261,7 @@ def lite_model(model, examples: list[dict[str, np.ndarray]], folder, sizes_known
     """
     import tensorflow as tf
 
-    from dlrecipes import export
+    from dlrecipes import lite
     from dlrecipes.recipe import Endpoint
 
     inputs = {tensor.name: tensor for tensor in model.inputs}
@@ -284,9 +284,9 @@ def lite_model(model, examples: list[dict[str, np.ndarray]], folder, sizes_known
 
     ordered = [tuple(x[name] for name in inputs) for x in examples]
     path = folder / "model.tflite"
-    path.write_bytes(export.to_lite(Endpoint(function, specs, ordered)))
-    lite = export.LiteModel(path)
-    return lambda x: {name[2:]: value for name, value in sorted(lite(**x).items())}
+    path.write_bytes(lite.convert(Endpoint(function, specs, ordered)))
+    interpreter = lite.LiteModel(path)
+    return lambda x: {name[2:]: value for name, value in sorted(interpreter(**x).items())}
 
 
 def assert_lite_agrees(model, examples, folder, sizes_known=False) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from dlrecipes import registry, runner, runs
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.export import LiteModel
+from dlrecipes.lite import LiteModel
 from dlrecipes.published import Published
 
 SMALL = {"examples": 150, "units": 8, "word_units": 8, "ngram_units": 8, "epochs": 1}

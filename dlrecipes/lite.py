@@ -1,0 +1,133 @@
+"""LiteRT files: converted with built-in ops only, and run in the stock interpreter."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from dlrecipes.errors import PublishError
+from dlrecipes.recipe import Endpoint
+
+LATENCY_CALLS = 30
+
+
+def traced(endpoint: Endpoint) -> tf.types.experimental.ConcreteFunction:
+    """Returns an endpoint's function as one graph for every example."""
+    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
+    return function.get_concrete_function()
+
+
+def convert(
+    endpoint: Endpoint, kind: str = "float32", calibration: Sequence[tuple[np.ndarray, ...]] = ()
+) -> bytes:
+    """Converts a function to LiteRT with built-in ops only, recurrent networks included.
+
+    The function is frozen first: a graph of constants is what keeps a loop of unknown
+    length free of TensorFlow ("Flex") ops. The frozen graph passes through a SavedModel
+    because that alone keeps the names of inputs and outputs.
+
+    Args:
+        endpoint: The function.
+        kind: `"float32"`; `"float16"`, weights of half the size; `"dynamic"`, weights of 8
+            bits; `"int8"`, all of 8 bits, inputs and outputs included.
+        calibration: Inputs from which `"int8"` takes the ranges of what is computed.
+
+    Raises:
+        PublishError: If the function needs an op that LiteRT does not have.
+    """
+    concrete = traced(endpoint)
+    names = sorted(concrete.structured_outputs)
+    frozen = convert_variables_to_constants_v2(concrete)
+
+    def named(*tensors):
+        return dict(zip(names, frozen(*tensors), strict=True))
+
+    with tempfile.TemporaryDirectory() as folder:
+        signature = tf.function(named, input_signature=list(endpoint.inputs))
+        tf.saved_model.save(tf.Module(), folder, signatures=signature.get_concrete_function())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        _quantize(converter, kind, endpoint, calibration)
+        try:
+            return converter.convert()
+        except Exception as error:
+            line = next((x for x in str(error).splitlines() if "op is neither" in x), str(error))
+            raise PublishError(f"LiteRT cannot run this model: {line.strip()[:300]}") from error
+
+
+def _quantize(converter: tf.lite.TFLiteConverter, kind: str, endpoint: Endpoint, calibration):
+    if kind == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif kind == "int8":
+
+        def representative() -> Iterator[dict[str, np.ndarray]]:
+            for example in calibration:
+                pairs = zip(endpoint.inputs, example, strict=True)
+                yield {spec.name: np.asarray(x, spec.dtype.as_numpy_dtype) for spec, x in pairs}
+
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    elif kind != "dynamic":
+        raise ValueError(f"kind must be float32, float16, dynamic or int8, not {kind!r}.")
+
+
+class LiteModel:
+    """A LiteRT file in the stock interpreter, called by input name, at any length.
+
+    Real numbers go in and come out, of a model of 8 bits as well.
+
+    Args:
+        path: The file.
+        threads: Threads the interpreter uses.
+    """
+
+    def __init__(self, path: Path, threads: int = 1):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        signatures = self._interpreter.get_signature_list()
+        self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
+        self._inputs = _scales(self._runner.get_input_details())
+        self._outputs = _scales(self._runner.get_output_details())
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the outputs by name."""
+        for name, (scale, zero) in self._inputs.items():
+            rounded = np.round(np.asarray(inputs[name]) / scale) + zero
+            inputs[name] = np.clip(rounded, -128, 127).astype("int8")
+        found = self._runner(**inputs)
+        for name, (scale, zero) in self._outputs.items():
+            found[name] = ((found[name].astype("float32") - zero) * scale).astype("float32")
+        return found
+
+    def latency(self, endpoint: Endpoint) -> float:
+        """Returns the median time of a call on the first of an endpoint's examples, in ms."""
+        names = [spec.name for spec in endpoint.inputs]
+        inputs = dict(zip(names, endpoint.examples[0], strict=True))
+        seconds = []
+        for _ in range(LATENCY_CALLS):
+            start = time.perf_counter()
+            self(**inputs)
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds) * 1000
+
+
+def _scales(details: Mapping[str, Mapping]) -> dict[str, tuple[float, int]]:
+    """Returns scale and zero point of the tensors of 8 bits."""
+    return {
+        name: detail["quantization"]
+        for name, detail in details.items()
+        if detail["dtype"] is np.int8
+    }
