@@ -132,8 +132,8 @@ class Trainer(keras.Model):
     def _checked(self, method: Callable, args: Sequence, kwargs: Mapping) -> dict[str, Any]:
         """Returns the arguments by name, once `check_batch` let the data pass."""
         given = inspect.signature(method).bind(self, *args, **kwargs).arguments
-        named = {**given, **given.pop("kwargs", {})}
-        del named["self"]
+        del given["self"]
+        named = {**given.pop("kwargs", {}), **given}
         parts = [named.get(name) for name in ("x", "y", "sample_weight")]
         batch = batch_spec(*parts)
         if batch is not None:
@@ -235,6 +235,9 @@ class Trainer(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds from a batch of one replica: Keras passes on one of all, which has no shape."""
+        if iterator is not None:
+            # The data set that Keras makes of arrays: `fit` and `evaluate` show it only here.
+            iterator._distributed_dataset = _untimed(iterator._distributed_dataset)
         if self._distribute_strategy is None:
             return
         if iterator is not None:

@@ -225,3 +225,18 @@ def test_data_are_looked_at_before_anything_is_computed(monkeypatch, x, y, specs
         with pytest.raises(RefusedError):
             method(x, y)
     assert model.weight == W
+
+
+def test_arrays_end_without_waiting_for_the_tuning_of_their_data_set():
+    seen = []
+
+    class Watched(OneWeight):
+        def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+            super()._maybe_symbolic_build(iterator, data_batch)
+            seen.append(iterator._get_iterator().options().autotune.enabled)
+
+    model = Watched()
+    model.compile("sgd", "mse")
+    model.fit(X, ZEROS, validation_data=(X, ZEROS), verbose=0)
+    model.evaluate(X, ZEROS, verbose=0)
+    assert seen == [False] * 3
