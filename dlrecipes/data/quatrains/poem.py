@@ -1,0 +1,68 @@
+"""A classical poem as its lines, and what counts as one of its characters."""
+
+from dataclasses import dataclass
+
+# First and last code point of each block of Han characters; U+3007 is the zero, as in 二〇.
+_BLOCKS = ((0x3007, 0x3007), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF))
+_SUPPLEMENTARY = (0x20000, 0x3FFFD)
+LINES = 4
+LENGTHS = (5, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class Poem:
+    """One poem.
+
+    Args:
+        lines: Its lines, without punctuation.
+        title: What it is called, or `None` where the data does not say.
+        author: Who wrote it, or `None`.
+        theme: What it is about, or `None`.
+
+    Example:
+
+    >>> str(Poem(("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")))
+    '白日依山尽|黄河入海流|欲穷千里目|更上一层楼'
+    """
+
+    lines: tuple[str, ...]
+    title: str | None = None
+    author: str | None = None
+    theme: str | None = None
+
+    def __str__(self) -> str:
+        return "|".join(self.lines)
+
+
+def is_han(character: str) -> bool:
+    """Returns whether a string is exactly one Han character, of any of Unicode's planes.
+
+    Example:
+
+    >>> is_han("月"), is_han("。"), is_han("m"), is_han("明月")
+    (True, False, False, False)
+    """
+    if len(character) != 1:
+        return False
+    return any(first <= ord(character) <= last for first, last in (*_BLOCKS, _SUPPLEMENTARY))
+
+
+def is_quatrain(lines: tuple[str, ...] | list[str], length: int | None = None) -> bool:
+    """Returns whether lines are four of five, or four of seven, Han characters each.
+
+    Args:
+        lines: The poem's lines.
+        length: Characters a line, 5 or 7; `None` takes either.
+
+    Example:
+
+    >>> is_quatrain(["白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼"])
+    True
+    """
+    wanted = LENGTHS if length is None else (length,)
+    return (
+        len(lines) == LINES
+        and len({len(line) for line in lines}) == 1
+        and len(lines[0]) in wanted
+        and all(is_han(character) for line in lines for character in line)
+    )

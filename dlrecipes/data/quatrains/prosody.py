@@ -1,0 +1,253 @@
+"""Tones and rhymes of characters, and the tone templates of regulated quatrains."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from dlrecipes.data.quatrains.poem import is_han
+from dlrecipes.errors import UsageError
+
+LEVEL, OBLIQUE, FREE = "P", "Z", "*"
+TONES = (LEVEL, OBLIQUE)
+CODES = {FREE: 0, LEVEL: 1, OBLIQUE: 2}
+RHYME_NAMES = tuple("啊喔鹅衣乌迂哀欸熬欧安恩昂英雍儿")
+# The standard's finals in pypinyin's spelling (v is ü); -i after z, c, s, zh, ch, sh, r is i.
+_FINALS = (
+    *("a ia ua", "o uo", "e ie ve ê", "i", "u", "v", "ai uai", "ei uei", "ao iao", "ou iou"),
+    *("an ian uan van", "en in uen vn", "ang iang uang", "eng ing ueng", "ong iong", "er"),
+)
+_RHYME_OF = {final: k for k, finals in enumerate(_FINALS) for final in finals.split()}
+# Mandarin tones that a Cantonese tone answers to, in characters of one origin.
+_MANDARIN = {"1": {"1"}, "4": {"2"}, "2": {"3"}, "5": {"3", "4"}, "3": {"4"}, "6": {"4"}}
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where a quatrain's characters are level or oblique, and which of its lines rhyme.
+
+    Args:
+        name: `level` or `oblique` for the second character of the first line, and whether
+            the first line rhymes.
+        lines: Four patterns of `P` (level), `Z` (oblique) and `*` (either).
+        rhyming: Indices, from 0, of the lines that rhyme.
+    """
+
+    name: str
+    lines: tuple[str, str, str, str]
+    rhyming: tuple[int, ...]
+
+
+def _templates(a: str, b: str, c: str, d: str, first: str, other: str) -> tuple[Template, ...]:
+    return (
+        Template(f"{first} start", (a, b, c, d), (1, 3)),
+        Template(f"{first} start, first line rhymes", (d, b, c, d), (0, 1, 3)),
+        Template(f"{other} start", (c, d, a, b), (1, 3)),
+        Template(f"{other} start, first line rhymes", (b, d, a, b), (0, 1, 3)),
+    )
+
+
+TEMPLATES = {
+    5: _templates("*Z*PZ", "PP*ZP", "*P*ZZ", "*ZZPP", "oblique", "level"),
+    7: _templates("*P*Z*PZ", "*ZPP*ZP", "*Z*P*ZZ", "*P*ZZPP", "level", "oblique"),
+}
+"""The four templates of each line length.
+
+The first, third and (of seven) fifth characters are free, with two exceptions: what would
+leave a rhyming line with a single level character before its rhyme (gu ping), and what would
+end a line in three level ones. The usual exchange at the end of a line, `PPZPZ` for
+`PPPZZ`, is not among the templates.
+
+Reference:
+    Wang Li, 1962, "Shici gelü" (Prosody of classical verse), chapter 2.
+"""
+
+
+@cache
+def tones(character: str) -> frozenset[str]:
+    """Returns the tones that a character may have in verse: `P` level, `Z` oblique, or both.
+
+    They are those of its Cantonese readings, which keep the old division: tones 1 and 4 are
+    level unless the syllable ends in -p, -t or -k. The main reading counts always, a further
+    one only where a Mandarin reading has the tone that answers to it. That leaves out the
+    changed tones of everyday speech, which would make every third character of a poem both.
+
+    Args:
+        character: One character, simplified or traditional.
+
+    Returns:
+        Empty where no reading is known, and for anything but one Han character.
+
+    Example:
+
+    >>> sorted(tones("山")), sorted(tones("白")), sorted(tones("看")), sorted(tones("x"))
+    (['P'], ['Z'], ['P', 'Z'], [])
+
+    Reference:
+        Matthews and Yip, 1994, "Cantonese: a comprehensive grammar", chapter 1 (tones and
+        changed tones).
+    """
+    readings = _cantonese(character) if is_han(character) else []
+    if not readings:
+        return frozenset()
+    main = readings[0]
+    if _is_entering(main):
+        return frozenset({OBLIQUE})
+    mandarin = {reading[-1] for reading in _mandarin(character)}
+    regular = [
+        reading
+        for reading in readings[1:]
+        if not _is_entering(reading) and mandarin & _MANDARIN[reading[-1]]
+    ]
+    return frozenset(LEVEL if r[-1] in "14" else OBLIQUE for r in (main, *regular))
+
+
+@cache
+def rhymes(character: str) -> frozenset[int]:
+    """Returns the rhyme classes of a character's Mandarin readings: indices of `RHYME_NAMES`.
+
+    Args:
+        character: One character, simplified or traditional.
+
+    Returns:
+        Empty where no reading is known, and for anything but one Han character.
+
+    Example:
+
+    >>> [RHYME_NAMES[k] for word in "流楼" for k in rhymes(word)]
+    ['欧', '欧']
+
+    Reference:
+        Ministry of Education of China, 2019, "Zhonghua tongyun", table of the 16
+        rhymes.
+    """
+    finals = (reading.rstrip("12345") for reading in _mandarin(character))
+    return frozenset(_RHYME_OF[final] for final in finals if final in _RHYME_OF)
+
+
+def tone_table(vocabulary: Sequence[str]) -> np.ndarray:
+    """Returns which tones each entry may have: bool of shape `(vocabulary, 2)`, level first.
+
+    Args:
+        vocabulary: Characters; the row of a special token is all false.
+
+    Example:
+
+    >>> tone_table(["山", "看", "<end>"]).tolist()
+    [[True, False], [True, True], [False, False]]
+    """
+    rows = [[tone in tones(entry) for tone in TONES] for entry in vocabulary]
+    return np.array(rows, bool).reshape(-1, len(TONES))
+
+
+def rhyme_table(vocabulary: Sequence[str]) -> np.ndarray:
+    """Returns the rhyme classes of each entry: bool of shape `(vocabulary, 16)`.
+
+    Args:
+        vocabulary: Characters; the row of a special token is all false.
+
+    Example:
+
+    >>> rhyme_table(["流", "<end>"]).sum(axis=1).tolist()
+    [1, 0]
+    """
+    rows = [[k in rhymes(entry) for k in range(len(RHYME_NAMES))] for entry in vocabulary]
+    return np.array(rows, bool).reshape(-1, len(RHYME_NAMES))
+
+
+def template_arrays(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the templates of one line length as arrays.
+
+    Args:
+        length: Characters a line, 5 or 7.
+
+    Returns:
+        int8 of shape `(4, 4, length)`, template, line, position: 0 free, 1 level, 2 oblique;
+        and bool of shape `(4, 4)`, template, line: whether the line rhymes.
+
+    Raises:
+        ValueError: The length is neither 5 nor 7.
+
+    Example:
+
+    >>> patterns, rhyming = template_arrays(5)
+    >>> patterns[0].tolist(), rhyming[0].tolist()
+    ([[0, 2, 0, 1, 2], [1, 1, 0, 2, 1], [0, 1, 0, 2, 2], [0, 2, 2, 1, 1]], [False, True, False, True])
+    """  # noqa: E501
+    if length not in TEMPLATES:
+        raise ValueError(f"A line has 5 or 7 characters, not {length!r}.")
+    templates = TEMPLATES[length]
+    patterns = [[[CODES[t] for t in line] for line in each.lines] for each in templates]
+    rhyming = [[line in each.rhyming for line in range(4)] for each in templates]
+    return np.array(patterns, np.int8), np.array(rhyming)
+
+
+def templates_for(opening: str, length: int) -> list[int]:
+    """Returns which templates a poem may follow whose first line begins with given characters.
+
+    Args:
+        opening: Han characters, at most a line of them; without any, every template fits.
+        length: Characters a line, 5 or 7.
+
+    Returns:
+        Indices of `TEMPLATES[length]`, at least one.
+
+    Raises:
+        UsageError: There are other than Han characters or too many of them, the tone of one
+            is unknown, or no template begins with their tones.
+        ValueError: The length is neither 5 nor 7.
+
+    Example:
+
+    >>> templates_for("白日", 5), templates_for("黄河远上", 7)
+    ([0, 1], [0, 1])
+    """
+    patterns, _ = template_arrays(length)
+    for character in opening:
+        if not is_han(character):
+            raise UsageError(f"A poem cannot begin with {opening!r}.", "Give Han characters alone.")
+        if not tones(character):
+            hint = "Choose another character."
+            raise UsageError(f"The tone of {character!r} in {opening!r} is unknown.", hint)
+    if len(opening) > length:
+        raise UsageError(
+            f"{opening!r} has {len(opening)} characters, a line {length}.", "Give fewer."
+        )
+    table = np.insert(tone_table(list(opening)), 0, True, axis=1)
+    allowed = table[np.arange(len(opening)), patterns[:, 0, : len(opening)]].all(axis=1)
+    if not allowed.any():
+        read = " ".join("/".join(sorted(tones(character))) for character in opening)
+        raise UsageError(
+            f"No template of {length} characters begins with {opening!r} ({read}).",
+            "Its second, fourth and sixth characters must alternate in tone; give fewer or others.",
+        )
+    return np.flatnonzero(allowed).tolist()
+
+
+def _cantonese(character: str) -> list[str]:
+    # Each dictionary takes half a second to load: only where characters are looked up.
+    from ToJyutping import get_jyutping_candidates
+
+    return get_jyutping_candidates(character)[0][1]
+
+
+@cache
+def _mandarin(character: str) -> tuple[str, ...]:
+    """Returns the finals of a character's readings, each with its tone: `("iou2",)`."""
+    if not is_han(character):
+        return ()
+    from pypinyin import Style, pinyin
+
+    found = pinyin(
+        character,
+        style=Style.FINALS_TONE3,
+        heteronym=True,
+        errors="ignore",
+        neutral_tone_with_five=True,
+    )
+    return tuple(final for finals in found for final in finals if final)
+
+
+def _is_entering(reading: str) -> bool:
+    return reading[-2] in "ptk"

@@ -1,0 +1,167 @@
+"""Readers of quatrains: JSON lines and plain text, gzipped or not."""
+
+import gzip
+import json
+import os
+import re
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlrecipes.data.quatrains.poem import LENGTHS, LINES, Poem, is_han
+from dlrecipes.errors import DataError, nearest, reason
+
+_FORMATS = (
+    'Give JSON lines, each {"content": "白日依山尽|黄河入海流|欲穷千里目|更上一层楼"}, '
+    "or text with one poem a line."
+)
+_BREAKS = re.compile(r"[|｜/／\\\s,.!?;:，。！？；：、．]+")
+_JSON = (".json", ".jsonl", ".ndjson")
+_GZIP = b"\x1f\x8b"
+
+
+def read_quatrains(path: str | os.PathLike) -> tuple[list[Poem], dict[str, int]]:
+    """Reads the quatrains of a file: four lines of five, or of seven, characters each.
+
+    Two formats are told apart by what the file holds, and either may be gzipped:
+
+    - JSON lines: `content` holds the poem's lines, joined by vertical bars; `title`,
+      `author` and `theme` are optional, other keys are skipped.
+    - Plain text, one poem a line.
+
+    Bars, slashes, spaces and punctuation, Chinese or ASCII, separate the lines of a poem.
+    A poem that is no quatrain is skipped, and counted.
+
+    Args:
+        path: The file, in UTF-8.
+
+    Returns:
+        The quatrains in their order, and how many other poems were skipped, by reason.
+
+    Raises:
+        DataError: The file cannot be read, a line is no JSON or has no `content` (names
+            file and line), or there is no quatrain.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "poems.txt")
+    ...     _ = path.write_text("白日依山尽，黄河入海流。欲穷千里目，更上一层楼。\\n关关雎鸠\\n", "utf-8")
+    ...     poems, skipped = read_quatrains(path)
+    >>> poems[0].lines[0], skipped
+    ('白日依山尽', {'do not have 4 lines': 1})
+    """  # noqa: E501
+    path = Path(path)
+    lines = _read_lines(path)
+    first = next((line for _, line in lines), "")
+    suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
+    is_json = first.startswith("{") or suffix.lower() in _JSON
+    poems, skipped = [], Counter()
+    for poem in _from_json(path, lines) if is_json else _from_text(lines):
+        problem = _not_a_quatrain(poem.lines)
+        if problem:
+            skipped[problem] += 1
+        else:
+            poems.append(poem)
+    if not poems:
+        raise _no_quatrain(path, skipped)
+    return poems, dict(skipped)
+
+
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """Returns the lines that are not blank, with their numbers."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder.", "Give a file with one poem a line.")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {reason(error)}.") from None
+    if data.startswith(_GZIP):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error):
+            hint = "Fetch or copy it again."
+            raise DataError(f"{path} is a damaged gzip file.", hint) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        message = f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8."
+        raise DataError(message, "Save the file as UTF-8.") from None
+    # Not splitlines: a JSON string may hold U+2028 or U+0085 as it is.
+    lines = [(k, line.strip()) for k, line in enumerate(re.split("\r\n|\n|\r", text), start=1)]
+    return [(k, line) for k, line in lines if line]
+
+
+def _missing(path: Path) -> DataError:
+    near = ""
+    if path.parent.is_dir():
+        near = nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
+    return DataError(f"{path} does not exist.", near or _FORMATS)
+
+
+def _from_text(lines: list[tuple[int, str]]) -> Iterator[Poem]:
+    return (Poem(_split(line)) for _, line in lines)
+
+
+def _from_json(path: Path, lines: list[tuple[int, str]]) -> Iterator[Poem]:
+    for number, line in lines:
+        where = f"{path}:{number}"
+        if number == lines[0][0] and line.startswith("["):
+            hint = "Write one object a line, without the brackets and commas around them."
+            raise DataError(f"{where}: a JSON array, where JSON lines are read.", hint)
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            message = f"{where}: not JSON: {error.msg.lower()} at column {error.colno}."
+            raise DataError(message, _FORMATS) from None
+        except (RecursionError, ValueError):
+            raise DataError(f"{where}: not JSON that can be read.", _FORMATS) from None
+        if not isinstance(record, dict):
+            raise DataError(f"{where}: {_kind(record)}, not an object.", _FORMATS)
+        if not isinstance(record.get("content"), str):
+            raise _no_content(where, record)
+        names = {name: record.get(name) for name in ("title", "author", "theme")}
+        texts = {name: text for name, text in names.items() if isinstance(text, str) and text}
+        yield Poem(_split(record["content"]), **texts)
+
+
+def _no_content(where: str, record: dict) -> DataError:
+    if "content" in record:
+        kind = _kind(record["content"])
+        return DataError(f"{where}: 'content' is {kind}, not a string.", _FORMATS)
+    near = nearest("content", record)
+    return DataError(f"{where}: there is no 'content'.", f"{near} {_FORMATS}".strip())
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", type(None): "null"}
+    return names.get(type(value), "true or false" if isinstance(value, bool) else "a number")
+
+
+def _split(text: str) -> tuple[str, ...]:
+    # NFC, which makes compatibility ideographs the ordinary ones.
+    parts = _BREAKS.split(unicodedata.normalize("NFC", text))
+    return tuple(part for part in parts if part)
+
+
+def _not_a_quatrain(lines: tuple[str, ...]) -> str:
+    if len(lines) != LINES:
+        return f"do not have {LINES} lines"
+    if not all(is_han(character) for line in lines for character in line):
+        return "hold other than Chinese characters"
+    if {len(line) for line in lines} not in [{length} for length in LENGTHS]:
+        return "do not have 5 or 7 characters in each line"
+    return ""
+
+
+def _no_quatrain(path: Path, skipped: Counter) -> DataError:
+    if not skipped:
+        return DataError(f"{path} is empty.", _FORMATS)
+    why = "; ".join(f"{count} {what}" for what, count in skipped.most_common())
+    return DataError(f"{path} holds no quatrain: of its poems, {why}.", _FORMATS)

@@ -1,0 +1,235 @@
+import subprocess
+import sys
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from dlrecipes.data.quatrains.poem import Poem, is_han, is_quatrain
+from dlrecipes.data.quatrains.prosody import (
+    RHYME_NAMES,
+    TEMPLATES,
+    rhyme_table,
+    rhymes,
+    template_arrays,
+    templates_for,
+    tone_table,
+    tones,
+)
+from dlrecipes.errors import UsageError
+
+# 中华通韵 (2019), each class by characters of all its finals.
+STANDARD = {
+    "啊": "霞花",
+    "喔": "坡多",
+    "鹅": "歌别雪",
+    "衣": "溪知时",
+    "乌": "孤书",
+    "迂": "渔曲",
+    "哀": "来快",
+    "欸": "飞归",
+    "熬": "高桥",
+    "欧": "楼流",
+    "安": "山天船泉",
+    "恩": "门心春云",
+    "昂": "光香霜",
+    "英": "风声清翁",
+    "雍": "中穷",
+    "儿": "二",
+}
+
+
+def names(character):
+    return {RHYME_NAMES[k] for k in rhymes(character)}
+
+
+@pytest.mark.parametrize(
+    ("characters", "expected"),
+    [
+        # Old level tones, Mandarin's first and second.
+        ("山河天涯人花", {"P"}),
+        # Rising and departing tones.
+        ("水海尽上处夜", {"Z"}),
+        # Entering tones, of which Mandarin has made level ones: -k, -t, -p in Cantonese.
+        ("国白日一八竹急插屋", {"Z"}),
+        # Two readings in verse: to look, middle and to hit, to pass, for and to be.
+        ("看中过为", {"P", "Z"}),
+        # Traditional forms.
+        ("東雲", {"P"}),
+        ("國葉雪", {"Z"}),
+    ],
+)
+def test_tones_are_those_of_the_old_readings(characters, expected):
+    assert {c: tones(c) for c in characters} == dict.fromkeys(characters, expected)
+
+
+@pytest.mark.parametrize("character", "人花来年门流黄头楼船")
+def test_changed_tones_of_speech_make_no_character_oblique(character):
+    # Cantonese says jan2, faa2, ... in some words of everyday speech.
+    assert tones(character) == {"P"}
+
+
+@pytest.mark.parametrize("nothing", ["", "x", "。", "|", " ", "7", "あ", "明月", "<end>", "\ud800"])
+def test_what_is_no_han_character_has_neither_tone_nor_rhyme(nothing):
+    assert tones(nothing) == rhymes(nothing) == frozenset()
+
+
+def test_characters_beyond_the_basic_plane_are_looked_up():
+    # U+2A6A5, four dragons, is zhé in Mandarin and has no Cantonese reading.
+    assert is_han("𪚥")
+    assert (tones("𪚥"), names("𪚥")) == (set(), {"鹅"})
+    # U+20BB7 is a form of 吉 that no dictionary here has.
+    assert is_han("𠮷")
+    assert (tones("𠮷"), names("𠮷")) == (set(), set())
+
+
+@pytest.mark.parametrize(("name", "characters"), STANDARD.items())
+def test_rhymes_are_the_standards_classes(name, characters):
+    assert {c: names(c) for c in characters} == {c: {name} for c in characters}
+
+
+def test_there_are_the_standards_sixteen_classes_in_its_order():
+    assert "".join(RHYME_NAMES) == "啊喔鹅衣乌迂哀欸熬欧安恩昂英雍儿"
+    assert list(STANDARD) == list(RHYME_NAMES)
+
+
+def test_every_reading_gives_a_rhyme():
+    # xing, hang; xie and, in verse, xia; er, and ren of the character it once was.
+    assert names("行") >= {"英", "昂"}
+    assert names("斜") >= {"鹅", "啊"}
+    assert "儿" in names("儿")
+
+
+def test_tables_agree_with_single_characters():
+    vocabulary = ["<end>", "看", "国", "流", "𠀀", "|"]
+    tone, rhyme = tone_table(vocabulary), rhyme_table(vocabulary)
+    assert tone.dtype == rhyme.dtype == bool
+    assert tone.tolist() == [
+        *([False, False], [True, True], [False, True]),
+        *([True, False], [False, False], [False, False]),
+    ]
+    assert [RHYME_NAMES[k] for k in np.flatnonzero(rhyme[3])] == ["欧"]
+    assert rhyme.shape == (6, 16)
+    assert rhyme[[0, 5]].sum() == 0
+
+
+def test_tables_of_no_vocabulary_keep_their_shape():
+    assert tone_table([]).shape == (0, 2)
+    assert rhyme_table([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize("length", [5, 7])
+def test_templates_follow_the_rules_of_verse(length):
+    for template in TEMPLATES[length]:
+        kind, _, first = template.name.partition(" start")
+        lines = template.lines
+        assert {len(line) for line in lines} == {length}
+        assert lines[0][1] == {"level": "P", "oblique": "Z"}[kind]
+        assert template.rhyming == ((0, 1, 3) if first else (1, 3))
+        # Rhymes are level; a line that does not rhyme ends oblique.
+        ends = ["P" if k in template.rhyming else "Z" for k in range(4)]
+        assert [line[-1] for line in lines] == ends
+        for line in lines:
+            # The even characters alternate.
+            even = line[1::2]
+            assert all(a != b and {a, b} == {"P", "Z"} for a, b in pairwise(even))
+            # Never three level tones at the end.
+            assert not all(tone in "P*" for tone in line[-3:])
+        # Lines 1 and 2 answer each other, as do 3 and 4; 2 and 3 hold together.
+        assert [line[1] for line in lines] in (list("ZPPZ"), list("PZZP"))
+
+
+@pytest.mark.parametrize(("length", "start"), [(5, 0), (7, 2)])
+def test_no_rhyming_line_can_leave_its_level_tone_alone(length, start):
+    for line in {line for t in TEMPLATES[length] for line in t.lines if line.endswith("ZP")}:
+        assert line[start : start + 2] == "PP"
+
+
+def test_templates_as_arrays_say_the_same():
+    for length in (5, 7):
+        patterns, rhyming = template_arrays(length)
+        assert (patterns.shape, rhyming.shape) == ((4, 4, length), (4, 4))
+        assert (patterns.dtype, rhyming.dtype) == (np.int8, bool)
+        for template, pattern, rhymed in zip(TEMPLATES[length], patterns, rhyming, strict=True):
+            assert tuple("".join("*PZ"[t] for t in line) for line in pattern) == template.lines
+            assert tuple(np.flatnonzero(rhymed)) == template.rhyming
+
+
+def test_four_templates_differ():
+    for length in (5, 7):
+        assert len({t.lines for t in TEMPLATES[length]}) == 4
+
+
+def test_lines_of_another_length_have_no_templates():
+    with pytest.raises(ValueError, match="A line has 5 or 7 characters, not 6"):
+        template_arrays(6)
+
+
+@pytest.mark.parametrize(
+    ("opening", "length", "kinds"),
+    [
+        ("", 5, {"oblique", "level"}),
+        # One character is free, or (of a line PPZZP) level: 山 is P.
+        ("山", 5, {"oblique", "level"}),
+        # 白日 is ZZ, 黄河远上 PPZZ.
+        ("白日", 5, {"oblique"}),
+        ("黄河远上", 7, {"level"}),
+    ],
+)
+def test_an_opening_chooses_the_templates_it_fits(opening, length, kinds):
+    found = templates_for(opening, length)
+    assert {TEMPLATES[length][k].name.split()[0] for k in found} == kinds
+    assert len(found) == 2 * len(kinds)
+
+
+def test_a_whole_first_line_leaves_its_templates():
+    # ZZPPZ ends oblique: the line does not rhyme. ZZZPP does.
+    assert [TEMPLATES[5][k].name for k in templates_for("白日依山尽", 5)] == ["oblique start"]
+    (rhymed,) = templates_for("更上一层楼", 5)
+    assert TEMPLATES[5][rhymed].name == "oblique start, first line rhymes"
+
+
+@pytest.mark.parametrize(
+    ("opening", "message"),
+    [
+        ("moon", "cannot begin with 'moon'. Give Han characters alone."),
+        ("明，月", "Give Han characters alone."),
+        ("明月𠀀", "The tone of '𠀀' in '明月𠀀' is unknown."),
+        ("白日依山尽黄", "has 6 characters, a line 5. Give fewer."),
+        # ZZZZ: the second and the fourth do not alternate.
+        ("白日落尽", "No template of 5 characters begins with '白日落尽' (Z Z Z Z)."),
+    ],
+)
+def test_an_opening_that_fits_no_template_is_told_in_one_line(opening, message):
+    with pytest.raises(UsageError) as caught:
+        templates_for(opening, 5)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_quatrain_is_four_lines_of_five_or_seven_han_characters():
+    lines = ["白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼"]
+    assert is_quatrain(lines)
+    assert is_quatrain(lines, 5)
+    assert not is_quatrain(lines, 7)
+    assert not is_quatrain(lines[:3])
+    assert not is_quatrain([])
+    assert not is_quatrain([*lines[:3], "更上层楼"])
+    assert not is_quatrain([*lines[:3], "更上一层,"])
+    assert not is_quatrain(["白日依山"] * 4)
+    assert is_quatrain(["𠮷" * 7] * 4)
+
+
+def test_a_poem_reads_as_its_lines():
+    assert str(Poem(("月落", "乌啼"))) == "月落|乌啼"
+
+
+def test_importing_loads_no_dictionary_and_no_tensorflow():
+    program = (
+        "import sys, dlrecipes.data.quatrains, dlrecipes.data.quatrains.prosody;"
+        "print({'tensorflow', 'keras', 'pypinyin', 'ToJyutping'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,177 @@
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from dlrecipes.data.quatrains import read_quatrains
+from dlrecipes.errors import DataError
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared/data/quatrains"
+TOWER = ("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")
+BRIDGE = ("月落乌啼霜满天", "江枫渔火对愁眠", "姑苏城外寒山寺", "夜半钟声到客船")
+
+
+def write(folder, content, name="poems.txt"):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def record(lines=TOWER, **others):
+    return json.dumps({"content": "|".join(lines), **others}, ensure_ascii=False)
+
+
+def refusal(path):
+    with pytest.raises(DataError) as caught:
+        read_quatrains(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["poems.jsonl", "poems.json", "poems.txt", "poems"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_json_lines_are_read_whatever_the_files_name(tmp_path, name, zipped):
+    text = "\n".join([record(title="登鹳雀楼", author="王之涣", dynasty="Tang"), record(BRIDGE)])
+    data = gzip.compress(text.encode()) if zipped else text
+    poems, skipped = read_quatrains(write(tmp_path, data, name))
+    assert [poem.lines for poem in poems] == [TOWER, BRIDGE]
+    assert (poems[0].title, poems[0].author, poems[0].theme) == ("登鹳雀楼", "王之涣", None)
+    assert poems[1].title is None
+    assert skipped == {}
+
+
+def test_optional_fields_that_are_no_text_are_left_out(tmp_path):
+    path = write(tmp_path, record(title=None, author=["王之涣"], theme=""), "a.jsonl")
+    (poem,), _ = read_quatrains(path)
+    assert (poem.title, poem.author, poem.theme) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}|{}|{}|{}",
+        "{}/{}/{}/{}",
+        "{} {} {} {}",
+        "{}\u3000{}\u3000{}\u3000{}",
+        "{}\t{}\t{}\t{}",
+        "{}，{}。{}，{}。",
+        "{}，{}；{}？{}！",
+        "{}、{}：{} , {}.",
+        "  {}，  {}。 | {}，{}。  ",
+        "\ufeff{}|{}|{}|{}\r\n\r\n",
+    ],
+)
+def test_text_separates_lines_by_bars_slashes_spaces_or_punctuation(tmp_path, text):
+    (poem,), skipped = read_quatrains(write(tmp_path, text.format(*TOWER)))
+    assert poem.lines == TOWER
+    assert skipped == {}
+
+
+def test_content_may_hold_punctuation_too(tmp_path):
+    path = write(tmp_path, record([f"{line}，" for line in TOWER]), "a.jsonl")
+    assert read_quatrains(path)[0][0].lines == TOWER
+
+
+def test_what_is_no_quatrain_is_skipped_and_counted(tmp_path):
+    poems = ["|".join(TOWER), "", "关关雎鸠|在河之洲|窈窕淑女|君子好逑", "|".join(TOWER * 2)]
+    poems += ["|".join((*TOWER[:3], "更上□层楼")), "|".join((*TOWER[:3], BRIDGE[0])), "abc"]
+    found, skipped = read_quatrains(write(tmp_path, "\n".join(poems)))
+    assert [poem.lines for poem in found] == [TOWER]
+    assert skipped == {
+        "do not have 5 or 7 characters in each line": 2,
+        "do not have 4 lines": 2,
+        "hold other than Chinese characters": 1,
+    }
+
+
+def test_characters_beyond_the_basic_plane_are_one_character_each(tmp_path):
+    lines = ("𠮷日依山尽", *TOWER[1:])
+    assert read_quatrains(write(tmp_path, "|".join(lines)))[0][0].lines == lines
+
+
+def test_compatibility_characters_become_ordinary_ones(tmp_path):
+    # U+F967 looks like 不 and is made it by Unicode's normal form C.
+    lines = ("\uf967日依山尽", *TOWER[1:])
+    assert read_quatrains(write(tmp_path, "|".join(lines)))[0][0].lines[0] == "不日依山尽"
+
+
+def test_a_line_separator_inside_json_breaks_no_line(tmp_path):
+    path = write(tmp_path, record(title="a\u2028b\u0085c"), "a.jsonl")
+    assert len(read_quatrains(path)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('{"content": "白日', "not JSON: unterminated string"),
+        ("白日依山尽", "not JSON: expecting value at column 1"),
+        ("[1, 2]", "an array, not an object"),
+        ('"白日"', "a string, not an object"),
+        ("null", "null, not an object"),
+        ('{"contents": "白日"}', "there is no 'content'. Did you mean 'contents'?"),
+        ("{}", "there is no 'content'."),
+        ('{"content": ["白日"]}', "'content' is an array, not a string"),
+        ('{"content": null}', "'content' is null, not a string"),
+        ('{"content": true}', "'content' is true or false, not a string"),
+        ("[" * 100_000, "not JSON that can be read"),
+        ('{"content": ' + "9" * 5000 + "}", "not JSON that can be read"),
+    ],
+)
+def test_wrong_json_is_told_with_file_and_line(tmp_path, line, what):
+    path = write(tmp_path, f"{record()}\n\n{line}\n", "poems.jsonl")
+    message = refusal(path)
+    assert message.startswith(f"{path}:3: {what}")
+
+
+def test_a_json_array_is_told_to_be_lines(tmp_path):
+    path = write(tmp_path, f"[{record()},\n{record()}]", "poems.json")
+    assert "1: a JSON array, where JSON lines are read. Write one object a line" in refusal(path)
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"")])
+def test_an_empty_file_is_told(tmp_path, content):
+    assert "is empty. Give JSON lines" in refusal(write(tmp_path, content))
+
+
+def test_a_file_without_a_quatrain_says_what_it_holds(tmp_path):
+    path = write(tmp_path, "hello world\n你好\n关关雎鸠|在河之洲|窈窕淑女|君子好逑\n")
+    message = refusal(path)
+    assert "holds no quatrain: of its poems, 2 do not have 4 lines; 1 do not have 5" in message
+
+
+def test_a_missing_file_is_told_with_the_nearest_name(tmp_path):
+    write(tmp_path, "x", "poems.jsonl")
+    assert "does not exist. Did you mean 'poems.jsonl'?" in refusal(tmp_path / "poem.jsonl")
+    assert "does not exist. Give JSON lines" in refusal(tmp_path / "no" / "where")
+
+
+def test_a_folder_is_told_to_be_one(tmp_path):
+    assert "is a folder. Give a file" in refusal(tmp_path)
+
+
+def test_a_path_that_cannot_be_one_is_told():
+    with pytest.raises(DataError, match="cannot be read"):
+        read_quatrains("a\0b")
+
+
+def test_text_in_another_encoding_is_told_with_its_line(tmp_path):
+    path = write(tmp_path, "|".join(TOWER).encode() + b"\n" + "白日".encode("gb18030"))
+    assert refusal(path).startswith(f"{path}:2: byte 0xb0 is not UTF-8. Save the file as UTF-8.")
+
+
+def test_a_truncated_or_damaged_gzip_file_is_told(tmp_path):
+    whole = gzip.compress((record() + "\n").encode() * 100)
+    for damaged in (whole[:-20], whole[:15], whole[:20] + b"\xff" * 9 + whole[29:]):
+        assert "is a damaged gzip file" in refusal(write(tmp_path, damaged, "a.jsonl.gz"))
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real quatrains are not here")
+def test_the_real_quatrains_are_read():
+    poems, skipped = read_quatrains(REAL / "valid.jsonl.gz")
+    # 7,979 poems, of which some have □ for a lost character.
+    assert len(poems) + sum(skipped.values()) == 7979
+    assert set(skipped) == {"hold other than Chinese characters"}
+    assert len(poems) > 7900
