@@ -3,6 +3,7 @@
 from dlrecipes.training.back_propagation import BackPropagation
 from dlrecipes.training.bptt import TruncatedBPTT
 from dlrecipes.training.carried_state import CarriedState
+from dlrecipes.training.character_language_model import CharacterLanguageModel
 from dlrecipes.training.checkpoints import Checkpoints
 from dlrecipes.training.contrastive_divergence import ContrastiveDivergence
 from dlrecipes.training.cyclegan import CycleGAN
@@ -11,6 +12,7 @@ from dlrecipes.training.evolutionary_search import EvolutionarySearch
 from dlrecipes.training.gan import GAN
 from dlrecipes.training.global_search import GlobalSearch, SearchResult
 from dlrecipes.training.gradient_by_lag import gradient_by_lag
+from dlrecipes.training.image_classifier import ImageClassifier
 from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.linear_decay import LinearDecay
 from dlrecipes.training.perceptron_rule import PerceptronRule
@@ -30,11 +32,13 @@ __all__ = [
     "GAN",
     "BackPropagation",
     "CarriedState",
+    "CharacterLanguageModel",
     "Checkpoints",
     "ContrastiveDivergence",
     "CycleGAN",
     "EvolutionarySearch",
     "GlobalSearch",
+    "ImageClassifier",
     "ImagePool",
     "LinearDecay",
     "PerceptronRule",

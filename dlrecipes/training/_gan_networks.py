@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -25,6 +26,39 @@ def main_input(name: str, network: keras.Model) -> Any:
         names = [tensor.name for tensor in inputs]
         raise ValueError(f"{name} must have one input, or two, one named 'label', not {names}.")
     return main[0]
+
+
+def classes(network: keras.Model) -> int | None:
+    """Returns how many classes a network's input `label` may have; `None` if that is not told."""
+    labels = [id(tensor) for tensor in network.inputs if tensor.name == "label"]
+    for operation in getattr(network, "operations", ()):
+        read = operation._inbound_nodes[0].input_tensors if operation._inbound_nodes else ()
+        if any(id(tensor) in labels for tensor in read):
+            if isinstance(operation, keras.layers.Embedding):
+                return operation.input_dim
+            if hasattr(operation, "num_classes"):
+                return operation.num_classes
+    return None
+
+
+def check_labels(network: keras.Model, labels: Any) -> None:
+    """Refuses labels that are no integers, and those beyond a network's classes.
+
+    Args:
+        network: The generator.
+        labels: An array, a tensor or a `tf.TensorSpec`; what is no array is not looked into.
+    """
+    wanted = next(tensor for tensor in network.inputs if tensor.name == "label")
+    if keras.backend.is_int_dtype(wanted.dtype) and not tf.as_dtype(labels.dtype).is_integer:
+        raise ValueError(f"labels must be integers, not {tf.as_dtype(labels.dtype).name}.")
+    count = classes(network)
+    concrete = isinstance(labels, np.ndarray) or (tf.is_tensor(labels) and hasattr(labels, "numpy"))
+    if count is None or not concrete or not np.size(labels):
+        return
+    least, most = int(np.min(labels)), int(np.max(labels))
+    if least < 0 or most >= count:
+        wrong = least if least < 0 else most
+        raise ValueError(f"labels must be from 0 to {count - 1}: there is one of {wrong}.")
 
 
 def check(generator, discriminator, latent, examples) -> None:

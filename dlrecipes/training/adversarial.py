@@ -12,8 +12,9 @@ LIKELIHOODS = ("minimax", "non_saturating")
 class AdversarialTrainer(Trainer):
     """A trainer with an optimizer for its generators and one for its discriminators.
 
-    `optimizer` is the generators': learning rate callbacks act on it. Subclasses say which
-    variables are whose.
+    `optimizer` is the generators': Keras' learning rate callbacks act on it alone. Give
+    `discriminator_optimizer` a schedule of its own where it should change, too. Subclasses say
+    which variables are whose.
     """
 
     @property
@@ -51,8 +52,14 @@ class AdversarialTrainer(Trainer):
             **kwargs: As `keras.Model.compile` takes them, but for losses and metrics.
 
         Raises:
-            ValueError: If a loss or metrics are given: the trainer has its own.
+            ValueError: If a loss or metrics are given: the trainer has its own; or one optimizer
+                for both.
         """
+        if isinstance(discriminator_optimizer, str) and _is_loss(discriminator_optimizer):
+            raise ValueError(
+                "compile takes the discriminators' optimizer second, not "
+                f"{discriminator_optimizer!r}: {type(self).__name__} has its own losses."
+            )
         given = [name for name in ("loss", "metrics", "weighted_metrics") if kwargs.get(name)]
         if given:
             named = f"{type(self).__name__} has its own losses and metrics"
@@ -60,6 +67,8 @@ class AdversarialTrainer(Trainer):
         if optimizer is None:
             optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5)
         optimizer = keras.optimizers.get(optimizer)
+        if optimizer is discriminator_optimizer:
+            raise ValueError("optimizer and discriminator_optimizer must be two objects, not one.")
         if discriminator_optimizer is None:
             discriminator_optimizer = type(optimizer).from_config(optimizer.get_config())
         super().compile(optimizer=optimizer, **kwargs)
@@ -68,6 +77,16 @@ class AdversarialTrainer(Trainer):
         if scaled and not isinstance(other, keras.optimizers.LossScaleOptimizer):
             other = keras.optimizers.LossScaleOptimizer(other)
         self.discriminator_optimizer = other
+
+    def fit(self, *args, class_weight=None, **kwargs):
+        """As `keras.Model.fit`; there are no classes to weigh.
+
+        Raises:
+            ValueError: If `class_weight` is given.
+        """
+        if class_weight is not None:
+            raise ValueError(f"{type(self).__name__} takes no class_weight.")
+        return super().fit(*args, **kwargs)
 
     def get_compile_config(self):
         """Returns what `compile` was given."""
@@ -91,3 +110,11 @@ class AdversarialTrainer(Trainer):
         # Keras would build `optimizer` on the variables of all networks.
         self.build_optimizers()
         super()._maybe_symbolic_build(iterator, data_batch)
+
+
+def _is_loss(name: str) -> bool:
+    try:
+        keras.optimizers.get(name)
+    except ValueError:
+        return True
+    return False

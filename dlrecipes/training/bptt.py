@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training import chunks
+from dlrecipes.training._networks import refuse_unbuilt
 from dlrecipes.training.carried_state import CarriedState, States
 from dlrecipes.training.trainer import Trainer, batch_size
 
@@ -76,8 +77,7 @@ class TruncatedBPTT(Trainer):
         integer("window", window)
         if streams is not None:
             integer("streams", streams)
-        if not network.built:
-            raise ValueError(f"{network.name} has no weights yet: call it on a batch first.")
+        refuse_unbuilt(network)
         _check_time(network)
         self.network = network
         self.window = window
@@ -115,6 +115,11 @@ class TruncatedBPTT(Trainer):
         """Returns the running metrics that `compile` names."""
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
         return {name: value for name, value in logs.items() if name != self.clipped.name}
+
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses data that the network does not read, or whose times differ."""
+        super().check_batch(x, y, sample_weight)
+        chunks.length((x, y, sample_weight))
 
     def reset_states(self) -> None:
         """Has the next batch begin anew; does nothing without `streams`."""

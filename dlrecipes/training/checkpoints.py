@@ -31,6 +31,11 @@ class Checkpoints(keras.callbacks.Callback):
         mode: `"min"` or `"max"`.
         replayed: Callbacks whose state is a function of the history: `EarlyStopping`,
             `ReduceLROnPlateau`.
+
+    Raises:
+        ValueError: If `mode` is neither; in `fit`, if `monitor` is not logged, or the folder
+            holds checkpoints that were not resumed: they would be replaced.
+        RecipeError: If a checkpoint cannot be written, or none that is there can be read.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class Checkpoints(keras.callbacks.Callback):
         replayed: Sequence[keras.callbacks.Callback] = (),
     ):
         super().__init__()
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', not {mode!r}.")
         self.folder = Path(folder)
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
@@ -68,14 +75,24 @@ class Checkpoints(keras.callbacks.Callback):
     def resume(self, model: keras.Model) -> None:
         """Puts the model into the state of the last whole checkpoint; does nothing without one.
 
+        Args:
+            model: Built and compiled as when it was saved.
+
         Raises:
-            RecipeError: If there are checkpoints, and none fits.
+            ValueError: If it is not compiled.
+            RecipeError: If there are checkpoints, and none fits, or they are of another
+                optimizer.
         """
+        if getattr(model, "optimizer", None) is None:
+            raise ValueError(f"{model.name} is not compiled: compile it, then resume.")
         found = saved_epochs(self.folder)
         for path in reversed(found):
             try:
                 state = json.loads((path / "state.json").read_text())
+                _refuse_other_optimizers(path, state.get("optimizers"), model)
                 _read(model, path)
+            except _OtherOptimizerError:
+                raise
             except (OSError, ValueError, RecipeError):
                 # Damaged: the one before leads to the same weights, later.
                 continue
@@ -91,11 +108,23 @@ class Checkpoints(keras.callbacks.Callback):
             )
 
     def restore_best(self, model: keras.Model) -> None:
-        """Puts the model into the state of the best epoch."""
+        """Puts the model into the state of the best epoch.
+
+        Raises:
+            ValueError: If no epoch is known: nothing was trained or resumed.
+            RecipeError: If its checkpoint cannot be read.
+        """
+        if not self.history:
+            raise ValueError("There is no best epoch yet: fit with these Checkpoints, or resume.")
         _read(model, self.path(self.best))
 
     def on_train_begin(self, logs=None):
         """Brings callbacks to where they were."""
+        if not self.history and saved_epochs(self.folder):
+            raise ValueError(
+                f"{self.folder} holds checkpoints of an earlier run, which this one would replace: "
+                "call resume(model) before fit to go on with it, or name another folder."
+            )
         for callback in self.replayed:
             for epoch, past in enumerate(self.history):
                 callback.on_epoch_end(epoch, dict(past))
@@ -107,6 +136,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the epoch, then drops those that are neither last nor best."""
+        if self.monitor not in (logs or {}):
+            named = ", ".join(logs or {}) or "nothing"
+            raise ValueError(f"monitor is {self.monitor!r}, which is not logged: {named}.")
         now = time.monotonic()
         self.seconds += now - self._since
         self.seconds_here += now - self._since
@@ -123,7 +155,12 @@ class Checkpoints(keras.callbacks.Callback):
         part = self.folder / f".part-{final.name}"
         for leftover in (part, final):
             shutil.rmtree(leftover, ignore_errors=True)
-        state = {"history": self.history, "seconds": self.seconds, "stopped": self.stopped}
+        state = {
+            "history": self.history,
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+            "optimizers": _optimizers(self.model),
+        }
         try:
             part.mkdir(parents=True)
             _checkpoint(self.model).write(str(part / "model"))
@@ -158,6 +195,27 @@ def build_optimizers(model: keras.Model) -> None:
         model.build_optimizers()
     elif model.optimizer is not None and not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
+
+
+class _OtherOptimizerError(RecipeError):
+    """A checkpoint of another optimizer: older ones are of it, too."""
+
+
+def _optimizers(model: keras.Model) -> list[str]:
+    """Returns the names of the optimizers' classes."""
+    if isinstance(model, Trainer):
+        return [type(optimizer).__name__ for optimizer, _ in model.optimized]
+    return [type(model.optimizer).__name__]
+
+
+def _refuse_other_optimizers(path: Path, saved: list[str] | None, model: keras.Model) -> None:
+    # Slots of the same shapes would be taken for the new optimizer's, the learning rate, too.
+    if saved is not None and saved != _optimizers(model):
+        raise _OtherOptimizerError(
+            f"{path}: this checkpoint is of {', '.join(saved)}; the model is compiled with "
+            f"{', '.join(_optimizers(model))}.",
+            "Compile it as before, or begin in another folder.",
+        )
 
 
 def _read(model: keras.Model, folder: Path) -> None:

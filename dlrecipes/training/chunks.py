@@ -33,24 +33,24 @@ def each(step: Callable[[Any, Any], Any], data: tuple[Any, Any, Any], window: in
     >>> int(each(lambda chunk, total: total + tf.reduce_sum(chunk[0]), (x, x, None), 2, 0))
     15
     """
-    length, states = _length(data), tf.nest.map_structure(tf.convert_to_tensor, states)
+    total, states = length(data), tf.nest.map_structure(tf.convert_to_tensor, states)
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def run(start, steps, states):
         new = step(_cut(data, start, steps), states)
         return tf.nest.map_structure(_alike, new, states)
 
-    if isinstance(length, int) and (several or length < 2 * window):
-        for start in range(0, length, window):
-            states = run(start, min(window, length - start), states)
+    if isinstance(total, int) and (several or total < 2 * window):
+        for start in range(0, total, window):
+            states = run(start, min(window, total - start), states)
         return states
     if several:
         raise ValueError(
             "Under several replicas the length of a batch must be known: make all batches equally "
             "long, or let the data set have such shapes."
         )
-    rest = length % window
-    last = length - rest
+    rest = total % window
+    last = total - rest
     _, states = tf.while_loop(
         lambda start, states: start < last,
         lambda start, states: (start + window, run(start, window, states)),
@@ -62,8 +62,8 @@ def each(step: Callable[[Any, Any], Any], data: tuple[Any, Any, Any], window: in
     return tf.cond(rest > 0, lambda: run(last, None, states), lambda: states)
 
 
-def _length(data: tuple[Any, Any, Any]) -> int | tf.Tensor:
-    """Returns the steps of a batch; refuses parts that do not go together."""
+def length(data: tuple[Any, Any, Any]) -> int | tf.Tensor | None:
+    """Returns the steps of a batch, `None` of a spec's; refuses parts that do not go together."""
     parts = [part for part in tf.nest.flatten(data) if part is not None]
     shapes = [part.shape.as_list() if part.shape.rank else [] for part in parts]
     if any(len(shape) < 2 for shape in shapes):
@@ -74,7 +74,9 @@ def _length(data: tuple[Any, Any, Any]) -> int | tf.Tensor:
     known = {shape[1] for shape in shapes} - {None}
     if len(known) > 1:
         raise ValueError(f"inputs, targets and weights must have the same time, not {shapes}.")
-    return known.pop() if known else tf.shape(parts[0])[1]
+    if known:
+        return known.pop()
+    return None if isinstance(parts[0], tf.TensorSpec) else tf.shape(parts[0])[1]
 
 
 def _cut(data: tuple[Any, Any, Any], start: int | tf.Tensor, steps: int | None):

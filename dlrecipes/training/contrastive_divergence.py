@@ -192,6 +192,26 @@ class ContrastiveDivergence(Trainer):
             "gradient_norm": self.gradient_norm.result(),
         }
 
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        """As `keras.Model.compile`, without a loss.
+
+        Raises:
+            ValueError: If a loss is given.
+        """
+        if loss is not None:
+            raise ValueError("Contrastive divergence has its own loss: compile it without one.")
+        super().compile(optimizer, **kwargs)
+
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses what are no vectors of the visible units, and sample weights."""
+        if sample_weight is not None:
+            raise ValueError("Contrastive divergence takes no sample_weight: leave it out.")
+        arrays, features = tf.nest.flatten(x), self.machine.kernel.shape[0]
+        wanted = tf.TensorShape([None, features])
+        if len(arrays) != 1 or not wanted.is_compatible_with(arrays[0].shape):
+            shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
+            raise ValueError(f"The data must be of shape (batch, {features}), not {shapes}.")
+
     def test_step(self, data):
         """Returns the metrics of one batch, without the loss."""
         return self._watch(self._visible(data))
@@ -203,16 +223,9 @@ class ContrastiveDivergence(Trainer):
 
     def _visible(self, data) -> tf.Tensor:
         """Returns the visible vectors of a batch, once they can be that."""
-        x, _, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if weight is not None:
-            raise ValueError("Contrastive divergence takes no sample_weight: leave it out.")
-        if self._compile_loss is not None:
-            raise ValueError("Contrastive divergence has its own loss: compile it without one.")
-        arrays, features = tf.nest.flatten(x), self.machine.kernel.shape[0]
-        if len(arrays) != 1 or arrays[0].shape.rank != 2 or arrays[0].shape[1] != features:
-            shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
-            raise ValueError(f"The data must be of shape (batch, {features}), not {shapes}.")
-        visible = tf.cast(arrays[0], tf.float32)
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        self.check_batch(x, y, weight)
+        visible = tf.cast(tf.nest.flatten(x)[0], tf.float32)
         if self.machine.visible == "bernoulli":
             text = "Values of Bernoulli visible units must lie in [0, 1]."
             least, most = tf.reduce_min(visible), tf.reduce_max(visible)

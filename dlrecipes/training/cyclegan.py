@@ -8,6 +8,7 @@ import tensorflow as tf
 from dlrecipes.layers._arguments import integer, number
 from dlrecipes.layers._arguments import pair as sizes
 from dlrecipes.training._gan_networks import unchanged
+from dlrecipes.training._networks import refuse_misfits
 from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.trainer import batch_size
 from dlrecipes.training.translation import (
@@ -15,6 +16,7 @@ from dlrecipes.training.translation import (
     check_networks,
     l1,
     pair,
+    refuse_no_pair,
     translation_losses,
 )
 
@@ -160,6 +162,12 @@ class CycleGAN(TranslationTrainer):
     def translate_ba(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Returns pictures of kind A, from those of kind B: the other way than `call`."""
         return self.generator_ba(inputs, training=training)
+
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses what are no two batches of floats that the generators read."""
+        refuse_no_pair(("a", "b"), x, y, sample_weight)
+        refuse_misfits(self.generator_ab, x)
+        refuse_misfits(self.generator_ba, y)
 
     def train_step(self, data):
         """Returns the metrics of one update of the generators and one of the discriminators."""

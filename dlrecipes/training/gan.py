@@ -156,8 +156,22 @@ class GAN(AdversarialTrainer):
             labels = tf.convert_to_tensor(labels)
             if labels.shape != (count,):
                 raise ValueError(f"labels must have shape ({count},), not {tuple(labels.shape)}.")
+            networks.check_labels(self.generator, labels)
         noise = self._noise(count, seed, step=0, stream=0)
         return self.generator(networks.inputs_of(self.generator, noise, labels), training=False)
+
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses what the networks cannot take."""
+        if sample_weight is not None:
+            raise ValueError("A GAN takes no sample weights.")
+        if (y is not None) != self.takes_labels:
+            wanted = "(images, labels)" if self.takes_labels else "images alone"
+            raise ValueError(f"fit must be given {wanted}, as the networks' inputs are.")
+        wanted = tuple(networks.main_input("discriminator", self.discriminator).shape)
+        if not tf.TensorShape(wanted).is_compatible_with(x.shape):
+            raise ValueError(f"Examples must have shape {wanted}, not {tuple(x.shape)}.")
+        if y is not None:
+            networks.check_labels(self.generator, y)
 
     def train_step(self, data):
         """Returns the metrics of k discriminator updates and one of the generator."""
@@ -262,17 +276,17 @@ class GAN(AdversarialTrainer):
         shape = [batch_size(real)] + [1] * (len(real.shape) - 1)
         return draws.uniform(shape, self.seed, step, stream)
 
+    def _checked(self, method, args, kwargs) -> dict[str, Any]:
+        given = super()._checked(method, args, kwargs)
+        if hasattr(given.get("y"), "dtype"):
+            # An array can be looked into.
+            networks.check_labels(self.generator, given["y"])
+        return given
+
     def _unpacked(self, data) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns examples and labels of a batch; refuses what the networks cannot take."""
         examples, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("A GAN takes no sample weights.")
-        if (labels is not None) != self.takes_labels:
-            wanted = "(images, labels)" if self.takes_labels else "images alone"
-            raise ValueError(f"fit must be given {wanted}, as the networks' inputs are.")
-        wanted = tuple(networks.main_input("discriminator", self.discriminator).shape)
-        if not tf.TensorShape(wanted).is_compatible_with(examples.shape):
-            raise ValueError(f"Examples must have shape {wanted}, not {tuple(examples.shape)}.")
+        self.check_batch(examples, labels, weights)
         return examples, labels
 
     def _minibatches(self, examples, labels) -> list[tuple[tf.Tensor, tf.Tensor | None]]:

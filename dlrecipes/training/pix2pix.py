@@ -11,6 +11,7 @@ from dlrecipes.training.translation import (
     check_networks,
     l1,
     pair,
+    refuse_no_pair,
     translation_losses,
 )
 
@@ -100,6 +101,14 @@ class Pix2Pix(TranslationTrainer):
     def call(self, inputs, training=False):
         """Returns generated pictures."""
         return self.generator(inputs, training=training)
+
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses what is no pair of floats, or of other shapes than the generator's."""
+        refuse_no_pair(("input", "target"), x, y, sample_weight)
+        super().check_batch(x)
+        made = (getattr(self.generator, "outputs", None) or [y])[0].shape
+        if not tf.TensorShape(made).is_compatible_with(y.shape):
+            raise ValueError(f"Targets must have shape {tuple(made)}, not {tuple(y.shape)}.")
 
     def train_step(self, data):
         """Returns the metrics of one update of the discriminator and one of the generator."""

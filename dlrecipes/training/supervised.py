@@ -2,6 +2,7 @@
 
 import keras
 
+from dlrecipes.training._networks import refuse_unbuilt
 from dlrecipes.training.trainer import Trainer
 
 
@@ -22,7 +23,8 @@ class SupervisedTrainer(Trainer):
         The network's outputs.
 
     Raises:
-        ValueError: If the network has no weights yet.
+        TypeError: If the network is no `keras.Model`.
+        ValueError: If it has no weights yet.
 
     Example:
 
@@ -42,8 +44,7 @@ class SupervisedTrainer(Trainer):
 
     def __init__(self, network: keras.Model, **kwargs):
         super().__init__(**kwargs)
-        if not network.built:
-            raise ValueError(f"{network.name} has no weights yet: call it on a batch first.")
+        refuse_unbuilt(network)
         self.network = network
         self.built = True
 

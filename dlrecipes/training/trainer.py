@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
 from dlrecipes.training import optimizer_step, shares
+from dlrecipes.training._networks import refuse_misfits
 
 
 class Trainer(keras.Model):
@@ -109,7 +110,7 @@ class Trainer(keras.Model):
         return {name: value for name, value in logs.items() if name != self.gradient_norm.name}
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
-        """Refuses data that cannot be trained on: here, none; trainers with demands extend it.
+        """Refuses data that cannot be trained on: inputs of other shapes than the network reads.
 
         `fit` and `evaluate` ask it before anything is computed, where arrays, tensors or a data
         set were given: Keras forgets the axes' sizes once it has seen two, and TensorFlow then
@@ -119,7 +120,11 @@ class Trainer(keras.Model):
             x: Like one batch: a structure of `tf.TensorSpec`, the number of examples unknown.
             y: Likewise; `None` where there are no targets.
             sample_weight: Likewise.
+
+        Raises:
+            ValueError: If the data do not fit.
         """
+        refuse_misfits(self._network, x)
 
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`, without its stall at the end."""
@@ -146,7 +151,7 @@ class Trainer(keras.Model):
 
         `None` where that network does not tell them: one written as a class.
         """
-        network = getattr(self, next(iter(self.objects), ""), None)
+        network = self._network
         if not getattr(network, "inputs", None):
             return None
         inputs = network.inputs[0] if isinstance(network, keras.Sequential) else network.input
@@ -155,6 +160,11 @@ class Trainer(keras.Model):
                 lambda x: tf.TensorSpec([None, *x.shape[1:]], x.dtype, name=x.name), inputs
             )
         ]
+
+    @property
+    def _network(self) -> Any:
+        """The first of `objects`: what `call` gives its inputs to."""
+        return getattr(self, next(iter(self.objects), ""), None)
 
     def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
         """As `keras.Model.export`, which asks for a signature that a trainer's network tells."""

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.losses.adversarial import adversarial_losses
+from dlrecipes.training._networks import refuse_unbuilt
 from dlrecipes.training.adversarial import AdversarialTrainer
 
 
@@ -83,14 +84,19 @@ def pair(data: Any, names: tuple[str, str]) -> tuple[tf.Tensor, tf.Tensor]:
     Raises:
         ValueError: If there are not two, or they are no floats.
     """
-    wanted = f"fit must be given ({', '.join(names)}), two batches of pictures"
     first, second, weights = keras.utils.unpack_x_y_sample_weight(data)
+    refuse_no_pair(names, first, second, weights)
+    return tf.cast(first, tf.float32), tf.cast(second, tf.float32)
+
+
+def refuse_no_pair(names: tuple[str, str], first: Any, second: Any, weights: Any = None) -> None:
+    """Refuses what are no two batches of floats, and sample weights."""
+    wanted = f"fit must be given ({', '.join(names)}), two batches of pictures"
     if weights is not None or not all(hasattr(value, "dtype") for value in (first, second)):
         raise ValueError(f"{wanted}, and no sample weights.")
     for value in (first, second):
         if not tf.as_dtype(value.dtype).is_floating:
             raise ValueError(f"{wanted} in [-1, 1], not {tf.as_dtype(value.dtype).name}.")
-    return tf.cast(first, tf.float32), tf.cast(second, tf.float32)
 
 
 def l1(pictures: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -110,8 +116,7 @@ def l1(pictures: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 def check_networks(**networks: keras.Model) -> None:
     """Refuses networks that have no weights yet, and one that is given twice."""
     for name, network in networks.items():
-        if not network.built:
-            raise ValueError(f"{name} has no weights yet: call it on a batch first.")
+        refuse_unbuilt(network, name)
     for name, network in networks.items():
         for other, second in networks.items():
             if name < other and network is second:

@@ -6,6 +6,7 @@ import tensorflow as tf
 from dlrecipes.layers.pairwise_distances import at_least_float32
 from dlrecipes.losses import triplet
 from dlrecipes.training import shares
+from dlrecipes.training._networks import refuse_unbuilt
 from dlrecipes.training.trainer import Trainer, batch_size
 
 
@@ -49,8 +50,8 @@ class TripletEmbedding(Trainer):
     Raises:
         ValueError: If the network has no weights yet or does not give one vector an example,
             `mining` or `metric` is not one of those named, or `margin` is no number of at
-            least 0; in training, if there are no labels, there are sample weights, or `compile`
-            was given a loss.
+            least 0; in `compile`, if there is a loss; in training, if
+            there are no labels, or there are sample weights.
 
     Example:
 
@@ -142,14 +143,30 @@ class TripletEmbedding(Trainer):
 
     def _unpack(self, data):
         x, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self._refuse(labels, sample_weight)
+        # Keras loses count of the axes when it is given a vector of labels and then a column.
+        return x, tf.reshape(labels, [-1]) if labels.shape.rank is None else labels
+
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
+        """As `keras.Model.compile`, without a loss.
+
+        Raises:
+            ValueError: If a loss is given.
+        """
+        if loss is not None:
+            raise ValueError("TripletEmbedding is its own loss: give compile none.")
+        super().compile(optimizer, **kwargs)
+
+    def check_batch(self, x, y=None, sample_weight=None) -> None:
+        """Refuses data without labels, with sample weights, or that the network does not read."""
+        super().check_batch(x, y, sample_weight)
+        self._refuse(y, sample_weight)
+
+    def _refuse(self, labels, sample_weight) -> None:
         if labels is None:
             raise ValueError("TripletEmbedding needs labels: give fit pairs of (x, labels).")
         if sample_weight is not None:
             raise ValueError("TripletEmbedding takes no sample weights: its loss is of triplets.")
-        if self._compile_loss is not None:
-            raise ValueError("TripletEmbedding is its own loss: give compile none.")
-        # Keras loses count of the axes when it is given a vector of labels and then a column.
-        return x, tf.reshape(labels, [-1]) if labels.shape.rank is None else labels
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -199,8 +216,7 @@ def _scaled_backwards(x: tf.Tensor, factor: float | tf.Tensor) -> tf.Tensor:
 
 
 def _check_network(network: keras.Model) -> None:
-    if not network.built:
-        raise ValueError(f"{network.name} has no weights yet: call it on a batch first.")
+    refuse_unbuilt(network)
     outputs = getattr(network, "outputs", None)
     if outputs and (len(outputs) != 1 or len(outputs[0].shape) != 2):
         shapes = ", ".join(str(tuple(output.shape)) for output in outputs)

@@ -256,3 +256,61 @@ def test_the_last_checkpoint_is_the_last_in_number(tmp_path):
         "epoch-9999",
         "epoch-10000",
     ]
+
+
+def fit_once(model, checkpoints):
+    data = training_batches({"words": WORDS}, {"tags": GOLD}, BATCH, 7, 0, LENGTHS)
+    steps = steps_per_epoch(len(WORDS), BATCH)
+    model.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[checkpoints])
+
+
+def test_an_old_run_is_not_replaced_unasked(tmp_path):
+    train_tagger(tmp_path, 1)
+    before = sorted(path.name for path in saved_epochs(tmp_path))
+    with pytest.raises(ValueError, match=r"earlier run.*call resume\(model\)"):
+        fit_once(new_tagger(1), Checkpoints(tmp_path, "loss", "min"))
+    assert sorted(path.name for path in saved_epochs(tmp_path)) == before
+
+
+def test_a_monitor_that_is_not_logged_is_told_with_what_is(tmp_path):
+    with pytest.raises(ValueError, match=r"monitor is 'val_los', which is not logged: .*loss"):
+        fit_once(new_tagger(1), Checkpoints(tmp_path, "val_los", "min"))
+
+
+def test_a_mode_is_min_or_max(tmp_path):
+    with pytest.raises(ValueError, match="mode must be 'min' or 'max', not 'auto'"):
+        Checkpoints(tmp_path, "loss", "auto")
+
+
+def test_what_was_neither_trained_nor_resumed_has_no_best_epoch(tmp_path):
+    train_tagger(tmp_path, 1)
+    with pytest.raises(ValueError, match="no best epoch yet"):
+        Checkpoints(tmp_path, "loss", "min").restore_best(new_tagger(1))
+
+
+def test_a_model_that_is_not_compiled_cannot_resume(tmp_path):
+    x = keras.Input((2,))
+    with pytest.raises(ValueError, match="is not compiled: compile it"):
+        Checkpoints(tmp_path, "loss", "min").resume(keras.Model(x, keras.layers.Dense(1)(x)))
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
+    train_tagger(tmp_path, 1)
+    model = new_tagger(1)
+    # Nadam has the slots of Adam and one more number; AdamW has the very same.
+    model.compile(keras.optimizers.AdamW(0.5), jit_compile=False)
+    checkpoints = Checkpoints(tmp_path, "loss", "min")
+    with pytest.raises(RecipeError, match="is of Adam; the model is compiled with AdamW"):
+        checkpoints.resume(model)
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_a_checkpoint_from_before_optimizers_were_noted_is_read(tmp_path):
+    train_tagger(tmp_path, 1)
+    path = saved_epochs(tmp_path)[-1] / "state.json"
+    state = json.loads(path.read_text())
+    del state["optimizers"]
+    path.write_text(json.dumps(state))
+    checkpoints = Checkpoints(tmp_path, "loss", "min")
+    checkpoints.resume(new_tagger(1))
+    assert checkpoints.epochs == 1

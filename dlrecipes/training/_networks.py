@@ -1,0 +1,50 @@
+"""What trainers ask of the networks that they are given, before they train them."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def refuse_unbuilt(network: keras.Model, name: str | None = None) -> None:
+    """Refuses what is no model or layer, and one whose weights are not made."""
+    if not isinstance(network, keras.Layer):
+        raise TypeError(f"{name or 'network'} must be a keras.Model, not {network!r}.")
+    if not network.built:
+        raise ValueError(f"{name or network.name} has no weights yet: call it on a batch first.")
+
+
+def refuse_misfits(network: keras.Model, x: Any) -> None:
+    """Refuses data of other shapes than a network reads; does nothing where it does not tell.
+
+    Args:
+        network: What is to read it.
+        x: A structure of `tf.TensorSpec` or tensors, as a batch is.
+    """
+    if x is None:
+        return
+    inputs = getattr(network, "inputs", None) or ()
+    if isinstance(x, dict):
+        pairs = [(tensor, x[tensor.name]) for tensor in inputs if tensor.name in x]
+    else:
+        given = tf.nest.flatten(x)
+        pairs = list(zip(inputs, given, strict=True)) if len(given) == len(inputs) else []
+    for wanted, one in pairs:
+        if not _fits(wanted.shape, one.shape):
+            sizes = ", ".join("batch" if place == 0 else str(size) for place, size in
+                              enumerate(wanted.shape))  # fmt: skip
+            raise ValueError(
+                f"{network.name} reads {wanted.name} of shape ({sizes}), not {tuple(one.shape)}."
+            )
+
+
+def _fits(wanted: tuple, shape: tf.TensorShape) -> bool:
+    if shape.rank is None:
+        return True
+    sizes = list(shape)
+    # Keras adds or takes away a last axis of size 1.
+    if len(sizes) == len(wanted) - 1 and wanted[-1] == 1:
+        sizes.append(1)
+    elif len(sizes) == len(wanted) + 1 and sizes[-1] == 1:
+        sizes.pop()
+    return tf.TensorShape(sizes).is_compatible_with(tf.TensorShape([None, *wanted[1:]]))
