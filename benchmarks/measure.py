@@ -55,20 +55,21 @@ def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str,
         settings["data"] = folders[entry["data"]]
     click.echo(command)
     metrics, environment = train(recipe, settings)
+    found = {**metrics, **metrics["test"]}
     rows = [
         {
             "data": entry["data"],
             "configuration": entry["configuration"],
             "seed": seed,
             "metric": name,
-            "value": f"{metrics['test'][name]:.4f}",
+            "value": f"{found[name]:.4f}" if isinstance(found[name], float) else found[name],
             "minutes": f"{metrics['seconds']['train'] / 60:.2f}",
             "machine": environment["machine"],
             "version": environment["dlrecipes"],
             "command": command,
         }
         for name in plan["metrics"]
-        if name in metrics["test"]
+        if name in found
     ]
     with table.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -133,6 +133,7 @@ def train(
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
         "parameters": model.count_params(),
+        **recipe.describe(model),
     }
     # Before anything is drawn or published: a full disk later loses no result.
     write_whole(folder / METRICS_FILE, _json(metrics))

@@ -183,7 +183,7 @@ def test_ctrl_c_ends_a_worker_that_waits_for_the_others(tmp_path):
     ("option", "line"),
     [
         ("--seed=1", "This worker's settings are not the chief's: --seed."),
-        ("--data=nowhere", "nowhere"),
+        pytest.param("--data=nowhere", "nowhere", marks=pytest.mark.slow),
     ],
 )
 def test_a_worker_that_cannot_begin_ends_all(tmp_path, option, line):

@@ -7,6 +7,7 @@ from dlrecipes.layers.box_coder import BoxCoder
 from dlrecipes.layers.box_matcher import BoxMatcher
 from dlrecipes.layers.conditional_batch_normalization import ConditionalBatchNormalization
 from dlrecipes.layers.context_window import ContextWindow
+from dlrecipes.layers.elastic_distortion import ElasticDistortion
 from dlrecipes.layers.ensemble_mean import EnsembleMean
 from dlrecipes.layers.feedback_cell import FeedbackCell
 from dlrecipes.layers.fixed_kernel_conv_2d import FixedKernelConv2D
@@ -54,6 +55,7 @@ __all__ = [
     "BoxMatcher",
     "ConditionalBatchNormalization",
     "ContextWindow",
+    "ElasticDistortion",
     "EnsembleMean",
     "FeedbackCell",
     "FixedKernelConv2D",

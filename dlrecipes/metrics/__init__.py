@@ -1,5 +1,7 @@
 """Metrics as their fields define them; they know nothing of recipes."""
 
+import importlib
+
 from dlrecipes.metrics.spans import (
     SpanScores,
     is_well_formed,
@@ -8,13 +10,30 @@ from dlrecipes.metrics.spans import (
     token_accuracy,
 )
 
-__all__ = ["SpanF1", "SpanScores", "is_well_formed", "span_scores", "tag_spans", "token_accuracy"]
+# These load what takes seconds, Keras or dictionaries: only when they are asked for.
+_LATER = {
+    "SpanF1": "span_f1",
+    "copied_lines": "prosody",
+    "distinct_2": "prosody",
+    "multiplications": "operations",
+    "prosody_scores": "prosody",
+}
+
+__all__ = [
+    "SpanF1",
+    "SpanScores",
+    "copied_lines",
+    "distinct_2",
+    "is_well_formed",
+    "multiplications",
+    "prosody_scores",
+    "span_scores",
+    "tag_spans",
+    "token_accuracy",
+]
 
 
 def __getattr__(name: str):
-    # Scores of tags need no Keras, which takes seconds to load.
-    if name == "SpanF1":
-        from dlrecipes.metrics.span_f1 import SpanF1
-
-        return SpanF1
+    if name in _LATER:
+        return getattr(importlib.import_module(f"dlrecipes.metrics.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -104,7 +104,7 @@ class Checkpoints(keras.callbacks.Callback):
             raise RecipeError(
                 f"{self.folder}: no checkpoint there fits: they are damaged, or the data or the "
                 "recipe has changed since.",
-                "Start a new run: leave --resume out.",
+                "Begin anew: in another folder, or with `dlrecipes run` without --resume.",
             )
 
     def restore_best(self, model: keras.Model) -> None:

@@ -36,5 +36,5 @@ class StopOnDivergence(keras.callbacks.Callback):
                 last = f"The last good checkpoint is {kept[-1]}." if kept else "No epoch was done."
                 raise TrainingDiverged(
                     f"{name} became {value} at step {batch + 1} of epoch {self.epoch}. {last}",
-                    "Run again with a lower --learning-rate, or with clipping.",
+                    "Train again with a lower learning rate, or with clipping.",
                 )

@@ -15,7 +15,8 @@ class Restarts(GlobalSearch):
     scales, are as at the start.
 
     Args:
-        steps: Evaluations a descent, at least 2. A quarter of a search's is four descents.
+        steps: Evaluations of the loss in one descent, at least 2. With a quarter of the evaluations
+            that the whole search has, there are four descents.
         initializer: What draws fresh weights, as Keras takes it; one that is random.
 
     Raises:

@@ -118,14 +118,14 @@ def train(snapshots: Sequence[int] = SNAPSHOTS, seed: int = 0) -> list[Snapshot]
 def draw(snapshots: Sequence[Snapshot]) -> Figure:
     """Draws D(x), both densities, and below them which z becomes which x, a column a snapshot."""
     figure = Figure(figsize=(3 * len(snapshots), 4.6), layout="constrained")
-    rows = figure.subplots(
-        2, len(snapshots), sharex="col", sharey="row", height_ratios=(2.4, 1), squeeze=False
-    )
+    rows = figure.subplots(2, len(snapshots), sharey="row", height_ratios=(2.4, 1), squeeze=False)
     truth = sample(20000, seed=1)
     for column, snapshot in enumerate(snapshots):
         upper, lower = rows[:, column]
         away = distance(snapshot.generated, truth)
-        upper.set_title(f"after {snapshot.step:,} updates\ndistance {away:.2f}", fontsize=11)
+        upper.set_title(
+            f"after {snapshot.step:,} updates\nWasserstein-1 distance {away:.2f}", fontsize=11
+        )
         right = _draw_densities(upper, snapshot)
         _draw_mapping(lower, snapshot)
         if column == 0:
@@ -146,7 +146,11 @@ def _draw_densities(axis: Axes, snapshot: Snapshot) -> Axes:
     heights, _ = np.histogram(snapshot.generated, bins)
     heights = heights / (len(snapshot.generated) * np.diff(bins))
     axis.stairs(heights, bins, fill=True, color=ORANGE, alpha=0.55, label="generator, p(G(z))")
-    axis.set(ylim=(0, 0.64), xlim=(X[0], X[-1]))
+    axis.set(ylim=(0, 0.64), xlim=(X[0], X[-1]), xlabel="x")
+    if heights.max() > 0.64:
+        # At first all noise becomes one number.
+        axis.annotate(f"to {heights.max():.0f}", (bins[heights.argmax() + 1], 0.6), (8, 0),
+                      textcoords="offset points", fontsize=9)  # fmt: skip
     axis.spines["top"].set_visible(False)
     right = axis.twinx()
     right.plot(X, snapshot.probabilities, color=BLUE, linestyle="--", label="discriminator, D(x)")
@@ -161,7 +165,8 @@ def _draw_mapping(axis: Axes, snapshot: Snapshot) -> None:
     # Noise on the lower edge, spread over the same width; what becomes of it on the upper edge.
     below = Z * 0.9 * X[-1]
     axis.plot(np.stack([below, snapshot.images]), [[0], [1]], color=ORANGE, linewidth=0.8)
-    axis.set(ylim=(0, 1), yticks=(0, 1), yticklabels=("z", "x = G(z)"), xlabel="x")
+    axis.set(ylim=(0, 1), yticks=(0, 1), yticklabels=("noise z", "G(z)"))
+    axis.set(xlim=(X[0], X[-1]), xticks=())
     axis.tick_params(axis="y", length=0)
     axis.spines[["left", "right"]].set_visible(False)
 

@@ -222,8 +222,23 @@ def test_unknown_length_gives_the_same_weights():
         np.testing.assert_allclose(one, two, atol=1e-6)
 
 
-@pytest.mark.parametrize("window", [2, 4, 6])
-@pytest.mark.parametrize("kind", [layers.LSTM, own.LSTM])
+# XLA compiles for seconds: one case of each kind of layer, the others with `make test-slow`.
+@pytest.mark.parametrize(
+    "kind, window",
+    [
+        (layers.LSTM, 4),
+        (own.LSTM, 2),
+        *(
+            pytest.param(kind, window, marks=pytest.mark.slow)
+            for kind, window in [
+                (layers.LSTM, 2),
+                (layers.LSTM, 6),
+                (own.LSTM, 4),
+                (own.LSTM, 6),
+            ]
+        ),
+    ],
+)
 def test_compiled_by_xla_it_learns_the_same(kind, window):
     """Five chunks in a loop; two and a shorter one; one and a shorter one, in no loop."""
     found = []

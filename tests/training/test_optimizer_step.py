@@ -37,7 +37,11 @@ def keras_step(optimizer, gradients, variables):
         # Not fused: left to Keras.
         lambda: keras.optimizers.Adam(0.1, amsgrad=True),
         lambda: keras.optimizers.Adam(0.1, use_ema=True, ema_overwrite_frequency=2),
-        lambda: keras.optimizers.Adam(0.1, gradient_accumulation_steps=2),
+        # Half a minute to trace.
+        pytest.param(
+            lambda: keras.optimizers.Adam(0.1, gradient_accumulation_steps=2),
+            marks=pytest.mark.slow,
+        ),
         lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
     ],
 )

@@ -9,6 +9,9 @@ TABLE = [[1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 0, 1]]
 
 CASES = {
     "BatchNormalization": LayerCase(layers.BatchNormalization, (IMAGE,)),
+    "ElasticDistortion": LayerCase(
+        lambda **kwargs: layers.ElasticDistortion(seed=1, **kwargs), ((5, 6, 3),)
+    ),
     "FixedKernelConv2D": LayerCase(
         lambda **kwargs: layers.FixedKernelConv2D("sharpen", 2, "same", True, **kwargs),
         (IMAGE,),

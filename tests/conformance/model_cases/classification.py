@@ -41,6 +41,13 @@ CASES = {
         # The logits are distances of about 84, the number of F6's units.
         tolerance=0.1,
     ),
+    "small_cnn": ModelCase(
+        "small_cnn",
+        {**SMALL, "input_shape": (28, 28, 1), "width": 1 / 8},
+        pictures(1),
+        sizes=(28, 28),
+        any_size=False,
+    ),
     "alexnet": ModelCase(
         "alexnet",
         {**SMALL, "input_shape": (67, 67, 3), "width": 1 / 16},

@@ -6,7 +6,7 @@ from trainer_contract import TrainerCase
 
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.models import tagger
-from dlrecipes.training import SequenceTagger, SupervisedTrainer
+from dlrecipes.training import ImageClassifier, SequenceTagger, SupervisedTrainer
 
 WORDS, TAGS, EXAMPLES, TIME = 9, 3, 16, 6
 
@@ -35,6 +35,20 @@ def regression():
     return x, (x @ rng.normal(size=(5, 1))).astype("float32")
 
 
+def classifier():
+    x = keras.Input((5,))
+    hidden = keras.layers.Dense(8, activation="tanh")(x)
+    model = ImageClassifier(keras.Model(x, keras.layers.Dense(3)(hidden)), ["a", "b", "c"])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["categorical_accuracy"])
+    return model
+
+
+def classes():
+    x, y = regression()
+    return x, np.eye(3, dtype="float32")[np.digitize(y[:, 0], [-1, 1])]
+
+
 def sequence_tagger(output):
     def make():
         encoder = TextEncoder.fit([list("abcdefgh")])
@@ -59,6 +73,7 @@ CASES = {
     "SupervisedTrainer, batch normalisation": TrainerCase(
         normalised, regression, not_distributed="a replica normalises for itself"
     ),
+    "ImageClassifier": TrainerCase(classifier, classes),
     "SequenceTagger": TrainerCase(sequence_tagger("crf"), sentences),
     "SequenceTagger, softmax": TrainerCase(sequence_tagger("softmax"), sentences),
 }

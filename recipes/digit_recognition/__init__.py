@@ -1,0 +1,5 @@
+"""Digit recognition: say which handwritten digit (or other character) a picture shows.
+
+A small convolutional network by default, or LeNet-5 and the course's other families; the
+published model takes PNG or JPEG files, or arrays of any size.
+"""

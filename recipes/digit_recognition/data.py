@@ -1,0 +1,125 @@
+"""The pictures of digit recognition: built in, or the user's own, and what is made of files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlrecipes.data.digits import (
+    SIZE,
+    LabelledPictures,
+    builtin_digits,
+    described,
+    read_digits,
+    tfds_digits,
+)
+from dlrecipes.errors import DataError
+from dlrecipes.recipe import Splits
+
+from .config import Config
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+
+def load(config: Config) -> Splits:
+    """Returns the pictures that the configuration asks for.
+
+    Raises:
+        DataError: If they cannot be read as they are, saying where.
+    """
+    if config.data == "builtin":
+        parts = builtin_digits(config.seed)
+        name = f"scikit-learn's digits, split by seed {config.seed}"
+    elif config.data.startswith("tfds:"):
+        parts = tfds_digits(config.data.removeprefix("tfds:"), Path(config.data_dir), config.seed)
+        name = config.data
+    else:
+        parts = read_digits(Path(config.data).expanduser(), config.seed)
+        name = config.data
+    return Splits(*parts, description={"name": name, **described(parts)})
+
+
+def class_names(splits: Splits) -> Sequence[str]:
+    """Returns the classes of the training pictures."""
+    return splits.train.names
+
+
+def known(examples: LabelledPictures, names: Sequence[str]) -> np.ndarray:
+    """Returns the class of each picture by the model's own numbers.
+
+    Raises:
+        DataError: If the model does not know one.
+    """
+    import numpy as np
+
+    unknown = [name for name in examples.names if name not in names]
+    if unknown:
+        raise DataError(
+            f"The data has the class {unknown[0]!r}; the model knows {', '.join(names)}.",
+            "Train a model on these data, or evaluate on data of the same classes.",
+        )
+    table = np.array([list(names).index(name) for name in examples.names], "int32")
+    return table[examples.labels]
+
+
+def read(image_bytes: tf.Tensor) -> tf.Tensor:
+    """Returns what the network takes of PNG or JPEG files, in the graph.
+
+    Args:
+        image_bytes: Strings of shape `(batch,)`.
+
+    Returns:
+        float32 of shape `(batch, 28, 28, 1)`, 0 to 1.
+    """
+
+    from dlrecipes.data.handwriting import decode, normalise
+
+    return _each(lambda content: normalise(decode(content), SIZE), image_bytes)
+
+
+def prepare(images: tf.Tensor) -> tf.Tensor:
+    """Returns what the network takes of pictures of any size, in the graph.
+
+    Args:
+        images: uint8 of shape `(batch, height, width, channels)`, of 1 (grey), 3 or 4 channels.
+            Grey ones of 28x28 are taken as they are.
+
+    Returns:
+        float32 of shape `(batch, 28, 28, 1)`, 0 to 1.
+    """
+    import tensorflow as tf
+
+    from dlrecipes.data.handwriting import normalise
+
+    scaled = tf.cast(images, tf.float32) / 255
+    shape = tf.shape(images)
+    fits = tf.reduce_all(shape[1:] == [SIZE, SIZE, 1])
+
+    def as_they_are() -> tf.Tensor:
+        return tf.reshape(scaled, [-1, SIZE, SIZE, 1])
+
+    def normalised() -> tf.Tensor:
+        return _each(lambda image: normalise(_grey(image), SIZE), scaled)
+
+    return tf.cond(fits, as_they_are, normalised)
+
+
+def _grey(image: tf.Tensor) -> tf.Tensor:
+    """Returns a picture's luminance, what is transparent as white; `(height, width)`."""
+    import tensorflow as tf
+
+    channels = tf.shape(image)[2]
+    opaque = tf.cond(channels == 4, lambda: image[..., 3], lambda: tf.ones_like(image[..., 0]))
+    weights = tf.where(channels == 1, [1.0, 0.0, 0.0], [0.299, 0.587, 0.114])
+    colours = tf.minimum(channels, 3)
+    return 1 + opaque * (tf.linalg.matvec(image[..., :colours], weights[:colours]) - 1)
+
+
+def _each(function, values: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([SIZE, SIZE], tf.float32)
+    return tf.map_fn(function, values, fn_output_signature=spec)[..., None]

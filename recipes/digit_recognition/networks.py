@@ -1,0 +1,94 @@
+"""The families of networks that digit recognition can train, scaled to small pictures."""
+
+from __future__ import annotations
+
+import keras
+
+from dlrecipes import models
+from dlrecipes.errors import UsageError
+from dlrecipes.layers import ElasticDistortion
+
+from .config import Config
+
+# What MNIST's pictures are, and what all others are made.
+SIZE = 28
+# The paper's own LeNet-5: its activation, pooling, connections and output.
+PAPER = {
+    "activation": "scaled_tanh",
+    "pooling": "trainable",
+    "connections": "paper",
+    "output": "rbf",
+}
+
+
+def build(config: Config, num_classes: int) -> keras.Model:
+    """Returns a network from pictures of 28x28, 0 to 1, to logits; it distorts in training.
+
+    Args:
+        config: The settings.
+        num_classes: Number of classes.
+
+    Raises:
+        UsageError: If the network cannot have so many classes or such a width.
+    """
+    try:
+        network = _network(config, num_classes)
+    except ValueError as error:
+        raise UsageError(f"--network {config.network}: {error}") from None
+    images = keras.Input((SIZE, SIZE, 1), name="images")
+    distorted = ElasticDistortion(
+        config.elastic,
+        config.elastic_sigma,
+        config.shift,
+        config.rotation,
+        config.scale,
+        config.shear,
+        seed=config.seed,
+        name="distortion",
+    )(images)
+    if config.network == "lenet5_1998":
+        # The paper's background is -0.1, its ink 1.175.
+        distorted = keras.layers.Rescaling(1.275, -0.1, name="paper_and_ink")(distorted)
+    # The classic families read larger pictures than these.
+    if network.input_shape[1] == SIZE + 4:
+        distorted = keras.layers.ZeroPadding2D(2, name="frame")(distorted)
+    elif network.input_shape[1] not in (SIZE, None):
+        distorted = keras.layers.Resizing(*network.input_shape[1:3], name="enlarged")(distorted)
+    return keras.Model(images, network(distorted), name="digit_recognition")
+
+
+def _network(config: Config, num_classes: int) -> keras.Model:
+    options = {
+        "num_classes": num_classes,
+        "width": config.width,
+        "dropout": config.dropout,
+        "classifier_activation": None,
+        "seed": config.seed,
+    }
+    # A quarter of the channels that ImageNet's thousand classes were given.
+    quarter = {**options, "width": config.width / 4, "kernel_initializer": "he_normal"}
+    small = (SIZE, SIZE, 1)
+    match config.network:
+        case "cnn":
+            return models.small_cnn(**options)
+        case "lenet5":
+            return models.lenet5(input_shape=small, padding="same", **options)
+        case "lenet5_1998":
+            return models.lenet5(input_shape=small, padding="same", **PAPER, **options)
+        case "alexnet":
+            return models.alexnet(input_shape=(67, 67, 1), **quarter)
+        case "vgg":
+            return models.vgg(11, input_shape=(32, 32, 1), batch_normalization=True, **quarter)
+        case "inception":
+            return models.googlenet(input_shape=(64, 64, 1), **quarter)
+        case "resnet":
+            return models.resnet(18, input_shape=small, stem="small", shortcut="A", **quarter)
+    hidden = () if config.network == "softmax" else (300, 100)
+    return models.mlp(
+        small,
+        num_classes,
+        [max(1, round(units * config.width)) for units in hidden],
+        "relu",
+        dropout=config.dropout if hidden else 0.0,
+        seed=config.seed,
+    )

@@ -1,0 +1,244 @@
+"""What digit recognition shows: mistakes, filters, maps, networks, and how its files are used."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from dlrecipes.documents import read_results
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.figures import BLUE, GREY, ORANGE
+from dlrecipes.training import ImageClassifier
+
+# Of a network's several predictions these are told: the first, and others as likely as this.
+TOLD = 0.01
+SHOWN_MISTAKES = 40
+SHOWN_MAPS = 16
+LEAST_MAP = 6
+
+
+def predictions(function: Any, inputs: Sequence[str]) -> list[str]:
+    """Returns each picture's class with its probability, and others that are possible.
+
+    Raises:
+        UsageError: If a file is not there.
+        DataError: If a file is no picture that can be decoded.
+    """
+    lines = []
+    for name in inputs:
+        try:
+            content = Path(name).expanduser().read_bytes()
+        except OSError as error:
+            reason = error.strerror or error
+            raise UsageError(f"{name}: {reason}.", "Name PNG or JPEG files.") from None
+        try:
+            found = function(image_bytes=tf.constant([content]))
+        except tf.errors.OpError:
+            raise DataError(
+                f"{name}: this is no picture that can be decoded, or not the whole of it.",
+                "Give a PNG or JPEG file.",
+            ) from None
+        lines.append(f"{name}: {_told(found)}")
+    return lines
+
+
+def _told(found: dict[str, tf.Tensor]) -> str:
+    label = found["label"].numpy()[0].decode()
+    if not label:
+        return "nothing is drawn there"
+    chances = found["probabilities"].numpy()[0]
+    names = [name.decode() for name in found["classes"].numpy()[0]]
+    order = [place for place in np.argsort(-chances) if chances[place] >= TOLD]
+    others = ", ".join(f"{names[place]} {chances[place]:.1%}" for place in order[1:4])
+    return f"{label} ({chances.max():.1%})" + (f"; or {others}" if others else "")
+
+
+def mistakes(
+    images: np.ndarray, truth: np.ndarray, chances: np.ndarray, names: Sequence[str]
+) -> Figure:
+    """Draws the pictures taken for another class, those first that it was surest of.
+
+    Args:
+        images: `(pictures, height, width)`.
+        truth: The class of each.
+        chances: The probability of each class, `(pictures, classes)`.
+        names: The classes.
+    """
+    found = chances.argmax(axis=1)
+    wrong = np.flatnonzero(found != truth)
+    order = wrong[np.argsort(-chances[wrong, found[wrong]])][:SHOWN_MISTAKES]
+    rows = max(1, -(-len(order) // 8))
+    figure = Figure(figsize=(9, 0.8 + 1.35 * rows), layout="constrained")
+    figure.suptitle(
+        f"{len(wrong)} of {len(truth)} test pictures are taken for another"
+        + (": truth > answer" if len(wrong) else "")
+        + (f"; the {len(order)} surest" if len(order) < len(wrong) else "")
+    )
+    for axis, place in _axes(figure, rows, 8, order):
+        axis.imshow(images[place], cmap="gray_r", vmin=0, vmax=255)
+        title = f"{names[truth[place]]} > {names[found[place]]}  {chances[place].max():.0%}"
+        axis.set_title(title, fontsize=8)
+    return figure
+
+
+def feature_layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the convolutions of a network in their order, those of a model inside too."""
+    found = []
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            found += feature_layers(layer)
+        elif isinstance(layer, keras.layers.Conv2D):
+            found.append(layer)
+    return found
+
+
+def filters(layer: keras.layers.Layer) -> Figure:
+    """Draws the weights of the first convolution, each filter by itself."""
+    kernel = np.asarray(layer.kernel)[:, :, 0, :64]
+    largest = float(np.abs(kernel).max()) or 1.0
+    rows = -(-kernel.shape[-1] // 8)
+    figure = Figure(figsize=(7, 0.8 + 0.85 * rows), layout="constrained")
+    figure.suptitle(f"Filters of {layer.name}: red adds, blue takes away")
+    for axis, place in _axes(figure, rows, 8, range(kernel.shape[-1])):
+        image = axis.imshow(kernel[..., place], cmap="RdBu_r", vmin=-largest, vmax=largest)
+    figure.colorbar(image, ax=figure.axes, shrink=0.6, label="weight")
+    return figure
+
+
+def feature_maps(network: keras.Model, layers: Sequence[Any], image: np.ndarray) -> Figure:
+    """Draws what the first convolution, and the last with maps of some size, make of a picture.
+
+    Args:
+        network: The classifier's network, which may have a network inside.
+        layers: Its convolutions.
+        image: The picture, `(height, width)`, 0 to 255.
+    """
+    large = [layer for layer in layers[1:] if layer.output.shape[1] >= LEAST_MAP]
+    chosen = [layers[0], *large[-1:]]
+    inner = next((x for x in network.layers if isinstance(x, keras.Model)), network)
+    before = keras.Model(network.inputs, _input_of(network, inner))
+    parts = keras.Model(inner.inputs, [layer.output for layer in chosen])
+    maps = parts(before(image[None, ..., None].astype("float32") / 255, training=False))
+    maps = maps if isinstance(maps, list | tuple) else [maps]
+    figure = Figure(figsize=(9, 1.6 + 2.3 * len(maps)), layout="constrained")
+    figure.suptitle("A test picture, and what convolutions make of it")
+    grid = figure.add_gridspec(1 + 2 * len(maps), 8)
+    axis = figure.add_subplot(grid[0, :])
+    axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+    axis.axis("off")
+    for row, (layer, values) in enumerate(zip(chosen, maps, strict=True)):
+        values = np.asarray(values)[0, ..., :SHOWN_MAPS]
+        for place in range(values.shape[-1]):
+            axis = figure.add_subplot(grid[1 + 2 * row + place // 8, place % 8])
+            axis.imshow(values[..., place], cmap="viridis")
+            axis.set(xticks=[], yticks=[])
+            if not place:
+                axis.set_title(f"{layer.name}, {values.shape[0]}x{values.shape[1]}", fontsize=8)
+    return figure
+
+
+def _input_of(network: keras.Model, inner: keras.Model) -> Any:
+    """Returns what a network gives the model inside it."""
+    if inner is network:
+        return network.inputs[0]
+    place = network.layers.index(inner)
+    return network.layers[place - 1].output
+
+
+def measured(data: str) -> dict[str, tuple[float, float, float]]:
+    """Returns error, multiplications and parameters of the networks in results.csv.
+
+    Args:
+        data: On which of the table's data.
+    """
+    path = Path(__file__).with_name("results.csv")
+    groups = defaultdict(lambda: defaultdict(list))
+    for row in read_results(path) if path.exists() else ():
+        if row["data"] == data:
+            groups[row["configuration"]][row["metric"]].append(float(row["value"]))
+    wanted = ("error", "multiplications", "parameters")
+    return {
+        name: tuple(float(np.mean(values[metric])) for metric in wanted)
+        for name, values in groups.items()
+        if all(metric in values for metric in wanted)
+    }
+
+
+def comparison(
+    networks: dict[str, tuple[float, float, float]],
+    data: str,
+    here: tuple[str, float, float] | None = None,
+) -> Figure:
+    """Draws networks as bubbles: accuracy against multiplications, parameters as areas.
+
+    Args:
+        networks: Error, multiplications and parameters by name.
+        data: On which data they were measured.
+        here: Name, error and multiplications of this run.
+    """
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axis = figure.subplots()
+    for name, (error, cost, size) in networks.items():
+        axis.scatter(cost, 100 * (1 - error), s=size / 1000, color=BLUE, alpha=0.4)
+        axis.scatter(cost, 100 * (1 - error), s=6, color=BLUE)
+        axis.annotate(name, (cost, 100 * (1 - error)), (4, 4), textcoords="offset points")
+    if here:
+        name, error, cost = here
+        axis.scatter(cost, 100 * (1 - error), marker="*", s=150, color=ORANGE, label=name)
+        axis.legend(loc="lower right")
+    axis.set(
+        xscale="log",
+        xlabel="multiplications a picture",
+        ylabel="test accuracy, %",
+        title=f"Networks on {data}; the area is the number of parameters",
+    )
+    # Written out: mathematics is switched off where figures are drawn.
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.margins(0.15)
+    axis.set_ylim(top=min(axis.get_ylim()[1], 100.2))
+    axis.grid(color=GREY, alpha=0.2)
+    return figure
+
+
+def usage(model: ImageClassifier, name: str) -> str:
+    """Returns how the published files are called, in Markdown."""
+    return "\n\n".join(
+        [
+            "PNG or JPEG files to the SavedModel, as TensorFlow Serving takes them, or from this "
+            "folder:",
+            '```\necho \'{"instances": [{"b64": "\'$(base64 -w0 photo.png)\'"}]}\' | \\\n'
+            f"    curl -d @- localhost:8501/v1/models/{name}:predict\n```",
+            "```python\nimport tensorflow as tf\n"
+            'model = tf.saved_model.load(".")\n'
+            'read = model.signatures["serving_default"]\n'
+            'read(image_bytes=tf.constant([tf.io.read_file("photo.png")]))["label"]\n```',
+            "The character may be light on dark or dark on light, anywhere in the picture and of "
+            'any size; a blank picture has the label "". It returns `label`, the `probabilities` '
+            "of all classes and their names, `labels`.",
+            "The signature `pictures` takes arrays, `images`, uint8 `(batch, height, width, "
+            "channels)` with 1, 3 or 4 channels. Grey pictures of 28x28 are taken as they are, "
+            "light on black as MNIST's; others are brought to that.",
+            "`model.tflite` takes such pictures as numbers from 0 to 1, float32 `(batch, 28, 28, "
+            "1)`, and returns the `probabilities`, in the order of `assets.extra/labels.txt`; "
+            "`model.int8.tflite` takes and returns int8 by its own scales:",
+            "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"
+            'classify = Interpreter("model.tflite").get_signature_runner("serving_default")\n'
+            "classify(images=images)\n```",
+        ]
+    )
+
+
+def _axes(figure: Figure, rows: int, columns: int, places: Sequence[int]):
+    """Yields an axis without ticks and what is to be drawn there; hides those left over."""
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for axis in axes:
+        axis.axis("off")
+    yield from zip(axes, places, strict=False)

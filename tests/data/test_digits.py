@@ -1,0 +1,180 @@
+import gzip
+import struct
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlrecipes.data.digits import (
+    LabelledPictures,
+    builtin_digits,
+    described,
+    fitted,
+    read_digits,
+    split,
+    tfds_digits,
+)
+from dlrecipes.errors import DataError
+
+
+def write_classes(folder, count=3, names=("3", "10"), size=(40, 30)):
+    """Dark strokes on white: upright for the first class, level for the others."""
+    for place, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            picture = np.full(size, 255, "u1")
+            stroke = (slice(8, 32), slice(12 + number, 15 + number))
+            picture[stroke if not place else (slice(15, 18), slice(5, 25))] = 0
+            Image.fromarray(picture).save(folder / name / f"{number}.png")
+
+
+def write_idx(folder, count=24):
+    for part, number in (("train", count), ("t10k", 4)):
+        images = np.zeros((number, 28, 28), "u1")
+        labels = (np.arange(number) % 2).astype("u1")
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            shape = struct.pack(f">{array.ndim}I", *array.shape)
+            content = bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()
+            (folder / f"{part}-{kind}-ubyte.gz").write_bytes(gzip.compress(content))
+
+
+def whole(counts):
+    labels = np.repeat(np.arange(len(counts)), counts).astype("i4")
+    images = np.arange(len(labels))[:, None, None] * np.ones((1, 28, 28), int)
+    names = tuple("abcdefg"[: len(counts)])
+    return LabelledPictures(images.astype("u1"), labels, names)
+
+
+def test_a_split_loses_nothing_and_keeps_the_shares_of_each_class():
+    data = whole([50, 100])
+    parts = split(data, 0, (0.6, 0.2, 0.2), "here")
+    seen = np.concatenate([part.images[:, 0, 0] for part in parts])
+    assert sorted(seen) == list(range(150))
+    assert [np.bincount(part.labels).tolist() for part in parts] == [[30, 60], [10, 20], [10, 20]]
+    again = split(data, 0, (0.6, 0.2, 0.2), "here")
+    other = split(data, 1, (0.6, 0.2, 0.2), "here")
+    np.testing.assert_array_equal(parts[1].images, again[1].images)
+    assert (parts[1].images != other[1].images).any()
+
+
+def test_a_small_class_is_in_every_part_and_a_smaller_one_is_refused():
+    parts = split(whole([3, 100]), 0, (0.8, 0.1, 0.1), "here")
+    assert [np.sum(part.labels == 0) for part in parts] == [1, 1, 1]
+    with pytest.raises(DataError, match="here: the class 'a' has 2 of the 3 pictures"):
+        split(whole([2, 100]), 0, (0.8, 0.1, 0.1), "here")
+
+
+def test_the_built_in_digits_are_all_there_as_mnists_are():
+    train, validation, test = builtin_digits(0)
+    assert len(train) + len(validation) + len(test) == 1797
+    assert test.names == tuple("0123456789")
+    assert train.images.shape[1:] == (28, 28)
+    assert train.images.dtype == np.uint8
+    assert not train.images[:, :4].any()
+    assert train.images[:, 4:24, 4:24].max() > 240
+    assert not {x.tobytes() for x in test.images} & {x.tobytes() for x in train.images}
+
+
+def test_small_pictures_fill_the_box_of_mnists_digits():
+    assert fitted(np.full((2, 16, 8), 200, "u1"))[0].nonzero()[0].tolist()[0] == 4
+    found = fitted(np.full((1, 16, 8), 200, "u1"))[0]
+    rows, columns = np.nonzero(found)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 9, 18)
+    assert set(found[4:24, 9:19].ravel()) == {200}
+    assert fitted(np.full((1, 56, 56), 7, "u1")).tolist() == np.full((1, 28, 28), 7).tolist()
+
+
+def test_idx_files_keep_their_test_part(tmp_path):
+    write_idx(tmp_path)
+    train, validation, test = read_digits(tmp_path, 0)
+    assert (len(train), len(validation), len(test)) == (22, 2, 4)
+    assert train.names == ("0", "1")
+
+
+def test_a_folder_a_class_is_split_and_dark_on_light_is_turned(tmp_path):
+    write_classes(tmp_path, count=10)
+    parts = read_digits(tmp_path, 0)
+    assert [len(part) for part in parts] == [16, 2, 2]
+    assert parts[0].names == ("3", "10")
+    upright = parts[0].images[parts[0].labels == 0][0]
+    # The stroke of 24x3 becomes 20 high, about 3 wide, in the middle, light on black.
+    rows, columns = np.nonzero(upright > 128)
+    assert (rows.min(), rows.max()) == (4, 23)
+    assert 12 <= columns.min() <= columns.max() <= 15
+    assert upright[0, 0] == 0
+
+
+def test_own_parts_are_kept_and_a_missing_one_is_held_out(tmp_path):
+    write_classes(tmp_path / "train", count=12)
+    write_classes(tmp_path / "test", count=2)
+    train, validation, test = read_digits(tmp_path, 0)
+    assert [len(part) for part in (train, validation, test)] == [22, 2, 4]
+    write_classes(tmp_path / "valid", count=1)
+    assert [len(part) for part in read_digits(tmp_path, 0)] == [24, 2, 4]
+
+
+def test_a_class_that_training_has_not_is_refused(tmp_path):
+    write_classes(tmp_path / "train", count=12)
+    write_classes(tmp_path / "test", names=("3", "7"))
+    with pytest.raises(DataError, match="the class '7' is not among those of training"):
+        read_digits(tmp_path, 0)
+
+
+def test_what_is_no_folder_is_told(tmp_path):
+    with pytest.raises(DataError, match="there is no such folder. Give a folder of IDX"):
+        read_digits(tmp_path / "none", 0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="this is no folder"):
+        read_digits(tmp_path / "file", 0)
+
+
+class Builder:
+    """What of a TFDS builder is used; `emnist` is transposed there."""
+
+    name = "emnist/digits"
+
+    def __init__(self, splits=("train", "test")):
+        features = {"image": None, "label": SimpleNamespace(names=["a", "b"])}
+        self.info = SimpleNamespace(features=features, splits=splits)
+
+    def download_and_prepare(self):
+        pass
+
+    def as_dataset(self, split):
+        count = {"train": 24, "test": 4}[split]
+        image = np.zeros((28, 28, 1), "u1")
+        image[3, 20] = 255
+        examples = [{"image": image, "label": number % 2} for number in range(count)]
+        return SimpleNamespace(as_numpy_iterator=lambda: iter(examples))
+
+
+def test_a_tfds_data_set_is_read_and_emnist_turned(monkeypatch, tmp_path):
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(tfds, "builder", lambda name, data_dir: Builder())
+    train, validation, test = tfds_digits("emnist/digits", tmp_path, 0)
+    assert [len(part) for part in (train, validation, test)] == [22, 2, 4]
+    assert train.names == ("a", "b")
+    assert np.argwhere(test.images[0]).tolist() == [[20, 3]]
+
+
+def test_what_tfds_cannot_give_is_told_in_one_line(monkeypatch, tmp_path):
+    with pytest.raises(DataError, match="tfds:no_such_set: it cannot be had") as caught:
+        tfds_digits("no_such_set", tmp_path, 0)
+    assert "\n" not in str(caught.value)
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setattr(tfds, "builder", lambda name, data_dir: Builder(splits=("train",)))
+    with pytest.raises(DataError, match="in the splits train and test, are wanted"):
+        tfds_digits("mnist", tmp_path, 0)
+
+
+def test_facts_of_the_data_name_sizes_and_classes():
+    parts = split(whole([50, 100]), 0, (0.6, 0.2, 0.2), "here")
+    assert described(parts) == {
+        "training pictures": "90",
+        "validation pictures": "30",
+        "test pictures": "30",
+        "classes": "2: a, b",
+    }

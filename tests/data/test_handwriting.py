@@ -1,0 +1,116 @@
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.data.digits import fitted
+from dlrecipes.data.handwriting import decode, normalise
+from dlrecipes.errors import DataError
+
+MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+
+
+@pytest.fixture(scope="module")
+def normalised():
+    signature = [tf.TensorSpec([None, None], tf.float32)]
+    function = tf.function(normalise, input_signature=signature)
+    return lambda picture: function(np.asarray(picture, "float32")).numpy()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    from sklearn.datasets import load_digits
+
+    images = fitted((load_digits().images[:60] * (255 / 16)).round().astype("uint8"))
+    return images.astype("float32") / 255
+
+
+def photographed(digit, seed):
+    """A digit ten times as large, dark on paper, off the middle, in uneven light, with noise."""
+    rng = np.random.default_rng(seed)
+    large = np.asarray(tf.image.resize(digit[..., None], [280, 280], "bicubic"))[..., 0]
+    paper = np.zeros((480, 640))
+    top, left = rng.integers(20, 180), rng.integers(20, 340)
+    paper[top : top + 280, left : left + 280] = large.clip(0, 1)
+    light = 0.55 + 0.35 * np.linspace(0, 1, 640)[None] * np.linspace(1, 0.7, 480)[:, None]
+    return (light * (1 - 0.8 * paper) + rng.normal(0, 0.01, paper.shape)).clip(0, 1)
+
+
+def correlation(a, b):
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def test_a_photographed_digit_comes_back(normalised, digits):
+    plain = [normalised(digit) for digit in digits]
+    back = [normalised(photographed(digit, seed)) for seed, digit in enumerate(digits)]
+    scores = [correlation(a, b) for a, b in zip(plain, back, strict=True)]
+    assert np.median(scores) > 0.97
+    assert min(scores) > 0.85
+    # Those of another digit are not as near.
+    others = [correlation(a, b) for a, b in zip(plain, back[1:], strict=False)]
+    assert np.median(others) < 0.75
+
+
+def test_the_ink_is_light_whichever_was_light(normalised, digits):
+    for digit in digits[:10]:
+        frame = np.pad(digit, 10)
+        np.testing.assert_allclose(normalised(1 - frame), normalised(frame), atol=0.12)
+
+
+def test_the_box_is_filled_and_the_mass_in_the_middle(normalised, digits):
+    y, x = np.mgrid[:28, :28]
+    for digit in digits:
+        found = normalised(np.pad(digit, ((3, 60), (40, 5))))
+        rows, columns = np.nonzero(found > 0.02)
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
+        centre = np.array([(y * found).sum(), (x * found).sum()]) / found.sum()
+        # Whole pixels; and a box that may not leave the square.
+        assert np.abs(centre - 13.5).max() < 4
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (1, 1), (2, 3), (28, 28), (300, 2), (2, 300)])
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_blank_picture_gives_zeros(normalised, shape, level):
+    assert not normalised(np.full(shape, level)).any()
+
+
+def test_noise_and_numbers_that_are_none_give_no_nan(normalised):
+    rng = np.random.default_rng(0)
+    for picture in (rng.random((50, 60)), np.full((9, 9), np.nan), np.full((9, 9), np.inf)):
+        found = normalised(picture)
+        assert np.isfinite(found).all()
+        assert found.min() >= 0
+        assert found.max() <= 1
+
+
+@pytest.mark.skipif(not MNIST.exists(), reason="needs MNIST in shared/data")
+def test_mnists_own_pictures_hardly_change(normalised):
+    content = gzip.decompress(MNIST.read_bytes())
+    images = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)[:200] / 255
+    changes = [np.abs(normalised(image) - image).mean() for image in images]
+    # Of ink that covers 0.13 of a picture on the average.
+    assert np.median(changes) < 0.02
+
+
+def test_files_are_decoded_grey_and_transparent_is_white():
+    pixels = np.array([[[0, 0, 0, 255], [0, 0, 0, 0], [255, 0, 0, 255]]], "u1")
+    np.testing.assert_allclose(decode(tf.io.encode_png(pixels)).numpy(), [[0, 1, 0.299]], atol=0.01)
+    grey = np.array([[[0], [128], [255]]], "u1")
+    for content in (tf.io.encode_png(grey), tf.io.encode_jpeg(grey, quality=100)):
+        np.testing.assert_allclose(decode(content).numpy(), [[0, 0.5, 1]], atol=0.02)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_told_in_one_line(content):
+    with pytest.raises(DataError, match="no picture that can be decoded") as caught:
+        decode(tf.constant(content))
+    assert "\n" not in str(caught.value)
+
+
+def test_impossible_arguments_are_refused():
+    with pytest.raises(ValueError, match="size must be"):
+        normalise(tf.zeros([9, 9]), 6)
+    with pytest.raises(ValueError, match=r"shape \(height, width\)"):
+        normalise(tf.zeros([9, 9, 1]))

@@ -1,0 +1,123 @@
+import keras
+import numpy as np
+import pytest
+
+from dlrecipes.layers import ElasticDistortion
+
+STILL = {"alpha": 0, "shift": 0, "rotation": 0, "scale": 0, "shear": 0}
+
+
+def distorted(pictures, **options):
+    layer = ElasticDistortion(**{**STILL, **options}, seed=3)
+    return keras.ops.convert_to_numpy(layer(pictures, training=True))
+
+
+def blob(size=29, row=14.0, column=14.0, deviation=2.0):
+    y, x = np.mgrid[:size, :size]
+    heights = np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * deviation**2))
+    return heights[None, :, :, None].astype("float32")
+
+
+def centre(picture):
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    return np.array([(y * picture).sum(), (x * picture).sum()]) / picture.sum()
+
+
+def test_nothing_moves_where_nothing_is_asked_for():
+    pictures = np.random.default_rng(0).random((3, 7, 9, 2)).astype("float32")
+    np.testing.assert_allclose(distorted(pictures), pictures, atol=1e-6)
+
+
+def test_shifts_are_spread_evenly_up_to_the_largest():
+    moved = distorted(np.repeat(blob(), 400, axis=0), shift=3)
+    shifts = np.array([centre(one[..., 0]) for one in moved]) - 14
+    assert np.abs(shifts).max() < 3.05
+    # Uniform in [-3, 3]: standard deviation 3 / sqrt(3), mean 0 with error 0.09.
+    np.testing.assert_allclose(shifts.std(axis=0), np.sqrt(3), atol=0.15)
+    np.testing.assert_allclose(shifts.mean(axis=0), 0, atol=0.35)
+
+
+def test_pictures_turn_about_their_centre_and_keep_their_distance_to_it():
+    moved = distorted(np.repeat(blob(41, 20, 32), 300, axis=0), rotation=30)
+    places = np.array([centre(one[..., 0]) for one in moved]) - 20
+    np.testing.assert_allclose(np.hypot(*places.T), 12, atol=0.1)
+    angles = np.degrees(np.arctan2(places[:, 0], places[:, 1]))
+    assert 28 < np.abs(angles).max() < 30.1
+    assert angles.min() < -28
+
+
+def test_heights_and_widths_change_by_themselves_and_by_no_more_than_asked_for():
+    moved = distorted(np.repeat(blob(41, 30, 30), 300, axis=0), scale=0.25)
+    factors = (np.array([centre(one[..., 0]) for one in moved]) - 20) / 10
+    # The factor is at most 1.25 and at least its inverse.
+    assert factors.max() < 1.26
+    assert factors.min() > 0.79
+    assert abs(np.corrcoef(factors.T)[0, 1]) < 0.2
+
+
+def test_shear_moves_rows_by_their_distance_from_the_middle():
+    above = distorted(np.repeat(blob(41, 10, 20), 200, axis=0), shear=0.3)
+    shifts = np.array([centre(one[..., 0]) for one in above]) - [10, 20]
+    np.testing.assert_allclose(shifts[:, 0], 0, atol=0.05)
+    assert 2.7 < np.abs(shifts[:, 1]).max() < 3.1
+
+
+def test_the_elastic_field_is_as_strong_and_smooth_as_its_definition():
+    size, alpha, sigma = 65, 30.0, 3.0
+    layer = ElasticDistortion(alpha, sigma, seed=1)
+    layer.build((None, size, size, 1))
+    field = keras.ops.convert_to_numpy(layer._field(50, size, size))[:, :, 16:-16, 16:-16]
+    # A sum of independent uniform numbers of variance alpha^2 / 3 with Gaussian weights.
+    offsets = np.arange(-9, 10)
+    weights = np.exp(-(offsets**2) / (2 * sigma**2))
+    weights /= weights.sum()
+    expected = alpha / np.sqrt(3) * (weights**2).sum()
+    np.testing.assert_allclose(field.std(), expected, rtol=0.1)
+    neighbours = np.corrcoef(field[..., 1:].ravel(), field[..., :-1].ravel())[0, 1]
+    overlap = (weights[1:] * weights[:-1]).sum() / (weights**2).sum()
+    np.testing.assert_allclose(neighbours, overlap, atol=0.02)
+
+
+def test_reading_is_bilinear_and_zero_outside():
+    from dlrecipes.layers.elastic_distortion import _read
+
+    picture = np.array([[[[1.0], [2.0]], [[3.0], [5.0]]]], "float32")
+    y = np.array([[[0.5, 0.0, -0.5, 1.0, -2.0, 9.0]]], "float32")
+    x = np.array([[[0.5, 1.0, 0.0, 1.25, 0.0, 9.0]]], "float32")
+    found = keras.ops.convert_to_numpy(_read(keras.ops.array(picture), y, x))[0, 0, :, 0]
+    # (1+2+3+5)/4; exact; half of 1 and half of outside; three quarters of 5; outside twice.
+    np.testing.assert_allclose(found, [2.75, 2, 0.5, 3.75, 0, 0])
+
+
+def test_pictures_are_distorted_differently_and_their_channels_alike():
+    one = np.random.default_rng(1).random((1, 12, 12, 1)).astype("float32")
+    moved = distorted(np.tile(one, (2, 1, 1, 2)), alpha=20, shift=1)
+    np.testing.assert_array_equal(moved[..., 0], moved[..., 1])
+    assert np.abs(moved[0] - moved[1]).max() > 0.1
+
+
+def test_inference_changes_nothing():
+    pictures = keras.ops.array(blob())
+    layer = ElasticDistortion(seed=0)
+    np.testing.assert_array_equal(layer(pictures, training=False), pictures)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"alpha": -1}, "alpha must be"),
+        ({"sigma": 0}, "sigma must be"),
+        ({"scale": 1}, r"scale must be a number in \[0, 1\)"),
+        ({"rotation": float("nan")}, "rotation must be"),
+        ({"shift": "1"}, "shift must be"),
+        ({"seed": -1}, "seed must be"),
+    ],
+)
+def test_impossible_arguments_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ElasticDistortion(**options)
+
+
+def test_pictures_of_unknown_size_are_refused():
+    with pytest.raises(ValueError, match="known height and width"):
+        ElasticDistortion()(keras.Input((None, 28, 1)))

@@ -1,0 +1,233 @@
+"""The recipe from pictures to predictions, on small networks; what takes minutes is marked slow."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes import registry, runner, runs
+from dlrecipes.data.digits import LabelledPictures
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.lite import LiteModel
+from dlrecipes.published import Published
+
+SMALL = {"network": "cnn", "width": 0.25, "epochs": 2, "batch_size": 32}
+MNIST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mnist"
+needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="needs ../shared/data/mnist")
+
+
+def recipe(**settings):
+    source = registry.find("digit_recognition")
+    return source.recipe()(source.config().parse({**SMALL, **settings}), source.name)
+
+
+def run(task, folder):
+    return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+
+
+def module(name):
+    return registry.find("digit_recognition")._module(name)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return run(recipe(), tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def serving(result):
+    return Published(result.published).function()
+
+
+@pytest.fixture(scope="module")
+def test_part():
+    return recipe().load_data().test
+
+
+def png(array):
+    return tf.io.encode_png(array).numpy()
+
+
+def test_a_run_measures_draws_and_publishes(result):
+    metrics = json.loads((result.folder / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] == pytest.approx(1 - metrics["test"]["error"])
+    assert set(metrics["test"]["accuracy_by_class"]) == set("0123456789")
+    # Two epochs of a quarter of the network: far from done, far from guessing.
+    assert metrics["test"]["accuracy"] > 0.5
+    names = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert names == {
+        "learning_curves",
+        "confusion",
+        "mistakes",
+        "filters",
+        "feature_maps",
+        "networks",
+    }
+
+
+def test_the_card_tells_accuracy_and_size_of_each_lite_file(result, test_part):
+    told = json.loads((result.published / "assets.extra" / "litert.json").read_text())
+    images = test_part.images[..., None].astype("float32") / 255
+    for name, one in told.items():
+        lite = LiteModel(result.published / name)
+        found = [lite(images=images[i : i + 1])["probabilities"][0] for i in range(len(images))]
+        accuracy = np.mean(np.argmax(found, axis=1) == test_part.labels)
+        assert one["accuracy"] == pytest.approx(accuracy)
+        assert (
+            f"| `{name}` | {one['bytes']:,} | {accuracy:.4f} |"
+            in (result.published / "README.md").read_text()
+        )
+    sizes = [told[f"model{kind}.tflite"]["bytes"] for kind in ("", ".float16", ".int8")]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_arrays_of_28x28_are_taken_as_they_are_and_others_brought_to_it(result, test_part):
+    read = Published(result.published).function("pictures")
+    model = Published(result.published).keras_model()
+    images = test_part.images[:20]
+    expected = model.classify(images[..., None].astype("float32") / 255)
+    found = read(images=tf.constant(images[..., None]))
+    assert found["label"].numpy().tolist() == expected["label"].numpy().tolist()
+    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+    # Five times as large, dark on light, in colour, with an alpha channel.
+    large = 255 - images.repeat(5, axis=1).repeat(5, axis=2)
+    colour = np.concatenate([large[..., None].repeat(3, axis=3), 255 + 0 * large[..., None]], 3)
+    again = read(images=tf.constant(colour))["label"].numpy()
+    assert np.mean(again == found["label"].numpy()) >= 0.8
+
+
+def test_files_of_any_kind_are_read_and_answered_in_order(serving, test_part):
+    images = [np.pad(255 - x, 20, constant_values=255)[..., None] for x in test_part.images[:6]]
+    files = [png(x) for x in images]
+    one_by_one = [serving(image_bytes=tf.constant([file]))["label"].numpy()[0] for file in files]
+    assert serving(image_bytes=tf.constant(files))["label"].numpy().tolist() == one_by_one
+    jpegs = [tf.io.encode_jpeg(x, quality=95).numpy() for x in images]
+    assert serving(image_bytes=tf.constant(jpegs))["label"].numpy().tolist() == one_by_one
+    assert serving(image_bytes=tf.constant(files))["classes"].numpy()[3].tolist() == [
+        str(digit).encode() for digit in range(10)
+    ]
+
+
+def test_a_blank_picture_is_no_digit(serving):
+    found = serving(image_bytes=tf.constant([png(np.full((60, 50, 1), 230, "u1"))]))
+    assert found["label"].numpy().tolist() == [b""]
+
+
+def test_predictions_name_file_class_and_certainty(serving, test_part, tmp_path):
+    path = tmp_path / "a digit ü.png"
+    Image.fromarray(np.pad(255 - test_part.images[0], 9, constant_values=255)).save(path)
+    Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
+    lines = module("show").predictions(serving, [str(path), str(tmp_path / "blank.png")])
+    assert lines[0].startswith(f"{path}: ")
+    assert lines[0][len(f"{path}: ")] in "0123456789"
+    assert "%" in lines[0]
+    assert lines[1].endswith("nothing is drawn there")
+
+
+@pytest.mark.parametrize("content", [b"", b"GIF89", b"text"])
+def test_a_file_that_is_no_picture_is_named(serving, tmp_path, content):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.png: this is no picture"):
+        module("show").predictions(serving, [str(tmp_path / "x.png")])
+
+
+def test_a_picture_that_is_cut_off_is_named(serving, tmp_path):
+    whole = png(np.random.default_rng(0).integers(0, 256, (50, 50, 1), "u1"))
+    (tmp_path / "cut.png").write_bytes(whole[:900])
+    with pytest.raises(DataError, match=r"cut\.png"):
+        module("show").predictions(serving, [str(tmp_path / "cut.png")])
+    with pytest.raises(UsageError, match="No such file"):
+        module("show").predictions(serving, [str(tmp_path / "none.png")])
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["softmax", "mlp", "lenet5", "lenet5_1998", "alexnet", "vgg", "inception", "resnet"],
+)
+def test_each_family_reads_28x28_and_learns(network):
+    task = recipe(network=network, width=1.0 if "lenet" in network else 0.2, batch_size=16)
+    splits = task.load_data()
+    model = task.build(splits)
+    batches, _ = task.batches(model, splits.train[:16], start_epoch=0)
+    before = [np.array(weight) for weight in model.trainable_weights]
+    loss = model.fit(batches, steps_per_epoch=1, verbose=0).history["loss"][0]
+    assert np.isfinite(loss)
+    pairs = zip(before, model.trainable_weights, strict=True)
+    assert all(np.any(old != np.asarray(new)) for old, new in pairs)
+    assert task.describe(model)["multiplications"] > 5000
+
+
+def test_a_network_that_cannot_be_is_a_message():
+    task = recipe(network="lenet5_1998", width=2)
+    with pytest.raises(UsageError, match="--network lenet5_1998: connections='paper' needs"):
+        task.build(task.load_data())
+
+
+def test_an_epoch_of_few_pictures_is_several_passes():
+    task = recipe(batch_size=50, least_steps=10)
+    splits = task.load_data()
+    model = task.build(splits)
+    # 120 pictures are 3 steps: 4 passes make the 10.
+    _, steps = task.batches(model, splits.train[:120], start_epoch=0)
+    assert steps == 12
+    first, _ = task.batches(model, splits.train[:120], start_epoch=1)
+    whole, _ = task.batches(model, splits.train[:120], start_epoch=0)
+    later = next(iter(whole.skip(12)))
+    for a, b in zip(next(iter(first)), later, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_other_classes_than_the_models_are_refused():
+    task = recipe()
+    splits = task.load_data()
+    model = task.build(splits)
+    letters = LabelledPictures(splits.test.images[:4], np.zeros(4, "i4"), ("x",))
+    with pytest.raises(DataError, match="the class 'x'; the model knows 0, 1"):
+        task.evaluate(model, letters)
+    # The same classes in another order are no other classes.
+    order = LabelledPictures(splits.test.images, 9 - splits.test.labels, tuple("9876543210"))
+    assert task.evaluate(model, order) == task.evaluate(model, splits.test)
+
+
+def test_the_worst_mistakes_come_first():
+    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.05, 0.95]])
+    figure = module("show").mistakes(
+        np.zeros((4, 28, 28)), np.array([1, 1, 1, 0]), chances, ["a", "b"]
+    )
+    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
+    assert titles == ["a > b  95%", "b > a  90%", "b > a  60%"]
+    assert "3 of 4" in figure.get_suptitle()
+
+
+def test_networks_are_compared_by_the_means_of_results(tmp_path, monkeypatch):
+    show = module("show")
+    head = "data,configuration,seed,metric,value,minutes,machine,version,command\n"
+    rows = [
+        f"{data},net,{seed},{metric},{value},1,m,1,c\n"
+        for data, seed, metric, value in [
+            ("MNIST", 0, "error", 0.01),
+            ("MNIST", 1, "error", 0.03),
+            ("MNIST", 0, "multiplications", 500),
+            ("MNIST", 0, "parameters", 70),
+            ("other", 0, "error", 0.5),
+        ]
+    ]
+    (tmp_path / "results.csv").write_text(head + "".join(rows))
+    monkeypatch.setattr(show, "__file__", str(tmp_path / "show.py"))
+    assert show.measured("MNIST") == {"net": (pytest.approx(0.02), 500, 70)}
+    assert show.measured("other") == {}
+
+
+@pytest.mark.slow
+@needs_mnist
+def test_mnists_test_digits_are_read_alike_from_files_and_arrays(result):
+    from dlrecipes.data.digits import read_digits
+
+    test = read_digits(MNIST, 0)[2][:1000]
+    published = Published(result.published)
+    arrays = published.function("pictures")(images=tf.constant(test.images[..., None]))
+    files = published.function()(image_bytes=tf.constant([png(x[..., None]) for x in test.images]))
+    assert np.mean(arrays["label"].numpy() == files["label"].numpy()) > 0.95
