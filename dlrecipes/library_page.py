@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 BatchNormalization FixedKernelConv2D FlippedConv2D L2Pooling2D
                 LocalContrastNormalization LocalResponseNormalization MaxoutConv2D PartialConv2D
                 ReflectionPadding2D TrainableSubsampling2D""",
+            "Distortion of pictures": "ElasticDistortion",
             "Recurrent cells": "FeedbackCell JordanCell PeepholeLSTMCell",
             "Recurrent layers": "LSTM PeepholeLSTM SimpleRNN",
             "Words and tags": "ContextWindow LinearChainCRF OneOfN WordDropout WordHashing",
@@ -45,8 +46,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "Classic networks": """
                 autoencoder deep_belief_network hopfield_network mlp perceptron
                 restricted_boltzmann_machine self_organizing_map""",
-            "Classification of pictures": "alexnet googlenet lenet5 resnet vgg",
-            "Sequences": "sequence_model tagger",
+            "Classification of pictures": "alexnet googlenet lenet5 resnet small_cnn vgg",
+            "Sequences": "character_lm sequence_model tagger",
             "Generation of pictures": """
                 biggan_discriminator biggan_generator cyclegan_generator dcgan_discriminator
                 dcgan_generator patchgan pix2pix_unet""",
@@ -72,8 +73,10 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         "Training",
         {
             "Every trainer": "Checkpoints StopOnDivergence SupervisedTrainer Trainer",
+            "Classification": "ImageClassifier",
             "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",
-            "Sequences": "CarriedState SequenceTagger TruncatedBPTT gradient_by_lag",
+            "Sequences": """
+                CarriedState CharacterLanguageModel SequenceTagger TruncatedBPTT gradient_by_lag""",
             "Embeddings": "TripletEmbedding",
             "Boltzmann machines and pre-training": "ContrastiveDivergence pretrain",
             "Classic rules": """

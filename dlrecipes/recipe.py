@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlrecipes.settings import RecipeConfig, Search, setting
+from dlrecipes.settings import Options, RecipeConfig, Search, setting
 
 if TYPE_CHECKING:
     import keras
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from dlrecipes.published import Published
+
 # A recipe's config.py needs these, and no other module.
 __all__ = [
     "Endpoint",
     "Exports",
+    "Options",
     "Quantized",
     "Recipe",
     "RecipeConfig",
@@ -143,6 +146,10 @@ class Recipe(ABC):
     def evaluate(self, model: keras.Model, examples: Sequence[Any]) -> dict[str, Any]:
         """Returns the task's metrics by name: numbers, or mappings from names to numbers."""
 
+    def describe(self, model: keras.Model) -> dict[str, Any]:
+        """Returns further facts of the model that `metrics.json` keeps beside its parameters."""
+        return {}
+
     @abstractmethod
     def figures(
         self, model: keras.Model, splits: Splits
@@ -161,6 +168,20 @@ class Recipe(ABC):
             function: The published SavedModel's serving function.
             inputs: As the user typed them.
         """
+
+    def answer(
+        self, version: Published, inputs: Sequence[str], options: Options | None = None
+    ) -> list[str]:
+        """Returns what `dlrecipes predict` prints: `predict` of the SavedModel.
+
+        A recipe whose `config.py` has a class `PredictOptions` overrides it.
+
+        Args:
+            version: The published version.
+            inputs: As the user typed them; with options there may be none.
+            options: The checked `PredictOptions`; `None` for a recipe that has no such class.
+        """
+        return self.predict(version.function(), inputs)
 
     def example_inputs(self, splits: Splits) -> list[str]:
         """Returns inputs that the closing message suggests to `dlrecipes predict`."""

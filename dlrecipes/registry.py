@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from dlrecipes.errors import UsageError, nearest
-from dlrecipes.recipe import Recipe, RecipeConfig
+from dlrecipes.recipe import Options, Recipe, RecipeConfig
 
 BUILT_IN = "dlrecipes.recipes"
 ENTRY_POINTS = "dlrecipes.recipes"
@@ -49,6 +49,10 @@ class Source:
     def config(self) -> type[RecipeConfig]:
         """Returns the recipe's configuration class, without loading TensorFlow."""
         return _only(self._module("config"), RecipeConfig)
+
+    def predict_options(self) -> type[Options] | None:
+        """Returns what the recipe's predictions can be told, if it declares any."""
+        return getattr(self._module("config"), "PredictOptions", None)
 
     def recipe(self) -> type[Recipe]:
         """Returns the recipe's class."""

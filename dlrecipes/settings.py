@@ -6,11 +6,14 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import pydantic
 
 from dlrecipes.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -55,23 +58,15 @@ def setting(default: Any, help: str, *, search: Search | None = None, **bounds: 
     return pydantic.Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
-class RecipeConfig(pydantic.BaseModel):
-    """The settings of a recipe; the ones here are every recipe's.
+class Options(pydantic.BaseModel):
+    """Values that are declared with `setting`, each once: checked all together.
 
-    A subclass declares its own with `setting`. Values come from defaults, then a YAML
-    file, then options; unknown names and wrong values are refused, all at once.
+    A recipe's `Config` is one, and so is `PredictOptions`, what its `predict` can be told.
     """
 
     model_config = pydantic.ConfigDict(
         extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
     )
-
-    data: str = setting("builtin", "'builtin', a folder or file, or 'tfds:NAME' where it has one.")
-    data_dir: str = setting("~/tensorflow_datasets", "Where 'tfds:' data sets are kept.")
-    seed: int = setting(0, "Decides weights, order and generated data.", ge=0, le=2**31 - 1)
-    epochs: int = setting(20, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(5, "Epochs without a better validation before it stops.", ge=1)
-    batch_size: int = setting(32, "Examples a step.", ge=1, le=65_536)
 
     @pydantic.field_validator("*", mode="before")
     @classmethod
@@ -89,7 +84,7 @@ class RecipeConfig(pydantic.BaseModel):
         return value
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], where: str = "the settings") -> RecipeConfig:
+    def parse(cls, values: Mapping[str, Any], where: str = "the settings") -> Self:
         """Returns the checked configuration.
 
         Args:
@@ -145,15 +140,6 @@ class RecipeConfig(pydantic.BaseModel):
 
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
-    def located(self) -> RecipeConfig:
-        """Returns the configuration with the data's path made absolute.
-
-        What a run keeps must mean the same from every folder.
-        """
-        if self.data == "builtin" or self.data.startswith("tfds:"):
-            return self
-        return self.model_copy(update={"data": str(Path(self.data).expanduser().absolute())})
-
     @classmethod
     def search_space(cls) -> dict[str, Search]:
         """Returns where each tunable hyperparameter is looked for, by name."""
@@ -176,6 +162,30 @@ class RecipeConfig(pydantic.BaseModel):
         if about.choices and wrong:
             text += f" {nearest(wrong[0], about.choices)}"
         return text.rstrip()
+
+
+class RecipeConfig(Options):
+    """The settings of a recipe; the ones here are every recipe's.
+
+    A subclass declares its own with `setting`. Values come from defaults, then a YAML
+    file, then options; unknown names and wrong values are refused, all at once.
+    """
+
+    data: str = setting("builtin", "'builtin', a folder or file, or 'tfds:NAME' where it has one.")
+    data_dir: str = setting("~/tensorflow_datasets", "Where 'tfds:' data sets are kept.")
+    seed: int = setting(0, "Decides weights, order and generated data.", ge=0, le=2**31 - 1)
+    epochs: int = setting(20, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(5, "Epochs without a better validation before it stops.", ge=1)
+    batch_size: int = setting(32, "Examples a step.", ge=1, le=65_536)
+
+    def located(self) -> RecipeConfig:
+        """Returns the configuration with the data's path made absolute.
+
+        What a run keeps must mean the same from every folder.
+        """
+        if self.data == "builtin" or self.data.startswith("tfds:"):
+            return self
+        return self.model_copy(update={"data": str(Path(self.data).expanduser().absolute())})
 
 
 @dataclass(frozen=True)
@@ -227,7 +237,7 @@ class Setting:
         return f"{words.get(self.kind, 'a text')} {self.bounds}".rstrip()
 
 
-def settings(config: type[RecipeConfig]) -> list[Setting]:
+def settings(config: type[Options]) -> list[Setting]:
     """Returns the settings of a configuration in their order, the recipe's own first."""
     shared = set(RecipeConfig.model_fields)
     names = sorted(config.model_fields, key=lambda name: name in shared)

@@ -4,6 +4,7 @@ from dlrecipes.models.alexnet import alexnet
 from dlrecipes.models.autoencoder import autoencoder
 from dlrecipes.models.biggan import biggan_discriminator, biggan_generator
 from dlrecipes.models.boltzmann import deep_belief_network, restricted_boltzmann_machine
+from dlrecipes.models.character_lm import character_lm
 from dlrecipes.models.cyclegan import cyclegan_generator
 from dlrecipes.models.dcgan import dcgan_discriminator, dcgan_generator
 from dlrecipes.models.ensemble import ensemble
@@ -18,6 +19,7 @@ from dlrecipes.models.region_proposal_network import region_proposal_network
 from dlrecipes.models.resnet import resnet
 from dlrecipes.models.self_organizing_map import self_organizing_map
 from dlrecipes.models.sequence import sequence_model
+from dlrecipes.models.small_cnn import small_cnn
 from dlrecipes.models.tagger import tagger
 from dlrecipes.models.vgg import vgg
 
@@ -26,6 +28,7 @@ __all__ = [
     "autoencoder",
     "biggan_discriminator",
     "biggan_generator",
+    "character_lm",
     "cyclegan_generator",
     "dcgan_discriminator",
     "dcgan_generator",
@@ -47,6 +50,7 @@ __all__ = [
     "restricted_boltzmann_machine",
     "self_organizing_map",
     "sequence_model",
+    "small_cnn",
     "tagger",
     "vgg",
 ]

@@ -1,0 +1,303 @@
+"""Poem generation: how it is built, measured, drawn, published and shown."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.quatrains import Poem
+from dlrecipes.data.streams import stream_batches, stream_steps
+from dlrecipes.errors import DataError
+from dlrecipes.metrics.prosody import copied_lines, distinct_2, prosody_scores
+from dlrecipes.models import character_lm
+from dlrecipes.published import Published
+from dlrecipes.recipe import Endpoint, Exports, Recipe, Splits
+from dlrecipes.training import CharacterLanguageModel
+
+from . import artefacts, data, poet, prose, show, verse
+from .config import Config, PredictOptions
+from .poet import Poet
+from .prose import Writer
+
+EVALUATION_BATCH = 100
+# Requests on which the published functions are compared with the model.
+COMPARED = 6
+
+
+class PoemGeneration(Recipe):
+    """Writes quatrains, or goes on with a text."""
+
+    Config = Config
+
+    def load_data(self) -> Splits:
+        """Returns the poems, or the text's parts."""
+        splits = data.load(self.config)
+        # What 'copied' means: this recipe's metrics are the only ones that need the training data.
+        self._training = splits.train
+        return splits
+
+    def build(self, splits: Splits) -> keras.Model:
+        """Returns the language model, with the training data's characters."""
+        config = self.config
+        is_text = isinstance(splits.train, str)
+        texts = [splits.train] if is_text else ["".join(poem.lines) for poem in splits.train]
+        vocabulary = verse.vocabulary(texts, config.minimum_count)
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.precision)
+        try:
+            network = self._network(len(vocabulary), {} if is_text else verse.CONDITIONS)
+        finally:
+            keras.config.set_dtype_policy(policy)
+        if is_text:
+            model = CharacterLanguageModel(
+                network, config.window, vocabulary, streams=self._streams(splits)
+            )
+        else:
+            names = verse.themes(splits.train)
+            found = verse.associations(splits.train, vocabulary, names)
+            model = CharacterLanguageModel(
+                network, config.window, vocabulary, names, found[0].shape[1]
+            )
+            model.associate(*found)
+        rate = config.learning_rate
+        if config.schedule == "cosine":
+            steps = self._chunks(splits) * config.epochs
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
+        model.compile(
+            keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm),
+            keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, reduction="mean_with_sample_weight"
+            ),
+        )
+        return model
+
+    def _network(self, characters: int, conditions: Mapping[str, int]) -> keras.Model:
+        config = self.config
+        return character_lm(
+            characters,
+            conditions,
+            cell=config.cell,
+            units=config.units,
+            depth=config.depth,
+            embedding_units=config.embedding_units,
+            condition_units=config.condition_units,
+            tied=config.tied,
+            dropout=config.dropout,
+            seed=config.seed,
+        )
+
+    def _streams(self, splits: Splits) -> int:
+        """Returns how many streams of a text there are: those that its shortest part has."""
+        shortest = min(len(splits.train), len(splits.validation))
+        return max(1, min(self.config.batch_size, (shortest - 1) // self.config.window))
+
+    def _chunks(self, splits: Splits) -> int:
+        """Returns how many updates one epoch makes."""
+        config = self.config
+        if isinstance(splits.train, str):
+            return stream_steps(len(splits.train), self._streams(splits), config.window)
+        steps = verse.LINES * max(len(poem.lines[0]) for poem in splits.train)
+        chunks = -(-steps // config.window)
+        return steps_per_epoch(len(splits.train), config.batch_size) * chunks
+
+    def batches(
+        self,
+        model: CharacterLanguageModel,
+        examples: Sequence[Poem] | str,
+        start_epoch: int | None = None,
+    ) -> tuple[tf.data.Dataset, int]:
+        """Returns batches of poems, or of the streams of a text."""
+        config = self.config
+        if isinstance(examples, str):
+            ids = prose.encode(model, examples)
+            steps = stream_steps(len(ids), model.streams, config.window)
+            found = stream_batches(ids, model.streams, config.window)
+            found = found.map(lambda x, y: ({"characters": x}, y))
+            return (found if start_epoch is None else found.repeat()), steps
+        arrays = verse.of(tuple(model.vocabulary)).encode(examples)
+        targets = {"targets": arrays.pop("targets")}
+        if start_epoch is None:
+            found = evaluation_batches(arrays, targets, EVALUATION_BATCH)
+            return found.map(_weighed), steps_per_epoch(len(examples), EVALUATION_BATCH)
+        steps = steps_per_epoch(len(examples), config.batch_size)
+        found = training_batches(arrays, targets, config.batch_size, config.seed, start_epoch)
+        # Numbered over all epochs: what a poem is not told of is drawn by that alone.
+        found = found.enumerate(start_epoch * steps)
+        return found.map(self._forgetful), steps
+
+    def _forgetful(self, number: tf.Tensor, batch):
+        inputs, targets = batch
+        shape = [2, tf.shape(inputs["tone"])[0], 1]
+        drawn = tf.random.stateless_uniform(shape, [self.config.seed, tf.cast(number, tf.int32)])
+        forgotten = drawn < self.config.condition_dropout
+        tone = tf.where(forgotten[0], 0, inputs["tone"])
+        rhyme = tf.where(forgotten[1], verse.NO_RHYME, inputs["rhyme"])
+        return _weighed({**inputs, "tone": tone, "rhyme": rhyme}, targets)
+
+    def evaluate(
+        self, model: CharacterLanguageModel, examples: Sequence[Poem] | str
+    ) -> dict[str, Any]:
+        """Returns the perplexity a character, and how what the model writes keeps the rules."""
+        if isinstance(examples, str) == ("place" in {x.name for x in model.network.inputs}):
+            raise DataError(
+                f"{self.config.data}: the model was trained on the other kind of data.",
+                "Give quatrains to a model of quatrains, a text to one of a text.",
+            )
+        if isinstance(examples, str):
+            found = prose.perplexity(model, examples)
+            return {"perplexity": found, "bits": float(np.log2(found))}
+        told, _ = self._perplexities(model, examples)
+        bare, _ = self._perplexities(model, examples, told=False)
+        metrics: dict[str, Any] = {"perplexity": told, "perplexity_untold": bare}
+        # As many of each line length as the examples have.
+        lengths = [len(examples[k % len(examples)].lines[0]) for k in range(self.config.samples)]
+        for name, request in show.MANNERS.items():
+            poems = self._poems(model, lengths, **request)
+            metrics[name] = {
+                **prosody_scores(poems),
+                "distinct_2": distinct_2(poems),
+                "copied_lines": copied_lines(poems, self._training),
+            }
+        return metrics
+
+    def _poems(self, model, lengths: Sequence[int], **request: Any) -> list[list[str]]:
+        first = self.config.seed * 100_000
+        rows = self._write(
+            model,
+            len(lengths),
+            line_length=lengths,
+            seed=first + np.arange(len(lengths)),
+            **request,
+        )
+        return [[line.decode() for line in row] for row in rows["lines"]]
+
+    def _write(self, model, count: int, **request: Any) -> dict[str, np.ndarray]:
+        """Returns what is written for so many requests, in batches."""
+        usual = {name: default for name, (_, default) in poet.REQUEST.items()}
+        values = poet.requests(count, **{**usual, **self._defaults(), **request})
+        parts = [
+            _writing(model)(
+                *(tf.constant(v[start : start + EVALUATION_BATCH]) for v in values.values())
+            )
+            for start in range(0, count, EVALUATION_BATCH)
+        ]
+        return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+    def _defaults(self) -> dict[str, Any]:
+        return {name: getattr(self.config, name) for name in ("temperature", "top_k", "top_p")}
+
+    def _perplexities(
+        self, model, examples: Sequence[Poem], told: bool = True
+    ) -> tuple[float, np.ndarray]:
+        """Returns the perplexity of all characters, and by place; nan where there is none."""
+        arrays = verse.of(tuple(model.vocabulary)).encode(examples)
+        if not told:
+            arrays["tone"][:] = 0
+            arrays["rhyme"][:] = verse.NO_RHYME
+        targets = arrays.pop("targets")
+
+        @tf.function(reduce_retracing=True)
+        def losses(inputs, targets):
+            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model.scores(inputs))
+
+        totals, counts = np.zeros(48), np.zeros(48)
+        for start in range(0, len(examples), EVALUATION_BATCH):
+            rows = slice(start, start + EVALUATION_BATCH)
+            inputs = {name: tf.constant(array[rows]) for name, array in arrays.items()}
+            found = losses(inputs, tf.constant(targets[rows])).numpy()
+            real = targets[rows] > 0
+            places = arrays["place"][rows][real]
+            totals += np.bincount(places, found[real], 48)
+            counts += np.bincount(places, minlength=48)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(np.exp(totals.sum() / counts.sum())), np.exp(totals / counts)
+
+    def figures(
+        self, model: CharacterLanguageModel, splits: Splits
+    ) -> Iterator[tuple[str, Figure]]:
+        """Yields the perplexity by position and a page of poems; of a text, nothing."""
+        if isinstance(splits.test, str):
+            return
+        _, by_place = self._perplexities(model, splits.test)
+        yield "perplexity_by_position", show.by_position(by_place)
+        yield "poems", show.page(self._page(model, splits.test))
+
+    def _page(self, model, examples: Sequence[Poem]) -> list[dict[str, Any]]:
+        """Returns poems with their patterns, about themes of the data or its first words."""
+        themes = show.page_themes(model, examples)
+        length, seeds = _usual(examples), np.arange(len(themes))
+        asked = np.array(themes, object)
+        found = self._write(model, len(themes), theme=asked, line_length=length, seed=seeds)
+        return show.written(found, themes)
+
+    def signatures(self, model: CharacterLanguageModel, examples: Sequence[Poem] | str) -> Exports:
+        """Returns strings to poems as the SavedModel, one step of the network as LiteRT."""
+        if isinstance(examples, str):
+            writer, table = Writer(model, self._defaults()), prose.REQUEST
+            served = artefacts.text_requests(examples)
+            write = writer.write
+            files = artefacts.text_files(model, writer.defaults)
+            usage = artefacts.text_usage(self.name)
+        else:
+            written, table = Poet(model, _usual(examples), self._defaults()), poet.REQUEST
+            served = artefacts.poem_requests(model, examples, COMPARED)
+            write = written.write
+            poems = self._page(model, examples)
+            files = artefacts.poem_files(model, written, poems)
+            usage = artefacts.poem_usage(self.name, poems)
+        signatures = {
+            name: Endpoint(
+                _named(write, values),
+                [tf.TensorSpec([None], table[key][0], name=key) for key in values],
+                [tuple(values.values())],
+            )
+            for name, values in served.items()
+        }
+        return Exports(signatures, artefacts.step(model, examples), files, usage)
+
+    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
+        """Returns a poem for each theme, or each text with what follows."""
+        return show.served(function, list(inputs), {})
+
+    def answer(
+        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+    ) -> list[str]:
+        """Returns what `predict` does, as the options say."""
+        return show.answers(version, list(inputs), options or PredictOptions())
+
+    def example_inputs(self, splits: Splits) -> list[str]:
+        """Returns a theme, or the beginning of the test text."""
+        if isinstance(splits.test, str):
+            return [" ".join(splits.test[:20].split()) or splits.test[:20]]
+        return [splits.test[0].lines[0][:2]]
+
+
+def _weighed(inputs, targets):
+    targets = targets["targets"]
+    return inputs, targets, tf.cast(targets > 0, tf.float32)
+
+
+def _usual(poems: Sequence[Poem]) -> int:
+    return Counter(len(poem.lines[0]) for poem in poems).most_common(1)[0][0]
+
+
+def _named(write: Callable, values: Mapping[str, Any]) -> Callable:
+    """Returns a function of tensors in the order of names."""
+    names = list(values)
+    return lambda *tensors: write(**dict(zip(names, tensors, strict=True)))
+
+
+@functools.lru_cache(maxsize=1)
+def _writing(model: CharacterLanguageModel) -> Callable:
+    # Traced once for both evaluations and the page.
+    specs = [tf.TensorSpec([None], dtype, name=n) for n, (dtype, _) in poet.REQUEST.items()]
+    write = _named(Poet(model, verse.LENGTHS[0], {}).write, poet.REQUEST)
+    return tf.function(write, input_signature=specs)
