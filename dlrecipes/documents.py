@@ -101,7 +101,7 @@ def results_table(rows: list[dict[str, str]]) -> str:
 def _mean_and_range(values: list[float]) -> str:
     if not values:
         return ""
-    if all(value.is_integer() and value > 1 for value in values):
+    if all(value.is_integer() and value >= 1000 for value in values):
         # Parameters and the like, which the seed does not change.
         return " to ".join(f"{value:,.0f}" for value in sorted(set(values)))
     mean = f"{sum(values) / len(values):.4f}"

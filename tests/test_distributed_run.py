@@ -133,6 +133,7 @@ def assert_same_run(folder, alone):
         assert one == pytest.approx(other, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_two_workers_end_with_the_weights_of_one_process(alone, tmp_path):
     workers = Workers(tmp_path, EXACT)
     _, other = workers.finish()
@@ -172,6 +173,8 @@ def test_ctrl_c_ends_a_worker_that_waits_for_the_others(tmp_path):
     options = ("--strategy=multi_worker", "--name=both")
     waiting = start(tmp_path, TINY, *options, TF_CONFIG=config)
     child = child_of(waiting)
+    # Not while the child is being made: Python may lose the signal there.
+    time.sleep(1)
     waiting.send_signal(signal.SIGINT)
     text, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 130

@@ -206,8 +206,8 @@ def test_smaller_forms_are_measured_and_told_in_the_card(dense, tmp_path):
     # Weights are of 4, 2, 1 and 1 bytes; biases of 4, 2, 4 and 4.
     weights, biases = (8 + 3) * 1024, 1024 + 3
     sizes = [one["bytes"] for one in told.values()]
-    assert sizes[0] - sizes[1] > 0.9 * (2 * weights + 2 * biases)
-    assert sizes[0] - sizes[3] > 0.9 * (3 * weights - 2 * 8 * 1024)
+    assert sizes[0] - sizes[1] > 0.8 * (2 * weights + 2 * biases)
+    assert sizes[0] - sizes[3] > 0.8 * (3 * weights - 2 * 8 * 1024)
     # Values in [-1, 1] by 8 bits: steps of 1/128, of weights, sums and outputs.
     assert told["model.tflite"]["closeness"] > 1 - 1e-5
     assert 1 - 0.1 < told["model.int8.tflite"]["closeness"] < 1 - 1e-4

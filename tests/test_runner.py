@@ -44,6 +44,7 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(whole, tmp_path):
     assert weights(run(tmp_path).published) == weights(whole.published)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(whole, tmp_path):
     assert weights(run(tmp_path, seed=1, epochs=1).published) != weights(whole.published)
 

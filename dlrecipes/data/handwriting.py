@@ -35,8 +35,8 @@ def decode(contents: tf.Tensor) -> tf.Tensor:
     Example:
 
     >>> file = tf.io.encode_png(tf.constant([[[0], [51]], [[102], [255]]], tf.uint8))
-    >>> decode(file).numpy().round(1).tolist()
-    [[0.0, 0.2], [0.4, 1.0]]
+    >>> (5 * decode(file)).numpy().round().tolist()
+    [[0.0, 1.0], [2.0, 5.0]]
     """
     contents = tf.convert_to_tensor(contents)
     try:
@@ -86,7 +86,7 @@ def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
     >>> dark_stroke = tf.pad(tf.zeros([40, 4]), [[30, 10], [20, 90]], constant_values=1.0)
     >>> ink = normalise(dark_stroke).numpy()
     >>> ink.sum(axis=0).round().astype(int).tolist()[11:17]
-    [0, 0, 20, 20, 0, 0]
+    [0, 0, 0, 20, 20, 0]
 
     Reference:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document

@@ -183,8 +183,9 @@ class Trainer(keras.Model):
 
     def compile_from_config(self, config):
         """Compiles as the model was compiled that was saved, with the optimizers' slots."""
-        super().compile_from_config(config)
-        if self.compiled and self.built:
+        # Keras leaves that to a subclass whose `compile` is its own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
             self.build_optimizers()
 
     def get_config(self):

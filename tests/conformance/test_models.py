@@ -22,6 +22,22 @@ from dlrecipes import models
 CASES = cases("model_cases")
 
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+# Large graphs, which take most of the time to be written and read again.
+LARGE = (
+    "facenet_inception_resnet",
+    "faster_rcnn_detector",
+    "googlenet",
+    "googlenet-auxiliary",
+    "resnet-50",
+)
+large_ones_slow = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.slow if name in LARGE else ())
+        for name, case in CASES.items()
+    ],
+    ids=CASES,
+)
 
 
 def build(case: ModelCase) -> keras.Model:
@@ -89,7 +105,7 @@ def test_reloaded_keras_file_gives_equal_outputs(case, tmp_path):
 
 
 @on_tensorflow
-@each_case
+@large_ones_slow
 def test_exported_saved_model_gives_equal_outputs(case, tmp_path):
     model = build(case)
     served = saved_and_loaded(model, tmp_path)

@@ -181,6 +181,8 @@ def test_two_workers_take_the_steps_of_one_process(name, trained):
     assert all(np.array_equal(value, second[key]) for key, value in first.items())
 
 
+# Another process that trains all; what two workers do is the same by other means.
+@pytest.mark.slow
 @main_first(SEVERAL)
 def test_two_devices_take_the_steps_of_one(name, trained):
     assert_close(trained(on_two_devices, name), trained(alone, name))

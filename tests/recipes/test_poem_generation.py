@@ -240,6 +240,7 @@ def test_a_first_line_decides_the_line_length_and_the_rhyme(poems):
         assert prosody_scores([lines], len(poem.lines[0]))["regulated"] == 1
 
 
+@pytest.mark.slow
 def test_a_rhyme_that_is_asked_for_is_kept(poems):
     for seed in range(3):
         lines = lines_of(ask(poems, "明月", rhyme="楼", seed=seed)[0])
@@ -322,6 +323,7 @@ def test_a_text_of_any_language_goes_on(text):
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_ends_where_it_would_have_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(registry.find("poem_generation").recipe(), "evaluate", lambda *_: {})
     *_, expected, _ = runner.train(recipe(epochs=3), runs.new_folder(tmp_path / "a", None))

@@ -59,7 +59,7 @@ def saved_model_tags(folder, sentences):
     return [[t.decode() for t in row if t] for row in rows.tolist()]
 
 
-@pytest.mark.parametrize("language", ["english", "chinese"])
+@pytest.mark.parametrize("language", ["english", pytest.param("chinese", marks=pytest.mark.slow)])
 def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
     task = recipe(language=language)
     folder = run(task, tmp_path).published
@@ -77,10 +77,15 @@ def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
     "settings",
     [
         {"encoding": "one_of_n", "cell": "jordan", "output": "softmax"},
-        {"encoding": "hashing", "cell": "elman", "bidirectional": False, "context": 1},
-        {"cell": "peephole_lstm", "depth": 2},
-        {"cell": "gru", "encoding": "one_of_n,hashing,embedding"},
-        {"cell": "feed_forward", "encoding": "embedding", "context": 2},
+        *(
+            pytest.param(settings, marks=pytest.mark.slow)
+            for settings in (
+                {"encoding": "hashing", "cell": "elman", "bidirectional": False, "context": 1},
+                {"cell": "peephole_lstm", "depth": 2},
+                {"cell": "gru", "encoding": "one_of_n,hashing,embedding"},
+                {"cell": "feed_forward", "encoding": "embedding", "context": 2},
+            )
+        ),
     ],
 )
 def test_each_network_and_encoding_publishes(tmp_path, settings):
@@ -190,6 +195,7 @@ def test_the_best_epoch_is_chosen_by_what_the_user_names(tmp_path, monitor, mode
     assert metrics["best_epoch"] == scores.index(best) + 1
 
 
+@pytest.mark.slow
 def test_words_that_look_like_formulas_are_drawn_as_they_are(tmp_path, capsys):
     odd = ["$_$", "a$b^$", "\\foo", "$$"]
     sentences = [[(word, "B-$_$"), ("x", "O")] for word in odd * 15]

@@ -244,7 +244,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(deterministic, tmp_
 def test_checkpoints_that_are_all_damaged_are_an_error_that_says_what_to_do(tmp_path):
     train_tagger(tmp_path / "cut", 1)
     (tmp_path / "cut" / "epoch-0001" / "state.json").write_text("{")
-    with pytest.raises(RecipeError, match=r"no checkpoint there fits.*Start a new run"):
+    with pytest.raises(RecipeError, match=r"no checkpoint there fits.*Begin anew"):
         Checkpoints(tmp_path / "cut", "loss", "min").resume(new_tagger(1))
 
 

@@ -53,7 +53,7 @@ def test_loss_that_is_no_number_ends_the_run_at_its_step_and_epoch(tmp_path, val
     error = diverged(tmp_path, step=step, value=value)
     place = f"at step {step % STEPS + 1} of epoch {step // STEPS + 1}."
     assert error.message == f"loss became {said} {place} No epoch was done."
-    assert "--learning-rate" in error.hint
+    assert "learning rate" in error.hint
 
 
 def test_gradient_that_is_no_number_ends_the_run_too(tmp_path):
