@@ -23,6 +23,7 @@ TOLD = 0.01
 SHOWN_MISTAKES = 40
 SHOWN_MAPS = 16
 LEAST_MAP = 6
+NAMES = {"builtin": "the built-in digits"}
 
 
 def predictions(function: Any, inputs: Sequence[str]) -> list[str]:
@@ -181,15 +182,18 @@ def comparison(
 
     Args:
         networks: Error, multiplications and parameters by name.
-        data: On which data they were measured.
+        data: On which data they were measured, as results.csv names it.
         here: Name, error and multiplications of this run.
     """
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axis = figure.subplots()
-    for name, (error, cost, size) in networks.items():
+    ordered = sorted(networks.items(), key=lambda item: item[1][1])
+    for place, (name, (error, cost, size)) in enumerate(ordered):
         axis.scatter(cost, 100 * (1 - error), s=size / 1000, color=BLUE, alpha=0.4)
         axis.scatter(cost, 100 * (1 - error), s=6, color=BLUE)
-        axis.annotate(name, (cost, 100 * (1 - error)), (4, 4), textcoords="offset points")
+        # Above and below by turns, or neighbours are written over one another.
+        offset = (4, -14) if place % 2 else (4, 6)
+        axis.annotate(name, (cost, 100 * (1 - error)), offset, textcoords="offset points")
     if here:
         name, error, cost = here
         axis.scatter(cost, 100 * (1 - error), marker="*", s=150, color=ORANGE, label=name)
@@ -198,7 +202,7 @@ def comparison(
         xscale="log",
         xlabel="multiplications a picture",
         ylabel="test accuracy, %",
-        title=f"Networks on {data}; the area is the number of parameters",
+        title=f"Networks on {NAMES.get(data, data)}; the area is the number of parameters",
     )
     # Written out: mathematics is switched off where figures are drawn.
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))

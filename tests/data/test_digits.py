@@ -122,7 +122,7 @@ def test_a_class_that_training_has_not_is_refused(tmp_path):
 
 
 def test_what_is_no_folder_is_told(tmp_path):
-    with pytest.raises(DataError, match="there is no such folder. Give a folder of IDX"):
+    with pytest.raises(DataError, match=r"there is no such folder\. Give a folder of IDX"):
         read_digits(tmp_path / "none", 0)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="this is no folder"):
