@@ -125,8 +125,8 @@ class DigitRecognition(Recipe):
             yield "feature_maps", show.feature_maps(model.network, layers, examples.images[0])
         error = float(np.mean(chances.argmax(axis=1) != truth))
         here = (f"this run, {self.config.network}", error, multiplications(model.network))
-        data = "builtin" if self.config.data == "builtin" else "MNIST"
-        yield "networks", show.comparison(show.measured(data), data, here)
+        source = "builtin" if self.config.data == "builtin" else "MNIST"
+        yield "networks", show.comparison(show.measured(source), source, here)
 
     def signatures(self, model: ImageClassifier, examples: LabelledPictures) -> Exports:
         """Returns files and arrays to classes as the SavedModel, 28x28 numbers as LiteRT."""

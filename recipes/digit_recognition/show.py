@@ -206,7 +206,7 @@ def comparison(
     )
     # Written out: mathematics is switched off where figures are drawn.
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axis.margins(0.15)
+    axis.margins(0.2)
     axis.set_ylim(top=min(axis.get_ylim()[1], 100.2))
     axis.grid(color=GREY, alpha=0.2)
     return figure
