@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from dlrecipes import figures
 from dlrecipes.data.quatrains import Poem
@@ -168,6 +169,8 @@ def by_position(perplexities: np.ndarray) -> Figure:
         yscale="log",
         xticks=range(1, 6),
     )
+    # Written out: mathematics is switched off where figures are drawn.
+    axis.yaxis.set_major_formatter(EngFormatter(sep=""))
     axis.legend(fontsize=8)
     return figure
 
