@@ -131,7 +131,7 @@ def test_a_json_array_is_told_to_be_lines(tmp_path):
     assert "1: a JSON array, where JSON lines are read. Write one object a line" in refusal(path)
 
 
-@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"")])
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_told(tmp_path, content):
     assert "is empty. Give JSON lines" in refusal(write(tmp_path, content))
 
