@@ -40,6 +40,8 @@ def whole(tmp_path_factory):
     return run(tmp_path_factory.mktemp("whole"))
 
 
+# A run that is killed and resumed is compared byte for byte as well.
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_byte_for_byte(whole, tmp_path):
     assert weights(run(tmp_path).published) == weights(whole.published)
 

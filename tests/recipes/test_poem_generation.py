@@ -232,6 +232,7 @@ def test_an_acrostic_has_its_characters_and_its_tones(poems, length):
     assert prosody_scores([lines], int(length))["regulated"] == 1
 
 
+@pytest.mark.slow
 def test_a_first_line_decides_the_line_length_and_the_rhyme(poems):
     for poem in recipe().load_data().train[:4]:
         (answer,) = ask(poems, first_line=poem.lines[0], seed=1)
@@ -307,6 +308,7 @@ def test_signatures_take_what_a_user_gives(poems):
 # Text
 
 
+@pytest.mark.slow
 def test_a_text_of_any_language_goes_on(text):
     prompt = "The quick "
     for told in ({"top_k": 1}, {"seed": 5}):

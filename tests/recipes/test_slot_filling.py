@@ -94,6 +94,7 @@ def test_each_network_and_encoding_publishes(tmp_path, settings):
     assert (result.published / "model.tflite").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_own_sentences_without_intents_need_none(tmp_path):
     sentences = [[("to", "O"), ("Rome", "B-city")], [("from", "O"), ("Oslo", "B-city")]] * 20
     write_conll(tmp_path / "data.conll", sentences)

@@ -148,7 +148,10 @@ def arguments(parts):
     return {name: part for name, part in zip(names, parts, strict=False) if part is not None}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "CycleGAN" else ()) for name in CASES],
+)
 def test_misfits_are_one_line_on_a_fresh_and_on_a_trained_model(name):
     make, loss, good, wrong = CASES[name]
     model = make()
