@@ -20,7 +20,7 @@ class ElasticDistortion(keras.layers.Layer):
     alike. At inference nothing changes.
 
     One reading, in place of one for each of Keras' random layers, blurs less and takes less
-    time: on one core 2 ms for 128 pictures of 28x28, against 27 ms of
+    time: on one core 5 ms for 128 pictures of 28x28, against 22 ms of
     `keras.layers.RandomElasticTransform` alone.
 
     Args:
