@@ -24,13 +24,14 @@ class WrittenOut(Trainer):
         """Whether there is an update after each example, by a rate alone."""
         return True
 
-    def compile(self, optimizer=None, **kwargs):
+    def compile(self, optimizer=None, loss=None, **kwargs):
         """Configures training.
 
         Args:
             optimizer: `keras.optimizers.SGD(rate)`, by default with the rule's usual rate; any
                 other only where a batch is one update.
-            **kwargs: As `keras.Model.compile` takes them. There is no `loss`: the rule has it.
+            loss: None but the rule's own, which need not be named.
+            **kwargs: As `keras.Model.compile` takes them.
 
         Raises:
             ValueError: If the optimizer does more than the rule, or a loss is given.
@@ -38,7 +39,7 @@ class WrittenOut(Trainer):
         optimizer = keras.optimizers.get(optimizer or keras.optimizers.SGD(self.default_rate))
         if self.each_example:
             plain(optimizer, type(self).__name__)
-        if kwargs.get("loss") is not None:
+        if loss is not None:
             raise ValueError(f"{type(self).__name__} has its own loss: compile it without one.")
         # The arithmetic is float32: no loss needs scaling.
         super().compile(optimizer=optimizer, **{**kwargs, "auto_scale_loss": False})

@@ -1,9 +1,15 @@
 """What trainers ask of the networks that they are given, before they train them."""
 
+import contextlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+# What opens the message of a check in the graph, so that it can be told from TensorFlow's.
+REFUSED = "Refused: "
 
 
 def refuse_unbuilt(network: keras.Model, name: str | None = None) -> None:
@@ -36,6 +42,31 @@ def refuse_misfits(network: keras.Model, x: Any) -> None:
             raise ValueError(
                 f"{network.name} reads {wanted.name} of shape ({sizes}), not {tuple(one.shape)}."
             )
+
+
+def refuse_unless(condition: tf.Tensor, message: str) -> tf.Operation | None:
+    """Returns a check of values, made while a step runs; `told_plainly` tells what it finds.
+
+    Args:
+        condition: Boolean scalar.
+        message: What the values must be.
+    """
+    return tf.debugging.Assert(condition, [f"{REFUSED}{message}"])
+
+
+@contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """Has a check of `refuse_unless` raise `ValueError` with its message and no more.
+
+    TensorFlow's error adds the node and the stack that made it: dozens of lines.
+    """
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(rf"{REFUSED}(.*?)(?:'|\]|\n|$)", error.message)
+        if not found:
+            raise
+        raise ValueError(found[1]) from None
 
 
 def _fits(wanted: tuple, shape: tf.TensorShape) -> bool:

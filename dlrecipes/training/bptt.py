@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training import chunks
-from dlrecipes.training._networks import refuse_unbuilt
+from dlrecipes.training._networks import refuse_unbuilt, refuse_unless
 from dlrecipes.training.carried_state import CarriedState, States
 from dlrecipes.training.trainer import Trainer, batch_size
 
@@ -187,7 +187,7 @@ class TruncatedBPTT(Trainer):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         message = f"Every batch must have as many examples as there are streams: {self.streams}."
         if rows is None:
-            checked = tf.debugging.assert_equal(here * replicas, self.streams, message)
+            checked = refuse_unless(here * replicas == self.streams, message)
             # Before the states, which would not fit, are kept.
             with tf.control_dependencies([checked] if checked is not None else []):
                 here = tf.identity(here)

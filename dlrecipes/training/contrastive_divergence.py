@@ -6,6 +6,7 @@ import tensorflow as tf
 from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training import draws
+from dlrecipes.training._networks import refuse_unless
 from dlrecipes.training.trainer import Trainer, batch_size
 
 # As many as the examples of a batch in Tieleman's experiments.
@@ -227,9 +228,10 @@ class ContrastiveDivergence(Trainer):
         self.check_batch(x, y, weight)
         visible = tf.cast(tf.nest.flatten(x)[0], tf.float32)
         if self.machine.visible == "bernoulli":
-            text = "Values of Bernoulli visible units must lie in [0, 1]."
+            text = "Values of Bernoulli visible units must lie between 0 and 1."
             least, most = tf.reduce_min(visible), tf.reduce_max(visible)
-            with tf.control_dependencies([tf.debugging.Assert((least >= 0) & (most <= 1), [text])]):
+            checked = refuse_unless((least >= 0) & (most <= 1), text)
+            with tf.control_dependencies([checked] if checked is not None else []):
                 visible = tf.identity(visible)
         return visible
 

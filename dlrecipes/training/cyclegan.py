@@ -17,6 +17,7 @@ from dlrecipes.training.translation import (
     l1,
     pair,
     refuse_no_pair,
+    refuse_too_small,
     translation_losses,
 )
 
@@ -168,6 +169,8 @@ class CycleGAN(TranslationTrainer):
         refuse_no_pair(("a", "b"), x, y, sample_weight)
         refuse_misfits(self.generator_ab, x)
         refuse_misfits(self.generator_ba, y)
+        refuse_too_small(self.discriminator_a, x)
+        refuse_too_small(self.discriminator_b, y)
 
     def train_step(self, data):
         """Returns the metrics of one update of the generators and one of the discriminators."""

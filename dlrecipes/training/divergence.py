@@ -35,6 +35,13 @@ class StopOnDivergence(keras.callbacks.Callback):
                 kept = saved_epochs(self.checkpoints)
                 last = f"The last good checkpoint is {kept[-1]}." if kept else "No epoch was done."
                 raise TrainingDiverged(
-                    f"{name} became {value} at step {batch + 1} of epoch {self.epoch}. {last}",
+                    f"{name} became {value} {self._place(batch + 1)} of epoch {self.epoch}. {last}",
                     "Train again with a lower learning rate, or with clipping.",
                 )
+
+    def _place(self, step: int) -> str:
+        several = getattr(self.model, "steps_per_execution", 1)
+        if several == 1:
+            return f"at step {step}"
+        # Logs come once an execution.
+        return f"in steps {max(1, step - several + 1)} to {step}"

@@ -6,6 +6,7 @@ import tensorflow as tf
 from dlrecipes.layers import ThresholdUnit
 from dlrecipes.training import shares
 from dlrecipes.training._classics import WrittenOut, chain, examples_of, in_turn
+from dlrecipes.training._networks import refuse_unless
 from dlrecipes.training.trainer import batch_size
 
 
@@ -141,7 +142,7 @@ class PerceptronRule(WrittenOut):
         # Under several replicas an example of zeros may stand in for none.
         real = y[: shares.examples()]
         fine = tf.reduce_all((real == 1) | (real == lowest))
-        tf.debugging.Assert(fine, [f"Targets must be 1 or {lowest}:", real])
+        refuse_unless(fine, f"Targets must be 1 or {lowest}.")
         x = tf.cast(x, unit.kernel.dtype)
         return x, y, x @ unit.kernel.value - unit.thresholds.value
 

@@ -12,6 +12,7 @@ from dlrecipes.training.translation import (
     l1,
     pair,
     refuse_no_pair,
+    refuse_too_small,
     translation_losses,
 )
 
@@ -109,6 +110,7 @@ class Pix2Pix(TranslationTrainer):
         made = (getattr(self.generator, "outputs", None) or [y])[0].shape
         if not tf.TensorShape(made).is_compatible_with(y.shape):
             raise ValueError(f"Targets must have shape {tuple(made)}, not {tuple(y.shape)}.")
+        refuse_too_small(self.discriminator, {"condition": x, "image": y})
 
     def train_step(self, data):
         """Returns the metrics of one update of the discriminator and one of the generator."""

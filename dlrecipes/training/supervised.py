@@ -1,7 +1,11 @@
 """Training of any network by the loss that `compile` names."""
 
-import keras
+from typing import Any
 
+import keras
+import tensorflow as tf
+
+from dlrecipes.layers import EnsembleMean
 from dlrecipes.training._networks import refuse_unbuilt
 from dlrecipes.training.trainer import Trainer
 
@@ -10,7 +14,8 @@ from dlrecipes.training.trainer import Trainer
 class SupervisedTrainer(Trainer):
     """Trains a network as `fit` of `keras.Model` does: faster, on several workers, with its norm.
 
-    Loss, metrics and optimizer are what `compile` says. The trained network is `network`.
+    Loss, metrics and optimizer are what `compile` says. The trained network is `network`. Each
+    member of a `models.ensemble` is trained against the targets for itself.
 
     Args:
         network: Any model whose weights are made: a functional one, or one that was called.
@@ -51,3 +56,28 @@ class SupervisedTrainer(Trainer):
     def call(self, inputs, training=False):
         """Returns the network's outputs."""
         return self.network(inputs, training=training)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns what `compile` says: the mean over this replica's examples, and over members."""
+        y, sample_weight = self._each_member((y, sample_weight), y_pred)
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Returns the running metrics: in training those of an ensemble's members."""
+        y, sample_weight = self._each_member((y, sample_weight), y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _each_member(self, targets: Any, outputs: Any) -> Any:
+        """Returns targets as often as an ensemble's members stand one below the other."""
+        layers = self.network._flatten_layers(include_self=False)
+        if not any(isinstance(layer, EnsembleMean) for layer in layers):
+            return targets
+        rows = tf.shape(tf.nest.flatten(outputs)[0])[0]
+
+        def repeated(values: tf.Tensor | None) -> tf.Tensor | None:
+            if values is None:
+                return None
+            times = rows // tf.shape(values)[0]
+            return tf.tile(values, tf.pad([times], [[0, values.shape.rank - 1]], constant_values=1))
+
+        return tf.nest.map_structure(repeated, targets)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
 from dlrecipes.training import optimizer_step, shares
-from dlrecipes.training._networks import refuse_misfits
+from dlrecipes.training._networks import refuse_misfits, told_plainly
 
 
 class Trainer(keras.Model):
@@ -128,11 +128,13 @@ class Trainer(keras.Model):
 
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`, without its stall at the end."""
-        return super().fit(**self._checked(keras.Model.fit, args, kwargs))
+        with told_plainly():
+            return super().fit(**self._checked(keras.Model.fit, args, kwargs))
 
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`, without its stall at the end."""
-        return super().evaluate(**self._checked(keras.Model.evaluate, args, kwargs))
+        with told_plainly():
+            return super().evaluate(**self._checked(keras.Model.evaluate, args, kwargs))
 
     def _checked(self, method: Callable, args: Sequence, kwargs: Mapping) -> dict[str, Any]:
         """Returns the arguments by name, once `check_batch` let the data pass."""

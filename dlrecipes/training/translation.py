@@ -99,6 +99,29 @@ def refuse_no_pair(names: tuple[str, str], first: Any, second: Any, weights: Any
             raise ValueError(f"{wanted} in [-1, 1], not {tf.as_dtype(value.dtype).name}.")
 
 
+def refuse_too_small(discriminator: keras.Model, inputs: Any) -> None:
+    """Refuses pictures that a discriminator's convolutions leave nothing of.
+
+    Args:
+        discriminator: Model of pictures of any size.
+        inputs: What it is to read: a structure of `tf.TensorSpec`, the batch first.
+    """
+    specs = tf.nest.flatten(inputs)
+    if any(spec.shape.rank != 4 or None in spec.shape[1:] for spec in specs):
+        return
+    symbols = tf.nest.map_structure(
+        lambda spec: keras.KerasTensor((None, *spec.shape[1:]), "float32"), inputs
+    )
+    try:
+        discriminator(symbols)
+    except ValueError:
+        height, width = specs[0].shape[1:3]
+        raise ValueError(
+            f"{discriminator.name} cannot judge pictures of {height} x {width}: "
+            "they are too small for its layers."
+        ) from None
+
+
 def l1(pictures: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Returns the mean absolute difference of two batches of pictures, in float32.
 

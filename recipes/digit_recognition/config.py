@@ -8,13 +8,13 @@ from dlrecipes.recipe import RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of digit recognition."""
 
-    epochs: int = setting(36, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(36, "Epochs without a better validation before it stops.", ge=1)
+    epochs: int = setting(11, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(11, "Epochs without a better validation before it stops.", ge=1)
     batch_size: int = setting(
         128, "Pictures a step.", ge=1, le=65_536, search=Search(choices=(32, 64, 128, 256))
     )
     least_steps: int = setting(
-        10, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
+        30, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
     )
     network: Literal[
         "cnn",
@@ -30,6 +30,12 @@ class Config(RecipeConfig):
         "cnn",
         "The network; lenet5_1998 has all of the paper's options.",
         search=Search(choices=("cnn", "lenet5", "mlp", "vgg", "resnet")),
+    )
+    members: int = setting(
+        0,
+        "Networks, each trained for itself, whose scores are averaged; 0: three of cnn, else one.",
+        ge=0,
+        le=16,
     )
     width: float = setting(
         1.0, "Multiplies channels and hidden units.", gt=0, le=16, search=Search(0.5, 2.0, "log")

@@ -12,6 +12,8 @@ from .config import Config
 
 # What MNIST's pictures are, and what all others are made.
 SIZE = 28
+# Of the usual network, unless the user says how many.
+MEMBERS = 3
 # The paper's own LeNet-5: its activation, pooling, connections and output.
 PAPER = {
     "activation": "scaled_tanh",
@@ -32,9 +34,11 @@ def build(config: Config, num_classes: int) -> keras.Model:
         UsageError: If the network cannot have so many classes or such a width.
     """
     try:
-        network = _network(config, num_classes)
+        number = config.members or (MEMBERS if config.network == "cnn" else 1)
+        members = [_network(config, num_classes, member) for member in range(number)]
     except ValueError as error:
         raise UsageError(f"--network {config.network}: {error}") from None
+    network = members[0] if len(members) == 1 else models.ensemble(members)
     images = keras.Input((SIZE, SIZE, 1), name="images")
     distorted = ElasticDistortion(
         config.elastic,
@@ -57,13 +61,14 @@ def build(config: Config, num_classes: int) -> keras.Model:
     return keras.Model(images, network(distorted), name="digit_recognition")
 
 
-def _network(config: Config, num_classes: int) -> keras.Model:
+def _network(config: Config, num_classes: int, member: int) -> keras.Model:
     options = {
+        "name": f"{config.network}_{member + 1}",
         "num_classes": num_classes,
         "width": config.width,
         "dropout": config.dropout,
         "classifier_activation": None,
-        "seed": config.seed,
+        "seed": 100 * config.seed + member,
     }
     # A quarter of the channels that ImageNet's thousand classes were given.
     quarter = {**options, "width": config.width / 4, "kernel_initializer": "he_normal"}
@@ -90,5 +95,6 @@ def _network(config: Config, num_classes: int) -> keras.Model:
         [max(1, round(units * config.width)) for units in hidden],
         "relu",
         dropout=config.dropout if hidden else 0.0,
-        seed=config.seed,
+        seed=options["seed"],
+        name=options["name"],
     )

@@ -91,14 +91,17 @@ def mistakes(
 
 
 def feature_layers(network: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the convolutions of a network in their order, those of a model inside too."""
-    found = []
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            found += feature_layers(layer)
-        elif isinstance(layer, keras.layers.Conv2D):
-            found.append(layer)
-    return found
+    """Returns the convolutions of a network in their order; of an ensemble, the first member's."""
+    return [x for x in _innermost(network).layers if isinstance(x, keras.layers.Conv2D)]
+
+
+def _inside(network: keras.Model) -> keras.Model:
+    return next((x for x in network.layers if isinstance(x, keras.Model)), network)
+
+
+def _innermost(network: keras.Model) -> keras.Model:
+    inner = _inside(network)
+    return network if inner is network else _innermost(inner)
 
 
 def filters(layer: keras.layers.Layer) -> Figure:
@@ -118,15 +121,16 @@ def feature_maps(network: keras.Model, layers: Sequence[Any], image: np.ndarray)
     """Draws what the first convolution, and the last with maps of some size, make of a picture.
 
     Args:
-        network: The classifier's network, which may have a network inside.
+        network: The classifier's network, which may have a network or an ensemble inside.
         layers: Its convolutions.
         image: The picture, `(height, width)`, 0 to 255.
     """
     large = [layer for layer in layers[1:] if layer.output.shape[1] >= LEAST_MAP]
     chosen = [layers[0], *large[-1:]]
-    inner = next((x for x in network.layers if isinstance(x, keras.Model)), network)
+    inner = _inside(network)
     before = keras.Model(network.inputs, _input_of(network, inner))
-    parts = keras.Model(inner.inputs, [layer.output for layer in chosen])
+    # The members of an ensemble read what it reads.
+    parts = keras.Model(_innermost(inner).inputs, [layer.output for layer in chosen])
     maps = parts(before(image[None, ..., None].astype("float32") / 255, training=False))
     maps = maps if isinstance(maps, list | tuple) else [maps]
     figure = Figure(figsize=(9, 1.6 + 2.3 * len(maps)), layout="constrained")

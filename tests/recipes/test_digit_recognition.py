@@ -14,7 +14,7 @@ from dlrecipes.errors import DataError, UsageError
 from dlrecipes.lite import LiteModel
 from dlrecipes.published import Published
 
-SMALL = {"network": "cnn", "width": 0.25, "epochs": 2, "batch_size": 32}
+SMALL = {"width": 0.25, "members": 2, "epochs": 2, "batch_size": 32, "least_steps": 10}
 MNIST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mnist"
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="needs ../shared/data/mnist")
 

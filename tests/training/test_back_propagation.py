@@ -228,7 +228,7 @@ def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="without Adam"):
         BackPropagation(network()).compile("adam")
     with pytest.raises(ValueError, match="own loss"):
-        BackPropagation(network()).compile(loss="mse")
+        BackPropagation(network()).compile("sgd", "mse")
     model = BackPropagation(network())
     model.compile()
     with pytest.raises(ValueError, match=r"\(batch, 2\), not \(None, 1\)"):

@@ -43,8 +43,8 @@ def gan(num_classes=0):
     return GAN(dcgan_generator(**small), dcgan_discriminator(**small))
 
 
-def pix2pix():
-    return Pix2Pix(pix2pix_unet(size=16, filters=2), patchgan(layers=1, filters=2))
+def pix2pix(layers=1):
+    return Pix2Pix(pix2pix_unet(size=16, filters=2), patchgan(layers=layers, filters=2))
 
 
 def cyclegan():
@@ -217,3 +217,11 @@ def test_data_sets_are_looked_at_too():
     data = tf.data.Dataset.from_tensors((floats(4, 6), floats(4, 1)))
     with pytest.raises(ValueError, match="reads x of shape"):
         model.fit(data)
+
+
+@pytest.mark.parametrize("layers", [3, 4])
+def test_pictures_that_a_discriminator_leaves_nothing_of_are_refused(layers):
+    model = pix2pix(layers)
+    model.compile()
+    with pytest.raises(ValueError, match=r"patchgan cannot judge pictures of 16 x 16: .*small"):
+        model.fit(PICTURES, PICTURES, verbose=0)

@@ -33,9 +33,11 @@ class Breaks(Trainer):
         return tf.where(broken, self.value, loss)
 
 
-def fit(folder, epochs=3, **broken):
+def fit(folder, epochs=3, steps_per_execution=1, **broken):
     model = Breaks(**{"step": 10**6, "value": 0.0, **broken})
-    model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    model.compile(
+        keras.optimizers.SGD(0.0), jit_compile=False, steps_per_execution=steps_per_execution
+    )
     x = np.ones((STEPS, 1), "float32")
     callback = StopOnDivergence(folder)
     return model.fit(x, x, batch_size=1, epochs=epochs, verbose=0, callbacks=[callback])
@@ -54,6 +56,11 @@ def test_loss_that_is_no_number_ends_the_run_at_its_step_and_epoch(tmp_path, val
     place = f"at step {step % STEPS + 1} of epoch {step // STEPS + 1}."
     assert error.message == f"loss became {said} {place} No epoch was done."
     assert "learning rate" in error.hint
+
+
+def test_several_steps_an_execution_are_told_as_such(tmp_path):
+    error = diverged(tmp_path, step=2, value=np.nan, steps_per_execution=3)
+    assert error.message == "loss became nan in steps 1 to 3 of epoch 1. No epoch was done."
 
 
 def test_gradient_that_is_no_number_ends_the_run_too(tmp_path):

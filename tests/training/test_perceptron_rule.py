@@ -3,7 +3,6 @@ import itertools
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dlrecipes.layers import ThresholdUnit
 from dlrecipes.models import perceptron
@@ -154,7 +153,7 @@ def test_step_is_the_same_eagerly_and_compiled(options):
 @pytest.mark.parametrize("output, wrong", [("binary", -1), ("bipolar", 0), ("binary", 7)])
 def test_targets_that_no_unit_can_say_are_refused(output, wrong):
     model = rule(perceptron(2, output=output))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Targets must be 1 or"):
+    with pytest.raises(ValueError, match=r"^Targets must be 1 or (0|-1)\.$"):
         model.fit(PAIRS, np.array([1, 1, 1, wrong]), verbose=0)
 
 
