@@ -55,7 +55,7 @@ def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str,
         settings["data"] = folders[entry["data"]]
     click.echo(command)
     metrics, environment = train(recipe, settings)
-    found = {**metrics, **metrics["test"]}
+    found = flat({**metrics, **metrics["test"]})
     rows = [
         {
             "data": entry["data"],
@@ -77,6 +77,17 @@ def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str,
             writer.writeheader()
         writer.writerows(rows)
     click.echo("  " + ", ".join(f"{row['metric']} {row['value']}" for row in rows))
+
+
+def flat(metrics: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Returns nested metrics under names with a dot between the levels, such as `free.rhyme`."""
+    found: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{above}{name}.")
+        else:
+            found[f"{above}{name}"] = value
+    return found
 
 
 def _option(name: str, value: Any) -> str:

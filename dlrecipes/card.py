@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlrecipes.recipe import Recipe, Splits
@@ -33,8 +33,7 @@ def model_card(
         environment: Versions and machine.
         usage: The recipe's own words on how to call the model.
     """
-    names = flat(metrics["test"])
-    validation = flat(metrics["validation"])
+    names, validation = (flat(metrics[part], recipe.groups) for part in ("test", "validation"))
     rows = [[name, _number(validation.get(name)), _number(value)] for name, value in names.items()]
     facts = [[key, value] for key, value in splits.description.items()]
     chosen = [[f"`{key}`", spelled(value)] for key, value in recipe.config.model_dump().items()]
@@ -54,9 +53,25 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def flat(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the metrics that are single numbers."""
-    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+def flat(metrics: Mapping[str, Any], groups: Sequence[str] = ()) -> dict[str, float]:
+    """Returns the metrics that are single numbers, those of some groups after their group's name.
+
+    Args:
+        metrics: Numbers, or mappings from names to numbers, by name.
+        groups: Names of mappings that are told as well.
+
+    Example:
+
+    >>> flat({"auc": 0.9, "pixels": {"auc": 0.5}, "by_class": {"a": 1.0}}, ["pixels"])
+    {'auc': 0.9, 'pixels auc': 0.5}
+    """
+    found = {}
+    for name, value in metrics.items():
+        if isinstance(value, int | float):
+            found[name] = value
+        elif name in groups:
+            found |= {f"{name} {key}": one for key, one in flat(value).items()}
+    return found
 
 
 def table(header: list[str], rows: list[list[Any]]) -> str:

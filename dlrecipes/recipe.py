@@ -115,6 +115,8 @@ class Recipe(ABC):
     Config: ClassVar[type[RecipeConfig]]
     # By what the best epoch is chosen: a logged name, and whether less or more is better.
     monitor: str = "val_loss"
+    # Which mappings of `evaluate` the closing table and the model card tell beside the numbers.
+    groups: ClassVar[tuple[str, ...]] = ()
     mode: Literal["min", "max"] = "min"
 
     def __init__(self, config: RecipeConfig, name: str):

@@ -12,7 +12,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -43,12 +43,14 @@ class Result:
         published: The version's folder.
         metrics: What `metrics.json` holds.
         examples: Inputs to suggest for `dlrecipes predict`.
+        groups: The recipe's mappings of metrics that are told.
     """
 
     folder: Path
     published: Path
     metrics: Mapping[str, Any]
     examples: list[str] = field(default_factory=list)
+    groups: Sequence[str] = ()
 
 
 def run(
@@ -92,7 +94,7 @@ def _run(
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     write_whole(folder / METRICS_FILE, _json(metrics))
-    return Result(folder, published, metrics, recipe.example_inputs(splits))
+    return Result(folder, published, metrics, recipe.example_inputs(splits), recipe.groups)
 
 
 def train(

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from dlrecipes.card import flat
 from dlrecipes.cli.options import (
     RecipeCommands,
     given,
@@ -269,11 +270,10 @@ def _unless_default(option: str, folder: Path, default: str) -> str:
 def closing(source: Source, result: Any) -> str:
     """Returns the closing table and what to type next."""
     metrics = result.metrics
-    test, validation = metrics["test"], metrics["validation"]
-    names = [name for name, value in test.items() if isinstance(value, int | float)]
-    width = max((len(name) for name in names), default=0)
+    test, validation = (flat(metrics[part], result.groups) for part in ("test", "validation"))
+    width = max((len(name) for name in test), default=0)
     lines = [f"\n  {'':<{width}}  validation    test"]
-    for name in names:
+    for name in test:
         before = f"{validation[name]:10.4f}" if name in validation else f"{'':10}"
         lines.append(f"  {name:<{width}}  {before}  {test[name]:6.4f}")
     seconds = metrics["seconds"]

@@ -17,6 +17,9 @@ _LATER = {
     "distinct_2": "prosody",
     "multiplications": "operations",
     "prosody_scores": "prosody",
+    "rank1": "verification",
+    "receiver_operating_characteristic": "verification",
+    "verification_accuracy": "verification",
 }
 
 __all__ = [
@@ -27,9 +30,12 @@ __all__ = [
     "is_well_formed",
     "multiplications",
     "prosody_scores",
+    "rank1",
+    "receiver_operating_characteristic",
     "span_scores",
     "tag_spans",
     "token_accuracy",
+    "verification_accuracy",
 ]
 
 

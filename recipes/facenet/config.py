@@ -1,0 +1,94 @@
+"""The settings of FaceNet, and what its predictions can be told: each once."""
+
+from typing import Literal
+
+from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+
+
+class Config(RecipeConfig):
+    """Settings of FaceNet."""
+
+    epochs: int = setting(24, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(24, "Epochs without a better validation before it stops.", ge=1)
+    least_steps: int = setting(
+        25, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
+    )
+    people: int = setting(
+        240, "People of the built-in data, of whom 40 validate and 40 test.", ge=90, le=20_000
+    )
+    size: int = setting(64, "Height and width that pictures are brought to.", ge=16, le=512)
+    crop: float = setting(
+        1.0, "Share of a picture about its middle that is kept; LFW: 0.5.", gt=0, le=1
+    )
+    colour: bool = setting(False, "Whether the network sees colours.")
+    network: Literal["small", "inception_resnet"] = setting("small", "The network.")
+    width: float = setting(
+        1.0, "Multiplies its channels.", gt=0, le=8, search=Search(0.5, 2.0, "log")
+    )
+    embedding_units: int = setting(128, "Numbers of an embedding.", ge=2, le=4096)
+    dropout: float = setting(
+        0.2, "Share of the last features left out.", ge=0, lt=1, search=Search(0.0, 0.5)
+    )
+    mining: Literal["batch_hard", "batch_all_nonzero", "batch_all", "semi_hard", "hard"] = setting(
+        "batch_hard",
+        "Which triplets of a batch count.",
+        search=Search(choices=("batch_hard", "batch_all_nonzero", "semi_hard")),
+    )
+    margin: float = setting(
+        1.0,
+        "How much farther other people should be, in units of the metric.",
+        gt=0,
+        le=4,
+        search=Search(0.1, 1.2),
+    )
+    metric: Literal["euclidean", "squared_euclidean", "cosine"] = setting(
+        "euclidean", "What the margin is measured in."
+    )
+    batch_size: int = setting(
+        32, "Pictures a step: of as many people as fit.", ge=4, le=65_536, search=Search(16, 128)
+    )
+    pictures: int = setting(4, "Pictures of each person of a batch.", ge=2, le=256)
+    flip: bool = setting(True, "Whether half of the pictures are mirrored in training.")
+    mirror: bool = setting(
+        True, "Whether an embedding is the mean of the picture's and of its mirror image's."
+    )
+    shift: float = setting(
+        3.0, "Largest random shift along each axis, in pixels.", ge=0, search=Search(0.0, 6.0)
+    )
+    rotation: float = setting(
+        8.0, "Largest random rotation, in degrees.", ge=0, le=180, search=Search(0.0, 20.0)
+    )
+    scale: float = setting(
+        0.1, "Largest random change of height and of width.", ge=0, lt=1, search=Search(0.0, 0.3)
+    )
+    elastic: float = setting(
+        0.0, "Strength of the elastic distortion, alpha; 0 is none.", ge=0, le=1000
+    )
+    erasing: float = setting(
+        0.3, "Share of pictures of which a part is hidden.", ge=0, le=1, search=Search(0.0, 0.6)
+    )
+    learning_rate: float = setting(
+        1e-3, "Adam's step at the start.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
+    )
+    weight_decay: float = setting(0.0, "AdamW's decay of the weights.", ge=0, le=1)
+    schedule: Literal["constant", "cosine"] = setting(
+        "cosine", "Of the learning rate, over all epochs."
+    )
+    false_accepts: float = setting(
+        0.01,
+        "Share of pairs of two validation people that the published threshold accepts.",
+        gt=0,
+        lt=1,
+    )
+
+
+class PredictOptions(Options):
+    """What 'dlrecipes predict facenet' can be told beside pictures."""
+
+    gallery: str = setting(
+        "", "Who is known: a folder with one folder a person, or a file of --enrol."
+    )
+    enrol: str = setting("", "File (.npz) to keep the gallery's embeddings in.")
+    threshold: float | None = setting(
+        None, "Largest distance of one person's pictures; as published.", gt=0, le=4
+    )

@@ -1,0 +1,68 @@
+"""The networks of FaceNet, and the embedding of a picture together with its mirror image."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from dlrecipes import models
+from dlrecipes.data.faces import Size
+from dlrecipes.errors import UsageError
+from dlrecipes.layers import ElasticDistortion
+
+from .config import Config
+
+
+def build(config: Config, size: Size) -> keras.Model:
+    """Returns a network from pictures, 0 to 1, to unit vectors; it distorts in training.
+
+    Args:
+        config: The settings.
+        size: What pictures are.
+
+    Raises:
+        UsageError: If the network cannot read pictures of that size.
+    """
+    shape = (size.side, size.side, size.channels)
+    options = {"dropout": config.dropout, "seed": config.seed, "name": config.network}
+    try:
+        if config.network == "small":
+            filters = tuple(max(1, round(n * config.width)) for n in (32, 64, 128, 256))
+            network = models.facenet_small(
+                shape, config.embedding_units, filters=filters, **options
+            )
+        else:
+            network = models.facenet_inception_resnet(
+                shape, config.embedding_units, width=config.width, **options
+            )
+    except ValueError as error:
+        raise UsageError(f"--network {config.network} --size {config.size}: {error}") from None
+    images = keras.Input(shape, name="images")
+    # Brightness and contrast are the light's; and what is moved in from outside is its mean.
+    x = keras.layers.LayerNormalization(
+        axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="light"
+    )(images)
+    x = ElasticDistortion(
+        config.elastic,
+        6.0,
+        config.shift,
+        config.rotation,
+        config.scale,
+        seed=config.seed,
+        name="distortion",
+    )(x)
+    return keras.Model(images, network(x), name="facenet")
+
+
+def embed(model: keras.Model, images: tf.Tensor, mirror: bool) -> tf.Tensor:
+    """Returns unit vectors of pictures; works inside a `tf.function`.
+
+    Args:
+        model: What was trained.
+        images: float32 of shape `(batch, side, side, channels)`, 0 to 1.
+        mirror: Whether each is the mean of the picture's and of its mirror image's.
+    """
+    found = model(images, training=False)
+    if mirror:
+        found += model(images[:, :, ::-1], training=False)
+    return tf.math.l2_normalize(tf.cast(found, tf.float32), axis=-1)

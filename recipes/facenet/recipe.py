@@ -1,0 +1,217 @@
+"""FaceNet: how it is built, measured, drawn, published and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from dlrecipes.data.batches import evaluation_batches
+from dlrecipes.data.faces import FacePictures
+from dlrecipes.data.identities import identity_batches, identity_steps
+from dlrecipes.errors import UsageError
+from dlrecipes.metrics import multiplications
+from dlrecipes.published import Published
+from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
+from dlrecipes.training import TripletEmbedding
+
+from . import data, networks, scores, show
+from .config import Config, PredictOptions
+
+EVALUATION_BATCH = 100
+# Of the test pictures, these many are compared one by one in each published file.
+COMPARED = 20
+CALIBRATION = 200
+# How much of the area below the ROC a smaller LiteRT file may lose.
+DROP = 0.01
+
+
+class FaceNet(Recipe):
+    """Says whether two pictures show one person, and who somebody is."""
+
+    Config = Config
+    groups = ("pixels", "eigenfaces")
+
+    def load_data(self) -> Splits:
+        """Returns the pictures, of other people in each part."""
+        splits = data.load(self.config)
+        # Eigenfaces, the threshold and int8 come from these; the test's people are strangers.
+        self._training, self._validation = splits.train, splits.validation
+        return splits
+
+    def build(self, splits: Splits) -> TripletEmbedding:
+        """Returns the embedding and its loss."""
+        config = self.config
+        model = TripletEmbedding(
+            networks.build(config, data.size_of(config)),
+            margin=config.margin,
+            mining=config.mining,
+            metric=config.metric,
+        )
+        rate = config.learning_rate
+        if config.schedule == "cosine":
+            steps = self._steps(splits.train) * config.epochs
+            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+        model.compile(keras.optimizers.AdamW(rate, weight_decay=config.weight_decay))
+        return model
+
+    def batches(
+        self, model: TripletEmbedding, examples: FacePictures, start_epoch: int | None = None
+    ) -> tuple[tf.data.Dataset, int]:
+        """Returns batches of some pictures of each of some people; for evaluation, of all."""
+        config = self.config
+
+        def scaled(images, labels):
+            return tf.cast(images, tf.float32) / 255, labels
+
+        if start_epoch is None:
+            # Triplets are those of a batch: all pictures are one.
+            found = evaluation_batches(
+                {"images": examples.images}, {"labels": examples.labels}, len(examples)
+            )
+            return found.map(lambda x, y: scaled(x["images"], y["labels"])), 1
+        found = identity_batches(
+            examples.images,
+            examples.labels,
+            self._people(examples),
+            config.pictures,
+            config.seed,
+            start_epoch,
+            self._steps(examples),
+        )
+        # Numbered over all epochs: what is mirrored and hidden is drawn by that alone.
+        numbered = found.map(scaled).enumerate(start_epoch * self._steps(examples))
+        return numbered.map(lambda number, batch: self._varied(number, *batch)), self._steps(
+            examples
+        )
+
+    def _varied(self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor):
+        """Returns a training batch with some pictures mirrored, and parts of some hidden."""
+        # Not within the network: Keras' RandomFlip and RandomErasing cannot be exported there.
+        seed = tf.stack([self.config.seed, tf.cast(number, tf.int32)])
+        if self.config.flip:
+            drawn = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed)
+            images = tf.where(drawn < 0.5, images[:, :, ::-1], images)
+        return data.hide(images, self.config.erasing, seed + tf.constant([1, 0])), labels
+
+    def _steps(self, examples: FacePictures) -> int:
+        config = self.config
+        steps = identity_steps(examples.labels, self._people(examples), config.pictures)
+        return max(config.least_steps, steps)
+
+    def _people(self, examples: FacePictures) -> int:
+        """Returns how many people a batch shows."""
+        config = self.config
+        people = config.batch_size // config.pictures
+        if people < 2:
+            raise UsageError(
+                f"--batch-size {config.batch_size} --pictures {config.pictures}: a batch must show "
+                "two people.",
+                f"Give --batch-size {2 * config.pictures} or more.",
+            )
+        return min(people, examples.people)
+
+    def evaluate(self, model: TripletEmbedding, examples: FacePictures) -> dict[str, Any]:
+        """Returns verification and identification of the network, of pixels and of eigenfaces."""
+        found = scores.scores(self._embeddings(model, examples), examples.labels, self.config.seed)
+        pixels, eigenfaces = scores.baselines(self._training, examples)
+        return {
+            **found,
+            "pixels": scores.scores(pixels, examples.labels, self.config.seed),
+            "eigenfaces": scores.scores(eigenfaces, examples.labels, self.config.seed),
+        }
+
+    def describe(self, model: TripletEmbedding) -> dict[str, Any]:
+        """Returns the multiplications of a picture, and the distance that parts two people."""
+        return {
+            "multiplications": multiplications(model.network) * (1 + self.config.mirror),
+            "threshold": self._threshold(model),
+        }
+
+    def _threshold(self, model: TripletEmbedding) -> float:
+        people = self._validation
+        roc = scores.curve(self._embeddings(model, people), people.labels)
+        return roc.threshold_at(self.config.false_accepts)
+
+    def _embeddings(self, model: TripletEmbedding, examples: FacePictures) -> np.ndarray:
+        embed = tf.function(lambda x: networks.embed(model, x, self.config.mirror))
+        return np.concatenate([embed(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)])
+
+    def figures(self, model: TripletEmbedding, splits: Splits) -> Iterator[tuple[str, Figure]]:
+        """Yields ROC, distances, their matrix, nearest neighbours and a map of the test people."""
+        examples = splits.test
+        embeddings = self._embeddings(model, examples)
+        pixels, eigenfaces = scores.baselines(splits.train, examples)
+        ways = {"network": embeddings, "eigenfaces": eigenfaces, "pixels": pixels}
+        curves = {name: scores.curve(found, examples.labels) for name, found in ways.items()}
+        yield "roc", show.roc(curves)
+        yield "distances", show.distances(embeddings, examples.labels, self._threshold(model))
+        yield "matrix", show.matrix(embeddings, examples)
+        yield "neighbours", show.neighbours(embeddings, examples)
+        yield "map", show.chart(embeddings, examples, self.config.seed)
+
+    def signatures(self, model: TripletEmbedding, examples: FacePictures) -> Exports:
+        """Returns files and arrays to embeddings as the SavedModel, prepared arrays as LiteRT."""
+        config, size = self.config, data.size_of(self.config)
+        few = examples[:COMPARED]
+        files = np.array([tf.io.encode_png(x).numpy() for x in few.images], object)
+
+        def answers(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"embedding": networks.embed(model, images, config.mirror)}
+
+        serving = Endpoint(
+            lambda image_bytes: answers(data.read(image_bytes, size)),
+            [tf.TensorSpec([None], tf.string, name="image_bytes")],
+            [(files,)],
+        )
+        large = np.repeat(np.repeat(few.images[:4], 2, axis=1), 3, axis=2)
+        pictures = Endpoint(
+            lambda images: answers(data.prepare(images, size)),
+            [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
+            [(few.images,), (large,)],
+        )
+        shape = [None, size.side, size.side, size.channels]
+        lite = Endpoint(
+            answers,
+            [tf.TensorSpec(shape, tf.float32, name="images")],
+            [(batch,) for batch in _arrays(few, 1)],
+        )
+        threshold = self._threshold(model)
+        return Exports(
+            {"serving_default": serving, "pictures": pictures},
+            lite,
+            {show.THRESHOLD_FILE: f"{threshold:.6f}\n"},
+            show.usage(self.name, size, threshold),
+            self._quantized(examples),
+        )
+
+    def _quantized(self, examples: FacePictures) -> Quantized:
+        def area(embed) -> float:
+            found = [embed(images=x)["embedding"] for x in _arrays(examples, EVALUATION_BATCH)]
+            return scores.curve(np.concatenate(found), examples.labels).auc
+
+        calibration = [(x,) for x in _arrays(self._training[:CALIBRATION], 1)]
+        return Quantized(("float16", "int8"), calibration, "auc", area, DROP)
+
+    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
+        """Returns how far each two pictures are from one another."""
+        return show.compared(function, inputs, None)
+
+    def answer(
+        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+    ) -> list[str]:
+        """Returns who each picture shows, by a gallery; or whether two show one person."""
+        return show.answers(version, list(inputs), options or PredictOptions())
+
+    def example_inputs(self, splits: Splits) -> list[str]:
+        """Returns names such as a user's pictures may have."""
+        return ["one.jpg", "other.jpg"]
+
+
+def _arrays(examples: FacePictures, size: int) -> Iterator[np.ndarray]:
+    for start in range(0, len(examples), size):
+        yield examples.images[start : start + size].astype("float32") / 255

@@ -1,0 +1,116 @@
+"""Pictures of people: parted so that nobody is in two parts, and read as they are."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlrecipes.data.faces import Size, builtin_faces, described, fitted, read_faces
+from dlrecipes.errors import DataError
+
+SIZE = Size(16)
+
+
+def person(folder, name, count=3, size=(20, 24), mode="L", suffix="png"):
+    (folder / name).mkdir(parents=True)
+    for number in range(count):
+        shade = (len(name) * 37 + number * 11 + sum(map(ord, name))) % 256
+        colour = shade if mode == "L" else (shade,) * len(mode)
+        Image.new(mode, size, colour).save(folder / name / f"{number}.{suffix}")
+
+
+def people_of(part):
+    return {part.names[label] for label in part.labels}
+
+
+def test_built_in_people_are_in_one_part_each():
+    parts = builtin_faces((5, 2, 3), 4, SIZE, seed=0)
+    assert [(len(part), part.people) for part in parts] == [(20, 5), (8, 2), (12, 3)]
+    assert len(set.union(*map(people_of, parts))) == 10
+    assert parts[0].images.shape == (20, 16, 16, 1)
+    assert builtin_faces((2, 2, 2), 2, Size(16, channels=3), seed=0)[0].images.shape[-1] == 3
+
+
+def test_people_of_a_folder_are_parted(tmp_path):
+    for number in range(10):
+        person(tmp_path, f"s{number}")
+    parts = read_faces(tmp_path, SIZE, seed=3)
+    found = [people_of(part) for part in parts]
+    assert [len(names) for names in found] == [6, 2, 2]
+    assert len(set.union(*found)) == 10
+    again = read_faces(tmp_path, SIZE, seed=3)
+    assert [people_of(part) for part in again] == found
+    # Labels are places in the names of the part itself.
+    for part in parts:
+        assert set(part.labels.tolist()) == set(range(len(part.names)))
+        for label in range(len(part.names)):
+            assert len(np.unique(part.images[part.labels == label])) <= 3
+
+
+def test_parts_of_a_folder_are_kept_and_what_is_missing_is_held_out(tmp_path):
+    for part, count in {"train": 6, "test": 2}.items():
+        for number in range(count):
+            person(tmp_path / part, f"{part}{number}")
+    train, validation, test = read_faces(tmp_path, SIZE, seed=0)
+    assert people_of(test) == {"test0", "test1"}
+    assert len(people_of(validation)) == 2
+    assert people_of(train) | people_of(validation) == {f"train{n}" for n in range(6)}
+
+
+def test_somebody_in_two_parts_is_refused(tmp_path):
+    for part in ("train", "valid", "test"):
+        for name in ("ann", "bob") if part != "test" else ("bob", "cai"):
+            person(tmp_path / part, name if part == "train" or name == "cai" else f"{name}")
+    with pytest.raises(DataError, match="'ann' is among the people of train, too"):
+        read_faces(tmp_path, SIZE, seed=0)
+
+
+def test_people_with_one_picture_are_left_out_and_told(tmp_path):
+    for number in range(6):
+        person(tmp_path, f"s{number}")
+    person(tmp_path, "alone", count=1)
+    parts = read_faces(tmp_path, SIZE, seed=0)
+    assert "alone" not in set.union(*map(people_of, parts))
+    assert described(parts)["left out"] == "1 people of whom there is one picture"
+
+
+@pytest.mark.parametrize(
+    "people, message",
+    [
+        ({"ann": 3}, "one class folder"),
+        ({"ann": 3, "bob": 1}, "there is 1; of 'bob' there is one picture"),
+        ({"ann": 3, "bob": 0}, "bob: the class has no pictures"),
+        ({"ann": 3, "bob": 3}, "there are 2 people with two pictures or more; .* at least 6"),
+    ],
+)
+def test_too_few_are_told_by_what_is_missing(tmp_path, people, message):
+    for name, count in people.items():
+        person(tmp_path, name, count)
+    with pytest.raises(DataError, match=message):
+        read_faces(tmp_path, SIZE, seed=0)
+
+
+def test_no_folder_and_damaged_pictures_are_told(tmp_path):
+    with pytest.raises(DataError, match="there is no such folder"):
+        read_faces(tmp_path / "nothing", SIZE, seed=0)
+    for number in range(6):
+        person(tmp_path, f"s{number}")
+    (tmp_path / "s2" / "1.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"s2/1\.png: this is no picture"):
+        read_faces(tmp_path, SIZE, seed=0)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_any_kind_and_size_are_brought_to_one(tmp_path, mode, channels):
+    for number in range(6):
+        person(tmp_path, f"s{number}", 2, (30 + number, 17), mode)
+    train, _, _ = read_faces(tmp_path, Size(16, channels=channels), seed=0)
+    assert train.images.shape[1:] == (16, 16, channels)
+
+
+def test_the_middle_is_kept():
+    picture = np.zeros((40, 40, 1), "float32")
+    picture[10:30, 10:30] = 1
+    assert fitted(picture, Size(16, crop=0.5)).numpy().min() == pytest.approx(1)
+    # A quarter of the whole is white.
+    assert fitted(picture, Size(16)).numpy().mean() == pytest.approx(0.25, abs=0.02)

@@ -1,0 +1,68 @@
+"""Picture files are decoded in the graph as Pillow does outside it."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes.data.image_bytes import decode, of_channels
+from dlrecipes.data.pictures import read_picture
+from dlrecipes.errors import DataError
+
+RNG = np.random.default_rng(0)
+SHAPES = {"L": (9, 7), "LA": (9, 7, 2), "RGB": (9, 7, 3), "RGBA": (9, 7, 4)}
+
+
+def saved(mode, path=None, **options):
+    image = Image.fromarray(RNG.integers(0, 256, SHAPES[mode], dtype="uint8"), mode)
+    file = io.BytesIO() if path is None else path
+    image.save(file, options.pop("format", "PNG"), **options)
+    return file.getvalue() if path is None else path.read_bytes()
+
+
+@pytest.mark.parametrize("channels, into", [(1, "L"), (3, "RGB")])
+@pytest.mark.parametrize("mode", SHAPES)
+def test_pixels_are_those_that_pillow_reads(tmp_path, mode, channels, into):
+    content = saved(mode, tmp_path / "a.png")
+    found = decode(content, channels).numpy()
+    wanted = read_picture(tmp_path / "a.png", into).reshape(9, 7, channels)
+    # Pillow rounds to whole numbers, transparency and luminance each.
+    np.testing.assert_allclose(255 * found, wanted, atol=1.6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_photographs_are_turned_upright(tmp_path, orientation, channels):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.new("RGB", (32, 16), "blue")
+    image.paste("white", (0, 0, 16, 8))
+    image.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    found = decode((tmp_path / "a.jpg").read_bytes(), channels).numpy()
+    wanted = read_picture(tmp_path / "a.jpg", "L" if channels == 1 else "RGB")
+    np.testing.assert_allclose(255 * found, wanted.reshape(found.shape), atol=4)
+
+
+def test_shapes_are_known_to_the_graph():
+    traced = tf.function(lambda content: decode(content, 3)).get_concrete_function(
+        tf.TensorSpec([], tf.string)
+    )
+    assert traced.output_shapes.as_list() == [None, None, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n cut off"])
+def test_what_cannot_be_decoded_is_one_line(content):
+    with pytest.raises(DataError, match="no picture that can be decoded") as caught:
+        decode(content)
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_clear_pixels_become_white(channels):
+    clear = tf.constant([[[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0]]])
+    found = of_channels(clear, channels).numpy()
+    assert found[0, 0] == pytest.approx(np.ones(channels))
+    assert found[0, 1] == pytest.approx([0.299] if channels == 1 else [1, 0, 0])
+    assert (of_channels(clear * 0, 3, ignore_clear=True).numpy() == 0).all()

@@ -1,0 +1,205 @@
+"""The recipe from pictures to who is who, on a small network; what takes minutes is marked slow."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes import registry, runner, runs
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.lite import LiteModel
+from dlrecipes.published import Published
+
+SMALL = {"people": 92, "size": 32, "width": 0.25, "epochs": 3, "least_steps": 1, "dropout": 0}
+
+
+def recipe(**settings):
+    source = registry.find("facenet")
+    return source.recipe()(source.config().parse({**SMALL, **settings}), source.name)
+
+
+def module(name):
+    return registry.find("facenet")._module(name)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("facenet")
+    return runner.run(recipe(), runs.new_folder(folder / "runs", None), folder / "models")
+
+
+@pytest.fixture(scope="module")
+def version(result):
+    return Published(result.published)
+
+
+@pytest.fixture(scope="module")
+def test_part():
+    return recipe().load_data().test
+
+
+@pytest.fixture
+def people(tmp_path, test_part):
+    """A folder of four of the test's people, and further pictures of them and of a fifth."""
+    for label in range(5):
+        own = test_part.images[test_part.labels == label].squeeze()
+        for number, image in enumerate(own[:5]):
+            folder = tmp_path / "known" / f"p{label}" if label < 4 and number < 3 else tmp_path
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(folder / f"{label}-{number}.png")
+    return tmp_path
+
+
+def ask(version, inputs, **told):
+    options = module("config").PredictOptions(**told)
+    return recipe().answer(version, [str(name) for name in inputs], options)
+
+
+def test_a_run_measures_draws_and_publishes(result):
+    metrics = json.loads((result.folder / "metrics.json").read_text())["test"]
+    names = {"eer", "auc", "rank1", "verification_accuracy"}
+    for found in (metrics, metrics["pixels"], metrics["eigenfaces"]):
+        assert names <= set(found)
+        assert all(0 <= found[name] <= 1 for name in names)
+    figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert {"roc", "distances", "matrix", "neighbours", "map"} <= figures
+    card = (result.published / "README.md").read_text()
+    assert "eigenfaces auc" in card
+    assert {"model.float16.tflite", "model.int8.tflite"} <= {
+        path.name for path in result.published.iterdir()
+    }
+
+
+def test_even_a_little_training_beats_pixels(result):
+    test = json.loads((result.folder / "metrics.json").read_text())["test"]
+    assert test["auc"] > test["pixels"]["auc"] + 0.02
+
+
+def test_embeddings_have_length_one_and_do_not_mind_a_mirror(version, test_part):
+    embed = version.function("pictures")
+    images = test_part.images[:6]
+    found = embed(images=tf.constant(images))["embedding"].numpy()
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    mirrored = embed(images=tf.constant(images[:, :, ::-1]))["embedding"].numpy()
+    np.testing.assert_allclose(mirrored, found, atol=1e-4)
+
+
+def test_files_arrays_and_litert_give_one_embedding(version, test_part):
+    images = test_part.images[:4]
+    files = tf.constant([tf.io.encode_png(x).numpy() for x in images])
+    from_files = version.function()(image_bytes=files)["embedding"].numpy()
+    arrays = version.function("pictures")(images=tf.constant(images.repeat(3, axis=3)))
+    np.testing.assert_allclose(arrays["embedding"].numpy(), from_files, atol=1e-4)
+    lite = LiteModel(version.file("model.tflite"))
+    found = lite(images=images.astype("float32") / 255)["embedding"]
+    np.testing.assert_allclose(found, from_files, atol=1e-4)
+
+
+def test_training_pictures_are_mirrored_and_hidden_by_step_alone():
+    task = recipe(erasing=0.5)
+    examples = task.load_data().train
+    model = task.build(task.load_data())
+    steps = task.batches(model, examples, 0)[1]
+    first, _ = task.batches(model, examples, 0)
+    later, _ = task.batches(model, examples, 1)
+    batches = [images.numpy() for images, _ in first.take(2 * steps)]
+    again = [images.numpy() for images, _ in later.take(steps)]
+    for ours, theirs in zip(batches[steps:], again, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    # Mirrored or not, and hidden in part or not: all four occur.
+    plain = {row.tobytes() for row in examples.images.astype("float32") / np.float32(255)}
+    shown = [image for batch in batches for image in batch]
+    kept = [image.tobytes() in plain for image in shown]
+    turned = [image[:, ::-1].tobytes() in plain for image in shown]
+    assert any(kept)
+    assert any(turned)
+    assert not all(a or b for a, b in zip(kept, turned, strict=True))
+
+
+def test_hidden_parts_are_rectangles_of_one_grey():
+    images = tf.zeros([200, 20, 30, 3]) - 1.0
+    found = module("data").hide(images, 0.4, tf.constant([1, 2])).numpy()
+    hidden = (found >= 0).all(axis=-1)
+    share = hidden.any(axis=(1, 2)).mean()
+    # Within four standard deviations of 200 draws.
+    assert abs(share - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 200)
+    for mask, image in zip(hidden, found, strict=True):
+        rows, columns = mask.any(axis=1), mask.any(axis=0)
+        np.testing.assert_array_equal(mask, rows[:, None] & columns[None])
+        assert rows.sum() <= 11
+        assert columns.sum() <= 16
+        assert len(np.unique(image[mask])) <= 1
+
+
+def test_two_pictures_are_compared(version, people):
+    (line,) = ask(version, [people / "0-3.png", people / "0-4.png"], threshold=4)
+    assert f"{people / '0-3.png'} and {people / '0-4.png'}: one person (distance " in line
+    lines = ask(version, [people / f"{n}-3.png" for n in range(3)], threshold=1e-9)
+    assert len(lines) == 3
+    assert all(": two people (distance " in line for line in lines)
+
+
+def test_who_it_is_is_found_in_a_gallery_and_strangers_are_unknown(version, people, tmp_path):
+    known, same = people / "known", people / "known" / "p2" / "2-1.png"
+    index = tmp_path / "index.npz"
+    lines = ask(version, [same], gallery=str(known), enrol=str(index), threshold=4)
+    assert lines[0] == f"{index}: 12 pictures of 4 people are enrolled"
+    assert lines[1].startswith(f"{same}: p2 (distance 0.000, threshold 4.000; next p")
+    assert ask(version, [same], gallery=str(index), threshold=4) == lines[1:]
+    (line,) = ask(version, [people / "4-3.png"], gallery=str(index), threshold=1e-9)
+    assert line.startswith(f"{people / '4-3.png'}: unknown (distance ")
+
+
+def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path):
+    index = tmp_path / "index.npz"
+    ask(version, [], gallery=str(people / "known"), enrol=str(index))
+    other = tmp_path / "older"
+    shutil.copytree(version.folder, other)
+    path = other / "variables" / "variables.index"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(DataError, match="made by another model"):
+        show = module("show")
+        show._gallery(None, index, show.fingerprint(Published(other)))
+
+
+@pytest.mark.parametrize(
+    "inputs, told, error, message",
+    [
+        (["0-3.png"], {}, UsageError, "nothing to be compared with"),
+        ([], {"gallery": "known"}, UsageError, "no picture to look for"),
+        (["0-3.png"], {"enrol": "x.npz"}, UsageError, "--enrol keeps a gallery"),
+        (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
+        (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of pictures in it"),
+        (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
+        (["known", "0-3.png"], {}, UsageError, "this is a folder"),
+        (["text.png", "0-3.png"], {}, DataError, "text.png: this is no picture"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_line(
+    version, people, monkeypatch, inputs, told, error, message
+):
+    monkeypatch.chdir(people)
+    (people / "text.png").write_text("text")
+    with pytest.raises(error, match=message) as caught:
+        ask(version, inputs, **told)
+    assert "\n" not in caught.value.message
+
+
+def test_a_person_without_pictures_is_told(version, people):
+    (people / "known" / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: the person has no pictures"):
+        ask(version, [people / "0-3.png"], gallery=str(people / "known"))
+
+
+def test_a_batch_must_show_two_people():
+    task = recipe(batch_size=7)
+    with pytest.raises(UsageError, match="a batch must show two people"):
+        task.batches(None, task.load_data().train, 0)
+
+
+def test_a_network_that_cannot_read_the_pictures_is_a_message():
+    with pytest.raises(UsageError, match="--network inception_resnet --size 32: "):
+        module("networks").build(recipe(network="inception_resnet").config, module("data").Size(32))
