@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrecipes.data import idx, pictures
+from dlrecipes.data import idx, pictures, tfds
 from dlrecipes.errors import DataError
 
 # What MNIST's pictures are, and the box that its digits fill.
@@ -110,12 +110,8 @@ def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
     Raises:
         DataError: If there is no such data set, it cannot be had, or holds something else.
     """
-    import tensorflow_datasets as tfds
-
     where = f"tfds:{name}"
-    try:
-        builder = tfds.builder(name, data_dir=str(Path(data_dir).expanduser()))
-        builder.download_and_prepare()
+    with tfds.prepared(name, data_dir) as builder:
         features = builder.info.features
         missing = {"image", "label"} - set(features)
         if missing or not {"train", "test"} <= set(builder.info.splits):
@@ -125,15 +121,6 @@ def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
             )
         names = tuple(str(label) for label in features["label"].names)
         parts = {part: _tfds_part(builder, part, names) for part in ("train", "test")}
-    except DataError:
-        raise
-    except Exception as error:
-        # What a download, a disk or a name can go wrong by is of many kinds.
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(
-            f"{where}: it cannot be had: {first[:200].rstrip('.')}.",
-            f"It needs a network once, or its files in --data-dir {data_dir}.",
-        ) from None
     train, _, validation = split(parts["train"], seed, (1 - HELD_OUT, 0, HELD_OUT), where)
     return train, validation, parts["test"]
 
@@ -141,18 +128,12 @@ def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
 def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledPictures:
     images, labels = [], []
     for example in builder.as_dataset(split=part).as_numpy_iterator():
-        image = _grey(example["image"])
+        image = pictures.grey(example["image"])
         images.append(image.T if builder.name.split("/")[0] in TRANSPOSED else image)
         labels.append(example["label"])
     if len({image.shape for image in images}) > 1:
         raise DataError(f"tfds:{builder.name}: pictures of one size are wanted.")
     return LabelledPictures(fitted(np.stack(images)), np.array(labels, "int32"), names)
-
-
-def _grey(image: np.ndarray) -> np.ndarray:
-    if image.shape[-1] == 1:
-        return image[..., 0]
-    return (image[..., :3] @ [0.299, 0.587, 0.114]).round().astype("uint8")
 
 
 def _idx_parts(folder: Path, seed: int) -> Parts:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrecipes.data import pictures
+from dlrecipes.data import pictures, tfds
 from dlrecipes.data.generated_faces import generated_faces
 from dlrecipes.errors import DataError
 
@@ -81,7 +81,7 @@ def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Pa
         images, labels = generated_faces(count, each, seed, size.side, first)
         names = tuple(f"person {first + number + 1}" for number in range(count))
         if size.channels == 1:
-            images = (images @ [0.299, 0.587, 0.114]).round().astype("uint8")[..., None]
+            images = pictures.grey(images)[..., None]
         parts.append(FacePictures(images, labels - first, names))
         first += count
     return tuple(parts)
@@ -134,29 +134,15 @@ def tfds_faces(name: str, data_dir: Path, size: Size, seed: int) -> Parts:
     Raises:
         DataError: If there is no such data set, it cannot be had, or holds something else.
     """
-    import tensorflow_datasets as tfds
-
     where = f"tfds:{name}"
-    try:
-        builder = tfds.builder(name, data_dir=str(Path(data_dir).expanduser()))
-        builder.download_and_prepare()
-        missing = {"image", "label"} - set(builder.info.features)
-        if missing:
+    with tfds.prepared(name, data_dir) as builder:
+        if {"image", "label"} - set(builder.info.features):
             raise DataError(f"{where}: pictures with a label are wanted.", "Such is lfw.")
         images, names = [], []
         for example in builder.as_dataset(split="all").as_numpy_iterator():
             images.append(_fitted(example["image"], size))
             label = example["label"]
             names.append(label.decode() if isinstance(label, bytes) else str(label))
-    except DataError:
-        raise
-    except Exception as error:
-        # What a download, a disk or a name can go wrong by is of many kinds.
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise DataError(
-            f"{where}: it cannot be had: {first[:200].rstrip('.')}.",
-            f"It needs a network once, or its files in --data-dir {data_dir}.",
-        ) from None
     return split(_gathered(images, names, where), seed, SHARES, where)
 
 

@@ -2,8 +2,6 @@
 
 import tensorflow as tf
 
-from dlrecipes.errors import DataError
-
 # MNIST's digits fill 20 of their 28 pixels.
 FILLED = 20 / 28
 # The longest side, in pixels, of the reduced picture in which ink is looked for.
@@ -12,53 +10,6 @@ _REDUCED = 160
 _FAINTEST = 0.04
 # How many times the paper's own noise the mean of nine pixels exceeds where there is ink.
 _ABOVE_NOISE = 3.0
-_GREY = (0.299, 0.587, 0.114)
-
-
-def decode(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the grey picture that a PNG, JPEG, BMP, GIF or WebP file holds.
-
-    Colour becomes luminance (ITU-R BT.601) and what is transparent becomes white. A JPEG's
-    EXIF orientation is applied, of a GIF the first frame is taken, of 16 bits the upper 8.
-    Works inside a `tf.function`.
-
-    Args:
-        contents: Scalar string tensor, the file's bytes.
-
-    Returns:
-        float32 tensor of shape `(height, width)`, 0 (black) to 1 (white).
-
-    Raises:
-        DataError: If it cannot be decoded. Inside a `tf.function`, which cannot raise it:
-            `tf.errors.InvalidArgumentError`, whose first line says why.
-
-    Example:
-
-    >>> file = tf.io.encode_png(tf.constant([[[0], [51]], [[102], [255]]], tf.uint8))
-    >>> (5 * decode(file)).numpy().round().tolist()
-    [[0.0, 1.0], [2.0, 5.0]]
-    """
-    contents = tf.convert_to_tensor(contents)
-    try:
-        pixels = tf.io.decode_image(contents, channels=0, expand_animations=False)
-    except tf.errors.InvalidArgumentError as error:
-        why = error.message.splitlines()[0].rpartition("}} ")[2].removesuffix(" [Op:DecodeImage]")
-        raise DataError(
-            f"This is no picture that can be decoded: {why.rstrip('.')}.",
-            "Give the bytes of a whole PNG, JPEG, BMP, GIF or WebP file.",
-        ) from None
-    # One channel is grey, two grey and alpha, three colour, four colour and alpha.
-    pixels = tf.image.convert_image_dtype(tf.ensure_shape(pixels, [None, None, None]), tf.float32)
-    channels = tf.shape(pixels)[2]
-    colours = tf.where(channels > 2, 3, 1)
-    weights = tf.where(channels > 2, tf.constant(_GREY), tf.constant([1.0, 0.0, 0.0]))
-    grey = tf.linalg.matvec(pixels[..., :colours], weights[:colours])
-    alpha = tf.reduce_max(pixels[..., colours:], axis=-1)
-    # Many a BMP has a fourth channel that is not used and zero.
-    unused = (tf.strings.substr(contents, 0, 2) == b"BM") & (tf.reduce_max(alpha) <= 0.0)
-    opaque = tf.equal(channels, colours) | unused
-    grey = tf.where(opaque, grey, 1.0 + alpha * (grey - 1.0))
-    return _upright(grey, _orientation(contents))
 
 
 def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
@@ -242,31 +193,3 @@ def _quantile(values: tf.Tensor, share: float) -> tf.Tensor:
     count = tf.size(ordered)
     place = tf.cast(share * tf.cast(count - 1, tf.float32), tf.int32)
     return tf.cond(count > 0, lambda: ordered[tf.maximum(place, 0)], lambda: tf.constant(1.0))
-
-
-def _orientation(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the EXIF orientation of a JPEG file, 1 to 8; 1 where none is told."""
-    # Its entry is tag 0x0112, type 3, count 1, value; of either order of bytes. The first of
-    # them is the picture's own, and a segment of EXIF data ends before 64 KiB.
-    head = tf.strings.substr(contents, 0, 65_536)
-    data = tf.pad(tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32), [[0, 12]])
-    count = tf.size(data) - 12
-    orientation = tf.constant(1)
-    entries = (([18, 1, 3, 0, 1, 0, 0, 0], 8), ([1, 18, 0, 3, 0, 0, 0, 1], 9))
-    for entry, at in entries:
-        same = tf.stack([data[k : k + count] == byte for k, byte in enumerate(entry)])
-        places = tf.where(tf.reduce_all(same, axis=0))[:, 0]
-        value = tf.cond(tf.size(places) > 0, lambda p=places, a=at: data[p[0] + a], lambda: 1)
-        orientation = tf.where(orientation == 1, value, orientation)
-    is_jpeg = tf.reduce_all(data[:2] == [0xFF, 0xD8]) & (orientation >= 1) & (orientation <= 8)
-    return tf.where(is_jpeg, orientation, 1)
-
-
-def _upright(grey: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Returns a picture turned and mirrored as its EXIF orientation says."""
-    turned = tf.cond(orientation >= 5, lambda: tf.transpose(grey), lambda: grey)
-    is_one_of = tf.reduce_any
-    turned = tf.cond(
-        is_one_of(orientation == [2, 3, 6, 7]), lambda: turned[:, ::-1], lambda: turned
-    )
-    return tf.cond(is_one_of(orientation == [3, 4, 7, 8]), lambda: turned[::-1], lambda: turned)

@@ -4,10 +4,8 @@ from typing import Literal
 
 import tensorflow as tf
 
+from dlrecipes.data.pictures import LUMINANCE
 from dlrecipes.errors import DataError
-
-# Luminance, ITU-R BT.601.
-GREY = (0.299, 0.587, 0.114)
 
 
 def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
@@ -65,7 +63,7 @@ def of_channels(
     first = tf.minimum(tf.where(is_colour, 3, 1), count)
     colours, rest = pixels[..., :first], pixels[..., first:]
     if channels == 1:
-        weights = tf.where(is_colour, tf.constant(GREY), tf.constant([1.0, 0.0, 0.0]))
+        weights = tf.where(is_colour, tf.constant(LUMINANCE), tf.constant([1.0, 0.0, 0.0]))
         found = tf.linalg.matvec(colours, weights[:first])[..., None]
     else:
         times = tf.where(is_colour, 1, 3)

@@ -19,6 +19,8 @@ PARTS = {
 }
 # More pixels than that are a mistake, or an attack.
 LARGEST = 100_000_000
+# Luminance of red, green and blue, ITU-R BT.601.
+LUMINANCE = (0.299, 0.587, 0.114)
 
 
 def read_picture(path: Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarray:
@@ -62,6 +64,17 @@ def read_picture(path: Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarray:
         raise DataError(
             f"{path}: the picture cannot be read: {str(error).rstrip('.')}.", "Copy it again."
         ) from None
+
+
+def grey(images: np.ndarray) -> np.ndarray:
+    """Returns the luminance of pictures, uint8, of shape `(..., height, width)`.
+
+    Args:
+        images: uint8 of shape `(..., height, width, channels)`, of 1 channel, or 3 or more.
+    """
+    if images.shape[-1] == 1:
+        return images[..., 0]
+    return (images[..., :3] @ LUMINANCE).round().astype("uint8")
 
 
 def classes(folder: Path) -> dict[str, list[Path]]:

@@ -74,10 +74,10 @@ def read(image_bytes: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 of shape `(batch, 28, 28, 1)`, 0 to 1.
     """
+    from dlrecipes.data.handwriting import normalise
+    from dlrecipes.data.image_bytes import decode
 
-    from dlrecipes.data.handwriting import decode, normalise
-
-    return _each(lambda content: normalise(decode(content), SIZE), image_bytes)
+    return _each(lambda content: normalise(decode(content)[..., 0], SIZE), image_bytes)
 
 
 def prepare(images: tf.Tensor) -> tf.Tensor:
@@ -93,6 +93,7 @@ def prepare(images: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
     from dlrecipes.data.handwriting import normalise
+    from dlrecipes.data.image_bytes import of_channels
 
     scaled = tf.cast(images, tf.float32) / 255
     shape = tf.shape(images)
@@ -102,20 +103,9 @@ def prepare(images: tf.Tensor) -> tf.Tensor:
         return tf.reshape(scaled, [-1, SIZE, SIZE, 1])
 
     def normalised() -> tf.Tensor:
-        return _each(lambda image: normalise(_grey(image), SIZE), scaled)
+        return _each(lambda image: normalise(of_channels(image, 1)[..., 0], SIZE), scaled)
 
     return tf.cond(fits, as_they_are, normalised)
-
-
-def _grey(image: tf.Tensor) -> tf.Tensor:
-    """Returns a picture's luminance, what is transparent as white; `(height, width)`."""
-    import tensorflow as tf
-
-    channels = tf.shape(image)[2]
-    opaque = tf.cond(channels == 4, lambda: image[..., 3], lambda: tf.ones_like(image[..., 0]))
-    weights = tf.where(channels == 1, [1.0, 0.0, 0.0], [0.299, 0.587, 0.114])
-    colours = tf.minimum(channels, 3)
-    return 1 + opaque * (tf.linalg.matvec(image[..., :colours], weights[:colours]) - 1)
 
 
 def _each(function, values: tf.Tensor) -> tf.Tensor:

@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.data.digits import fitted
-from dlrecipes.data.handwriting import decode, normalise
-from dlrecipes.errors import DataError
+from dlrecipes.data.handwriting import normalise
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
 
@@ -92,21 +91,6 @@ def test_mnists_own_pictures_hardly_change(normalised):
     changes = [np.abs(normalised(image) - image).mean() for image in images]
     # Of ink that covers 0.13 of a picture on the average.
     assert np.median(changes) < 0.02
-
-
-def test_files_are_decoded_grey_and_transparent_is_white():
-    pixels = np.array([[[0, 0, 0, 255], [0, 0, 0, 0], [255, 0, 0, 255]]], "u1")
-    np.testing.assert_allclose(decode(tf.io.encode_png(pixels)).numpy(), [[0, 1, 0.299]], atol=0.01)
-    grey = np.array([[[0], [128], [255]]], "u1")
-    for content in (tf.io.encode_png(grey), tf.io.encode_jpeg(grey, quality=100)):
-        np.testing.assert_allclose(decode(content).numpy(), [[0, 0.5, 1]], atol=0.02)
-
-
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_picture_is_told_in_one_line(content):
-    with pytest.raises(DataError, match="no picture that can be decoded") as caught:
-        decode(tf.constant(content))
-    assert "\n" not in str(caught.value)
 
 
 def test_impossible_arguments_are_refused():
