@@ -11,6 +11,9 @@ from dlrecipes.models.recurrent import recurrent_layer
 CELLS = ("lstm", "elman", "gru", "peephole_lstm")
 # Scores at the start are so near to equal that the loss is the logarithm of the vocabulary.
 OUTPUT_DEVIATION = 0.01
+# Wider than Keras' embeddings, of 0.03, which learn slowly here: after 700 steps on quatrains the
+# perplexity was 451 with those, 362 with such characters and 349 with such conditions, too.
+CHARACTER_DEVIATION, CONDITION_DEVIATION = 0.1, 0.3
 
 
 def character_lm(
@@ -77,12 +80,17 @@ def character_lm(
     inputs = {
         key: keras.Input((None,), dtype="int32", name=key) for key in ("characters", *conditions)
     }
-    embed = _embedding(num_characters, embedding_units, tied)
+    embed = _embedding(num_characters, embedding_units, tied, seed)
     x, direct = embed(inputs["characters"]), []
     read = embedding_units if tied else units
     wishes = [
-        keras.layers.Embedding(size, condition_units, name=f"{key}_embedding")(inputs[key])
-        for key, size in conditions.items()
+        keras.layers.Embedding(
+            size,
+            condition_units,
+            embeddings_initializer=_normal(CONDITION_DEVIATION, seed, place),
+            name=f"{key}_embedding",
+        )(inputs[key])
+        for place, (key, size) in enumerate(conditions.items(), start=1)
     ]
     if wishes:
         x = ops.concatenate([x, *wishes], axis=-1)
@@ -100,14 +108,22 @@ def character_lm(
     if tied:
         scores = embed(x, reverse=True)
     else:
-        small = keras.initializers.RandomNormal(stddev=OUTPUT_DEVIATION, seed=seed)
+        small = _normal(OUTPUT_DEVIATION, seed, len(conditions) + 1)
         scores = keras.layers.Dense(num_characters, kernel_initializer=small, name="scores")(x)
     return keras.Model(inputs, scores, name=name)
 
 
-def _embedding(num_characters: int, units: int, tied: bool) -> keras.layers.Embedding:
+def _embedding(
+    num_characters: int, units: int, tied: bool, seed: int | None
+) -> keras.layers.Embedding:
     kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
-    return kind(num_characters, units, name="character_embedding")
+    drawn = _normal(CHARACTER_DEVIATION, seed, 0)
+    return kind(num_characters, units, embeddings_initializer=drawn, name="character_embedding")
+
+
+def _normal(deviation: float, seed: int | None, place: int) -> keras.initializers.Initializer:
+    own = None if seed is None else seed + place
+    return keras.initializers.RandomNormal(stddev=deviation, seed=own)
 
 
 def _check(cell: str, conditions: Mapping[str, int]) -> None:
