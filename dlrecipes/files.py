@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file such that a reader, or a power cut, finds the old one or the new one."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file such that a reader, or a power cut, finds the old one or the new one.
+
+    Args:
+        path: The file.
+        content: What it shall hold; text is written as UTF-8.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

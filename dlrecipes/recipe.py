@@ -113,8 +113,11 @@ class Recipe(ABC):
     """
 
     Config: ClassVar[type[RecipeConfig]]
-    # By what the best epoch is chosen: a logged name, and whether less or more is better.
-    monitor: str = "val_loss"
+    # What `snapshot` returned, by epoch, when figures are drawn.
+    snapshots: Mapping[int, np.ndarray] = {}
+    # By what the best epoch is chosen: a logged name, and whether less or more is better. Without
+    # one the last epoch is kept, and none ends the run early.
+    monitor: str | None = "val_loss"
     # Which mappings of `evaluate` the closing table and the model card tell beside the numbers.
     groups: ClassVar[tuple[str, ...]] = ()
     mode: Literal["min", "max"] = "min"
@@ -151,6 +154,15 @@ class Recipe(ABC):
     def describe(self, model: keras.Model) -> dict[str, Any]:
         """Returns further facts of the model that `metrics.json` keeps beside its parameters."""
         return {}
+
+    def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray | None:
+        """Returns what is kept of each epoch for figures over time; by default nothing.
+
+        Args:
+            model: As it is after the epoch.
+            splits: The data.
+        """
+        return None
 
     @abstractmethod
     def figures(

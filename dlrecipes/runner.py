@@ -22,7 +22,7 @@ import keras
 import matplotlib
 import tensorflow as tf
 
-from dlrecipes import card, distribute
+from dlrecipes import card, distribute, snapshots
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.figures import learning_curves
@@ -32,6 +32,8 @@ from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Recipe, Splits
 from dlrecipes.training.checkpoints import Checkpoints, build_optimizers
 from dlrecipes.training.divergence import StopOnDivergence
+
+SNAPSHOTS = "snapshots"
 
 
 @dataclass
@@ -79,6 +81,7 @@ def _run(
     start = time.monotonic()
     model, splits, checkpoints, metrics = train(recipe, folder, strategy)
     earlier = checkpoints.seconds - checkpoints.seconds_here
+    recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
     draw(recipe, model, splits, checkpoints, folder / "figures")
     exports = recipe.signatures(model, splits.test)
     text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
@@ -192,10 +195,11 @@ def fit(
     config = recipe.config
     if checkpoints.stopped or checkpoints.epochs >= config.epochs:
         return
-    early = keras.callbacks.EarlyStopping(
-        recipe.monitor, mode=recipe.mode, patience=config.patience
-    )
-    checkpoints.replayed = [early]
+    early = []
+    if recipe.monitor is not None:
+        stopping = keras.callbacks.EarlyStopping
+        early = [stopping(recipe.monitor, mode=recipe.mode, patience=config.patience)]
+    checkpoints.replayed = early
     train, steps = recipe.batches(model, splits.train, start_epoch=checkpoints.epochs)
     validation, validation_steps = recipe.batches(model, splits.validation)
     history = keras.callbacks.LambdaCallback(
@@ -214,7 +218,9 @@ def fit(
             callbacks=[
                 StopOnDivergence(checkpoints.folder),
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-                early,
+                *early,
+                # Before the epoch counts as done: one that is done has its snapshot.
+                snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
                 checkpoints,
                 history,
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import io
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dlrecipes.errors import DataError, reason
+from dlrecipes.files import write_whole
 
 KEYS = ("embeddings", "names", "model")
 
@@ -84,20 +85,13 @@ class Gallery:
         Raises:
             DataError: If it cannot be written.
         """
-        path, temporary = Path(path), None
+        file = io.BytesIO()
+        values = (self._vectors, np.array(list(self.names)), np.array(self.model))
+        np.savez(file, **dict(zip(KEYS, values, strict=True)))
         try:
-            with tempfile.NamedTemporaryFile(
-                dir=path.parent, prefix=f".{path.name}-", delete=False
-            ) as file:
-                temporary = Path(file.name)
-                values = (self._vectors, np.array(list(self.names)), np.array(self.model))
-                np.savez(file, **dict(zip(KEYS, values, strict=True)))
-            temporary.replace(path)
+            write_whole(Path(path), file.getvalue())
         except OSError as error:
             raise DataError(f"{path} cannot be written: {reason(error)}.") from None
-        finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: Path, model: str) -> Gallery:

@@ -27,7 +27,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         folder: Where checkpoints go.
-        monitor: The metric by which an epoch is the best, such as `"val_loss"`.
+        monitor: The metric by which an epoch is the best, such as `"val_loss"`; `None` takes the
+            last for the best.
         mode: `"min"` or `"max"`.
         replayed: Callbacks whose state is a function of the history: `EarlyStopping`,
             `ReduceLROnPlateau`.
@@ -41,8 +42,8 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(
         self,
         folder: Path,
-        monitor: str,
-        mode: Literal["min", "max"],
+        monitor: str | None,
+        mode: Literal["min", "max"] = "min",
         replayed: Sequence[keras.callbacks.Callback] = (),
     ):
         super().__init__()
@@ -65,6 +66,8 @@ class Checkpoints(keras.callbacks.Callback):
     @property
     def best(self) -> int:
         """The best epoch, counted from 1; the first of equals. 0 before the first."""
+        if self.monitor is None:
+            return self.epochs
         scores = [self.sign * logs[self.monitor] for logs in self.history]
         return scores.index(max(scores)) + 1 if scores else 0
 
@@ -136,7 +139,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves the epoch, then drops those that are neither last nor best."""
-        if self.monitor not in (logs or {}):
+        if self.monitor is not None and self.monitor not in (logs or {}):
             named = ", ".join(logs or {}) or "nothing"
             raise ValueError(f"monitor is {self.monitor!r}, which is not logged: {named}.")
         now = time.monotonic()

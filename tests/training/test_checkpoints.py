@@ -126,10 +126,10 @@ class Scripted(Trainer):
         return float(self.dense.kernel[0, 0])
 
 
-def train_scripted(folder, curve, epochs, callbacks=(), mode="min"):
+def train_scripted(folder, curve, epochs, callbacks=(), mode="min", monitor="loss"):
     model = Scripted(curve)
     model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
-    checkpoints = Checkpoints(folder, "loss", mode, replayed=callbacks)
+    checkpoints = Checkpoints(folder, monitor, mode, replayed=callbacks)
     checkpoints.resume(model)
     x = np.ones((1, 1), "float32")
     model.fit(
@@ -203,6 +203,14 @@ def test_best_epoch_is_restored_and_only_it_and_the_last_are_kept(tmp_path, mode
     checkpoints.restore_best(model)
     assert model.epochs == best
     assert int(model.optimizer.iterations) == best
+
+
+def test_without_a_monitor_the_last_epoch_is_the_best_and_alone_is_kept(tmp_path):
+    model, checkpoints = train_scripted(tmp_path, CURVE, 5, monitor=None)
+    assert checkpoints.best == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-0005"]
+    checkpoints.restore_best(model)
+    assert model.epochs == 5
 
 
 def test_half_written_checkpoint_is_ignored_and_replaced(tmp_path):

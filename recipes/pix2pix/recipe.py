@@ -1,0 +1,212 @@
+"""pix2pix: how it is built, measured, drawn, published and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.picture_pairs import PicturePairs
+from dlrecipes.models import patchgan, pix2pix_unet
+from dlrecipes.published import Published
+from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
+from dlrecipes.training import LinearDecay, Pix2Pix, SupervisedTrainer
+
+from . import data, scores, show
+from .config import Config, PredictOptions
+
+EVALUATION_BATCH = 10
+# Of the validation pictures, these many are drawn after each epoch.
+WATCHED = 4
+COMPARED = 4
+# How much of the SSIM a smaller LiteRT file may lose.
+DROP = 0.01
+
+
+class PixToPix(Recipe):
+    """Draws the picture that belongs to another one."""
+
+    Config = Config
+    # Adversarial losses do not tell which epoch is best.
+    monitor = None
+    groups = ("real",)
+
+    def load_data(self) -> Splits:
+        """Returns the pairs."""
+        splits = data.load(self.config)
+        # What reads drawn photographs learns from the real ones of these.
+        self._training = splits.train
+        self._reader: scores.Reader | None = None
+        return splits
+
+    def build(self, splits: Splits) -> keras.Model:
+        """Returns the generator with its discriminator, or with the L1 loss alone."""
+        config = self.config
+        generator = pix2pix_unet(
+            config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
+        )
+        if not config.adversarial:
+            model = SupervisedTrainer(generator)
+            model.compile(self._optimizer(splits), "mae")
+            return model
+        discriminator = patchgan(layers=config.patches, filters=config.filters)
+        model = Pix2Pix(generator, discriminator, config.l1_weight, config.objective)
+        model.compile(self._optimizer(splits), self._optimizer(splits))
+        return model
+
+    def _optimizer(self, splits: Splits) -> keras.optimizers.Optimizer:
+        rate = self.config.learning_rate
+        if self.config.schedule == "linear":
+            steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs
+            half = max(1, steps // 2)
+            rate = LinearDecay(rate, constant_steps=steps - half, decay_steps=half)
+        return keras.optimizers.Adam(rate, beta_1=0.5)
+
+    def batches(
+        self, model: keras.Model, examples: PicturePairs, start_epoch: int | None = None
+    ) -> tuple[tf.data.Dataset, int]:
+        """Returns batches of inputs and targets, from -1 to 1; in training jittered."""
+        config = self.config
+        inputs, targets = data.sides(config, examples)
+        arrays = {"inputs": inputs}, {"targets": targets}
+        if start_epoch is None:
+            found = evaluation_batches(*arrays, EVALUATION_BATCH)
+            steps = steps_per_epoch(len(examples), EVALUATION_BATCH)
+            return found.map(lambda x, y: (_signed(x["inputs"]), _signed(y["targets"]))), steps
+        steps = steps_per_epoch(len(examples), config.batch_size)
+        found = training_batches(*arrays, config.batch_size, config.seed, start_epoch)
+
+        def varied(number, batch):
+            pair = tf.concat([_signed(batch[0]["inputs"]), _signed(batch[1]["targets"])], axis=-1)
+            seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
+            return data.jittered(pair, config.jitter, config.mirror, seed)
+
+        # Numbered over all epochs: how a pair is cut out is drawn by that alone.
+        return found.enumerate(start_epoch * steps).map(varied), steps
+
+    def evaluate(self, model: keras.Model, examples: PicturePairs) -> dict[str, Any]:
+        """Returns likeness to the truth and, where there are maps, how well they are read."""
+        inputs, targets = data.sides(self.config, examples)
+        drawn = self._drawn(model, inputs)
+        metrics: dict[str, Any] = scores.likeness(targets, drawn)
+        if scores.is_map(inputs) and not scores.is_map(targets):
+            reader = self._trained_reader()
+            metrics |= scores.read_scores(inputs, reader.classes(drawn))
+            metrics["real"] = scores.read_scores(inputs, reader.classes(targets))
+        elif scores.is_map(targets):
+            metrics |= scores.read_scores(targets, scores.classes_of(drawn))
+        return metrics
+
+    def _trained_reader(self) -> scores.Reader:
+        if self._reader is None:
+            maps, photographs = data.sides(self.config, self._training)
+            self._reader = scores.Reader.trained(photographs, maps, self.config.seed)
+        return self._reader
+
+    def _drawn(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+        """Returns drawn pictures, uint8."""
+        call = tf.function(lambda x: _bytes(model(_signed(x), training=False)))
+        parts = [
+            call(inputs[k : k + EVALUATION_BATCH]).numpy()
+            for k in range(0, len(inputs), EVALUATION_BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray:
+        """Returns what is drawn of some validation pictures."""
+        inputs, _ = data.sides(self.config, splits.validation[:WATCHED])
+        return self._drawn(model, inputs)
+
+    def figures(self, model: keras.Model, splits: Splits) -> Iterator[tuple[str, Figure]]:
+        """Yields drawn test pictures, some over the epochs, and what the discriminator says."""
+        inputs, targets = data.sides(self.config, splits.test[: show.SHEET])
+        drawn = self._drawn(model, inputs)
+        yield "sheet", show.sheet(inputs, drawn, targets)
+        if self.snapshots:
+            watched = data.sides(self.config, splits.validation[:WATCHED])
+            yield "epochs", show.over_epochs(*watched, self.snapshots)
+        if isinstance(model, Pix2Pix):
+            few = slice(show.JUDGED)
+            judged = [
+                tf.sigmoid(
+                    model.discriminator(
+                        {"condition": _signed(inputs[few]), "image": _signed(pictures[few])},
+                        training=False,
+                    )
+                ).numpy()
+                for pictures in (targets, drawn)
+            ]
+            yield "patches", show.patches(inputs, targets, drawn, judged)
+
+    def signatures(self, model: keras.Model, examples: PicturePairs) -> Exports:
+        """Returns files to PNG files and arrays to arrays as the SavedModel, numbers as LiteRT."""
+        size = self.config.size
+        few = data.sides(self.config, examples)[0][:COMPARED]
+        files = np.array([tf.io.encode_png(x).numpy() for x in few], object)
+
+        def painted(images: tf.Tensor) -> tf.Tensor:
+            return _bytes(model(2 * images - 1, training=False))
+
+        def to_files(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            drawn = painted(data.read(image_bytes, size))
+            spec = tf.TensorSpec([], tf.string)
+            return {"png_bytes": tf.map_fn(tf.io.encode_png, drawn, fn_output_signature=spec)}
+
+        serving = Endpoint(
+            to_files, [tf.TensorSpec([None], tf.string, name="image_bytes")], [(files,)]
+        )
+        large = np.repeat(np.repeat(few, 2, axis=1), 3, axis=2)
+        pictures = Endpoint(
+            lambda images: {"pictures": painted(data.prepare(images, size))},
+            [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
+            [(few,), (large,)],
+        )
+        lite = Endpoint(
+            lambda images: {"pictures": 0.5 + 0.5 * model(2 * images - 1, training=False)},
+            [tf.TensorSpec([None, size, size, 3], tf.float32, name="images")],
+            [(x[None].astype("float32") / 255,) for x in few],
+        )
+        return Exports(
+            {"serving_default": serving, "pictures": pictures},
+            lite,
+            usage=show.usage(self.name, size),
+            quantized=self._quantized(examples),
+        )
+
+    def _quantized(self, examples: PicturePairs) -> Quantized:
+        inputs, targets = data.sides(self.config, examples)
+
+        def ssim(draw) -> float:
+            found = [draw(images=x[None].astype("float32") / 255)["pictures"] for x in inputs]
+            drawn = np.clip(np.concatenate(found) * 255, 0, 255).round().astype("uint8")
+            return scores.likeness(targets, drawn)["ssim"]
+
+        calibration = [(x[None].astype("float32") / 255,) for x in inputs[:1]]
+        return Quantized(("float16", "dynamic"), calibration, "ssim", ssim, DROP)
+
+    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
+        """Returns where each picture that was drawn lies."""
+        return show.answers(function, inputs, PredictOptions())
+
+    def answer(
+        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+    ) -> list[str]:
+        """Returns where each picture that was drawn lies."""
+        return show.answers(version.function(), inputs, options or PredictOptions())
+
+    def example_inputs(self, splits: Splits) -> list[str]:
+        """Returns a name such as a user's picture may have."""
+        return ["map.png"]
+
+
+def _signed(pictures: np.ndarray | tf.Tensor) -> tf.Tensor:
+    return tf.cast(pictures, tf.float32) / 127.5 - 1
+
+
+def _bytes(drawn: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.round(tf.clip_by_value((drawn + 1) * 127.5, 0, 255)), tf.uint8)

@@ -1,0 +1,174 @@
+"""The recipe from pairs to drawn pictures, on a small network."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes import registry, runner, runs
+from dlrecipes.data.generated_facades import coloured, generated_facades
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.lite import LiteModel
+from dlrecipes.published import Published
+from dlrecipes.training import Pix2Pix
+
+SMALL = {"size": 32, "examples": 16, "filters": 4, "epochs": 2, "patches": 1}
+
+
+def recipe(**settings):
+    source = registry.find("pix2pix")
+    return source.recipe()(source.config().parse({**SMALL, **settings}), source.name)
+
+
+def module(name):
+    return registry.find("pix2pix")._module(name)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pix2pix")
+    scores = module("scores")
+    with pytest.MonkeyPatch.context() as patch:
+        # How well the reader reads is tested by itself.
+        patch.setattr(scores, "SEGMENTER_STEPS", 3)
+        return runner.run(recipe(), runs.new_folder(folder / "runs", None), folder / "models")
+
+
+@pytest.fixture(scope="module")
+def version(result):
+    return Published(result.published)
+
+
+def test_a_run_measures_draws_and_publishes(result):
+    metrics = json.loads((result.folder / "metrics.json").read_text())
+    names = {"l1", "psnr", "ssim", "fcn_pixel_accuracy", "fcn_class_accuracy", "fcn_class_iou"}
+    assert names | {"real"} == set(metrics["test"])
+    # Adversarial losses do not tell the best epoch: the last is kept.
+    assert metrics["best_epoch"] == metrics["epochs"] == 2
+    figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert {"sheet", "epochs", "patches", "learning_curves"} <= figures
+    files = {path.name for path in result.published.iterdir()}
+    assert {"model.float16.tflite", "model.dynamic.tflite"} <= files
+    assert sorted(path.name for path in (result.folder / "snapshots").iterdir()) == [
+        "00001.npy",
+        "00002.npy",
+    ]
+
+
+def test_files_arrays_and_litert_draw_one_picture(version):
+    maps, _ = generated_facades(2, seed=9, size=32)
+    inputs = coloured(maps)
+    arrays = version.function("pictures")(images=tf.constant(inputs))["pictures"].numpy()
+    assert arrays.dtype == np.uint8
+    files = tf.constant([tf.io.encode_png(x).numpy() for x in inputs])
+    drawn = version.function()(image_bytes=files)["png_bytes"].numpy()
+    for content, picture in zip(drawn, arrays, strict=True):
+        np.testing.assert_array_equal(tf.io.decode_png(content).numpy(), picture)
+    lite = LiteModel(version.file("model.tflite"))
+    found = lite(images=inputs.astype("float32") / 255)["pictures"]
+    np.testing.assert_allclose(255 * found, arrays, atol=0.6)
+
+
+def test_pictures_of_other_sizes_and_kinds_are_taken(version):
+    draw = version.function("pictures")
+    for channels in (1, 2, 3, 4):
+        images = np.full((1, 50, 70, channels), 200, "uint8")
+        assert draw(images=tf.constant(images))["pictures"].shape == (1, 32, 32, 3)
+
+
+def test_predictions_are_written_beside_one_another(version, tmp_path):
+    maps, _ = generated_facades(1, seed=9, size=64)
+    Image.fromarray(coloured(maps)[0]).save(tmp_path / "a map ü.png")
+    options = module("config").PredictOptions(output=str(tmp_path))
+    (line,) = recipe().answer(version, [str(tmp_path / "a map ü.png")], options)
+    place = tmp_path / "a map ü.drawn.png"
+    assert line == f"{tmp_path / 'a map ü.png'}: drawn to {place}"
+    assert Image.open(place).size == (32, 32)
+
+
+@pytest.mark.parametrize(
+    "inputs, output, error, message",
+    [
+        ([], ".", UsageError, "no picture to draw from"),
+        (["none.png"], ".", UsageError, "none.png: there is no such file"),
+        (["."], ".", UsageError, "this is a folder"),
+        (["text.png"], ".", DataError, "text.png: this is no picture"),
+        (["text.png"], "nowhere", UsageError, "--output nowhere: there is no such folder"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(
+    version, tmp_path, monkeypatch, inputs, output, error, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.png").write_text("text")
+    options = module("config").PredictOptions(output=output)
+    with pytest.raises(error, match=message) as caught:
+        recipe().answer(version, inputs, options)
+    assert "\n" not in caught.value.message
+
+
+def test_either_side_is_read():
+    splits = recipe().load_data()
+    model = recipe(adversarial=False).build(splits)
+    for direction, side in (("right_to_left", "right"), ("left_to_right", "left")):
+        batches, _ = recipe(direction=direction).batches(model, splits.test)
+        inputs, targets = next(iter(batches))
+        other = {"right": "left", "left": "right"}[side]
+        for tensor, name in ((inputs, side), (targets, other)):
+            wanted = getattr(splits.test, name)[: len(tensor)].astype("float32") / 127.5 - 1
+            np.testing.assert_allclose(tensor.numpy(), wanted, atol=1e-6)
+
+
+def test_jitter_moves_both_pictures_alike_and_by_its_seed_alone():
+    pictures = np.random.default_rng(0).uniform(-1, 1, (6, 32, 32, 3)).astype("float32")
+    pair = tf.concat([pictures, -pictures], axis=-1)
+    jittered = module("data").jittered
+    one, other = jittered(pair, 0.117, True, tf.constant([0, 5]))
+    np.testing.assert_allclose(one.numpy(), -other.numpy(), atol=1e-6)
+    again, _ = jittered(pair, 0.117, True, tf.constant([0, 5]))
+    np.testing.assert_array_equal(one.numpy(), again.numpy())
+    later, _ = jittered(pair, 0.117, True, tf.constant([0, 6]))
+    assert (later.numpy() != one.numpy()).mean() > 0.5
+    plain, _ = jittered(pair, 0.0, False, tf.constant([0, 5]))
+    np.testing.assert_allclose(plain.numpy(), pictures, atol=1e-6)
+
+
+def test_l1_alone_has_no_discriminator():
+    splits = recipe().load_data()
+    assert isinstance(recipe().build(splits), Pix2Pix)
+    assert not isinstance(recipe(adversarial=False).build(splits), Pix2Pix)
+
+
+def test_maps_are_told_from_photographs():
+    maps, photographs = generated_facades(4, seed=1, size=64)
+    scores = module("scores")
+    assert scores.is_map(coloured(maps))
+    assert not scores.is_map(photographs)
+    # JPEG blurs a map's edges.
+    blurred = [tf.io.decode_jpeg(tf.io.encode_jpeg(x, quality=75)).numpy() for x in coloured(maps)]
+    assert scores.is_map(np.stack(blurred))
+
+
+def test_likeness_is_best_of_equal_pictures():
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype="uint8")
+    likeness = module("scores").likeness
+    assert likeness(pictures, pictures) == pytest.approx({"l1": 0, "psnr": 100, "ssim": 1})
+    brighter = np.clip(pictures.astype(int) + 10, 0, 255).astype("uint8")
+    found = likeness(pictures, brighter)
+    error = np.abs(pictures.astype(int) - brighter)
+    assert found["l1"] == pytest.approx(error.mean() / 255, rel=1e-5)
+    wanted = [10 * np.log10(255**2 / np.mean(one.astype(float) ** 2)) for one in error]
+    assert found["psnr"] == pytest.approx(np.mean(wanted), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_reader_that_learned_from_real_photographs_reads_others():
+    maps, photographs = generated_facades(140, seed=1, size=64)
+    scores = module("scores")
+    reader = scores.Reader.trained(photographs[:120], coloured(maps[:120]), seed=0)
+    found = scores.read_scores(coloured(maps[120:]), reader.classes(photographs[120:]))
+    # All wall and nothing else would be the share of the wall, a little above half.
+    assert found["fcn_pixel_accuracy"] > 0.8
+    assert found["fcn_class_iou"] > 0.45
