@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import json
 import shutil
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -30,7 +31,7 @@ from dlrecipes.published import (
     versions,
 )
 from dlrecipes.quiet import quiet
-from dlrecipes.recipe import Endpoint, Exports, Quantized
+from dlrecipes.recipe import Endpoint, Exports
 
 TOLERANCE = 1e-4
 # The same weights in the same layers: a few examples tell whether the rest is the same too.
@@ -78,8 +79,10 @@ def publish(
             (work / EXTRAS / name).write_text(text, encoding="utf-8")
         with quiet():
             verify(work, model, exports, rebuild)
-            card += formats_card(work, exports)
-        (work / "README.md").write_text(card, encoding="utf-8")
+            sizes, left_out = formats_card(work, exports)
+        for line in left_out:
+            print(f"Note: {line}", file=sys.stderr)
+        (work / "README.md").write_text(card + sizes, encoding="utf-8")
         flush(work)
         return _reveal(work, directory)
     except (OSError, tf.errors.OpError) as error:
@@ -108,44 +111,44 @@ def write_lite(folder: Path, exports: Exports) -> None:
         (folder / lite_file(kind)).write_bytes(content)
 
 
-def formats_card(folder: Path, exports: Exports) -> str:
-    """Measures each LiteRT file; returns the card's section on them, and keeps it as JSON.
+def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
+    """Measures each LiteRT file, and removes those that lose more of the metric than they may.
 
-    Raises:
-        PublishError: If a smaller form loses more of the task's metric than it may.
+    Returns:
+        The card's section on those that stay, kept as JSON too, and what was left out and why.
     """
     smaller = exports.quantized
     if smaller is None:
-        return ""
-    found = {}
+        return "", []
+    found: dict[str, dict[str, Any]] = {}
+    left_out = []
     for kind in ("float32", *smaller.formats):
         path = folder / lite_file(kind)
         lite = LiteModel(path)
+        score = float(smaller.measure(lite))
+        whole = found[LITE_FILE][smaller.metric] if found else score
+        # Written so that a NaN, which compares false, does not pass.
+        if found and not score >= whole - smaller.drop:
+            path.unlink()
+            left_out.append(
+                f"{path.name} is left out: its {smaller.metric} is {score:.4f} where {LITE_FILE} "
+                f"has {whole:.4f}; it may lose {smaller.drop:.4g}."
+            )
+            continue
         found[path.name] = {
             "format": kind,
             "bytes": path.stat().st_size,
-            smaller.metric: float(smaller.measure(lite)),
+            smaller.metric: score,
             "milliseconds": round(lite.latency(exports.lite), 3),
         }
-    _refuse_losses(found, smaller)
     (folder / EXTRAS / LITE_FORMATS_FILE).write_text(json.dumps(found, indent=2))
     rows = [
         [f"`{name}`", f"{one['bytes']:,}", f"{one[smaller.metric]:.4f}", f"{one['milliseconds']:g}"]
         for name, one in found.items()
     ]
     header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms an example, one thread"]
-    return "\n## Sizes\n\n" + table(header, rows) + "\n"
-
-
-def _refuse_losses(found: Mapping[str, Mapping[str, Any]], smaller: Quantized) -> None:
-    whole = found[LITE_FILE][smaller.metric]
-    for name, one in found.items():
-        if not one[smaller.metric] >= whole - smaller.drop:
-            raise PublishError(
-                f"{name}: {smaller.metric} is {one[smaller.metric]:.4f} where {LITE_FILE} has "
-                f"{whole:.4f}; it may lose {smaller.drop:g}.",
-                "Nothing was published; the run is kept: go on with --resume.",
-            )
+    parts = ["\n## Sizes", table(header, rows), *left_out]
+    return "\n\n".join(parts) + "\n", left_out
 
 
 def verify(

@@ -221,19 +221,24 @@ def test_a_form_of_8_bits_has_8_bits_outside_too(dense):
     assert [detail["dtype"] for detail in details] == [np.int8, np.int8]
 
 
-def test_a_form_that_loses_too_much_is_not_published(dense, tmp_path):
-    scores = iter([0.9, 0.9, 0.85])
+@pytest.mark.parametrize("score, said", [(0.85, "0.8500"), (float("nan"), "nan")])
+def test_a_form_that_loses_too_much_is_left_out_and_told(dense, tmp_path, capsys, score, said):
+    scores = iter([0.9, 0.89, score])
     exports = quantized(dense, lambda _: next(scores), 0.02, ("float16", "int8"))
-    with pytest.raises(PublishError, match=r"model.int8.tflite: closeness is 0.8500 .* 0.9000"):
-        publish(dense, tmp_path / "net", exports, "")
-    assert list((tmp_path / "net").iterdir()) == []
-
-
-def test_a_metric_that_is_no_number_is_no_success(dense, tmp_path):
-    scores = iter([0.9, float("nan")])
-    exports = quantized(dense, lambda _: next(scores), 1.0, ("float16",))
-    with pytest.raises(PublishError, match="closeness is nan"):
-        publish(dense, tmp_path / "net", exports, "")
+    folder = publish(dense, tmp_path / "net", exports, "")
+    line = (
+        f"model.int8.tflite is left out: its closeness is {said} where model.tflite has 0.9000; "
+        "it may lose 0.02."
+    )
+    assert f"Note: {line}" in capsys.readouterr().err
+    card = (folder / "README.md").read_text()
+    assert line in card
+    assert "| `model.float16.tflite` |" in card
+    assert {path.name for path in folder.glob("*.tflite")} == {
+        "model.tflite",
+        "model.float16.tflite",
+    }
+    assert "model.int8.tflite" not in (folder / "assets.extra" / "litert.json").read_text()
 
 
 def test_an_unknown_format_is_refused(dense):

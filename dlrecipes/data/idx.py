@@ -99,7 +99,8 @@ def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
                 "height and width, as bytes, are wanted."
             )
         if labels.ndim != 1 or len(labels) != len(images):
-            raise DataError(f"{name}: {len(images):,} pictures, but labels {labels.shape}.")
+            found = " x ".join(f"{side:,}" for side in labels.shape)
+            raise DataError(f"{name}: {len(images):,} pictures, but {found} labels.")
         if not len(images):
             raise DataError(f"{name}: there are no pictures.")
         found[part] = (images, labels.astype("int32"))

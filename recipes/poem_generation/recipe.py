@@ -36,6 +36,7 @@ class PoemGeneration(Recipe):
     """Writes quatrains, or goes on with a text."""
 
     Config = Config
+    groups = ("enforced", "free", "untold")
 
     def load_data(self) -> Splits:
         """Returns the poems, or the text's parts."""

@@ -99,7 +99,7 @@ def test_prefixes_and_dots_are_known_too(tmp_path):
     "changed, message",
     [
         ({"t10k_labels_idx1_ubyte": None}, r"t10k-labels-idx1-ubyte\[.gz\] is missing"),
-        ({"train_labels_idx1_ubyte": idx(np.arange(2, dtype="u1"))}, r"3 pictures, but labels"),
+        ({"train_labels_idx1_ubyte": idx(np.arange(2, dtype="u1"))}, r"3 pictures, but 2 labels"),
         ({"train_images_idx3_ubyte": idx(np.zeros((3, 4), "u1"))}, r"pictures of shape \(3, 4\)"),
         ({"t10k_images_idx3_ubyte": idx(np.zeros((2, 4, 4), "u1"))}, "another size"),
         (
