@@ -63,7 +63,7 @@ def saved_model_tags(folder, sentences):
 def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
     task = recipe(language=language)
     folder = run(task, tmp_path).published
-    test = task.load_data().test[:40]
+    test = task.load_data().test[:15]
     model = Published(folder).keras_model()
     keras_tags = [
         [t.decode() for t in model.tag_tokens(tf.constant([s.tokens]))["tags"].numpy()[0]]
