@@ -79,6 +79,10 @@ class Options(pydantic.BaseModel):
         parts = value if isinstance(value, list | tuple) else [value]
         if about.item in ("integer", "number") and any(isinstance(part, bool) for part in parts):
             raise ValueError("a number is wanted, not true or false")
+        if about.kind == "choice" and isinstance(value, str):
+            # The command line has texts alone, and a choice may be between numbers.
+            known = get_args(cls.model_fields[info.field_name].annotation)
+            value = {str(choice): choice for choice in known}.get(value, value)
         if about.choices and len({str(part) for part in parts}) < len(parts):
             raise ValueError("each choice is wanted once")
         return value

@@ -173,8 +173,11 @@ def test_ctrl_c_ends_a_worker_that_waits_for_the_others(tmp_path):
     options = ("--strategy=multi_worker", "--name=both")
     waiting = start(tmp_path, TINY, *options, TF_CONFIG=config)
     child = child_of(waiting)
+    parents = Path(f"/proc/{waiting.pid}/cmdline").read_bytes()
     # Not while the child is being made: Python may lose the signal there.
-    time.sleep(1)
+    while Path(f"/proc/{child}/cmdline").read_bytes() == parents:
+        time.sleep(0.1)
+    time.sleep(2)
     waiting.send_signal(signal.SIGINT)
     text, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 130

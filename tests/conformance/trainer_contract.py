@@ -46,6 +46,10 @@ class TrainerCase(NamedTuple):
     not_distributed: str = ""
 
 
+# They take the steps of `SupervisedTrainer` and `TruncatedBPTT`.
+SAME_LOOP = ("ImageClassifier", "CharacterLanguageModel")
+
+
 def all_cases(which: str = "all") -> dict[str, TrainerCase]:
     """Returns the cases of all families by name: the trainer's; after a comma, what is special.
 
@@ -58,7 +62,7 @@ def all_cases(which: str = "all") -> dict[str, TrainerCase]:
 
 def kind(name: str) -> str:
     """Returns whether a case's name is that of a `"main"` one, or of a `"special"` one."""
-    return "special" if "," in name else "main"
+    return "special" if "," in name or name in SAME_LOOP else "main"
 
 
 def make(case: TrainerCase) -> Trainer:

@@ -335,7 +335,9 @@ print("equal")
 """
 
 
-@pytest.mark.parametrize("size", [5, pytest.param(4, marks=pytest.mark.slow)])
+# Uneven shares in general are tests/training/test_shares.py.
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [5, 4])
 def test_two_devices_with_unequal_shares_of_a_batch_take_the_step_of_one(size):
     """Of 5 examples one gets 3 and one 2; in batches of 4, of the last one 1 and 0.
 

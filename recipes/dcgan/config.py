@@ -1,0 +1,53 @@
+"""The settings of DCGAN, and what its predictions can be told: each once."""
+
+from typing import Literal
+
+from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+
+
+class Config(RecipeConfig):
+    """Settings of DCGAN."""
+
+    epochs: int = setting(60, "Passes over the training data.", ge=1, le=100_000)
+    patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
+    batch_size: int = setting(
+        64, "Pictures a step.", ge=2, le=65_536, search=Search(choices=(32, 64, 128))
+    )
+    least_steps: int = setting(
+        20, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
+    )
+    subject: Literal["digits", "faces", "facades"] = setting(
+        "digits", "What the built-in data shows."
+    )
+    size: Literal[28, 32, 64] = setting(32, "Height and width of the pictures; the paper has 64.")
+    colour: bool = setting(
+        True, "Whether pictures have colours, where the data has; digits are grey."
+    )
+    conditional: bool = setting(False, "Whether the classes of the data are told to both networks.")
+    filters: int = setting(
+        32,
+        "Filters where the networks have fewest; the paper has 128 and 64.",
+        ge=1,
+        le=512,
+        search=Search(16, 64, "log"),
+    )
+    latent_size: int = setting(100, "Numbers of noise.", ge=1, le=10_000)
+    discriminator_steps: int = setting(
+        1, "Updates of the discriminator for each of the generator, k.", ge=1, le=100
+    )
+    objective: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = (
+        setting("non_saturating", "What generator and discriminator play.")
+    )
+    learning_rate: float = setting(
+        4e-4, "Adam's step; the paper has 2e-4.", gt=0, le=1, search=Search(5e-5, 2e-3, "log")
+    )
+    samples: int = setting(500, "Pictures that are made to be scored.", ge=20, le=100_000)
+
+
+class PredictOptions(Options):
+    """What 'dlrecipes predict dcgan' can be told."""
+
+    count: int = setting(16, "Pictures to draw.", ge=1, le=10_000)
+    seed: int = setting(0, "The same seed draws the same pictures.", ge=0, le=2**31 - 1)
+    label: str = setting("", "The class to draw, of a conditional model.")
+    output: str = setting("samples.png", "File that the sheet is written to.")

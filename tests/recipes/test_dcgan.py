@@ -1,0 +1,151 @@
+"""The recipe from pictures to new ones, on a small network."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes import registry, runner, runs
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.lite import LiteModel
+from dlrecipes.published import Published
+
+SMALL = {"size": 28, "filters": 4, "epochs": 2, "least_steps": 1, "samples": 40, "latent_size": 8}
+
+
+def recipe(**settings):
+    source = registry.find("dcgan")
+    return source.recipe()(source.config().parse({**SMALL, **settings}), source.name)
+
+
+def module(name):
+    return registry.find("dcgan")._module(name)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dcgan")
+    with pytest.MonkeyPatch.context() as patch:
+        # How well the classifier reads is tested by itself.
+        patch.setattr(module("scores"), "STEPS", 3)
+        task = recipe(conditional=True)
+        return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+
+
+@pytest.fixture(scope="module")
+def version(result):
+    return Published(result.published)
+
+
+def ask(version, inputs=(), **told):
+    return recipe().answer(version, list(inputs), module("config").PredictOptions(**told))
+
+
+def test_a_run_measures_draws_and_publishes(result):
+    metrics = json.loads((result.folder / "metrics.json").read_text())
+    names = {"fid", "precision", "recall", "diversity", "sure", "classes_drawn"}
+    assert names == set(metrics["test"])
+    assert metrics["best_epoch"] == metrics["epochs"] == 2
+    figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert {"samples", "epochs", "interpolations", "nearest", "learning_curves"} <= figures
+
+
+def test_a_seed_draws_the_same_pictures_and_another_others(version):
+    draw = version.function()
+    request = {"count": tf.constant([5]), "label": tf.constant([3])}
+    first, again, other = (
+        draw(seed=tf.constant([seed]), **request)["pictures"].numpy() for seed in (7, 7, 8)
+    )
+    assert first.shape == (5, 28, 28, 1)
+    assert first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    files = draw(seed=tf.constant([7]), **request)["png_bytes"].numpy()
+    np.testing.assert_array_equal(tf.io.decode_png(files[4]).numpy(), first[4])
+
+
+def test_noise_and_litert_draw_alike(version):
+    noise = np.random.default_rng(0).uniform(-1, 1, (3, 8)).astype("float32")
+    label = np.array([0, 5, 9], "int32")
+    drawn = version.function("noise")(noise=tf.constant(noise), label=tf.constant(label))
+    found = LiteModel(version.file("model.tflite"))(noise=noise, label=label)["pictures"]
+    np.testing.assert_allclose(255 * found, drawn["pictures"].numpy(), atol=0.6)
+
+
+def test_predictions_are_a_sheet(version, tmp_path):
+    path = tmp_path / "a sheet ü.png"
+    (line,) = ask(version, count=5, seed=7, label="3", output=str(path))
+    assert line == f"5 pictures of seed 7: drawn to {path}"
+    # Three columns, two rows, two white pixels between them.
+    assert Image.open(path).size == (3 * 30 + 2, 2 * 30 + 2)
+
+
+@pytest.mark.parametrize(
+    "inputs, told, message",
+    [
+        (["x.png"], {}, "x.png: dcgan draws of nothing"),
+        ([], {"label": "ten"}, "--label ten: this is no class of this model"),
+        ([], {"output": "nowhere/x.png"}, "there is no such folder"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(version, inputs, told, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        ask(version, inputs, **told)
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("subject, channels", [("faces", 3), ("facades", 3)])
+def test_built_in_faces_and_facades_have_colours_unless_not_wanted(subject, channels, monkeypatch):
+    data = module("data")
+    for name in ("FACES", "FACADES"):
+        monkeypatch.setattr(data, name, 40)
+    monkeypatch.setattr(data, "EACH", 1)
+    for colour, wanted in ((True, channels), (False, 1)):
+        splits = recipe(subject=subject, size=32, colour=colour).load_data()
+        assert splits.train.images.shape[1:] == (32, 32, wanted)
+        assert (len(splits.train), len(splits.validation), len(splits.test)) == (32, 4, 4)
+
+
+def test_a_folder_of_pictures_or_of_classes_is_read(tmp_path):
+    for number in range(40):
+        folder = tmp_path / "classes" / ("a" if number % 2 else "b")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGBA", (20, 33), (number, 0, 0, 255)).save(folder / f"{number}.png")
+    splits = recipe(data=str(tmp_path / "classes"), conditional=True).load_data()
+    assert splits.train.names == ("a", "b")
+    assert splits.train.images.shape == (32, 28, 28, 3)
+    for image, label in zip(splits.train.images, splits.train.labels, strict=True):
+        assert image[0, 0, 0] % 2 == (1 if label == 0 else 0)
+    with pytest.raises(UsageError, match=r"--conditional: .* has no classes"):
+        recipe(data=str(tmp_path / "classes" / "a"), conditional=True).load_data()
+
+
+def test_a_folder_without_pictures_or_with_too_few_is_told(tmp_path):
+    with pytest.raises(DataError, match="there are no pictures in it, nor in its folders"):
+        recipe(data=str(tmp_path)).load_data()
+    with pytest.raises(DataError, match="there is no such folder"):
+        recipe(data=str(tmp_path / "none")).load_data()
+    Image.new("L", (20, 20)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match="1 pictures are too few; at least 30"):
+        recipe(data=str(tmp_path)).load_data()
+    (tmp_path / "b.png").write_text("text")
+    with pytest.raises(DataError, match=r"b\.png: this is no picture"):
+        recipe(data=str(tmp_path)).load_data()
+
+
+def test_real_pictures_are_like_themselves_and_noise_is_not(monkeypatch):
+    splits = recipe().load_data()
+    scores = module("scores")
+    monkeypatch.setattr(scores, "STEPS", 100)
+    critic = scores.Critic.trained(splits.train[:200], seed=0)
+    real, other = splits.train.images[:150], splits.train.images[150:300]
+    noise = np.random.default_rng(0).integers(0, 256, real.shape, dtype="uint8")
+    close, far = (scores.scores(critic, real, made) for made in (other, noise))
+    assert close["fid"] < far["fid"]
+    assert close["precision"] > far["precision"]
+    assert close["classes_drawn"] == 10
+    assert far["recall"] < 0.1 < close["recall"]
+    copies = np.repeat(real[:1], 150, axis=0)
+    assert scores.scores(critic, real, copies)["diversity"] < 0.01
