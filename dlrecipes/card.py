@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from dlrecipes.recipe import Recipe, Splits
@@ -38,7 +39,7 @@ def model_card(
     facts = [[key, value] for key, value in splits.description.items()]
     chosen = [[f"`{key}`", spelled(value)] for key, value in recipe.config.model_dump().items()]
     parts = [
-        f"# {recipe.name}",
+        front_matter(recipe, list(names)) + f"\n# {recipe.name}",
         f"Made by `dlrecipes run {recipe.name}`; every file was loaded again and compared "
         "with the trained model before this folder appeared.",
         FILES.rstrip(),
@@ -51,6 +52,28 @@ def model_card(
         "## Environment\n\n" + table(["", ""], [[k, v] for k, v in environment.items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def front_matter(recipe: Recipe, metrics: Sequence[str]) -> str:
+    """Returns what model hubs read at a card's beginning, as YAML.
+
+    Args:
+        recipe: The recipe that was run.
+        metrics: Names of the metrics that the card tells.
+    """
+    import yaml
+
+    data = recipe.config.data
+    facts = {
+        # Of a model of somebody's own data only they can tell.
+        "license": "apache-2.0" if data == "builtin" else "unknown",
+        "library_name": "keras",
+        "pipeline_tag": recipe.pipeline_tag,
+        "datasets": [data.removeprefix("tfds:") if data.startswith("tfds:") else Path(data).name],
+        "metrics": list(metrics),
+        "tags": ["dlrecipes", "tensorflow", "litert"],
+    }
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n"
 
 
 def flat(metrics: Mapping[str, Any], groups: Sequence[str] = ()) -> dict[str, float]:

@@ -19,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.card import table
-from dlrecipes.errors import PublishError, reason
+from dlrecipes.endpoints import of_model, plain_card
+from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.files import flush
 from dlrecipes.lite import LiteModel, convert, traced
 from dlrecipes.published import (
@@ -32,8 +33,8 @@ from dlrecipes.published import (
 )
 from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Endpoint, Exports
+from dlrecipes.verifying import agree, arrays, record
 
-TOLERANCE = 1e-4
 # The same weights in the same layers: a few examples tell whether the rest is the same too.
 KERAS_EXAMPLES = 20
 
@@ -41,9 +42,11 @@ KERAS_EXAMPLES = 20
 def publish(
     model: keras.Model,
     directory: Path,
-    exports: Exports,
-    card: str,
+    signatures: Exports | Mapping[str, Endpoint] | None = None,
+    card: str | None = None,
     rebuild: Callable[[keras.Model], Exports] | None = None,
+    *,
+    examples: Any = None,
 ) -> Path:
     """Writes a new version of a model, compares each artefact with it, and only then shows it.
 
@@ -54,10 +57,13 @@ def publish(
     Args:
         model: The trained model.
         directory: The model's folder, in which versions are numbered from 1.
-        exports: What to publish.
-        card: The model card, Markdown.
+        signatures: What to publish: `Exports`; or endpoints by name, of which `serving_default`
+            becomes the LiteRT file, too; or nothing, for the model's own inputs and outputs.
+        card: The model card, Markdown; a plain one without.
         rebuild: From a model to its exports: with it the reloaded `.keras` file is compared
             by what it answers too, not by its weights alone.
+        examples: Inputs of the model on which the artefacts are compared with it, where there
+            are no `signatures`.
 
     Returns:
         The version's folder.
@@ -65,24 +71,47 @@ def publish(
     Raises:
         PublishError: If an artefact cannot be written, or does not agree with the model.
             Nothing is left in `directory` then.
+        UsageError: If there are neither signatures nor examples, or the examples do not fit.
+
+    Example:
+
+    >>> import tempfile
+    >>> model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     version = publish(model, Path(folder) / "net", examples=np.ones((4, 3), "float32"))
+    ...     sorted(path.name for path in version.glob("model.*"))
+    ['model.keras', 'model.tflite']
     """
+    directory = Path(directory)
+    exports = signatures
+    if signatures is None:
+        if examples is None:
+            raise UsageError("publish: signatures are wanted, or examples of the inputs.")
+        exports = of_model(model, examples)
+        rebuild = rebuild or (lambda again: of_model(again, examples))
+    elif not isinstance(signatures, Exports):
+        exports = Exports(signatures, signatures["serving_default"])
+    card = plain_card(directory.name, model, exports) if card is None else card
     work = directory / f".publishing-{uuid.uuid4().hex}"
     _sweep(directory)
     try:
         work.mkdir(parents=True)
         with quiet():
-            write_saved_model(model, work, exports.signatures)
+            functions = {name: traced(one) for name, one in exports.signatures.items()}
+            functions[LITE_FILE] = traced(exports.lite)
+            write_saved_model(model, work, {name: functions[name] for name in exports.signatures})
             model.save(work / KERAS_FILE)
             write_lite(work, exports)
         (work / EXTRAS).mkdir()
         for name, text in exports.files.items():
             (work / EXTRAS / name).write_text(text, encoding="utf-8")
         with quiet():
-            verify(work, model, exports, rebuild)
+            verify(work, model, exports, functions, rebuild)
             sizes, left_out = formats_card(work, exports)
         for line in left_out:
             print(f"Note: {line}", file=sys.stderr)
         (work / "README.md").write_text(card + sizes, encoding="utf-8")
+        record(work, exports, functions)
         flush(work)
         return _reveal(work, directory)
     except (OSError, tf.errors.OpError) as error:
@@ -94,12 +123,15 @@ def publish(
         shutil.rmtree(work, ignore_errors=True)
 
 
-def write_saved_model(model: keras.Model, folder: Path, signatures: Mapping[str, Endpoint]) -> None:
+def write_saved_model(
+    model: keras.Model,
+    folder: Path,
+    functions: Mapping[str, tf.types.experimental.ConcreteFunction],
+) -> None:
     """Writes a SavedModel whose functions hold the model's variables and tables."""
     archive = tf.Module()
     archive.model = model
-    functions = {name: traced(endpoint) for name, endpoint in signatures.items()}
-    tf.saved_model.save(archive, str(folder), signatures=functions)
+    tf.saved_model.save(archive, str(folder), signatures=dict(functions))
 
 
 def write_lite(folder: Path, exports: Exports) -> None:
@@ -155,56 +187,45 @@ def verify(
     folder: Path,
     model: keras.Model,
     exports: Exports,
+    functions: Mapping[str, Callable],
     rebuild: Callable[[keras.Model], Exports] | None = None,
 ) -> None:
     """Loads each artefact of a version again and compares it with the model.
+
+    Args:
+        folder: The version's folder.
+        model: The model.
+        exports: What was published of it.
+        functions: The graphs of the signatures and, by the name `LITE_FILE`, of LiteRT's.
+        rebuild: From a model to its exports.
 
     Raises:
         PublishError: At the first artefact that does not agree, saying where.
     """
     loaded = tf.saved_model.load(str(folder))
     for name, endpoint in exports.signatures.items():
-        _compare(f"SavedModel, signature {name}", endpoint, loaded.signatures[name])
+        what = f"SavedModel, signature {name}"
+        _compare(what, endpoint, functions[name], loaded.signatures[name])
     lite = LiteModel(folder / LITE_FILE)
-    _compare(LITE_FILE, exports.lite, lambda **tensors: lite(**_arrays(tensors)))
+    _compare(
+        LITE_FILE, exports.lite, functions[LITE_FILE], lambda **tensors: lite(**arrays(tensors))
+    )
     again = keras.saving.load_model(folder / KERAS_FILE)
     for one, other in zip(model.weights, again.weights, strict=True):
-        _agree(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
+        agree(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
     if rebuild is not None:
         few = dataclasses.replace(exports.lite, examples=exports.lite.examples[:KERAS_EXAMPLES])
         answer = traced(rebuild(again).lite)
-        _compare(KERAS_FILE, few, lambda **tensors: answer(*tensors.values()))
+        _compare(KERAS_FILE, few, functions[LITE_FILE], lambda **tensors: answer(*tensors.values()))
 
 
-def _compare(what: str, endpoint: Endpoint, found: Callable[..., Mapping[str, Any]]) -> None:
-    model = traced(endpoint)
+def _compare(
+    what: str, endpoint: Endpoint, model: Callable, found: Callable[..., Mapping[str, Any]]
+) -> None:
     for example in endpoint.examples:
         pairs = zip(endpoint.inputs, example, strict=True)
         tensors = {spec.name: tf.constant(array, spec.dtype) for spec, array in pairs}
-        _agree(what, _arrays(model(*tensors.values())), _arrays(found(**tensors)))
-
-
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {name: np.asarray(value) for name, value in tensors.items()}
-
-
-def _agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> None:
-    if set(expected) != set(found):
-        raise PublishError(
-            f"{what}: outputs {sorted(found)} where the model has {sorted(expected)}."
-        )
-    for name, wanted in expected.items():
-        got = found[name]
-        if wanted.shape != got.shape:
-            raise PublishError(f"{what}: {name} has shape {got.shape}, the model {wanted.shape}.")
-        if wanted.dtype.kind == "f":
-            scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
-            worst = float(np.max(np.abs(wanted - got), initial=0.0)) / scale
-            # Written so that a NaN, which compares false, does not pass.
-            if not worst <= TOLERANCE:
-                raise PublishError(f"{what}: {name} differs from the model by {worst:.2g}.")
-        elif not np.array_equal(wanted, got):
-            raise PublishError(f"{what}: {name} differs from the model.")
+        agree(what, arrays(model(*tensors.values())), arrays(found(**tensors)))
 
 
 def _sweep(directory: Path) -> None:

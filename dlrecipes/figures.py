@@ -3,14 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
 BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
+FRAME_MS, LAST_FRAME_MS = 120, 2000
 HAN_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "SimHei", "PingFang SC")
+
+
+def save(folder: Path, name: str, drawn: Figure | np.ndarray) -> None:
+    """Writes a figure as PNG, or pictures one after the other as an animated GIF; whole or not.
+
+    Args:
+        folder: Where to.
+        name: The file's name, without its ending.
+        drawn: A figure; or frames, uint8 of shape `(frames, height, width, 1 or 3)`.
+    """
+    moving = isinstance(drawn, np.ndarray)
+    path = folder / f"{name}.{'gif' if moving else 'png'}"
+    part = path.with_name(f".{path.name}")
+    if moving:
+        frames = [Image.fromarray(frame.squeeze()) for frame in drawn]
+        lasting = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
+        frames[0].save(
+            part,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=lasting,
+            loop=0,
+        )
+    else:
+        drawn.savefig(part, format="png", dpi=120)
+    part.replace(path)
 
 
 def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure:

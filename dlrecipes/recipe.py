@@ -118,6 +118,10 @@ class Recipe(ABC):
     # By what the best epoch is chosen: a logged name, and whether less or more is better. Without
     # one the last epoch is kept, and none ends the run early.
     monitor: str | None = "val_loss"
+    # What `dlrecipes tune` looks for: a metric of `evaluate`, or one that is logged.
+    objective: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_loss", "min")
+    # The task by Hugging Face's names, for the model card.
+    pipeline_tag: ClassVar[str] = "other"
     # Which mappings of `evaluate` the closing table and the model card tell beside the numbers.
     groups: ClassVar[tuple[str, ...]] = ()
     mode: Literal["min", "max"] = "min"
@@ -167,8 +171,11 @@ class Recipe(ABC):
     @abstractmethod
     def figures(
         self, model: keras.Model, splits: Splits
-    ) -> Iterator[tuple[str, matplotlib.figure.Figure]]:
-        """Yields a name and a figure each; learning curves are the runner's."""
+    ) -> Iterator[tuple[str, matplotlib.figure.Figure | np.ndarray]]:
+        """Yields a name and a figure each, or frames of a GIF; learning curves are the runner's.
+
+        Frames are uint8 of shape `(frames, height, width, 1 or 3)`.
+        """
 
     @abstractmethod
     def signatures(self, model: keras.Model, examples: Sequence[Any]) -> Exports:

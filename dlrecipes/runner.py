@@ -25,7 +25,7 @@ import tensorflow as tf
 from dlrecipes import card, distribute, snapshots
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
-from dlrecipes.figures import learning_curves
+from dlrecipes.figures import learning_curves, save
 from dlrecipes.files import locked, write_whole
 from dlrecipes.published import CONFIG_FILE, METRICS_FILE
 from dlrecipes.quiet import quiet
@@ -101,7 +101,10 @@ def _run(
 
 
 def train(
-    recipe: Recipe, folder: Path, strategy: tf.distribute.Strategy | None = None
+    recipe: Recipe,
+    folder: Path,
+    strategy: tf.distribute.Strategy | None = None,
+    parts: Sequence[str] = ("test", "validation"),
 ) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
     """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
 
@@ -109,6 +112,7 @@ def train(
         recipe: The recipe, configured.
         folder: The run's folder; what it holds is gone on with.
         strategy: Of this process alone, to train under.
+        parts: Of the data, on which it is evaluated.
 
     Returns:
         The model of the best epoch, on one device; its data; its checkpoints; and what
@@ -132,8 +136,7 @@ def train(
     checkpoints.restore_best(model)
     metrics = {
         "recipe": recipe.name,
-        "test": recipe.evaluate(model, splits.test),
-        "validation": recipe.evaluate(model, splits.validation),
+        **{part: recipe.evaluate(model, getattr(splits, part)) for part in parts},
         "seconds": {"train": round(checkpoints.seconds, 1)},
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
@@ -230,7 +233,7 @@ def fit(
 def draw(
     recipe: Recipe, model: keras.Model, splits: Splits, checkpoints: Checkpoints, folder: Path
 ) -> None:
-    """Draws the learning curves and the recipe's own figures as PNG.
+    """Draws the learning curves and the recipe's own figures.
 
     A figure that fails is told and left out: it must not cost the trained model.
     """
@@ -244,9 +247,7 @@ def draw(
         # Words and names are the user's: "$" in them is no formula.
         with quiet(), matplotlib.rc_context({"text.parse_math": False}):
             for name, figure in figures():
-                part = folder / f".{name}.png"
-                figure.savefig(part, format="png", dpi=120)
-                part.replace(folder / f"{name}.png")
+                save(folder, name, figure)
     except OSError:
         raise
     except Exception as error:

@@ -7,17 +7,15 @@ So the training runs in a child process, and what stays is its parent.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dlrecipes import errors
+from dlrecipes import children, errors
 from dlrecipes.distribute import Cluster
 from dlrecipes.errors import RecipeError
 
@@ -82,20 +80,10 @@ def _epochs(folder: Path) -> int:
 
 def _child(task: Mapping[str, Any], deadline: float) -> tuple[int, dict[str, Any]]:
     """Runs `dlrecipes.worker`, until the deadline alone; returns its code and what it tells."""
-    # The child finds modules where this process does, not in the working directory.
-    start = f"import sys; sys.path[:] = {sys.path!r}; from dlrecipes import worker; worker.main()"
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "report.json"
-        given = json.dumps({**task, "report": str(report)})
         chatter = None if os.environ.get("DLRECIPES_TRACEBACK") else subprocess.DEVNULL
-        sys.stdout.flush()
-        # Ctrl-C is for this process alone. The child ends when its standard input does.
-        with subprocess.Popen(
-            [sys.executable, "-c", start, given],
-            stdin=subprocess.PIPE,
-            stderr=chatter,
-            start_new_session=True,
-        ) as child:
+        with children.start("worker", {**task, "report": str(report)}, stderr=chatter) as child:
             try:
                 while True:
                     # TensorFlow has no bound of its own for this wait.
@@ -110,4 +98,4 @@ def _child(task: Mapping[str, Any], deadline: float) -> tuple[int, dict[str, Any
                 # A checkpoint is whole or absent: nothing is lost that should be kept.
                 child.kill()
                 child.wait()
-        return code, json.loads(report.read_text()) if report.exists() else {}
+        return code, children.report(report)

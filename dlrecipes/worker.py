@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
 import shutil
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 from dlrecipes import registry
+from dlrecipes.children import end_with_parent
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.files import write_whole
 from dlrecipes.recipe import Recipe, Splits
@@ -21,8 +19,6 @@ from dlrecipes.supervisor import LOST
 
 # May differ from worker to worker: where its disk has the data.
 OWN = ("data", "data_dir")
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
@@ -129,17 +125,3 @@ def _said(error: Exception) -> str:
     lines = [line for line in lines if line and not line.startswith(("[[", "Detected at", "File"))]
     told = [line for line in lines if "aborted by" in line]
     return (told or lines[1:] or lines or [type(error).__name__])[0][:200]
-
-
-def end_with_parent() -> None:
-    """Has this process end when the one that started it does, however that ends."""
-    if sys.platform == "linux":
-        # TensorFlow waits for other workers with Python's lock held: no thread of ours runs then.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_end_with_input, daemon=True).start()
-
-
-def _end_with_input() -> None:
-    # Nothing is ever written there; what is left is its end.
-    os.read(0, 1)
-    os._exit(1)

@@ -11,11 +11,12 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from dlrecipes import export
-from dlrecipes.errors import PublishError
+from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.lite import LiteModel, convert
 from dlrecipes.published import Published, versions
 from dlrecipes.recipe import Endpoint, Exports, Quantized
+from dlrecipes.verifying import agree
 
 
 def recurrent_model():
@@ -99,7 +100,7 @@ def test_a_keras_file_that_answers_otherwise_is_not_published(model, tmp_path):
 
 def test_nan_does_not_pass_for_agreement():
     with pytest.raises(PublishError, match="differs"):
-        export._agree("x", {"a": np.array([1.0])}, {"a": np.array([np.nan])})
+        agree("x", {"a": np.array([1.0])}, {"a": np.array([np.nan])})
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_nan_does_not_pass_for_agreement():
 )
 def test_disagreement_says_what_differs(found, message):
     with pytest.raises(PublishError, match=message):
-        export._agree("x", {"a": np.zeros(2)}, found)
+        agree("x", {"a": np.zeros(2)}, found)
 
 
 def test_no_version_is_seen_before_it_is_verified(model, tmp_path, monkeypatch):
@@ -244,3 +245,61 @@ def test_a_form_that_loses_too_much_is_left_out_and_told(dense, tmp_path, capsys
 def test_an_unknown_format_is_refused(dense):
     with pytest.raises(ValueError, match="kind must be"):
         convert(quantized(dense, lambda _: 1.0).lite, "int4")
+
+
+def test_a_plain_keras_model_is_published_by_examples_alone(tmp_path):
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    joined = keras.layers.Concatenate()([a, b])
+    model = keras.Model(
+        {"a": a, "b": b},
+        {"left": keras.layers.Dense(2)(joined), "right": keras.layers.Dense(1)(joined)},
+    )
+    rng = np.random.default_rng(0)
+    examples = {name: rng.normal(size=(5, n)).astype("float32") for name, n in (("a", 3), ("b", 2))}
+    folder = publish(model, tmp_path / "net", examples=examples)
+    wanted = model(examples)
+    found = Published(folder).function()(**{n: tf.constant(x) for n, x in examples.items()})
+    lite = LiteModel(folder / "model.tflite")(**examples)
+    for name in ("left", "right"):
+        np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
+        np.testing.assert_allclose(lite[name], wanted[name], atol=1e-5)
+    assert (folder / "README.md").read_text().startswith("---\nlibrary_name: keras\n---\n\n# net\n")
+
+
+def test_a_plain_recurrent_model_runs_in_lite_at_any_length(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((None, 3), name="x"), keras.layers.LSTM(4), keras.layers.Dense(2, name="y")]
+    )
+    x = np.random.default_rng(0).normal(size=(3, 5, 3)).astype("float32")
+    folder = publish(model, tmp_path / "net", examples=x)
+    lite = LiteModel(folder / "model.tflite")
+    for time in (1, 9):
+        one = np.random.default_rng(time).normal(size=(1, time, 3)).astype("float32")
+        (found,) = lite(x=one).values()
+        np.testing.assert_allclose(found, model(one), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("examples", "said"),
+    [
+        (None, "signatures are wanted, or examples"),
+        (np.ones((2, 4), "float32"), r"have shape \(2, 4\), which is not \(None, 3\)"),
+        (np.ones((0, 3), "float32"), "An example at least"),
+        ({"z": np.ones((1, 3))}, "Examples are given of z; the inputs are x"),
+        ([np.ones((1, 3)), np.ones((1, 3))], "2 arrays of examples are given"),
+    ],
+)
+def test_examples_that_do_not_fit_are_told(tmp_path, examples, said):
+    model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
+    with pytest.raises(UsageError, match=said):
+        publish(model, tmp_path / "net", examples=examples)
+    assert not (tmp_path / "net").exists()
+
+
+def test_a_model_that_does_not_tell_its_inputs_is_refused(tmp_path):
+    class Mine(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(UsageError, match="does not tell its inputs"):
+        publish(Mine(), tmp_path / "net", examples=np.ones((1, 3)))

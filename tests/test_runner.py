@@ -11,6 +11,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import yaml
 
 from dlrecipes import registry, runner, runs
 from dlrecipes.errors import UsageError
@@ -49,6 +50,17 @@ def test_the_same_seed_gives_the_same_weights_byte_for_byte(whole, tmp_path):
 @pytest.mark.slow
 def test_another_seed_gives_other_weights(whole, tmp_path):
     assert weights(run(tmp_path, seed=1, epochs=1).published) != weights(whole.published)
+
+
+def test_the_card_begins_with_what_hubs_read(whole):
+    text = (whole.published / "README.md").read_text(encoding="utf-8")
+    nothing, front, rest = text.split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert nothing == ""
+    assert rest.startswith("\n# slot_filling\n")
+    assert (facts["license"], facts["library_name"]) == ("apache-2.0", "keras")
+    assert (facts["pipeline_tag"], facts["datasets"]) == ("token-classification", ["builtin"])
+    assert {"span_f1", "intent_accuracy"} <= set(facts["metrics"])
 
 
 def test_metrics_json_holds_the_names_that_stay(whole):

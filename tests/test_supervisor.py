@@ -101,7 +101,7 @@ def test_a_child_ends_with_its_parent(busy):
     # The second holds Python's lock, as TensorFlow does while it waits for other workers.
     child = (
         "import ctypes, os, time\n"
-        "from dlrecipes.worker import end_with_parent\n"
+        "from dlrecipes.children import end_with_parent\n"
         "end_with_parent()\n"
         "print(os.getpid(), flush=True)\n"
         f"{busy}\n"

@@ -11,13 +11,25 @@ import click
 from dlrecipes import __version__
 from dlrecipes.errors import INTERRUPTED, RecipeError, nearest
 
-VERBS = ("list", "info", "run", "evaluate", "predict", "copy", "validate")
+VERBS = (
+    "list",
+    "info",
+    "run",
+    "evaluate",
+    "predict",
+    "tune",
+    "verify",
+    "serve",
+    "copy",
+    "validate",
+)
 
 EPILOG = """\b
 Examples:
   dlrecipes list
   dlrecipes run slot_filling
   dlrecipes predict slot_filling "leave Beijing on November 2nd"
+  dlrecipes serve
 """
 
 

@@ -1,7 +1,6 @@
 """A language model of characters that is trained on chunks of time, and run step by step."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training.bptt import TruncatedBPTT
 from dlrecipes.training.carried_state import States
+from dlrecipes.training.precision import full_precision
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -142,24 +142,3 @@ def _table(entries: Sequence[str]) -> tf.lookup.StaticHashTable:
     first = {entry: row for row, entry in reversed(list(enumerate(entries)))}
     keys, rows = tf.constant(list(first)), tf.constant(list(first.values()))
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, rows), -1)
-
-
-@contextlib.contextmanager
-def full_precision(network: keras.Model) -> Iterator[None]:
-    """Has a network compute in float32 inside the block: LiteRT has no bfloat16.
-
-    Its weights are float32 in mixed precision, too: nothing is copied.
-
-    Args:
-        network: The network.
-    """
-    found = [network, *network._flatten_layers(include_self=False)]
-    mixed = [one for one in found if one.dtype_policy.compute_dtype != "float32"]
-    before = [one.dtype_policy for one in mixed]
-    try:
-        for one in mixed:
-            one.dtype_policy = "float32"
-        yield
-    finally:
-        for one, policy in zip(mixed, before, strict=True):
-            one.dtype_policy = policy

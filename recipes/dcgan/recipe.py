@@ -32,6 +32,8 @@ class DeepConvolutionalGAN(Recipe):
     """Draws new pictures of the kind that a data set has."""
 
     Config = Config
+    objective = ("fid", "min")
+    pipeline_tag = "unconditional-image-generation"
     # Adversarial losses do not tell which epoch is best.
     monitor = None
 
@@ -105,12 +107,13 @@ class DeepConvolutionalGAN(Recipe):
         """Returns pictures of the same noise each time."""
         return self._samples(model, WATCHED)
 
-    def figures(self, model: GAN, splits: Splits) -> Iterator[tuple[str, Figure]]:
-        """Yields samples, samples by epoch, interpolations and nearest training pictures."""
+    def figures(self, model: GAN, splits: Splits) -> Iterator[tuple[str, Figure | np.ndarray]]:
+        """Yields samples, also by epoch and as a GIF, interpolations, nearest training pictures."""
         made = self._samples(model, show.SHEET)
         yield "samples", show.sheet(made)
         if self.snapshots:
             yield "epochs", show.over_epochs(self.snapshots)
+            yield "training", show.frames(self.snapshots)
         yield "interpolations", show.rows(self._between(model), "From one noise to another")
         nearest = show.nearest(made[: show.COMPARED], splits.train.images)
         yield "nearest", show.rows(nearest, "Drawn (left) and the nearest training pictures")

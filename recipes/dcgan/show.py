@@ -19,6 +19,7 @@ from .config import Config, PredictOptions
 SHEET, COMPARED, STEPS = 64, 6, 8
 # Of all epochs these many are shown, closer together at the beginning.
 EPOCHS = 6
+FRAMES = 60
 
 
 def answers(
@@ -101,6 +102,13 @@ def over_epochs(snapshots: Mapping[int, np.ndarray]) -> Figure:
         _show(axis, tiled(snapshots[epoch]))
         axis.set_title(f"epoch {epoch}")
     return figure
+
+
+def frames(snapshots: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Returns pictures of the same noise epoch after epoch, as frames of a GIF."""
+    known = sorted(snapshots)
+    places = np.unique(np.linspace(0, len(known) - 1, min(FRAMES, len(known))).round().astype(int))
+    return np.stack([tiled(snapshots[known[place]]) for place in places])
 
 
 def rows(pictures: np.ndarray, title: str) -> Figure:

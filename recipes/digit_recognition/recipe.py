@@ -32,6 +32,8 @@ class DigitRecognition(Recipe):
     """Says which digit, or other character, a picture shows."""
 
     Config = Config
+    objective = ("accuracy", "max")
+    pipeline_tag = "image-classification"
     # Not the accuracy, in which many epochs are equal.
     monitor = "val_loss"
     mode = "min"

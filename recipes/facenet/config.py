@@ -8,8 +8,8 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of FaceNet."""
 
-    epochs: int = setting(24, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(24, "Epochs without a better validation before it stops.", ge=1)
+    epochs: int = setting(20, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(20, "Epochs without a better validation before it stops.", ge=1)
     least_steps: int = setting(
         25, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
     )

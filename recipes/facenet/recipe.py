@@ -34,6 +34,8 @@ class FaceNet(Recipe):
     """Says whether two pictures show one person, and who somebody is."""
 
     Config = Config
+    objective = ("eer", "min")
+    pipeline_tag = "image-feature-extraction"
     groups = ("pixels", "eigenfaces")
 
     def load_data(self) -> Splits:

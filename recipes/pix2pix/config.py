@@ -46,6 +46,14 @@ class Config(RecipeConfig):
     schedule: Literal["constant", "linear"] = setting(
         "linear", "Of the learning rate: linear falls to 0 over the second half."
     )
+    precision: Literal["float32", "mixed_bfloat16"] = setting(
+        "float32", "Of training; the published model is float32."
+    )
+    fid: Literal["auto", "download", "off"] = setting(
+        "auto",
+        "Whether FID is measured, with Inception v3 of keras.applications: auto where its weights "
+        "lie in Keras' folder, download fetches them (88 MB).",
+    )
 
 
 class PredictOptions(Options):

@@ -16,6 +16,7 @@ from dlrecipes.models import patchgan, pix2pix_unet
 from dlrecipes.published import Published
 from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
 from dlrecipes.training import LinearDecay, Pix2Pix, SupervisedTrainer
+from dlrecipes.training.precision import built_in, full_precision
 
 from . import data, scores, show
 from .config import Config, PredictOptions
@@ -32,6 +33,8 @@ class PixToPix(Recipe):
     """Draws the picture that belongs to another one."""
 
     Config = Config
+    objective = ("l1", "min")
+    pipeline_tag = "image-to-image"
     # Adversarial losses do not tell which epoch is best.
     monitor = None
     groups = ("real",)
@@ -47,14 +50,15 @@ class PixToPix(Recipe):
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""
         config = self.config
-        generator = pix2pix_unet(
-            config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
-        )
+        with built_in(config.precision):
+            generator = pix2pix_unet(
+                config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
+            )
+            discriminator = patchgan(layers=config.patches, filters=config.filters)
         if not config.adversarial:
             model = SupervisedTrainer(generator)
             model.compile(self._optimizer(splits), "mae")
             return model
-        discriminator = patchgan(layers=config.patches, filters=config.filters)
         model = Pix2Pix(generator, discriminator, config.l1_weight, config.objective)
         model.compile(self._optimizer(splits), self._optimizer(splits))
         return model
@@ -100,6 +104,8 @@ class PixToPix(Recipe):
             metrics["real"] = scores.read_scores(inputs, reader.classes(targets))
         elif scores.is_map(targets):
             metrics |= scores.read_scores(targets, scores.classes_of(drawn))
+        if self.config.fid != "off":
+            metrics |= scores.fid(targets, drawn, self.config.fid == "download")
         return metrics
 
     def _trained_reader(self) -> scores.Reader:
@@ -110,7 +116,7 @@ class PixToPix(Recipe):
 
     def _drawn(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
         """Returns drawn pictures, uint8."""
-        call = tf.function(lambda x: _bytes(model(_signed(x), training=False)))
+        call = tf.function(lambda x: _bytes(_painted(model, _signed(x))))
         parts = [
             call(inputs[k : k + EVALUATION_BATCH]).numpy()
             for k in range(0, len(inputs), EVALUATION_BATCH)
@@ -132,15 +138,16 @@ class PixToPix(Recipe):
             yield "epochs", show.over_epochs(*watched, self.snapshots)
         if isinstance(model, Pix2Pix):
             few = slice(show.JUDGED)
-            judged = [
-                tf.sigmoid(
-                    model.discriminator(
-                        {"condition": _signed(inputs[few]), "image": _signed(pictures[few])},
-                        training=False,
-                    )
-                ).numpy()
-                for pictures in (targets, drawn)
-            ]
+            with full_precision(model):
+                judged = [
+                    tf.sigmoid(
+                        model.discriminator(
+                            {"condition": _signed(inputs[few]), "image": _signed(pictures[few])},
+                            training=False,
+                        )
+                    ).numpy()
+                    for pictures in (targets, drawn)
+                ]
             yield "patches", show.patches(inputs, targets, drawn, judged)
 
     def signatures(self, model: keras.Model, examples: PicturePairs) -> Exports:
@@ -150,7 +157,7 @@ class PixToPix(Recipe):
         files = np.array([tf.io.encode_png(x).numpy() for x in few], object)
 
         def painted(images: tf.Tensor) -> tf.Tensor:
-            return _bytes(model(2 * images - 1, training=False))
+            return _bytes(_painted(model, 2 * images - 1))
 
         def to_files(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
             drawn = painted(data.read(image_bytes, size))
@@ -167,7 +174,7 @@ class PixToPix(Recipe):
             [(few,), (large,)],
         )
         lite = Endpoint(
-            lambda images: {"pictures": 0.5 + 0.5 * model(2 * images - 1, training=False)},
+            lambda images: {"pictures": 0.5 + 0.5 * _painted(model, 2 * images - 1)},
             [tf.TensorSpec([None, size, size, 3], tf.float32, name="images")],
             [(x[None].astype("float32") / 255,) for x in few],
         )
@@ -202,6 +209,12 @@ class PixToPix(Recipe):
     def example_inputs(self, splits: Splits) -> list[str]:
         """Returns a name such as a user's picture may have."""
         return ["map.png"]
+
+
+def _painted(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Returns what is drawn of pictures from -1 to 1, whatever the precision of training was."""
+    with full_precision(model):
+        return model(images, training=False)
 
 
 def _signed(pictures: np.ndarray | tf.Tensor) -> tf.Tensor:

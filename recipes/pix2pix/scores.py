@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import keras
@@ -9,6 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.generated_facades import CLASSES, PALETTE, classes_of
+from dlrecipes.errors import DataError
+from dlrecipes.metrics.generation import frechet_distance
+from dlrecipes.metrics.inception import inception_features, weights_file
 from dlrecipes.metrics.segmentation import segmentation_scores
 
 BATCH = 20
@@ -42,6 +46,30 @@ def likeness(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
         "psnr": float(np.minimum(found["psnr"], 100).mean()),
         "ssim": float(found["ssim"].mean()),
     }
+
+
+def fid(truth: np.ndarray, drawn: np.ndarray, download: bool) -> dict[str, float]:
+    """Returns the FID of drawn pictures; nothing, and a note, where Inception's weights are not.
+
+    Args:
+        truth: uint8, `(count, size, size, 3)`.
+        drawn: Likewise.
+        download: Whether weights that are not there are fetched.
+
+    Reference:
+        Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, 2017, "GANs trained by a two
+        time-scale update rule converge to a local Nash equilibrium", equation 6.
+    """
+    try:
+        if not download and not weights_file().is_file():
+            raise DataError(
+                f"Inception v3's weights are not at {weights_file()}.",
+                "--fid download fetches them (88 MB), --fid off leaves it out without a note.",
+            )
+        return {"fid": frechet_distance(*map(inception_features, (truth, drawn)))}
+    except DataError as error:
+        print(f"Note: FID is left out. {error}", file=sys.stderr)
+        return {}
 
 
 def is_map(pictures: np.ndarray) -> bool:

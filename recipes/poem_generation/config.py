@@ -35,6 +35,11 @@ class Config(RecipeConfig):
         le=8192,
         search=Search(64, 512, "log"),
     )
+    embeddings: Literal["counted", "drawn"] = setting(
+        "counted",
+        "How characters' embeddings begin: from which stand near which in the data, or drawn.",
+        search=Search(choices=("counted", "drawn")),
+    )
     condition_units: int = setting(
         32, "Size of the embedding of place, tone and rhyme, each.", ge=1, le=1024
     )

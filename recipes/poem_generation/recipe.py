@@ -13,6 +13,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.cooccurrence import cooccurrence_embeddings
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.data.streams import stream_batches, stream_steps
 from dlrecipes.errors import DataError
@@ -21,13 +22,14 @@ from dlrecipes.models import character_lm
 from dlrecipes.published import Published
 from dlrecipes.recipe import Endpoint, Exports, Recipe, Splits
 from dlrecipes.training import CharacterLanguageModel
+from dlrecipes.training.precision import built_in
+from dlrecipes.training.sparse_cross_entropy import SparseCategoricalCrossentropy
 
-from . import artefacts, data, poet, prose, show, verse
+from . import artefacts, data, poet, prose, scores, show, verse
 from .config import Config, PredictOptions
 from .poet import Poet
 from .prose import Writer
 
-EVALUATION_BATCH = 100
 # Requests on which the published functions are compared with the model.
 COMPARED = 6
 
@@ -36,6 +38,8 @@ class PoemGeneration(Recipe):
     """Writes quatrains, or goes on with a text."""
 
     Config = Config
+    objective = ("perplexity", "min")
+    pipeline_tag = "text-generation"
     groups = ("enforced", "free", "untold")
 
     def load_data(self) -> Splits:
@@ -51,12 +55,8 @@ class PoemGeneration(Recipe):
         is_text = isinstance(splits.train, str)
         texts = [splits.train] if is_text else ["".join(poem.lines) for poem in splits.train]
         vocabulary = verse.vocabulary(texts, config.minimum_count)
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(config.precision)
-        try:
+        with built_in(config.precision):
             network = self._network(len(vocabulary), {} if is_text else verse.CONDITIONS)
-        finally:
-            keras.config.set_dtype_policy(policy)
         if is_text:
             model = CharacterLanguageModel(
                 network, config.window, vocabulary, streams=self._streams(splits)
@@ -68,15 +68,15 @@ class PoemGeneration(Recipe):
                 network, config.window, vocabulary, names, found[0].shape[1]
             )
             model.associate(*found)
+        if config.embeddings == "counted":
+            self._begin_with_counts(model, splits.train)
         rate = config.learning_rate
         if config.schedule == "cosine":
             steps = self._chunks(splits) * config.epochs
             rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
         model.compile(
             keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm),
-            keras.losses.SparseCategoricalCrossentropy(
-                from_logits=True, reduction="mean_with_sample_weight"
-            ),
+            SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
         )
         return model
 
@@ -94,6 +94,18 @@ class PoemGeneration(Recipe):
             dropout=config.dropout,
             seed=config.seed,
         )
+
+    def _begin_with_counts(self, model, examples: Sequence[Poem] | str) -> None:
+        """Has the embeddings of characters begin where the training data would have them."""
+        if isinstance(examples, str):
+            ids = prose.encode(model, examples)[None]
+        else:
+            ids = verse.of(tuple(model.vocabulary)).encode(examples)["targets"]
+        embeddings = model.network.get_layer("character_embedding").embeddings
+        size, units = embeddings.shape
+        counted = cooccurrence_embeddings(ids, size, units, seed=self.config.seed)
+        # What does not occur, as the start, keeps what was drawn.
+        embeddings.assign(np.where(counted != 0, counted, embeddings.numpy()))
 
     def _streams(self, splits: Splits) -> int:
         """Returns how many streams of a text there are: those that its shortest part has."""
@@ -126,8 +138,8 @@ class PoemGeneration(Recipe):
         arrays = verse.of(tuple(model.vocabulary)).encode(examples)
         targets = {"targets": arrays.pop("targets")}
         if start_epoch is None:
-            found = evaluation_batches(arrays, targets, EVALUATION_BATCH)
-            return found.map(_weighed), steps_per_epoch(len(examples), EVALUATION_BATCH)
+            found = evaluation_batches(arrays, targets, scores.EVALUATION_BATCH)
+            return found.map(_weighed), steps_per_epoch(len(examples), scores.EVALUATION_BATCH)
         steps = steps_per_epoch(len(examples), config.batch_size)
         found = training_batches(arrays, targets, config.batch_size, config.seed, start_epoch)
         # Numbered over all epochs: what a poem is not told of is drawn by that alone.
@@ -155,8 +167,8 @@ class PoemGeneration(Recipe):
         if isinstance(examples, str):
             found = prose.perplexity(model, examples)
             return {"perplexity": found, "bits": float(np.log2(found))}
-        told, _ = self._perplexities(model, examples)
-        bare, _ = self._perplexities(model, examples, told=False)
+        told, _ = scores.perplexities(model, examples)
+        bare, _ = scores.perplexities(model, examples, told=False)
         metrics: dict[str, Any] = {"perplexity": told, "perplexity_untold": bare}
         # As many of each line length as the examples have.
         lengths = [len(examples[k % len(examples)].lines[0]) for k in range(self.config.samples)]
@@ -186,40 +198,14 @@ class PoemGeneration(Recipe):
         values = poet.requests(count, **{**usual, **self._defaults(), **request})
         parts = [
             _writing(model)(
-                *(tf.constant(v[start : start + EVALUATION_BATCH]) for v in values.values())
+                *(tf.constant(v[start : start + scores.EVALUATION_BATCH]) for v in values.values())
             )
-            for start in range(0, count, EVALUATION_BATCH)
+            for start in range(0, count, scores.EVALUATION_BATCH)
         ]
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
     def _defaults(self) -> dict[str, Any]:
         return {name: getattr(self.config, name) for name in ("temperature", "top_k", "top_p")}
-
-    def _perplexities(
-        self, model, examples: Sequence[Poem], told: bool = True
-    ) -> tuple[float, np.ndarray]:
-        """Returns the perplexity of all characters, and by place; nan where there is none."""
-        arrays = verse.of(tuple(model.vocabulary)).encode(examples)
-        if not told:
-            arrays["tone"][:] = 0
-            arrays["rhyme"][:] = verse.NO_RHYME
-        targets = arrays.pop("targets")
-
-        @tf.function(reduce_retracing=True)
-        def losses(inputs, targets):
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model.scores(inputs))
-
-        totals, counts = np.zeros(48), np.zeros(48)
-        for start in range(0, len(examples), EVALUATION_BATCH):
-            rows = slice(start, start + EVALUATION_BATCH)
-            inputs = {name: tf.constant(array[rows]) for name, array in arrays.items()}
-            found = losses(inputs, tf.constant(targets[rows])).numpy()
-            real = targets[rows] > 0
-            places = arrays["place"][rows][real]
-            totals += np.bincount(places, found[real], 48)
-            counts += np.bincount(places, minlength=48)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return float(np.exp(totals.sum() / counts.sum())), np.exp(totals / counts)
 
     def figures(
         self, model: CharacterLanguageModel, splits: Splits
@@ -227,7 +213,7 @@ class PoemGeneration(Recipe):
         """Yields the perplexity by position and a page of poems; of a text, nothing."""
         if isinstance(splits.test, str):
             return
-        _, by_place = self._perplexities(model, splits.test)
+        _, by_place = scores.perplexities(model, splits.test)
         yield "perplexity_by_position", show.by_position(by_place)
         yield "poems", show.page(self._page(model, splits.test))
 

@@ -84,8 +84,9 @@ class Verse:
         """Returns `characters` before each step, the conditions, and `targets`.
 
         Each is int32 of shape `(poems, steps)`, steps being those of the longest poem, filled up
-        with 0. The tones are those of the first template that a poem follows, else free; the
-        rhyme is the class that its ends share, for the lines whose ends share it.
+        with 0. The tones are those of the template that a poem is nearest to (the first of
+        them), and its own where it departs from that; the rhyme is the class that its ends
+        share, for the lines whose ends share it.
         """
         steps = LINES * max(len(poem.lines[0]) for poem in poems)
         names = ("targets", "place", "tone")
@@ -108,9 +109,12 @@ class Verse:
 
     def _template(self, text: np.ndarray, length: int) -> np.ndarray:
         patterns = self.patterns[LENGTHS.index(length), :, : len(text)]
-        # 'Other' has no tone: only a free place suits it.
-        fits = self.tones[patterns, text].all(axis=1)
-        return patterns[fits.argmax()] if fits.any() else np.zeros(len(text), "int32")
+        fits = self.tones[patterns, text]
+        nearest = fits.sum(axis=1).argmax()
+        level, oblique = (self.tones[CODES[tone], text] for tone in "PZ")
+        # 'Other' has no tone, and a character that has both departs from no template.
+        own = np.select([level & ~oblique, oblique & ~level], [CODES["P"], CODES["Z"]], CODES["*"])
+        return np.where(fits[nearest], patterns[nearest], own)
 
     def _rhyme(self, ends: np.ndarray) -> tuple[int, tuple[int, ...]]:
         shared = self.rhymes[ends[1]] & self.rhymes[ends[3]]

@@ -30,6 +30,8 @@ class SlotFilling(Recipe):
     """Tags the words of a sentence, and names its intent."""
 
     Config = Config
+    objective = ("span_f1", "max")
+    pipeline_tag = "token-classification"
 
     @property
     def monitor(self) -> str:

@@ -50,6 +50,8 @@ def test_a_run_measures_draws_and_publishes(result):
     assert metrics["best_epoch"] == metrics["epochs"] == 2
     figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
     assert {"samples", "epochs", "interpolations", "nearest", "learning_curves"} <= figures
+    with Image.open(result.folder / "figures" / "training.gif") as moving:
+        assert (moving.format, moving.n_frames) == ("GIF", 2)
 
 
 def test_a_seed_draws_the_same_pictures_and_another_others(version):

@@ -14,7 +14,7 @@ from dlrecipes.lite import LiteModel
 from dlrecipes.published import Published
 from dlrecipes.training import Pix2Pix
 
-SMALL = {"size": 32, "examples": 16, "filters": 4, "epochs": 2, "patches": 1}
+SMALL = {"size": 32, "examples": 16, "filters": 4, "epochs": 2, "patches": 1, "fid": "off"}
 
 
 def recipe(**settings):
@@ -133,6 +133,49 @@ def test_jitter_moves_both_pictures_alike_and_by_its_seed_alone():
     assert (later.numpy() != one.numpy()).mean() > 0.5
     plain, _ = jittered(pair, 0.0, False, tf.constant([0, 5]))
     np.testing.assert_allclose(plain.numpy(), pictures, atol=1e-6)
+
+
+def test_a_model_of_mixed_precision_draws_in_full():
+    mixed = recipe(precision="mixed_bfloat16")
+    splits = mixed.load_data()
+    model = mixed.build(splits)
+    inputs = splits.test.right[:2].astype("float32") / 127.5 - 1
+    assert model(inputs).dtype == "bfloat16"
+    drawn = mixed.signatures(model, splits.test).lite.function(tf.constant(inputs / 2 + 0.5))
+    assert drawn["pictures"].dtype == tf.float32
+    # The same weights in a network of float32.
+    plain = recipe().build(splits)
+    plain.set_weights(model.get_weights())
+    wanted = plain(inputs, training=False).numpy() / 2 + 0.5
+    np.testing.assert_allclose(drawn["pictures"].numpy(), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("choice", ["auto", "download"])
+def test_fid_without_weights_is_a_note(choice, monkeypatch, tmp_path, capsys):
+    scores = module("scores")
+    monkeypatch.setattr(scores, "weights_file", lambda: tmp_path / "none.h5")
+
+    def refuse(images):
+        raise DataError("Inception v3's weights cannot be had: URL fetch failure.")
+
+    monkeypatch.setattr(scores, "inception_features", refuse)
+    pictures = np.zeros((2, 8, 8, 3), "uint8")
+    assert scores.fid(pictures, pictures, choice == "download") == {}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Note: FID is left out. Inception v3's weights")
+
+
+def test_fid_of_features_is_their_frechet_distance(monkeypatch, tmp_path):
+    scores = module("scores")
+    weights = tmp_path / "weights.h5"
+    weights.touch()
+    monkeypatch.setattr(scores, "weights_file", lambda: weights)
+    monkeypatch.setattr(
+        scores, "inception_features", lambda images: images.reshape(len(images), -1)[:, :1] * 1.0
+    )
+    truth = np.array([0, 2], "uint8")[:, None, None, None]
+    # Means 3 apart, equal variances.
+    assert scores.fid(truth, truth + 3, False) == {"fid": pytest.approx(9.0, abs=1e-3)}
 
 
 def test_l1_alone_has_no_discriminator():

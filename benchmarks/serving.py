@@ -1,0 +1,120 @@
+"""Requests a second of `dlrecipes serve`, with batching and without, and how long they take.
+
+    dlrecipes run digit_recognition
+    python benchmarks/serving.py
+
+Each server in turn gets the same digits from `--clients` connections at a time, for
+`--seconds`; the rounds are interleaved. Nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+WARM_UP = 2.0
+KINDS = {"batching": (), "without": ("--max-batch", "1")}
+
+
+@contextlib.contextmanager
+def server(models: Path, options: tuple[str, ...]) -> Iterator[int]:
+    """Yields the port of a server."""
+    command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(models)]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--no-log", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        yield int(line.split("/v1")[0].rsplit(":", 1)[1])
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def request(model: str, picture: np.ndarray) -> bytes:
+    """Returns a whole HTTP request for one picture."""
+    body = json.dumps(
+        {"signature_name": "pictures", "instances": picture[None, ..., None].tolist()}
+    ).encode()
+    head = (
+        f"POST /v1/models/{model}:predict HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def client(port: int, requests: list[bytes], end: float) -> list[tuple[float, int]]:
+    """Returns when each answer of one connection came and how long it took, or -1 for errors."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    found, number = [], 0
+    while time.perf_counter() < end:
+        began = time.perf_counter()
+        writer.write(requests[number % len(requests)])
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        await reader.readexactly(length)
+        now = time.perf_counter()
+        found.append((now, now - began if head.startswith(b"HTTP/1.1 200") else -1))
+        number += 1
+    writer.close()
+    return found
+
+
+async def load(port: int, requests: list[bytes], clients: int, seconds: float):
+    """Returns the answers after the warm-up: seconds each, -1 for errors."""
+    began = time.perf_counter()
+    parts = [requests[k:] + requests[:k] for k in range(clients)]
+    end = began + WARM_UP + seconds
+    found = await asyncio.gather(*(client(port, part, end) for part in parts))
+    return [taken for one in found for at, taken in one if at > began + WARM_UP]
+
+
+@click.command(help=__doc__)
+@click.option("--models", type=click.Path(path_type=Path), default=Path("saved_models"))
+@click.option("--model", default="digit_recognition")
+@click.option("--clients", type=click.IntRange(1, 1000), default=32)
+@click.option("--seconds", type=click.FloatRange(1), default=10.0)
+@click.option("--rounds", type=click.IntRange(1), default=3)
+def main(models: Path, model: str, clients: int, seconds: float, rounds: int) -> None:
+    """Measures, and prints a table."""
+    from sklearn.datasets import load_digits
+
+    pictures = (255 - load_digits().images[:100] * 255 / 16).round().astype(int)
+    requests = [request(model, picture) for picture in pictures]
+    rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    taken: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    with contextlib.ExitStack() as stack:
+        ports = {kind: stack.enter_context(server(models, KINDS[kind])) for kind in KINDS}
+        for _ in range(rounds):
+            for kind, port in ports.items():
+                found = asyncio.run(load(port, requests, clients, seconds))
+                rates[kind].append(len(found) / seconds)
+                taken[kind] += found
+    print(f"{clients} clients, {rounds} rounds of {seconds:g} s each")
+    print("| server | requests a second | p50 ms | p95 ms | p99 ms | errors |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for kind in KINDS:
+        good = [1000 * one for one in taken[kind] if one >= 0]
+        p50, p95, p99 = np.percentile(good, [50, 95, 99])
+        rate = statistics.median(rates[kind])
+        errors = len(taken[kind]) - len(good)
+        print(f"| {kind} | {rate:.0f} | {p50:.1f} | {p95:.1f} | {p99:.1f} | {errors} |")
+    ratio = statistics.median(rates["batching"]) / statistics.median(rates["without"])
+    print(f"batching: {ratio:.2f} times the requests a second")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""`dlrecipes verify FOLDER...`: whether published versions are still what they were."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dlrecipes.errors import UsageError
+
+
+@click.command(name="verify", short_help="Check published versions again, checksums included.")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+def command(folders: tuple[Path, ...]) -> None:
+    """Check published versions: checksums, and what SavedModel and LiteRT answer.
+
+    FOLDER is a version's, or a model's with its versions. A SavedModel of anyone's will
+    do; of one that kept no checksums and examples, it is checked that it loads.
+
+    \b
+    Examples:
+      dlrecipes verify saved_models/slot_filling/1
+      dlrecipes verify saved_models/*
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            said = "this is no folder" if folder.exists() else "there is no such folder"
+            raise UsageError(f"{folder}: {said}.", "Name a version's folder, or a model's.")
+
+    from dlrecipes.quiet import load_tensorflow, quiet
+
+    load_tensorflow()
+    from dlrecipes import verifying
+
+    for folder in folders:
+        for version in verifying.found_in(folder):
+            with quiet():
+                lines = list(verifying.check(version))
+            click.echo(f"{version}: in order")
+            for line in lines:
+                click.echo(f"  {line}")

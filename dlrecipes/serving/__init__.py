@@ -1,0 +1,1 @@
+"""A server for published models: TensorFlow Serving's REST API and, as an extra, its gRPC."""

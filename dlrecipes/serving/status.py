@@ -1,0 +1,80 @@
+"""What went wrong with a request, by the codes of gRPC and the HTTP statuses of each."""
+
+from __future__ import annotations
+
+# TensorFlow Serving's mapping of its errors to HTTP.
+HTTP = {
+    "OK": 200,
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "OUT_OF_RANGE": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "UNKNOWN": 500,
+    "INTERNAL": 500,
+    "DATA_LOSS": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+# By number, as TensorFlow's errors have them.
+CODES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+LONGEST = 2000
+
+
+class RequestError(Exception):
+    """A request that gets no answer but a reason.
+
+    Args:
+        message: The reason.
+        code: A code of gRPC.
+        http: The HTTP status, where it is not the code's own.
+    """
+
+    def __init__(self, message: str, code: str = "INVALID_ARGUMENT", http: int | None = None):
+        super().__init__(message)
+        self.message = message[:LONGEST]
+        self.code = code
+        self.http = HTTP[code] if http is None else http
+
+
+def of(error: Exception) -> RequestError:
+    """Returns the request's error for one that running a model raised."""
+    if isinstance(error, RequestError):
+        return error
+    code = getattr(error, "error_code", None)
+    if isinstance(code, int) and 0 < code < len(CODES):
+        return RequestError(_first_line(getattr(error, "message", "") or str(error)), CODES[code])
+    return RequestError(f"{type(error).__name__}: {_first_line(str(error))}", "INTERNAL")
+
+
+def _first_line(text: str) -> str:
+    # What follows are places in the graph, of no use to whoever asked.
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines and lines[0].startswith("Graph execution error"):
+        found = [line for line in lines if "{{node" in line]
+        lines = found or lines
+    return lines[0].strip() if lines else ""

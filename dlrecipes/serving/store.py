@@ -1,0 +1,249 @@
+"""The models of a folder: which versions there are, loaded, served and let go."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dlrecipes.published import versions
+from dlrecipes.serving.servable import Servable
+from dlrecipes.serving.status import RequestError
+
+# The states of TensorFlow Serving, in the order that a version goes through them.
+START, LOADING, AVAILABLE = "START", "LOADING", "AVAILABLE"
+UNLOADING, END = "UNLOADING", "END"
+# Ended versions of a model that are still told of.
+REMEMBERED = 20
+
+
+@dataclass
+class Version:
+    """What is known of one version.
+
+    Args:
+        number: The version.
+        state: One of `START`, `LOADING`, `AVAILABLE`, `UNLOADING`, `END`.
+        servable: The loaded model while there is one.
+        problem: Why it could not be loaded, or empty.
+        stamp: When its files were changed, to see whether a broken one was mended.
+        using: Requests that it answers now.
+    """
+
+    number: int
+    state: str = START
+    servable: Servable | None = None
+    problem: str = ""
+    stamp: tuple[float, ...] = ()
+    using: int = 0
+
+
+@dataclass
+class Model:
+    """The versions of one model, and those that have names."""
+
+    versions: dict[int, Version] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+    def available(self) -> list[int]:
+        """Returns the versions that answer requests, oldest first."""
+        return sorted(n for n, one in self.versions.items() if one.state == AVAILABLE)
+
+
+class ModelStore:
+    """Serves the latest version of each model in a folder, and those that have a label.
+
+    A new version is loaded beside the old one, which answers until then and ends the requests
+    it has begun. One that cannot be loaded is told of, and the last good one stays.
+
+    Args:
+        folder: Holds a folder a model, with a folder a version (a SavedModel) in each.
+        labels: By model, versions by label.
+        load: What loads a version, by name, number and folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        labels: Mapping[str, Mapping[str, int]] | None = None,
+        load: Callable[[str, int, Path], Any] = Servable,
+    ):
+        self.folder = folder
+        self.labels = labels or {}
+        self.load = load
+        self.models: dict[str, Model] = {}
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._watcher: threading.Thread | None = None
+
+    def watch(self, seconds: float) -> None:
+        """Looks for new versions every so many seconds, in a thread of its own."""
+
+        def look() -> None:
+            while not self._ending.wait(seconds):
+                try:
+                    self.refresh()
+                except Exception as error:
+                    # A folder that cannot be read now can be read later.
+                    print(f"Note: {self.folder}: {error}", file=sys.stderr)
+
+        self._watcher = threading.Thread(target=look, name="versions", daemon=True)
+        self._watcher.start()
+
+    def close(self) -> None:
+        """Ends the watch."""
+        self._ending.set()
+        if self._watcher is not None:
+            self._watcher.join(timeout=10)
+
+    def refresh(self) -> None:
+        """Loads what is new, and lets go what is replaced."""
+        names = set(self.models)
+        with contextlib.suppress(OSError):
+            names |= {path.name for path in self.folder.iterdir() if path.is_dir()}
+        for name in sorted(names):
+            there = versions(self.folder / name)
+            if there or name in self.models:
+                self._refresh(name, there)
+
+    def _refresh(self, name: str, there: list[int]) -> None:
+        with self._lock:
+            model = self.models.setdefault(name, Model(labels=self.labels.get(name, {})))
+        labelled = set(model.labels.values())
+        # The newest that can be loaded; older ones only where there is none.
+        for number in reversed(there):
+            if self._loaded(name, model, number):
+                break
+        for number in labelled & set(there):
+            self._loaded(name, model, number)
+        with self._lock:
+            usable = [n for n in model.available() if n in there] or model.available()
+            kept = ({usable[-1]} if usable else set()) | labelled
+            for number in model.available():
+                if number not in kept:
+                    self._let_go(model.versions[number])
+            ended = [n for n, one in sorted(model.versions.items()) if one.state == END]
+            for number in ended[:-REMEMBERED]:
+                del model.versions[number]
+
+    def _loaded(self, name: str, model: Model, number: int) -> bool:
+        """Returns whether a version answers; loads it where it was not tried as it is now."""
+        folder = self.folder / name / str(number)
+        stamp = _stamp(folder)
+        with self._lock:
+            version = model.versions.get(number)
+            if version is not None and version.state == AVAILABLE:
+                return True
+            if version is not None and version.problem and version.stamp == stamp:
+                return False
+            version = model.versions[number] = Version(number, LOADING, stamp=stamp)
+        try:
+            servable = self.load(name, number, folder)
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            with self._lock:
+                version.state, version.problem = END, lines[0][:500]
+            print(
+                f"Note: {folder} cannot be loaded and is not served: {lines[0][:200]}",
+                file=sys.stderr,
+            )
+            return False
+        with self._lock:
+            version.state, version.servable = AVAILABLE, servable
+        return True
+
+    @contextlib.contextmanager
+    def using(
+        self, name: str, number: int | None = None, label: str | None = None
+    ) -> Iterator[Servable]:
+        """Yields a model's version, which stays while the block runs.
+
+        Args:
+            name: The model.
+            number: The version; the latest without.
+            label: Or the version's label.
+
+        Raises:
+            RequestError: If it is not there.
+        """
+        with self._lock:
+            version = self._find(name, number, label)
+            version.using += 1
+        try:
+            yield version.servable
+        finally:
+            with self._lock:
+                version.using -= 1
+                if version.state == UNLOADING and not version.using:
+                    self._end(version)
+
+    def _find(self, name: str, number: int | None, label: str | None) -> Version:
+        model = self.models.get(name)
+        if label is not None and model is not None:
+            if label not in model.labels:
+                raise RequestError(f"Unrecognized servable version label: {label}")
+            number = model.labels[label]
+        which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+        usable = model.available() if model is not None else []
+        if not usable or (number is not None and number not in usable):
+            raise RequestError(f"Servable not found for request: {which}", "NOT_FOUND")
+        return model.versions[usable[-1] if number is None else number]
+
+    def status(
+        self, name: str, number: int | None = None, label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns the states of a model's versions, newest first, as TensorFlow Serving does.
+
+        Raises:
+            RequestError: If there is no such model or version.
+        """
+        with self._lock:
+            model = self.models.get(name)
+            if model is not None and label is not None:
+                if label not in model.labels:
+                    raise RequestError(f"Unrecognized servable version label: {label}")
+                number = model.labels[label]
+            found = sorted(model.versions.items(), reverse=True) if model is not None else []
+            found = [one for n, one in found if number in (None, n)]
+            if not found:
+                what = f"model with name {name}" + ("" if number is None else f" and {number}")
+                raise RequestError(f"Could not find any versions of {what}", "NOT_FOUND")
+            return [
+                {
+                    "version": str(one.number),
+                    "state": one.state,
+                    "status": {
+                        "error_code": "UNKNOWN" if one.problem else "OK",
+                        "error_message": one.problem,
+                    },
+                }
+                for one in found
+            ]
+
+    def names(self) -> list[str]:
+        """Returns the models that answer requests."""
+        with self._lock:
+            return sorted(name for name, model in self.models.items() if model.available())
+
+    def _let_go(self, version: Version) -> None:
+        version.state = UNLOADING
+        if not version.using:
+            self._end(version)
+
+    def _end(self, version: Version) -> None:
+        version.state, version.servable = END, None
+
+
+def _stamp(folder: Path) -> tuple[float, ...]:
+    """Returns when a version's files were changed; of one that is being copied it moves on."""
+    found = [0.0]
+    for path in (folder, folder / "saved_model.pb", folder / "variables"):
+        with contextlib.suppress(OSError):
+            found.append(path.stat().st_mtime)
+    with contextlib.suppress(OSError):
+        found += sorted(path.stat().st_mtime for path in (folder / "variables").iterdir())
+    return tuple(found)

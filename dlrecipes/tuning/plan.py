@@ -1,0 +1,135 @@
+"""What is searched, and where: a recipe's declared ranges as keras-tuner has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import yaml
+
+from dlrecipes.errors import UsageError
+from dlrecipes.files import write_whole
+from dlrecipes.settings import RecipeConfig, Search
+
+TUNERS = ("random", "bayesian", "hyperband", "grid")
+DIGITS = 4
+HYPERBAND_EPOCHS = "tuner/epochs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched.
+
+    Args:
+        recipe: The recipe's name or folder.
+        config: Its class of settings.
+        fixed: Settings that are not looked for, by name.
+        tuner: One of `TUNERS`.
+        trials: How many, at most.
+        objective: The name of what is looked for, and `"min"` or `"max"`.
+        max_epochs: Epochs of a trial at most; the configuration's without.
+        seconds: How long the search may take; `None` for no bound.
+        threads: Threads of a trial; all cores' without.
+        workers: Trials at a time.
+        seed: Decides what is tried.
+    """
+
+    recipe: str
+    config: type[RecipeConfig]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    tuner: str = "random"
+    trials: int = 10
+    objective: tuple[str, str] = ("val_loss", "min")
+    max_epochs: int | None = None
+    seconds: float | None = None
+    threads: int | None = None
+    workers: int = 1
+    seed: int = 0
+
+    @property
+    def space(self) -> dict[str, Search]:
+        """Where each setting that is not fixed is looked for."""
+        found = self.config.search_space()
+        return {name: search for name, search in found.items() if name not in self.fixed}
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a trial at most."""
+        usual = self.config.parse(self.fixed).epochs
+        return usual if self.max_epochs is None else self.max_epochs
+
+
+def hyperparameters(plan: Plan) -> keras_tuner.HyperParameters:
+    """Returns a plan's space as keras-tuner has it; defaults are the configuration's.
+
+    Raises:
+        UsageError: If nothing is left to look for.
+    """
+    found = keras_tuner.HyperParameters()
+    if not plan.space:
+        raise UsageError("Nothing is left to search for.", "Fix fewer settings.")
+    for name, search in plan.space.items():
+        default = plan.config.model_fields[name].default
+        whole = plan.config.model_fields[name].annotation is int
+        if search.choices:
+            choices = list(search.choices)
+            found.Choice(name, choices, default=default if default in choices else choices[0])
+            continue
+        inside = default if search.low <= default <= search.high else search.low
+        kind, number = (found.Int, int) if whole else (found.Float, float)
+        kind(
+            name,
+            number(search.low),
+            number(search.high),
+            sampling=search.sampling,
+            default=number(inside),
+        )
+    return found
+
+
+def settings_of(plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all settings of a trial, checked, for the values that keras-tuner chose.
+
+    Raises:
+        UsageError: If they do not go together.
+    """
+    chosen = {name: _short(value) for name, value in values.items() if name in plan.space}
+    epochs = int(values.get(HYPERBAND_EPOCHS, plan.epochs))
+    config = plan.config.parse({**plan.fixed, **chosen, "epochs": epochs}, "the trial")
+    return config.model_dump(mode="json")
+
+
+def _short(value: Any) -> Any:
+    # More digits say nothing, and make a configuration hard to read.
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def claim(folder: Path, plan: Plan) -> None:
+    """Makes a search's folder, or finds that it is this plan's.
+
+    Raises:
+        UsageError: If another search has it.
+    """
+    about = yaml.safe_dump(
+        {
+            "recipe": plan.recipe,
+            "fixed": dict(plan.fixed),
+            "tuner": plan.tuner,
+            "objective": " ".join(plan.objective),
+            "max_epochs": plan.max_epochs,
+            "seed": plan.seed,
+        },
+        allow_unicode=True,
+        sort_keys=False,
+    )
+    path = folder / "search.yaml"
+    if path.is_file() and path.read_text(encoding="utf-8") != about:
+        raise UsageError(
+            f"{folder}: there is a search of that name for something else.",
+            "Choose another --name, or repeat its command to go on with it.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, about)

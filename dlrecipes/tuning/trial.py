@@ -1,0 +1,150 @@
+"""One trial of a search: a recipe trained and evaluated in a process of its own.
+
+What ends that process, memory that does not suffice included, ends one trial. It is the very run
+that `dlrecipes run` makes, without its figures and without publishing, and without a look at
+the test data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlrecipes import children
+from dlrecipes.children import end_with_parent
+from dlrecipes.errors import RecipeError
+from dlrecipes.files import write_whole
+
+LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
+
+
+class TrialFailed(RecipeError):  # noqa: N818
+    """A trial that has no result, and why."""
+
+
+class OutOfTime(RecipeError):  # noqa: N818
+    """The search's time was over before the trial's end."""
+
+
+def run(
+    recipe: str,
+    settings: Mapping[str, Any],
+    folder: Path,
+    objective: tuple[str, str],
+    threads: int | None = None,
+    deadline: float | None = None,
+) -> dict[str, float]:
+    """Runs a trial, or goes on with one that was cut.
+
+    Args:
+        recipe: The recipe's name or folder.
+        settings: All its settings.
+        folder: The trial's folder, made if it is not there.
+        objective: The name of what is looked for, and `"min"` or `"max"`.
+        threads: Threads that TensorFlow computes with; as many as there are cores without.
+        deadline: When it is cut, by `time.monotonic`; what it has done is kept.
+
+    Returns:
+        The objective as `score`, and `parameters`, `epochs` and `seconds`.
+
+    Raises:
+        TrialFailed: If it has no score.
+        OutOfTime: If it was cut.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / REPORT_FILE
+    if "score" in (done := children.report(path)):
+        return done
+    path.unlink(missing_ok=True)
+    task = {
+        "recipe": recipe,
+        "settings": dict(settings),
+        "folder": str(folder),
+        "objective": list(objective),
+        "threads": threads,
+    }
+    with (folder / LOG_FILE).open("ab") as log:
+        child = children.start("tuning.trial", task, stdout=log, stderr=log)
+        try:
+            while child.poll() is None:
+                if deadline is not None and time.monotonic() > deadline:
+                    raise OutOfTime(f"{folder}: the time is over; what is done is kept.")
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(0.5)
+        finally:
+            # Checkpoints are whole or absent: nothing is lost that should be kept.
+            child.kill()
+            child.communicate()
+    found = children.report(path)
+    if "score" in found:
+        return found
+    why = found.get("error") or f"its process ended with code {child.returncode}"
+    raise TrialFailed(f"{why}{'' if why.endswith('.') else '.'}", f"See {folder / LOG_FILE}.")
+
+
+def main() -> None:
+    """Does the task that the command line holds as JSON."""
+    task = json.loads(sys.argv[1])
+    end_with_parent()
+    report = Path(task["folder"]) / REPORT_FILE
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    try:
+        found = _trained(task)
+    except RecipeError as error:
+        found = {"error": str(error)}
+    except Exception as error:
+        if os.environ.get("DLRECIPES_TRACEBACK"):
+            raise
+        first = (str(error).strip().splitlines() or [""])[0][:300]
+        found = {"error": f"{type(error).__name__}: {first}"}
+    write_whole(report, json.dumps(found))
+    sys.stdout.flush()
+
+
+def _trained(task: Mapping[str, Any]) -> dict[str, float]:
+    import tensorflow as tf
+
+    from dlrecipes import registry, runner
+
+    if task["threads"]:
+        tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
+        tf.config.threading.set_inter_op_parallelism_threads(task["threads"])
+    source = registry.find(task["recipe"])
+    recipe = source.recipe()(source.config().parse(task["settings"]), source.name)
+    folder = Path(task["folder"])
+    _, _, checkpoints, metrics = runner.train(recipe, folder, parts=("validation",))
+    name, direction = task["objective"]
+    score = _score(name, direction, checkpoints.history, metrics["validation"])
+    if not math.isfinite(score):
+        raise TrialFailed(f"{name} is {score}.")
+    return {
+        "score": score,
+        "parameters": metrics["parameters"],
+        "epochs": metrics["epochs"],
+        "seconds": metrics["seconds"]["train"],
+    }
+
+
+def _score(
+    name: str, direction: str, history: list[dict[str, float]], metrics: Mapping[str, Any]
+) -> float:
+    """Returns a logged value at its best epoch, or a metric; `group.name` for those of a group."""
+    if name in history[0]:
+        return float({"min": min, "max": max}[direction](logs[name] for logs in history))
+    found: Any = metrics
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, int | float):
+        known = [*history[0], *(key for key, one in metrics.items() if not isinstance(one, dict))]
+        raise TrialFailed(f"There is no {name}; there are {', '.join(known)}.")
+    return float(found)

@@ -1,0 +1,139 @@
+"""Requests together: who waits, what is shared, who fails."""
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.serving.batching import Batcher
+from dlrecipes.serving.servable import PREDICT, Signature
+from dlrecipes.serving.status import RequestError
+
+
+class Recorded(Signature):
+    """A signature that adds 1, notes how many examples came at once, and refuses negatives."""
+
+    def run(self, arrays):
+        with self.function["lock"]:
+            self.function["sizes"].append(len(arrays["x"]))
+        time.sleep(self.function["seconds"])
+        if (arrays["x"] < 0).any():
+            raise RequestError("negative")
+        return {"y": arrays["x"] + 1}
+
+
+def recorded(by_example=True, seconds=0.0):
+    function = {"sizes": [], "seconds": seconds, "lock": threading.Lock()}
+    specs = {"x": tf.TensorSpec([None], tf.float32)}
+    return Recorded("serving_default", function, specs, PREDICT, by_example)
+
+
+def run(signature, requests, **settings):
+    """Sends all requests at once; returns what each got."""
+    settings = {"max_batch": 8, "timeout": 0.05, "queue": 100, **settings}
+
+    async def all_of_them(executor):
+        batcher = Batcher(executor, **settings)
+        work = (batcher.run("owner", signature, {"x": np.float32(x)}) for x in requests)
+        found = await asyncio.gather(*work, return_exceptions=True)
+        assert batcher.pending == 0
+        assert not batcher._batches
+        return found
+
+    with ThreadPoolExecutor(4) as executor:
+        return asyncio.run(all_of_them(executor))
+
+
+def test_requests_at_one_time_are_one_run():
+    signature = recorded()
+    found = run(signature, [[1], [2, 3], [4]])
+    assert [one["y"].tolist() for one in found] == [[2], [3, 4], [5]]
+    assert signature.function["sizes"] == [4]
+
+
+def test_a_full_batch_does_not_wait():
+    signature = recorded()
+    began = time.perf_counter()
+    run(signature, [[k] for k in range(8)], timeout=60.0)
+    assert time.perf_counter() - began < 30
+    assert signature.function["sizes"] == [8]
+
+
+def test_what_does_not_fit_begins_the_next():
+    signature = recorded()
+    found = run(signature, [[1] * 5, [2] * 5, [3] * 3])
+    assert sorted(signature.function["sizes"]) == [5, 8]
+    assert [len(one["y"]) for one in found] == [5, 5, 3]
+
+
+def test_larger_requests_run_alone():
+    signature = recorded()
+    run(signature, [list(range(20)), [1]])
+    assert sorted(signature.function["sizes"]) == [1, 20]
+
+
+@pytest.mark.parametrize("settings", [{"max_batch": 1}, {"by_example": False}])
+def test_without_batching_each_runs_alone(settings):
+    signature = recorded(settings.pop("by_example", True))
+    run(signature, [[1], [2], [3]], **settings)
+    assert signature.function["sizes"] == [1, 1, 1]
+
+
+def test_other_shapes_are_other_batches():
+    signature = recorded()
+    run(signature, [[[1, 2]], [[1, 2, 3]], [[4, 5]]])
+    assert sorted(signature.function["sizes"]) == [1, 2]
+
+
+def test_one_that_fails_fails_alone():
+    signature = recorded()
+    good, bad, other = run(signature, [[1], [-1], [3]])
+    assert (good["y"].tolist(), other["y"].tolist()) == ([2], [4])
+    assert isinstance(bad, RequestError)
+    assert bad.message == "negative"
+    assert sorted(signature.function["sizes"]) == [1, 1, 1, 3]
+
+
+def test_beyond_the_queue_requests_are_refused():
+    signature = recorded(seconds=0.05)
+    found = run(signature, [[k] for k in range(10)], max_batch=1, queue=4)
+    refused = [one for one in found if isinstance(one, RequestError)]
+    assert len(refused) == 6
+    assert {one.http for one in refused} == {429}
+    assert [one["y"].tolist() for one in found[:4]] == [[1], [2], [3], [4]]
+
+
+def test_an_output_whose_first_axis_is_something_else_is_run_apart():
+    signature = recorded()
+
+    class Summed(Recorded):
+        def run(self, arrays):
+            super().run(arrays)
+            return {"y": arrays["x"].sum(keepdims=True)}
+
+    summed = Summed("s", signature.function, signature.inputs, PREDICT, True)
+    found = run(summed, [[1, 2], [3, 4]])
+    assert [one["y"].tolist() for one in found] == [[3], [7]]
+
+
+def test_who_has_gone_away_is_not_computed_for():
+    signature = recorded()
+
+    async def leave(executor):
+        batcher = Batcher(executor, 8, 0.1, 10)
+        x = {"x": np.float32([1])}
+        leaving = asyncio.create_task(batcher.run("o", signature, x))
+        staying = asyncio.create_task(batcher.run("o", signature, x))
+        await asyncio.sleep(0.01)
+        leaving.cancel()
+        found = await staying
+        assert batcher.pending == 0
+        return found
+
+    with ThreadPoolExecutor(1) as executor:
+        assert asyncio.run(leave(executor))["y"].tolist() == [2]
+    assert signature.function["sizes"] == [1]

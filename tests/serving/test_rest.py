@@ -1,0 +1,281 @@
+"""The REST API, by the examples of TensorFlow Serving's documentation."""
+
+import base64
+import gzip
+import json
+import shutil
+
+import pytest
+from starlette.testclient import TestClient
+
+from dlrecipes.serving.limits import Limits
+from dlrecipes.serving.server import Settings, application
+from dlrecipes.serving.store import ModelStore
+
+LIMITS = Limits(body=20_000, rows=50, seconds=30.0)
+
+
+@pytest.fixture(scope="module")
+def client(saved, tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for version in (1, 3):
+        shutil.copytree(saved, root / "half_plus_two" / str(version))
+    store = ModelStore(root, {"half_plus_two": {"stable": 1}})
+    store.refresh()
+    settings = Settings(root, limits=LIMITS, log=False)
+    with TestClient(application(settings, store), raise_server_exceptions=False) as client:
+        yield client
+
+
+def post(client, path, body, **kwargs):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return client.post(f"/v1/models/{path}", content=content, **kwargs)
+
+
+def predict(client, body, path="half_plus_two:predict", **kwargs):
+    return post(client, path, body, **kwargs)
+
+
+def test_rows_and_columns(client):
+    found = predict(client, {"instances": [1.0, 2.0, 5.0]})
+    assert (found.status_code, found.json()) == (200, {"predictions": [2.5, 3.0, 4.5]})
+    assert found.headers["content-type"] == "application/json"
+    found = predict(client, {"inputs": [1.0, 2.0, 5.0]})
+    assert found.json() == {"outputs": [2.5, 3.0, 4.5]}
+    found = predict(client, {"inputs": {"x": [1.0]}, "signature_name": "serving_default"})
+    assert found.json() == {"outputs": [2.5]}
+
+
+def test_several_inputs_and_outputs(client):
+    rows = [{"a": [1, 2], "text": "ü"}, {"a": [3, 4], "text": {"b64": "/w=="}}]
+    found = predict(client, {"signature_name": "two", "instances": rows}).json()
+    assert found == {
+        "predictions": [
+            {"sum": 3, "text": "ü", "text_bytes": {"b64": "w7w="}},
+            {"sum": 7, "text": "\ufffd", "text_bytes": {"b64": "/w=="}},
+        ]
+    }
+
+
+def test_what_is_not_by_example_is_answered_too(client):
+    found = predict(client, {"signature_name": "scalar", "inputs": 1.5})
+    assert found.json() == {"outputs": 2.5}
+    found = predict(client, {"signature_name": "scalar", "inputs": {"x": 1.5}})
+    assert found.json() == {"outputs": 2.5}
+    found = predict(client, {"signature_name": "scalar", "instances": [1.5]})
+    assert found.status_code == 400
+    assert "input x must have shape (), not (1)" in found.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["versions/3", "labels/stable", "VERSIONS/1"])
+def test_versions_and_labels(client, path):
+    found = predict(client, {"instances": [1.0]}, f"half_plus_two/{path}:predict")
+    assert found.json() == {"predictions": [2.5]}
+
+
+def test_examples_are_classified_and_regressed(client):
+    body = {"signature_name": "classify_x", "examples": [{"x": 1.0}, {"x": [2.5]}]}
+    found = post(client, "half_plus_two:classify", body)
+    assert found.json() == {
+        "results": [[["small", -1.0], ["large", 1.0]], [["small", -2.5], ["large", 2.5]]]
+    }
+    body = {"signature_name": "regress_x", "context": {"x": 4.0}, "examples": [{}, {"x": 2.0}]}
+    found = post(client, "half_plus_two:regress", body)
+    assert found.json() == {"results": [4.0, 3.0]}
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "said"),
+    [
+        ("classify", {"examples": [{"x": 1.0}]}, "Expected classification signature method_name"),
+        ("regress", {"examples": [{"x": 1.0}]}, "Expected regression signature method_name"),
+        ("classify", {"signature_name": "classify_x"}, "key 'examples' is expected"),
+        ("classify", {"signature_name": "classify_x", "examples": 1}, "to be an list/array"),
+        ("classify", {"signature_name": "classify_x", "examples": []}, "is an empty array"),
+        ("classify", {"signature_name": "classify_x", "examples": [1]}, "must be JSON object"),
+        ("classify", {"signature_name": "classify_x", "examples": [{"x": [[1]]}]}, "JSON type"),
+        ("classify", {"signature_name": "classify_x", "examples": [{"x": None}]}, "JSON type"),
+        ("classify", {"signature_name": "classify_x", "examples": [{"x": [1, "a"]}]}, "one type"),
+        ("classify", {"signature_name": "classify_x", "examples": [{"x": 2**63}]}, "int64"),
+        ("classify", {"signature_name": "classify_x", "examples": [{"y": 1.0}]}, "x"),
+        ("regress", {"signature_name": "regress_x", "context": 1, "examples": [{}]}, "object"),
+    ],
+)
+def test_what_cannot_be_classified_is_told(client, method, body, said):
+    found = post(client, f"half_plus_two:{method}", body)
+    assert found.status_code == 400
+    assert said in found.json()["error"]
+
+
+def test_status(client):
+    found = client.get("/v1/models/half_plus_two")
+    available = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    versions = [{"version": "3", **available}, {"version": "1", **available}]
+    assert (found.status_code, found.json()) == (200, {"model_version_status": versions})
+    found = client.get("/v1/models/half_plus_two/versions/1").json()
+    assert found == {"model_version_status": versions[1:]}
+
+
+def test_metadata(client):
+    found = client.get("/v1/models/half_plus_two/metadata").json()
+    spec = {"name": "half_plus_two", "signature_name": "", "version": "3"}
+    assert found["model_spec"] == spec
+    signature = found["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert signature["method_name"] == "tensorflow/serving/predict"
+    assert signature["inputs"]["x"]["dtype"] == "DT_FLOAT"
+    assert signature["inputs"]["x"]["tensor_shape"] == {
+        "dim": [{"size": "-1", "name": ""}],
+        "unknown_rank": False,
+    }
+    assert set(signature["outputs"]) == {"y"}
+    scalar = found["metadata"]["signature_def"]["signature_def"]["scalar"]
+    assert scalar["inputs"]["x"]["tensor_shape"] == {"dim": [], "unknown_rank": False}
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/models/none", "Could not find any versions of model with name none"),
+        ("/v1/models/none/metadata", "Servable not found for request: Latest(none)"),
+        ("/v1/models/half_plus_two/versions/2", "half_plus_two and 2"),
+        ("/v1/models/half_plus_two/versions/2/metadata", "Specific(half_plus_two, 2)"),
+        ("/v1/models/%2e%2e", "Could not find any versions"),
+    ],
+)
+def test_what_is_not_there_is_404(client, path, said):
+    found = client.get(path)
+    assert found.status_code == 404
+    assert said in found.json()["error"]
+
+
+def test_a_model_that_is_not_there_predicts_nothing(client):
+    found = predict(client, {"instances": [1]}, "none:predict")
+    assert (found.status_code, found.json()) == (
+        404,
+        {"error": "Servable not found for request: Latest(none)"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/v1"),
+        ("GET", "/v2/models/half_plus_two"),
+        ("GET", "/v1/models/half_plus_two:predict"),
+        ("POST", "/v1/models/half_plus_two"),
+        ("POST", "/v1/models/half_plus_two:guess"),
+        ("PUT", "/v1/models/half_plus_two:predict"),
+        ("DELETE", "/v1/models/half_plus_two"),
+        ("POST", "/v1/models/half_plus_two/versions/x:predict"),
+        ("POST", "/v1/models/a/b:predict"),
+    ],
+)
+def test_other_paths_are_malformed(client, method, path):
+    found = client.request(method, path)
+    assert (found.status_code, found.json()) == (
+        400,
+        {"error": f"Malformed request: {method} {path}"},
+    )
+
+
+def test_a_version_beyond_all_numbers(client):
+    found = client.get(f"/v1/models/half_plus_two/versions/{10**30}")
+    assert found.status_code == 400
+    assert "to numeric" in found.json()["error"]
+    assert client.get("/v1/models").json() == {"error": "Missing model name in request."}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "The document is empty"),
+        (b"{]", "JSON Parse error"),
+        ({"instances": ["a"]}, "is not of expected type: float"),
+        ({"instances": [1], "signature_name": "none"}, 'Serving signature name: "none" not found'),
+        ({"instances": [[1.0]]}, "input x must have shape (any), not (1, 1)"),
+        ({"instances": [5000.0]}, "too large"),
+        ({"instances": [0.0] * 51}, "at most 50"),
+        ({"inputs": [0.0] * 51}, "at most 50"),
+    ],
+)
+def test_wrong_requests_are_400(client, body, said):
+    found = predict(client, body)
+    assert found.status_code == 400
+    assert said in found.json()["error"]
+
+
+def test_bodies_have_a_bound(client):
+    found = predict(client, b"[" + b"1," * 20_000)
+    assert (found.status_code, found.json()) == (
+        413,
+        {"error": "The body is larger than 20000 bytes."},
+    )
+
+
+def test_gzipped_bodies_are_unpacked_within_the_bound(client):
+    headers = {"Content-Encoding": "gzip"}
+    body = json.dumps({"instances": [1.0]}).encode()
+    packed = gzip.compress(body)
+    assert predict(client, packed, headers=headers).json() == {"predictions": [2.5]}
+    for content, status, said in (
+        (body, 400, "not gzipped as it says"),
+        (packed[:-9], 400, "ends too early"),
+        (gzip.compress(b"0" * 10_000_000), 413, "larger than 20000"),
+    ):
+        found = predict(client, content, headers=headers)
+        assert found.status_code == status
+        assert said in found.json()["error"]
+    found = predict(client, body, headers={"Content-Encoding": "br"})
+    assert found.status_code == 415
+
+
+def test_requests_are_counted_for_prometheus(client):
+    predict(client, {"instances": [1.0]})
+    predict(client, {"instances": ["a"]})
+    predict(client, {"instances": [1.0]}, "no_such_model:predict")
+    page = client.get("/monitoring/prometheus/metrics").text
+    counts = [line for line in page.splitlines() if "request_count_total{" in line]
+    assert any('method="predict",model_name="half_plus_two",status="OK"' in line for line in counts)
+    assert any('status="INVALID_ARGUMENT"' in line for line in counts)
+    # Or anyone could fill the memory with names.
+    assert "no_such_model" not in page
+    assert ":tensorflow:serving:request_latency_bucket" in page
+    assert ':tensorflow:serving:batch_size_count{model_name="half_plus_two"}' in page
+
+
+def test_a_request_has_a_time_limit(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "half" / "1")
+    store = ModelStore(tmp_path)
+    store.refresh()
+    settings = Settings(tmp_path, limits=Limits(seconds=0.05), batch_timeout=1.0, log=False)
+    with TestClient(application(settings, store)) as client:
+        found = predict(client, {"instances": [1.0]}, "half:predict")
+    assert found.status_code == 504
+    assert "longer than 0.05 s" in found.json()["error"]
+
+
+def test_each_request_is_one_line_of_json(saved, tmp_path, capsys):
+    shutil.copytree(saved, tmp_path / "half" / "1")
+    store = ModelStore(tmp_path)
+    store.refresh()
+    with TestClient(application(Settings(tmp_path), store)) as client:
+        predict(client, {"instances": [1.0, 2.0]}, "half:predict")
+        client.get("/wrong\npath")
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first["milliseconds"] > 0
+    assert {name: first[name] for name in ("model", "method", "status", "http", "version")} == {
+        "model": "half",
+        "method": "predict",
+        "status": "OK",
+        "http": 200,
+        "version": 1,
+    }
+    assert (first["signature"], first["examples"]) == ("serving_default", 2)
+    assert (second["model"], second["status"], second["http"]) == ("", "INVALID_ARGUMENT", 400)
+
+
+def test_base64_is_what_a_person_would_write(client):
+    text = base64.b64encode("明月".encode()).decode()
+    body = {"signature_name": "two", "inputs": {"a": [[1, 1]], "text": [{"b64": text}]}}
+    assert predict(client, body).json()["outputs"]["text"] == ["明月"]

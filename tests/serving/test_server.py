@@ -1,0 +1,114 @@
+"""The server as a process: it listens, takes new versions, and ends when it is told."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from dlrecipes.errors import UsageError
+from dlrecipes.serving.server import _listen
+
+
+@pytest.fixture
+def models(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "models" / "half" / "1")
+    return tmp_path / "models"
+
+
+class Server:
+    """`dlrecipes serve` on a free port."""
+
+    def __init__(self, models, *options):
+        command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(models)]
+        self.process = subprocess.Popen(
+            [*command, "--port", "0", "--poll-seconds", "0.1", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("Serving"), line + self.process.stderr.read()
+        self.url = line.split(" at ")[1].split("/v1")[0]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def ask(self, path, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=60) as found:
+                return found.status, json.load(found)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def end(self, number):
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=60)
+        return self.process.returncode, out, err
+
+
+def test_it_serves_takes_a_new_version_and_ends_gracefully(models, save_model):
+    with Server(models) as server:
+        path = "/v1/models/half:predict"
+        while server.ask("/v1/models/half")[0] != 200:
+            time.sleep(0.1)
+        assert server.ask(path, {"instances": [1.0]}) == (200, {"predictions": [2.5]})
+        save_model(models.parent / "new", constant=10.0).rename(models / "half" / "2")
+        (models / "half" / "3").mkdir()
+        (models / "half" / "3" / "saved_model.pb").write_bytes(b"broken")
+        end = time.monotonic() + 60
+        while server.ask(path, {"instances": [1.0]})[1] != {"predictions": [10.5]}:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        status = server.ask("/v1/models/half")[1]["model_version_status"]
+        states = {one["version"]: one["state"] for one in status}
+        assert states == {"3": "END", "2": "AVAILABLE", "1": "END"}
+        code, _, err = server.end(signal.SIGTERM)
+    assert code == 0
+    assert "Traceback" not in err
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    assert {line["status"] for line in lines} == {"OK"}
+    assert err.rstrip().endswith("Stopped.")
+
+
+def test_what_is_no_http_gets_json_too(models):
+    with Server(models, "--no-log") as server:
+        for content in (b"\x00\xff\n\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\n: x\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+                client.sendall(content)
+                found = b""
+                while part := client.recv(4096):
+                    found += part
+            head, _, body = found.partition(b"\r\n\r\n")
+            assert b" 400 " in head.splitlines()[0]
+            assert "Malformed request" in json.loads(body)["error"]
+        code, _, err = server.end(signal.SIGINT)
+    assert "Traceback" not in err
+    assert code in (0, 130)
+
+
+def test_a_port_that_is_taken_is_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"--port {port}: .*in use"):
+            _listen("127.0.0.1", port).listen()
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1", "::zz"])
+def test_a_host_that_is_none_is_one_line(host):
+    with pytest.raises(UsageError, match="--host"):
+        _listen(host, 0)

@@ -1,0 +1,105 @@
+"""Published versions are checked again: what is whole passes, what was changed is named."""
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dlrecipes.errors import PublishError, UsageError
+from dlrecipes.export import publish
+from dlrecipes.recipe import Endpoint, Exports
+from dlrecipes.verifying import check, found_in
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((3,), name="x")
+    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    spec = [tf.TensorSpec([None, 3], tf.float32, name="x")]
+    numbers = Endpoint(lambda x: {"y": model(x)}, spec, [(x,), (x[:1],)])
+    words = Endpoint(
+        lambda word: {"said": tf.strings.join([word, "!"])},
+        [tf.TensorSpec([None], tf.string, name="word")],
+        [(np.array(["ü", "a\x00"], object),)],
+    )
+    exports = Exports({"serving_default": numbers, "words": words}, numbers)
+    return publish(model, tmp_path_factory.mktemp("net"), exports, "# card\n")
+
+
+@pytest.fixture
+def copied(published, tmp_path):
+    return shutil.copytree(published, tmp_path / "net" / "1")
+
+
+def test_a_whole_version_is_in_order(published):
+    lines = list(check(published))
+    assert "files are as they were published" in lines[0]
+    assert lines[1:] == [
+        "SavedModel, signature serving_default: answers 2 examples as the model did",
+        "SavedModel, signature words: answers 1 examples as the model did",
+        "model.tflite: answers 2 examples as the model did",
+        "model.keras: loads, 8 parameters",
+    ]
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "README.md", "variables/variables.index"])
+def test_a_changed_file_is_named(copied, name):
+    with (copied / name).open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(PublishError, match=f"{name} is not what was published"):
+        list(check(copied))
+
+
+def test_a_missing_file_is_named(copied):
+    (copied / "model.keras").unlink()
+    with pytest.raises(PublishError, match=r"model\.keras is missing"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("side", ["signatures", "lite"])
+def test_other_answers_are_told_without_checksums_too(copied, side):
+    (copied / "assets.extra" / "checksums.json").unlink()
+    path = copied / "assets.extra" / "examples.json"
+    kept = json.loads(path.read_text())
+    rows = kept["lite"] if side == "lite" else kept["signatures"]["serving_default"]
+    rows[0]["outputs"] = rows[1]["outputs"]
+    path.write_text(json.dumps(kept))
+    with pytest.raises(PublishError, match="y has shape"):
+        list(check(copied))
+
+
+def test_what_cannot_be_loaded_is_one_line(copied):
+    (copied / "assets.extra" / "checksums.json").unlink()
+    (copied / "saved_model.pb").write_bytes(b"broken")
+    with pytest.raises(PublishError, match="the SavedModel cannot be loaded") as caught:
+        list(check(copied))
+    assert "\n" not in caught.value.message
+
+
+def test_a_saved_model_of_plain_keras_is_checked_too(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.export(tmp_path / "1", verbose=False)
+    assert list(check(tmp_path / "1")) == [
+        "checksums: none were kept",
+        "SavedModel, signature serve: loads",
+        "SavedModel, signature serving_default: loads",
+    ]
+
+
+def test_a_models_folder_names_all_its_versions(published):
+    assert found_in(published) == [published]
+    assert found_in(published.parent) == [published]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("none", "no such folder"), ("file", "no folder"), (".", "no version")]
+)
+def test_what_is_no_version_is_told(tmp_path, name, said):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=said):
+        found_in(tmp_path / name)

@@ -1,0 +1,85 @@
+"""A recipe's declared ranges as keras-tuner's, and what a trial's settings are."""
+
+from typing import Literal
+
+import pytest
+
+from dlrecipes.errors import UsageError
+from dlrecipes.recipe import RecipeConfig, Search, setting
+from dlrecipes.tuning.plan import Plan, claim, hyperparameters, settings_of
+from dlrecipes.tuning.tuner import oracle
+
+
+class Config(RecipeConfig):
+    units: int = setting(64, "Units.", ge=1, le=1000, search=Search(16, 256, "log"))
+    dropout: float = setting(0.6, "Share.", ge=0, lt=1, search=Search(0.0, 0.5))
+    cell: Literal["a", "b"] = setting("b", "Cell.", search=Search(choices=("a", "b")))
+    depth: int = setting(1, "Layers.", ge=1, search=Search(choices=(1, 2)))
+    tied: bool = setting(True, "Tied.", search=Search(choices=(True, False)))
+    width: int = setting(3, "Not searched.", ge=1)
+
+
+def test_ranges_choices_and_defaults():
+    found = hyperparameters(Plan("r", Config))
+    kinds = {one.name: type(one).__name__ for one in found.space}
+    assert kinds == {
+        "units": "Int",
+        "dropout": "Float",
+        "cell": "Choice",
+        "depth": "Choice",
+        "tied": "Choice",
+    }
+    # The default where it lies in the range, else the range's least.
+    assert found.values == {"units": 64, "dropout": 0.0, "cell": "b", "depth": 1, "tied": True}
+    units = next(one for one in found.space if one.name == "units")
+    assert (units.min_value, units.max_value, units.sampling) == (16, 256, "log")
+
+
+def test_what_is_given_is_not_looked_for():
+    plan = Plan("r", Config, {"units": 32, "cell": "a"})
+    assert set(plan.space) == {"dropout", "depth", "tied"}
+    settings = settings_of(plan, {"dropout": 0.123456789, "depth": 2, "tied": False})
+    assert (settings["units"], settings["cell"], settings["depth"]) == (32, "a", 2)
+    # Four digits: a configuration is read by people.
+    assert settings["dropout"] == 0.1235
+
+
+def test_epochs_are_bounded():
+    plan = Plan("r", Config, max_epochs=7)
+    assert settings_of(plan, {})["epochs"] == 7
+    assert settings_of(plan, {"tuner/epochs": 3, "tuner/bracket": 1})["epochs"] == 3
+
+
+def test_nothing_to_search_for_is_told():
+    fixed = {"units": 1, "dropout": 0.1, "cell": "a", "depth": 1, "tied": True}
+    with pytest.raises(UsageError, match="Nothing is left"):
+        hyperparameters(Plan("r", Config, fixed))
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "grid", "hyperband"])
+def test_every_tuner_draws_within_the_ranges(tuner, tmp_path):
+    plan = Plan("r", Config, tuner=tuner, trials=20)
+    found = oracle(plan)
+    found._set_project_dir(str(tmp_path), "o")
+    found.verbose = 0
+    seen = []
+    for k in range(6):
+        one = found.create_trial(f"t{k}")
+        seen.append(one.hyperparameters.values)
+        settings = settings_of(plan, one.hyperparameters.values)
+        assert 16 <= settings["units"] <= 256
+        assert 0 <= settings["dropout"] <= 0.5
+        assert settings["width"] == 3
+        found.update_trial(one.trial_id, {"val_loss": float(k)})
+        one.status = "COMPLETED"
+        found.end_trial(one)
+    assert len({str(sorted(values.items())) for values in seen}) == 6
+
+
+def test_a_search_of_that_name_for_something_else_is_refused(tmp_path):
+    folder = tmp_path / "s"
+    claim(folder, Plan("r", Config, {"units": 3}))
+    # More trials, more workers: the same search.
+    claim(folder, Plan("r", Config, {"units": 3}, trials=99, workers=2, seconds=3.0))
+    with pytest.raises(UsageError, match="there is a search of that name"):
+        claim(folder, Plan("r", Config, {"units": 4}))

@@ -1,0 +1,200 @@
+"""Searches of a small recipe: they end, go on, survive what fails, and are drawn."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+RECIPE = '''"""A search's recipe: a line fitted to points."""
+
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes.recipe import Recipe, Splits
+
+from .config import Config
+
+
+class Line(Recipe):
+    """Fits a line."""
+
+    Config = Config
+    objective = ("error", "min")
+
+    def load_data(self):
+        x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+        return Splits(x, x, x)
+
+    def build(self, splits):
+        if self.config.rate > 0.9:
+            raise MemoryError("too large")
+        if self.config.rate > 0.8:
+            os._exit(9)
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(self.config.rate), "mse")
+        return model
+
+    def batches(self, model, examples, start_epoch=None):
+        data = tf.data.Dataset.from_tensors((examples, 3 * examples))
+        return (data if start_epoch is None else data.repeat()), 1
+
+    def evaluate(self, model, examples):
+        # Ending a process at a certain epoch is how a kill is tried.
+        if self.config.kill and not os.path.exists(self.config.kill):
+            open(self.config.kill, "w").close()
+            os.kill(os.getppid(), 9)
+        found = model(examples).numpy()
+        return {"error": float(np.mean((found - 3 * examples) ** 2))}
+
+    def figures(self, model, splits):
+        return iter(())
+
+    def signatures(self, model, examples):
+        raise NotImplementedError
+
+    def predict(self, function, inputs):
+        return []
+'''
+
+CONFIG = '''"""Settings."""
+
+from dlrecipes.recipe import RecipeConfig, Search, setting
+
+
+class Config(RecipeConfig):
+    """Settings of the line."""
+
+    epochs: int = setting(4, "Epochs.", ge=1)
+    rate: float = setting(0.01, "SGD's step.", gt=0, le=1, search=Search(0.001, 1.0, "log"))
+    kill: str = setting("", "A file that is made when the parent is killed.")
+'''
+
+
+@pytest.fixture
+def line(tmp_path):
+    folder = tmp_path / "line"
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""Fits a line."""\n')
+    (folder / "recipe.py").write_text(RECIPE)
+    (folder / "config.py").write_text(CONFIG)
+    return folder
+
+
+def command(line, *options):
+    return [sys.executable, "-m", "dlrecipes", "tune", str(line), *options]
+
+
+def tune(line, *options, code=0):
+    found = subprocess.run(
+        command(line, *options), cwd=line.parent, capture_output=True, text=True, timeout=400
+    )
+    assert "Traceback" not in found.stderr
+    assert found.returncode == code, found.stdout + found.stderr
+    return found
+
+
+def table(line, name="search"):
+    path = line.parent / "searches" / "line" / name / "trials.csv"
+    return list(csv.DictReader(path.open()))
+
+
+def test_a_search_ranks_its_trials_and_writes_the_best(line):
+    found = tune(line, "--trials", "4", "--max-epochs", "3", "--seed", "1")
+    rows = table(line)
+    assert len(rows) == 4
+    done = [row for row in rows if row["state"] == "done"]
+    best = min(done, key=lambda row: float(row["error"]))
+    folder = line.parent / "searches" / "line" / "search"
+    settings = yaml.safe_load((folder / "best.yaml").read_text())
+    assert settings["rate"] == float(best["rate"])
+    assert settings["epochs"] == 3
+    assert f"--config {(folder / 'best.yaml').relative_to(line.parent)}" in found.stdout
+    figures = {path.name for path in (folder / "figures").iterdir()}
+    assert figures == {"objective.png", "parallel_coordinates.png"}
+    # A trial is a run: its configuration, history and checkpoints are kept.
+    trial = folder / "trials" / best["trial"]
+    assert {"config.yaml", "history.csv", "checkpoints"} <= {p.name for p in trial.iterdir()}
+    # The test data is not looked at.
+    assert set(json.loads((trial / "metrics.json").read_text())) & {"test"} == set()
+    # The same command has nothing left to do, with more trials it goes on.
+    before = (folder / "trials.csv").read_text()
+    tune(line, "--trials", "4", "--max-epochs", "3", "--seed", "1")
+    assert (folder / "trials.csv").read_text() == before
+    tune(line, "--trials", "5", "--max-epochs", "3", "--seed", "1")
+    assert table(line)[:4] == rows
+    assert len(table(line)) == 5
+
+
+@pytest.mark.slow
+def test_failed_trials_are_recorded_and_the_search_goes_on(line):
+    # Above 0.8 a trial's process dies, above 0.9 it runs out of memory.
+    text = (line / "config.py").read_text().replace("Search(0.001, 1.0", "Search(0.7, 1.0")
+    (line / "config.py").write_text(text)
+    found = tune(line, "--trials", "9", "--seed", "2")
+    rows = table(line)
+    states = {row["state"] for row in rows}
+    assert states == {"done", "failed"}
+    problems = {row["problem"] for row in rows if row["state"] == "failed"}
+    assert any("MemoryError: too large" in one for one in problems)
+    assert any("ended with code 9" in one for one in problems)
+    assert "failed" in found.stdout
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on_with_its_trials(line, tmp_path):
+    with subprocess.Popen(
+        command(line, "--trials", "4", "--epochs", "400"), cwd=line.parent
+    ) as process:
+        searched = line.parent / "searches" / "line" / "search" / "trials"
+        while not (searched / "1" / "checkpoints").is_dir():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    first = json.loads((searched / "0" / "trial.json").read_text())
+    stamp = (searched / "0" / "trial.json").stat().st_mtime_ns
+    tune(line, "--trials", "4", "--epochs", "400")
+    rows = table(line)
+    assert [row["state"] for row in rows] == ["done"] * 4
+    # The first trial was not run again; the second went on from its checkpoints.
+    assert (searched / "0" / "trial.json").stat().st_mtime_ns == stamp
+    assert float(rows[0]["error"]) == pytest.approx(first["score"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_two_workers_share_the_trials_and_one_that_is_killed_costs_nothing(line, tmp_path):
+    killed = tmp_path / "killed"
+    found = tune(line, "--trials", "6", "--workers", "2", "--kill", str(killed))
+    assert killed.exists()
+    assert "was lost; it starts again" in found.stderr
+    rows = table(line)
+    assert [row["state"] for row in rows] == ["done"] * 6
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--trials", "0"], "--trials"),
+        (["--objective", "a:b"], "this is not NAME, NAME:min or NAME:max"),
+        (["--rate", "0.1"], "nothing is left to search for"),
+        (["--epochs", "3", "--max-epochs", "3"], "are the same here"),
+        (["--name", "a/b"], "a folder's name is wanted"),
+        (["--raet", "3"], "raet: no such setting. Did you mean"),
+    ],
+)
+def test_wrong_options_are_one_line(dlrecipes, line, monkeypatch, options, said):
+    monkeypatch.chdir(line.parent)
+    answer = dlrecipes("tune", str(line), *options)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_an_objective_that_is_none_is_told(line):
+    found = tune(line, "--trials", "1", "--objective", "glory", "--epochs", "1", code=1)
+    assert "There is no glory; there are" in found.stdout
