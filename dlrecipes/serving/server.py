@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,8 @@ from dlrecipes.serving.limits import Limits
 from dlrecipes.serving.rest import Rest
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
+
+BACKLOG = 2048
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ def serve(settings: Settings) -> None:
             server_header=False,
             timeout_graceful_shutdown=round(settings.patience),
         )
+        # uvicorn ends gracefully, and then raises the signal again for whoever else wants it.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
         asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
     print("Stopped.", file=sys.stderr)
 
@@ -142,6 +148,8 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        # Whoever connects before models are loaded waits.
+        listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise UsageError(

@@ -72,9 +72,8 @@ def of(error: Exception) -> RequestError:
 
 
 def _first_line(text: str) -> str:
-    # What follows are places in the graph, of no use to whoever asked.
-    lines = [line for line in text.splitlines() if line.strip()]
-    if lines and lines[0].startswith("Graph execution error"):
-        found = [line for line in lines if "{{node" in line]
-        lines = found or lines
-    return lines[0].strip() if lines else ""
+    # Beside it are places in the graph, of no use to whoever asked.
+    beside = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(beside)]
+    return (told or lines or [""])[0]

@@ -55,7 +55,6 @@ def rows(plan: Plan, oracle: Any, folder: Path) -> list[Row]:
         except UsageError:
             settings = dict(one.hyperparameters.values)
         kept = report(folder / TRIALS / name / REPORT_FILE)
-        lines = [line for line in (one.message or "").strip().splitlines() if line.strip()]
         found.append(
             Row(
                 name,
@@ -63,8 +62,7 @@ def rows(plan: Plan, oracle: Any, folder: Path) -> list[Row]:
                 one.score if one.status == "COMPLETED" else None,
                 {key: settings[key] for key in plan.space if key in settings},
                 {key: kept[key] for key in ("parameters", "epochs", "seconds") if key in kept},
-                # The traceback's last line.
-                lines[-1].split("FailedTrialError: ")[-1] if lines else "",
+                " ".join((one.message or "").split()),
             )
         )
     return found

@@ -65,6 +65,14 @@ class RecipeTuner(BaseTuner):
             raise FailedTrialError(str(error)) from error
         return {plan.objective[0]: found["score"]}
 
+    def _try_run_and_update_trial(self, trial_: Any, *args: Any, **kwargs: Any) -> None:
+        """As keras-tuner's, which prints the traceback of a trial that failed."""
+        try:
+            self._run_and_update_trial(trial_, *args, **kwargs)
+            trial_.status = "COMPLETED"
+        except FailedTrialError as error:
+            trial_.status, trial_.message = "FAILED", str(error)
+
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
         """Does nothing: a trial's folder has its checkpoints."""
 

@@ -261,7 +261,7 @@ def test_each_request_is_one_line_of_json(saved, tmp_path, capsys):
     store.refresh()
     with TestClient(application(Settings(tmp_path), store)) as client:
         predict(client, {"instances": [1.0, 2.0]}, "half:predict")
-        client.get("/wrong\npath")
+        client.get("/wrong%0Apath")
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
     assert first["milliseconds"] > 0
     assert {name: first[name] for name in ("model", "method", "status", "http", "version")} == {
