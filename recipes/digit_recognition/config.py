@@ -14,7 +14,7 @@ class Config(RecipeConfig):
         128, "Pictures a step.", ge=1, le=65_536, search=Search(choices=(32, 64, 128, 256))
     )
     least_steps: int = setting(
-        20, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
+        18, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
     )
     network: Literal[
         "cnn",
