@@ -10,7 +10,6 @@ already, with the same command, is not measured again.
 from __future__ import annotations
 
 import csv
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,12 @@ HERE = Path(__file__).resolve().parent
 @click.argument("recipe")
 @click.option("--source", multiple=True, help="NAME=FOLDER of data that the YAML file names.")
 @click.option("--only", default="", help="Only configurations whose data and label contain this.")
-def main(recipe: str, source: tuple[str, ...], only: str) -> None:
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder in which runs are kept, with figures and published models.",
+)
+def main(recipe: str, source: tuple[str, ...], only: str, keep: Path | None) -> None:
     """Measure what benchmarks/RECIPE.yaml lists; write the rows to RECIPE's results.csv."""
     folders = dict(one.split("=", 1) for one in source)
     plan = yaml.safe_load((HERE / f"{recipe}.yaml").read_text(encoding="utf-8"))
@@ -39,10 +43,18 @@ def main(recipe: str, source: tuple[str, ...], only: str) -> None:
                 continue
             if entry["data"] != "builtin" and entry["data"] not in folders:
                 continue
-            measure(recipe, table, plan, entry, seed, folders)
+            measure(recipe, table, plan, entry, seed, folders, keep)
 
 
-def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str, str]) -> None:
+def measure(
+    recipe: str,
+    table: Path,
+    plan,
+    entry,
+    seed: int,
+    folders: dict[str, str],
+    keep: Path | None = None,
+) -> None:
     """Trains one configuration with one seed, and adds its rows to the table."""
     options = {**plan.get("options", {}).get(entry["data"], {}), **entry.get("options", {})}
     words = [_option(name, value) for name, value in options.items()]
@@ -54,7 +66,7 @@ def measure(recipe: str, table: Path, plan, entry, seed: int, folders: dict[str,
     if source:
         settings["data"] = folders[entry["data"]]
     click.echo(command)
-    metrics, environment = train(recipe, settings)
+    metrics, environment = train(recipe, settings, keep)
     found = flat({**metrics, **metrics["test"]})
     rows = [
         {
@@ -97,24 +109,28 @@ def _option(name: str, value: Any) -> str:
     return f"--{dashed} {value}"
 
 
-def train(recipe: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the metrics of one training, and what it ran on; keeps no files."""
+def train(
+    recipe: str, settings: dict[str, Any], keep: Path | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the metrics of one training, and what it ran on; keeps files where it is told to."""
     from dlrecipes.quiet import load_tensorflow
 
     load_tensorflow()
     import keras
 
-    from dlrecipes import runner
+    from dlrecipes import runner, runs
 
     keras.backend.clear_session()
     source = find(recipe)
     config = source.config().parse(settings, f"benchmarks/{recipe}.yaml")
-    folder = Path(tempfile.mkdtemp())
-    try:
-        _, _, _, metrics = runner.train(source.recipe()(config, recipe), folder)
-    finally:
-        shutil.rmtree(folder)
-    return metrics, runner.environment()
+    task = source.recipe()(config, recipe)
+    if keep is not None:
+        folder = runs.new_folder(keep / "runs" / recipe, None)
+        metrics = runner.run(task, folder, keep / "saved_models").metrics
+        click.echo(f"  {folder}, {metrics['published']}")
+        return metrics, runner.environment()
+    with tempfile.TemporaryDirectory() as place:
+        return runner.train(task, Path(place))[3], runner.environment()
 
 
 if __name__ == "__main__":

@@ -18,7 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes import onnx_file
+from dlrecipes.answers import agree, answers, check
 from dlrecipes.card import table
+from dlrecipes.checker import FreshProcess, weights_of
 from dlrecipes.endpoints import of_model, plain_card
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.files import flush
@@ -28,12 +31,13 @@ from dlrecipes.published import (
     KERAS_FILE,
     LITE_FILE,
     LITE_FORMATS_FILE,
+    ONNX_FILE,
     lite_file,
     versions,
 )
 from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Endpoint, Exports
-from dlrecipes.verifying import agree, arrays, record
+from dlrecipes.verifying import record
 
 # The same weights in the same layers: a few examples tell whether the rest is the same too.
 KERAS_EXAMPLES = 20
@@ -47,6 +51,7 @@ def publish(
     rebuild: Callable[[keras.Model], Exports] | None = None,
     *,
     examples: Any = None,
+    onnx: bool = False,
 ) -> Path:
     """Writes a new version of a model, compares each artefact with it, and only then shows it.
 
@@ -64,6 +69,8 @@ def publish(
             by what it answers too, not by its weights alone.
         examples: Inputs of the model on which the artefacts are compared with it, where there
             are no `signatures`.
+        onnx: Whether what LiteRT runs is published as `model.onnx`, too; it is compared where
+            ONNX Runtime is installed.
 
     Returns:
         The version's folder.
@@ -71,7 +78,8 @@ def publish(
     Raises:
         PublishError: If an artefact cannot be written, or does not agree with the model.
             Nothing is left in `directory` then.
-        UsageError: If there are neither signatures nor examples, or the examples do not fit.
+        UsageError: If there are neither signatures nor examples, or the examples do not fit, or
+            ONNX is wanted and its converter is not installed.
 
     Example:
 
@@ -92,21 +100,24 @@ def publish(
     elif not isinstance(signatures, Exports):
         exports = Exports(signatures, signatures["serving_default"])
     card = plain_card(directory.name, model, exports) if card is None else card
+    if onnx:
+        onnx_file.check_installed()
     work = directory / f".publishing-{uuid.uuid4().hex}"
     _sweep(directory)
     try:
         work.mkdir(parents=True)
-        with quiet():
+        with FreshProcess() as process, quiet():
             functions = {name: traced(one) for name, one in exports.signatures.items()}
             functions[LITE_FILE] = traced(exports.lite)
             write_saved_model(model, work, {name: functions[name] for name in exports.signatures})
             model.save(work / KERAS_FILE)
             write_lite(work, exports)
-        (work / EXTRAS).mkdir()
-        for name, text in exports.files.items():
-            (work / EXTRAS / name).write_text(text, encoding="utf-8")
-        with quiet():
-            verify(work, model, exports, functions, rebuild)
+            if onnx:
+                (work / ONNX_FILE).write_bytes(onnx_file.convert(exports.lite))
+            (work / EXTRAS).mkdir()
+            for name, text in exports.files.items():
+                (work / EXTRAS / name).write_text(text, encoding="utf-8")
+            verify(work, model, exports, functions, process, rebuild)
             sizes, left_out = formats_card(work, exports)
         for line in left_out:
             print(f"Note: {line}", file=sys.stderr)
@@ -188,44 +199,43 @@ def verify(
     model: keras.Model,
     exports: Exports,
     functions: Mapping[str, Callable],
+    process: FreshProcess,
     rebuild: Callable[[keras.Model], Exports] | None = None,
 ) -> None:
-    """Loads each artefact of a version again and compares it with the model.
+    """Has each artefact of a version loaded by a fresh process and compared with the model.
+
+    A `.keras` file whose classes only this process has is loaded by this process alone; what
+    `rebuild` makes of it is compared here in either case.
 
     Args:
         folder: The version's folder.
         model: The model.
         exports: What was published of it.
         functions: The graphs of the signatures and, by the name `LITE_FILE`, of LiteRT's.
+        process: Which loads the files.
         rebuild: From a model to its exports.
 
     Raises:
         PublishError: At the first artefact that does not agree, saying where.
     """
-    loaded = tf.saved_model.load(str(folder))
-    for name, endpoint in exports.signatures.items():
-        what = f"SavedModel, signature {name}"
-        _compare(what, endpoint, functions[name], loaded.signatures[name])
-    lite = LiteModel(folder / LITE_FILE)
-    _compare(
-        LITE_FILE, exports.lite, functions[LITE_FILE], lambda **tensors: lite(**arrays(tensors))
-    )
+    signatures = exports.signatures.items()
+    wanted = {
+        "signatures": {name: answers(one, functions[name]) for name, one in signatures},
+        "lite": answers(exports.lite, functions[LITE_FILE]),
+        "weights": weights_of(model),
+    }
+    process.check(folder, wanted)
     again = keras.saving.load_model(folder / KERAS_FILE)
     for one, other in zip(model.weights, again.weights, strict=True):
         agree(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
     if rebuild is not None:
         few = dataclasses.replace(exports.lite, examples=exports.lite.examples[:KERAS_EXAMPLES])
         answer = traced(rebuild(again).lite)
-        _compare(KERAS_FILE, few, functions[LITE_FILE], lambda **tensors: answer(*tensors.values()))
-
-
-def _compare(
-    what: str, endpoint: Endpoint, model: Callable, found: Callable[..., Mapping[str, Any]]
-) -> None:
-    for example in endpoint.examples:
-        pairs = zip(endpoint.inputs, example, strict=True)
-        tensors = {spec.name: tf.constant(array, spec.dtype) for spec, array in pairs}
-        agree(what, arrays(model(*tensors.values())), arrays(found(**tensors)))
+        check(
+            KERAS_FILE,
+            answers(few, functions[LITE_FILE]),
+            lambda **tensors: answer(*tensors.values()),
+        )
 
 
 def _sweep(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import tempfile
 import time
@@ -58,8 +59,26 @@ def convert(
         try:
             return converter.convert()
         except Exception as error:
-            line = next((x for x in str(error).splitlines() if "op is neither" in x), str(error))
-            raise PublishError(f"LiteRT cannot run this model: {line.strip()[:300]}") from error
+            raise _refused(str(error), concrete.graph.as_graph_def()) from error
+
+
+def _refused(message: str, graph: tf.compat.v1.GraphDef) -> PublishError:
+    """Returns the converter's failure by the ops that LiteRT lacks, and the layers they are of."""
+    ops = dict.fromkeys(re.findall(r"'tf\.(\w+)' op is neither", message))
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    for op in ops:
+        # Keras names what a layer computes by the layers that hold it.
+        scopes = [node.name.rpartition("/")[0] for node in nodes if node.op == op]
+        ops[op] = next((f" (layer {scope})" for scope in scopes if scope), "")
+    if not ops:
+        lines = [line.strip() for line in message.splitlines() if line.strip()]
+        told = next((line for line in lines if "error:" in line), lines[0] if lines else "")
+        return PublishError(f"LiteRT cannot run this model: {told[:300]}")
+    listed = ", ".join(f"{op}{where}" for op, where in ops.items())
+    return PublishError(
+        f"LiteRT cannot run this model: it has no built-in op {listed}.",
+        "Compute that by other ops, or outside of what is published as LiteRT.",
+    )
 
 
 def _quantize(converter: tf.lite.TFLiteConverter, kind: str, endpoint: Endpoint, calibration):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 KERAS_FILE = "model.keras"
 LITE_FILE = "model.tflite"
+ONNX_FILE = "model.onnx"
 EXTRAS = "assets.extra"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"

@@ -27,7 +27,7 @@ from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.figures import learning_curves, save
 from dlrecipes.files import locked, write_whole
-from dlrecipes.published import CONFIG_FILE, METRICS_FILE
+from dlrecipes.published import CONFIG_FILE, EXTRAS, METRICS_FILE, Published
 from dlrecipes.quiet import quiet
 from dlrecipes.recipe import Recipe, Splits
 from dlrecipes.training.checkpoints import Checkpoints, build_optimizers
@@ -83,21 +83,70 @@ def _run(
     earlier = checkpoints.seconds - checkpoints.seconds_here
     recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
     draw(recipe, model, splits, checkpoints, folder / "figures")
-    exports = recipe.signatures(model, splits.test)
-    text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
-    extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
-    exports = dataclasses.replace(exports, files={**exports.files, **extras})
-    published = publish(
-        model,
-        models / recipe.name,
-        exports,
-        text,
-        rebuild=lambda again: recipe.signatures(again, splits.test[:1]),
-    )
+    published = _publish(recipe, model, splits, metrics, models)
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     write_whole(folder / METRICS_FILE, _json(metrics))
     return Result(folder, published, metrics, recipe.example_inputs(splits), recipe.groups)
+
+
+def export(
+    recipe: Recipe,
+    version: Published,
+    models: Path,
+    formats: Sequence[str] | None = None,
+    onnx: bool = False,
+) -> Path:
+    """Publishes a version again, in other formats.
+
+    Args:
+        recipe: The recipe, with the version's configuration.
+        version: What is published again.
+        models: The folder of published models.
+        formats: Smaller forms of the LiteRT file; `None` for those that the recipe makes.
+        onnx: Whether there is to be an ONNX file.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        RecipeError: If data, loading or publishing fails in a way the user can mend.
+    """
+    make_deterministic(recipe.config.seed)
+    splits = recipe.load_data()
+    metrics = json.loads(version.file(f"{EXTRAS}/{METRICS_FILE}").read_text(encoding="utf-8"))
+    model = version.keras_model()
+    return _publish(recipe, model, splits, metrics, models, formats, onnx)
+
+
+def _publish(
+    recipe: Recipe,
+    model: keras.Model,
+    splits: Splits,
+    metrics: Mapping[str, Any],
+    models: Path,
+    formats: Sequence[str] | None = None,
+    onnx: bool = False,
+) -> Path:
+    exports = recipe.signatures(model, splits.test)
+    if formats is not None:
+        if exports.quantized is None and formats:
+            raise UsageError(
+                f"{recipe.name}: this recipe does not say how smaller forms are measured.",
+                "Have its `signatures` return Exports(..., quantized=Quantized(...)).",
+            )
+        smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=formats)
+        exports = dataclasses.replace(exports, quantized=smaller)
+    text = card.model_card(recipe, splits, metrics, environment(), exports.usage)
+    extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
+    return publish(
+        model,
+        models / recipe.name,
+        dataclasses.replace(exports, files={**exports.files, **extras}),
+        text,
+        rebuild=lambda again: recipe.signatures(again, splits.test[:1]),
+        onnx=onnx,
+    )
 
 
 def train(

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-import base64
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from dlrecipes import answers
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.lite import LiteModel
-from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, Published, versions
+from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, ONNX_FILE, Published, versions
 from dlrecipes.recipe import Endpoint, Exports
 
 CHECKSUMS_FILE, EXAMPLES_FILE = "checksums.json", "examples.json"
-TOLERANCE = 1e-4
 # Kept of each signature: examples, rows of one, and bytes of one at most.
 KEPT, ROWS, LARGEST = 2, 2, 512 * 1024
-
-
-def agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> None:
-    """Compares outputs with those that are wanted: numbers nearly, all else exactly.
-
-    Args:
-        what: What answered, for messages.
-        expected: What is wanted, by name.
-        found: What came.
-
-    Raises:
-        PublishError: At the first that differs.
-    """
-    if set(expected) != set(found):
-        raise PublishError(
-            f"{what}: outputs {sorted(found)} where the model has {sorted(expected)}."
-        )
-    for name, wanted in expected.items():
-        got = found[name]
-        if wanted.shape != got.shape:
-            raise PublishError(f"{what}: {name} has shape {got.shape}, the model {wanted.shape}.")
-        if wanted.dtype.kind == "f":
-            scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
-            worst = float(np.max(np.abs(wanted - got), initial=0.0)) / scale
-            # Written so that a NaN, which compares false, does not pass.
-            if not worst <= TOLERANCE:
-                raise PublishError(f"{what}: {name} differs from the model by {worst:.2g}.")
-        elif not np.array_equal(wanted, got):
-            raise PublishError(f"{what}: {name} differs from the model.")
 
 
 def record(folder: Path, exports: Exports, functions: Mapping[str, Callable]) -> None:
@@ -62,48 +32,20 @@ def record(folder: Path, exports: Exports, functions: Mapping[str, Callable]) ->
     """
     kept = {
         "signatures": {
-            name: _answers(one, functions[name]) for name, one in exports.signatures.items()
+            name: _few(one, functions[name]) for name, one in exports.signatures.items()
         },
-        "lite": _answers(exports.lite, functions[LITE_FILE]),
+        "lite": _few(exports.lite, functions[LITE_FILE]),
     }
     (folder / EXTRAS / EXAMPLES_FILE).write_text(json.dumps(kept), encoding="utf-8")
     sums = {name: _sum(folder / name) for name in _files(folder)}
     (folder / EXTRAS / CHECKSUMS_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
 
 
-def _answers(endpoint: Endpoint, model: Callable) -> list[dict[str, dict[str, str]]]:
+def _few(endpoint: Endpoint, model: Callable) -> list[answers.Answer]:
     """Returns examples with what the model answers, those that are not large."""
-    by_row = all(spec.shape.rank and spec.shape[0] is None for spec in endpoint.inputs)
-    found = []
-    for example in endpoint.examples[:KEPT]:
-        few = [array[:ROWS] for array in example] if by_row else example
-        tensors = [
-            tf.constant(array, spec.dtype) for spec, array in zip(endpoint.inputs, few, strict=True)
-        ]
-        names = [spec.name for spec in endpoint.inputs]
-        one = {
-            "inputs": _packed(dict(zip(names, tensors, strict=True))),
-            "outputs": _packed(model(*tensors)),
-        }
-        if sum(len(text) for side in one.values() for text in side.values()) <= LARGEST:
-            found.append(one)
-    return found
-
-
-def _packed(tensors: Mapping[str, tf.Tensor]) -> dict[str, str]:
-    return {
-        name: base64.b64encode(tf.io.serialize_tensor(tensor).numpy()).decode()
-        + f":{tensor.dtype.name}"
-        for name, tensor in tensors.items()
-    }
-
-
-def _unpacked(packed: Mapping[str, str]) -> dict[str, tf.Tensor]:
-    found = {}
-    for name, text in packed.items():
-        content, _, dtype = text.partition(":")
-        found[name] = tf.io.parse_tensor(base64.b64decode(content), tf.as_dtype(dtype))
-    return found
+    first = dataclasses.replace(endpoint, examples=endpoint.examples[:KEPT])
+    found = answers.answers(first, model, ROWS)
+    return [one for one in found if answers.size(one) <= LARGEST]
 
 
 def check(folder: Path) -> Iterator[str]:
@@ -122,13 +64,28 @@ def check(folder: Path) -> Iterator[str]:
             "Name a version's folder, such as saved_models/slot_filling/1.",
         )
     yield _check_sums(folder)
-    kept = _kept(folder)
-    yield from _check_saved_model(folder, kept.get("signatures", {}))
-    if (folder / LITE_FILE).is_file():
-        yield _check_lite(folder / LITE_FILE, kept.get("lite", []))
+    yield from check_answers(folder, _kept(folder))
     if (folder / KERAS_FILE).is_file():
         parameters = Published(folder).keras_model().count_params()
         yield f"{KERAS_FILE}: loads, {parameters:,} parameters"
+
+
+def check_answers(folder: Path, kept: Mapping[str, Any]) -> Iterator[str]:
+    """Compares what SavedModel, LiteRT and ONNX answer; yields a line for each that is right.
+
+    Args:
+        folder: The version's folder.
+        kept: `signatures`, examples with their answers by name, and `lite`, those of LiteRT
+            and ONNX.
+
+    Raises:
+        PublishError: At the first thing that is wrong, saying what.
+    """
+    yield from _check_saved_model(folder, kept.get("signatures", {}))
+    if (folder / LITE_FILE).is_file():
+        yield _check_lite(folder / LITE_FILE, kept.get("lite", []))
+    if (folder / ONNX_FILE).is_file():
+        yield _check_onnx(folder / ONNX_FILE, kept.get("lite", []))
 
 
 def _check_sums(folder: Path) -> str:
@@ -155,7 +112,7 @@ def _check_saved_model(folder: Path, kept: Mapping[str, Any]) -> Iterator[str]:
         raise PublishError(f"{folder}: the SavedModel has no signature {missing[0]}.")
     for name, function in sorted(loaded.signatures.items()):
         examples = kept.get(name, [])
-        _ask(f"SavedModel, signature {name}", examples, function)
+        answers.check(f"SavedModel, signature {name}", examples, function)
         yield f"SavedModel, signature {name}: {_told(examples)}"
 
 
@@ -164,14 +121,21 @@ def _check_lite(path: Path, examples: list[Mapping[str, Any]]) -> str:
         lite = LiteModel(path)
     except Exception as error:
         raise PublishError(f"{path}: LiteRT cannot load it: {reason(error)}") from error
-    _ask(LITE_FILE, examples, lambda **tensors: lite(**arrays(tensors)))
+    answers.check(LITE_FILE, examples, lambda **tensors: lite(**answers.arrays(tensors)))
     return f"{LITE_FILE}: {_told(examples)}"
 
 
-def _ask(what: str, examples: list[Mapping[str, Any]], function: Callable) -> None:
-    for one in examples:
-        found = function(**_unpacked(one["inputs"]))
-        agree(what, arrays(_unpacked(one["outputs"])), arrays(found))
+def _check_onnx(path: Path, examples: list[Mapping[str, Any]]) -> str:
+    from dlrecipes.onnx_file import OnnxModel, can_run
+
+    if not can_run():
+        return f"{ONNX_FILE}: not checked, for onnxruntime is not installed"
+    try:
+        model = OnnxModel(path)
+    except Exception as error:
+        raise PublishError(f"{path}: ONNX Runtime cannot load it: {reason(error)}") from error
+    answers.check(ONNX_FILE, examples, lambda **tensors: model(**answers.arrays(tensors)))
+    return f"{ONNX_FILE}: {_told(examples)}"
 
 
 def _told(examples: list[Mapping[str, Any]]) -> str:
@@ -188,11 +152,6 @@ def _read(path: Path) -> Mapping[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise PublishError(f"{path}: this is not JSON.") from None
-
-
-def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns tensors as arrays."""
-    return {name: np.asarray(value) for name, value in tensors.items()}
 
 
 def _files(folder: Path) -> list[str]:

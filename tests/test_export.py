@@ -11,12 +11,12 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from dlrecipes import export
+from dlrecipes.answers import agree
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.lite import LiteModel, convert
 from dlrecipes.published import Published, versions
 from dlrecipes.recipe import Endpoint, Exports, Quantized
-from dlrecipes.verifying import agree
 
 
 def recurrent_model():
@@ -71,6 +71,20 @@ def test_an_op_that_lite_does_not_have_is_an_error_that_names_it(model):
         [],
     )
     with pytest.raises(PublishError, match=r"LiteRT.*StringLength|LiteRT.*AsString"):
+        convert(endpoint)
+
+
+def test_an_op_that_lite_does_not_have_is_told_with_its_layer():
+    class Warp(keras.layers.Layer):
+        def call(self, x):
+            return tf.math.erfinv(x)
+
+    x = keras.Input((3,))
+    model = keras.Model(x, Warp(name="warp")(keras.layers.Dense(3)(x)), name="net")
+    endpoint = Endpoint(
+        lambda x: {"y": model(x)}, [tf.TensorSpec([None, 3], tf.float32, name="x")], []
+    )
+    with pytest.raises(PublishError, match=r"no built-in op Erfinv \(layer net(_\d+)?/warp"):
         convert(endpoint)
 
 

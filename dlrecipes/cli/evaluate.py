@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from dlrecipes.cli.options import model_version, models_dir
-from dlrecipes.registry import find
+from dlrecipes.cli.options import model_version, models_dir, published_recipe
 
 
 @click.command(name="evaluate")
@@ -32,26 +31,13 @@ def command(recipe, data, split, as_json, model_version: int | None, models_dir:
       dlrecipes evaluate slot_filling
       dlrecipes evaluate slot_filling --data my_sentences
     """
-    from dlrecipes import published
-
-    source = find(recipe)
-    version = published.find(models_dir, source.name, model_version, typed=recipe)
-    config = source.config()
-    values = config.from_yaml(version.config_file)
-    if data is not None:
-        values["data"] = data
-    settings = config.parse(values, str(version.config_file))
-
-    from dlrecipes.quiet import load_tensorflow
-
-    load_tensorflow()
-    task = source.recipe()(settings, source.name)
+    task, version = published_recipe(recipe, models_dir, model_version, data)
     examples = getattr(task.load_data(), split)
     metrics = task.evaluate(version.keras_model(), examples)
     if as_json:
         click.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{version.folder} on {settings.data}, {split}: {len(examples):,} examples")
+    click.echo(f"{version.folder} on {task.config.data}, {split}: {len(examples):,} examples")
     for name, value in metrics.items():
         if isinstance(value, dict):
             click.echo(f"  {name}")

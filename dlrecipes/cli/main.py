@@ -18,8 +18,10 @@ VERBS = (
     "evaluate",
     "predict",
     "tune",
+    "export",
     "verify",
     "serve",
+    "demo",
     "copy",
     "validate",
 )

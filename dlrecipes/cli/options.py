@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dlrecipes.recipe import RecipeConfig
 from dlrecipes.settings import Setting, settings, spelled
+
+if TYPE_CHECKING:
+    from dlrecipes.published import Published
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -26,6 +29,34 @@ models_dir = click.option(
 model_version = click.option(
     "--model-version", type=click.IntRange(min=1), help="Which version; the latest by default."
 )
+
+
+def published_recipe(
+    recipe: str, models: Path, version: int | None, data: str | None = None
+) -> tuple[Any, Published]:
+    """Returns a recipe with the configuration of its published version, and the version.
+
+    Args:
+        recipe: As the user typed it: a name, or a folder.
+        models: The folder of published models.
+        version: Which version; `None` for the latest.
+        data: Other data than the version's own.
+    """
+    from dlrecipes import published
+    from dlrecipes.registry import find
+
+    source = find(recipe)
+    found = published.find(models, source.name, version, typed=recipe)
+    config = source.config()
+    values = config.from_yaml(found.config_file)
+    if data is not None:
+        values["data"] = data
+    settings = config.parse(values, str(found.config_file))
+
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    return source.recipe()(settings, source.name), found
 
 
 def setting_options(config: type[RecipeConfig]) -> list[click.Option]:

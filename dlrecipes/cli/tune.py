@@ -36,7 +36,7 @@ again after Ctrl-C or a crash, goes on with the trials it had.
 Examples:
   dlrecipes tune slot_filling
   dlrecipes tune slot_filling --tuner bayesian --trials 30 --time-limit 60
-  dlrecipes tune digit_recognition --network small --workers 2 --publish
+  dlrecipes tune digit_recognition --network cnn --workers 2 --publish
 """
 
 

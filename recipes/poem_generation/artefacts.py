@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.data.quatrains.prosody import RHYME_NAMES
-from dlrecipes.recipe import Endpoint
+from dlrecipes.recipe import Endpoint, Quantized
 from dlrecipes.training import CharacterLanguageModel
 
 from . import poet, prose, verse
@@ -19,6 +19,10 @@ from .lite import CHARACTERS_FILE, TABLES_FILE
 
 # Steps of the network on which LiteRT is compared with the model.
 COMPARED_STEPS = 8
+# What the LiteRT file is measured on: characters of a text, or poems.
+MEASURED_STEPS, MEASURED_POEMS = 500, 20
+# How much of the mean log-likelihood of a character a smaller LiteRT file may lose.
+DROP = 0.02
 
 
 def step(model: CharacterLanguageModel, examples: Sequence[Poem] | str) -> Endpoint:
@@ -47,6 +51,44 @@ def step(model: CharacterLanguageModel, examples: Sequence[Poem] | str) -> Endpo
         after = run(*map(tf.constant, found[-1]))
         now = [after[f"new_state_{k}"].numpy() for k in range(len(flat))]
     return Endpoint(run_step, inputs, found)
+
+
+def measured(
+    model: CharacterLanguageModel, lite: Endpoint, examples: Sequence[Poem] | str
+) -> Quantized:
+    """Returns how smaller forms of the step are measured; none is made unless it is asked for.
+
+    Args:
+        model: The language model.
+        lite: Its step.
+        examples: Test poems or the test text, of which the first are read.
+    """
+    names = [tensor.name for tensor in model.network.inputs]
+    if isinstance(examples, str):
+        ids = prose.encode(model, examples[: MEASURED_STEPS + 1])
+        texts = [({"characters": ids[:-1]}, ids[1:])]
+    else:
+        arrays = verse.of(tuple(model.vocabulary)).encode(examples[:MEASURED_POEMS])
+        texts = [
+            ({name: arrays[name][row] for name in names}, targets[targets > 0])
+            for row, targets in enumerate(arrays["targets"])
+        ]
+    states = {f"state_{k}": x for k, x in enumerate(lite.examples[0][len(names) :])}
+
+    def log_likelihood(step: Callable[..., Mapping[str, np.ndarray]]) -> float:
+        found = []
+        for inputs, targets in texts:
+            now = states
+            for place, target in enumerate(targets):
+                here = {name: array[place : place + 1] for name, array in inputs.items()}
+                after = step(**here, **now)
+                scores = after["scores"].reshape(-1).astype("float64")
+                found.append(scores[target] - scores.max())
+                found[-1] -= np.log(np.exp(scores - scores.max()).sum())
+                now = {name: after[f"new_{name}"] for name in states}
+        return float(np.mean(found))
+
+    return Quantized((), lite.examples, "log_likelihood", log_likelihood, DROP)
 
 
 def poem_requests(

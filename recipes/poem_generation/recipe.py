@@ -248,7 +248,9 @@ class PoemGeneration(Recipe):
             )
             for name, values in served.items()
         }
-        return Exports(signatures, artefacts.step(model, examples), files, usage)
+        lite = artefacts.step(model, examples)
+        smaller = artefacts.measured(model, lite, examples)
+        return Exports(signatures, lite, files, usage, smaller)
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
         """Returns a poem for each theme, or each text with what follows."""

@@ -1,0 +1,124 @@
+"""What `dlrecipes tune` is worth, and what a second worker is.
+
+    python benchmarks/tuning.py gain
+    python benchmarks/tuning.py workers
+
+`gain` runs a deliberately bad start of each recipe, and then a search of the same settings, for
+three seeds. `workers` times the same trials, of one thread each, with one worker and with two;
+nothing else should run on the machine then.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+# Of each recipe: what all its trials have, and the start that is bad in what is searched.
+PLANS = {
+    "slot_filling": (
+        ["--examples", "400", "--max-epochs", "4"],
+        {"learning_rate": 1e-4, "units": 16, "dropout": 0.7, "depth": 1},
+    ),
+    "digit_recognition": (
+        ["--members", "1", "--max-epochs", "3"],
+        {"learning_rate": 3e-4, "width": 0.5, "dropout": 0.6, "elastic": 40.0},
+    ),
+}
+SEEDS = (0, 1, 2)
+
+
+@click.group()
+def main() -> None:
+    """Measure searches."""
+
+
+def tune(folder: Path, recipe: str, options: Sequence[str]) -> float:
+    """Runs a search; returns its seconds."""
+    command = [sys.executable, "-m", "dlrecipes", "tune", recipe, *options]
+    start = time.perf_counter()
+    subprocess.run([*command, "--searches-dir", str(folder)], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def scores(folder: Path, recipe: str) -> list[float]:
+    """Returns the objective of each trial of a search that is done."""
+    with (folder / recipe / "search" / "trials.csv").open(newline="") as file:
+        _, *rows = csv.reader(file)
+    # After the trial's name and state; empty where it failed.
+    return [float(row[2]) for row in rows if row[2]]
+
+
+def of_start(recipe: str, options: Sequence[str], start: dict, seed: int) -> float:
+    """Returns the objective of the bad start, trained as a trial is."""
+    from dlrecipes.quiet import load_tensorflow
+
+    load_tensorflow()
+    from dlrecipes import runner
+    from dlrecipes.registry import find
+
+    pairs = zip(options[::2], options[1::2], strict=True)
+    given = {name.removeprefix("--").replace("-", "_"): value for name, value in pairs}
+    given["epochs"] = given.pop("max_epochs")
+    source = find(recipe)
+    task = source.recipe()(source.config().parse({**given, **start, "seed": seed}), recipe)
+    with tempfile.TemporaryDirectory() as place:
+        metrics = runner.train(task, Path(place), parts=("validation",))[3]
+    return metrics["validation"][task.objective[0]]
+
+
+@main.command()
+@click.option("--trials", default=12, show_default=True)
+@click.option("--workers", default=2, show_default=True)
+def gain(trials: int, workers: int) -> None:
+    """Compare the best of some trials with a bad start."""
+    for recipe, (options, start) in PLANS.items():
+        found = []
+        for seed in SEEDS:
+            with tempfile.TemporaryDirectory() as place:
+                own = ["--trials", str(trials), "--workers", str(workers), "--seed", str(seed)]
+                seconds = tune(Path(place), recipe, [*options, *own])
+                best = max(scores(Path(place), recipe))
+            before = of_start(recipe, options, start, seed)
+            found.append((before, best))
+            click.echo(
+                f"{recipe}, seed {seed}: start {before:.4f}, best of {trials} {best:.4f} "
+                f"({seconds:.0f} s)"
+            )
+        before, best = (statistics.mean(side) for side in zip(*found, strict=True))
+        click.echo(f"{recipe}: start {before:.4f}, best {best:.4f}, gain {best - before:.4f}")
+        click.echo(f"  the start: {json.dumps(start)}")
+
+
+@main.command()
+@click.option("--trials", default=8, show_default=True)
+@click.option("--rounds", default=2, show_default=True)
+def workers(trials: int, rounds: int) -> None:
+    """Compare two workers with one."""
+    shares = []
+    for number in range(rounds):
+        seconds = {}
+        for count in (1, 2):
+            with tempfile.TemporaryDirectory() as place:
+                own = ["--trials", str(trials), "--workers", str(count), "--threads", "1"]
+                fixed = ["--units", "128", "--cell", "lstm", "--depth", "1"]
+                options = ["--examples", "800", "--max-epochs", "4", *fixed]
+                seconds[count] = tune(Path(place), "slot_filling", [*options, *own])
+        shares.append(seconds[2] / seconds[1])
+        click.echo(
+            f"round {number + 1}: one worker {seconds[1]:.1f} s, two {seconds[2]:.1f} s, "
+            f"{shares[-1]:.2f} of one's time"
+        )
+    click.echo(f"{trials} trials: two workers take {statistics.median(shares):.2f} of one's time")
+
+
+if __name__ == "__main__":
+    main()

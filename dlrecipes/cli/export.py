@@ -1,0 +1,73 @@
+"""`dlrecipes export RECIPE`: a published version again, in other formats."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from dlrecipes.cli.options import model_version, models_dir, published_recipe
+from dlrecipes.errors import UsageError
+
+QUANTIZE = ("none", "float16", "dynamic", "int8")
+
+
+@click.command(name="export", short_help="Publish a version again: smaller, or as ONNX.")
+@click.argument("recipe")
+@click.option(
+    "--quantize",
+    multiple=True,
+    type=click.Choice(QUANTIZE),
+    help="Smaller forms of model.tflite, several if given several times; by default those that "
+    "the recipe makes.",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["onnx"]),
+    help="A further format: what model.tflite computes, as model.onnx.",
+)
+@click.option("--data", help="The data, if it no longer lies where it was.")
+@model_version
+@models_dir
+def command(
+    recipe: str,
+    quantize: tuple[str, ...],
+    formats: tuple[str, ...],
+    data: str | None,
+    model_version: int | None,
+    models_dir: Path,
+) -> None:
+    """Publish the model of RECIPE (a name, or a folder of your own) as a new version.
+
+    Each file is loaded by a fresh process and compared with the model; of smaller LiteRT
+    files size, time and the task's metric are measured on the test data, and one that
+    loses more than the recipe allows is left out, with a note.
+
+    \b
+    Examples:
+      dlrecipes export slot_filling --quantize float16 --quantize dynamic
+      dlrecipes export digit_recognition --quantize none
+      dlrecipes export digit_recognition --format onnx
+    """
+    if "none" in quantize and len(quantize) > 1:
+        raise UsageError("--quantize none goes with no other format.", "Leave one of them out.")
+    smaller = None if not quantize else [kind for kind in dict.fromkeys(quantize) if kind != "none"]
+    task, version = published_recipe(recipe, models_dir, model_version, data)
+    from dlrecipes import onnx_file, runner
+    from dlrecipes.published import EXTRAS, LITE_FORMATS_FILE, ONNX_FILE
+
+    if "onnx" in formats:
+        onnx_file.check_installed()
+    folder = runner.export(task, version, models_dir, smaller, "onnx" in formats)
+    click.echo(f"Published  {folder}  (of {version.folder}; all files agree with the model)")
+    measured = folder / EXTRAS / LITE_FORMATS_FILE
+    if measured.is_file():
+        for name, one in json.loads(measured.read_text(encoding="utf-8")).items():
+            facts = {key: value for key, value in one.items() if key not in ("format", "bytes")}
+            told = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
+            click.echo(f"  {name:<22} {one['bytes']:>12,} bytes, {told}")
+    if (folder / ONNX_FILE).is_file():
+        click.echo(f"  {ONNX_FILE:<22} {(folder / ONNX_FILE).stat().st_size:>12,} bytes")

@@ -1,0 +1,1 @@
+"""A page on which published models are tried: `dlrecipes demo`."""

@@ -1,0 +1,39 @@
+"""A tab to compare two pictures in, for models that embed them."""
+
+from __future__ import annotations
+
+import gradio as gr
+import numpy as np
+
+from dlrecipes.demo.model import Model
+
+THRESHOLD_FILE = "threshold.txt"
+
+
+def fits(model: Model) -> bool:
+    """Returns whether a model embeds pictures."""
+    return model.takes("pictures", ["images"], ["embedding"])
+
+
+def build(model: Model) -> None:
+    """Lays out the tab."""
+    gr.Markdown("Two pictures of faces: do they show one person?")
+    with gr.Row():
+        one = gr.Image(label="One", type="numpy", sources=["upload", "clipboard"])
+        other = gr.Image(label="Another", type="numpy", sources=["upload", "clipboard"])
+    found = gr.Markdown(elem_id=f"{model.name}-found")
+    for picture in (one, other):
+        picture.change(lambda *pair: said(model, *pair), [one, other], found)
+
+
+def said(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
+    """Returns whether two pictures show one person, as Markdown; of one alone nothing."""
+    if one is None or other is None:
+        return ""
+    first, second = (model.ask("pictures", images=x[None])["embedding"][0] for x in (one, other))
+    distance = float(np.sum((first - second) ** 2))
+    text = model.extra(THRESHOLD_FILE).strip()
+    if not text:
+        return f"The squared distance is {distance:.3f}."
+    same = "One person" if distance <= float(text) else "Two people"
+    return f"**{same}**: the squared distance is {distance:.3f}, the threshold {float(text):.3f}."

@@ -1,0 +1,71 @@
+"""A tab to paint in, for models that draw the picture that belongs to another one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from dlrecipes.data.generated_facades import CLASSES, PALETTE, coloured, generated_facades
+from dlrecipes.demo.digits import on_white
+from dlrecipes.demo.model import Model
+
+SIDE = 384
+DESIGNED = 64
+
+
+def fits(model: Model) -> bool:
+    """Returns whether a model draws pictures of pictures."""
+    return model.takes("pictures", ["images"], ["pictures"])
+
+
+def build(model: Model) -> None:
+    """Lays out the tab."""
+    legend = " ".join(
+        f"<span style='background:{_hex(colour)};padding:0 .7em;border-radius:.2em'>&nbsp;</span>"
+        f"&nbsp;{name}&ensp;"
+        for name, colour in zip(CLASSES, PALETTE, strict=True)
+    )
+    gr.HTML(f"<div>Paint a facade's label map: {legend}</div>")
+    with gr.Row():
+        page = gr.ImageEditor(
+            value=designed(0),
+            label="Input",
+            type="numpy",
+            canvas_size=(SIDE, SIDE),
+            fixed_canvas=True,
+            layers=False,
+            brush=gr.Brush(
+                default_size=24,
+                colors=[_hex(colour) for colour in PALETTE],
+                default_color=_hex(PALETTE[CLASSES.index("window")]),
+                color_mode="fixed",
+            ),
+        )
+        found = gr.Image(label="Output", type="numpy", interactive=False)
+    with gr.Row():
+        paint = gr.Button("Draw the photograph", variant="primary")
+        seed = gr.Slider(0, 100, 0, step=1, label="Another design, by number")
+    paint.click(lambda drawn: drawn_of(model, drawn), page, found)
+    seed.release(lambda number: designed(int(number)), seed, page).then(
+        lambda drawn: drawn_of(model, drawn), page, found
+    )
+
+
+def designed(number: int) -> np.ndarray:
+    """Returns the label map of a generated facade, uint8 of shape `(SIDE, SIDE, 3)`."""
+    maps, _ = generated_facades(1, seed=1, size=DESIGNED, first=number)
+    times = SIDE // DESIGNED
+    return coloured(maps[0]).repeat(times, axis=0).repeat(times, axis=1)
+
+
+def drawn_of(model: Model, drawn: dict[str, Any] | None) -> np.ndarray | None:
+    """Returns what belongs to a painted picture; nothing for none."""
+    if not drawn or drawn.get("composite") is None:
+        return None
+    return model.ask("pictures", images=on_white(drawn["composite"])[None])["pictures"][0]
+
+
+def _hex(colour: np.ndarray) -> str:
+    return "#" + bytes(colour.tolist()).hex()

@@ -1,0 +1,126 @@
+"""A tab to ask for poems in, and one to have a text gone on with."""
+
+from __future__ import annotations
+
+import html
+
+import gradio as gr
+
+from dlrecipes.demo.model import Model, words
+
+REQUEST = (
+    "theme",
+    "first_line",
+    "acrostic",
+    "line_length",
+    "template",
+    "rhyme",
+    "enforce",
+    "temperature",
+    "top_k",
+    "top_p",
+    "seed",
+)
+LENGTHS = {"either": 0, "five": 5, "seven": 7}
+MARKS = {"P": "○", "Z": "●", "*": "·"}
+
+
+def fits(model: Model) -> bool:
+    """Returns whether a model writes poems with tones."""
+    return model.takes("generate", REQUEST, ["lines", "pattern", "problem"])
+
+
+def build(model: Model) -> None:
+    """Lays out the tab."""
+    with gr.Row():
+        with gr.Column():
+            theme = gr.Textbox("明月", label="Theme")
+            length = gr.Radio(list(LENGTHS), value="five", label="Characters a line")
+            acrostic = gr.Textbox(label="First characters of the lines")
+            enforce = gr.Checkbox(True, label="Enforce tones and rhyme")
+            temperature = gr.Slider(0.1, 2.0, 0.8, step=0.1, label="Temperature")
+            seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
+            write = gr.Button("Write", variant="primary")
+        page = gr.HTML(label="Poem", show_label=True)
+    asked = [theme, length, acrostic, enforce, temperature, seed]
+    write.click(lambda *values: written(model, *values), asked, page)
+    seed.release(lambda *values: written(model, *values), asked, page)
+
+
+def written(
+    model: Model,
+    theme: str,
+    length: str,
+    acrostic: str,
+    enforce: bool,
+    temperature: float,
+    seed: float,
+) -> str:
+    """Returns a poem as HTML, a mark for the wanted tone below each character.
+
+    Raises:
+        gr.Error: If there is no such poem, saying why.
+    """
+    answer = model.ask(
+        "generate",
+        theme=["" if acrostic else theme.encode()],
+        first_line=[b""],
+        acrostic=[acrostic.encode()],
+        line_length=[LENGTHS[length]],
+        template=[-1],
+        rhyme=[-1],
+        enforce=[enforce],
+        temperature=[temperature],
+        top_k=[0],
+        top_p=[1.0],
+        seed=[int(seed)],
+    )
+    problem = words(answer["problem"])[0]
+    if problem:
+        raise gr.Error(problem)
+    lines, patterns = words(answer["lines"][0]), words(answer["pattern"][0])
+    rows = "".join(_line(*pair) for pair in zip(lines, patterns, strict=True))
+    rhyme = f"rhyme: {html.escape(words(answer['rhyme'])[0])}; " if "rhyme" in answer else ""
+    legend = f"{MARKS['P']} level, {MARKS['Z']} oblique, {MARKS['*']} either"
+    return f"<table style='font-size:1.8em;border:none'>{rows}</table><p>{rhyme}{legend}</p>"
+
+
+def _line(line: str, pattern: str) -> str:
+    cells = [
+        f"<td style='text-align:center;border:none;padding:.1em .3em'>{html.escape(character)}"
+        f"<div style='font-size:.5em'>{MARKS.get(tone, '')}</div></td>"
+        for character, tone in zip(line, pattern.replace(" ", ""), strict=False)
+    ]
+    return f"<tr style='border:none'>{''.join(cells)}</tr>"
+
+
+TEXT = ("prompt", "length", "temperature", "top_k", "top_p", "seed")
+
+
+def goes_on(model: Model) -> bool:
+    """Returns whether a model goes on with a text."""
+    return model.takes("generate", TEXT, ["text"])
+
+
+def build_text(model: Model) -> None:
+    """Lays out the tab of a model of a text."""
+    prompt = gr.Textbox("The ", label="Beginning")
+    length = gr.Slider(1, 500, 200, step=1, label="Characters")
+    temperature = gr.Slider(0.1, 2.0, 0.8, step=0.1, label="Temperature")
+    seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
+    write = gr.Button("Go on", variant="primary")
+    found = gr.Textbox(label="Text", lines=8, interactive=False)
+
+    def went_on(prompt: str, length: float, temperature: float, seed: float) -> str:
+        answer = model.ask(
+            "generate",
+            prompt=[prompt.encode()],
+            length=[int(length)],
+            temperature=[temperature],
+            top_k=[0],
+            top_p=[1.0],
+            seed=[int(seed)],
+        )
+        return words(answer["text"])[0]
+
+    write.click(went_on, [prompt, length, temperature, seed], found)

@@ -1,0 +1,42 @@
+"""A tab with a seed, for models that draw pictures of nothing."""
+
+from __future__ import annotations
+
+import gradio as gr
+import numpy as np
+
+from dlrecipes.demo.model import Model
+
+SIDE = 96
+
+
+def fits(model: Model) -> bool:
+    """Returns whether a model draws pictures of a seed, with or without a class."""
+    return any(
+        model.takes("", [*inputs, "seed", "count"], ["pictures"]) for inputs in ([], ["label"])
+    )
+
+
+def build(model: Model) -> None:
+    """Lays out the tab."""
+    names = model.extra("labels.txt").split("\n")[:-1]
+    seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
+    count = gr.Slider(1, 64, 16, step=1, label="Pictures")
+    label = gr.Dropdown(names, value=names[0] if names else None, label="Class")
+    label.visible = bool(names)
+    draw = gr.Button("Draw", variant="primary")
+    found = gr.Gallery(label="Samples", columns=8, object_fit="contain", format="png")
+
+    def drawn(seed: float, count: float, label: str | None):
+        return samples(model, int(seed), int(count), names.index(label) if names else 0)
+
+    for event in (seed.release, draw.click):
+        event(drawn, [seed, count, label], found)
+
+
+def samples(model: Model, seed: int, count: int, label: int = 0) -> list[np.ndarray]:
+    """Returns pictures of a seed, enlarged for the eye, uint8 of shape `(height, width, 3)`."""
+    pictures = model.ask(seed=[seed], count=[count], label=[label])["pictures"]
+    times = max(1, SIDE // pictures.shape[1])
+    pictures = pictures.repeat(times, axis=1).repeat(times, axis=2)
+    return list(np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures)

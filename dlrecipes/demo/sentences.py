@@ -1,0 +1,38 @@
+"""A tab to type a sentence in, for models that tag words."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from dlrecipes.demo.model import Model, words
+from dlrecipes.metrics import tag_spans
+
+
+def fits(model: Model) -> bool:
+    """Returns whether a model tags the words of sentences."""
+    return model.takes("", ["sentences"], ["tokens", "tags"])
+
+
+def build(model: Model) -> None:
+    """Lays out the tab."""
+    usual = "leave Beijing on November 2nd"
+    typed = gr.Textbox(usual, label="Sentence", submit_btn="Tag")
+    slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
+    intent = gr.Textbox(label="Intent", interactive=False)
+    typed.submit(lambda text: said(model, text), typed, [slots, intent], show_progress="hidden")
+
+
+def said(model: Model, sentence: str) -> tuple[list[tuple[str, str | None]], str]:
+    """Returns the sentence in pieces with their slots, and its intent."""
+    answer = model.ask(sentences=[sentence.encode()])
+    tokens, tags = words(answer["tokens"][0]), words(answer["tags"][0])
+    tokens = [token for token in tokens if token]
+    gap = "" if tokens and all(len(token) == 1 for token in tokens) else " "
+    pieces: list[tuple[str, str | None]] = []
+    at = 0
+    for slot, start, end in tag_spans(tags[: len(tokens)]):
+        pieces += [(token + gap, None) for token in tokens[at:start]]
+        pieces.append((gap.join(tokens[start:end]), slot))
+        at = end
+    pieces += [(token + gap, None) for token in tokens[at:]]
+    return pieces, words(answer["intent"])[0] if "intent" in answer else ""

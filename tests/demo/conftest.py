@@ -1,0 +1,130 @@
+"""SavedModels with the signatures of ours, and of anyone's, that need no training."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gradio")
+
+import tensorflow as tf
+
+DIGITS = [str(digit) for digit in range(10)]
+
+
+def spec(dtype, *shape, name):
+    return tf.TensorSpec(list(shape), dtype, name=name)
+
+
+IMAGES = spec(tf.uint8, None, None, None, None, name="images")
+
+
+def write(folder, **functions):
+    """Writes a SavedModel whose signatures are functions with their input specs."""
+    module = tf.Module()
+    signatures = {
+        name: tf.function(function, input_signature=specs).get_concrete_function()
+        for name, (function, specs) in functions.items()
+    }
+    tf.saved_model.save(module, str(folder / "1"), signatures=signatures)
+
+
+def ink(images):
+    """Says "1" of a picture that is dark in less than a tenth, "8" of any other."""
+    dark = tf.reduce_mean(tf.cast(images < 128, tf.float32), axis=[1, 2, 3])
+    chosen = tf.where(dark < 0.1, 1, 8)
+    batch = tf.shape(images)[0]
+    return {
+        "label": tf.gather(tf.constant(DIGITS), chosen),
+        "probabilities": tf.one_hot(chosen, 10),
+        "classes": tf.tile(tf.constant([DIGITS]), [batch, 1]),
+    }
+
+
+def tagged(sentences):
+    tokens = tf.strings.split(sentences).to_tensor("")
+    capital = tf.strings.regex_full_match(tokens, "[A-Z].*")
+    return {
+        "tokens": tokens,
+        "tags": tf.where(capital, "B-city", "O"),
+        "intent": tf.fill([tf.shape(tokens)[0]], "find_trip"),
+    }
+
+
+def poem(**request):
+    known = request["theme"] != "xyzzy"
+    line = tf.where(request["line_length"] == 7, "黄河远上白云间", "白日依山尽")
+    pattern = tf.where(request["line_length"] == 7, "PP*ZZPP", "*Z*PZ")
+    return {
+        "lines": tf.tile(line[:, None], [1, 4]),
+        "pattern": tf.tile(pattern[:, None], [1, 4]),
+        "rhyme": tf.fill(tf.shape(line), "an"),
+        "problem": tf.where(known, "", "xyzzy: no character of it is known."),
+    }
+
+
+POEM = [
+    spec(tf.string, None, name="theme"),
+    spec(tf.string, None, name="first_line"),
+    spec(tf.string, None, name="acrostic"),
+    spec(tf.int32, None, name="line_length"),
+    spec(tf.int32, None, name="template"),
+    spec(tf.int32, None, name="rhyme"),
+    spec(tf.bool, None, name="enforce"),
+    spec(tf.float32, None, name="temperature"),
+    spec(tf.int32, None, name="top_k"),
+    spec(tf.float32, None, name="top_p"),
+    spec(tf.int64, None, name="seed"),
+]
+
+
+def means(images):
+    """Embeds a picture as its mean colour."""
+    return {"embedding": tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2]) / 255}
+
+
+def inverted(images):
+    return {"pictures": 255 - images[..., :3]}
+
+
+def noise(seed, count):
+    drawn = tf.random.stateless_uniform([count[0], 8, 8, 1], [seed[0], 0], 0, 256, tf.int32)
+    return {"pictures": tf.cast(drawn, tf.uint8)}
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """A folder of published models, one of each kind that the page has a tab for."""
+    root = tmp_path_factory.mktemp("demo") / "saved_models"
+    write(root / "digits", pictures=(ink, [IMAGES]))
+    write(root / "slots", serving_default=(tagged, [spec(tf.string, None, name="sentences")]))
+    names = [one.name for one in POEM]
+    write(
+        root / "poems",
+        generate=(lambda *values: poem(**dict(zip(names, values, strict=True))), POEM),
+    )
+    write(root / "faces", pictures=(means, [IMAGES]))
+    (root / "faces" / "1" / "assets.extra").mkdir()
+    (root / "faces" / "1" / "assets.extra" / "threshold.txt").write_text("0.5\n")
+    write(root / "facades", pictures=(inverted, [IMAGES]))
+    whole = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
+    write(root / "samples", serving_default=(noise, whole))
+    write(
+        root / "halves",
+        serving_default=(lambda x: {"y": x / 2}, [spec(tf.float32, None, name="x")]),
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def models(published):
+    """The loaded models by name."""
+    from dlrecipes.demo import app
+
+    return {model.name: model for model in app.load(published)}
+
+
+@pytest.fixture(scope="session")
+def white():
+    """A white page with a thin stroke in black."""
+    page = np.full((40, 40, 3), 255, "uint8")
+    page[5:35, 20] = 0
+    return page
