@@ -36,6 +36,7 @@ def convert(endpoint: Endpoint) -> bytes:
         PublishError: If the function needs an op that ONNX does not have.
     """
     check_installed()
+    import onnx
     import tf2onnx
 
     # It prints tracebacks of what it then raises.
@@ -47,6 +48,8 @@ def convert(endpoint: Endpoint) -> bytes:
             tf2onnx.convert.from_function(
                 function, list(endpoint.inputs), opset=OPSET, output_path=str(path)
             )
+            # What it cannot convert it may leave in as it is.
+            onnx.checker.check_model(str(path))
         except Exception as error:
             raise PublishError(
                 f"{ONNX_FILE}: tf2onnx cannot convert this model: {reason(error)}.",

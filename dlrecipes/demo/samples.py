@@ -8,6 +8,7 @@ import numpy as np
 from dlrecipes.demo.model import Model
 
 SIDE = 96
+ALL = "all in turn"
 
 
 def fits(model: Model) -> bool:
@@ -22,19 +23,18 @@ def build(model: Model) -> None:
     names = model.extra("labels.txt").split("\n")[:-1]
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
     count = gr.Slider(1, 64, 16, step=1, label="Pictures")
-    label = gr.Dropdown(names, value=names[0] if names else None, label="Class")
-    label.visible = bool(names)
+    label = gr.Dropdown([ALL, *names], value=ALL, label="Class", visible=bool(names))
     draw = gr.Button("Draw", variant="primary")
     found = gr.Gallery(label="Samples", columns=8, object_fit="contain", format="png")
 
-    def drawn(seed: float, count: float, label: str | None):
-        return samples(model, int(seed), int(count), names.index(label) if names else 0)
+    def drawn(seed: float, count: float, label: str):
+        return samples(model, int(seed), int(count), names.index(label) if label != ALL else -1)
 
     for event in (seed.release, draw.click):
         event(drawn, [seed, count, label], found)
 
 
-def samples(model: Model, seed: int, count: int, label: int = 0) -> list[np.ndarray]:
+def samples(model: Model, seed: int, count: int, label: int = -1) -> list[np.ndarray]:
     """Returns pictures of a seed, enlarged for the eye, uint8 of shape `(height, width, 3)`."""
     pictures = model.ask(seed=[seed], count=[count], label=[label])["pictures"]
     times = max(1, SIDE // pictures.shape[1])

@@ -8,7 +8,7 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of DCGAN."""
 
-    epochs: int = setting(60, "Passes over the training data.", ge=1, le=100_000)
+    epochs: int = setting(80, "Passes over the training data.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(
         64, "Pictures a step.", ge=2, le=65_536, search=Search(choices=(32, 64, 128))
@@ -19,11 +19,15 @@ class Config(RecipeConfig):
     subject: Literal["digits", "faces", "facades"] = setting(
         "digits", "What the built-in data shows."
     )
-    size: Literal[28, 32, 64] = setting(32, "Height and width of the pictures; the paper has 64.")
+    size: Literal[0, 28, 32, 64] = setting(
+        0, "Height and width of the pictures; 0: 64 as in the paper, of the built-in digits 32."
+    )
     colour: bool = setting(
         True, "Whether pictures have colours, where the data has; digits are grey."
     )
-    conditional: bool = setting(False, "Whether the classes of the data are told to both networks.")
+    conditional: bool = setting(
+        True, "Whether both networks are told the classes of the data, where it has some."
+    )
     filters: int = setting(
         32,
         "Filters where the networks have fewest; the paper has 128 and 64.",
@@ -41,7 +45,16 @@ class Config(RecipeConfig):
     learning_rate: float = setting(
         4e-4, "Adam's step; the paper has 2e-4.", gt=0, le=1, search=Search(5e-5, 2e-3, "log")
     )
+    schedule: Literal["constant", "linear"] = setting(
+        "linear", "Of the learning rate: linear falls to 0 over the second half."
+    )
     samples: int = setting(500, "Pictures that are made to be scored.", ge=20, le=100_000)
+
+    @property
+    def side(self) -> int:
+        """Height and width of the pictures."""
+        digits = self.data == "builtin" and self.subject == "digits"
+        return self.size or (32 if digits else 64)
 
 
 class PredictOptions(Options):
@@ -49,5 +62,5 @@ class PredictOptions(Options):
 
     count: int = setting(16, "Pictures to draw.", ge=1, le=10_000)
     seed: int = setting(0, "The same seed draws the same pictures.", ge=0, le=2**31 - 1)
-    label: str = setting("", "The class to draw, of a conditional model.")
+    label: str = setting("", "The class to draw, of a model that knows some; all in turn without.")
     output: str = setting("samples.png", "File that the sheet is written to.")

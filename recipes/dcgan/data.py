@@ -27,7 +27,7 @@ def load(config: Config) -> Splits:
 
     Raises:
         DataError: If they cannot be read as they are, saying where.
-        UsageError: If classes are wanted of data that has none.
+        UsageError: If the source is of a kind that this recipe does not have.
     """
     if config.data == "builtin":
         images, labels, names = _built_in(config)
@@ -38,11 +38,6 @@ def load(config: Config) -> Splits:
     else:
         images, labels, names = _folder(config)
         where = config.data
-    if config.conditional and len(names) < 2:
-        raise UsageError(
-            f"--conditional: {where} has no classes.",
-            "Leave it out, or give a folder with one folder of pictures a class.",
-        )
     if len(images) < LEAST:
         raise DataError(
             f"{where}: {len(images)} pictures are too few; at least {LEAST} are wanted."
@@ -57,7 +52,7 @@ def load(config: Config) -> Splits:
             f"{len(part):,} {name}"
             for part, name in zip(parts, ("training", "validation", "test"), strict=True)
         ),
-        "size": f"{config.size} x {config.size}, {channels(whole)} channels",
+        "size": f"{config.side} x {config.side}, {channels(whole)} channels",
     }
     if len(names) > 1:
         facts["classes"] = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
@@ -74,16 +69,16 @@ def _built_in(config: Config) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         parts = builtin_digits(config.seed)
         images = np.concatenate([part.images for part in parts])[..., None]
         labels = np.concatenate([part.labels for part in parts])
-        size = Size(config.size, channels=1)
+        size = Size(config.side, channels=1)
         return np.stack([_fitted(image, size) for image in images]), labels, parts[0].names
     if config.subject == "faces":
-        images, _ = generated_faces(FACES, EACH, config.seed, config.size)
-    elif config.size < 32:
+        images, _ = generated_faces(FACES, EACH, config.seed, config.side)
+    elif config.side < 32:
         raise UsageError(
-            f"--size {config.size}: facades are drawn from 32 pixels on.", "Give 32 or 64."
+            f"--size {config.side}: facades are drawn from 32 pixels on.", "Give 32 or 64."
         )
     else:
-        _, images = generated_facades(FACADES, config.seed, config.size)
+        _, images = generated_facades(FACADES, config.seed, config.side)
     if not config.colour:
         images = pictures.grey(images)[..., None]
     return images, np.zeros(len(images), "int32"), ("",)
@@ -106,7 +101,7 @@ def _folder(config: Config) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
             f"{path}: there are no pictures in it, nor in its folders.",
             f"Files of {', '.join(pictures.SUFFIXES[:3])} and others are read.",
         )
-    size = Size(config.size, channels=3 if config.colour else 1)
+    size = Size(config.side, channels=3 if config.colour else 1)
     mode = "RGB" if config.colour else "L"
     images = [_fitted(np.atleast_3d(pictures.read_picture(file, mode)), size) for file, _ in files]
     names = tuple(found)
@@ -122,7 +117,7 @@ def _tfds(config: Config) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
         if "image" not in features:
             raise DataError(f"tfds:{name}: pictures are wanted.", "Such are mnist and celeb_a.")
         grey = features["image"].shape[-1] == 1 or not config.colour
-        size = Size(config.size, channels=1 if grey else 3)
+        size = Size(config.side, channels=1 if grey else 3)
         for example in builder.as_dataset(split="train").as_numpy_iterator():
             images.append(_fitted(example["image"], size))
             labels.append(example.get("label", 0))

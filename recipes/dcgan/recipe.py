@@ -15,7 +15,7 @@ from dlrecipes.data.digits import LabelledPictures
 from dlrecipes.models import dcgan_discriminator, dcgan_generator
 from dlrecipes.published import Published
 from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
-from dlrecipes.training import GAN
+from dlrecipes.training import GAN, LinearDecay
 
 from . import data, scores, show
 from .config import Config, PredictOptions
@@ -48,9 +48,9 @@ class DeepConvolutionalGAN(Recipe):
         """Returns generator and discriminator."""
         config = self.config
         sizes = {
-            "size": config.size,
+            "size": config.side,
             "channels": data.channels(splits.train),
-            "num_classes": len(splits.train.names) if config.conditional else 0,
+            "num_classes": len(splits.train.names) if self._told(splits.train) else 0,
         }
         model = GAN(
             dcgan_generator(filters=config.filters, latent_size=config.latent_size, **sizes),
@@ -60,8 +60,27 @@ class DeepConvolutionalGAN(Recipe):
             noise="uniform",
             seed=config.seed,
         )
-        model.compile(*(keras.optimizers.Adam(config.learning_rate, beta_1=0.5) for _ in "gd"))
+        model.compile(self._optimizer(splits.train), self._optimizer(splits.train))
         return model
+
+    def _told(self, examples: LabelledPictures) -> bool:
+        """Returns whether the networks are told the classes."""
+        return self.config.conditional and len(examples.names) > 1
+
+    def _optimizer(self, examples: LabelledPictures) -> keras.optimizers.Optimizer:
+        rate = self.config.learning_rate
+        if self.config.schedule == "linear":
+            _, steps = self._passes(examples)
+            half = max(1, steps * self.config.epochs // 2)
+            rate = LinearDecay(rate, steps * self.config.epochs - half, half)
+        return keras.optimizers.Adam(rate, beta_1=0.5)
+
+    def _passes(self, examples: LabelledPictures) -> tuple[int, int]:
+        """Returns how many passes over the data an epoch is, and how many steps."""
+        size = self.config.batch_size * self.config.discriminator_steps
+        steps = steps_per_epoch(len(examples), size)
+        passes = -(-self.config.least_steps // steps)
+        return passes, passes * steps
 
     def batches(
         self, model: GAN, examples: LabelledPictures, start_epoch: int | None = None
@@ -71,15 +90,15 @@ class DeepConvolutionalGAN(Recipe):
 
         def scaled(inputs, targets):
             images = tf.cast(inputs["images"], tf.float32) / 127.5 - 1
-            return (images, targets["labels"]) if self.config.conditional else images
+            return (images, targets["labels"]) if model.takes_labels else images
 
         if start_epoch is None:
             found = evaluation_batches(*arrays, EVALUATION_BATCH)
             return found.map(scaled), steps_per_epoch(len(examples), EVALUATION_BATCH)
         size = self.config.batch_size * self.config.discriminator_steps
-        passes = -(-self.config.least_steps // steps_per_epoch(len(examples), size))
+        passes, steps = self._passes(examples)
         found = training_batches(*arrays, size, self.config.seed, start_epoch * passes)
-        return found.map(scaled), passes * steps_per_epoch(len(examples), size)
+        return found.map(scaled), steps
 
     def evaluate(self, model: GAN, examples: LabelledPictures) -> dict[str, Any]:
         """Returns how like real pictures made ones are."""
@@ -148,7 +167,11 @@ class DeepConvolutionalGAN(Recipe):
         def of_seed(seed: tf.Tensor, count: tf.Tensor, label: tf.Tensor | None = None):
             shape = [count[0], units]
             drawn_noise = tf.random.stateless_uniform(shape, [seed[0], 0], -1.0, 1.0)
-            labels = None if label is None else tf.repeat(label[:1], count[0])
+            labels = None
+            if label is not None:
+                # Less than 0: all classes in turn.
+                turns = tf.range(count[0]) % len(names)
+                labels = tf.where(label[0] < 0, turns, tf.repeat(label[:1], count[0]))
             found = _bytes(drawn(drawn_noise, labels))
             spec = tf.TensorSpec([], tf.string)
             files = tf.map_fn(tf.io.encode_png, found, fn_output_signature=spec)

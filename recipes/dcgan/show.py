@@ -44,7 +44,7 @@ def answers(
         what = "is no class of this model" if names else "is of a model without classes"
         raise UsageError(f"--label {options.label}: this {what}.", known)
     if names:
-        label = names.index(options.label) if options.label else 0
+        label = names.index(options.label) if options.label else -1
         request["label"] = tf.constant([label])
     pictures = function(**request)["pictures"].numpy()
     path = Path(options.output).expanduser()
@@ -147,7 +147,8 @@ def usage(name: str, config: Config, conditional: bool) -> str:
             'tf.io.write_file("first.png", found["png_bytes"][0])\n```',
             "It returns `pictures`, uint8 `(count, height, width, channels)`, and `png_bytes`. "
             f"The signature `noise` takes float32 `(batch, {config.latent_size})`, uniform in "
-            f"[-1, 1){told}.",
+            f"[-1, 1){told}."
+            + (" `label` of the first is -1 for all classes in turn." if conditional else ""),
             "`model.tflite` takes the same and returns `pictures` as numbers from 0 to 1.",
         ]
     )

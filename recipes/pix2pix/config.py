@@ -8,7 +8,7 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of pix2pix."""
 
-    epochs: int = setting(12, "Passes over the training data.", ge=1, le=100_000)
+    epochs: int = setting(10, "Passes over the training data.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(4, "Pairs a step; the paper has 1.", ge=1, le=1024)
     examples: int = setting(400, "Training pairs of the built-in data.", ge=8, le=100_000)

@@ -11,16 +11,18 @@ import tensorflow as tf
 
 from dlrecipes.data.generated_facades import CLASSES, PALETTE, classes_of
 from dlrecipes.errors import DataError
+from dlrecipes.layers import BatchNormalization
 from dlrecipes.metrics.generation import frechet_distance
 from dlrecipes.metrics.inception import inception_features, weights_file
 from dlrecipes.metrics.segmentation import segmentation_scores
+from dlrecipes.training.sparse_cross_entropy import SparseCategoricalCrossentropy
 
 BATCH = 20
 # A picture is a map of classes where so many pixels have nearly a colour of the palette: JPEG
 # blurs the edges.
 NEAR, MOSTLY = 70.0, 0.75
-SEGMENTER_STEPS, SEGMENTER_BATCH = 400, 16
-LEVELS = (24, 48, 96)
+SEGMENTER_STEPS, SEGMENTER_BATCH = 300, 16
+LEVELS = (16, 32, 64)
 
 
 def likeness(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
@@ -112,7 +114,7 @@ class Reader:
         """
         rates = keras.optimizers.schedules.CosineDecay(3e-3, SEGMENTER_STEPS)
         network = _segmenter(photographs.shape[1])
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        loss = SparseCategoricalCrossentropy(from_logits=True)
         network.compile(keras.optimizers.Adam(rates), loss, jit_compile=False)
         rng = np.random.default_rng(seed)
         classes = classes_of(maps)
@@ -141,7 +143,7 @@ def _segmenter(size: int) -> keras.Model:
 
     def block(x, filters):
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+        return layers.ReLU()(BatchNormalization(momentum=0.9)(x))
 
     x = photographs = keras.Input((size, size, 3), name="photographs")
     kept = []

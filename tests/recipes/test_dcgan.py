@@ -68,6 +68,23 @@ def test_a_seed_draws_the_same_pictures_and_another_others(version):
     np.testing.assert_array_equal(tf.io.decode_png(files[4]).numpy(), first[4])
 
 
+def test_without_a_class_all_are_drawn_in_turn(version):
+    draw = version.function()
+    request = {"seed": tf.constant([7]), "count": tf.constant([20])}
+    turns = draw(label=tf.constant([-1]), **request)["pictures"].numpy()
+    for label in (0, 4, 9):
+        alone = draw(label=tf.constant([label]), **request)["pictures"].numpy()
+        np.testing.assert_array_equal(turns[[label, 10 + label]], alone[[label, 10 + label]])
+
+
+@pytest.mark.parametrize(
+    "told, side",
+    [({}, 32), ({"subject": "faces"}, 64), ({"data": "folder"}, 64), ({"size": 28}, 28)],
+)
+def test_pictures_are_of_64_pixels_but_the_digits(told, side):
+    assert recipe(**{"size": 0, **told}).config.side == side
+
+
 def test_noise_and_litert_draw_alike(version):
     noise = np.random.default_rng(0).uniform(-1, 1, (3, 8)).astype("float32")
     label = np.array([0, 5, 9], "int32")
@@ -120,8 +137,9 @@ def test_a_folder_of_pictures_or_of_classes_is_read(tmp_path):
     assert splits.train.images.shape == (32, 28, 28, 3)
     for image, label in zip(splits.train.images, splits.train.labels, strict=True):
         assert image[0, 0, 0] % 2 == (1 if label == 0 else 0)
-    with pytest.raises(UsageError, match=r"--conditional: .* has no classes"):
-        recipe(data=str(tmp_path / "classes" / "a"), conditional=True).load_data()
+    # Told of classes, where there are some.
+    task = recipe(data=str(tmp_path / "classes" / "a"), conditional=True)
+    assert not task.build(task.load_data()).takes_labels
 
 
 def test_a_folder_without_pictures_or_with_too_few_is_told(tmp_path):
