@@ -18,10 +18,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlrecipes import onnx_file
+from dlrecipes import checker, onnx_file
 from dlrecipes.answers import agree, answers, check
 from dlrecipes.card import table
-from dlrecipes.checker import FreshProcess, weights_of
 from dlrecipes.endpoints import of_model, plain_card
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.files import flush
@@ -106,7 +105,7 @@ def publish(
     _sweep(directory)
     try:
         work.mkdir(parents=True)
-        with FreshProcess() as process, quiet():
+        with checker.FreshProcess() as process, quiet():
             functions = {name: traced(one) for name, one in exports.signatures.items()}
             functions[LITE_FILE] = traced(exports.lite)
             write_saved_model(model, work, {name: functions[name] for name in exports.signatures})
@@ -199,7 +198,7 @@ def verify(
     model: keras.Model,
     exports: Exports,
     functions: Mapping[str, Callable],
-    process: FreshProcess,
+    process: checker.FreshProcess,
     rebuild: Callable[[keras.Model], Exports] | None = None,
 ) -> None:
     """Has each artefact of a version loaded by a fresh process and compared with the model.
@@ -222,7 +221,7 @@ def verify(
     wanted = {
         "signatures": {name: answers(one, functions[name]) for name, one in signatures},
         "lite": answers(exports.lite, functions[LITE_FILE]),
-        "weights": weights_of(model),
+        "weights": checker.weights_of(model),
     }
     process.check(folder, wanted)
     again = keras.saving.load_model(folder / KERAS_FILE)

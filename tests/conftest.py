@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dlrecipes import registry
+from dlrecipes import checker, registry
 from dlrecipes.cli.main import main
 
 CONFIG = '''"""Settings."""
@@ -50,6 +50,30 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True, scope="session")
+def checked_here():
+    """Has what is published checked by this process, which saves loading TensorFlow each time.
+
+    `test_checker.py` is about the fresh one, and commands in processes of their own start it.
+    """
+
+    class Here(checker.FreshProcess):
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def check(self, folder, wanted):
+            from dlrecipes import verifying
+
+            list(verifying.check_answers(folder, wanted))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checker, "FreshProcess", Here)
+        yield
 
 
 @pytest.fixture

@@ -17,6 +17,11 @@ from dlrecipes.lite import traced
 from dlrecipes.published import Published
 
 
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(checker, "FreshProcess", FreshProcess)
+
+
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(1)
@@ -79,7 +84,7 @@ def test_a_killed_process_publishes_nothing(model, tmp_path, monkeypatch):
     class Killed(FreshProcess):
         check = killed
 
-    monkeypatch.setattr(export, "FreshProcess", Killed)
+    monkeypatch.setattr(checker, "FreshProcess", Killed)
     with pytest.raises(PublishError, match="ended with code -9"):
         export.publish(model, tmp_path / "net", examples=np.eye(3, dtype="f"))
     assert list((tmp_path / "net").iterdir()) == []

@@ -20,16 +20,19 @@ def fits(model: Model) -> bool:
 def build(model: Model) -> None:
     """Lays out the tab."""
     gr.Markdown("Draw a digit.")
+    # Columns have their width at once: a canvas stays where it was first laid out.
     with gr.Row():
-        pad = gr.Sketchpad(
-            label="Drawing",
-            type="numpy",
-            canvas_size=(SIDE, SIDE),
-            fixed_canvas=True,
-            layers=False,
-            brush=gr.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
-        )
-        found = gr.Label(label="What it shows", num_top_classes=10)
+        with gr.Column():
+            pad = gr.Sketchpad(
+                label="Drawing",
+                type="numpy",
+                canvas_size=(SIDE, SIDE),
+                fixed_canvas=True,
+                layers=False,
+                brush=gr.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
+            )
+        with gr.Column():
+            found = gr.Label(label="What it shows", num_top_classes=10)
     pad.change(lambda drawn: said(model, drawn), pad, found, show_progress="hidden")
 
 

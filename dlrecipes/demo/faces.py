@@ -19,9 +19,16 @@ def build(model: Model) -> None:
     """Lays out the tab."""
     gr.Markdown("Two pictures of faces: do they show one person?")
     with gr.Row():
-        one = gr.Image(label="One", type="numpy", sources=["upload", "clipboard"])
-        other = gr.Image(label="Another", type="numpy", sources=["upload", "clipboard"])
-    found = gr.Markdown(elem_id=f"{model.name}-found")
+        one, other = (
+            gr.Image(
+                label=label.capitalize(),
+                type="numpy",
+                sources=["upload", "clipboard"],
+                elem_id=f"{model.name}-{label}",
+            )
+            for label in ("one", "another")
+        )
+    found = gr.Markdown()
     for picture in (one, other):
         picture.change(lambda *pair: said(model, *pair), [one, other], found)
 

@@ -29,21 +29,23 @@ def build(model: Model) -> None:
     )
     gr.HTML(f"<div>Paint a facade's label map: {legend}</div>")
     with gr.Row():
-        page = gr.ImageEditor(
-            value=designed(0),
-            label="Input",
-            type="numpy",
-            canvas_size=(SIDE, SIDE),
-            fixed_canvas=True,
-            layers=False,
-            brush=gr.Brush(
-                default_size=24,
-                colors=[_hex(colour) for colour in PALETTE],
-                default_color=_hex(PALETTE[CLASSES.index("window")]),
-                color_mode="fixed",
-            ),
-        )
-        found = gr.Image(label="Output", type="numpy", interactive=False)
+        with gr.Column():
+            page = gr.ImageEditor(
+                value=designed(0),
+                label="Input",
+                type="numpy",
+                canvas_size=(SIDE, SIDE),
+                fixed_canvas=True,
+                layers=False,
+                brush=gr.Brush(
+                    default_size=24,
+                    colors=[_hex(colour) for colour in PALETTE],
+                    default_color=_hex(PALETTE[CLASSES.index("window")]),
+                    color_mode="fixed",
+                ),
+            )
+        with gr.Column():
+            found = gr.Image(label="Output", type="numpy", interactive=False)
     with gr.Row():
         paint = gr.Button("Draw the photograph", variant="primary")
         seed = gr.Slider(0, 100, 0, step=1, label="Another design, by number")

@@ -41,7 +41,7 @@ def build(model: Model) -> None:
             temperature = gr.Slider(0.1, 2.0, 0.8, step=0.1, label="Temperature")
             seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
             write = gr.Button("Write", variant="primary")
-        page = gr.HTML(label="Poem", show_label=True)
+        page = gr.HTML(label="Poem")
     asked = [theme, length, acrostic, enforce, temperature, seed]
     write.click(lambda *values: written(model, *values), asked, page)
     seed.release(lambda *values: written(model, *values), asked, page)

@@ -39,7 +39,7 @@ def browser():
 
 @pytest.fixture
 def tab(browser, address):
-    """Opens a tab of the page; at the end takes its screenshot, and looks for errors."""
+    """Opens the page at a tab; at the end takes its screenshot, and looks for errors."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page = browser.new_page(viewport={"width": 1100, "height": 900})
     errors, names = [], []
@@ -49,7 +49,7 @@ def tab(browser, address):
         names.append(name)
         page.goto(address)
         page.get_by_role("tab", name=name).click()
-        return page
+        return page, page.get_by_role("tabpanel").filter(visible=True)
 
     yield opened
     page.screenshot(path=SCREENSHOTS / f"{names[0]}.png")
@@ -58,64 +58,71 @@ def tab(browser, address):
 
 
 def test_a_digit_is_drawn_and_told(tab):
-    page = tab("digits")
-    canvas = page.locator("canvas").first
+    page, here = tab("digits")
+    canvas = here.locator("canvas").first
     canvas.wait_for()
-    box = canvas.bounding_box()
-    middle = box["x"] + box["width"] / 2
-    page.mouse.move(middle, box["y"] + 0.2 * box["height"])
-    page.mouse.down()
-    page.mouse.move(middle, box["y"] + 0.8 * box["height"], steps=20)
-    page.mouse.up()
+    here.get_by_role("button", name="Brush").click()
+    undo = here.get_by_role("button", name="Undo")
+    # The canvas takes strokes a while after it has taken the brush.
+    for _ in range(20):
+        page.wait_for_timeout(500)
+        box = canvas.bounding_box()
+        middle = box["x"] + box["width"] / 2
+        page.mouse.move(middle, box["y"] + 0.2 * box["height"])
+        page.mouse.down()
+        page.mouse.move(middle, box["y"] + 0.8 * box["height"], steps=20)
+        page.mouse.up()
+        if undo.is_enabled():
+            break
     sync_api.expect(page.get_by_test_id("label-output-value")).to_have_text("1", timeout=20_000)
 
 
 def test_slots_are_highlighted(tab):
-    page = tab("slots")
-    page.get_by_label("Sentence").fill("leave Beijing now")
-    page.get_by_role("button", name="Tag").click()
+    page, here = tab("slots")
+    here.get_by_label("Sentence").fill("leave Beijing now")
+    here.get_by_role("button", name="Tag").click()
     sync_api.expect(page.get_by_text("city", exact=True).first).to_be_visible(timeout=20_000)
 
 
 def test_a_poem_is_written_with_its_tones(tab):
-    page = tab("poems")
-    page.get_by_role("button", name="Write").click()
+    page, here = tab("poems")
+    here.get_by_role("button", name="Write").click()
     sync_api.expect(page.locator("td", has_text="日").first).to_be_visible(timeout=20_000)
-    page.get_by_label("Theme").fill("xyzzy")
-    page.get_by_role("button", name="Write").click()
+    here.get_by_label("Theme").fill("xyzzy")
+    here.get_by_role("button", name="Write").click()
     sync_api.expect(page.get_by_text("no character of it is known")).to_be_visible(timeout=20_000)
 
 
 def test_two_faces_are_compared(tab, tmp_path):
     from PIL import Image
 
-    page = tab("faces")
-    for number, colour in enumerate(["black", "white"]):
+    page, here = tab("faces")
+    for place, colour in (("one", "black"), ("another", "white")):
         path = tmp_path / f"{colour}.png"
         Image.new("RGB", (20, 30), colour).save(path)
-        page.locator("#component-0, body").first.wait_for()
-        page.locator("input[type=file]:visible, input[type=file]").nth(number).set_input_files(path)
-        page.wait_for_timeout(1500)
+        block = here.locator(f"#faces-{place}")
+        block.locator("input[type=file]").set_input_files(path)
+        sync_api.expect(block.locator("img[src*='/file=']")).to_be_visible(timeout=20_000)
     sync_api.expect(page.get_by_text("Two people")).to_be_visible(timeout=20_000)
 
 
 def test_a_design_becomes_a_photograph(tab):
-    page = tab("facades")
-    page.locator("canvas").first.wait_for()
-    page.get_by_role("button", name="Draw the photograph").click()
-    picture = page.get_by_test_id("image").locator("img").last
+    _, here = tab("facades")
+    here.locator("canvas").first.wait_for()
+    here.get_by_role("button", name="Draw the photograph").click()
+    picture = here.locator("img").last
     sync_api.expect(picture).to_be_visible(timeout=20_000)
 
 
 def test_a_seed_draws_samples(tab):
-    page = tab("samples")
-    page.get_by_role("button", name="Draw").click()
+    page, here = tab("samples")
+    here.get_by_role("button", name="Draw").click()
     sync_api.expect(page.locator(".grid-container img")).to_have_count(16, timeout=20_000)
 
 
 def test_any_model_answers_a_request(tab):
-    page = tab("halves")
-    page.get_by_role("button", name="Send").click()
+    page, here = tab("halves")
+    here.get_by_role("button", name="Send").click()
     sync_api.expect(page.get_by_text("No values in 'instances' array")).to_be_visible(
         timeout=20_000
     )
