@@ -64,15 +64,19 @@ class Published:
         call._loaded = loaded
         return call
 
-    def keras_model(self) -> keras.Model:
-        """Returns the Keras model."""
+    def keras_model(self, compile: bool = True) -> keras.Model:
+        """Returns the Keras model.
+
+        Args:
+            compile: Whether with its optimizer, losses and metrics.
+        """
         import keras
 
         import dlrecipes.training  # noqa: F401  (registers what the file names)
 
         path = self.file(KERAS_FILE)
         with _DamageInOneLine(self.folder):
-            return keras.saving.load_model(path)
+            return keras.saving.load_model(path, compile=compile)
 
     @property
     def config_file(self) -> Path:
@@ -99,10 +103,11 @@ class _DamageInOneLine:
 
 
 def versions(directory: Path) -> list[int]:
-    """Returns the published versions of a model, oldest first."""
-    if not directory.is_dir():
+    """Returns the published versions of a model, oldest first; of what cannot be read none."""
+    try:
+        names = [path.name for path in directory.iterdir() if path.is_dir()]
+    except OSError:
         return []
-    names = (path.name for path in directory.iterdir() if path.is_dir())
     # Not "007": whoever looks for version 7 looks in "7".
     return sorted(int(n) for n in names if n.isascii() and n.isdigit() and str(int(n)) == n)
 

@@ -293,6 +293,12 @@ def test_a_plain_recurrent_model_runs_in_lite_at_any_length(tmp_path):
         np.testing.assert_allclose(found, model(one), atol=1e-5)
 
 
+def test_a_loss_of_ones_own_need_not_be_known_again(tmp_path):
+    model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
+    model.compile("adam", lambda y, found: keras.ops.mean((y - found) ** 4))
+    assert publish(model, tmp_path / "net", examples=np.ones((1, 3), "float32")).name == "1"
+
+
 @pytest.mark.parametrize(
     ("examples", "said"),
     [

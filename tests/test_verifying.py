@@ -91,6 +91,20 @@ def test_a_saved_model_of_plain_keras_is_checked_too(tmp_path):
     ]
 
 
+def test_classes_that_are_not_known_here_are_no_damage(tmp_path):
+    @keras.saving.register_keras_serializable("gone")
+    class Mine(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, Mine()(x))
+    version = publish(model, tmp_path / "net", examples=np.ones((1, 3), "float32"))
+    keras.saving.get_custom_objects().pop("gone>Mine")
+    del Mine, model
+    assert "model.keras: not loaded, for it has classes that are not known here" in check(version)
+
+
 def test_a_models_folder_names_all_its_versions(published):
     assert found_in(published) == [published]
     assert found_in(published.parent) == [published]

@@ -51,7 +51,7 @@ def published_recipe(
     values = config.from_yaml(found.config_file)
     if data is not None:
         values["data"] = data
-    settings = config.parse(values, str(found.config_file))
+    settings = config.parse(values, str(found.config_file)).located()
 
     from dlrecipes.quiet import load_tensorflow
 

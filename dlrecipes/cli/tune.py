@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import click
 
 from dlrecipes.cli.options import FOLDER, RecipeCommands, given, models_dir, setting_options
 from dlrecipes.errors import INTERRUPTED, UsageError
+from dlrecipes.files import locked
 from dlrecipes.registry import BUILT_IN, Source
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -175,7 +177,12 @@ def _tune(
                 _tell(plan, row)
 
     try:
-        oracle = search(plan, folder, told)
+        with locked(folder) as alone:
+            if not alone and not os.environ.get("KERASTUNER_TUNER_ID"):
+                raise UsageError(
+                    f"{folder}: another process is at this search.", "Wait for it to end."
+                )
+            oracle = search(plan, folder, told)
     except KeyboardInterrupt:
         click.echo("\nInterrupted. The same command goes on with it.", err=True)
         sys.exit(INTERRUPTED)

@@ -85,6 +85,8 @@ class Gallery:
         Raises:
             DataError: If it cannot be written.
         """
+        if Path(path).is_dir():
+            raise DataError(f"{path} cannot be written: this is a folder.", "Name a file.")
         file = io.BytesIO()
         values = (self._vectors, np.array(list(self.names)), np.array(self.model))
         np.savez(file, **dict(zip(KEYS, values, strict=True)))

@@ -38,9 +38,14 @@ def load(models: Path) -> list[Model]:
         if not versions(folder):
             continue
         try:
-            found.append(Model(folder))
+            model = Model(folder)
         except PublishError as error:
             print(f"Note: {error.message}", file=sys.stderr)
+            continue
+        if model.servable.signatures:
+            found.append(model)
+        else:
+            print(f"Note: {model.folder}: it has no signature to ask.", file=sys.stderr)
     if not found:
         raise UsageError(f"{models}: no model is published there.", "Make one: dlrecipes run NAME")
     return found

@@ -47,6 +47,7 @@ class EnsembleMean(keras.layers.Layer):
         """Refuses a single tensor, whose rows would be taken for members."""
         if not isinstance(input_shape[0], list | tuple):
             raise ValueError("EnsembleMean wants a list of tensors, one a member.")
+        self.members = len(input_shape)
 
     def compute_mask(self, inputs, mask=None):
         """Passes no mask on: stacked in training, the batch is another."""

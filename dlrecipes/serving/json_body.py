@@ -103,6 +103,8 @@ def inputs(
 
 
 def _of_columns(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    if not specs and value != {}:
+        raise RequestError("The signature takes no inputs: 'inputs' must be {}.")
     if not isinstance(value, dict) or is_base64(value):
         if len(specs) > 1:
             raise RequestError(
@@ -124,6 +126,8 @@ def _of_columns(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.
 
 
 def _of_rows(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    if not specs:
+        raise RequestError("The signature takes no inputs: 'inputs' must be {}.")
     named = _is_named(rows[0])
     if not named and len(specs) > 1:
         raise RequestError(

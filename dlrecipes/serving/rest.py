@@ -159,8 +159,9 @@ class Rest:
         arrays: Mapping[str, np.ndarray],
         told: dict[str, Any],
     ) -> dict[str, np.ndarray]:
-        first = next(iter(arrays.values()))
-        told.update(signature=signature.name, examples=len(first) if first.ndim else 1)
+        first = next(iter(arrays.values()), None)
+        counted = first is not None and first.ndim
+        told.update(signature=signature.name, examples=len(first) if counted else 1)
         return await self.batcher.run(servable, signature, arrays)
 
     async def _off_loop(self, work: Any, size: int) -> Any:

@@ -83,6 +83,7 @@ def serve(settings: Settings) -> None:
     """
     listening = _listen(settings.host, settings.port)
     with contextlib.closing(listening):
+        _check_rpc(settings)
         store = ModelStore(settings.models, settings.labels)
         store.refresh()
         _tell(settings, listening, store)
@@ -142,7 +143,13 @@ async def _rpc(settings: Settings, store: ModelStore, batcher: Batcher, telemetr
     return server
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _check_rpc(settings: Settings) -> None:
+    """Refuses a port of gRPC that is taken, before anything is served."""
+    if settings.grpc_port:
+        _listen(settings.host, settings.grpc_port, "--grpc-port").close()
+
+
+def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -153,7 +160,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise UsageError(
-            f"--host {host} --port {port}: {error.strerror or error}.",
+            f"--host {host} {option} {port}: {error.strerror or error}.",
             "Give another port, or 0 for any that is free.",
         ) from None
     return listening

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dlrecipes.layers import EnsembleMean
+
 # What opens the message of a check in the graph, so that it can be told from TensorFlow's.
 REFUSED = "Refused: "
 
@@ -42,6 +44,14 @@ def refuse_misfits(network: keras.Model, x: Any) -> None:
             raise ValueError(
                 f"{network.name} reads {wanted.name} of shape ({sizes}), not {tuple(one.shape)}."
             )
+
+
+def members(network: keras.Model) -> int:
+    """Returns how many networks' outputs stand one below the other in training: 1, but for a
+    `models.ensemble`.
+    """
+    layers = network._flatten_layers(include_self=False)
+    return next((layer.members for layer in layers if isinstance(layer, EnsembleMean)), 1)
 
 
 def refuse_unless(condition: tf.Tensor, message: str) -> tf.Operation | None:

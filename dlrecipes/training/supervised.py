@@ -5,8 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlrecipes.layers import EnsembleMean
-from dlrecipes.training._networks import refuse_unbuilt
+from dlrecipes.training._networks import members, refuse_unbuilt
 from dlrecipes.training.trainer import Trainer
 
 
@@ -69,8 +68,7 @@ class SupervisedTrainer(Trainer):
 
     def _each_member(self, targets: Any, outputs: Any) -> Any:
         """Returns targets as often as an ensemble's members stand one below the other."""
-        layers = self.network._flatten_layers(include_self=False)
-        if not any(isinstance(layer, EnsembleMean) for layer in layers):
+        if members(self.network) == 1:
             return targets
         rows = tf.shape(tf.nest.flatten(outputs)[0])[0]
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from dlrecipes.layers.pairwise_distances import at_least_float32
 from dlrecipes.losses import triplet
 from dlrecipes.training import shares
-from dlrecipes.training._networks import refuse_unbuilt
+from dlrecipes.training._networks import members, refuse_unbuilt
 from dlrecipes.training.trainer import Trainer, batch_size
 
 
@@ -18,7 +18,9 @@ class TripletEmbedding(Trainer):
     the dtype policy. Under a `tf.distribute` strategy the embeddings of all replicas are
     gathered first: triplets are those of the whole batch. Give it batches of some pictures of
     each of some identities (`data.identities.identity_batches`); a batch of one label alone
-    costs 0 and moves nothing. The network's regularization losses are added.
+    costs 0 and moves nothing. The network's regularization losses are added. The members of a
+    `models.ensemble` are trained each for itself, and their mean is what is published: let
+    `L2Normalization` follow it.
 
     Training and validation log
 
@@ -102,10 +104,12 @@ class TripletEmbedding(Trainer):
         x, labels = self._unpack(data)
         with tf.GradientTape() as tape:
             embeddings = self(x, training=True)
-            loss = self._loss(x, labels, embeddings)
+            loss = self._loss(x, labels, embeddings, members(self.network))
             scaled = self.optimizer.scale_loss(loss)
         norm = self.update(self.optimizer, tape, scaled, self.trainable_variables)
-        logs = self.compute_metrics(x, labels, embeddings)
+        # An ensemble in training gives each member's embeddings, one below the other.
+        known = tf.tile(labels, [members(self.network)])
+        logs = self.compute_metrics(x, known, embeddings)
         self.gradient_norm.update_state(norm)
         return {**logs, "gradient_norm": self.gradient_norm.result()}
 
@@ -116,15 +120,23 @@ class TripletEmbedding(Trainer):
         self._loss(x, labels, embeddings)
         return self.compute_metrics(x, labels, embeddings)
 
-    def _loss(self, x, labels, embeddings: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of the whole batch, which all replicas compute; keeps the figures."""
+    def _loss(self, x, labels, embeddings: tf.Tensor, parts: int = 1) -> tf.Tensor:
+        """Returns the loss of the whole batch, which all replicas compute; keeps the figures.
+
+        Each of the parts of the embeddings, an ensemble's members, is compared within itself.
+        """
+        found = [self._mined(labels, part) for part in tf.split(embeddings, parts)]
+        loss = tf.add_n(found) / parts
+        loss = tf.add_n([loss, *(tf.cast(penalty, loss.dtype) for penalty in self.losses)])
+        self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
+        return loss
+
+    def _mined(self, labels, embeddings: tf.Tensor) -> tf.Tensor:
+        """Returns the mean cost of the triplets; keeps the figures."""
         # Gathered at full precision: what differs in the last digits is what is compared.
         everyone, known = _gathered(at_least_float32(embeddings), labels)
         distances, positive, negative = triplet.compared(known, everyone, self.metric)
         costs, mined = triplet.mined_costs(distances, positive, negative, self.mining, self.margin)
-        loss = triplet.mean_cost(costs, mined, self.mining)
-        loss = tf.add_n([loss, *(tf.cast(penalty, loss.dtype) for penalty in self.losses)])
-        self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
         self._keep(self.active_triplets, costs > 0, mined)
         self._keep(self.positive_distance, distances, positive)
         self._keep(self.negative_distance, distances, negative)
@@ -133,7 +145,7 @@ class TripletEmbedding(Trainer):
             for kind in (positive, negative)
         ]
         self._keep(self.rank1, nearest[0] < nearest[1], tf.reduce_any(positive, axis=1))
-        return loss
+        return triplet.mean_cost(costs, mined, self.mining)
 
     def _keep(self, tracker: keras.metrics.Mean, values: tf.Tensor, which: tf.Tensor) -> None:
         weights = tf.cast(which, tf.float32)

@@ -20,7 +20,7 @@ from typing import Any
 
 from dlrecipes import children
 from dlrecipes.children import end_with_parent
-from dlrecipes.errors import RecipeError
+from dlrecipes.errors import RecipeError, UsageError
 from dlrecipes.files import write_whole
 
 LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
@@ -28,6 +28,10 @@ LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
 
 class TrialFailed(RecipeError):  # noqa: N818
     """A trial that has no result, and why."""
+
+
+class UnknownObjective(UsageError):  # noqa: N818
+    """What is looked for is no value that a trial has: no other trial will have it."""
 
 
 class OutOfTime(RecipeError):  # noqa: N818
@@ -57,6 +61,7 @@ def run(
 
     Raises:
         TrialFailed: If it has no score.
+        UnknownObjective: If there is nothing of the objective's name.
         OutOfTime: If it was cut.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,6 +91,8 @@ def run(
     found = children.report(path)
     if "score" in found:
         return found
+    if found.get("unknown"):
+        raise UnknownObjective(found["error"])
     why = found.get("error") or f"its process ended with code {child.returncode}"
     raise TrialFailed(f"{why}{'' if why.endswith('.') else '.'}", f"See {folder / LOG_FILE}.")
 
@@ -100,6 +107,8 @@ def main() -> None:
     load_tensorflow()
     try:
         found = _trained(task)
+    except UnknownObjective as error:
+        found = {"error": str(error), "unknown": True}
     except RecipeError as error:
         found = {"error": str(error)}
     except Exception as error:
@@ -146,5 +155,5 @@ def _score(
         found = found.get(part) if isinstance(found, Mapping) else None
     if not isinstance(found, int | float):
         known = [*history[0], *(key for key, one in metrics.items() if not isinstance(one, dict))]
-        raise TrialFailed(f"There is no {name}; there are {', '.join(known)}.")
+        raise UnknownObjective(f"--objective {name}: there are {', '.join(known)}.")
     return float(found)

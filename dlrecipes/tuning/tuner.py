@@ -23,6 +23,8 @@ ORACLES = {
     "grid": keras_tuner.oracles.GridSearchOracle,
 }
 TRIALS, ORACLE = "trials", "oracle"
+# keras-tuner asks at once again.
+IDLE_S = 0.5
 
 
 class RecipeTuner(BaseTuner):
@@ -39,12 +41,21 @@ class RecipeTuner(BaseTuner):
         self.plan = plan
         self.folder = folder
         self.deadline = deadline
+        self._asked = False
         super().__init__(oracle, directory=str(folder), project_name=ORACLE)
 
     def pre_create_trial(self) -> None:
-        """Ends the search when its time is over."""
+        """Ends the search when its time is over; waits where other workers' trials must end."""
+        if self._asked:
+            time.sleep(IDLE_S)
+        self._asked = True
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise FatalError("The time is over.")
+
+    def on_trial_begin(self, trial: Any) -> None:
+        """As keras-tuner's."""
+        self._asked = False
+        super().on_trial_begin(trial)
 
     def run_trial(self, trial_: Any, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Returns a trial's objective."""

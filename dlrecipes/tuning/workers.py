@@ -55,6 +55,7 @@ def supervise(
 
     Raises:
         RecipeError: If a worker is lost again and again in one trial.
+        UnknownObjective: If trials have nothing of the objective's name.
     """
     one = {
         "recipe": plan.recipe,
@@ -101,6 +102,8 @@ def supervise(
                 del running[number]
                 if child.returncode == 0:
                     continue
+                if child.returncode == trial.UnknownObjective.exit_code:
+                    raise trial.UnknownObjective(_unknown(folder))
                 before, times = lost.get(number, (ended, 0))
                 times = times + 1 if before == ended else 1
                 lost[number] = (ended, times)
@@ -119,6 +122,12 @@ def supervise(
     told()
 
 
+def _unknown(folder: Path) -> str:
+    """Returns what a trial said of an objective that it does not have."""
+    reports = map(children.report, (folder / TRIALS).glob(f"*/{trial.REPORT_FILE}"))
+    return next((one["error"] for one in reports if one.get("unknown")), "unknown objective")
+
+
 def _count_ended(folder: Path) -> int:
     return len(list((folder / TRIALS).glob(f"*/{trial.REPORT_FILE}")))
 
@@ -134,5 +143,8 @@ def main() -> None:
     deadline = None if plan.seconds is None else time.monotonic() + plan.seconds
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     tuner = RecipeTuner(oracle(plan), plan, folder, deadline)
-    with contextlib.suppress(FatalError):
-        tuner.search()
+    try:
+        with contextlib.suppress(FatalError):
+            tuner.search()
+    except trial.UnknownObjective as error:
+        sys.exit(error.exit_code)

@@ -46,10 +46,12 @@ def answers(
     if names:
         label = names.index(options.label) if options.label else -1
         request["label"] = tf.constant([label])
-    pictures = function(**request)["pictures"].numpy()
     path = Path(options.output).expanduser()
+    if path.is_dir():
+        raise UsageError(f"--output {options.output}: this is a folder; a file is wanted.")
     if not path.parent.is_dir():
         raise UsageError(f"--output {options.output}: there is no such folder.")
+    pictures = function(**request)["pictures"].numpy()
     try:
         write_whole(path, tf.io.encode_png(tiled(pictures)).numpy())
     except OSError as error:

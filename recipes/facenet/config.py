@@ -8,8 +8,8 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of FaceNet."""
 
-    epochs: int = setting(20, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(20, "Epochs without a better validation before it stops.", ge=1)
+    epochs: int = setting(16, "Passes over the training data, at most.", ge=1, le=100_000)
+    patience: int = setting(16, "Epochs without a better validation before it stops.", ge=1)
     least_steps: int = setting(
         25, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
     )
@@ -25,17 +25,20 @@ class Config(RecipeConfig):
     width: float = setting(
         1.0, "Multiplies its channels.", gt=0, le=8, search=Search(0.5, 2.0, "log")
     )
+    members: int = setting(
+        1, "Networks, each trained for itself, whose embeddings are averaged.", ge=1, le=16
+    )
     embedding_units: int = setting(128, "Numbers of an embedding.", ge=2, le=4096)
     dropout: float = setting(
         0.2, "Share of the last features left out.", ge=0, lt=1, search=Search(0.0, 0.5)
     )
     mining: Literal["batch_hard", "batch_all_nonzero", "batch_all", "semi_hard", "hard"] = setting(
-        "batch_hard",
+        "batch_all_nonzero",
         "Which triplets of a batch count.",
         search=Search(choices=("batch_hard", "batch_all_nonzero", "semi_hard")),
     )
     margin: float = setting(
-        1.0,
+        0.5,
         "How much farther other people should be, in units of the metric.",
         gt=0,
         le=4,

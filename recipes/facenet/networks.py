@@ -8,7 +8,7 @@ import tensorflow as tf
 from dlrecipes import models
 from dlrecipes.data.faces import Size
 from dlrecipes.errors import UsageError
-from dlrecipes.layers import ElasticDistortion
+from dlrecipes.layers import ElasticDistortion, L2Normalization
 
 from .config import Config
 
@@ -23,8 +23,18 @@ def build(config: Config, size: Size) -> keras.Model:
     Raises:
         UsageError: If the network cannot read pictures of that size.
     """
-    shape = (size.side, size.side, size.channels)
-    options = {"dropout": config.dropout, "seed": config.seed, "name": config.network}
+    found = [_member(config, size, number) for number in range(config.members)]
+    if len(found) == 1:
+        return found[0]
+    images = keras.Input(_shape(size), name="images")
+    mean = models.ensemble(found)(images)
+    return keras.Model(images, L2Normalization(name="embedding")(mean), name="facenet")
+
+
+def _member(config: Config, size: Size, number: int) -> keras.Model:
+    # What is drawn of a member differs from what is drawn of the others.
+    shape, seed = _shape(size), config.seed + 1000 * number
+    options = {"dropout": config.dropout, "seed": seed, "name": config.network}
     try:
         if config.network == "small":
             filters = tuple(max(1, round(n * config.width)) for n in (32, 64, 128, 256))
@@ -48,10 +58,15 @@ def build(config: Config, size: Size) -> keras.Model:
         config.shift,
         config.rotation,
         config.scale,
-        seed=config.seed,
+        seed=seed,
         name="distortion",
     )(x)
-    return keras.Model(images, network(x), name="facenet")
+    name = "facenet" if config.members == 1 else f"member_{number + 1}"
+    return keras.Model(images, network(x), name=name)
+
+
+def _shape(size: Size) -> tuple[int, int, int]:
+    return size.side, size.side, size.channels
 
 
 def embed(model: keras.Model, images: tf.Tensor, mirror: bool) -> tf.Tensor:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from dlrecipes.data.picture_pairs import PicturePairs
+from dlrecipes.errors import UsageError
 from dlrecipes.models import patchgan, pix2pix_unet
 from dlrecipes.published import Published
 from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
@@ -50,6 +51,12 @@ class PixToPix(Recipe):
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""
         config = self.config
+        if config.adversarial and config.patches and config.size < 3 * 2**config.patches:
+            least = max(n for n in range(9) if config.size >= 3 * 2**n)
+            raise UsageError(
+                f"--patches {config.patches} --size {config.size}: nothing is left to judge.",
+                f"--patches {least} is the most for that size.",
+            )
         with built_in(config.precision):
             generator = pix2pix_unet(
                 config.size, filters=config.filters, dropout=config.dropout, seed=config.seed

@@ -32,6 +32,13 @@ def answers(function: Callable, inputs: Sequence[str], options: PredictOptions) 
     folder = Path(options.output).expanduser()
     if not folder.is_dir():
         raise UsageError(f"--output {options.output}: there is no such folder.")
+    stems = [Path(name).stem for name in inputs]
+    for name, stem in zip(inputs, stems, strict=True):
+        if stems.count(stem) > 1:
+            raise UsageError(
+                f"{name}: several of these are named {stem}, and would be drawn to one file.",
+                "Give them one by one, each with its own --output.",
+            )
     lines = []
     for name in inputs:
         path = Path(name).expanduser()

@@ -107,6 +107,7 @@ def test_predictions_are_a_sheet(version, tmp_path):
         (["x.png"], {}, "x.png: dcgan draws of nothing"),
         ([], {"label": "ten"}, "--label ten: this is no class of this model"),
         ([], {"output": "nowhere/x.png"}, "there is no such folder"),
+        ([], {"output": "."}, "this is a folder; a file is wanted"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(version, inputs, told, message):
@@ -127,7 +128,7 @@ def test_built_in_faces_and_facades_have_colours_unless_not_wanted(subject, chan
         assert (len(splits.train), len(splits.validation), len(splits.test)) == (32, 4, 4)
 
 
-def test_a_folder_of_pictures_or_of_classes_is_read(tmp_path):
+def test_a_folder_of_pictures_or_of_classes_is_read(tmp_path, monkeypatch):
     for number in range(40):
         folder = tmp_path / "classes" / ("a" if number % 2 else "b")
         folder.mkdir(parents=True, exist_ok=True)
@@ -138,8 +139,37 @@ def test_a_folder_of_pictures_or_of_classes_is_read(tmp_path):
     for image, label in zip(splits.train.images, splits.train.labels, strict=True):
         assert image[0, 0, 0] % 2 == (1 if label == 0 else 0)
     # Told of classes, where there are some.
+    monkeypatch.setattr(module("data"), "LEAST", 20)
     task = recipe(data=str(tmp_path / "classes" / "a"), conditional=True)
     assert not task.build(task.load_data()).takes_labels
+
+
+def test_a_tfds_data_set_is_read_with_its_classes(monkeypatch):
+    import contextlib
+    from types import SimpleNamespace
+
+    import tensorflow_datasets as tfds
+
+    features = tfds.features.FeaturesDict(
+        {
+            "image": tfds.features.Image(shape=(28, 28, 1)),
+            "label": tfds.features.ClassLabel(names=["a", "b"]),
+        }
+    )
+    rows = [
+        {"image": np.full((28, 28, 1), 6 * number, "uint8"), "label": number % 2}
+        for number in range(40)
+    ]
+    kept = SimpleNamespace(as_numpy_iterator=lambda: rows)
+    builder = SimpleNamespace(
+        info=SimpleNamespace(features=features), as_dataset=lambda split: kept
+    )
+    found = module("data").tfds
+    monkeypatch.setattr(found, "prepared", lambda *_: contextlib.nullcontext(builder))
+    splits = recipe(data="tfds:two").load_data()
+    assert splits.train.names == ("a", "b")
+    for image, label in zip(splits.train.images, splits.train.labels, strict=True):
+        assert image[0, 0, 0] // 6 % 2 == label
 
 
 def test_a_folder_without_pictures_or_with_too_few_is_told(tmp_path):
@@ -148,7 +178,7 @@ def test_a_folder_without_pictures_or_with_too_few_is_told(tmp_path):
     with pytest.raises(DataError, match="there is no such folder"):
         recipe(data=str(tmp_path / "none")).load_data()
     Image.new("L", (20, 20)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="1 pictures are too few; at least 30"):
+    with pytest.raises(DataError, match="1 pictures are too few; at least 40"):
         recipe(data=str(tmp_path)).load_data()
     (tmp_path / "b.png").write_text("text")
     with pytest.raises(DataError, match=r"b\.png: this is no picture"):

@@ -95,6 +95,7 @@ def test_predictions_are_written_beside_one_another(version, tmp_path):
         (["none.png"], ".", UsageError, "none.png: there is no such file"),
         (["."], ".", UsageError, "this is a folder"),
         (["text.png"], ".", DataError, "text.png: this is no picture"),
+        (["a/x.png", "b/x.jpg"], ".", UsageError, "several of these are named x"),
         (["text.png"], "nowhere", UsageError, "--output nowhere: there is no such folder"),
     ],
 )
@@ -107,6 +108,13 @@ def test_what_cannot_be_drawn_is_one_line(
     with pytest.raises(error, match=message) as caught:
         recipe().answer(version, inputs, options)
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("size, patches, most", [(32, 4, 3), (64, 8, 4)])
+def test_a_discriminator_that_sees_nothing_is_refused(size, patches, most):
+    task = recipe(size=size, patches=patches)
+    with pytest.raises(UsageError, match=f"--patches {most} is the most"):
+        task.build(task.load_data())
 
 
 def test_either_side_is_read():

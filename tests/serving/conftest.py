@@ -29,6 +29,10 @@ class HalfPlusTwo(tf.Module):
     def scalar(self, x):
         return {"y": x + 1}
 
+    @tf.function(input_signature=[])
+    def known(self):
+        return {"constant": self.constant + 0.0}
+
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def parsed(self, examples):
         spec = {"x": tf.io.FixedLenFeature([], tf.float32)}
@@ -50,6 +54,7 @@ def save(folder, constant=2.0):
             "serving_default": model.half,
             "two": model.two,
             "scalar": model.scalar,
+            "known": model.known,
             "classify_x": model.parsed,
             "regress_x": model.parsed,
         },

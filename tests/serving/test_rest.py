@@ -67,6 +67,11 @@ def test_what_is_not_by_example_is_answered_too(client):
     assert "input x must have shape (), not (1)" in found.json()["error"]
 
 
+def test_a_signature_without_inputs_is_answered(client):
+    found = predict(client, {"inputs": {}, "signature_name": "known"})
+    assert (found.status_code, found.json()) == (200, {"outputs": 2.0})
+
+
 @pytest.mark.parametrize("path", ["versions/3", "labels/stable", "VERSIONS/1"])
 def test_versions_and_labels(client, path):
     found = predict(client, {"instances": [1.0]}, f"half_plus_two/{path}:predict")
@@ -197,6 +202,8 @@ def test_a_version_beyond_all_numbers(client):
         ({"instances": [5000.0]}, "too large"),
         ({"instances": [0.0] * 51}, "at most 50"),
         ({"inputs": [0.0] * 51}, "at most 50"),
+        ({"inputs": [], "signature_name": "known"}, "takes no inputs"),
+        ({"instances": [1], "signature_name": "known"}, "takes no inputs"),
     ],
 )
 def test_wrong_requests_are_400(client, body, said):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
@@ -50,6 +51,19 @@ def channel(saved, tmp_path_factory):
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+
+
+def test_a_port_that_is_taken_is_one_line(saved, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(tmp_path)]
+        ended = subprocess.run(
+            [*command, "--port", "0", "--grpc-port", port], capture_output=True, text=True
+        )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.startswith(f"Error: --host 127.0.0.1 --grpc-port {port}: ")
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The server as a process: it listens, takes new versions, and ends when it is told."""
 
+import http.client
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -83,6 +85,38 @@ def test_it_serves_takes_a_new_version_and_ends_gracefully(models, save_model):
     lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
     assert {line["status"] for line in lines} == {"OK"}
     assert err.rstrip().endswith("Stopped.")
+
+
+def test_sigterm_under_load_answers_what_was_accepted(models):
+    answers, ready = [], threading.Event()
+
+    def client(server):
+        while True:
+            try:
+                answers.append(server.ask("/v1/models/half:predict", {"instances": [1.0]}))
+            except (OSError, http.client.HTTPException) as error:
+                # Nobody listens any more; what was sent and not answered would read otherwise.
+                refused.append(getattr(error, "reason", error))
+                return
+            if len(answers) > 50:
+                ready.set()
+
+    refused = []
+    with Server(models, "--no-log") as server:
+        while server.ask("/v1/models/half")[0] != 200:
+            time.sleep(0.1)
+        clients = [threading.Thread(target=client, args=(server,)) for _ in range(8)]
+        for one in clients:
+            one.start()
+        assert ready.wait(60)
+        code, _, err = server.end(signal.SIGTERM)
+        for one in clients:
+            one.join(60)
+    assert code == 0
+    assert "Traceback" not in err
+    assert set(map(repr, answers)) == {repr((200, {"predictions": [2.5]}))}
+    assert len(refused) == len(clients)
+    assert {type(one) for one in refused} <= {ConnectionRefusedError, ConnectionResetError}
 
 
 def test_what_is_no_http_gets_json_too(models):

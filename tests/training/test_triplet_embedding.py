@@ -9,6 +9,7 @@ import pytest
 from dlrecipes.data.identities import identity_batches
 from dlrecipes.layers import L2Normalization
 from dlrecipes.losses.triplet import MINERS
+from dlrecipes.models import ensemble
 from dlrecipes.training import TripletEmbedding
 
 # Points at 0, 90 (one person), 60 and 150 degrees (another), at any distance from the centre.
@@ -297,6 +298,35 @@ def test_the_networks_regularization_is_added():
     model = trainer(np.eye(2), mining="hard", regularizer=keras.regularizers.L2(0.5))
     expected = (1.2 + S + 0.2) / 2 + 0.5 * 2
     assert evaluated(model, CIRCLE, PEOPLE)["loss"] == pytest.approx(expected)
+
+
+def test_an_ensembles_members_learn_as_each_does_alone():
+    rng = np.random.default_rng(5)
+    x, labels = rng.normal(size=(8, 3)).astype("float32"), np.repeat(np.arange(4), 2)
+
+    def member(name):
+        given = keras.Input((3,))
+        return keras.Model(given, L2Normalization()(keras.layers.Dense(2)(given)), name=name)
+
+    def learned(network, rate):
+        model = TripletEmbedding(network, margin=0.5, mining="batch_all")
+        model.compile(keras.optimizers.SGD(rate), jit_compile=False)
+        return model.fit(x, labels, batch_size=8, epochs=3, shuffle=False, verbose=0).history
+
+    members, alone = [member("a"), member("b")], [member("c"), member("d")]
+    for one, other in zip(members, alone, strict=True):
+        other.set_weights(one.get_weights())
+    logs = [learned(one, 0.1) for one in alone]
+    given = keras.Input((3,))
+    whole = keras.Model(given, L2Normalization()(ensemble(members)(given)))
+    # The loss is the mean over the members: each has half of its gradient.
+    together = learned(whole, 0.2)
+    for one, other in zip(members, alone, strict=True):
+        for ours, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for name in ("loss", "positive_distance", "rank1"):
+        means = np.mean([log[name] for log in logs], axis=0)
+        np.testing.assert_allclose(together[name], means, rtol=1e-5)
 
 
 def test_calling_gives_embeddings_and_the_trainer_is_saved_with_its_settings(tmp_path):

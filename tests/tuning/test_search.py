@@ -10,6 +10,8 @@ import time
 import pytest
 import yaml
 
+from dlrecipes.files import locked
+
 RECIPE = '''"""A search's recipe: a line fitted to points."""
 
 
@@ -196,5 +198,18 @@ def test_wrong_options_are_one_line(dlrecipes, line, monkeypatch, options, said)
 
 
 def test_an_objective_that_is_none_is_told(line):
-    found = tune(line, "--trials", "1", "--objective", "glory", "--epochs", "1", code=1)
-    assert "There is no glory; there are" in found.stdout
+    # At the first trial: the others would not have it either.
+    found = tune(line, "--trials", "9", "--objective", "glory", "--epochs", "1", code=2)
+    assert "--objective glory: there are " in found.stderr
+    assert len(list((line.parent / "searches" / "line" / "search" / "trials").iterdir())) == 1
+
+
+def test_a_search_that_another_process_is_at_is_refused(line, dlrecipes, monkeypatch):
+    monkeypatch.chdir(line.parent)
+    folder = line.parent / "searches" / "line" / "search"
+    folder.mkdir(parents=True)
+    with locked(folder) as alone:
+        assert alone
+        answer = dlrecipes("tune", str(line), "--trials", "1", "--epochs", "1")
+    assert answer.code == 2
+    assert "another process is at this search" in answer.err

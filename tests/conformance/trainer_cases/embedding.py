@@ -6,6 +6,7 @@ from trainer_contract import BATCH, STEPS, TrainerCase
 
 from dlrecipes.data.identities import identity_batches
 from dlrecipes.layers import L2Normalization
+from dlrecipes.models import ensemble
 from dlrecipes.training import TripletEmbedding
 
 IDENTITIES, PICTURES, EACH = BATCH // 2, 2, 5
@@ -25,6 +26,21 @@ def embedding(on_sphere=True, **kwargs):
     return make
 
 
+def together():
+    """Makes an ensemble of two."""
+
+    def member(name):
+        x = keras.Input((5,))
+        y = keras.layers.Dense(3)(keras.layers.Dense(8, activation="tanh")(x))
+        return keras.Model(x, L2Normalization(dtype="float32")(y), name=name)
+
+    x = keras.Input((5,))
+    mean = ensemble([member("a"), member("b")])(x)
+    model = TripletEmbedding(keras.Model(x, L2Normalization(dtype="float32")(mean)))
+    model.compile(keras.optimizers.Adam(0.02, global_clipnorm=0.5))
+    return model
+
+
 def clusters():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(IDENTITIES + 1), EACH)
@@ -39,6 +55,7 @@ def some_of_each(start_epoch):
 
 CASES = {
     "TripletEmbedding": TrainerCase(embedding(), clusters, some_of_each),
+    "TripletEmbedding, ensemble": TrainerCase(together, clusters, some_of_each),
     # Batches in any order, which may hold an example without a positive.
     "TripletEmbedding, hard": TrainerCase(embedding(mining="hard"), clusters),
     "TripletEmbedding, batch hard": TrainerCase(
