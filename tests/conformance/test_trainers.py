@@ -38,11 +38,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def main_first(names):
-    """Parametrizes by cases; special ones are slow: they take processes of their own, or long."""
+def main_first(names, quick=("core", "main")):
+    """Parametrizes by cases; those that are not of the quick kinds are slow."""
     slow = pytest.mark.slow
     return pytest.mark.parametrize(
-        "name", [pytest.param(n, marks=slow if kind(n) == "special" else ()) for n in names]
+        "name", [pytest.param(n, marks=() if kind(n) in quick else slow) for n in names]
     )
 
 
@@ -165,7 +165,7 @@ def test_saved_trainer_goes_on_as_if_it_had_not_been_saved(name, tmp_path):
     assert_close(state(again, random=False), state(model, random=False))
 
 
-@main_first(CASES)
+@main_first(CASES, quick=["core"])
 def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, trained):
     whole, resumed = trained(after_kill, name, 0), trained(after_kill, name, 1)
     assert whole.keys() == resumed.keys()
@@ -173,7 +173,7 @@ def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, tr
         assert value.tobytes() == resumed[key].tobytes(), key
 
 
-@main_first(SEVERAL)
+@main_first(SEVERAL, quick=["core"])
 def test_two_workers_take_the_steps_of_one_process(name, trained):
     one = trained(alone, name)
     first, second = trained(on_two_workers, name, 0), trained(on_two_workers, name, 1)

@@ -48,20 +48,26 @@ class TrainerCase(NamedTuple):
 
 # They take the steps of `SupervisedTrainer` and `TruncatedBPTT`.
 SAME_LOOP = ("ImageClassifier", "CharacterLanguageModel")
+# One of each kind of loop: supervised, over time, adversarial, of pairs. These are trained in
+# processes of their own by the quick tests, too.
+CORE = ("SupervisedTrainer", "TruncatedBPTT", "GAN", "TripletEmbedding")
 
 
 def all_cases(which: str = "all") -> dict[str, TrainerCase]:
     """Returns the cases of all families by name: the trainer's; after a comma, what is special.
 
     Args:
-        which: `"main"` cases, which have no comma, `"special"` ones, or `"all"`.
+        which: `"core"` cases, other `"main"` ones, which have no comma, `"special"` ones, or
+            `"all"`.
     """
     found = cases("trainer_cases")
     return {n: case for n, case in found.items() if which in ("all", kind(n))}
 
 
 def kind(name: str) -> str:
-    """Returns whether a case's name is that of a `"main"` one, or of a `"special"` one."""
+    """Returns whether a case's name is that of a `"core"`, a `"main"` or a `"special"` one."""
+    if name in CORE:
+        return "core"
     return "special" if "," in name or name in SAME_LOOP else "main"
 
 
