@@ -9,7 +9,7 @@ class Config(RecipeConfig):
     """Settings of FaceNet."""
 
     epochs: int = setting(16, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(16, "Epochs without a better validation before it stops.", ge=1)
+    patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     least_steps: int = setting(
         25, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
     )
