@@ -28,6 +28,12 @@ class Config(RecipeConfig):
     members: int = setting(
         1, "Networks, each trained for itself, whose embeddings are averaged.", ge=1, le=16
     )
+    pooling: Literal["flatten", "average"] = setting(
+        "flatten",
+        "What the small network's last layer sees: each place by itself, as faces that fill the "
+        "pictures alike want it, or the mean over them.",
+        search=Search(choices=("flatten", "average")),
+    )
     embedding_units: int = setting(128, "Numbers of an embedding.", ge=2, le=4096)
     dropout: float = setting(
         0.2, "Share of the last features left out.", ge=0, lt=1, search=Search(0.0, 0.5)

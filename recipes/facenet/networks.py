@@ -39,7 +39,7 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
         if config.network == "small":
             filters = tuple(max(1, round(n * config.width)) for n in (32, 64, 128, 256))
             network = models.facenet_small(
-                shape, config.embedding_units, filters=filters, **options
+                shape, config.embedding_units, filters, config.pooling, **options
             )
         else:
             network = models.facenet_inception_resnet(

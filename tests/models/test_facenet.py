@@ -96,6 +96,20 @@ def test_small_network_has_a_convolution_a_block_and_a_projection(channels, filt
     assert trainable(model) == small_parameters(channels, filters, units)
 
 
+def test_a_small_network_may_keep_the_places_apart():
+    model = facenet_small((40, 19, 1), 6, (4, 5, 7), "flatten")
+    # Three halvings leave 5 x 2 places of 7 channels.
+    assert trainable(model) == small_parameters(1, (4, 5, 7), 6) + (5 * 2 - 1) * 7 * 6
+    # The mean over the places does not tell where a face is; they themselves do.
+    x = np.zeros((2, 40, 19, 1), "float32")
+    x[0, 8:16, 4:8] = x[1, 24:32, 4:8] = 1
+    apart = [
+        np.abs(np.subtract(*array(facenet_small((40, 19, 1), 6, (4, 5, 7), pooling)(x)))).max()
+        for pooling in ("average", "flatten")
+    ]
+    assert apart[0] < 1e-4 < 1e-2 < apart[1]
+
+
 BUILDERS = {
     "small": lambda: facenet_small((None, None, 1), 8, filters=(4, 6), dropout=0.5, seed=1),
     "inception_resnet": lambda: facenet_inception_resnet(
@@ -136,6 +150,8 @@ def test_embeddings_keep_float32_in_mixed_precision(build):
         (facenet_small, {"input_shape": (15, 64, 1)}, "at least 16 each"),
         (facenet_small, {"input_shape": (64, 64)}, "input_shape must be"),
         (facenet_small, {"filters": ()}, "filters must name"),
+        (facenet_small, {"pooling": "max"}, "pooling must be one of average, flatten"),
+        (facenet_small, {"pooling": "flatten"}, "None is not allowed here"),
         (facenet_small, {"embedding_units": 0}, "embedding_units must be"),
         (facenet_small, {"dropout": 1.0}, "dropout must be a number in"),
         (facenet_small, {"filters": 32}, "filters must be a tuple or list of integers"),

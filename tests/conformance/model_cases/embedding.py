@@ -21,7 +21,7 @@ CASES = {
     ),
     "facenet_small-of-one-size": ModelCase(
         "facenet_small",
-        {"input_shape": (18, 16, 3), "filters": (3, 4, 4, 5)},
+        {"input_shape": (18, 16, 3), "filters": (3, 4, 4, 5), "pooling": "flatten"},
         faces(3, 2),
         sizes=(16,),
         any_size=False,
