@@ -8,7 +8,7 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of FaceNet."""
 
-    epochs: int = setting(16, "Passes over the training data, at most.", ge=1, le=100_000)
+    epochs: int = setting(14, "Passes over the training data, at most.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     least_steps: int = setting(
         25, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
@@ -39,12 +39,12 @@ class Config(RecipeConfig):
         0.2, "Share of the last features left out.", ge=0, lt=1, search=Search(0.0, 0.5)
     )
     mining: Literal["batch_hard", "batch_all_nonzero", "batch_all", "semi_hard", "hard"] = setting(
-        "batch_all_nonzero",
+        "batch_hard",
         "Which triplets of a batch count.",
         search=Search(choices=("batch_hard", "batch_all_nonzero", "semi_hard")),
     )
     margin: float = setting(
-        0.5,
+        1.0,
         "How much farther other people should be, in units of the metric.",
         gt=0,
         le=4,
