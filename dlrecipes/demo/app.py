@@ -33,6 +33,7 @@ def load(models: Path) -> list[Model]:
     Raises:
         UsageError: If there is none.
     """
+    print(f"Loading the models of {models}", flush=True)
     found = []
     for folder in sorted(models.iterdir()):
         if not versions(folder):

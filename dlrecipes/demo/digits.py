@@ -33,7 +33,7 @@ def build(model: Model) -> None:
             )
         with gr.Column():
             found = gr.Label(label="What it shows", num_top_classes=10)
-    pad.change(lambda drawn: said(model, drawn), pad, found, show_progress="hidden")
+    pad.change(lambda drawn: said(model, drawn), pad, found, show_progress="minimal")
 
 
 def said(model: Model, drawn: dict[str, Any] | None) -> dict[str, float]:

@@ -41,6 +41,6 @@ def said(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
     distance = float(np.sum((first - second) ** 2))
     text = model.extra(THRESHOLD_FILE).strip()
     if not text:
-        return f"The squared distance is {distance:.3f}."
+        return f"The squared distance is {distance:.3g}."
     same = "One person" if distance <= float(text) else "Two people"
-    return f"**{same}**: the squared distance is {distance:.3f}, the threshold {float(text):.3f}."
+    return f"**{same}**: the squared distance is {distance:.3g}, the threshold {float(text):.3g}."

@@ -66,7 +66,9 @@ def drawn_of(model: Model, drawn: dict[str, Any] | None) -> np.ndarray | None:
     """Returns what belongs to a painted picture; nothing for none."""
     if not drawn or drawn.get("composite") is None:
         return None
-    return model.ask("pictures", images=on_white(drawn["composite"])[None])["pictures"][0]
+    found = model.ask("pictures", images=on_white(drawn["composite"])[None])["pictures"][0]
+    times = max(1, SIDE // len(found))
+    return found.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def _hex(colour: np.ndarray) -> str:

@@ -19,7 +19,7 @@ def build(model: Model) -> None:
     typed = gr.Textbox(usual, label="Sentence", submit_btn="Tag")
     slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
     intent = gr.Textbox(label="Intent", interactive=False)
-    typed.submit(lambda text: said(model, text), typed, [slots, intent], show_progress="hidden")
+    typed.submit(lambda text: said(model, text), typed, [slots, intent], show_progress="minimal")
 
 
 def said(model: Model, sentence: str) -> tuple[list[tuple[str, str | None]], str]:

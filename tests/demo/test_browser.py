@@ -23,6 +23,7 @@ def address(published):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "dlrecipes", "demo", "--models", str(published)]
     process = subprocess.Popen([*command, "--port", str(port)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("Loading the models")
     assert f"http://127.0.0.1:{port}" in process.stdout.readline()
     yield f"http://127.0.0.1:{port}"
     process.terminate()

@@ -80,13 +80,11 @@ def test_a_theme_that_is_not_known_is_one_line(models):
 
 def test_two_faces_are_compared_with_the_threshold(models, white):
     assert faces.said(models["faces"], white, None) == ""
-    assert "**One person**: the squared distance is 0.000" in faces.said(
-        models["faces"], white, white
-    )
+    assert "**One person**: the squared distance is 0," in faces.said(models["faces"], white, white)
     black = np.zeros((9, 7, 3), "uint8")
     near_white = np.full((9, 7, 3), 255, "uint8")
     # Three channels that differ by 1 each.
-    assert "**Two people**: the squared distance is 3.000" in faces.said(
+    assert "**Two people**: the squared distance is 3," in faces.said(
         models["faces"], black, near_white
     )
 
