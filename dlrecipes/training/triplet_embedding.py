@@ -19,8 +19,8 @@ class TripletEmbedding(Trainer):
     gathered first: triplets are those of the whole batch. Give it batches of some pictures of
     each of some identities (`data.identities.identity_batches`); a batch of one label alone
     costs 0 and moves nothing. The network's regularization losses are added. The members of a
-    `models.ensemble` are trained each for itself, and their mean is what is published: let
-    `L2Normalization` follow it.
+    `models.ensemble` are trained each for itself; their mean, which `L2Normalization` should
+    follow, tells examples apart only where each member has axes of its own.
 
     Training and validation log
 

@@ -26,7 +26,10 @@ class Config(RecipeConfig):
         1.0, "Multiplies its channels.", gt=0, le=8, search=Search(0.5, 2.0, "log")
     )
     members: int = setting(
-        1, "Networks, each trained for itself, whose embeddings are averaged.", ge=1, le=16
+        1,
+        "Networks, each trained for itself, whose embeddings stand side by side.",
+        ge=1,
+        le=16,
     )
     pooling: Literal["flatten", "average"] = setting(
         "flatten",

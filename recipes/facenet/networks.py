@@ -21,8 +21,16 @@ def build(config: Config, size: Size) -> keras.Model:
         size: What pictures are.
 
     Raises:
-        UsageError: If the network cannot read pictures of that size.
+        UsageError: If the network cannot read pictures of that size, or the numbers of an
+            embedding cannot be shared by the members.
     """
+    if config.embedding_units % config.members:
+        even = config.members * -(-config.embedding_units // config.members)
+        raise UsageError(
+            f"--members {config.members} --embedding-units {config.embedding_units}: each member "
+            "has its share of the numbers.",
+            f"Give --embedding-units {even}, or other --members.",
+        )
     found = [_member(config, size, number) for number in range(config.members)]
     if len(found) == 1:
         return found[0]
@@ -34,17 +42,14 @@ def build(config: Config, size: Size) -> keras.Model:
 def _member(config: Config, size: Size, number: int) -> keras.Model:
     # What is drawn of a member differs from what is drawn of the others.
     shape, seed = _shape(size), config.seed + 1000 * number
+    units = config.embedding_units // config.members
     options = {"dropout": config.dropout, "seed": seed, "name": config.network}
     try:
         if config.network == "small":
             filters = tuple(max(1, round(n * config.width)) for n in (32, 64, 128, 256))
-            network = models.facenet_small(
-                shape, config.embedding_units, filters, config.pooling, **options
-            )
+            network = models.facenet_small(shape, units, filters, config.pooling, **options)
         else:
-            network = models.facenet_inception_resnet(
-                shape, config.embedding_units, width=config.width, **options
-            )
+            network = models.facenet_inception_resnet(shape, units, width=config.width, **options)
     except ValueError as error:
         raise UsageError(f"--network {config.network} --size {config.size}: {error}") from None
     images = keras.Input(shape, name="images")
@@ -61,8 +66,13 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
         seed=seed,
         name="distortion",
     )(x)
-    name = "facenet" if config.members == 1 else f"member_{number + 1}"
-    return keras.Model(images, network(x), name=name)
+    if config.members == 1:
+        return keras.Model(images, network(x), name="facenet")
+    # Each in axes of its own: what two networks call an axis has nothing in common. The mean is
+    # then all of them side by side.
+    sides = (units * number, config.embedding_units - units * (number + 1))
+    embedding = keras.ops.pad(network(x), ((0, 0), sides))
+    return keras.Model(images, embedding, name=f"member_{number + 1}")
 
 
 def _shape(size: Size) -> tuple[int, int, int]:

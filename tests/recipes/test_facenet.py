@@ -200,6 +200,29 @@ def test_a_batch_must_show_two_people():
         task.batches(None, task.load_data().train, 0)
 
 
+def test_members_stand_side_by_side():
+    task = recipe(members=2, embedding_units=8)
+    splits = task.load_data()
+    model = task.build(splits)
+    images = tf.constant(splits.test.images[:6], tf.float32) / 255
+    embeddings = model(images).numpy()
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    members = [
+        layer
+        for layer in model._flatten_layers()
+        if layer.name in ("member_1", "member_2") and hasattr(layer, "layers")
+    ]
+    assert len(members) == 2
+    for number, member in enumerate(members):
+        found = member(images).numpy()
+        own = slice(4 * number, 4 * number + 4)
+        assert not np.delete(found, np.r_[own], axis=1).any()
+        # Each has half of the squared length, and so half a say in every distance.
+        np.testing.assert_allclose(embeddings[:, own], found[:, own] / np.sqrt(2), atol=1e-5)
+    with pytest.raises(UsageError, match="--embedding-units 9"):
+        recipe(members=3, embedding_units=8).build(splits)
+
+
 def test_a_network_that_cannot_read_the_pictures_is_a_message():
     with pytest.raises(UsageError, match="--network inception_resnet --size 32: "):
         module("networks").build(recipe(network="inception_resnet").config, module("data").Size(32))
