@@ -72,6 +72,8 @@ class RecipeTuner(BaseTuner):
             )
         except trial.OutOfTime as error:
             raise FatalError(str(error)) from error
+        except trial.UnknownObjective:
+            raise  # No other trial would have it.
         except RecipeError as error:
             raise FailedTrialError(str(error)) from error
         return {plan.objective[0]: found["score"]}

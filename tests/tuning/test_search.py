@@ -199,7 +199,7 @@ def test_wrong_options_are_one_line(dlrecipes, line, monkeypatch, options, said)
 
 def test_an_objective_that_is_none_is_told(line):
     # At the first trial: the others would not have it either.
-    found = tune(line, "--trials", "9", "--objective", "glory", "--epochs", "1", code=2)
+    found = tune(line, "--trials", "3", "--objective", "glory", "--epochs", "1", code=2)
     assert "--objective glory: there are " in found.stderr
     assert len(list((line.parent / "searches" / "line" / "search" / "trials").iterdir())) == 1
 
