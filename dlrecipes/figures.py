@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -131,6 +133,19 @@ def has_font(text: str) -> bool:
     return not any("\u3000" <= c <= "\u9fff" for c in text) or _han_font() is not None
 
 
+@functools.lru_cache(maxsize=1)
 def _han_font() -> str | None:
+    found = _known_han_font()
+    if found is None:
+        # matplotlib keeps a list of the fonts that there were when it was first used.
+        known = {font.fname for font in font_manager.fontManager.ttflist}
+        for path in set(font_manager.findSystemFonts()) - known:
+            with contextlib.suppress(OSError, RuntimeError):  # A file that is no font.
+                font_manager.fontManager.addfont(path)
+        found = _known_han_font()
+    return found
+
+
+def _known_han_font() -> str | None:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return next((name for name in HAN_FONTS if name in installed), None)
