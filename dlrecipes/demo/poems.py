@@ -22,7 +22,7 @@ REQUEST = (
     "seed",
 )
 LENGTHS = {"either": 0, "five": 5, "seven": 7}
-MARKS = {"P": "○", "Z": "●", "*": "·"}
+MARKS = {"P": "●", "Z": "○", "*": "·"}
 
 
 def fits(model: Model) -> bool:

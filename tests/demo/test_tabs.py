@@ -70,7 +70,7 @@ def test_a_poem_has_a_mark_for_each_tone(models):
     assert page.count("<tr") == 4
     assert page.count("<td") == 28
     # PP*ZZPP of each line, and once more in the legend.
-    assert [page.count(mark) for mark in "○●·"] == [4 * 4 + 1, 4 * 2 + 1, 4 + 1]
+    assert [page.count(mark) for mark in "●○·"] == [4 * 4 + 1, 4 * 2 + 1, 4 + 1]
 
 
 def test_a_theme_that_is_not_known_is_one_line(models):

@@ -212,6 +212,7 @@ def test_members_stand_side_by_side():
         for layer in model._flatten_layers()
         if layer.name in ("member_1", "member_2") and hasattr(layer, "layers")
     ]
+    members.sort(key=lambda layer: layer.name)
     assert len(members) == 2
     for number, member in enumerate(members):
         found = member(images).numpy()
