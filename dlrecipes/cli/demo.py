@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from dlrecipes.cli.options import check_models, host, served_models
 from dlrecipes.errors import UsageError
 
 
@@ -16,15 +17,8 @@ from dlrecipes.errors import UsageError
     short_help="Try published models on a page: draw, type, paint.",
     context_settings={"show_default": True},
 )
-@click.option(
-    "--models",
-    "--models-dir",
-    "models",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("saved_models"),
-    help="Folder of published models.",
-)
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
+@served_models
+@host
 @click.option("--port", type=click.IntRange(1, 65_535), default=7860)
 def command(models: Path, host: str, port: int) -> None:
     """Try the published models in a browser, a tab for each.
@@ -38,11 +32,7 @@ def command(models: Path, host: str, port: int) -> None:
       dlrecipes demo
       dlrecipes demo --models saved_models --port 8000
     """
-    if not models.is_dir():
-        reason = "is no folder" if models.exists() else "there is no such folder"
-        raise UsageError(
-            f"--models {models}: {reason}.", "Publish a model first: dlrecipes run RECIPE"
-        )
+    check_models(models)
     if importlib.util.find_spec("gradio") is None:
         raise UsageError(
             "The page needs the package gradio.", "Install it: pip install 'dlrecipes[demo]'"

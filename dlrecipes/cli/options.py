@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig
 from dlrecipes.settings import Setting, settings, spelled
 
@@ -29,6 +30,30 @@ models_dir = click.option(
 model_version = click.option(
     "--model-version", type=click.IntRange(min=1), help="Which version; the latest by default."
 )
+
+
+served_models = click.option(
+    "--models",
+    "--models-dir",
+    "models",
+    type=FOLDER,
+    default=Path("saved_models"),
+    help="Folder of published models: NAME/VERSION/, each a SavedModel.",
+)
+host = click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
+
+
+def check_models(models: Path) -> None:
+    """Refuses a folder of published models that is not there, before TensorFlow is loaded.
+
+    Raises:
+        UsageError: If it is not; what is no folder `served_models` refuses.
+    """
+    if not models.is_dir():
+        raise UsageError(
+            f"--models {models}: there is no such folder.",
+            "Publish a model first: dlrecipes run RECIPE",
+        )
 
 
 def published_recipe(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dlrecipes.cli.options import check_models, host, served_models
 from dlrecipes.errors import UsageError
 
 
@@ -15,15 +16,8 @@ from dlrecipes.errors import UsageError
     short_help="Serve published models by TensorFlow Serving's REST API.",
     context_settings={"show_default": True},
 )
-@click.option(
-    "--models",
-    "--models-dir",
-    "models",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("saved_models"),
-    help="Folder of published models: NAME/VERSION/, each a SavedModel.",
-)
-@click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
+@served_models
+@host
 @click.option("--port", type=click.IntRange(0, 65_535), default=8501, help="0: any that is free.")
 @click.option(
     "--grpc-port", type=click.IntRange(0, 65_535), default=None, help="Port of gRPC; none without."
@@ -96,11 +90,7 @@ def command(
       curl localhost:8501/v1/models/slot_filling/metadata
     """
     found = _labels(labels)
-    if not models.is_dir():
-        reason = "is no folder" if models.exists() else "there is no such folder"
-        raise UsageError(
-            f"--models {models}: {reason}.", "Publish a model first: dlrecipes run RECIPE"
-        )
+    check_models(models)
 
     if grpc_port is not None and importlib.util.find_spec("tensorflow_serving") is None:
         raise UsageError(
