@@ -1,5 +1,7 @@
 """Pictures of handwriting to what MNIST's pictures are, inside the graph."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 # MNIST's digits fill 20 of their 28 pixels.
@@ -22,15 +24,17 @@ def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
     ink gives zeros. Works inside a `tf.function`, for any height and width.
 
     Args:
-        picture: Grey picture of shape `(height, width)`: integers over their type's range,
-            or floating-point numbers from 0 to 1. Its border is mostly paper.
+        picture: Grey picture of shape `(height, width)`, or `(batch, height, width)` of several:
+            integers over their type's range, or floating-point numbers from 0 to 1. Its border
+            is mostly paper.
         size: Height and width of what is returned, at least 7.
 
     Returns:
-        float32 tensor of shape `(size, size)`, from 0 (paper) to 1 (ink).
+        float32 tensor of shape `(size, size)`, or `(batch, size, size)`, from 0 (paper) to 1
+        (ink).
 
     Raises:
-        ValueError: If the picture has no two dimensions, or `size` is below 7.
+        ValueError: If the picture has not two or three dimensions, or `size` is below 7.
 
     Example:
 
@@ -47,149 +51,233 @@ def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
     if size < 7:
         raise ValueError(f"size must be at least 7, not {size!r}.")
     picture = tf.convert_to_tensor(picture)
-    if picture.shape.rank not in (None, 2):
-        raise ValueError(f"picture must have shape (height, width), not {picture.shape}.")
-    picture = tf.ensure_shape(picture, [None, None])
-    picture = tf.image.convert_image_dtype(picture, tf.float32)
-    picture = tf.where(tf.math.is_finite(picture), picture, 0.0)
+    if picture.shape.rank not in (2, 3):
+        raise ValueError(
+            "picture must have shape (height, width) or (batch, height, width), "
+            f"not {picture.shape}."
+        )
+    if picture.shape.rank == 2:
+        return normalise(picture[None], size)[0]
+    pictures = tf.image.convert_image_dtype(picture, tf.float32)
+    pictures = tf.where(tf.math.is_finite(pictures), pictures, 0.0)
 
     def blank() -> tf.Tensor:
-        return tf.zeros([size, size])
+        return tf.zeros([tf.shape(pictures)[0], size, size])
 
     def sought() -> tf.Tensor:
-        reduced = _reduce(picture)
+        reduced = _reduce(pictures)
         paper, dark = _paper(reduced)
         mask, level = _ink_mask(_ink(reduced, paper, dark))
-        found = tf.reduce_any(mask)
-        return tf.cond(found, lambda: _framed(picture, paper, dark, mask, level, size), blank)
+        return _framed(_ink(pictures, paper, dark), mask, level, size)
 
-    return tf.ensure_shape(tf.cond(tf.size(picture) > 0, sought, blank), [size, size])
+    found = tf.cond(tf.size(pictures) > 0, sought, blank)
+    return tf.ensure_shape(found, [picture.shape[0], size, size])
 
 
-def _reduce(picture: tf.Tensor) -> tf.Tensor:
-    sides = tf.shape(picture)
+def _reduce(pictures: tf.Tensor) -> tf.Tensor:
+    sides = tf.shape(pictures)[1:]
     ratio = tf.minimum(tf.constant(1.0, tf.float64), _REDUCED / tf.reduce_max(sides))
     sides = tf.maximum(1, tf.cast(tf.round(tf.cast(sides, tf.float64) * ratio), tf.int32))
-    return tf.image.resize(picture[..., None], sides, antialias=True)[..., 0]
+    return tf.image.resize(pictures[..., None], sides, antialias=True)[..., 0]
 
 
-def _surface(sides: tf.Tensor) -> tf.Tensor:
-    """Returns the six quadratic terms at each pixel; both coordinates are from -1 to 1."""
+def _places(sides: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the coordinates of rows and of columns, each from -1 to 1."""
     rows, columns = (
         (2.0 * tf.range(tf.cast(side, tf.float32)) + 1.0) / tf.cast(side, tf.float32) - 1.0
         for side in tf.unstack(sides, 2)
     )
-    y, x = tf.meshgrid(rows, columns, indexing="ij")
-    return tf.stack([tf.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    return rows, columns
 
 
-def _paper(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the paper's six coefficients, and whether ink is darker than it."""
-    sides = tf.shape(picture)
-    terms = _surface(sides)
+def _paper(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the paper's six coefficients, and whether ink is darker than it, for each."""
+    sides = tf.shape(pictures)[1:]
     width = tf.maximum(1, tf.reduce_min(sides) // 12)
     inner = tf.zeros(tf.maximum(0, sides - 2 * width), tf.bool)
     before = tf.minimum(width, sides)
     after = sides - before - tf.shape(inner)
     border = tf.pad(inner, tf.stack([before, after], axis=1), constant_values=True)
-    terms_there, values = tf.boolean_mask(terms, border), tf.boolean_mask(picture, border)
+    y, x = tf.meshgrid(*_places(sides), indexing="ij")
+    terms = tf.stack([tf.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+    terms = tf.boolean_mask(terms, border)
+    # Of shapes (batch, border pixels) and (border pixels, 6).
+    values = tf.boolean_mask(pictures, border, axis=1)
     # Least absolute deviations, by reweighting: strokes that reach the border count little.
     # A slight pull to a level surface decides what a narrow border leaves open.
     pull = tf.linalg.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
-    middle = _quantile(values, 0.5)
-    weights = 1.0 / tf.maximum(tf.abs(values - middle), 0.02)
+    middle = _quantile(values, 0.5)[:, None]
+    values -= middle
+    # Each pixel's 36 products of two terms: a weighted sum of them is one product of matrices.
+    products = tf.reshape(terms[:, :, None] * terms[:, None, :], [-1, 36])
+    weights = 1.0 / tf.maximum(tf.abs(values), 0.02)
     for _ in range(8):
-        weighted = terms_there * weights[:, None]
-        square = tf.matmul(weighted, terms_there, transpose_a=True)
-        square += 1e-3 * tf.reduce_sum(weights) * pull
-        right = tf.linalg.matvec(weighted, values - middle, transpose_a=True)
-        paper = tf.linalg.solve(square, right[:, None])[:, 0]
-        gaps = tf.abs(values - middle - tf.linalg.matvec(terms_there, paper))
+        square = tf.reshape(tf.matmul(weights, products), [-1, 6, 6])
+        square += 1e-3 * tf.reduce_sum(weights, axis=1)[:, None, None] * pull
+        right = tf.matmul(weights * values, terms)
+        paper = tf.linalg.solve(square, right[..., None])[..., 0]
+        gaps = tf.abs(values - tf.matmul(paper, terms, transpose_b=True))
         weights = 1.0 / tf.maximum(gaps, 0.02)
-    paper += tf.pad(middle[None], [[0, 5]])
-    skew = tf.reduce_sum((picture - tf.linalg.matvec(terms, paper)) ** 3)
+    paper += tf.pad(middle, [[0, 0], [0, 5]])
+    skew = tf.reduce_sum((pictures - _light(paper, sides)) ** 3, axis=[1, 2])
     return paper, skew < 0.0
 
 
-def _ink(part: tf.Tensor, paper: tf.Tensor, dark: tf.Tensor, terms=None) -> tf.Tensor:
+def _light(paper: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
+    """Returns the papers' quadratic surfaces, of shape `(batch, height, width)`."""
+    rows, columns = _places(sides)
+    level, x, y, xx, xy, yy = (part[:, None, None] for part in tf.unstack(paper, 6, axis=1))
+    rows, columns = rows[:, None], columns[None]
+    return level + (x + xx * columns) * columns + (y + yy * rows + xy * columns) * rows
+
+
+def _ink(pictures: tf.Tensor, paper: tf.Tensor, dark: tf.Tensor) -> tf.Tensor:
     """Returns how far each pixel is from the paper, towards the ink; negative beyond it."""
-    light = tf.linalg.matvec(_surface(tf.shape(part)) if terms is None else terms, paper)
+    light = _light(paper, tf.shape(pictures)[1:])
     # Ink takes a share of the light that falls on white paper; on black it adds to it.
-    return tf.where(dark, (light - part) / tf.maximum(light, 0.1), part - light)
+    darker = (light - pictures) / tf.maximum(light, 0.1)
+    return tf.where(dark[:, None, None], darker, pictures - light)
 
 
 def _ink_mask(ink: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns which pixels are ink, faint edges included, and how strong full ink is."""
-    noise = 1.4826 * _quantile(tf.abs(ink - _quantile(ink, 0.5)), 0.5)
+    flat = tf.reshape(ink, [tf.shape(ink)[0], -1])
+    noise = 1.4826 * _quantile(tf.abs(flat - _quantile(flat, 0.5)[:, None]), 0.5)
     # A single pixel may be noise; nine neighbours hardly are.
-    together = tf.nn.avg_pool2d(ink[None, ..., None], 3, 1, "SAME")[0, ..., 0]
-    inked = tf.reduce_max(together) > tf.maximum(_FAINTEST, _ABOVE_NOISE * noise)
-    strong = (ink > tf.maximum(_otsu(tf.nn.relu(ink)), 3.0 * noise)) & inked
-    level = _quantile(tf.boolean_mask(ink, strong), 0.95)
-    faint = ink > tf.maximum(0.05 * level, 3.0 * noise)
+    together = tf.reduce_max(tf.nn.avg_pool2d(ink[..., None], 3, 1, "SAME"), axis=[1, 2, 3])
+    inked = together > tf.maximum(_FAINTEST, _ABOVE_NOISE * noise)
+    threshold = tf.maximum(_otsu(tf.nn.relu(flat)), 3.0 * noise)
+    strong = (ink > threshold[:, None, None]) & inked[:, None, None]
+    level = _quantile(flat, 0.95, tf.reshape(strong, tf.shape(flat)))
+    faint = ink > tf.maximum(0.05 * level, 3.0 * noise)[:, None, None]
     # Faint pixels are the edge of a stroke where they join strong ones, and dirt elsewhere.
-    reach = 1 + tf.reduce_max(tf.shape(ink)) // 28
-    joined = tf.cast(strong, tf.float32)[None, ..., None]
-    allowed = tf.cast(faint, tf.float32)[None, ..., None]
+    reach = 1 + tf.reduce_max(tf.shape(ink)[1:]) // 28
+    joined = tf.cast(strong, tf.float32)[..., None]
+    allowed = tf.cast(faint, tf.float32)[..., None]
     _, joined = tf.while_loop(
         lambda step, _: step < reach,
         lambda step, grown: (step + 1, tf.nn.max_pool2d(grown, 3, 1, "SAME") * allowed),
         [0, joined],
     )
-    return joined[0, ..., 0] > 0.0, level
+    return joined[..., 0] > 0.0, level
 
 
-def _framed(picture, paper, dark, mask, level, size: int) -> tf.Tensor:
-    """Returns the ink, of which the mask tells roughly where it is, in its place."""
-    whole, sides = tf.shape(picture), tf.shape(mask)
-    rows, columns = (tf.where(tf.reduce_any(mask, axis=axis))[:, 0] for axis in (1, 0))
-    first = tf.cast(tf.stack([rows[0], columns[0]]), tf.int32)
-    last = tf.cast(tf.stack([rows[-1], columns[-1]]), tf.int32)
+def _framed(ink: tf.Tensor, mask: tf.Tensor, level: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns the ink, of which the mask tells roughly where it is, in its place.
+
+    Each picture's box has a size of its own: it is cut and scaled by products with matrices
+    that have rows of zeros for what it does not need.
+    """
+    filled = round(size * FILLED)
+    whole, sides = tf.shape(ink)[1:], tf.shape(mask)[1:]
+    first, last = _box(mask)
     scale = tf.cast(whole, tf.float64) / tf.cast(sides, tf.float64)
     start = tf.cast(tf.floor(tf.cast(first, tf.float64) * scale + 1e-6), tf.int32)
     end = tf.cast(tf.math.ceil(tf.cast(last + 1, tf.float64) * scale - 1e-6), tf.int32)
     box = end - start
-    terms = _surface(whole)[start[0] : end[0], start[1] : end[1]]
-    part = picture[start[0] : end[0], start[1] : end[1]]
-    where = tf.cast(mask[first[0] : last[0] + 1, first[1] : last[1] + 1], tf.float32)
-    where = tf.image.resize(where[..., None], box)[..., 0]
-    ink = tf.clip_by_value(_ink(part, paper, dark, terms) / level, 0.0, 1.0) * where
-    ratio = round(size * FILLED) / tf.reduce_max(box)
+    coarse = tf.cast(mask, tf.float32)
+    where = _rows_and_columns(
+        coarse,
+        [
+            _enlarging(whole[k], start[:, k], end[:, k], first[:, k], last[:, k], sides[k])
+            for k in range(2)
+        ],
+    )
+    ink = tf.clip_by_value(ink / level[:, None, None], 0.0, 1.0) * where
+    ratio = filled / tf.reduce_max(box, axis=1, keepdims=True)
     inside = tf.maximum(1, tf.cast(tf.round(tf.cast(box, tf.float64) * ratio), tf.int32))
-    ink = tf.image.resize(ink[..., None], inside, antialias=True)[..., 0]
+    ink = _rows_and_columns(
+        ink,
+        [_reducing(filled, inside[:, k], start[:, k], end[:, k], whole[k]) for k in range(2)],
+    )
     # Thin strokes are grey after they were reduced; MNIST's are white at their middle.
-    ink = tf.math.divide_no_nan(ink, tf.reduce_max(ink))
+    ink = tf.math.divide_no_nan(ink, tf.reduce_max(ink, axis=[1, 2], keepdims=True))
     room = tf.minimum(size - inside, tf.maximum(0, _offset(ink, size)))
-    return tf.pad(ink, tf.stack([room, size - inside - room], axis=1))
+    rows = tf.range(size)[:, None] == tf.range(filled) + room[:, :, None, None]
+    return _rows_and_columns(ink, tf.unstack(tf.cast(rows, tf.float32), 2, axis=1))
+
+
+def _rows_and_columns(pictures: tf.Tensor, by: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns pictures whose rows and columns are sums of others: `by[0] @ picture @ by[1].T`."""
+    rows, columns = by
+    return tf.matmul(tf.matmul(rows, pictures), columns, transpose_b=True)
+
+
+def _box(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the first and last row and column with ink, each of shape `(batch, 2)`."""
+    first, last = [], []
+    for axis in (2, 1):
+        there = tf.cast(tf.reduce_any(mask, axis=axis), tf.int32)
+        first.append(tf.argmax(there, axis=1, output_type=tf.int32))
+        from_the_end = tf.argmax(tf.reverse(there, [1]), axis=1, output_type=tf.int32)
+        last.append(tf.shape(there)[1] - 1 - from_the_end)
+    return tf.stack(first, axis=1), tf.stack(last, axis=1)
+
+
+def _enlarging(side, start, end, first, last, coarse) -> tf.Tensor:
+    """Returns the weights of `coarse` pixels, `first` to `last`, for `start` to `end` of `side`.
+
+    Linear interpolation between centres; of shape `(batch, side, coarse)`.
+    """
+    place = tf.range(tf.cast(side, tf.float32)) + 0.5 - _column(start)
+    source = place * _column(last + 1 - first) / _column(end - start) - 0.5 + _column(first)
+    source = tf.clip_by_value(source, _column(first), _column(last))
+    gaps = tf.abs(source[..., None] - tf.range(tf.cast(coarse, tf.float32)))
+    inside = (place > 0.0) & (place < _column(end - start))
+    return tf.maximum(0.0, 1.0 - gaps) * tf.cast(inside, tf.float32)[..., None]
+
+
+def _reducing(rows: int, count, start, end, side) -> tf.Tensor:
+    """Returns the weights of pixels `start` to `end` for `count` of some rows, antialiased.
+
+    Triangles as wide as a row where that is wider than a pixel; of shape `(batch, rows, side)`.
+    """
+    step = _column(end - start) / _column(count)
+    row = tf.range(float(rows))
+    centre = (row + 0.5) * step + _column(start)
+    pixel = tf.range(tf.cast(side, tf.float32)) + 0.5
+    gaps = tf.abs(centre[..., None] - pixel) / tf.maximum(step, 1.0)[..., None]
+    taken = (pixel > _column(start)) & (pixel < _column(end))
+    weights = tf.maximum(0.0, 1.0 - gaps) * tf.cast(taken, tf.float32)[:, None]
+    weights = tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=2, keepdims=True))
+    return weights * tf.cast(row < _column(count), tf.float32)[..., None]
+
+
+def _column(values: tf.Tensor) -> tf.Tensor:
+    return tf.cast(values, tf.float32)[:, None]
 
 
 def _offset(ink: tf.Tensor, size: int) -> tf.Tensor:
     """Returns where the ink's first row and column belong for its mass to be in the middle."""
-    mass = tf.maximum(tf.reduce_sum(ink), 1e-6)
-    centre = tf.stack(
-        [
-            tf.reduce_sum(tf.reduce_sum(ink, axis=1 - axis) * tf.range(tf.cast(n, tf.float32)))
-            for axis, n in enumerate(tf.unstack(tf.shape(ink), 2))
-        ]
-    )
-    return tf.cast(tf.round(size / 2 - centre / mass), tf.int32)
+    mass = tf.maximum(tf.reduce_sum(ink, axis=[1, 2]), 1e-6)
+    places = tf.range(tf.cast(tf.shape(ink)[1], tf.float32))
+    centre = [tf.linalg.matvec(tf.reduce_sum(ink, axis=axis), places) / mass for axis in (2, 1)]
+    return tf.cast(tf.round(size / 2 - tf.stack(centre, axis=1)), tf.int32)
 
 
 def _otsu(ink: tf.Tensor, bins: int = 128) -> tf.Tensor:
-    """Returns the threshold that parts two classes best."""
-    top = tf.maximum(tf.reduce_max(ink), 1e-6)
-    counts = tf.histogram_fixed_width(tf.reshape(ink, [-1]), [0.0, top], bins)
-    shares = tf.cast(counts, tf.float32) / tf.cast(tf.size(ink), tf.float32)
+    """Returns, for each row of numbers from 0, the threshold that parts two classes best."""
+    top = tf.maximum(tf.reduce_max(ink, axis=1), 1e-6)
+    pictures, pixels = tf.unstack(tf.shape(ink), 2)
+    drawer = tf.minimum(bins - 1, tf.cast(ink / top[:, None] * bins, tf.int32))
+    drawer += bins * tf.range(pictures)[:, None]
+    counts = tf.math.bincount(tf.reshape(drawer, [-1]), minlength=bins * pictures)
+    shares = tf.reshape(counts, [-1, bins]) / pixels
+    shares = tf.cast(shares, tf.float32)
     values = (tf.range(float(bins)) + 0.5) / bins
-    below, sums = tf.cumsum(shares), tf.cumsum(shares * values)
-    between = (sums[-1] * below - sums) ** 2
+    below, sums = tf.cumsum(shares, axis=1), tf.cumsum(shares * values, axis=1)
+    between = (sums[:, -1:] * below - sums) ** 2
     between = tf.math.divide_no_nan(between, below * (1.0 - below))
-    return top * (tf.cast(tf.argmax(between[:-1]), tf.float32) + 1.0) / bins
+    best = tf.argmax(between[:, :-1], axis=1)
+    return top * (tf.cast(best, tf.float32) + 1.0) / bins
 
 
-def _quantile(values: tf.Tensor, share: float) -> tf.Tensor:
-    """Returns the value that a share of them do not exceed; 1 where there are none."""
-    ordered = tf.sort(tf.reshape(values, [-1]))
-    count = tf.size(ordered)
+def _quantile(values: tf.Tensor, share: float, counted: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns of each row the value that a share do not exceed; 1 where none are counted."""
+    if counted is None:
+        counted = tf.ones_like(values, tf.bool)
+    ordered = tf.sort(tf.where(counted, values, values.dtype.max), axis=1)
+    count = tf.reduce_sum(tf.cast(counted, tf.int32), axis=1)
     place = tf.cast(share * tf.cast(count - 1, tf.float32), tf.int32)
-    return tf.cond(count > 0, lambda: ordered[tf.maximum(place, 0)], lambda: tf.constant(1.0))
+    found = tf.gather(ordered, tf.maximum(place, 0), axis=1, batch_dims=1)
+    return tf.where(count > 0, found, 1.0)

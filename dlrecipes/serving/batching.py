@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +36,12 @@ class Batcher:
 
     Requests of one version and signature whose inputs have the same shapes behind the first
     axis wait for one another until there are `max_batch` examples or the first has waited for
-    `timeout` seconds. One that fails fails alone: its companions are run again without it.
+    `timeout` seconds, and then until a thread is free: the busier the models are, the larger
+    are the batches. One that fails fails alone: its companions are run again without it.
     Signatures that do not count examples along the first axis are run request by request.
 
     Args:
-        executor: Threads in which models run.
+        threads: Runs at a time, at least 1.
         max_batch: Examples of a run at most; 1 for no batching. A larger request runs alone.
         timeout: Seconds that a request waits for others.
         queue: Requests that may wait or run at a time; beyond, they are refused.
@@ -48,20 +50,27 @@ class Batcher:
 
     def __init__(
         self,
-        executor: Executor,
+        threads: int,
         max_batch: int,
         timeout: float,
         queue: int,
         ran: Callable[[Any, int], None] = lambda owner, examples: None,
     ):
-        self.executor = executor
         self.max_batch = max_batch
         self.timeout = timeout
         self.queue = queue
         self.ran = ran
         self.pending = 0
-        self._batches: dict[Any, _Batch] = {}
+        self._free = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="model")
+        # Those that others may join, by what they have in common; and those whose turn is next.
+        self._open: dict[Any, _Batch] = {}
+        self._due: deque[Any] = deque()
         self._running: set[asyncio.Task] = set()
+
+    def close(self) -> None:
+        """Waits for the runs that have begun; nothing can be run then."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
     async def run(
         self, owner: Any, signature: Signature, arrays: Mapping[str, np.ndarray]
@@ -84,42 +93,63 @@ class Batcher:
         self.pending += 1
         try:
             rows = _rows(arrays)
+            one = _Waiting(arrays, rows or 1, asyncio.get_running_loop().create_future())
             if not signature.by_example or rows is None or not 0 < rows < self.max_batch:
-                self.ran(owner, rows or 1)
-                return await self._in_thread(signature, arrays)
-            return await self._together(owner, signature, arrays, rows)
+                self._due.append(_Batch(owner, signature, [one], one.rows))
+                self._next()
+            else:
+                self._join(owner, signature, one)
+            return await one.answer
         finally:
             self.pending -= 1
 
-    async def _together(
-        self, owner: Any, signature: Signature, arrays: Mapping[str, np.ndarray], rows: int
-    ) -> dict[str, np.ndarray]:
-        shapes = tuple((name, array.shape[1:]) for name, array in sorted(arrays.items()))
+    def _join(self, owner: Any, signature: Signature, one: _Waiting) -> None:
+        shapes = tuple((name, array.shape[1:]) for name, array in sorted(one.arrays.items()))
         key = (id(owner), signature.name, shapes)
-        batch = self._batches.get(key)
-        if batch is not None and batch.rows + rows > self.max_batch:
-            self._start(key)
+        batch = self._open.get(key)
+        if batch is not None and batch.rows + one.rows > self.max_batch:
+            self._seal(key)
             batch = None
-        loop = asyncio.get_running_loop()
         if batch is None:
-            batch = self._batches[key] = _Batch(owner, signature)
-            batch.timer = loop.call_later(self.timeout, self._start, key)
-        one = _Waiting(arrays, rows, loop.create_future())
+            batch = self._open[key] = _Batch(owner, signature)
+            loop = asyncio.get_running_loop()
+            batch.timer = loop.call_later(self.timeout, self._ripe, key)
         batch.waiting.append(one)
-        batch.rows += rows
+        batch.rows += one.rows
         if batch.rows == self.max_batch:
-            self._start(key)
-        return await one.answer
+            self._seal(key)
 
-    def _start(self, key: Any) -> None:
-        batch = self._batches.pop(key, None)
-        if batch is None:
-            return
-        batch.timer.cancel()
-        task = asyncio.get_running_loop().create_task(self._finish(batch))
-        # The loop itself keeps tasks weakly.
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def _ripe(self, key: Any) -> None:
+        """Has a batch run as soon as a thread is free; until then others may join it."""
+        self._open[key].timer = None
+        self._due.append(key)
+        self._next()
+
+    def _seal(self, key: Any) -> None:
+        """Has a batch run as soon as a thread is free, and none join it."""
+        batch = self._open.pop(key)
+        if batch.timer is not None:
+            batch.timer.cancel()
+            self._due.append(batch)
+        else:
+            # It keeps its turn.
+            self._due[self._due.index(key)] = batch
+        self._next()
+
+    def _next(self) -> None:
+        while self._free and self._due:
+            due = self._due.popleft()
+            batch = due if isinstance(due, _Batch) else self._open.pop(due)
+            self._free -= 1
+            task = asyncio.get_running_loop().create_task(self._finish(batch))
+            # The loop itself keeps tasks weakly.
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task) -> None:
+        self._running.discard(task)
+        self._free += 1
+        self._next()
 
     async def _finish(self, batch: _Batch) -> None:
         # Whoever has gone away need not be answered.
@@ -149,7 +179,7 @@ class Batcher:
         self, signature: Signature, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.executor, signature.run, arrays)
+        return await loop.run_in_executor(self._executor, signature.run, arrays)
 
 
 def _rows(arrays: Mapping[str, np.ndarray]) -> int | None:

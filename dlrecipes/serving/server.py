@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dlrecipes.errors import UsageError
 from dlrecipes.serving.batching import Batcher
@@ -24,6 +22,8 @@ from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
 
 BACKLOG = 2048
+# Bytes of a request's first line and headers.
+LARGEST_HEAD = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,31 @@ class Settings:
     grpc_port: int | None = None
 
 
-class _JsonProtocol(H11Protocol):
-    """Says in JSON, too, that what came is no HTTP."""
+class _JsonProtocol(HttpToolsProtocol):
+    """Says in JSON, too, that what came is no HTTP; bounds a request's head."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # Bytes of a head that has not ended.
+        self._head: int | None = 0
+
+    def on_message_begin(self) -> None:
+        """Begins a request."""
+        self._head = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Ends a request's head."""
+        self._head = None
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Reads what came."""
+        super().data_received(data)
+        if self._head is not None:
+            self._head += len(data)
+            if self._head > LARGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response(f"The head is longer than {LARGEST_HEAD:,} bytes.")
 
     def send_400_response(self, msg: str) -> None:
         """Answers what cannot be read, and ends the connection."""
@@ -94,21 +117,25 @@ def serve(settings: Settings) -> None:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=round(settings.patience),
         )
         # uvicorn ends gracefully, and then raises the signal again for whoever else wants it.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
+        uvicorn.Server(config).run(sockets=[listening])
     print("Stopped.", file=sys.stderr)
 
 
 def application(settings: Settings, store: ModelStore):
     """Returns the application for a store of models, which it watches while it runs."""
-    executor = ThreadPoolExecutor(settings.threads, thread_name_prefix="model")
     telemetry = Telemetry(sys.stderr if settings.log else None)
     batcher = Batcher(
-        executor, settings.max_batch, settings.batch_timeout, settings.queue, telemetry.ran
+        settings.threads,
+        settings.max_batch,
+        settings.batch_timeout,
+        settings.queue,
+        telemetry.ran,
     )
 
     @contextlib.asynccontextmanager
@@ -121,7 +148,7 @@ def application(settings: Settings, store: ModelStore):
             if rpc is not None:
                 await rpc.stop(settings.patience)
             store.close()
-            executor.shutdown(wait=True, cancel_futures=True)
+            batcher.close()
 
     return Rest(store, batcher, telemetry, settings.limits).application(lifespan)
 

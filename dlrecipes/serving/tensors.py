@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import itertools
 import json
 import math
@@ -66,26 +67,41 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
     if dtype == tf.bool:
         return np.array(_all(flat, kinds, {bool}, dtype), bool)
     if dtype in _FLOATS:
-        whole = 2 ** (np.finfo(_FLOATS[dtype]).nmant + 1) - 1
-        largest = float(np.finfo(_FLOATS[dtype]).max)
-        for one in _all(flat, kinds, {int, float}, dtype):
-            too_large = abs(one) > whole if type(one) is int else largest < abs(one) < math.inf
-            if too_large:
-                raise RequestError(
-                    f"Cannot convert JSON value: {shown(one)} to {_name(dtype)} without loss of "
-                    "precision."
-                )
+        _all(flat, kinds, {int, float}, dtype)
+        whole, largest = _exact(dtype)
+        # The extremes tell of most requests that all is well; NaN compares with nothing.
+        if not -whole <= min(flat, default=0) <= max(flat, default=0) <= whole:
+            for one in flat:
+                too_large = abs(one) > whole if type(one) is int else largest < abs(one) < math.inf
+                if too_large:
+                    raise RequestError(
+                        f"Cannot convert JSON value: {shown(one)} to {_name(dtype)} without loss "
+                        "of precision."
+                    )
         return np.array(flat, _FLOATS[dtype])
     if dtype.is_integer and not dtype.is_quantized:
-        least, most = int(dtype.min), int(dtype.max)
-        for one in _all(flat, kinds, {int}, dtype):
-            if not least <= one <= most:
-                raise _type_error(one, dtype)
+        _all(flat, kinds, {int}, dtype)
+        least, most = _bounds(dtype)
+        if flat and not least <= min(flat) <= max(flat) <= most:
+            raise _type_error(next(one for one in flat if not least <= one <= most), dtype)
         return np.array(flat, dtype.as_numpy_dtype)
     raise RequestError(
         f"Conversion of JSON Value: {shown(flat[0] if flat else [])} to type: {_name(dtype)}",
         "UNIMPLEMENTED",
     )
+
+
+@functools.cache
+def _exact(dtype: tf.DType) -> tuple[int, float]:
+    """Returns up to which integer a floating-point type has all, and its largest number."""
+    found = np.finfo(_FLOATS[dtype])
+    return 2 ** (found.nmant + 1) - 1, float(found.max)
+
+
+@functools.cache
+def _bounds(dtype: tf.DType) -> tuple[int, int]:
+    """Returns the least and the largest number of an integer type."""
+    return int(dtype.min), int(dtype.max)
 
 
 def _all(flat: Sequence[Any], kinds: set[type], wanted: set[type], dtype: tf.DType):

@@ -74,10 +74,17 @@ def read(image_bytes: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 of shape `(batch, 28, 28, 1)`, 0 to 1.
     """
+    import tensorflow as tf
+
     from dlrecipes.data.handwriting import normalise
     from dlrecipes.data.image_bytes import decode
 
-    return _each(lambda content: normalise(decode(content)[..., 0], SIZE), image_bytes)
+    def one(content: tf.Tensor) -> tf.Tensor:
+        return normalise(decode(content)[..., 0], SIZE)
+
+    # Each has a size of its own.
+    spec = tf.TensorSpec([SIZE, SIZE], tf.float32)
+    return tf.map_fn(one, image_bytes, fn_output_signature=spec)[..., None]
 
 
 def prepare(images: tf.Tensor) -> tf.Tensor:
@@ -103,13 +110,6 @@ def prepare(images: tf.Tensor) -> tf.Tensor:
         return tf.reshape(scaled, [-1, SIZE, SIZE, 1])
 
     def normalised() -> tf.Tensor:
-        return _each(lambda image: normalise(of_channels(image, 1)[..., 0], SIZE), scaled)
+        return normalise(of_channels(scaled, 1)[..., 0], SIZE)[..., None]
 
     return tf.cond(fits, as_they_are, normalised)
-
-
-def _each(function, values: tf.Tensor) -> tf.Tensor:
-    import tensorflow as tf
-
-    spec = tf.TensorSpec([SIZE, SIZE], tf.float32)
-    return tf.map_fn(function, values, fn_output_signature=spec)[..., None]

@@ -93,8 +93,22 @@ def test_mnists_own_pictures_hardly_change(normalised):
     assert np.median(changes) < 0.02
 
 
+def test_several_at_once_are_as_each_alone(digits):
+    pictures = np.stack([photographed(digit, seed) for seed, digit in enumerate(digits[:6])])
+    # One of them is light on dark, one has no ink.
+    pictures[1] = 1 - pictures[1]
+    pictures[2] = 0.5
+    pictures = pictures.astype("float32")
+    found = normalise(pictures).numpy()
+    assert found.shape == (6, 28, 28)
+    assert not found[2].any()
+    for one, picture in zip(found, pictures, strict=True):
+        np.testing.assert_allclose(one, normalise(picture).numpy(), atol=1e-4)
+    assert normalise(pictures[:0]).shape == (0, 28, 28)
+
+
 def test_impossible_arguments_are_refused():
     with pytest.raises(ValueError, match="size must be"):
         normalise(tf.zeros([9, 9]), 6)
     with pytest.raises(ValueError, match=r"shape \(height, width\)"):
-        normalise(tf.zeros([9, 9, 1]))
+        normalise(tf.zeros([9, 9, 1, 1]))

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -34,18 +33,17 @@ def recorded(by_example=True, seconds=0.0):
 
 def run(signature, requests, **settings):
     """Sends all requests at once; returns what each got."""
-    settings = {"max_batch": 8, "timeout": 0.05, "queue": 100, **settings}
+    settings = {"max_batch": 8, "timeout": 0.05, "queue": 100, "threads": 4, **settings}
 
-    async def all_of_them(executor):
-        batcher = Batcher(executor, **settings)
+    async def all_of_them():
+        batcher = Batcher(**settings)
         work = (batcher.run("owner", signature, {"x": np.float32(x)}) for x in requests)
         found = await asyncio.gather(*work, return_exceptions=True)
         assert batcher.pending == 0
-        assert not batcher._batches
+        batcher.close()
         return found
 
-    with ThreadPoolExecutor(4) as executor:
-        return asyncio.run(all_of_them(executor))
+    return asyncio.run(all_of_them())
 
 
 def test_requests_at_one_time_are_one_run():
@@ -123,8 +121,8 @@ def test_an_output_whose_first_axis_is_something_else_is_run_apart():
 def test_who_has_gone_away_is_not_computed_for():
     signature = recorded()
 
-    async def leave(executor):
-        batcher = Batcher(executor, 8, 0.1, 10)
+    async def leave():
+        batcher = Batcher(1, 8, 0.1, 10)
         x = {"x": np.float32([1])}
         leaving = asyncio.create_task(batcher.run("o", signature, x))
         staying = asyncio.create_task(batcher.run("o", signature, x))
@@ -132,8 +130,48 @@ def test_who_has_gone_away_is_not_computed_for():
         leaving.cancel()
         found = await staying
         assert batcher.pending == 0
+        batcher.close()
         return found
 
-    with ThreadPoolExecutor(1) as executor:
-        assert asyncio.run(leave(executor))["y"].tolist() == [2]
+    assert asyncio.run(leave())["y"].tolist() == [2]
     assert signature.function["sizes"] == [1]
+
+
+def test_while_all_threads_are_busy_batches_grow():
+    signature = recorded(seconds=0.2)
+
+    async def in_turn():
+        batcher = Batcher(1, 8, 0.001, 100)
+
+        async def send(value, after):
+            await asyncio.sleep(after)
+            return await batcher.run("owner", signature, {"x": np.float32([value])})
+
+        # The first runs at once; the others come one by one while it does.
+        found = await asyncio.gather(*(send(k, 0.015 * k) for k in range(8)))
+        batcher.close()
+        return found
+
+    assert [one["y"].tolist() for one in asyncio.run(in_turn())] == [[k + 1] for k in range(8)]
+    assert signature.function["sizes"] == [1, 7]
+
+
+def test_a_batch_that_fills_while_it_waits_keeps_its_turn():
+    signature = recorded(seconds=0.1)
+    values = [[0], *([k] * 5 for k in range(1, 5))]
+
+    async def in_turn():
+        batcher = Batcher(1, 8, 0.001, 100)
+        ended = []
+
+        async def send(value, after):
+            await asyncio.sleep(after)
+            await batcher.run("owner", signature, {"x": np.float32(value)})
+            ended.append(value[0])
+
+        await asyncio.gather(*(send(value, 0.01 * k) for k, value in enumerate(values)))
+        batcher.close()
+        return ended
+
+    assert asyncio.run(in_turn()) == [0, 1, 2, 3, 4]
+    assert signature.function["sizes"] == [1, 5, 5, 5, 5]

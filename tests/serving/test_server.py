@@ -1,5 +1,6 @@
 """The server as a process: it listens, takes new versions, and ends when it is told."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -131,6 +132,24 @@ def test_what_is_no_http_gets_json_too(models):
             assert b" 400 " in head.splitlines()[0]
             assert "Malformed request" in json.loads(body)["error"]
         code, _, err = server.end(signal.SIGINT)
+    assert "Traceback" not in err
+    assert code == 0
+
+
+def test_a_head_without_end_is_refused(models):
+    with Server(models, "--no-log") as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: here\r\n")
+            # The last exceeds it: what nobody reads would take the answer with it.
+            for _ in range(17):
+                client.sendall(b"x-more: " + b"y" * 4000 + b"\r\n")
+            found = b""
+            with contextlib.suppress(ConnectionError):
+                while part := client.recv(4096):
+                    found += part
+        code, _, err = server.end(signal.SIGINT)
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert b"65,536" in found
     assert "Traceback" not in err
     assert code == 0
 
