@@ -7,7 +7,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import platform
 import sys
 import time
@@ -23,6 +22,7 @@ import matplotlib
 import tensorflow as tf
 
 from dlrecipes import card, distribute, snapshots
+from dlrecipes.cores import cores
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.figures import learning_curves, save
@@ -309,7 +309,7 @@ def environment() -> dict[str, Any]:
     return {
         **{name: version(name) for name in packages},
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.machine()}, {cores()} cores",
         "system": platform.system(),
     }
 

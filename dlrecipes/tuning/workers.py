@@ -15,6 +15,7 @@ from typing import Any
 from keras_tuner.errors import FatalError
 
 from dlrecipes import children, registry
+from dlrecipes.cores import cores
 from dlrecipes.errors import RecipeError
 from dlrecipes.tuning import trial
 from dlrecipes.tuning.plan import Plan
@@ -64,7 +65,7 @@ def supervise(
         "trials": plan.trials,
         "objective": list(plan.objective),
         "max_epochs": plan.max_epochs,
-        "threads": plan.threads or max(1, (os.cpu_count() or 1) // plan.workers),
+        "threads": plan.threads or max(1, cores() // plan.workers),
         "seed": plan.seed,
         "folder": str(folder),
     }

@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
@@ -192,12 +194,9 @@ def comparison(
     figure = Figure(figsize=(8, 5.5), layout="constrained")
     axis = figure.subplots()
     ordered = sorted(networks.items(), key=lambda item: item[1][1])
-    for place, (name, (error, cost, size)) in enumerate(ordered):
+    for _, (error, cost, size) in ordered:
         axis.scatter(cost, 100 * (1 - error), s=size / 1000, color=BLUE, alpha=0.4)
         axis.scatter(cost, 100 * (1 - error), s=6, color=BLUE)
-        # Above and below by turns, or neighbours are written over one another.
-        offset = (4, -14) if place % 2 else (4, 6)
-        axis.annotate(name, (cost, 100 * (1 - error)), offset, textcoords="offset points")
     if here:
         name, error, cost = here
         axis.scatter(cost, 100 * (1 - error), marker="*", s=150, color=ORANGE, label=name)
@@ -211,9 +210,29 @@ def comparison(
     # Written out: mathematics is switched off where figures are drawn.
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
     axis.margins(0.2)
-    axis.set_ylim(top=min(axis.get_ylim()[1], 100.2))
+    # Room for names above the best; there is no accuracy above 100 %.
+    low, high = axis.get_ylim()
+    axis.set_yticks([tick for tick in axis.get_yticks() if low <= tick <= 100])
+    axis.set_ylim(low, min(high, 100.6))
     axis.grid(color=GREY, alpha=0.2)
+    _name(axis, [(name, cost, 100 * (1 - error)) for name, (error, cost, _) in ordered])
     return figure
+
+
+def _name(axis: Axes, points: Sequence[tuple[str, float, float]]) -> None:
+    """Writes each point's name within the frame where none stands yet: above, below, farther."""
+    canvas = FigureCanvasAgg(axis.figure)
+    # Where things lie is known once they were drawn.
+    canvas.draw()
+    top, taken = axis.get_window_extent().y1, []
+    for name, x, y in points:
+        label = axis.annotate(name, (x, y), (4, 6), textcoords="offset points")
+        for offset in (6, -14, 18, -26, 30, -38):
+            label.set_position((4, offset))
+            there = label.get_window_extent(canvas.get_renderer())
+            if there.y1 < top and not any(there.overlaps(other) for other in taken):
+                break
+        taken.append(there)
 
 
 def usage(model: ImageClassifier, name: str) -> str:
