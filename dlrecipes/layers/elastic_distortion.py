@@ -31,6 +31,7 @@ class ElasticDistortion(keras.layers.Layer):
         rotation: Largest angle either way, in degrees, at least 0.
         scale: Largest change of height and of width, each by itself, as a share in [0, 1).
         shear: Largest horizontal shear, pixels a row, at least 0.
+        zoom: Largest change of height and width alike, as a share in [0, 1): proportions stay.
         seed: Seed of the random numbers; `None` draws one.
 
     Call arguments:
@@ -64,6 +65,7 @@ class ElasticDistortion(keras.layers.Layer):
         rotation: float = 0.0,
         scale: float = 0.0,
         shear: float = 0.0,
+        zoom: float = 0.0,
         seed: int | None = None,
         **kwargs,
     ):
@@ -72,7 +74,8 @@ class ElasticDistortion(keras.layers.Layer):
         for name, value in least.items():
             number(name, value, "a number of at least 0", lambda x: 0 <= x < math.inf)
         number("sigma", sigma, "a number above 0", lambda x: 0 < x < math.inf)
-        number("scale", scale, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        for name, value in (("scale", scale), ("zoom", zoom)):
+            number(name, value, "a number in [0, 1)", lambda x: 0 <= x < 1)
         if seed is not None:
             integer("seed", seed, least=0)
         self.alpha = alpha
@@ -81,6 +84,7 @@ class ElasticDistortion(keras.layers.Layer):
         self.rotation = rotation
         self.scale = scale
         self.shear = shear
+        self.zoom = zoom
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
@@ -122,6 +126,9 @@ class ElasticDistortion(keras.layers.Layer):
         # Twice as large and half as large are as likely.
         largest = math.log1p(self.scale)
         tall, wide = ops.exp(drawn(largest)), ops.exp(drawn(largest))
+        if self.zoom:
+            both = ops.exp(drawn(math.log1p(self.zoom)))
+            tall, wide = both * tall, both * wide
         slanted = x + drawn(self.shear) * y
         return tall * (cosine * y + sine * slanted) + up, wide * (
             cosine * slanted - sine * y
@@ -150,6 +157,7 @@ class ElasticDistortion(keras.layers.Layer):
             "rotation": self.rotation,
             "scale": self.scale,
             "shear": self.shear,
+            "zoom": self.zoom,
             "seed": self.seed,
         }
 

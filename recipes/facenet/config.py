@@ -70,8 +70,12 @@ class Config(RecipeConfig):
     rotation: float = setting(
         8.0, "Largest random rotation, in degrees.", ge=0, le=180, search=Search(0.0, 20.0)
     )
-    scale: float = setting(
-        0.1, "Largest random change of height and of width.", ge=0, lt=1, search=Search(0.0, 0.3)
+    zoom: float = setting(
+        0.2,
+        "Largest random change of height and width alike: proportions tell people apart.",
+        ge=0,
+        lt=1,
+        search=Search(0.0, 0.4),
     )
     elastic: float = setting(
         0.0, "Strength of the elastic distortion, alpha; 0 is none.", ge=0, le=1000

@@ -62,7 +62,7 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
         6.0,
         config.shift,
         config.rotation,
-        config.scale,
+        zoom=config.zoom,
         seed=seed,
         name="distortion",
     )(x)

@@ -55,6 +55,14 @@ def test_heights_and_widths_change_by_themselves_and_by_no_more_than_asked_for()
     assert abs(np.corrcoef(factors.T)[0, 1]) < 0.2
 
 
+def test_zoom_keeps_proportions():
+    moved = distorted(np.repeat(blob(41, 30, 26), 300, axis=0), zoom=0.25)
+    factors = (np.array([centre(one[..., 0]) for one in moved]) - 20) / [10, 6]
+    assert 1.2 < factors.max() < 1.26
+    assert 0.79 < factors.min() < 0.83
+    np.testing.assert_allclose(factors[:, 0], factors[:, 1], atol=0.01)
+
+
 def test_shear_moves_rows_by_their_distance_from_the_middle():
     above = distorted(np.repeat(blob(41, 10, 20), 200, axis=0), shear=0.3)
     shifts = np.array([centre(one[..., 0]) for one in above]) - [10, 20]
@@ -108,6 +116,7 @@ def test_inference_changes_nothing():
         ({"alpha": -1}, "alpha must be"),
         ({"sigma": 0}, "sigma must be"),
         ({"scale": 1}, r"scale must be a number in \[0, 1\)"),
+        ({"zoom": -0.1}, r"zoom must be a number in \[0, 1\)"),
         ({"rotation": float("nan")}, "rotation must be"),
         ({"shift": "1"}, "shift must be"),
         ({"seed": -1}, "seed must be"),
