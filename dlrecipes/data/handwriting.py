@@ -14,6 +14,8 @@ _FAINTEST = 0.04
 _ABOVE_NOISE = 3.0
 
 
+# There is nothing to convert here, and looking for it takes several times as long as tracing.
+@tf.autograph.experimental.do_not_convert
 def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
     """Returns a picture of one character as MNIST has its digits.
 
