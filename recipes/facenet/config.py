@@ -42,19 +42,20 @@ class Config(RecipeConfig):
         0.2, "Share of the last features left out.", ge=0, lt=1, search=Search(0.0, 0.5)
     )
     mining: Literal["batch_hard", "batch_all_nonzero", "batch_all", "semi_hard", "hard"] = setting(
-        "batch_hard",
-        "Which triplets of a batch count.",
+        "semi_hard",
+        "Which triplets of a batch count; of few people batch_hard learns more, of many it may "
+        "bring all pictures to one place.",
         search=Search(choices=("batch_hard", "batch_all_nonzero", "semi_hard")),
     )
     margin: float = setting(
-        1.0,
+        0.2,
         "How much farther other people should be, in units of the metric.",
         gt=0,
         le=4,
         search=Search(0.1, 1.2),
     )
     metric: Literal["euclidean", "squared_euclidean", "cosine"] = setting(
-        "euclidean", "What the margin is measured in."
+        "squared_euclidean", "What the margin is measured in."
     )
     batch_size: int = setting(
         32, "Pictures a step: of as many people as fit.", ge=4, le=65_536, search=Search(16, 128)
