@@ -1,6 +1,7 @@
 """What several tests share: the command line in process, small recipes, one published model."""
 
 import shutil
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -8,6 +9,10 @@ import pytest
 
 from dlrecipes import checker, registry
 from dlrecipes.cli.main import main
+
+# What is begun in the background ignores Ctrl-C, and so would the processes that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONFIG = '''"""Settings."""
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 
+@pytest.mark.slow
 def test_smaller_files_are_measured_and_told(dlrecipes, published_slots):
     arguments = ["--models-dir", published_slots, "--quantize", "float16", "--quantize", "dynamic"]
     answer = dlrecipes("export", "slot_filling", *arguments)
@@ -25,6 +26,7 @@ def test_smaller_files_are_measured_and_told(dlrecipes, published_slots):
     assert told["model.tflite"]["span_f1"] == pytest.approx(kept["test"]["span_f1"], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_what_onnx_cannot_have_publishes_nothing(dlrecipes, published_slots):
     # Viterbi's loop is what tf2onnx does not know.
     arguments = ["--models-dir", published_slots, "--quantize", "none", "--format", "onnx"]

@@ -112,6 +112,8 @@ def test_a_frozen_layer_is_frozen_after_reloading(name, tmp_path):
     assert keras.models.clone_model(whole).trainable_weights == []
 
 
+# What LiteRT runs was read from a SavedModel, too.
+@pytest.mark.slow
 @on_tensorflow
 @each_layer
 def test_exported_saved_model_gives_equal_outputs(name, tmp_path):

@@ -104,6 +104,8 @@ def test_reloaded_keras_file_gives_equal_outputs(case, tmp_path):
     assert_equal(again(x), model(x), atol=0, rtol=0)
 
 
+# What LiteRT runs was read from a SavedModel, too.
+@pytest.mark.slow
 @on_tensorflow
 @large_ones_slow
 def test_exported_saved_model_gives_equal_outputs(case, tmp_path):

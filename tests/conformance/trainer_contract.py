@@ -50,7 +50,7 @@ class TrainerCase(NamedTuple):
 SAME_LOOP = ("ImageClassifier", "CharacterLanguageModel")
 # One of each kind of loop: supervised, over time, adversarial, of pairs. These are trained in
 # processes of their own by the quick tests, too.
-CORE = ("SupervisedTrainer", "TruncatedBPTT", "GAN", "TripletEmbedding")
+CORE = ("SupervisedTrainer", "TruncatedBPTT, Elman", "GAN", "TripletEmbedding")
 
 
 def all_cases(which: str = "all") -> dict[str, TrainerCase]:

@@ -188,6 +188,7 @@ def squares():
     return images, {"boxes": boxes, "classes": np.tile([0, 1], (4, 1))}
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_and_to_name_what_it_is_shown():
     keras.utils.set_random_seed(0)
     given = keras.Input((None, None, 1))

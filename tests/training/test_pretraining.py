@@ -138,8 +138,15 @@ def test_shallow_autoencoders_are_trained_on_what_those_below_give():
     assert tuple(code.output.shape) == (None, 2)
 
 
-@pytest.mark.parametrize("builder", [network, coder])
-@pytest.mark.parametrize("end_at", [(1, 6), (2, 11)])
+@pytest.mark.parametrize(
+    ("builder", "end_at"),
+    [
+        (network, (1, 6)),
+        (coder, (2, 11)),
+        pytest.param(network, (2, 11), marks=pytest.mark.slow),
+        pytest.param(coder, (1, 6), marks=pytest.mark.slow),
+    ],
+)
 def test_killed_pretraining_ends_in_the_very_weights_of_an_uninterrupted_one(
     builder, end_at, tmp_path
 ):
@@ -193,6 +200,7 @@ class Scripted(keras.callbacks.Callback):
         logs["reconstruction_error"] = (3.0, 1.0, 2.0, 4.0, 5.0)[epoch]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "epochs"), [(settling, 3), (parting, 3)])
 @pytest.mark.parametrize("end_at", [(1, 6), (1, 10), (2, 10)])
 def test_killed_pretraining_stops_early_where_the_whole_one_does(rule, epochs, end_at, tmp_path):
