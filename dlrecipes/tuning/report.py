@@ -62,7 +62,8 @@ def rows(plan: Plan, oracle: Any, folder: Path) -> list[Row]:
                 one.score if one.status == "COMPLETED" else None,
                 {key: settings[key] for key in plan.space if key in settings},
                 {key: kept[key] for key in ("parameters", "epochs", "seconds") if key in kept},
-                " ".join((one.message or "").split()),
+                # What a worker says of a trial that failed does not come over keras-tuner's gRPC.
+                " ".join((one.message or kept.get("error", "")).split()),
             )
         )
     return found

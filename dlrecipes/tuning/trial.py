@@ -94,6 +94,8 @@ def run(
     if found.get("unknown"):
         raise UnknownObjective(found["error"])
     why = found.get("error") or f"its process ended with code {child.returncode}"
+    # Of a search with several workers the report is all that tells why.
+    write_whole(path, json.dumps({"error": why}))
     raise TrialFailed(f"{why}{'' if why.endswith('.') else '.'}", f"See {folder / LOG_FILE}.")
 
 

@@ -14,6 +14,7 @@ from dlrecipes.files import locked
 
 RECIPE = '''"""A search's recipe: a line fitted to points."""
 
+import os
 
 import keras
 import numpy as np
@@ -135,11 +136,12 @@ def test_a_search_ranks_its_trials_and_writes_the_best(line):
 
 
 @pytest.mark.slow
-def test_failed_trials_are_recorded_and_the_search_goes_on(line):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_failed_trials_are_recorded_and_the_search_goes_on(line, workers):
     # Above 0.8 a trial's process dies, above 0.9 it runs out of memory.
     text = (line / "config.py").read_text().replace("Search(0.001, 1.0", "Search(0.7, 1.0")
     (line / "config.py").write_text(text)
-    found = tune(line, "--trials", "9", "--seed", "2")
+    found = tune(line, "--trials", "9", "--seed", "2", "--workers", workers)
     rows = table(line)
     states = {row["state"] for row in rows}
     assert states == {"done", "failed"}
