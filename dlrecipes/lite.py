@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from dlrecipes.calibration import quantize
 from dlrecipes.errors import PublishError
 from dlrecipes.recipe import Endpoint
 
@@ -55,11 +56,20 @@ def convert(
         tf.saved_model.save(tf.Module(), folder, signatures=signature.get_concrete_function())
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        _quantize(converter, kind, endpoint, calibration)
+        _shrink(converter, kind)
         try:
-            return converter.convert()
+            content = converter.convert()
         except Exception as error:
             raise _refused(str(error), concrete.graph.as_graph_def()) from error
+    return quantize(content, _named(endpoint, calibration)) if kind == "int8" else content
+
+
+def _named(
+    endpoint: Endpoint, examples: Sequence[tuple[np.ndarray, ...]]
+) -> Iterator[dict[str, np.ndarray]]:
+    for example in examples:
+        pairs = zip(endpoint.inputs, example, strict=True)
+        yield {spec.name: np.asarray(x, spec.dtype.as_numpy_dtype) for spec, x in pairs}
 
 
 def _refused(message: str, graph: tf.compat.v1.GraphDef) -> PublishError:
@@ -81,23 +91,12 @@ def _refused(message: str, graph: tf.compat.v1.GraphDef) -> PublishError:
     )
 
 
-def _quantize(converter: tf.lite.TFLiteConverter, kind: str, endpoint: Endpoint, calibration):
-    if kind == "float32":
+def _shrink(converter: tf.lite.TFLiteConverter, kind: str) -> None:
+    if kind in ("float32", "int8"):
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    elif kind == "int8":
-
-        def representative() -> Iterator[dict[str, np.ndarray]]:
-            for example in calibration:
-                pairs = zip(endpoint.inputs, example, strict=True)
-                yield {spec.name: np.asarray(x, spec.dtype.as_numpy_dtype) for spec, x in pairs}
-
-        converter.representative_dataset = representative
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
     elif kind != "dynamic":
         raise ValueError(f"kind must be float32, float16, dynamic or int8, not {kind!r}.")
 
