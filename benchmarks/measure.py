@@ -37,12 +37,12 @@ def main(recipe: str, source: tuple[str, ...], only: str, keep: Path | None) -> 
     folders = dict(one.split("=", 1) for one in source)
     plan = yaml.safe_load((HERE / f"{recipe}.yaml").read_text(encoding="utf-8"))
     table = find(recipe).folder / "results.csv"
-    for seed in plan["seeds"]:
-        for entry in plan["configurations"]:
-            if only not in f"{entry['data']} {entry['configuration']}":
-                continue
-            if entry["data"] != "builtin" and entry["data"] not in folders:
-                continue
+    for entry in plan["configurations"]:
+        if only not in f"{entry['data']} {entry['configuration']}":
+            continue
+        if entry["data"] != "builtin" and entry["data"] not in folders:
+            continue
+        for seed in entry.get("seeds", plan["seeds"]):
             measure(recipe, table, plan, entry, seed, folders, keep)
 
 

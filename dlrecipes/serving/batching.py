@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,23 +13,28 @@ from typing import Any
 import numpy as np
 
 from dlrecipes.serving.servable import Signature
-from dlrecipes.serving.status import RequestError
+from dlrecipes.serving.status import RequestError, of
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     arrays: Mapping[str, np.ndarray]
     rows: int
     answer: asyncio.Future
 
 
-@dataclass
+@dataclass(eq=False)
 class _Batch:
     owner: Any
     signature: Signature
+    # What those that may join it have in common.
+    key: Any = None
     waiting: list[_Waiting] = field(default_factory=list)
-    rows: int = 0
     timer: asyncio.TimerHandle | None = None
+
+    @property
+    def rows(self) -> int:
+        return sum(one.rows for one in self.waiting)
 
 
 class Batcher:
@@ -37,7 +43,8 @@ class Batcher:
     Requests of one version and signature whose inputs have the same shapes behind the first
     axis wait for one another until there are `max_batch` examples or the first has waited for
     `timeout` seconds, and then until a thread is free: the busier the models are, the larger
-    are the batches. One that fails fails alone: its companions are run again without it.
+    are the batches. One that fails fails alone: its batch is run again in halves, until it is
+    found. One whose caller goes away leaves its batch.
     Signatures that do not count examples along the first axis are run request by request.
 
     Args:
@@ -63,14 +70,15 @@ class Batcher:
         self.pending = 0
         self._free = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="model")
-        # Those that others may join, by what they have in common; and those whose turn is next.
+        # Those that others may join, by their key; and those whose turn is next, which others
+        # may still join.
         self._open: dict[Any, _Batch] = {}
-        self._due: deque[Any] = deque()
+        self._due: deque[_Batch] = deque()
         self._running: set[asyncio.Task] = set()
 
     def close(self) -> None:
-        """Waits for the runs that have begun; nothing can be run then."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """Lets the runs that have begun end, without waiting for them; nothing more is run."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def run(
         self, owner: Any, signature: Signature, arrays: Mapping[str, np.ndarray]
@@ -91,57 +99,75 @@ class Batcher:
                 "RESOURCE_EXHAUSTED",
             )
         self.pending += 1
+        rows = _rows(arrays)
+        one = _Waiting(arrays, rows or 1, asyncio.get_running_loop().create_future())
+        if not signature.by_example or rows is None or not 0 < rows < self.max_batch:
+            batch = _Batch(owner, signature, waiting=[one])
+            self._due.append(batch)
+        else:
+            batch = self._join(owner, signature, one)
+        self._next()
         try:
-            rows = _rows(arrays)
-            one = _Waiting(arrays, rows or 1, asyncio.get_running_loop().create_future())
-            if not signature.by_example or rows is None or not 0 < rows < self.max_batch:
-                self._due.append(_Batch(owner, signature, [one], one.rows))
-                self._next()
-            else:
-                self._join(owner, signature, one)
             return await one.answer
         finally:
             self.pending -= 1
+            if one in batch.waiting:
+                self._leave(batch, one)
 
-    def _join(self, owner: Any, signature: Signature, one: _Waiting) -> None:
+    def _join(self, owner: Any, signature: Signature, one: _Waiting) -> _Batch:
         shapes = tuple((name, array.shape[1:]) for name, array in sorted(one.arrays.items()))
         key = (id(owner), signature.name, shapes)
         batch = self._open.get(key)
         if batch is not None and batch.rows + one.rows > self.max_batch:
-            self._seal(key)
+            self._seal(batch)
             batch = None
         if batch is None:
-            batch = self._open[key] = _Batch(owner, signature)
+            batch = self._open[key] = _Batch(owner, signature, key)
             loop = asyncio.get_running_loop()
-            batch.timer = loop.call_later(self.timeout, self._ripe, key)
+            batch.timer = loop.call_later(self.timeout, self._ripe, batch)
         batch.waiting.append(one)
-        batch.rows += one.rows
         if batch.rows == self.max_batch:
-            self._seal(key)
+            self._seal(batch)
+        return batch
 
-    def _ripe(self, key: Any) -> None:
+    def _leave(self, batch: _Batch, one: _Waiting) -> None:
+        """Takes a request whose caller has gone out of a batch that has not begun."""
+        batch.waiting.remove(one)
+        if not batch.waiting:
+            self._close(batch)
+            with contextlib.suppress(ValueError):
+                self._due.remove(batch)
+
+    def _ripe(self, batch: _Batch) -> None:
         """Has a batch run as soon as a thread is free; until then others may join it."""
-        self._open[key].timer = None
-        self._due.append(key)
+        batch.timer = None
+        self._due.append(batch)
         self._next()
 
-    def _seal(self, key: Any) -> None:
+    def _seal(self, batch: _Batch) -> None:
         """Has a batch run as soon as a thread is free, and none join it."""
-        batch = self._open.pop(key)
+        early = batch.timer is not None
+        self._close(batch)
+        if early:  # Else it has its turn already, and keeps it.
+            self._due.append(batch)
+
+    def _close(self, batch: _Batch) -> None:
+        """Has none join a batch."""
+        if self._open.get(batch.key) is batch:
+            del self._open[batch.key]
         if batch.timer is not None:
             batch.timer.cancel()
-            self._due.append(batch)
-        else:
-            # It keeps its turn.
-            self._due[self._due.index(key)] = batch
-        self._next()
+            batch.timer = None
 
     def _next(self) -> None:
         while self._free and self._due:
-            due = self._due.popleft()
-            batch = due if isinstance(due, _Batch) else self._open.pop(due)
+            batch = self._due.popleft()
+            self._close(batch)
             self._free -= 1
-            task = asyncio.get_running_loop().create_task(self._finish(batch))
+            # From now on nobody leaves it.
+            waiting, batch.waiting = batch.waiting, []
+            work = self._answer(batch.owner, batch.signature, waiting)
+            task = asyncio.get_running_loop().create_task(work)
             # The loop itself keeps tasks weakly.
             self._running.add(task)
             task.add_done_callback(self._ended)
@@ -151,35 +177,26 @@ class Batcher:
         self._free += 1
         self._next()
 
-    async def _finish(self, batch: _Batch) -> None:
+    async def _answer(self, owner: Any, signature: Signature, waiting: list[_Waiting]) -> None:
         # Whoever has gone away need not be answered.
-        waiting = [one for one in batch.waiting if not one.answer.done()]
+        waiting = [one for one in waiting if not one.answer.done()]
         if not waiting:
             return
-        self.ran(batch.owner, sum(one.rows for one in waiting))
         try:
-            found = await self._in_thread(batch.signature, _joined(waiting))
+            self.ran(owner, sum(one.rows for one in waiting))
+            loop = asyncio.get_running_loop()
+            found = await loop.run_in_executor(self._executor, signature.run, _joined(waiting))
             parts = _parted(found, [one.rows for one in waiting])
-        except RequestError as error:
+        except Exception as error:
             if len(waiting) == 1:
-                _tell(waiting[0].answer, error)
+                _tell(waiting[0].answer, of(error))
                 return
-            await asyncio.gather(*(self._alone(batch.signature, one) for one in waiting))
+            half = len(waiting) // 2
+            for part in (waiting[:half], waiting[half:]):
+                await self._answer(owner, signature, part)
             return
         for one, part in zip(waiting, parts, strict=True):
             _tell(one.answer, part)
-
-    async def _alone(self, signature: Signature, one: _Waiting) -> None:
-        try:
-            _tell(one.answer, await self._in_thread(signature, one.arrays))
-        except RequestError as error:
-            _tell(one.answer, error)
-
-    async def _in_thread(
-        self, signature: Signature, arrays: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, signature.run, arrays)
 
 
 def _rows(arrays: Mapping[str, np.ndarray]) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes.serving.limits import Limits, check_rows, check_size
 from dlrecipes.serving.servable import CLASSIFY, REGRESS, Signature
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.tensors import is_base64, shortest, shown, text
@@ -15,15 +16,16 @@ from dlrecipes.serving.tensors import is_base64, shortest, shown, text
 LARGEST = 2**63
 
 
-def serialized(body: Mapping[str, Any], method: str) -> np.ndarray:
+def serialized(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarray:
     """Returns a request's examples, each with the features that all share, as bytes.
 
     Args:
         body: The request.
         method: `"classify"` or `"regress"`, for messages.
+        limits: How many examples there may be, and how large they may be together.
 
     Raises:
-        RequestError: If there are none, or one has what is no feature.
+        RequestError: If there are none or too many, or one has what is no feature.
     """
     shared = _features(body["context"]) if "context" in body else {}
     if "examples" not in body:
@@ -38,11 +40,22 @@ def serialized(body: Mapping[str, Any], method: str) -> np.ndarray:
         )
     if not examples:
         raise RequestError(f"JSON Value: {shown(body)} 'examples' value is an empty array")
+    check_shared(len(examples), tf.train.Features(feature=shared).ByteSize(), limits)
     found = np.empty(len(examples), object)
     for row, example in enumerate(examples):
         features = tf.train.Features(feature={**shared, **_features(example)})
         found[row] = tf.train.Example(features=features).SerializeToString()
     return found
+
+
+def check_shared(count: int, size: int, limits: Limits) -> None:
+    """Refuses examples whose shared features, so many bytes, would fill the memory.
+
+    Raises:
+        RequestError: If they are too many, or too large when each has its own.
+    """
+    check_rows(count, limits)
+    check_size(count * size, "The context, once for each example,", limits)
 
 
 def _features(value: Any) -> dict[str, tf.train.Feature]:
@@ -126,14 +139,26 @@ def results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> list[
     for name, array in there.items():
         if not array.ndim or len(array) != count:
             raise RequestError(f"Expected {name} to have a row for each of {count} examples.")
+        kinds = "OSU" if name == "classes" else "fiu"
+        if array.dtype.kind not in kinds:
+            wanted_type = "strings" if name == "classes" else "numbers"
+            raise RequestError(f"Expected {name} to be {wanted_type}, not {array.dtype}.")
     if method == "regress":
-        return shortest(there["outputs"].reshape(count, -1)[:, 0]).tolist()
+        values = there["outputs"]
+        if values.size != count:
+            raise RequestError(f"Expected one value for each example, not shape {values.shape}.")
+        return shortest(values.reshape(count)).tolist()
     labels = there.get("classes")
     scores = there.get("scores")
+    for array in there.values():
+        if array.ndim != 2:
+            raise RequestError(f"Expected shape (examples, classes), not {array.shape}.")
     if labels is None:
         labels = np.full(scores.shape, b"", object)
     if scores is None:
         scores = np.zeros(labels.shape, "float32")
+    if len({labels.shape[1], scores.shape[1]} - {1}) > 1:
+        raise RequestError(f"classes are {labels.shape} and scores {scores.shape}.")
     labels = np.broadcast_to(labels, scores.shape)
     return [
         [[label.decode("utf-8", "replace"), score] for label, score in zip(*row, strict=True)]

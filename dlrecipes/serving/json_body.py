@@ -17,7 +17,8 @@ import tensorflow as tf
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.tensors import SHOWN, is_base64, listed, shown, to_array
 
-_LARGE_EXPONENT = re.compile(r"[eE]\+?\d{3}")
+# What a number has that is too large for a double: a long exponent, or many digits.
+_LARGE = re.compile(r"[eE]\+?\d{3}|\d{100}")
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         decoded = body.decode("utf-8")
         # As parse_float is slow, only where a number may be too large.
-        check = {"parse_float": _finite} if _LARGE_EXPONENT.search(decoded) else {}
+        check = {"parse_float": _finite} if _LARGE.search(decoded) else {}
         found = json.loads(decoded, **check)
     except UnicodeDecodeError as error:
         raise RequestError(
@@ -71,6 +72,13 @@ def signature_name(body: Mapping[str, Any]) -> str:
     return name
 
 
+def rows(body: Mapping[str, Any]) -> int:
+    """Returns how many examples a predict request has at most, by the lengths of its lists."""
+    given = body.get("instances", body.get("inputs"))
+    columns = given.values() if isinstance(given, dict) else [given]
+    return max((len(one) for one in columns if isinstance(one, list)), default=1)
+
+
 def inputs(
     body: Mapping[str, Any], specs: Mapping[str, tf.TensorSpec]
 ) -> tuple[dict[str, np.ndarray], bool]:
@@ -89,14 +97,14 @@ def inputs(
                 f"JSON Value: {shown(body)} Not formatted correctly expecting only one of "
                 "'inputs' or 'instances' keys to exist"
             )
-        rows = body["instances"]
-        if not isinstance(rows, list):
+        given = body["instances"]
+        if not isinstance(given, list):
             raise RequestError(
                 f"JSON Value: {shown(body)} Expecting 'instances' to be a list/array"
             )
-        if not rows:
+        if not given:
             raise RequestError(f"JSON Value: {shown(body)} No values in 'instances' array")
-        return _of_rows(rows, specs), True
+        return _of_rows(given, specs), True
     if "inputs" not in body:
         raise RequestError("Missing 'inputs' or 'instances' key")
     return _of_columns(body["inputs"], specs), False
@@ -189,7 +197,7 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
     names = sorted(outputs)
     if not rows:
         found = {name: listed(name, outputs[name]) for name in names}
-        return _dumped({"outputs": found if len(found) > 1 else found[names[0]]})
+        return _dumped({"outputs": found[names[0]] if len(found) == 1 else found})
     count = None
     for name in names:
         if not outputs[name].ndim:

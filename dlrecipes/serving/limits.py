@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
 from dlrecipes.serving.status import RequestError
+
+# What takes more bytes than these is worked on in a thread: the event loop goes on.
+SMALL = 16 * 1024
+# Bodies of the largest size that are held at a time.
+BODIES = 16
 
 
 @dataclass(frozen=True)
@@ -24,9 +33,73 @@ class Limits:
     rows: int = 1024
     seconds: float = 60.0
 
+    def too_long(self) -> RequestError:
+        """Returns the error of a request that took longer than it may."""
+        return RequestError(
+            f"The request took longer than {self.seconds:g} s.", "DEADLINE_EXCEEDED"
+        )
 
-async def read_body(request: Request, limits: Limits) -> bytes:
+
+class Load:
+    """What the requests that have begun hold together.
+
+    Args:
+        requests: How many there may be.
+        size: Bytes of their bodies at most.
+    """
+
+    def __init__(self, requests: int, size: int):
+        self.requests, self.size = requests, size
+        self.now = self.held = 0
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[Callable[[int], None]]:
+        """Counts a request while the block runs; yields what takes the bytes that it reads.
+
+        Raises:
+            RequestError: If there are too many, or they hold too much.
+        """
+        if self.now >= self.requests:
+            raise RequestError(
+                f"There are {self.now} requests waiting already; try again later.",
+                "RESOURCE_EXHAUSTED",
+            )
+        mine = 0
+
+        def take(size: int) -> None:
+            nonlocal mine
+            if self.held + size > self.size:
+                raise RequestError(
+                    f"Requests hold {self.held} bytes already; try again later.",
+                    "RESOURCE_EXHAUSTED",
+                )
+            mine += size
+            self.held += size
+
+        self.now += 1
+        try:
+            yield take
+        finally:
+            self.now -= 1
+            self.held -= mine
+
+
+async def off_loop(work: Callable[[], Any], size: int) -> Any:
+    """Returns what some work on so many bytes returns, done in a thread where it is much."""
+    if size <= SMALL:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+async def read_body(
+    request: Request, limits: Limits, take: Callable[[int], None] = lambda size: None
+) -> bytes:
     """Returns a request's body, unpacked where it is gzipped.
+
+    Args:
+        request: The request.
+        limits: What is allowed.
+        take: Is told of the bytes as they come, and may refuse them.
 
     Raises:
         RequestError: If it is too large, or is not what it says.
@@ -39,12 +112,20 @@ async def read_body(request: Request, limits: Limits) -> bytes:
         async for part in request.stream():
             size += len(part)
             _check(size, limits)
+            take(len(part))
             parts.append(part)
     except ClientDisconnect:
         raise RequestError("The client has gone away.", "CANCELLED") from None
     body = b"".join(parts)
     if coding != "gzip":
         return body
+    # However small it is, it may stand for much.
+    found = await off_loop(lambda: _unpacked(body, limits), limits.body)
+    take(len(found))
+    return found
+
+
+def _unpacked(body: bytes, limits: Limits) -> bytes:
     unpack = zlib.decompressobj(wbits=31)
     try:
         found = unpack.decompress(body, limits.body + 1)
@@ -53,6 +134,8 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     _check(len(found), limits)
     if not unpack.eof:
         raise RequestError("The gzipped body ends too early.")
+    if unpack.unused_data:
+        raise RequestError("Something follows the gzipped body.")
     return found
 
 
@@ -66,6 +149,16 @@ def check_rows(rows: int, limits: Limits) -> None:
         raise RequestError(
             f"The request has {rows} examples; at most {limits.rows} are answered at once."
         )
+
+
+def check_size(size: int, what: str, limits: Limits) -> None:
+    """Refuses a request of which so many bytes would be made.
+
+    Raises:
+        RequestError: If there are more than `limits.body`.
+    """
+    if size > limits.body:
+        raise RequestError(f"{what} would take {size} bytes; at most {limits.body} are allowed.")
 
 
 def _check(size: int, limits: Limits) -> None:

@@ -16,7 +16,7 @@ from starlette.routing import Router
 
 from dlrecipes.serving import examples, json_body
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Limits, check_rows, read_body
+from dlrecipes.serving.limits import BODIES, Limits, Load, check_rows, off_loop, read_body
 from dlrecipes.serving.servable import Servable, Signature
 from dlrecipes.serving.status import RequestError, of
 from dlrecipes.serving.store import ModelStore
@@ -27,8 +27,6 @@ _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions/(?P<version>\d+)|labels/(?
 _RUN = re.compile(rf"{_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _TELL = re.compile(rf"{_MODEL}(?P<metadata>/metadata)?", re.IGNORECASE)
 _ALL_MODELS = re.compile(r"/v1/models/?", re.IGNORECASE)
-# Bodies above are decoded in a thread: the loop goes on.
-SMALL = 16 * 1024
 LARGEST_VERSION = 2**63
 
 
@@ -47,6 +45,7 @@ class Rest:
         self.batcher = batcher
         self.telemetry = telemetry
         self.limits = limits
+        self.load = Load(batcher.queue, BODIES * limits.body)
 
     def application(self, lifespan: Any = None) -> Router:
         """Returns the application."""
@@ -70,9 +69,11 @@ class Rest:
             body = await asyncio.wait_for(work, self.limits.seconds)
             status, http = "OK", 200
         except asyncio.TimeoutError:
-            error = RequestError(
-                f"The request took longer than {self.limits.seconds:g} s.", "DEADLINE_EXCEEDED"
-            )
+            error = self.limits.too_long()
+            body, status, http = _error(error), error.code, error.http
+        except asyncio.CancelledError:
+            # The server's patience with what has begun is at its end.
+            error = RequestError("The server is stopping.", "UNAVAILABLE")
             body, status, http = _error(error), error.code, error.http
         except Exception as raised:
             error = of(raised)
@@ -96,9 +97,10 @@ class Rest:
         path = request.scope["path"]
         if request.method == "POST" and (found := _RUN.fullmatch(path)):
             told.update(model=found["name"], method=found["method"].lower())
-            # TensorFlow Serving reads bodies of any type.
-            body = await read_body(request, self.limits)
-            return await self._run(found, body, told)
+            with self.load.one() as take:
+                # TensorFlow Serving reads bodies of any type.
+                body = await read_body(request, self.limits, take)
+                return await self._run(found, body, told)
         if request.method == "GET" and (found := _TELL.fullmatch(path)):
             told.update(model=found["name"], method="metadata" if found["metadata"] else "status")
             return self._tell(found)
@@ -125,15 +127,16 @@ class Rest:
         def read() -> tuple[Signature, dict[str, np.ndarray], bool]:
             parsed = json_body.parse(body)
             signature = servable.signature(json_body.signature_name(parsed))
+            # First, for what is made of them is larger by far.
+            check_rows(json_body.rows(parsed), self.limits)
             arrays, rows = json_body.inputs(parsed, signature.inputs)
             signature.check(arrays)
-            check_rows(max((len(x) for x in arrays.values() if x.ndim), default=1), self.limits)
             return signature, arrays, rows
 
-        signature, arrays, rows = await self._off_loop(read, len(body))
+        signature, arrays, rows = await off_loop(read, len(body))
         outputs = await self._outputs(servable, signature, arrays, told)
         size = sum(array.nbytes for array in outputs.values())
-        return await self._off_loop(lambda: json_body.answer(outputs, rows), size)
+        return await off_loop(lambda: json_body.answer(outputs, rows), size)
 
     async def _examples(self, servable: Servable, body: bytes, told: dict[str, Any]) -> bytes:
         method = told["method"]
@@ -142,13 +145,13 @@ class Rest:
             parsed = json_body.parse(body)
             signature = servable.signature(json_body.signature_name(parsed))
             examples.check_method(signature, method)
-            arrays = {next(iter(signature.inputs)): examples.serialized(parsed, method)}
+            found = examples.serialized(parsed, method, self.limits)
+            arrays = {next(iter(signature.inputs)): found}
             signature.check(arrays)
             return signature, arrays
 
-        signature, arrays = await self._off_loop(read, len(body))
+        signature, arrays = await off_loop(read, len(body))
         ((_, rows),) = arrays.items()
-        check_rows(len(rows), self.limits)
         outputs = await self._outputs(servable, signature, arrays, told)
         return _json({"results": examples.results(outputs, method, len(rows))})
 
@@ -163,11 +166,6 @@ class Rest:
         counted = first is not None and first.ndim
         told.update(signature=signature.name, examples=len(first) if counted else 1)
         return await self.batcher.run(servable, signature, arrays)
-
-    async def _off_loop(self, work: Any, size: int) -> Any:
-        if size <= SMALL:
-            return work()
-        return await asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def _version(found: re.Match) -> int | None:

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Limits, check_rows
+from dlrecipes.serving.limits import Limits, check_rows, off_loop
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError, of
 from dlrecipes.serving.store import ModelStore
@@ -61,12 +61,16 @@ class Rpc(
                     f"input tensor alias not found in signature: {', '.join(request.inputs)}. "
                     f"Inputs expected to be in the set {{{','.join(signature.inputs)}}}."
                 )
-            arrays = {
-                name: self._array(name, request.inputs[name], spec)
-                for name, spec in signature.inputs.items()
-            }
-            signature.check(arrays)
-            check_rows(max((len(x) for x in arrays.values() if x.ndim), default=1), self.limits)
+
+            def read() -> dict[str, np.ndarray]:
+                found = {
+                    name: self._array(name, request.inputs[name], spec)
+                    for name, spec in signature.inputs.items()
+                }
+                signature.check(found)
+                return found
+
+            arrays = await off_loop(read, request.ByteSize())
             outputs = await self.batcher.run(servable, signature, arrays)
             wanted = list(request.output_filter) or sorted(outputs)
             for name in wanted:
@@ -147,8 +151,7 @@ class Rpc(
         async def work(servable: Servable) -> Any:
             signature = servable.signature(request.model_spec.signature_name)
             examples.check_method(signature, method)
-            found = _examples(request.input)
-            check_rows(len(found), self.limits)
+            found = await off_loop(lambda: self._examples(request.input), request.ByteSize())
             arrays = {next(iter(signature.inputs)): found}
             signature.check(arrays)
             outputs = await self.batcher.run(servable, signature, arrays)
@@ -166,10 +169,7 @@ class Rpc(
             with self.store.using(spec.name, *_which(spec)) as servable:
                 response = await asyncio.wait_for(work(servable), self.limits.seconds)
         except asyncio.TimeoutError:
-            error = RequestError(
-                f"The request took longer than {self.limits.seconds:g} s.", "DEADLINE_EXCEEDED"
-            )
-            await self._refuse(method, spec.name, context, error, began)
+            await self._refuse(method, spec.name, context, self.limits.too_long(), began)
         except Exception as raised:
             await self._refuse(method, spec.name, context, of(raised), began)
         self.telemetry.tell(spec.name, method, "OK", time.perf_counter() - began, rpc=True)
@@ -188,14 +188,37 @@ class Rpc(
             raise RequestError(
                 f"input {name} must be of type {spec.dtype.name}, not {_type_name(proto.dtype)}."
             )
-        # One value may stand for any number: the shape alone says how much memory it takes.
+        # One value may stand for any number of them: what all would take is bounded before.
         sizes = [dimension.size for dimension in proto.tensor_shape.dim]
-        if min(sizes, default=0) < 0 or math.prod(sizes) * spec.dtype.size > self.limits.body:
+        each = spec.dtype.size
+        if spec.dtype == tf.string:
+            each += max(map(len, proto.string_val), default=0)
+        count = math.prod(sizes)
+        given_each = spec.dtype == tf.string and len(proto.string_val) == count
+        if min(sizes, default=0) < 0 or (count * each > self.limits.body and not given_each):
             raise RequestError(f"input {name} has a shape that is not taken: {sizes}.")
+        check_rows(sizes[0] if sizes else 1, self.limits)
         try:
             return tf.make_ndarray(proto)
         except (TypeError, ValueError) as error:
             raise RequestError(f"input {name}: {error}") from None
+
+    def _examples(self, given: Any) -> np.ndarray:
+        shared = given.example_list_with_context
+        with_context = given.WhichOneof("kind") == "example_list_with_context"
+        listed = shared.examples if with_context else given.example_list.examples
+        if not listed:
+            raise RequestError("Input is empty.")
+        examples.check_shared(len(listed), shared.context.ByteSize(), self.limits)
+        found = np.empty(len(listed), object)
+        for row, example in enumerate(listed):
+            whole = tf.train.Example()
+            if with_context:
+                whole.CopyFrom(shared.context)
+            for name, feature in example.features.feature.items():
+                whole.features.feature[name].CopyFrom(feature)
+            found[row] = whole.SerializeToString()
+        return found
 
 
 def add_to(server: grpc.aio.Server, rpc: Rpc) -> None:
@@ -215,23 +238,6 @@ def _which(spec: Any) -> tuple[int | None, str | None]:
 def _describe(spec: Any, servable: Servable, signature: str) -> None:
     spec.name, spec.signature_name = servable.name, signature
     spec.version.value = servable.version
-
-
-def _examples(given: Any) -> np.ndarray:
-    shared = given.example_list_with_context
-    kind = given.WhichOneof("kind")
-    listed = shared.examples if kind == "example_list_with_context" else given.example_list.examples
-    if not listed:
-        raise RequestError("Input is empty.")
-    found = np.empty(len(listed), object)
-    for row, example in enumerate(listed):
-        whole = tf.train.Example()
-        if kind == "example_list_with_context":
-            whole.CopyFrom(shared.context)
-        for name, feature in example.features.feature.items():
-            whole.features.feature[name].CopyFrom(feature)
-        found[row] = whole.SerializeToString()
-    return found
 
 
 def _type_name(number: int) -> str:

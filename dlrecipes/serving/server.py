@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import INTERRUPTED, UsageError
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import Limits
 from dlrecipes.serving.rest import Rest
@@ -24,6 +29,10 @@ from dlrecipes.serving.telemetry import Telemetry
 BACKLOG = 2048
 # Bytes of a request's first line and headers.
 LARGEST_HEAD = 64 * 1024
+# How long one may take to come.
+HEAD_SECONDS = 60.0
+# What a server that is stopped has beyond its patience, to close what it holds.
+GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,8 @@ class Settings:
         labels: By model, versions by label.
         log: Whether each request is logged.
         grpc_port: Port of the gRPC services; `None` for none.
-        patience: Seconds that requests have to end in when the server is stopped.
+        patience: Seconds that requests have to end in when the server is stopped; what runs
+            `GRACE` seconds later is cut.
     """
 
     models: Path
@@ -62,30 +72,75 @@ class Settings:
 
 
 class _JsonProtocol(HttpToolsProtocol):
-    """Says in JSON, too, that what came is no HTTP; bounds a request's head."""
+    """Says in JSON, too, that what came is no HTTP; bounds a request's headers and their time."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        # Bytes of a head that has not ended.
-        self._head: int | None = 0
+        # Bytes of a head that has begun; of headers, and of trailers behind the body.
+        self._head: int | None = None
+        # Whether no request is in the middle; how many began in what came last.
+        self._idle, self._begun = True, 0
+        self._fields = 0
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Waits for a request."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends."""
+        self._wait(begin=False)
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begins a request."""
-        self._head = 0
+        self._head = self._fields = 0
+        self._idle = False
+        self._begun += 1
+        self._wait()
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a header, or what is like one behind the body."""
+        self._fields += len(name) + len(value)
+        if self._fields > LARGEST_HEAD:
+            self._refuse_head()
+        else:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Ends a request's head."""
         self._head = None
-        super().on_headers_complete()
+        self._wait(begin=False)
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Ends a request."""
+        self._idle = True
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         """Reads what came."""
+        idle, self._begun = self._idle, 0
         super().data_received(data)
-        if self._head is not None:
+        # Where in the data a head began that follows something else is not known.
+        if self._head is not None and self._begun <= int(idle):
             self._head += len(data)
-            if self._head > LARGEST_HEAD and not self.transport.is_closing():
-                self.send_400_response(f"The head is longer than {LARGEST_HEAD:,} bytes.")
+            if self._head > LARGEST_HEAD:
+                self._refuse_head()
+
+    def _wait(self, begin: bool = True) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        if begin:
+            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _refuse_head(self) -> None:
+        if not self.transport.is_closing():
+            self.send_400_response(f"The head is longer than {LARGEST_HEAD:,} bytes.")
 
     def send_400_response(self, msg: str) -> None:
         """Answers what cannot be read, and ends the connection."""
@@ -98,6 +153,32 @@ class _JsonProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+class _Server(uvicorn.Server):
+    """Tells when it is asked to stop, and stops though something hangs."""
+
+    def __init__(self, config: uvicorn.Config, patience: float, stopping: threading.Event):
+        super().__init__(config)
+        self.patience = patience
+        self.stopping = stopping
+
+    def asked_early(self, sig: int, frame: FrameType | None) -> None:
+        """Takes a signal before uvicorn does, but not what uvicorn raises again at its end."""
+        if not self.stopping.is_set():
+            self.handle_exit(sig, frame)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begins to stop; at Ctrl-C again, stops at once."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            # A run of a model cannot be ended; Python waits for its thread for ever.
+            cut = threading.Timer(self.patience + GRACE, os._exit, (1,))
+            cut.daemon = True
+            cut.start()
+        elif sig == signal.SIGINT:
+            os._exit(INTERRUPTED)
+        super().handle_exit(sig, frame)
+
+
 def serve(settings: Settings) -> None:
     """Serves until it is told to end, then lets the requests it has begun end.
 
@@ -108,10 +189,9 @@ def serve(settings: Settings) -> None:
     with contextlib.closing(listening):
         _check_rpc(settings)
         store = ModelStore(settings.models, settings.labels)
-        store.refresh()
-        _tell(settings, listening, store)
+        stopping = threading.Event()
         config = uvicorn.Config(
-            application(settings, store),
+            application(settings, store, stopping),
             http=_JsonProtocol,
             ws="none",
             log_level="warning",
@@ -120,15 +200,24 @@ def serve(settings: Settings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=round(settings.patience),
         )
-        # uvicorn ends gracefully, and then raises the signal again for whoever else wants it.
+        server = _Server(config, settings.patience, stopping)
+        store.refresh()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
-        uvicorn.Server(config).run(sockets=[listening])
+            signal.signal(number, server.asked_early)
+        _tell(settings, listening, store)
+        server.run(sockets=[listening])
     print("Stopped.", file=sys.stderr)
 
 
-def application(settings: Settings, store: ModelStore):
-    """Returns the application for a store of models, which it watches while it runs."""
+def application(settings: Settings, store: ModelStore, stopping: threading.Event | None = None):
+    """Returns the application for a store of models, which it watches while it runs.
+
+    Args:
+        settings: How it runs.
+        store: The models.
+        stopping: Set when gRPC takes no more calls.
+    """
+    stopping = stopping or threading.Event()
     telemetry = Telemetry(sys.stderr if settings.log else None)
     batcher = Batcher(
         settings.threads,
@@ -142,15 +231,24 @@ def application(settings: Settings, store: ModelStore):
     async def lifespan(_) -> AsyncIterator[None]:
         store.watch(settings.poll)
         rpc = await _rpc(settings, store, batcher, telemetry)
+        ending = asyncio.create_task(_stop(rpc, stopping, settings.patience))
         try:
             yield
         finally:
-            if rpc is not None:
-                await rpc.stop(settings.patience)
+            stopping.set()
+            await ending
             store.close()
             batcher.close()
 
     return Rest(store, batcher, telemetry, settings.limits).application(lifespan)
+
+
+async def _stop(rpc: Any, stopping: threading.Event, patience: float) -> None:
+    """Has gRPC end when HTTP does, not after it."""
+    while not stopping.is_set():
+        await asyncio.sleep(0.1)
+    if rpc is not None:
+        await rpc.stop(patience)
 
 
 async def _rpc(settings: Settings, store: ModelStore, batcher: Batcher, telemetry: Telemetry):
@@ -162,11 +260,13 @@ async def _rpc(settings: Settings, store: ModelStore, batcher: Batcher, telemetr
     from dlrecipes.serving.rpc import Rpc, add_to
 
     size = ("grpc.max_receive_message_length", settings.limits.body)
-    server = grpc.aio.server(options=[size, ("grpc.so_reuseport", 0)])
+    options = [size, ("grpc.so_reuseport", 0)]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.queue)
     add_to(server, Rpc(store, batcher, telemetry, settings.limits))
-    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    host = _address(settings.host)
+    port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
     await server.start()
-    print(f"gRPC at {settings.host}:{port}", flush=True)
+    print(f"gRPC at {host}:{port}", flush=True)
     return server
 
 
@@ -196,9 +296,15 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
 def _tell(settings: Settings, listening: socket.socket, store: ModelStore) -> None:
     host, port = listening.getsockname()[:2]
     names = store.names()
-    print(f"Serving {settings.models} at http://{host}:{port}/v1/models (Ctrl-C ends it)")
+    where = f"http://{_address(host)}:{port}/v1/models"
+    print(f"Serving {settings.models} at {where} (Ctrl-C ends it)")
     for name in names:
         print(f"  {name}, version {store.status(name)[0]['version']}")
     if not names:
         print("  There is no model yet; one that is published will be served.")
     sys.stdout.flush()
+
+
+def _address(host: str) -> str:
+    """Returns a host as addresses have it."""
+    return f"[{host}]" if ":" in host else host

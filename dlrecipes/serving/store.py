@@ -14,9 +14,8 @@ from dlrecipes.published import versions
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 
-# The states of TensorFlow Serving, in the order that a version goes through them.
-START, LOADING, AVAILABLE = "START", "LOADING", "AVAILABLE"
-UNLOADING, END = "UNLOADING", "END"
+# States of TensorFlow Serving, in the order that a version goes through them.
+LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
 # Ended versions of a model that are still told of.
 REMEMBERED = 20
 
@@ -27,18 +26,18 @@ class Version:
 
     Args:
         number: The version.
-        state: One of `START`, `LOADING`, `AVAILABLE`, `UNLOADING`, `END`.
+        state: One of `LOADING`, `AVAILABLE`, `UNLOADING`, `END`.
         servable: The loaded model while there is one.
         problem: Why it could not be loaded, or empty.
-        stamp: When its files were changed, to see whether a broken one was mended.
+        stamp: What its files are, to see whether a broken one was mended.
         using: Requests that it answers now.
     """
 
     number: int
-    state: str = START
+    state: str = LOADING
     servable: Servable | None = None
     problem: str = ""
-    stamp: tuple[float, ...] = ()
+    stamp: tuple[Any, ...] = ()
     using: int = 0
 
 
@@ -113,12 +112,13 @@ class ModelStore:
     def _refresh(self, name: str, there: list[int]) -> None:
         with self._lock:
             model = self.models.setdefault(name, Model(labels=self.labels.get(name, {})))
-        labelled = set(model.labels.values())
+        # A version whose folder was taken away is let go, whatever it is called.
+        labelled = set(model.labels.values()) & set(there)
         # The newest that can be loaded; older ones only where there is none.
         for number in reversed(there):
             if self._loaded(name, model, number):
                 break
-        for number in labelled & set(there):
+        for number in labelled:
             self._loaded(name, model, number)
         with self._lock:
             usable = [n for n in model.available() if n in there] or model.available()
@@ -126,20 +126,25 @@ class ModelStore:
             for number in model.available():
                 if number not in kept:
                     self._let_go(model.versions[number])
-            ended = [n for n, one in sorted(model.versions.items()) if one.state == END]
+            # One that is broken is remembered while it is there, or it would be tried again.
+            ended = [
+                number
+                for number, one in sorted(model.versions.items())
+                if one.state == END and not (one.problem and number in there)
+            ]
             for number in ended[:-REMEMBERED]:
                 del model.versions[number]
 
     def _loaded(self, name: str, model: Model, number: int) -> bool:
         """Returns whether a version answers; loads it where it was not tried as it is now."""
         folder = self.folder / name / str(number)
+        version = model.versions.get(number)
+        if version is not None and version.state == AVAILABLE:
+            return True
         stamp = _stamp(folder)
+        if version is not None and version.problem and version.stamp == stamp:
+            return False
         with self._lock:
-            version = model.versions.get(number)
-            if version is not None and version.state == AVAILABLE:
-                return True
-            if version is not None and version.problem and version.stamp == stamp:
-                return False
             version = model.versions[number] = Version(number, LOADING, stamp=stamp)
         try:
             servable = self.load(name, number, folder)
@@ -171,7 +176,8 @@ class ModelStore:
             RequestError: If it is not there.
         """
         with self._lock:
-            version = self._find(name, number, label)
+            model = self.models.get(name)
+            version = self._find(name, model, _labelled(model, number, label))
             version.using += 1
         try:
             yield version.servable
@@ -181,12 +187,7 @@ class ModelStore:
                 if version.state == UNLOADING and not version.using:
                     self._end(version)
 
-    def _find(self, name: str, number: int | None, label: str | None) -> Version:
-        model = self.models.get(name)
-        if label is not None and model is not None:
-            if label not in model.labels:
-                raise RequestError(f"Unrecognized servable version label: {label}")
-            number = model.labels[label]
+    def _find(self, name: str, model: Model | None, number: int | None) -> Version:
         which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
         usable = model.available() if model is not None else []
         if not usable or (number is not None and number not in usable):
@@ -203,10 +204,7 @@ class ModelStore:
         """
         with self._lock:
             model = self.models.get(name)
-            if model is not None and label is not None:
-                if label not in model.labels:
-                    raise RequestError(f"Unrecognized servable version label: {label}")
-                number = model.labels[label]
+            number = _labelled(model, number, label)
             found = sorted(model.versions.items(), reverse=True) if model is not None else []
             found = [one for n, one in found if number in (None, n)]
             if not found:
@@ -238,12 +236,20 @@ class ModelStore:
         version.state, version.servable = END, None
 
 
-def _stamp(folder: Path) -> tuple[float, ...]:
-    """Returns when a version's files were changed; of one that is being copied it moves on."""
-    found = [0.0]
-    for path in (folder, folder / "saved_model.pb", folder / "variables"):
+def _labelled(model: Model | None, number: int | None, label: str | None) -> int | None:
+    """Returns the version that a request wants, by number or by label."""
+    if label is None or model is None:
+        return number
+    if label not in model.labels:
+        raise RequestError(f"Unrecognized servable version label: {label}")
+    return model.labels[label]
+
+
+def _stamp(folder: Path) -> tuple[Any, ...]:
+    """Returns what a version's files are; of one that is being copied it moves on."""
+    found = []
+    for path in sorted(folder.rglob("*")):
         with contextlib.suppress(OSError):
-            found.append(path.stat().st_mtime)
-    with contextlib.suppress(OSError):
-        found += sorted(path.stat().st_mtime for path in (folder / "variables").iterdir())
+            told = path.stat()
+            found.append((path.as_posix(), told.st_mtime, told.st_size))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -78,4 +79,6 @@ class Telemetry:
             "milliseconds": round(1000 * seconds, 3),
             **{name: value for name, value in more.items() if value not in (None, "")},
         }
-        print(json.dumps(line), file=self.log, flush=True)
+        # Whoever reads the log may have gone; requests are answered all the same.
+        with contextlib.suppress(OSError, ValueError):
+            print(json.dumps(line), file=self.log, flush=True)

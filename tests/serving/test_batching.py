@@ -93,7 +93,50 @@ def test_one_that_fails_fails_alone():
     assert (good["y"].tolist(), other["y"].tolist()) == ([2], [4])
     assert isinstance(bad, RequestError)
     assert bad.message == "negative"
-    assert sorted(signature.function["sizes"]) == [1, 1, 1, 3]
+    assert signature.function["sizes"] == [3, 1, 2, 1, 1]
+
+
+def test_one_of_many_that_fails_is_found_in_halves():
+    signature, told = recorded(), []
+    values = [[-1 if k == 21 else k] for k in range(64)]
+    found = run(signature, values, max_batch=64, ran=lambda owner, rows: told.append(rows))
+    bad = found.pop(21)
+    assert isinstance(bad, RequestError)
+    assert [one["y"].tolist() for one in found] == [[k + 1] for k in range(64) if k != 21]
+    # All, and two halves at each of six levels; each run is told of.
+    assert len(signature.function["sizes"]) == 1 + 2 * 6
+    assert told == signature.function["sizes"]
+
+
+def test_whoever_leaves_takes_the_request_along():
+    signature = recorded(seconds=0.3)
+
+    async def leave():
+        batcher = Batcher(1, 4, 0.001, 10)
+        x = {"x": np.float32([1])}
+        first = asyncio.create_task(batcher.run("o", signature, x))
+        await asyncio.sleep(0.05)
+        # The one thread is busy: five wait, four of them in a batch that none can join.
+        leaving = [asyncio.create_task(batcher.run("o", signature, x)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        for task in leaving:
+            task.cancel()
+        await asyncio.gather(*leaving, return_exceptions=True)
+        assert (batcher.pending, len(batcher._due), len(batcher._open)) == (1, 0, 0)
+        found = await first
+        batcher.close()
+        return found
+
+    assert asyncio.run(leave())["y"].tolist() == [2]
+    assert signature.function["sizes"] == [1]
+
+
+def test_whatever_goes_wrong_is_told():
+    def ran(owner, rows):
+        raise ValueError("no such counter")
+
+    (found,) = run(recorded(), [[1]], ran=ran)
+    assert (found.code, found.message) == ("INTERNAL", "ValueError: no such counter")
 
 
 def test_beyond_the_queue_requests_are_refused():

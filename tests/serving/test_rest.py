@@ -1,16 +1,21 @@
 """The REST API, by the examples of TensorFlow Serving's documentation."""
 
+import asyncio
 import base64
 import gzip
 import json
 import shutil
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from dlrecipes.serving.limits import Limits
+from dlrecipes.serving import examples
+from dlrecipes.serving.limits import Limits, Load
 from dlrecipes.serving.server import Settings, application
+from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
+from dlrecipes.serving.telemetry import Telemetry
 
 LIMITS = Limits(body=20_000, rows=50, seconds=30.0)
 
@@ -229,12 +234,95 @@ def test_gzipped_bodies_are_unpacked_within_the_bound(client):
         (body, 400, "not gzipped as it says"),
         (packed[:-9], 400, "ends too early"),
         (gzip.compress(b"0" * 10_000_000), 413, "larger than 20000"),
+        (packed + gzip.compress(b"more"), 400, "follows the gzipped body"),
     ):
         found = predict(client, content, headers=headers)
         assert found.status_code == status
         assert said in found.json()["error"]
     found = predict(client, body, headers={"Content-Encoding": "br"})
     assert found.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"instances": [1.0] * 50 + ["x"]},
+        {"inputs": [1.0] * 50 + ["x"]},
+        {"signature_name": "two", "inputs": {"a": [[1, 2]] * 51, "text": [5] * 51}},
+    ],
+)
+def test_examples_are_counted_before_anything_is_made_of_them(client, body):
+    found = predict(client, body)
+    assert found.status_code == 400
+    assert "has 51 examples; at most 50" in found.json()["error"]
+
+
+def test_a_context_that_would_fill_the_memory_is_refused(client):
+    body = {
+        "signature_name": "classify_x",
+        "context": {"more": "y" * 1000},
+        "examples": [{"x": 1.0}] * 20,
+    }
+    found = post(client, "half_plus_two:classify", body)
+    assert found.status_code == 400
+    assert "The context, once for each example, would take 20" in found.json()["error"]
+    body["examples"] = [{"x": 1.0}]
+    assert post(client, "half_plus_two:classify", body).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1" + 400 * "0" + ".0", "1" + 300 * "0" + "e50", "1e400"])
+def test_numbers_beyond_a_double_are_refused_however_they_are_written(client, number):
+    found = predict(client, f'{{"instances": [{number}]}}'.encode())
+    assert found.status_code == 400
+    assert "too big to be stored in double" in found.json()["error"]
+
+
+def test_bodies_are_bounded_together_before_they_are_read():
+    async def fill():
+        load = Load(requests=2, size=100)
+        with load.one() as first, load.one() as second:
+            first(60)
+            second(40)
+            with pytest.raises(RequestError, match="hold 100 bytes") as full:
+                second(1)
+            with pytest.raises(RequestError, match="There are 2 requests") as many, load.one():
+                pass
+        assert (full.value.http, many.value.http) == (429, 429)
+        assert (load.now, load.held) == (0, 0)
+
+    asyncio.run(fill())
+
+
+def test_a_log_that_nobody_reads_any_more_costs_no_answer():
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    telemetry = Telemetry(Gone())
+    telemetry.tell("half", "predict", "OK", 0.1)
+    assert b'method="predict",model_name="half",status="OK"} 1.0' in telemetry.page()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({"classes": np.int32([[1, 2]])}, "classes to be strings, not int32"),
+        ({"scores": np.float32([0.5])}, "Expected shape (examples, classes), not (1,)"),
+        ({"scores": np.array([[b"a"]], object)}, "scores to be numbers"),
+        (
+            {"scores": np.float32([[1, 2, 3]]), "classes": np.array([[b"a", b"b"]], object)},
+            "classes are (1, 2) and scores (1, 3)",
+        ),
+        ({"scores": np.float32([[1], [2]])}, "a row for each of 1 examples"),
+    ],
+)
+def test_outputs_that_are_no_classes_are_told(outputs, said):
+    with pytest.raises(RequestError) as error:
+        examples.results(outputs, "classify", 1)
+    assert said in error.value.message
 
 
 def test_requests_are_counted_for_prometheus(client):

@@ -104,6 +104,31 @@ def test_predict_of_some_outputs(stub):
     assert tf.make_ndarray(found.outputs["text"]).tolist() == ["ü".encode()]
 
 
+def test_one_string_does_not_stand_for_many(stub):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "half", "two"
+    request.inputs["a"].CopyFrom(tf.make_tensor_proto(np.int32([[1, 2]] * 20)))
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto(["y" * 3_000_000]))
+    request.inputs["text"].tensor_shape.dim[0].size = 20
+    with pytest.raises(grpc.RpcError) as error:
+        stub.Predict(request, timeout=60)
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "a shape that is not taken: [20]" in error.value.details()
+
+
+def test_a_context_that_would_fill_the_memory_is_refused(stub):
+    request = classification_pb2.ClassificationRequest()
+    request.model_spec.name, request.model_spec.signature_name = "half", "classify_x"
+    given = request.input.example_list_with_context
+    given.examples.extend([example(1.0)] * 20)
+    more = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"y" * 3_000_000]))
+    given.context.features.feature["more"].CopyFrom(more)
+    with pytest.raises(grpc.RpcError) as error:
+        stub.Classify(request, timeout=60)
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "The context, once for each example" in error.value.details()
+
+
 def example(x):
     feature = tf.train.Feature(float_list=tf.train.FloatList(value=[x]))
     return tf.train.Example(features=tf.train.Features(feature={"x": feature}))

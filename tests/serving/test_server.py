@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+import tensorflow as tf
 
 from dlrecipes.errors import UsageError
 from dlrecipes.serving.server import _listen
@@ -154,6 +155,74 @@ def test_a_head_without_end_is_refused(models):
     assert b"65,536" in found
     assert "Traceback" not in err
     assert code == 0
+
+
+def test_headers_behind_a_body_have_an_end_and_a_next_head_does_no_harm(models):
+    body = json.dumps({"instances": [1.0], "more": "y" * 100_000}).encode()
+    head = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: here\r\n"
+    with Server(models, "--no-log") as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            sized = head + f"Content-Length: {len(body)}\r\n\r\n".encode()
+            client.sendall(sized + body + b"GET /v1/mod")
+            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+            client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+            found = b""
+            with contextlib.suppress(ConnectionError):
+                for _ in range(18):
+                    client.sendall(b"x-more: " + b"y" * 4000 + b"\r\n")
+                while part := client.recv(4096):
+                    found += part
+        server.end(signal.SIGINT)
+    assert b"65,536" in found
+
+
+SLOW = """
+import sys
+from pathlib import Path
+from dlrecipes.quiet import load_tensorflow
+load_tensorflow()
+from dlrecipes.serving import server
+server.GRACE = 2.0
+server.serve(server.Settings(Path(sys.argv[1]), port=0, patience=1.0, log=False))
+"""
+
+
+class Endless(tf.Module):
+    """Runs for longer than anybody waits."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def __call__(self, x):
+        return {"y": tf.while_loop(lambda _: True, lambda y: [y + 0.0], [x])[0]}
+
+
+@pytest.mark.slow
+def test_a_run_without_end_does_not_keep_the_server_from_ending(tmp_path):
+    endless = Endless()
+    signatures = {"serving_default": endless.__call__}
+    tf.saved_model.save(endless, str(tmp_path / "endless" / "1"), signatures=signatures)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    address = process.stdout.readline().split(" at ")[1].split()[0]
+    found = []
+
+    def ask():
+        request = urllib.request.Request(f"{address}/endless:predict", b'{"instances": [1.0]}')
+        try:
+            urllib.request.urlopen(request, timeout=60)
+        except urllib.error.HTTPError as error:
+            found.append((error.code, json.load(error)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert process.wait(30) == 1
+    assert time.monotonic() - began < 15
+    asking.join()
+    assert found == [(503, {"error": "The server is stopping."})]
 
 
 def test_a_port_that_is_taken_is_one_line():

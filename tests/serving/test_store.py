@@ -1,6 +1,7 @@
 """Which version answers: new ones, broken ones, labelled ones, and those in use."""
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -14,10 +15,11 @@ class Loads:
 
     def __init__(self):
         self.loaded = []
+        self.mended = False
 
     def __call__(self, name, number, folder):
         text = (folder / "saved_model.pb").read_text()
-        if text == "broken":
+        if text == "broken" and not self.mended:
             raise ValueError("broken\nwith many lines")
         self.loaded.append((name, number))
         return f"{name} {number} {text}"
@@ -177,3 +179,44 @@ def test_the_watch_finds_what_is_published(store, tmp_path):
         store.close()
     store.refresh()
     assert store.names() == ["c"]
+
+
+def test_a_labelled_version_that_is_taken_away_is_let_go(tmp_path, load):
+    store = ModelStore(tmp_path, {"a": {"new": 3}}, load)
+    publish(tmp_path, "a", 1)
+    publish(tmp_path, "a", 3)
+    store.refresh()
+    assert served(store, "a") == served(store, "a", label="new") == "a 3 good"
+    shutil.rmtree(tmp_path / "a" / "3")
+    store.refresh()
+    assert served(store, "a") == "a 1 good"
+    with pytest.raises(RequestError, match="not found"):
+        served(store, "a", label="new")
+
+
+def test_broken_versions_are_not_tried_again_however_many_there_are(tmp_path):
+    tried = []
+
+    def load(name, number, folder):
+        tried.append(number)
+        raise ValueError("broken")
+
+    store = ModelStore(tmp_path, load=load)
+    for number in range(1, 31):
+        publish(tmp_path, "a", number)
+    store.refresh()
+    assert sorted(tried) == list(range(1, 31))
+    store.refresh()
+    assert len(tried) == 30
+
+
+def test_a_version_whose_last_file_comes_late_is_tried_again(store, tmp_path, load):
+    publish(tmp_path, "b", 1, "broken")
+    store.refresh()
+    load.mended = True
+    store.refresh()
+    assert load.loaded == []
+    (tmp_path / "b" / "1" / "assets").mkdir()
+    (tmp_path / "b" / "1" / "assets" / "words.txt").write_text("a")
+    store.refresh()
+    assert load.loaded == [("b", 1)]
