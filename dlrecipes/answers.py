@@ -78,8 +78,11 @@ def agree(what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np.
         if wanted.shape != got.shape:
             raise PublishError(f"{what}: {name} has shape {got.shape}, the model {wanted.shape}.")
         if wanted.dtype.kind == "f":
-            scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
-            worst = float(np.max(np.abs(wanted - got), initial=0.0)) / scale
+            scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted))))
+            # What is no number with the model is to be none here.
+            same = (wanted == got) | (np.isnan(wanted) & np.isnan(got))
+            differs = np.where(same, 0, np.abs(np.where(same, 0, wanted) - np.where(same, 0, got)))
+            worst = float(np.max(differs, initial=0.0)) / scale
             # Written so that a NaN, which compares false, does not pass.
             if not worst <= TOLERANCE:
                 raise PublishError(f"{what}: {name} differs from the model by {worst:.2g}.")

@@ -12,7 +12,7 @@ from dlrecipes.settings import spelled
 FILES = """| file | what it is |
 |---|---|
 | `saved_model.pb`, `variables/` | SavedModel: raw input in, readable answer out |
-| `model.tflite` | LiteRT: tensors in and out, built-in ops only, any length |
+| `model.tflite` | LiteRT: tensors in and out, built-in ops only; smaller forms beside it |
 | `model.keras` | Keras model, to go on training or to import |
 | `assets.extra/` | vocabularies, the configuration and the metrics |
 """

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.card import table
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import UsageError, reason
 from dlrecipes.recipe import Endpoint, Exports
 
 ROWS = 8
@@ -39,7 +39,7 @@ def of_model(model: keras.Model, examples: Any) -> Exports:
             "Build it with keras.Input, or give signatures.",
         )
     names = [tensor.name for tensor in tensors]
-    rows = _rows(names, examples)
+    rows = _rows(tensors, examples)
     batch = [
         tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
         for name, tensor in zip(names, tensors, strict=True)
@@ -48,7 +48,8 @@ def of_model(model: keras.Model, examples: Any) -> Exports:
         if not spec.shape.is_compatible_with(row.shape):
             raise UsageError(
                 f"{model.name}: the examples of {spec.name} have shape {row.shape}, "
-                f"which is not {tuple(spec.shape)}."
+                f"which is not {tuple(spec.shape)}.",
+                "A list is one array for each input: give an array of all examples.",
             )
     outputs = functional.output_names
 
@@ -72,7 +73,8 @@ def of_model(model: keras.Model, examples: Any) -> Exports:
     return Exports({"serving_default": serving}, lite or serving)
 
 
-def _rows(names: Sequence[str], examples: Any) -> list[np.ndarray]:
+def _rows(tensors: Sequence[keras.KerasTensor], examples: Any) -> list[np.ndarray]:
+    names = [tensor.name for tensor in tensors]
     if isinstance(examples, Mapping):
         if set(examples) != set(names):
             raise UsageError(
@@ -83,11 +85,27 @@ def _rows(names: Sequence[str], examples: Any) -> list[np.ndarray]:
         arrays = list(examples) if isinstance(examples, list | tuple) else [examples]
     if len(arrays) != len(names):
         raise UsageError(
-            f"{len(arrays)} arrays of examples are given; the inputs are {', '.join(names)}."
+            f"{len(arrays)} arrays of examples are given; the inputs are {', '.join(names)}.",
+            "A list is one array for each input.",
         )
-    found = [np.asarray(array)[:ROWS] for array in arrays]
-    if any(not array.ndim or not len(array) for array in found):
-        raise UsageError("An example at least is wanted, with the examples along the first axis.")
+    found = []
+    for tensor, given in zip(tensors, arrays, strict=True):
+        try:
+            array = np.asarray(given, tf.as_dtype(tensor.dtype).as_numpy_dtype)[:ROWS]
+        except (TypeError, ValueError, IndexError) as error:
+            raise UsageError(
+                f"The examples of {tensor.name} are no array of {tensor.dtype} with the examples "
+                f"along the first axis: {reason(error)}."
+            ) from None
+        if not array.ndim or not len(array):
+            raise UsageError(
+                f"{tensor.name}: an example at least is wanted, with the examples along the first "
+                "axis."
+            )
+        found.append(array)
+    if len({len(array) for array in found}) > 1:
+        told = ", ".join(f"{t.name} {len(x)}" for t, x in zip(tensors, found, strict=True))
+        raise UsageError(f"The inputs have different numbers of examples: {told}.")
     return found
 
 

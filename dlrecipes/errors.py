@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 # What a shell reports of a process that Ctrl-C ended: 128 + SIGINT.
 INTERRUPTED = 130
+_BESIDE = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
 
 
 class RecipeError(Exception):
@@ -57,10 +58,11 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Returns why a file could not be written, of Python's errors and of TensorFlow's."""
+    """Returns in a line why something failed, of Python's errors and of TensorFlow's."""
     text = getattr(error, "strerror", None) or str(error)
-    return (
-        "the disk is full"
-        if "No space left" in text
-        else (text.strip().splitlines() or [type(error).__name__])[0][:200]
-    )
+    if "No space left" in text:
+        return "the disk is full"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    # Beside the reason TensorFlow tells of places in the graph, of no use to whoever reads it.
+    told = [line for line in lines if not line.startswith(_BESIDE)]
+    return (told or lines or [type(error).__name__])[0][:200]

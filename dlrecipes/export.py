@@ -24,7 +24,7 @@ from dlrecipes.card import table
 from dlrecipes.endpoints import of_model, plain_card
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.files import flush
-from dlrecipes.lite import LiteModel, convert, traced
+from dlrecipes.lite import LiteModel, convert, latencies, traced
 from dlrecipes.published import (
     EXTRAS,
     KERAS_FILE,
@@ -77,8 +77,8 @@ def publish(
     Raises:
         PublishError: If an artefact cannot be written, or does not agree with the model.
             Nothing is left in `directory` then.
-        UsageError: If there are neither signatures nor examples, or the examples do not fit, or
-            ONNX is wanted and its converter is not installed.
+        UsageError: If it is no Keras model, there are neither signatures nor examples, the
+            examples do not fit, or ONNX is wanted and its converter is not installed.
 
     Example:
 
@@ -90,6 +90,8 @@ def publish(
     ['model.keras', 'model.tflite']
     """
     directory = Path(directory)
+    if not isinstance(model, keras.Model):
+        raise UsageError(f"publish: a Keras model is wanted, not {type(model).__name__}.")
     exports = signatures
     if signatures is None:
         if examples is None:
@@ -126,11 +128,12 @@ def publish(
         return _reveal(work, directory)
     except (OSError, tf.errors.OpError) as error:
         raise PublishError(
-            f"{directory}: {reason(error)}.",
-            "Nothing was published; the run is kept: go on with --resume.",
+            f"{directory}: {reason(error).rstrip('.')}.", "Nothing was published."
         ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            directory.rmdir()  # Where no version is, none is looked for; else it is not empty.
 
 
 def write_saved_model(
@@ -163,6 +166,7 @@ def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
     if smaller is None:
         return "", []
     found: dict[str, dict[str, Any]] = {}
+    models: dict[str, LiteModel] = {}
     left_out = []
     for kind in ("float32", *smaller.formats):
         path = folder / lite_file(kind)
@@ -177,12 +181,14 @@ def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
                 f"has {whole:.4f}; it may lose {smaller.drop:.4g}."
             )
             continue
+        models[path.name] = lite
         found[path.name] = {
             "format": kind,
             "bytes": path.stat().st_size,
             smaller.metric: score,
-            "milliseconds": round(lite.latency(exports.lite), 3),
         }
+    for name, milliseconds in latencies(models, exports.lite).items():
+        found[name]["milliseconds"] = round(milliseconds, 3)
     (folder / EXTRAS / LITE_FORMATS_FILE).write_text(json.dumps(found, indent=2))
     rows = [
         [f"`{name}`", f"{one['bytes']:,}", f"{one[smaller.metric]:.4f}", f"{one['milliseconds']:g}"]

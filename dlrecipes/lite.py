@@ -17,7 +17,7 @@ from dlrecipes.calibration import quantize
 from dlrecipes.errors import PublishError
 from dlrecipes.recipe import Endpoint
 
-LATENCY_CALLS = 30
+WARM_UP_CALLS, LATENCY_CALLS = 5, 30
 
 
 def traced(endpoint: Endpoint) -> tf.types.experimental.ConcreteFunction:
@@ -130,22 +130,30 @@ class LiteModel:
             found[name] = ((found[name].astype("float32") - zero) * scale).astype("float32")
         return found
 
-    def latency(self, endpoint: Endpoint) -> float:
-        """Returns the median time of a call on the first of an endpoint's examples, in ms."""
-        names = [spec.name for spec in endpoint.inputs]
-        inputs = dict(zip(names, endpoint.examples[0], strict=True))
-        seconds = []
-        for _ in range(LATENCY_CALLS):
+
+def latencies(models: Mapping[str, LiteModel], endpoint: Endpoint) -> dict[str, float]:
+    """Returns the median time of a call on the first of an endpoint's examples, in ms, by name.
+
+    They are called in turn, for a machine's speed changes from one second to the next.
+    """
+    names = [spec.name for spec in endpoint.inputs]
+    inputs = dict(zip(names, endpoint.examples[0], strict=True))
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(WARM_UP_CALLS + LATENCY_CALLS):
+        for name, model in models.items():
             start = time.perf_counter()
-            self(**inputs)
-            seconds.append(time.perf_counter() - start)
-        return statistics.median(seconds) * 1000
+            model(**inputs)
+            seconds[name].append(time.perf_counter() - start)
+    return {
+        name: statistics.median(found[WARM_UP_CALLS:]) * 1000 for name, found in seconds.items()
+    }
 
 
 def _scales(details: Mapping[str, Mapping]) -> dict[str, tuple[float, int]]:
-    """Returns scale and zero point of the tensors of 8 bits."""
+    """Returns scale and zero point of the tensors that stand for real numbers in 8 bits."""
     return {
         name: detail["quantization"]
         for name, detail in details.items()
-        if detail["dtype"] is np.int8
+        # Whole numbers of 8 bits have the scale 0.
+        if detail["dtype"] is np.int8 and detail["quantization"][0]
     }

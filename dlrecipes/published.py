@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes.errors import PublishError, UsageError
+from dlrecipes.errors import PublishError, UsageError, reason
 
 if TYPE_CHECKING:
     import keras
@@ -95,21 +95,30 @@ class _DamageInOneLine:
 
     def __exit__(self, kind, error, trace) -> None:
         if error is not None and isinstance(error, Exception):
-            first = (str(error).strip().splitlines() or [kind.__name__])[0][:200]
             raise PublishError(
-                f"{self.folder}: this version cannot be loaded: {first}",
+                f"{self.folder}: this version cannot be loaded: {reason(error)}",
                 "Delete its folder and run the recipe again, or choose another --model-version.",
             ) from error
 
 
-def versions(directory: Path) -> list[int]:
-    """Returns the published versions of a model, oldest first; of what cannot be read none."""
+def version_folders(directory: Path) -> dict[int, Path]:
+    """Returns the folders of a model's versions, oldest first; of what cannot be read none.
+
+    A name is read as a number, as TensorFlow Serving does: `00000123` is version 123, unless
+    there is a folder `123`, too.
+    """
     try:
-        names = [path.name for path in directory.iterdir() if path.is_dir()]
+        there = [path for path in directory.iterdir() if path.is_dir()]
     except OSError:
-        return []
-    # Not "007": whoever looks for version 7 looks in "7".
-    return sorted(int(n) for n in names if n.isascii() and n.isdigit() and str(int(n)) == n)
+        return {}
+    numbered = [path for path in there if path.name.isascii() and path.name.isdigit()]
+    numbered.sort(key=lambda path: (int(path.name), -len(path.name)))
+    return {int(path.name): path for path in numbered}
+
+
+def versions(directory: Path) -> list[int]:
+    """Returns the published versions of a model, oldest first."""
+    return list(version_folders(directory))
 
 
 def find(
@@ -126,7 +135,7 @@ def find(
     Raises:
         UsageError: If there is no such version.
     """
-    there = versions(models / name)
+    there = version_folders(models / name)
     if not there:
         raise UsageError(
             f"{models / name}: no model is published there.",
@@ -137,4 +146,4 @@ def find(
         raise UsageError(
             f"{models / name}: there is no version {version}.", f"There are: {listed}."
         )
-    return Published(models / name / str(version if version is not None else there[-1]))
+    return Published(there[version if version is not None else max(there)])

@@ -14,7 +14,7 @@ import tensorflow as tf
 from dlrecipes import answers
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.lite import LiteModel
-from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, ONNX_FILE, Published, versions
+from dlrecipes.published import EXTRAS, KERAS_FILE, LITE_FILE, ONNX_FILE, Published, version_folders
 from dlrecipes.recipe import Endpoint, Exports
 
 CHECKSUMS_FILE, EXAMPLES_FILE = "checksums.json", "examples.json"
@@ -58,7 +58,8 @@ def check(folder: Path) -> Iterator[str]:
         PublishError: At the first thing that is wrong, saying what.
         UsageError: If the folder holds no SavedModel.
     """
-    if not (folder / "saved_model.pb").is_file():
+    kept = (folder / EXTRAS / CHECKSUMS_FILE).is_file()
+    if not kept and not (folder / "saved_model.pb").is_file():
         raise UsageError(
             f"{folder}: there is no SavedModel in it.",
             "Name a version's folder, such as saved_models/slot_filling/1.",
@@ -81,8 +82,9 @@ def check_answers(folder: Path, kept: Mapping[str, Any]) -> Iterator[str]:
         PublishError: At the first thing that is wrong, saying what.
     """
     yield from _check_saved_model(folder, kept.get("signatures", {}))
-    if (folder / LITE_FILE).is_file():
-        yield _check_lite(folder / LITE_FILE, kept.get("lite", []))
+    for path in sorted(folder.glob("*.tflite")):
+        # What smaller forms answer is their metric's matter: here they load.
+        yield _check_lite(path, kept.get("lite", []) if path.name == LITE_FILE else [])
     if (folder / ONNX_FILE).is_file():
         yield _check_onnx(folder / ONNX_FILE, kept.get("lite", []))
 
@@ -103,6 +105,8 @@ def _check_sums(folder: Path) -> str:
     if not path.is_file():
         return "checksums: none were kept"
     wanted, there = _read(path), set(_files(folder))
+    if not isinstance(wanted, dict):
+        raise PublishError(f"{path}: these are no checksums.")
     for name in sorted(wanted):
         if name not in there:
             raise PublishError(f"{folder}: {name} is missing.")
@@ -115,8 +119,8 @@ def _check_saved_model(folder: Path, kept: Mapping[str, Any]) -> Iterator[str]:
     try:
         loaded = tf.saved_model.load(str(folder))
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise PublishError(f"{folder}: the SavedModel cannot be loaded: {first}") from error
+        told = f"{folder}: the SavedModel cannot be loaded: {reason(error)}"
+        raise PublishError(told) from error
     missing = sorted(set(kept) - set(loaded.signatures))
     if missing:
         raise PublishError(f"{folder}: the SavedModel has no signature {missing[0]}.")
@@ -131,8 +135,8 @@ def _check_lite(path: Path, examples: list[Mapping[str, Any]]) -> str:
         lite = LiteModel(path)
     except Exception as error:
         raise PublishError(f"{path}: LiteRT cannot load it: {reason(error)}") from error
-    answers.check(LITE_FILE, examples, lambda **tensors: lite(**answers.arrays(tensors)))
-    return f"{LITE_FILE}: {_told(examples)}"
+    answers.check(path.name, examples, lambda **tensors: lite(**answers.arrays(tensors)))
+    return f"{path.name}: {_told(examples)}"
 
 
 def _check_onnx(path: Path, examples: list[Mapping[str, Any]]) -> str:
@@ -190,9 +194,10 @@ def found_in(path: Path) -> list[Path]:
     if not path.is_dir():
         reason_ = "this is no folder" if path.exists() else "there is no such folder"
         raise UsageError(f"{path}: {reason_}.", "Name a version's folder, or a model's.")
-    if (path / "saved_model.pb").exists():
+    # A version that has lost its SavedModel is one all the same.
+    if (path / "saved_model.pb").exists() or (path / EXTRAS / CHECKSUMS_FILE).exists():
         return [path]
-    there = [path / str(number) for number in versions(path)]
+    there = list(version_folders(path).values())
     if not there:
         raise UsageError(f"{path}: no version lies there.", "Name a version's folder.")
     return there

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlrecipes.errors import UsageError
+from dlrecipes.published import version_folders
 from dlrecipes.recipe import RecipeConfig
 from dlrecipes.settings import Setting, settings, spelled
 
@@ -53,6 +54,11 @@ def check_models(models: Path) -> None:
         raise UsageError(
             f"--models {models}: there is no such folder.",
             "Publish a model first: dlrecipes run RECIPE",
+        )
+    if any((path / "saved_model.pb").is_file() for path in version_folders(models).values()):
+        raise UsageError(
+            f"--models {models}: this is one model's folder.",
+            f"Give the folder that holds it: --models {models.resolve().parent}",
         )
 
 

@@ -23,7 +23,7 @@ from dlrecipes.cli.options import (
     setting_options,
 )
 from dlrecipes.distribute import STRATEGIES, Cluster, check_cluster
-from dlrecipes.errors import INTERRUPTED, DataError, RecipeError, UsageError
+from dlrecipes.errors import INTERRUPTED, DataError, PublishError, RecipeError, UsageError
 from dlrecipes.registry import BUILT_IN, Source
 
 RESERVED = ("config_file", "name", "resume", "strategy", "runs_dir", "models_dir")
@@ -172,6 +172,9 @@ def _kept(folder: Path, new: bool) -> Iterator[None]:
         if new and isinstance(error, DataError | UsageError):
             # Nothing was trained: there is no run that --resume could go on with.
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, PublishError):
+            go_on = f"The run is kept: go on with --resume --name {folder.name}."
+            raise PublishError(error.message, f"{error.hint} {go_on}".strip()) from error
         raise
     except OSError as error:
         from dlrecipes import runner

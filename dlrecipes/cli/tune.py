@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,7 @@ def _tune(
     load_tensorflow()
     from dlrecipes.tuning import report
     from dlrecipes.tuning.plan import Plan, claim
+    from dlrecipes.tuning.trial import UnknownObjective
     from dlrecipes.tuning.tuner import search
 
     built_in = source.package.startswith(f"{BUILT_IN}.")
@@ -164,7 +166,7 @@ def _tune(
         checked.seed,
     )
     folder = searches_dir / source.name / name
-    claim(folder, plan)
+    new = claim(folder, plan)
     click.echo(f"{source.name}: searching for {' '.join(plan.objective)} in {folder}")
     seen: set[str] = set()
 
@@ -183,9 +185,16 @@ def _tune(
                     f"{folder}: another process is at this search.", "Wait for it to end."
                 )
             oracle = search(plan, folder, told)
+    except UnknownObjective:
+        if new:  # The command that names it rightly begins anew.
+            shutil.rmtree(folder)
+        raise
     except KeyboardInterrupt:
         click.echo("\nInterrupted. The same command goes on with it.", err=True)
         sys.exit(INTERRUPTED)
+    if oracle is None:
+        click.echo(f"{source.name}: this worker has done its part; the chief has the table.")
+        return
     found = report.rows(plan, oracle, folder)
     report.write(plan, found, folder)
     report.draw(plan, found, folder / "figures")

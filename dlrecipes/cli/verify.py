@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import PublishError, UsageError
 
 
 @click.command(name="verify", short_help="Check published versions again, checksums included.")
@@ -32,10 +33,19 @@ def command(folders: tuple[Path, ...]) -> None:
     load_tensorflow()
     from dlrecipes import verifying
 
+    wrong = 0
     for folder in folders:
         for version in verifying.found_in(folder):
-            with quiet():
-                lines = list(verifying.check(version))
+            try:
+                with quiet():
+                    lines = list(verifying.check(version))
+            except PublishError as error:
+                # The others are looked at, too.
+                click.echo(f"Error: {error}", err=True)
+                wrong += 1
+                continue
             click.echo(f"{version}: in order")
             for line in lines:
                 click.echo(f"  {line}")
+    if wrong:
+        sys.exit(1)

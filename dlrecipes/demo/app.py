@@ -40,9 +40,8 @@ def load(models: Path) -> list[Model]:
             continue
         try:
             model = Model(folder)
-        except PublishError as error:
-            print(f"Note: {error.message}", file=sys.stderr)
-            continue
+        except PublishError:
+            continue  # It was told.
         if model.servable.signatures:
             found.append(model)
         else:

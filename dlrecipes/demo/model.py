@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,16 @@ import gradio as gr
 import numpy as np
 
 from dlrecipes.errors import PublishError, reason
-from dlrecipes.published import EXTRAS, versions
+from dlrecipes.published import EXTRAS, version_folders
 from dlrecipes.serving.servable import DEFAULT, Servable
 from dlrecipes.serving.status import RequestError
 
 
 class Model:
-    """The latest version of a published model.
+    """A published model.
 
     Args:
-        folder: The model's folder, with its versions.
+        folder: The model's folder, with its versions; the latest that loads is asked.
 
     Raises:
         PublishError: If it cannot be loaded.
@@ -27,12 +28,17 @@ class Model:
 
     def __init__(self, folder: Path):
         self.name = folder.name
-        self.version = max(versions(folder))
-        self.folder = folder / str(self.version)
-        try:
-            self.servable = Servable(self.name, self.version, self.folder)
-        except Exception as error:
-            raise PublishError(f"{self.folder}: it cannot be loaded: {reason(error)}") from error
+        problem = f"{folder}: there is no version"
+        for number, place in sorted(version_folders(folder).items(), reverse=True):
+            try:
+                self.servable = Servable(self.name, number, place)
+            except Exception as error:
+                problem = f"{place}: it cannot be loaded: {reason(error)}"
+                print(f"Note: {problem}", file=sys.stderr)
+            else:
+                self.version, self.folder = number, place
+                return
+        raise PublishError(problem)
 
     def takes(self, signature: str, inputs: Collection[str], outputs: Collection[str]) -> bool:
         """Returns whether a signature takes these inputs and returns at least these outputs."""
@@ -58,7 +64,7 @@ class Model:
             found.check(arrays)
             return found.run(arrays)
         except RequestError as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
 
     def extra(self, name: str) -> str:
         """Returns a text file that was published beside the model, or nothing."""

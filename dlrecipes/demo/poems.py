@@ -77,7 +77,7 @@ def written(
     )
     problem = words(answer["problem"])[0]
     if problem:
-        raise gr.Error(problem)
+        raise gr.Error(problem, print_exception=False)
     lines, patterns = words(answer["lines"][0]), words(answer["pattern"][0])
     rows = "".join(_line(*pair) for pair in zip(lines, patterns, strict=True))
     rhyme = f"rhyme: {html.escape(words(answer['rhyme'])[0])}; " if "rhyme" in answer else ""

@@ -44,5 +44,5 @@ def answered(model: Model, signature: str, body: str) -> str:
         found.check(arrays)
         answer = json_body.answer(found.run(arrays), rows)
     except RequestError as error:
-        raise gr.Error(str(error)) from error
+        raise gr.Error(str(error), print_exception=False) from error
     return json.dumps(json.loads(answer), indent=2, ensure_ascii=False)

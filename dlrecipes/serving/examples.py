@@ -11,7 +11,7 @@ import tensorflow as tf
 from dlrecipes.serving.limits import Limits, check_rows, check_size
 from dlrecipes.serving.servable import CLASSIFY, REGRESS, Signature
 from dlrecipes.serving.status import RequestError
-from dlrecipes.serving.tensors import is_base64, shortest, shown, text
+from dlrecipes.serving.tensors import is_base64, json_type, shortest, shown, text
 
 LARGEST = 2**63
 
@@ -60,18 +60,20 @@ def check_shared(count: int, size: int, limits: Limits) -> None:
 
 def _features(value: Any) -> dict[str, tf.train.Feature]:
     if not isinstance(value, dict):
-        raise RequestError(f"Example must be JSON object but got JSON: {shown(value)}")
+        raise RequestError(f"Example must be JSON object but got JSON {json_type(value)}")
     return {name: _feature(name, content) for name, content in value.items()}
 
 
 def _feature(name: str, content: Any) -> tf.train.Feature:
     values = content if isinstance(content, list) else [content]
-    kinds = {_kind(name, value) for value in values}
-    if len(kinds) > 1:
-        raise RequestError(
-            f"Unexpected element type in feature: {name[:200]} expecting one type, not "
-            f"{' and '.join(sorted(kinds))}"
-        )
+    kinds: set[str] = set()
+    for value in values:
+        kind = _kind(name, value)
+        if kinds - {kind}:
+            raise RequestError(
+                f"Unexpected element type in feature: {name[:200]} expecting type: {kinds.pop()}"
+            )
+        kinds.add(kind)
     if kinds == {"bytes"}:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(text, values)))
     if kinds == {"float"}:
@@ -99,7 +101,7 @@ def _kind(name: str, value: Any) -> str:
             )
         return "int64"
     raise RequestError(
-        f"Feature: {name[:200]} has element with unexpected JSON type: {shown(value)}"
+        f"Feature: {name[:200]} has element with unexpected JSON type: {json_type(value)}"
     )
 
 

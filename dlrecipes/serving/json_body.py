@@ -20,6 +20,9 @@ from dlrecipes.serving.tensors import SHOWN, is_base64, listed, shown, to_array
 # What a number has that is too large for a double: a long exponent, or many digits.
 _LARGE = re.compile(r"[eE]\+?\d{3}|\d{100}")
 
+# RapidJSON's short word for what Python calls Infinity; it is no word within a string.
+_INF = re.compile(r'("(?:[^"\\]|\\.)*")|\bInf\b')
+
 
 def parse(body: bytes) -> dict[str, Any]:
     """Returns the object that a body holds.
@@ -30,9 +33,12 @@ def parse(body: bytes) -> dict[str, Any]:
     if not body:
         raise RequestError("JSON Parse error: The document is empty")
     try:
-        decoded = body.decode("utf-8")
+        # RapidJSON passes over a byte order mark.
+        decoded = body.decode("utf-8-sig")
         # As parse_float is slow, only where a number may be too large.
         check = {"parse_float": _finite} if _LARGE.search(decoded) else {}
+        if "Inf" in decoded:
+            decoded = _INF.sub(lambda found: found[1] or "Infinity", decoded)
         found = json.loads(decoded, **check)
     except UnicodeDecodeError as error:
         raise RequestError(
@@ -100,7 +106,7 @@ def inputs(
         given = body["instances"]
         if not isinstance(given, list):
             raise RequestError(
-                f"JSON Value: {shown(body)} Expecting 'instances' to be a list/array"
+                f"JSON Value: {shown(body)} Excepting 'instances' to be an list/array"
             )
         if not given:
             raise RequestError(f"JSON Value: {shown(body)} No values in 'instances' array")
@@ -124,12 +130,6 @@ def _of_columns(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.
     for name in specs:
         if name not in value:
             raise RequestError(f"Missing named input: {name} in 'inputs' object.")
-    unknown = sorted(set(value) - set(specs))
-    if unknown:
-        raise RequestError(
-            f"JSON object: does not have named input: {unknown[0][:SHOWN]}; the signature takes "
-            f"{', '.join(specs)}."
-        )
     return {name: to_array(value[name], spec.dtype) for name, spec in specs.items()}
 
 
@@ -149,6 +149,13 @@ def _of_rows(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str, n
             raise RequestError(
                 f"Expecting value/list but got object at item {number} of input list"
             )
+        unknown = [name for name in row if name not in specs] if named else []
+        if unknown:
+            raise RequestError(
+                f"Failed to process element: {number} key: {unknown[0][:SHOWN]} of 'instances' "
+                "list. Error: INVALID_ARGUMENT: JSON object: does not have named input: "
+                f"{unknown[0][:SHOWN]}"
+            )
         if named and row.keys() != specs.keys():
             raise RequestError(
                 f"Failed to process element: {number} of 'instances' list. JSON object: "
@@ -158,10 +165,13 @@ def _of_rows(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str, n
         columns = {name: [row[name] for row in rows] for name in specs}
     else:
         columns = {next(iter(specs)): rows}
-    return {name: _column(values, name, specs[name].dtype) for name, values in columns.items()}
+    return {
+        name: _column(values, f" key: {name}" if named else "", specs[name].dtype)
+        for name, values in columns.items()
+    }
 
 
-def _column(values: list[Any], name: str, dtype: tf.DType) -> np.ndarray:
+def _column(values: list[Any], key: str, dtype: tf.DType) -> np.ndarray:
     try:
         return to_array(values, dtype)
     except RequestError:
@@ -176,9 +186,13 @@ def _column(values: list[Any], name: str, dtype: tf.DType) -> np.ndarray:
                 if shape is None or shape == found:
                     shape = found
                     continue
-                reason = f"Expecting shape {_dimensions(shape)} but got: {_dimensions(found)}"
+                if math.prod(shape) != math.prod(found):
+                    wanted, got = math.prod(shape), math.prod(found)
+                    reason = f"Expecting tensor size: {wanted} but got: {got}"
+                else:
+                    reason = f"Expecting shape {_dimensions(shape)} but got: {_dimensions(found)}"
             raise RequestError(
-                f"Failed to process element: {number} key: {name} of 'instances' list. "
+                f"Failed to process element: {number}{key} of 'instances' list. "
                 f"Error: INVALID_ARGUMENT: {reason}"
             ) from None
         raise

@@ -145,6 +145,16 @@ class Rpc(
         self.telemetry.tell(spec.name, "status", "OK", time.perf_counter() - began, rpc=True)
         return response
 
+    async def MultiInference(self, request, context):  # noqa: N802
+        """Refuses: several signatures at a time are several requests."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not answered.")
+
+    async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+        """Refuses: the folder decides which models there are."""
+        await context.abort(
+            grpc.StatusCode.UNIMPLEMENTED, "HandleReloadConfigRequest is not answered."
+        )
+
     async def _of_examples(
         self, method: str, request: Any, context: Any, response: Any, made: Callable
     ) -> Any:

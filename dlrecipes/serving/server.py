@@ -194,7 +194,7 @@ def serve(settings: Settings) -> None:
             application(settings, store, stopping),
             http=_JsonProtocol,
             ws="none",
-            log_level="warning",
+            log_level="error",
             access_log=False,
             server_header=False,
             proxy_headers=False,
@@ -295,12 +295,14 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
 
 def _tell(settings: Settings, listening: socket.socket, store: ModelStore) -> None:
     host, port = listening.getsockname()[:2]
-    names = store.names()
+    served = store.latest()
     where = f"http://{_address(host)}:{port}/v1/models"
     print(f"Serving {settings.models} at {where} (Ctrl-C ends it)")
-    for name in names:
-        print(f"  {name}, version {store.status(name)[0]['version']}")
-    if not names:
+    for name, version in served.items():
+        print(f"  {name}, version {version}")
+    for line in store.missing_labels():
+        print(f"Note: label {line} yet.", file=sys.stderr)
+    if not served:
         print("  There is no model yet; one that is published will be served.")
     sys.stdout.flush()
 

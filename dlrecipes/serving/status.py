@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dlrecipes.errors import reason
+
 # TensorFlow Serving's mapping of its errors to HTTP.
 HTTP = {
     "OK": 200,
@@ -67,13 +69,5 @@ def of(error: Exception) -> RequestError:
         return error
     code = getattr(error, "error_code", None)
     if isinstance(code, int) and 0 < code < len(CODES):
-        return RequestError(_first_line(getattr(error, "message", "") or str(error)), CODES[code])
-    return RequestError(f"{type(error).__name__}: {_first_line(str(error))}", "INTERNAL")
-
-
-def _first_line(text: str) -> str:
-    # Beside it are places in the graph, of no use to whoever asked.
-    beside = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(beside)]
-    return (told or lines or [""])[0]
+        return RequestError(reason(error), CODES[code])
+    return RequestError(f"{type(error).__name__}: {reason(error)}", "INTERNAL")

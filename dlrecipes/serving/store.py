@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dlrecipes.published import versions
+from dlrecipes.errors import reason
+from dlrecipes.published import version_folders
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 
@@ -77,10 +78,12 @@ class ModelStore:
         self.models: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
+        self._say: Callable[[str], None] = lambda line: None
         self._watcher: threading.Thread | None = None
 
     def watch(self, seconds: float) -> None:
-        """Looks for new versions every so many seconds, in a thread of its own."""
+        """Looks for new versions every so many seconds, in a thread of its own, and says so."""
+        self._say = lambda line: print(f"Note: {line}", file=sys.stderr, flush=True)
 
         def look() -> None:
             while not self._ending.wait(seconds):
@@ -105,27 +108,28 @@ class ModelStore:
         with contextlib.suppress(OSError):
             names |= {path.name for path in self.folder.iterdir() if path.is_dir()}
         for name in sorted(names):
-            there = versions(self.folder / name)
+            there = version_folders(self.folder / name)
             if there or name in self.models:
                 self._refresh(name, there)
 
-    def _refresh(self, name: str, there: list[int]) -> None:
+    def _refresh(self, name: str, there: Mapping[int, Path]) -> None:
         with self._lock:
             model = self.models.setdefault(name, Model(labels=self.labels.get(name, {})))
         # A version whose folder was taken away is let go, whatever it is called.
         labelled = set(model.labels.values()) & set(there)
         # The newest that can be loaded; older ones only where there is none.
-        for number in reversed(there):
-            if self._loaded(name, model, number):
+        for number, folder in sorted(there.items(), reverse=True):
+            if self._loaded(name, model, number, folder):
                 break
         for number in labelled:
-            self._loaded(name, model, number)
+            self._loaded(name, model, number, there[number])
         with self._lock:
             usable = [n for n in model.available() if n in there] or model.available()
             kept = ({usable[-1]} if usable else set()) | labelled
             for number in model.available():
                 if number not in kept:
                     self._let_go(model.versions[number])
+                    self._say(f"{name}: version {number} is let go")
             # One that is broken is remembered while it is there, or it would be tried again.
             ended = [
                 number
@@ -135,9 +139,8 @@ class ModelStore:
             for number in ended[:-REMEMBERED]:
                 del model.versions[number]
 
-    def _loaded(self, name: str, model: Model, number: int) -> bool:
+    def _loaded(self, name: str, model: Model, number: int, folder: Path) -> bool:
         """Returns whether a version answers; loads it where it was not tried as it is now."""
-        folder = self.folder / name / str(number)
         version = model.versions.get(number)
         if version is not None and version.state == AVAILABLE:
             return True
@@ -149,16 +152,16 @@ class ModelStore:
         try:
             servable = self.load(name, number, folder)
         except Exception as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
             with self._lock:
-                version.state, version.problem = END, lines[0][:500]
+                version.state, version.problem = END, reason(error)
             print(
-                f"Note: {folder} cannot be loaded and is not served: {lines[0][:200]}",
+                f"Note: {folder} cannot be loaded and is not served: {version.problem}",
                 file=sys.stderr,
             )
             return False
         with self._lock:
             version.state, version.servable = AVAILABLE, servable
+        self._say(f"{name}: version {number} is served")
         return True
 
     @contextlib.contextmanager
@@ -222,10 +225,21 @@ class ModelStore:
                 for one in found
             ]
 
-    def names(self) -> list[str]:
-        """Returns the models that answer requests."""
+    def latest(self) -> dict[str, int]:
+        """Returns the models that answer requests, with the version that does."""
         with self._lock:
-            return sorted(name for name, model in self.models.items() if model.available())
+            found = {name: model.available() for name, model in sorted(self.models.items())}
+        return {name: usable[-1] for name, usable in found.items() if usable}
+
+    def missing_labels(self) -> list[str]:
+        """Returns, as text, the labels whose versions are not served."""
+        with self._lock:
+            return [
+                f"{label} is version {number} of {name}, which is not served"
+                for name, labels in self.labels.items()
+                for label, number in labels.items()
+                if name not in self.models or number not in self.models[name].available()
+            ]
 
     def _let_go(self, version: Version) -> None:
         version.state = UNLOADING

@@ -8,9 +8,10 @@ import sys
 import time
 from typing import Any, TextIO
 
+import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-# TensorFlow Serving's path, and its names as far as Prometheus' client allows.
+# TensorFlow Serving's path and names.
 PATH = "/monitoring/prometheus/metrics"
 PREFIX = ":tensorflow:serving:"
 # Milliseconds of requests and examples of runs, at whose counts the histograms are cut.
@@ -27,17 +28,18 @@ class Telemetry:
 
     def __init__(self, log: TextIO | None = sys.stderr):
         self.log = log
+        prometheus_client.disable_created_metrics()
         self.registry = CollectorRegistry()
         self.requests = Counter(
             f"{PREFIX}request_count",
-            "Requests by model, method and status.",
-            ("model_name", "method", "status"),
+            "Requests by model and status.",
+            ("model_name", "status"),
             registry=self.registry,
         )
         self.latency = Histogram(
             f"{PREFIX}request_latency",
             "Microseconds from a request's beginning to its answer.",
-            ("model_name", "method"),
+            ("model_name", "API", "entrypoint"),
             buckets=[1000 * one for one in MILLISECONDS],
             registry=self.registry,
         )
@@ -51,7 +53,8 @@ class Telemetry:
 
     def page(self) -> bytes:
         """Returns the text that Prometheus reads."""
-        return generate_latest(self.registry)
+        # The client ends the names of counters by what TensorFlow Serving's have not.
+        return generate_latest(self.registry).replace(b"request_count_total", b"request_count")
 
     def ran(self, servable: Any, examples: int) -> None:
         """Counts a run of a model."""
@@ -67,8 +70,9 @@ class Telemetry:
             seconds: How long it took.
             **more: What else the line says.
         """
-        self.requests.labels(model, method, status).inc()
-        self.latency.labels(model, method).observe(1e6 * seconds)
+        self.requests.labels(model, status).inc()
+        entry = "GRPC" if more.get("rpc") else "REST"
+        self.latency.labels(model, method.capitalize(), entry).observe(1e6 * seconds)
         if self.log is None:
             return
         line = {

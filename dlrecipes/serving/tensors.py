@@ -141,10 +141,15 @@ def is_base64(value: Any) -> bool:
 
 
 def _type_error(value: Any, dtype: tf.DType) -> RequestError:
-    kind = str(value) if isinstance(value, bool) else _TYPES.get(type(value), "Number")
+    kind = json_type(value)
     return RequestError(
         f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {_name(dtype)}"
     )
+
+
+def json_type(value: Any) -> str:
+    """Returns what TensorFlow Serving calls the type of a JSON value."""
+    return str(value) if isinstance(value, bool) else _TYPES.get(type(value), "Number")
 
 
 def _name(dtype: tf.DType) -> str:

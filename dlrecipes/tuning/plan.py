@@ -14,7 +14,6 @@ from dlrecipes.errors import UsageError
 from dlrecipes.files import write_whole
 from dlrecipes.settings import RecipeConfig, Search
 
-TUNERS = ("random", "bayesian", "hyperband", "grid")
 DIGITS = 4
 HYPERBAND_EPOCHS = "tuner/epochs"
 
@@ -27,7 +26,7 @@ class Plan:
         recipe: The recipe's name or folder.
         config: Its class of settings.
         fixed: Settings that are not looked for, by name.
-        tuner: One of `TUNERS`.
+        tuner: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`.
         trials: How many, at most.
         objective: The name of what is looked for, and `"min"` or `"max"`.
         max_epochs: Epochs of a trial at most; the configuration's without.
@@ -51,9 +50,10 @@ class Plan:
 
     @property
     def space(self) -> dict[str, Search]:
-        """Where each setting that is not fixed is looked for."""
-        found = self.config.search_space()
-        return {name: search for name, search in found.items() if name not in self.fixed}
+        """Where each setting that is not fixed is looked for; not epochs that are bounded."""
+        bounded = {"epochs"} if self.max_epochs is not None or self.tuner == "hyperband" else set()
+        left = self.config.search_space().keys() - self.fixed.keys() - bounded
+        return {name: one for name, one in self.config.search_space().items() if name in left}
 
     @property
     def epochs(self) -> int:
@@ -96,19 +96,25 @@ def settings_of(plan: Plan, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         UsageError: If they do not go together.
     """
-    chosen = {name: _short(value) for name, value in values.items() if name in plan.space}
-    epochs = int(values.get(HYPERBAND_EPOCHS, plan.epochs))
+    space = plan.space
+    chosen = {name: _short(value, space[name]) for name, value in values.items() if name in space}
+    epochs = int(values.get(HYPERBAND_EPOCHS, chosen.get("epochs", plan.epochs)))
     config = plan.config.parse({**plan.fixed, **chosen, "epochs": epochs}, "the trial")
     return config.model_dump(mode="json")
 
 
-def _short(value: Any) -> Any:
+def _short(value: Any, search: Search) -> Any:
+    if search.choices or not isinstance(value, float):
+        return value
     # More digits say nothing, and make a configuration hard to read.
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+    return min(max(float(f"{value:.{DIGITS}g}"), search.low), search.high)
 
 
-def claim(folder: Path, plan: Plan) -> None:
+def claim(folder: Path, plan: Plan) -> bool:
     """Makes a search's folder, or finds that it is this plan's.
+
+    Returns:
+        Whether it is new.
 
     Raises:
         UsageError: If another search has it.
@@ -121,15 +127,21 @@ def claim(folder: Path, plan: Plan) -> None:
             "objective": " ".join(plan.objective),
             "max_epochs": plan.max_epochs,
             "seed": plan.seed,
+            "space": {
+                name: list(one.choices) if one.choices else [one.low, one.high, one.sampling]
+                for name, one in sorted(plan.space.items())
+            },
         },
         allow_unicode=True,
         sort_keys=False,
     )
     path = folder / "search.yaml"
-    if path.is_file() and path.read_text(encoding="utf-8") != about:
+    new = not path.is_file()
+    if not new and path.read_text(encoding="utf-8") != about:
         raise UsageError(
             f"{folder}: there is a search of that name for something else.",
             "Choose another --name, or repeat its command to go on with it.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, about)
+    return new

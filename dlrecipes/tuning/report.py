@@ -22,6 +22,7 @@ from dlrecipes.tuning.trial import REPORT_FILE
 from dlrecipes.tuning.tuner import TRIALS
 
 TABLE_FILE, BEST_FILE = "trials.csv", "best.yaml"
+LONGER = "  (for the {} epochs of a trial; more with --epochs)"
 STATES = {"COMPLETED": "done", "FAILED": "failed", "INVALID": "failed", "RUNNING": "running"}
 
 
@@ -71,9 +72,14 @@ def rows(plan: Plan, oracle: Any, folder: Path) -> list[Row]:
 
 def best(plan: Plan, found: Sequence[Row]) -> Row | None:
     """Returns the best trial, or `None` where none is done."""
-    done = [row for row in found if row.score is not None]
+    return next(iter(ranked(plan, found)), None)
+
+
+def ranked(plan: Plan, found: Sequence[Row]) -> list[Row]:
+    """Returns the trials that are done, the best first."""
     sign = 1 if plan.objective[1] == "min" else -1
-    return min(done, key=lambda row: sign * row.score, default=None)
+    done = [row for row in found if row.score is not None]
+    return sorted(done, key=lambda row: sign * row.score)
 
 
 def write(plan: Plan, found: Sequence[Row], folder: Path) -> None:
@@ -203,11 +209,10 @@ def closing(plan: Plan, found: Sequence[Row], folder: Path, typed: str) -> str:
     lines = [f"\n{plan.recipe}: {counts}, {len(failed)} failed."]
     lines += [f"  trial {row.name} failed: {row.problem}" for row in failed[:3]]
     if first is None:
-        return "\n".join([*lines, f"  No trial has a result; see {folder / TRIALS}."])
-    sign = 1 if plan.objective[1] == "min" else -1
-    ranked = sorted((r for r in found if r.score is not None), key=lambda r: sign * r.score)
+        late = "" if plan.seconds is None else f" in {plan.seconds / 60:g} minutes"
+        return "\n".join([*lines, f"  No trial has a result{late}; see {folder / TRIALS}."])
     lines += [f"\n  {plan.objective[0]:>12}  trial  settings"]
-    for row in ranked[:5]:
+    for row in ranked(plan, found)[:5]:
         chosen = " ".join(f"{key}={spelled(value)}" for key, value in row.values.items())
         lines.append(f"  {row.score:>12.5g}  {row.name:>5}  {chosen}")
     return "\n".join(
@@ -217,5 +222,6 @@ def closing(plan: Plan, found: Sequence[Row], folder: Path, typed: str) -> str:
             f"  figures  {folder / 'figures'}",
             f"  best     {folder / BEST_FILE}",
             f"\nRun it:\n  dlrecipes run {typed} --config {folder / BEST_FILE}",
+            *([] if plan.max_epochs is None else [LONGER.format(plan.max_epochs)]),
         ]
     )

@@ -20,7 +20,7 @@ from typing import Any
 
 from dlrecipes import children
 from dlrecipes.children import end_with_parent
-from dlrecipes.errors import RecipeError, UsageError
+from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.files import write_whole
 
 LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
@@ -116,8 +116,7 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("DLRECIPES_TRACEBACK"):
             raise
-        first = (str(error).strip().splitlines() or [""])[0][:300]
-        found = {"error": f"{type(error).__name__}: {first}"}
+        found = {"error": f"{type(error).__name__}: {reason(error)}"}
     write_whole(report, json.dumps(found))
     sys.stdout.flush()
 

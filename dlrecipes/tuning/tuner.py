@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +16,39 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.errors import FailedTrialError, FatalError
 
 from dlrecipes.errors import RecipeError
+from dlrecipes.files import write_whole
 from dlrecipes.tuning import trial
 from dlrecipes.tuning.plan import Plan, hyperparameters, settings_of
 
-ORACLES = {
-    "random": keras_tuner.oracles.RandomSearchOracle,
-    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
-    "hyperband": keras_tuner.oracles.HyperbandOracle,
-    "grid": keras_tuner.oracles.GridSearchOracle,
-}
+
+class _Whole:
+    """Has an oracle write its state whole or not at all: it may be killed while it does."""
+
+    def save(self) -> None:
+        write_whole(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
+
+    def _save_trial(self, trial_: Any) -> None:
+        path = Path(self._get_trial_dir(trial_.trial_id)) / "trial.json"
+        write_whole(path, json.dumps(trial_.get_state()))
+
+
+class _Random(_Whole, keras_tuner.oracles.RandomSearchOracle):
+    pass
+
+
+class _Bayesian(_Whole, keras_tuner.oracles.BayesianOptimizationOracle):
+    pass
+
+
+class _Hyperband(_Whole, keras_tuner.oracles.HyperbandOracle):
+    pass
+
+
+class _Grid(_Whole, keras_tuner.oracles.GridSearchOracle):
+    pass
+
+
+ORACLES = {"random": _Random, "bayesian": _Bayesian, "hyperband": _Hyperband, "grid": _Grid}
 TRIALS, ORACLE = "trials", "oracle"
 # keras-tuner asks at once again.
 IDLE_S = 0.5
@@ -42,7 +69,9 @@ class RecipeTuner(BaseTuner):
         self.folder = folder
         self.deadline = deadline
         self._asked = False
-        super().__init__(oracle, directory=str(folder), project_name=ORACLE)
+        # It tells what it reads of an earlier search.
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(oracle, directory=str(folder), project_name=ORACLE)
 
     def pre_create_trial(self) -> None:
         """Ends the search when its time is over; waits where other workers' trials must end."""
@@ -105,6 +134,9 @@ def oracle(plan: Plan) -> Any:
     }
     if plan.tuner == "hyperband":
         return ORACLES["hyperband"](max_epochs=plan.epochs, seed=plan.seed + 1, **shared)
+    if plan.tuner == "bayesian":
+        # keras-tuner's own number, three for each setting, is more than most searches have.
+        shared["num_initial_points"] = max(2, min(3 * len(plan.space), plan.trials // 3))
     # keras-tuner takes the seed 0 for none.
     return ORACLES[plan.tuner](max_trials=plan.trials, seed=plan.seed + 1, **shared)
 
@@ -113,7 +145,8 @@ def search(plan: Plan, folder: Path, told: Callable[[Any], None] = lambda oracle
     """Searches, or goes on with a search that was cut; returns the oracle with all trials.
 
     With `KERASTUNER_ORACLE_IP`, `_PORT` and `KERASTUNER_TUNER_ID` set, this process is the chief
-    or a worker of a search over several machines, as keras-tuner has it.
+    or a worker of a search over several machines, as keras-tuner has it. The chief has all
+    trials when it ends; a worker knows of its own alone, and gets `None`.
 
     Args:
         plan: What is searched.
@@ -127,18 +160,26 @@ def search(plan: Plan, folder: Path, told: Callable[[Any], None] = lambda oracle
     if plan.workers == 1:
         tuner = RecipeTuner(oracle(plan), plan, folder, deadline)
         _quiet(tuner.oracle)
-        tuner.on_trial_end = _and_then(tuner.on_trial_end, lambda: told(tuner.oracle))
+        if not is_worker():
+            tuner.on_trial_end = _and_then(tuner.on_trial_end, lambda: told(tuner.oracle))
         with contextlib.suppress(FatalError):
             tuner.search()
-        return tuner.oracle
+        return None if is_worker() else tuner.oracle
     tuner = RecipeTuner(oracle(plan), plan, folder)
     _quiet(tuner.oracle)
     tuner.save()
     from dlrecipes.tuning import workers
 
     with workers.served(tuner.oracle) as port:
-        workers.supervise(plan, folder, port, deadline, lambda: told(tuner.oracle))
+        workers.supervise(plan, folder, port, deadline, tuner.oracle, told)
+    # The last trial's end, too.
+    tuner.save()
     return tuner.oracle
+
+
+def is_worker() -> bool:
+    """Returns whether this process is a worker of a search over several machines."""
+    return "chief" not in os.environ.get("KERASTUNER_TUNER_ID", "chief")
 
 
 def _quiet(found: Any) -> None:

@@ -43,7 +43,12 @@ def served(found: Any) -> Iterator[int]:
 
 
 def supervise(
-    plan: Plan, folder: Path, port: int, deadline: float | None, told: Callable[[], None]
+    plan: Plan,
+    folder: Path,
+    port: int,
+    deadline: float | None,
+    oracle_: Any,
+    told: Callable[[Any], None],
 ) -> None:
     """Runs a plan's workers; one that is lost is started again, and goes on with its trial.
 
@@ -52,7 +57,8 @@ def supervise(
         folder: The search's folder.
         port: Where the oracle is served.
         deadline: When the search ends, by `time.monotonic`.
-        told: Is called when a trial has ended.
+        oracle_: What is served there.
+        told: Is called with it when a trial has ended.
 
     Raises:
         RecipeError: If a worker is lost again and again in one trial.
@@ -89,14 +95,14 @@ def supervise(
 
     running = {number: begin(number) for number in range(plan.workers)}
     lost: dict[int, tuple[int, int]] = {}
-    ended = _count_ended(folder)
+    ended = len(oracle_.end_order)
     try:
         while running:
             time.sleep(0.3)
-            now = _count_ended(folder)
+            now = len(oracle_.end_order)
             if now != ended:
                 ended = now
-                told()
+                told(oracle_)
             for number, child in list(running.items()):
                 if child.poll() is None:
                     continue
@@ -120,17 +126,13 @@ def supervise(
         for child in running.values():
             child.kill()
             child.communicate()
-    told()
+    told(oracle_)
 
 
 def _unknown(folder: Path) -> str:
     """Returns what a trial said of an objective that it does not have."""
     reports = map(children.report, (folder / TRIALS).glob(f"*/{trial.REPORT_FILE}"))
     return next((one["error"] for one in reports if one.get("unknown")), "unknown objective")
-
-
-def _count_ended(folder: Path) -> int:
-    return len(list((folder / TRIALS).glob(f"*/{trial.REPORT_FILE}")))
 
 
 def main() -> None:

@@ -114,6 +114,16 @@ def test_lists_too_deep_for_a_tensor_are_refused():
         to_array(value, tf.float32)
 
 
+def test_what_rapidjson_reads_is_read():
+    """A byte order mark, short words for infinity, and more inputs than there are."""
+    body = b'\xef\xbb\xbf{"inputs": {"x": [Inf, -Inf, NaN], "Inf": "Inf \\" Inf"}}'
+    parsed = parse(body)
+    assert parsed["inputs"]["Inf"] == 'Inf " Inf'
+    arrays, rows = inputs(parsed, {"x": tf.TensorSpec([None], tf.float32)})
+    np.testing.assert_array_equal(arrays["x"], np.float32([np.inf, -np.inf, np.nan]))
+    assert not rows
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -125,7 +135,6 @@ def test_lists_too_deep_for_a_tensor_are_refused():
         (b'{"x": ' + b"9" * 5000 + b"}", "JSON Parse error"),
         (b'{"x": ' + b"[" * 200_000, "JSON Parse error"),
         (b'{"x": ' + b'{"a":' * 200_000, "JSON Parse error"),
-        (b"\xef\xbb\xbf{}", "JSON Parse error"),
     ],
 )
 def test_what_is_no_json_is_told(body, said):
@@ -140,16 +149,18 @@ def test_what_is_no_json_is_told(body, said):
     [
         ({}, "Missing 'inputs' or 'instances' key"),
         ({"inputs": [1], "instances": [1]}, "only one of 'inputs' or 'instances'"),
-        ({"instances": 1}, "'instances' to be a list/array"),
+        ({"instances": 1}, "'instances' to be an list/array"),
         ({"instances": []}, "No values in 'instances' array"),
         ({"instances": [{"x": 1}, 2]}, "Expecting object but got list at item 1"),
         ({"instances": [1, {"x": 2}]}, "Expecting value/list but got object at item 1"),
-        ({"instances": [{"y": 1}]}, "keys must be equal to: x"),
-        ({"instances": [{"x": 1, "y": 1}]}, "keys must be equal to: x"),
-        ({"instances": [1, "a"]}, "Failed to process element: 1 key: x of 'instances' list."),
-        ({"instances": [[1], [1, 2]]}, "Expecting shape [1] but got: [2]"),
+        ({"instances": [{"y": 1}]}, "element: 0 key: y of 'instances' list. Error: INVALID_ARG"),
+        ({"instances": [{"x": 1, "y": 1}]}, "JSON object: does not have named input: y"),
+        ({"instances": [{"x": 1}, {}]}, "keys must be equal to: x"),
+        ({"instances": [1, "a"]}, "Failed to process element: 1 of 'instances' list."),
+        ({"instances": [{"x": 1}, {"x": "a"}]}, "element: 1 key: x of 'instances' list."),
+        ({"instances": [[1], [1, 2]]}, "Expecting tensor size: 1 but got: 2"),
+        ({"instances": [[[1, 2]], [[1], [2]]]}, "Expecting shape [1,2] but got: [2,1]"),
         ({"inputs": {"z": 1}}, "Missing named input: x in 'inputs' object."),
-        ({"inputs": {"x": 1, "z": 1}}, "does not have named input: z"),
     ],
 )
 def test_what_is_no_request_is_told(body, said):

@@ -105,7 +105,11 @@ def test_examples_are_classified_and_regressed(client):
         ("classify", {"signature_name": "classify_x", "examples": [1]}, "must be JSON object"),
         ("classify", {"signature_name": "classify_x", "examples": [{"x": [[1]]}]}, "JSON type"),
         ("classify", {"signature_name": "classify_x", "examples": [{"x": None}]}, "JSON type"),
-        ("classify", {"signature_name": "classify_x", "examples": [{"x": [1, "a"]}]}, "one type"),
+        (
+            "classify",
+            {"signature_name": "classify_x", "examples": [{"x": [1, "a"]}]},
+            "expecting type: int64",
+        ),
         ("classify", {"signature_name": "classify_x", "examples": [{"x": 2**63}]}, "int64"),
         ("classify", {"signature_name": "classify_x", "examples": [{"y": 1.0}]}, "x"),
         ("regress", {"signature_name": "regress_x", "context": 1, "examples": [{}]}, "object"),
@@ -303,7 +307,7 @@ def test_a_log_that_nobody_reads_any_more_costs_no_answer():
 
     telemetry = Telemetry(Gone())
     telemetry.tell("half", "predict", "OK", 0.1)
-    assert b'method="predict",model_name="half",status="OK"} 1.0' in telemetry.page()
+    assert b'request_count{model_name="half",status="OK"} 1.0' in telemetry.page()
 
 
 @pytest.mark.parametrize(
@@ -330,12 +334,15 @@ def test_requests_are_counted_for_prometheus(client):
     predict(client, {"instances": ["a"]})
     predict(client, {"instances": [1.0]}, "no_such_model:predict")
     page = client.get("/monitoring/prometheus/metrics").text
-    counts = [line for line in page.splitlines() if "request_count_total{" in line]
-    assert any('method="predict",model_name="half_plus_two",status="OK"' in line for line in counts)
+    counts = [line for line in page.splitlines() if ":tensorflow:serving:request_count{" in line]
+    assert any('model_name="half_plus_two",status="OK"' in line for line in counts)
     assert any('status="INVALID_ARGUMENT"' in line for line in counts)
     # Or anyone could fill the memory with names.
     assert "no_such_model" not in page
-    assert ":tensorflow:serving:request_latency_bucket" in page
+    assert (
+        ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="REST",'
+        'model_name="half_plus_two"}'
+    ) in page
     assert ':tensorflow:serving:batch_size_count{model_name="half_plus_two"}' in page
 
 

@@ -157,7 +157,7 @@ def test_names_are_looked_up_never_joined_into_paths(store, tmp_path, name):
 def test_a_missing_folder_has_no_models(tmp_path, load):
     store = ModelStore(tmp_path / "none", load=load)
     store.refresh()
-    assert store.names() == []
+    assert store.latest() == {}
 
 
 def test_the_watch_finds_what_is_published(store, tmp_path):
@@ -178,7 +178,7 @@ def test_the_watch_finds_what_is_published(store, tmp_path):
     finally:
         store.close()
     store.refresh()
-    assert store.names() == ["c"]
+    assert store.latest() == {"c": 1}
 
 
 def test_a_labelled_version_that_is_taken_away_is_let_go(tmp_path, load):
@@ -220,3 +220,23 @@ def test_a_version_whose_last_file_comes_late_is_tried_again(store, tmp_path, lo
     (tmp_path / "b" / "1" / "assets" / "words.txt").write_text("a")
     store.refresh()
     assert load.loaded == [("b", 1)]
+
+
+def test_a_folder_is_read_as_a_number(store, tmp_path):
+    publish(tmp_path, "b", 2)
+    (tmp_path / "b" / "2").rename(tmp_path / "b" / "00000123")
+    store.refresh()
+    assert served(store, "b", number=123) == "b 123 good"
+    publish(tmp_path, "b", 7)
+    store.refresh()
+    assert store.latest() == {"b": 123}
+
+
+def test_labels_of_what_is_not_served_are_told(tmp_path, load):
+    store = ModelStore(tmp_path, {"a": {"new": 3, "old": 1}, "none": {"x": 1}}, load)
+    publish(tmp_path, "a", 1)
+    store.refresh()
+    assert store.missing_labels() == [
+        "new is version 3 of a, which is not served",
+        "x is version 1 of none, which is not served",
+    ]

@@ -1,5 +1,6 @@
 """A recipe's declared ranges as keras-tuner's, and what a trial's settings are."""
 
+import json
 from typing import Literal
 
 import pytest
@@ -48,6 +49,44 @@ def test_epochs_are_bounded():
     plan = Plan("r", Config, max_epochs=7)
     assert settings_of(plan, {})["epochs"] == 7
     assert settings_of(plan, {"tuner/epochs": 3, "tuner/bracket": 1})["epochs"] == 3
+
+
+class Edges(RecipeConfig):
+    epochs: int = setting(10, "Epochs.", ge=1, search=Search(5, 40))
+    momentum: float = setting(0.9, "M.", ge=0, lt=1, search=Search(choices=(0.9, 0.123456789)))
+    dropout: float = setting(0.5, "D.", ge=0, lt=1, search=Search(0.0, 0.99999))
+
+
+def test_epochs_may_be_searched_unless_they_are_bounded():
+    assert settings_of(Plan("r", Edges), {"epochs": 33})["epochs"] == 33
+    for plan in (Plan("r", Edges, max_epochs=7), Plan("r", Edges, tuner="hyperband")):
+        assert "epochs" not in plan.space
+    assert settings_of(Plan("r", Edges, max_epochs=7), {})["epochs"] == 7
+
+
+def test_rounding_leaves_choices_alone_and_stays_in_the_range():
+    settings = settings_of(Plan("r", Edges), {"momentum": 0.123456789, "dropout": 0.99998})
+    assert settings["momentum"] == 0.123456789
+    assert settings["dropout"] == 0.99999
+
+
+def test_a_state_is_written_whole(tmp_path, monkeypatch):
+    found = oracle(Plan("r", Config))
+    found._set_project_dir(str(tmp_path), "o")
+    found.verbose = 0
+    trial = found.create_trial("t")
+    before = (tmp_path / "o" / "oracle.json").read_text()
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    # The last thing that is done: until then the old state stays.
+    monkeypatch.setattr("os.replace", killed)
+    monkeypatch.setattr("pathlib.Path.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        found.save()
+    assert (tmp_path / "o" / "oracle.json").read_text() == before
+    assert json.loads(before)["ongoing_trials"] == {"t": trial.trial_id}
 
 
 def test_nothing_to_search_for_is_told():
