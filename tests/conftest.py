@@ -1,5 +1,6 @@
 """What several tests share: the command line in process, small recipes, one published model."""
 
+import gc
 import shutil
 import signal
 import sys
@@ -9,6 +10,9 @@ import pytest
 
 from dlrecipes import checker, registry
 from dlrecipes.cli.main import main
+
+# Graphs are many small objects that live as long as the tests: looking through them takes time.
+gc.set_threshold(200_000, 50, 50)
 
 # What is begun in the background ignores Ctrl-C, and so would the processes that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

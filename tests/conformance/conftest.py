@@ -3,6 +3,7 @@
 import doctest
 import sys
 
+import keras
 import pytest
 
 
@@ -16,8 +17,9 @@ def assert_documented():
         module = sys.modules[documented.__module__]
         finder = doctest.DocTestFinder(recurse=False)
         tests = finder.find(documented, documented.__name__, globs=dict(vars(module)))
-        results = [doctest.DocTestRunner().run(test) for test in tests]
-        assert sum(result.attempted for result in results) > 0
-        assert sum(result.failed for result in results) == 0
+        assert any(test.examples for test in tests)
+        # On TensorFlow `test_doctests.py` runs them.
+        if keras.backend.backend() != "tensorflow":
+            assert sum(doctest.DocTestRunner().run(test).failed for test in tests) == 0
 
     return check

@@ -20,6 +20,15 @@ from dlrecipes import layers
 
 CASES = cases("layer_cases")
 
+# Those with loops or parts of LiteRT that few models have.
+LOOPS = (
+    "HopfieldNetwork",
+    "LinearChainCRF",
+    "LSTM",
+    "NonMaxSuppression",
+    "PeepholeLSTM",
+    "SimpleRNN",
+)
 each_layer = pytest.mark.parametrize("name", layers.__all__)
 
 
@@ -125,8 +134,15 @@ def test_exported_saved_model_gives_equal_outputs(name, tmp_path):
         assert_equal(served.serve(x), whole(x), atol=1e-5)
 
 
+# Most layers are in models, which are tried so by the quick tests.
 @on_tensorflow
-@each_layer
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in LOOPS else pytest.mark.slow)
+        for name in layers.__all__
+    ],
+)
 def test_lite_runs_it_with_built_in_ops_and_gives_equal_outputs(name, tmp_path):
     case = CASES[name]
     if case.not_lite:

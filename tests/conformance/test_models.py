@@ -21,19 +21,12 @@ from dlrecipes import models
 
 CASES = cases("model_cases")
 
-each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-# Large graphs, which take most of the time to be written and read again.
-LARGE = (
-    "facenet_inception_resnet",
-    "faster_rcnn_detector",
-    "googlenet",
-    "googlenet-auxiliary",
-    "resnet-50",
-)
-large_ones_slow = pytest.mark.parametrize(
+# A builder's first case is tried by the quick tests, too.
+FIRST = {case.builder: name for name, case in reversed(CASES.items())}
+each_case = pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, marks=pytest.mark.slow if name in LARGE else ())
+        pytest.param(case, marks=() if FIRST[case.builder] == name else pytest.mark.slow)
         for name, case in CASES.items()
     ],
     ids=CASES,
@@ -107,7 +100,7 @@ def test_reloaded_keras_file_gives_equal_outputs(case, tmp_path):
 # What LiteRT runs was read from a SavedModel, too.
 @pytest.mark.slow
 @on_tensorflow
-@large_ones_slow
+@each_case
 def test_exported_saved_model_gives_equal_outputs(case, tmp_path):
     model = build(case)
     served = saved_and_loaded(model, tmp_path)

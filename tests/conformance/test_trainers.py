@@ -135,7 +135,7 @@ def test_every_trainer_has_a_case():
     assert {name.split(",")[0] for name in CASES} == trainers()
 
 
-@pytest.mark.parametrize("name", CASES)
+@main_first(CASES)
 def test_fit_logs_numbers_and_moves_every_trainable_weight(name):
     model = make(CASES[name])
     before = [np.array(v.numpy()) for v in model.trainable_variables]
@@ -173,7 +173,9 @@ def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, tr
         assert value.tobytes() == resumed[key].tobytes(), key
 
 
-@main_first(SEVERAL, quick=["core"])
+# A step on two workers is tried by `training/test_shares.py`, too.
+@pytest.mark.slow
+@main_first(SEVERAL)
 def test_two_workers_take_the_steps_of_one_process(name, trained):
     one = trained(alone, name)
     first, second = trained(on_two_workers, name, 0), trained(on_two_workers, name, 1)
@@ -188,7 +190,7 @@ def test_two_devices_take_the_steps_of_one(name, trained):
     assert_close(trained(on_two_devices, name), trained(alone, name))
 
 
-@main_first(CASES)
+@main_first(CASES, quick=["core"])
 def test_bfloat16_goes_about_the_way_of_float32_to_about_its_loss(name):
     losses, ways = {}, {}
     for policy in ("float32", "mixed_bfloat16"):
@@ -212,7 +214,7 @@ def test_bfloat16_goes_about_the_way_of_float32_to_about_its_loss(name):
     assert cosine >= CASES[name].cosine
 
 
-@pytest.mark.parametrize("name", CASES)
+@main_first(CASES)
 def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
     model = make(CASES[name])
     weight = model.trainable_variables[0]
@@ -221,7 +223,7 @@ def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
         fit(model, CASES[name], callbacks=[StopOnDivergence(tmp_path)])
 
 
-@main_first(CASES)
+@main_first(CASES, quick=["core"])
 def test_several_steps_an_execution_are_the_same_steps(name):
     one, several = make(CASES[name]), make(CASES[name])
     several.steps_per_execution = STEPS

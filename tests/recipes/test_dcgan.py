@@ -185,6 +185,7 @@ def test_a_folder_without_pictures_or_with_too_few_is_told(tmp_path):
         recipe(data=str(tmp_path)).load_data()
 
 
+@pytest.mark.slow
 def test_real_pictures_are_like_themselves_and_noise_is_not(monkeypatch):
     splits = recipe().load_data()
     scores = module("scores")

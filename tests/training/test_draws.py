@@ -54,6 +54,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_replicas_draw_the_shares_of_one_process():
     ended = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True, check=False

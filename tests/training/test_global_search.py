@@ -148,6 +148,7 @@ def test_search_that_is_interrupted_leaves_the_best_so_far(search, monkeypatch):
     assert weight(model) == pytest.approx(min(heights[:30])[1])
 
 
+@pytest.mark.slow
 @each_method
 def test_xor_is_learnt(search):
     model = xor_network()
