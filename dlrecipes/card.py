@@ -11,10 +11,10 @@ from dlrecipes.settings import spelled
 
 FILES = """| file | what it is |
 |---|---|
-| `saved_model.pb`, `variables/` | SavedModel: raw input in, readable answer out |
+| `saved_model.pb`, `variables/` | SavedModel, by the signatures below |
 | `model.tflite` | LiteRT: tensors in and out, built-in ops only; smaller forms beside it |
 | `model.keras` | Keras model, to go on training or to import |
-| `assets.extra/` | vocabularies, the configuration and the metrics |
+| `assets.extra/` | examples with answers, checksums, and what else belongs to it |
 """
 
 

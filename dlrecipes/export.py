@@ -122,7 +122,8 @@ def publish(
             sizes, left_out = formats_card(work, exports)
         for line in left_out:
             print(f"Note: {line}", file=sys.stderr)
-        (work / "README.md").write_text(card + sizes, encoding="utf-8")
+        more = f"\n`{ONNX_FILE}` computes what `{LITE_FILE}` does.\n" if onnx else ""
+        (work / "README.md").write_text(card + sizes + more, encoding="utf-8")
         record(work, exports, functions)
         flush(work)
         return _reveal(work, directory)

@@ -2,12 +2,14 @@
 
 import errno
 import json
+import re
 import threading
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import yaml
 from ai_edge_litert.interpreter import Interpreter
 
 from dlrecipes import export
@@ -277,7 +279,14 @@ def test_a_plain_keras_model_is_published_by_examples_alone(tmp_path):
     for name in ("left", "right"):
         np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
         np.testing.assert_allclose(lite[name], wanted[name], atol=1e-5)
-    assert (folder / "README.md").read_text().startswith("---\nlibrary_name: keras\n---\n\n# net\n")
+    card = (folder / "README.md").read_text()
+    front, _, rest = card.removeprefix("---\n").partition("---\n")
+    assert yaml.safe_load(front)["library_name"] == "keras"
+    assert rest.startswith("\n# net\n")
+    # The request of the card is one that a server answers.
+    body = json.loads(re.search(r"curl -d '(.*)' localhost", rest)[1])["inputs"]
+    found = Published(folder).function()(**{name: tf.constant(x) for name, x in body.items()})
+    assert found
 
 
 def test_a_plain_recurrent_model_runs_in_lite_at_any_length(tmp_path):
