@@ -8,10 +8,9 @@ BIN := $(VENV)/bin
 run: $(VENV)/installed
 	$(BIN)/dlrecipes run slot_filling
 
-# Most of a test is one thread that traces graphs, and some wait for processes that they begin:
-# three at a time keep two cores busy.
+# Most of a test is one thread that traces graphs: two processes take half the time.
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Layers, models and losses on another backend. JAX compiles each step, which takes most of the
 # time; what it compiled is kept for the next run.

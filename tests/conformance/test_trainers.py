@@ -151,7 +151,7 @@ def test_fit_logs_numbers_and_moves_every_trainable_weight(name):
     assert not still
 
 
-@main_first(CASES)
+@main_first(CASES, quick=["core"])
 def test_saved_trainer_goes_on_as_if_it_had_not_been_saved(name, tmp_path):
     model = make(CASES[name])
     fit(model, CASES[name], epochs=1)
@@ -214,7 +214,7 @@ def test_bfloat16_goes_about_the_way_of_float32_to_about_its_loss(name):
     assert cosine >= CASES[name].cosine
 
 
-@main_first(CASES)
+@main_first(CASES, quick=["core"])
 def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
     model = make(CASES[name])
     weight = model.trainable_variables[0]
