@@ -131,8 +131,8 @@ def _kept_whole(model: schema.ModelT) -> list[schema.TensorT]:
             if (body := _body(model, op)) is not None:
                 products = _products(model, body)
                 found += [one for index, one in enumerate(body.tensors) if index not in products]
-            if products == set() or not after.isdisjoint(op.inputs):
-                after.update(op.outputs)
+            if products == set() or not after.isdisjoint(_listed(op.inputs)):
+                after.update(_listed(op.outputs))
         found += [graph.tensors[index] for index in after]
     return found
 
@@ -174,7 +174,8 @@ def _products(model: schema.ModelT, graph: schema.SubGraphT) -> set[int]:
     return {
         int(index)
         for op in graph.operators
-        if _code(model, op) in PRODUCTS and any(_constant(model, graph, i) for i in op.inputs)
+        if _code(model, op) in PRODUCTS
+        and any(_constant(model, graph, index) for index in op.inputs)
         for index in (*op.inputs, *op.outputs)
     }
 
@@ -182,6 +183,11 @@ def _products(model: schema.ModelT, graph: schema.SubGraphT) -> set[int]:
 def _constant(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> bool:
     # An input that an operator does without has the index -1.
     return index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None
+
+
+def _listed(indices: np.ndarray | None) -> list[int]:
+    # A file has no list where it would be empty.
+    return [] if indices is None else [int(index) for index in indices]
 
 
 def _code(model: schema.ModelT, op: schema.OperatorT) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlrecipes.serving.servable import Signature
-from dlrecipes.serving.status import RequestError, of
+from dlrecipes.serving.status import RequestError, of, too_many
 
 
 @dataclass(eq=False)
@@ -94,10 +94,7 @@ class Batcher:
             RequestError: If they cannot be computed, or too many requests wait.
         """
         if self.pending >= self.queue:
-            raise RequestError(
-                f"There are {self.pending} requests waiting already; try again later.",
-                "RESOURCE_EXHAUSTED",
-            )
+            raise too_many(self.pending)
         self.pending += 1
         rows = _rows(arrays)
         one = _Waiting(arrays, rows or 1, asyncio.get_running_loop().create_future())

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from dlrecipes.serving.status import RequestError
+from dlrecipes.serving.status import RequestError, too_many
 
 # What takes more bytes than these is worked on in a thread: the event loop goes on.
 SMALL = 16 * 1024
@@ -60,10 +60,7 @@ class Load:
             RequestError: If there are too many, or they hold too much.
         """
         if self.now >= self.requests:
-            raise RequestError(
-                f"There are {self.now} requests waiting already; try again later.",
-                "RESOURCE_EXHAUSTED",
-            )
+            raise too_many(self.now)
         mine = 0
 
         def take(size: int) -> None:

@@ -63,6 +63,13 @@ class RequestError(Exception):
         self.http = HTTP[code] if http is None else http
 
 
+def too_many(count: int) -> RequestError:
+    """Returns the error of a request that finds so many before it."""
+    return RequestError(
+        f"There are {count} requests waiting already; try again later.", "RESOURCE_EXHAUSTED"
+    )
+
+
 def of(error: Exception) -> RequestError:
     """Returns the request's error for one that running a model raised."""
     if isinstance(error, RequestError):

@@ -83,7 +83,7 @@ class ModelStore:
 
     def watch(self, seconds: float) -> None:
         """Looks for new versions every so many seconds, in a thread of its own, and says so."""
-        self._say = lambda line: print(f"Note: {line}", file=sys.stderr, flush=True)
+        self._say = _note
 
         def look() -> None:
             while not self._ending.wait(seconds):
@@ -91,7 +91,7 @@ class ModelStore:
                     self.refresh()
                 except Exception as error:
                     # A folder that cannot be read now can be read later.
-                    print(f"Note: {self.folder}: {error}", file=sys.stderr)
+                    _note(f"{self.folder}: {error}")
 
         self._watcher = threading.Thread(target=look, name="versions", daemon=True)
         self._watcher.start()
@@ -154,10 +154,7 @@ class ModelStore:
         except Exception as error:
             with self._lock:
                 version.state, version.problem = END, reason(error)
-            print(
-                f"Note: {folder} cannot be loaded and is not served: {version.problem}",
-                file=sys.stderr,
-            )
+            _note(f"{folder} cannot be loaded and is not served: {version.problem}")
             return False
         with self._lock:
             version.state, version.servable = AVAILABLE, servable
@@ -248,6 +245,12 @@ class ModelStore:
 
     def _end(self, version: Version) -> None:
         version.state, version.servable = END, None
+
+
+def _note(line: str) -> None:
+    # Whoever reads it may have gone; models are watched all the same.
+    with contextlib.suppress(OSError, ValueError):
+        print(f"Note: {line}", file=sys.stderr, flush=True)
 
 
 def _labelled(model: Model | None, number: int | None, label: str | None) -> int | None:

@@ -240,3 +240,16 @@ def test_labels_of_what_is_not_served_are_told(tmp_path, load):
         "new is version 3 of a, which is not served",
         "x is version 1 of none, which is not served",
     ]
+
+
+def test_a_reader_that_has_gone_does_not_end_the_watch(store, tmp_path, monkeypatch):
+    def gone(*args, **kwargs):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", gone)
+    publish(tmp_path, "b", 1)
+    publish(tmp_path, "b", 2, "broken")
+    store.watch(60.0)
+    store.refresh()
+    store.close()
+    assert store.latest() == {"b": 1}

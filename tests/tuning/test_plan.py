@@ -51,6 +51,12 @@ def test_epochs_are_bounded():
     assert settings_of(plan, {"tuner/epochs": 3, "tuner/bracket": 1})["epochs"] == 3
 
 
+def test_bayesian_trials_are_random_for_a_third_of_them_alone():
+    assert oracle(Plan("r", Config, tuner="bayesian", trials=30)).num_initial_points == 10
+    # keras-tuner's own number for five settings, where there are more trials than that.
+    assert oracle(Plan("r", Config, tuner="bayesian", trials=99)).num_initial_points == 15
+
+
 class Edges(RecipeConfig):
     epochs: int = setting(10, "Epochs.", ge=1, search=Search(5, 40))
     momentum: float = setting(0.9, "M.", ge=0, lt=1, search=Search(choices=(0.9, 0.123456789)))
