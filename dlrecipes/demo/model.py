@@ -72,6 +72,11 @@ class Model:
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
+def given(value: Any, otherwise: Any) -> Any:
+    """Returns what a field of the page holds; one that was never touched or was emptied is None."""
+    return otherwise if value is None else value
+
+
 def words(array: np.ndarray) -> list[str]:
     """Returns an array of strings as a list."""
     return [value.decode("utf-8", "replace") for value in array.reshape(-1).tolist()]

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlrecipes.data.generated_facades import CLASSES, PALETTE, coloured, generated_facades
 from dlrecipes.demo.digits import on_white
-from dlrecipes.demo.model import Model
+from dlrecipes.demo.model import Model, given
 
 SIDE = 384
 DESIGNED = 64
@@ -50,7 +50,7 @@ def build(model: Model) -> None:
         paint = gr.Button("Draw the photograph", variant="primary")
         seed = gr.Slider(0, 100, 0, step=1, label="Another design, by number")
     paint.click(lambda drawn: drawn_of(model, drawn), page, found)
-    seed.release(lambda number: designed(int(number)), seed, page).then(
+    seed.release(lambda number: designed(int(given(number, 0))), seed, page).then(
         lambda drawn: drawn_of(model, drawn), page, found
     )
 

@@ -6,7 +6,7 @@ import html
 
 import gradio as gr
 
-from dlrecipes.demo.model import Model, words
+from dlrecipes.demo.model import Model, given, words
 
 REQUEST = (
     "theme",
@@ -21,6 +21,8 @@ REQUEST = (
     "top_p",
     "seed",
 )
+TEMPERATURE = 0.8
+CHARACTERS = 200
 LENGTHS = {"either": 0, "five": 5, "seven": 7}
 MARKS = {"P": "●", "Z": "○", "*": "·"}
 
@@ -36,9 +38,9 @@ def build(model: Model) -> None:
         with gr.Column():
             theme = gr.Textbox("明月", label="Theme")
             length = gr.Radio(list(LENGTHS), value="five", label="Characters a line")
-            acrostic = gr.Textbox(label="First characters of the lines")
+            acrostic = gr.Textbox("", label="First characters of the lines")
             enforce = gr.Checkbox(True, label="Enforce tones and rhyme")
-            temperature = gr.Slider(0.1, 2.0, 0.8, step=0.1, label="Temperature")
+            temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
             seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
             write = gr.Button("Write", variant="primary")
         page = gr.HTML(label="Poem")
@@ -49,12 +51,12 @@ def build(model: Model) -> None:
 
 def written(
     model: Model,
-    theme: str,
-    length: str,
-    acrostic: str,
-    enforce: bool,
-    temperature: float,
-    seed: float,
+    theme: str | None,
+    length: str | None,
+    acrostic: str | None,
+    enforce: bool | None,
+    temperature: float | None,
+    seed: float | None,
 ) -> str:
     """Returns a poem as HTML, a mark for the wanted tone below each character.
 
@@ -63,17 +65,17 @@ def written(
     """
     answer = model.ask(
         "generate",
-        theme=["" if acrostic else theme.encode()],
+        theme=["" if acrostic else given(theme, "").encode()],
         first_line=[b""],
-        acrostic=[acrostic.encode()],
-        line_length=[LENGTHS[length]],
+        acrostic=[given(acrostic, "").encode()],
+        line_length=[LENGTHS[given(length, "either")]],
         template=[-1],
         rhyme=[-1],
-        enforce=[enforce],
-        temperature=[temperature],
+        enforce=[given(enforce, False)],
+        temperature=[given(temperature, TEMPERATURE)],
         top_k=[0],
         top_p=[1.0],
-        seed=[int(seed)],
+        seed=[int(given(seed, 0))],
     )
     problem = words(answer["problem"])[0]
     if problem:
@@ -105,22 +107,31 @@ def goes_on(model: Model) -> bool:
 def build_text(model: Model) -> None:
     """Lays out the tab of a model of a text."""
     prompt = gr.Textbox("The ", label="Beginning")
-    length = gr.Slider(1, 500, 200, step=1, label="Characters")
-    temperature = gr.Slider(0.1, 2.0, 0.8, step=0.1, label="Temperature")
+    length = gr.Slider(1, 500, CHARACTERS, step=1, label="Characters")
+    temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
     write = gr.Button("Go on", variant="primary")
     found = gr.Textbox(label="Text", lines=8, interactive=False)
 
-    def went_on(prompt: str, length: float, temperature: float, seed: float) -> str:
-        answer = model.ask(
-            "generate",
-            prompt=[prompt.encode()],
-            length=[int(length)],
-            temperature=[temperature],
-            top_k=[0],
-            top_p=[1.0],
-            seed=[int(seed)],
-        )
-        return words(answer["text"])[0]
+    asked = [prompt, length, temperature, seed]
+    write.click(lambda *values: went_on(model, *values), asked, found)
 
-    write.click(went_on, [prompt, length, temperature, seed], found)
+
+def went_on(
+    model: Model,
+    prompt: str | None,
+    length: float | None,
+    temperature: float | None,
+    seed: float | None,
+) -> str:
+    """Returns a beginning and how a model goes on with it."""
+    answer = model.ask(
+        "generate",
+        prompt=[given(prompt, "").encode()],
+        length=[int(given(length, CHARACTERS))],
+        temperature=[given(temperature, TEMPERATURE)],
+        top_k=[0],
+        top_p=[1.0],
+        seed=[int(given(seed, 0))],
+    )
+    return words(answer["text"])[0]

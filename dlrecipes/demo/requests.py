@@ -6,7 +6,7 @@ import json
 
 import gradio as gr
 
-from dlrecipes.demo.model import Model
+from dlrecipes.demo.model import Model, given
 from dlrecipes.serving import json_body
 from dlrecipes.serving.status import RequestError
 
@@ -32,7 +32,7 @@ def told(model: Model, signature: str) -> str:
     )
 
 
-def answered(model: Model, signature: str, body: str) -> str:
+def answered(model: Model, signature: str, body: str | None) -> str:
     """Returns the answer to a request, JSON.
 
     Raises:
@@ -40,7 +40,7 @@ def answered(model: Model, signature: str, body: str) -> str:
     """
     try:
         found = model.servable.signature(signature)
-        arrays, rows = json_body.inputs(json_body.parse(body.encode()), found.inputs)
+        arrays, rows = json_body.inputs(json_body.parse(given(body, "").encode()), found.inputs)
         found.check(arrays)
         answer = json_body.answer(found.run(arrays), rows)
     except RequestError as error:

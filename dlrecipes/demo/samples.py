@@ -5,9 +5,10 @@ from __future__ import annotations
 import gradio as gr
 import numpy as np
 
-from dlrecipes.demo.model import Model
+from dlrecipes.demo.model import Model, given
 
 SIDE = 96
+COUNT = 16
 ALL = "all in turn"
 
 
@@ -22,13 +23,14 @@ def build(model: Model) -> None:
     """Lays out the tab."""
     names = model.extra("labels.txt").split("\n")[:-1]
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
-    count = gr.Slider(1, 64, 16, step=1, label="Pictures")
+    count = gr.Slider(1, 64, COUNT, step=1, label="Pictures")
     label = gr.Dropdown([ALL, *names], value=ALL, label="Class", visible=bool(names))
     draw = gr.Button("Draw", variant="primary")
     found = gr.Gallery(label="Samples", columns=8, object_fit="contain", format="png")
 
-    def drawn(seed: float, count: float, label: str):
-        return samples(model, int(seed), int(count), names.index(label) if label != ALL else -1)
+    def drawn(seed: float | None, count: float | None, label: str | None):
+        place = names.index(label) if label in names else -1
+        return samples(model, int(given(seed, 0)), int(given(count, COUNT)), place)
 
     for event in (seed.release, draw.click):
         event(drawn, [seed, count, label], found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from dlrecipes.demo.model import Model, words
+from dlrecipes.demo.model import Model, given, words
 from dlrecipes.metrics import tag_spans
 
 
@@ -22,9 +22,9 @@ def build(model: Model) -> None:
     typed.submit(lambda text: said(model, text), typed, [slots, intent], show_progress="minimal")
 
 
-def said(model: Model, sentence: str) -> tuple[list[tuple[str, str | None]], str]:
+def said(model: Model, sentence: str | None) -> tuple[list[tuple[str, str | None]], str]:
     """Returns the sentence in pieces with their slots, and its intent."""
-    answer = model.ask(sentences=[sentence.encode()])
+    answer = model.ask(sentences=[given(sentence, "").encode()])
     tokens, tags = words(answer["tokens"][0]), words(answer["tags"][0])
     tokens = [token for token in tokens if token]
     gap = "" if tokens and all(len(token) == 1 for token in tokens) else " "

@@ -78,6 +78,15 @@ def test_a_theme_that_is_not_known_is_one_line(models):
         poems.written(models["poems"], "xyzzy", "five", "", True, 0.8, 0)
 
 
+def test_a_field_that_was_never_touched_or_was_emptied_has_its_first_value(models):
+    model = models["poems"]
+    page = poems.written(model, None, None, None, None, None, None)
+    assert page == poems.written(model, "", "either", "", False, 0.8, 0)
+    assert sentences.said(models["slots"], None) == sentences.said(models["slots"], "")
+    with pytest.raises(gr.Error, match="JSON Parse error"):
+        requests.answered(models["halves"], "serving_default", None)
+
+
 def test_two_faces_are_compared_with_the_threshold(models, white):
     assert faces.said(models["faces"], white, None) == ""
     assert "**One person**: the squared distance is 0," in faces.said(models["faces"], white, white)
