@@ -50,8 +50,13 @@ def test_what_was_published_agrees(model, version):
     ("part", "said"),
     [
         ("signatures", "SavedModel, signature serving_default: y differs"),
-        ("lite", "model.tflite: y differs"),
-        ("weights", "model.keras: its weights are not the model's"),
+        *(
+            pytest.param(part, said, marks=pytest.mark.slow)
+            for part, said in (
+                ("lite", "model.tflite: y differs"),
+                ("weights", "model.keras: its weights are not the model's"),
+            )
+        ),
     ],
 )
 def test_another_model_is_told_by_the_artefact(model, version, part, said):

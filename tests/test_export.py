@@ -238,7 +238,10 @@ def test_a_form_of_8_bits_has_8_bits_outside_too(dense):
     assert [detail["dtype"] for detail in details] == [np.int8, np.int8]
 
 
-@pytest.mark.parametrize("score, said", [(0.85, "0.8500"), (float("nan"), "nan")])
+@pytest.mark.parametrize(
+    "score, said",
+    [pytest.param(0.85, "0.8500", marks=pytest.mark.slow), (float("nan"), "nan")],
+)
 def test_a_form_that_loses_too_much_is_left_out_and_told(dense, tmp_path, capsys, score, said):
     scores = iter([0.9, 0.89, score])
     exports = quantized(dense, lambda _: next(scores), 0.02, ("float16", "int8"))

@@ -111,7 +111,7 @@ class ElasticDistortion(keras.layers.Layer):
         if self.alpha:
             field = self._field(count, height, width)
             y, x = y + field[:, 0], x + field[:, 1]
-        return _read(inputs, y + (height - 1) / 2, x + (width - 1) / 2)
+        return read_at(inputs, y + (height - 1) / 2, x + (width - 1) / 2)
 
     def _mapped(self, y, x, count):
         """Returns where each point's value comes from, by the affine map alone."""
@@ -173,7 +173,7 @@ def _blur(size: int, sigma: float) -> np.ndarray:
     ).astype("float32")
 
 
-def _read(pictures, y, x):
+def read_at(pictures, y, x):
     """Returns the values at points given in pixels, bilinearly; 0 outside."""
     height, width, channels = pictures.shape[1:]
     count = ops.shape(pictures)[0]

@@ -31,6 +31,11 @@ class Config(RecipeConfig):
         ge=1,
         le=16,
     )
+    view: Literal["contrast", "local_contrast", "both"] = setting(
+        "contrast",
+        "What a network sees: pictures of one brightness and contrast; the same also around each "
+        "point, whatever the light; or the members one and the other in turn.",
+    )
     pooling: Literal["flatten", "average"] = setting(
         "flatten",
         "What the small network's last layer sees: each place by itself, as faces that fill the "
@@ -61,6 +66,16 @@ class Config(RecipeConfig):
         32, "Pictures a step: of as many people as fit.", ge=4, le=65_536, search=Search(16, 128)
     )
     pictures: int = setting(4, "Pictures of each person of a batch.", ge=2, le=256)
+    warp: float = setting(
+        0.0,
+        "How far each person of a batch is bent into another one, alike in all its pictures, in "
+        "pixels; of few people it makes many.",
+        ge=0,
+        le=100,
+    )
+    glasses: float = setting(
+        0.0, "Share of pictures on which glasses are drawn; for faces that fill them.", ge=0, le=1
+    )
     flip: bool = setting(True, "Whether half of the pictures are mirrored in training.")
     mirror: bool = setting(
         True, "Whether an embedding is the mean of the picture's and of its mirror image's."

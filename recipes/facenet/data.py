@@ -79,35 +79,6 @@ def prepare(images: tf.Tensor, size: Size) -> tf.Tensor:
     return _each(lambda image: fitted(tf.cast(image, tf.float32) / 255, size), images, size)
 
 
-def hide(images: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
-    """Returns pictures of which some have a rectangle of one grey, as if something stood there.
-
-    Args:
-        images: float32 of shape `(batch, height, width, channels)`.
-        share: Of the pictures, 0 to 1.
-        seed: Two integers that decide all.
-
-    Reference:
-        Zhong, Zheng, Kang, Li and Yang, 2020, "Random erasing data augmentation".
-    """
-    import tensorflow as tf
-
-    count, height, width = tf.unstack(tf.shape(images)[:3])
-    drawn = tf.unstack(tf.random.stateless_uniform([6, count, 1, 1, 1], seed))
-    hidden = drawn[0] < share
-    sides = [
-        tf.range(side, dtype=tf.float32) / tf.cast(side, tf.float32) for side in (height, width)
-    ]
-    for place, length, steps in zip(
-        drawn[1:3], drawn[3:5], (sides[0][:, None, None], sides[1][None, :, None]), strict=True
-    ):
-        # From a tenth to a half of each side, wherever it fits.
-        part = 0.1 + 0.4 * length
-        first = place * (1 - part)
-        hidden &= (steps >= first) & (steps < first + part)
-    return tf.where(hidden, drawn[5], images)
-
-
 def _each(function, values: tf.Tensor, size: Size) -> tf.Tensor:
     import tensorflow as tf
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from dlrecipes import models
 from dlrecipes.data.faces import Size
 from dlrecipes.errors import UsageError
-from dlrecipes.layers import ElasticDistortion, L2Normalization
+from dlrecipes.layers import ElasticDistortion, L2Normalization, LocalContrastNormalization
 
 from .config import Config
 
@@ -21,9 +21,14 @@ def build(config: Config, size: Size) -> keras.Model:
         size: What pictures are.
 
     Raises:
-        UsageError: If the network cannot read pictures of that size, or the numbers of an
-            embedding cannot be shared by the members.
+        UsageError: If the network cannot read pictures of that size, the numbers of an
+            embedding cannot be shared by the members, or one member should see both views.
     """
+    if config.view == "both" and config.members < 2:
+        raise UsageError(
+            f"--view both --members {config.members}: each view wants a member of its own.",
+            "Give --members 2 or more.",
+        )
     if config.embedding_units % config.members:
         even = config.members * -(-config.embedding_units // config.members)
         raise UsageError(
@@ -57,6 +62,10 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
     x = keras.layers.LayerNormalization(
         axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="light"
     )(images)
+    # A second view errs in its own way.
+    if config.view == "local_contrast" or (config.view == "both" and number % 2):
+        window = 2 * round(size.side / 8) + 1
+        x = LocalContrastNormalization(window, size.side / 16, name="local_light")(x)
     x = ElasticDistortion(
         config.elastic,
         6.0,

@@ -19,7 +19,7 @@ from dlrecipes.published import Published
 from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
 from dlrecipes.training import TripletEmbedding
 
-from . import data, networks, scores, show
+from . import data, networks, scores, show, variation
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 100
@@ -87,20 +87,15 @@ class FaceNet(Recipe):
             start_epoch,
             self._steps(examples),
         )
-        # Numbered over all epochs: what is mirrored and hidden is drawn by that alone.
+        # Numbered over all epochs: how a batch is varied is drawn by that alone.
         numbered = found.map(scaled).enumerate(start_epoch * self._steps(examples))
-        return numbered.map(lambda number, batch: self._varied(number, *batch)), self._steps(
-            examples
-        )
 
-    def _varied(self, number: tf.Tensor, images: tf.Tensor, labels: tf.Tensor):
-        """Returns a training batch with some pictures mirrored, and parts of some hidden."""
         # Not within the network: Keras' RandomFlip and RandomErasing cannot be exported there.
-        seed = tf.stack([self.config.seed, tf.cast(number, tf.int32)])
-        if self.config.flip:
-            drawn = tf.random.stateless_uniform([tf.shape(images)[0], 1, 1, 1], seed)
-            images = tf.where(drawn < 0.5, images[:, :, ::-1], images)
-        return data.hide(images, self.config.erasing, seed + tf.constant([1, 0])), labels
+        def varied(number, batch):
+            seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
+            return variation.varied(batch[0], config, seed), batch[1]
+
+        return numbered.map(varied), self._steps(examples)
 
     def _steps(self, examples: FacePictures) -> int:
         config = self.config

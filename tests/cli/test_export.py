@@ -42,7 +42,7 @@ def test_what_onnx_cannot_have_publishes_nothing(dlrecipes, published_slots):
     assert [path.name for path in (published_slots / "slot_filling").iterdir()] == ["1"]
 
 
-def test_none_goes_with_no_other_format(dlrecipes, published_slots):
+def test_none_goes_with_no_other_format(dlrecipes):
     answer = dlrecipes("export", "slot_filling", "--quantize", "none", "--quantize", "int8")
     assert answer.code == 2
     assert "--quantize none goes with no other format" in answer.err

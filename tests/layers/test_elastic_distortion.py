@@ -87,12 +87,12 @@ def test_the_elastic_field_is_as_strong_and_smooth_as_its_definition():
 
 
 def test_reading_is_bilinear_and_zero_outside():
-    from dlrecipes.layers.elastic_distortion import _read
+    from dlrecipes.layers.elastic_distortion import read_at
 
     picture = np.array([[[[1.0], [2.0]], [[3.0], [5.0]]]], "float32")
     y = np.array([[[0.5, 0.0, -0.5, 1.0, -2.0, 9.0]]], "float32")
     x = np.array([[[0.5, 1.0, 0.0, 1.25, 0.0, 9.0]]], "float32")
-    found = keras.ops.convert_to_numpy(_read(keras.ops.array(picture), y, x))[0, 0, :, 0]
+    found = keras.ops.convert_to_numpy(read_at(keras.ops.array(picture), y, x))[0, 0, :, 0]
     # (1+2+3+5)/4; exact; half of 1 and half of outside; three quarters of 5; outside twice.
     np.testing.assert_allclose(found, [2.75, 2, 0.5, 3.75, 0, 0])
 

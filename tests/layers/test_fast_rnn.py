@@ -232,7 +232,9 @@ def test_a_stateful_layer_goes_on_where_it_stopped(kind):
     np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-6)
 
 
-@each_kind
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "LSTM" else pytest.mark.slow) for kind in KINDS]
+)
 def test_fit_learns_as_with_keras_own_layer(kind):
     x = np.random.default_rng(0).normal(size=(64, 6, FEATURES)).astype("float32")
     y = np.cumsum(x[:, :, :1], axis=1) > 0

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -119,9 +120,80 @@ def test_training_pictures_are_mirrored_and_hidden_by_step_alone():
     assert not all(a or b for a, b in zip(kept, turned, strict=True))
 
 
+def test_a_warp_bends_all_pictures_of_a_person_alike():
+    deviation, people, pictures = 2.0, 300, 2
+    rows, columns = np.mgrid[:24, :32].astype("float32")
+    # What each pixel holds is where it is read.
+    picture = np.stack([rows, columns, rows + columns], axis=-1)
+    images = tf.tile(picture[None], [people * pictures, 1, 1, 1])
+    warp = module("variation").warp
+    found = warp(images, pictures, deviation, tf.constant([1, 2])).numpy()
+    again = warp(images, pictures, deviation, tf.constant([1, 2])).numpy()
+    np.testing.assert_array_equal(found, again)
+    own = found.reshape(people, pictures, *found.shape[1:])
+    np.testing.assert_array_equal(own[:, 0], own[:, 1])
+    assert not np.allclose(own[0, 0], own[1, 0])
+    np.testing.assert_allclose(found[..., 0] + found[..., 1], found[..., 2], atol=1e-3)
+    # Nothing is read from outside, and far from the edges points move as far as they should:
+    # between four points of the grid, each a draw of its own, a bicubic mean moves less.
+    assert found[..., 0].min() >= 0
+    assert found[..., 0].max() <= 23
+    moved = (own[:, 0] - picture)[:, 10:14, 14:18, :2]
+    assert 0.5 * deviation < moved.std() < 1.1 * deviation
+    assert abs(moved.mean()) < 4 * deviation / np.sqrt(2 * people)
+    # Smooth: what two points of the grid, six rows apart, move unlike is shared by those rows.
+    assert np.abs(np.diff(moved, axis=1)).std() < np.sqrt(2) * deviation / 6
+
+
+def test_glasses_are_worn_by_a_share_where_the_eyes_are():
+    images = np.full([300, 50, 40, 1], 0.5, "float32")
+    found = module("variation").wear_glasses(tf.constant(images), 0.4, tf.constant([1, 2])).numpy()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    # One of 255 levels is the least that can be seen. Frames as grey as the face are not.
+    drawn = np.abs(found - images)[..., 0] > 1 / 255
+    worn = drawn.any(axis=(1, 2))
+    assert abs(worn.mean() - 0.4) < 4 * np.sqrt(0.4 * 0.6 / 300) + 0.01
+    # The lowest and the highest middle, a lens' half height, three rims, and the steepest slant.
+    for edge in (0, 15), (43, 50):
+        assert drawn[:, slice(*edge)].mean() < 0.01
+    # Two rims, a bridge and temples: never half of the picture.
+    assert drawn[worn].mean() < 0.3
+    columns = drawn[worn][:, 15:43].any(axis=1).mean(axis=0)
+    assert columns[10] > 0.8
+    assert columns[30] > 0.8
+
+
+def test_a_local_view_does_not_mind_light_from_one_side():
+    images = tf.constant(recipe().load_data().test.images[:8], tf.float32) / 255
+    lit = images * tf.linspace(0.4, 1.0, images.shape[2])[:, None]
+    model = module("networks").build(
+        recipe(view="local_contrast").config, module("data").Size(32, 1.0, 1)
+    )
+    change = {}
+    for name in ("light", "local_light"):
+        layer = keras.Model(model.input, model.get_layer(name).output)
+        before, after = layer(images).numpy(), layer(lit).numpy()
+        change[name] = np.square(after - before).mean() / np.square(before).mean()
+    assert change["local_light"] < change["light"] / 3
+
+
+def test_both_views_are_seen_in_turn():
+    task = recipe(members=3, view="both", embedding_units=6)
+    model = task.build(task.load_data())
+    seen = {
+        member.name: any(one.name == "local_light" for one in member.layers)
+        for member in model._flatten_layers()
+        if member.name.startswith("member_") and hasattr(member, "layers")
+    }
+    assert seen == {"member_1": False, "member_2": True, "member_3": False}
+    with pytest.raises(UsageError, match="--view both --members 1"):
+        module("networks").build(recipe(view="both").config, module("data").Size(32, 1.0, 1))
+
+
 def test_hidden_parts_are_rectangles_of_one_grey():
     images = tf.zeros([200, 20, 30, 3]) - 1.0
-    found = module("data").hide(images, 0.4, tf.constant([1, 2])).numpy()
+    found = module("variation").hide(images, 0.4, tf.constant([1, 2])).numpy()
     hidden = (found >= 0).all(axis=-1)
     share = hidden.any(axis=(1, 2)).mean()
     # Within four standard deviations of 200 draws.

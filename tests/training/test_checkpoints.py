@@ -235,7 +235,9 @@ def test_state_is_readable_and_counts_seconds_across_a_cut(tmp_path):
     assert saved["stopped"] is False
 
 
-@pytest.mark.parametrize("damage", ["empty state", "cut weights"])
+@pytest.mark.parametrize(
+    "damage", ["empty state", pytest.param("cut weights", marks=pytest.mark.slow)]
+)
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(deterministic, tmp_path, damage):
     whole, _ = train_tagger(tmp_path / "whole", 4)
     train_tagger(tmp_path / "cut", 2)

@@ -228,7 +228,10 @@ def bars_and_stripes():
     return np.unique(np.concatenate([bars, stripes]), axis=0)
 
 
-@pytest.mark.parametrize("kwargs", [{"steps": 1}, {"persistent": True, "chains": 140}])
+@pytest.mark.parametrize(
+    "kwargs",
+    [{"steps": 1}, pytest.param({"persistent": True, "chains": 140}, marks=pytest.mark.slow)],
+)
 def test_training_raises_the_exact_likelihood_of_bars_and_stripes(kwargs):
     patterns = bars_and_stripes()
     assert len(patterns) == 14

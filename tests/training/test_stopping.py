@@ -132,7 +132,9 @@ def resumable(folder, kind, epochs):
 
 
 @pytest.mark.parametrize("kind, stopped, weight", [("part", 6, 3), ("settle", 4, 5)])
-@pytest.mark.parametrize("cut", [1, 3, 4])
+@pytest.mark.parametrize(
+    "cut", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow)]
+)
 def test_resumed_run_stops_where_the_whole_one_does(kind, stopped, weight, cut, tmp_path):
     for folder, parts in (("whole", [8]), ("cut", [cut, 8])):
         for epochs in parts:
