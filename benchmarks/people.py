@@ -27,7 +27,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "both views, two members, warps and glasses": {**VARIED, "view": "both", "members": 2},
     "both views, four members, warps and glasses": {**VARIED, "view": "both", "members": 4},
     "local contrast, warps and glasses": {**VARIED, "view": "local_contrast"},
-    "warps and glasses": VARIED,
+    "contrast, warps and glasses": VARIED,
     "batch-hard": {},
     "batch-hard, sizes as they are": {"zoom": 0.0},
     "batch-hard, mean over the places": {"pooling": "average"},

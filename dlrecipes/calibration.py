@@ -71,16 +71,18 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
         tensor.type = schema.TensorType.INT32
     names = {one.tensorIndex: one.name.decode() for one in model.signatureDefs[0].inputs}
     order = [names[index] for index in model.subgraphs[0].inputs]
-    calibrator = Calibrator(bytes(convert_object_to_bytearray(model)))._calibrator
+    # It holds the bytes that its interpreter reads: to be kept as long as that one.
+    calibrator = Calibrator(bytes(convert_object_to_bytearray(model)))
+    feeder = calibrator._calibrator
     prepared = None
     for example in examples:
         arrays = [np.asarray(example[name]) for name in order]
         shapes = [list(array.shape) for array in arrays]
         try:
             if shapes != prepared:
-                calibrator.Prepare(shapes)
+                feeder.Prepare(shapes)
                 prepared = shapes
-            calibrator.FeedTensor(arrays)
+            feeder.FeedTensor(arrays)
         except (RuntimeError, ValueError) as error:
             raise PublishError(
                 f"LiteRT cannot run an example of {_told(order, shapes)}: {reason(error)}"
@@ -90,7 +92,7 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
             "model.int8.tflite: there is no example to take ranges from.",
             "Give Quantized some inputs as `calibration`.",
         )
-    ranges = convert_bytearray_to_object(calibrator.Calibrate())
+    ranges = convert_bytearray_to_object(feeder.Calibrate())
     for tensor in _handed_on(ranges):
         tensor.type = schema.TensorType.FLOAT32
     for tensor in _kept_whole(ranges):

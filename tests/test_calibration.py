@@ -1,10 +1,14 @@
 """LiteRT files of 8 bits: recurrent networks too, at lengths that no example had."""
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlrecipes import calibration
 from dlrecipes.errors import PublishError
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.lite import LiteModel, convert
@@ -83,3 +87,29 @@ def test_without_examples_there_are_no_ranges(tagger):
 def test_an_example_that_does_not_fit_is_told_with_its_shape(tagger):
     with pytest.raises(PublishError, match=r"cannot run an example of x \(1, 4, 9\)"):
         convert(endpoint(tagger), "int8", [(np.zeros((1, 4, 9), "float32"),)])
+
+
+def test_the_bytes_of_the_file_are_kept_while_examples_run(monkeypatch):
+    # TensorFlow's interpreter reads weights in the very bytes that it was given: where nothing
+    # else keeps them, it computes of what came to lie there since, or ends the process.
+    made = []
+
+    class Watched(calibration.Calibrator):
+        def __init__(self, content):
+            super().__init__(content)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr(calibration, "Calibrator", Watched)
+    kept = []
+
+    def seen():
+        for _ in range(3):
+            yield {"x": np.ones((1, 4), "float32")}
+            gc.collect()
+            kept.append(made[0]() is not None)
+
+    dense = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(2)])
+    spec = [tf.TensorSpec([None, 4], tf.float32, name="x")]
+    content = convert(Endpoint(lambda x: {"y": dense(x)}, spec, [(np.ones((1, 4), "float32"),)]))
+    calibration.quantize(content, seen())
+    assert kept == [True] * 3
