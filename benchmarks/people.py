@@ -2,16 +2,15 @@
 
     python benchmarks/people.py FOLDER [CANDIDATE ...]
 
-FOLDER holds folders `train`, `validation` and `test`, each of one folder of pictures a person.
-The people of `train` and `validation` are parted in five: each fifth in turn is unseen in
-training and scored. Those of `test` are never read.
+FOLDER holds folders `train` and `valid` (and `test`), each of one folder of pictures a person, as
+`dlrecipes run facenet --data FOLDER` takes it. The people of `train` and `valid` are parted in
+five: each fifth in turn is unseen in training and scored. Those of `test` are never read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import re
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from dlrecipes.data import pictures
+from dlrecipes.errors import DataError, RecipeError
 
 FOLDS = 5
 COMMON = {"epochs": 32, "mining": "batch_hard", "metric": "euclidean", "margin": 1.0}
@@ -42,19 +44,39 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 @click.option("--seed", default=0, show_default=True)
 def main(folder: Path, candidates: Sequence[str], seed: int) -> None:
     """Score candidates on people of FOLDER that their training has not seen."""
-    there = [one for part in ("train", "validation") for one in (folder / part).iterdir()]
-    people = sorted(there, key=lambda one: [int(x) for x in re.findall(r"\d+", one.name)])
-    for name in candidates or CANDIDATES:
-        found = []
-        for fold in range(FOLDS):
-            size = len(people) // FOLDS
-            unseen = people[fold * size : (fold + 1) * size]
-            seen = [one for one in people if one not in unseen]
-            found.append(score(seen, unseen, {**COMMON, **CANDIDATES[name], "seed": seed}))
-            told = f"{name}, fold {fold + 1} of {FOLDS}"
-            click.echo(f"{told}: " + ", ".join(f"{key} {x:.4f}" for key, x in found[-1].items()))
-        means = {key: statistics.mean(one[key] for one in found) for key in found[0]}
-        click.echo(f"{name}: " + ", ".join(f"{key} {x:.4f}" for key, x in means.items()))
+    try:
+        people = people_of(folder)
+        for name in candidates or CANDIDATES:
+            compare(name, people, seed)
+    except RecipeError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def people_of(folder: Path) -> list[Path]:
+    """Returns the folders of the people who train and validate."""
+    parts = pictures.parts(folder)
+    there = [parts[part] for part in ("train", "validation") if part in parts]
+    # Of one name there is one person.
+    found = {one.name: one for part in there for one in part.iterdir() if one.is_dir()}
+    if len(found) < 2 * FOLDS:
+        raise DataError(
+            f"{folder}: {len(found)} people are in train and valid; {2 * FOLDS} are wanted."
+        )
+    return [found[name] for name in sorted(found, key=pictures.natural)]
+
+
+def compare(name: str, people: Sequence[Path], seed: int) -> None:
+    """Prints a candidate's scores, of each fold and their means."""
+    rows = []
+    for fold in range(FOLDS):
+        first, last = (round(len(people) * k / FOLDS) for k in (fold, fold + 1))
+        unseen = people[first:last]
+        seen = [one for one in people if one not in unseen]
+        rows.append(score(seen, unseen, {**COMMON, **CANDIDATES[name], "seed": seed}))
+        told = f"{name}, fold {fold + 1} of {FOLDS}"
+        click.echo(f"{told}: " + ", ".join(f"{key} {x:.4f}" for key, x in rows[-1].items()))
+    means = {key: statistics.mean(one[key] for one in rows) for key in rows[0]}
+    click.echo(f"{name}: " + ", ".join(f"{key} {x:.4f}" for key, x in means.items()))
 
 
 def score(
@@ -72,11 +94,15 @@ def score(
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "people"
-        # The parts that are scored may be the same; no choice is made by them in training.
-        for part, people in (("train", seen), ("validation", unseen), ("test", unseen)):
+        # The recipe wants a part to test with, of other names; it is not scored here.
+        for part, people, mark in (
+            ("train", seen, ""),
+            ("valid", unseen, ""),
+            ("test", unseen, "_"),
+        ):
             (data / part).mkdir(parents=True)
             for one in people:
-                (data / part / one.name).symlink_to(one.resolve())
+                (data / part / f"{one.name}{mark}").symlink_to(one.resolve())
         source = find("facenet")
         task = source.recipe()(source.config().parse({**settings, "data": str(data)}), "facenet")
         run = Path(place) / "run"

@@ -204,6 +204,9 @@ class Recipe(ABC):
         """
         return self.predict(version.function(), inputs)
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns inputs that the closing message suggests to `dlrecipes predict`."""
+    def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
+        """Returns inputs that the closing message suggests to `dlrecipes predict`.
+
+        Each is typed by itself; those of a tuple together.
+        """
         return []

@@ -143,7 +143,7 @@ def test_no_version_is_seen_before_it_is_verified(model, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "error",
     [
-        OSError(errno.ENOSPC, "No space left on device"),
+        pytest.param(OSError(errno.ENOSPC, "No space left on device"), marks=pytest.mark.slow),
         tf.errors.ResourceExhaustedError(None, None, "write failed; No space left on device"),
     ],
 )

@@ -289,7 +289,9 @@ def closing(source: Source, result: Any) -> str:
     ]
     place = _unless_default("--models-dir", result.published.parent.parent, "saved_models")
     recipe = _typed(source)
-    lines += [f"  dlrecipes predict {recipe} {_quoted(text)}{place}" for text in result.examples]
+    for one in result.examples:
+        words = " ".join(_quoted(text) for text in ([one] if isinstance(one, str) else one))
+        lines.append(f"  dlrecipes predict {recipe} {words}{place}")
     lines += [f"  dlrecipes evaluate {recipe} --data FOLDER{place}"]
     if recipe == source.name:
         lines += [f"  dlrecipes copy {recipe} my_{recipe}     # to change it"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -249,14 +250,12 @@ def _compact(part: FacePictures) -> FacePictures:
 
 
 def _refuse_acquaintances(found: Mapping[str, FacePictures], there: Mapping[str, Path]) -> None:
-    for part in ("validation", "test"):
-        if part not in found:
-            continue
-        both = set(found["train"].names) & set(found[part].names)
+    for first, second in itertools.combinations([part for part in PARTS if part in found], 2):
+        both = set(found[first].names) & set(found[second].names)
         if both:
             raise DataError(
-                f"{there[part]}: {min(both)!r} is among the people of {there['train'].name}, too.",
-                "Test with people whom the training does not show.",
+                f"{there[second]}: {min(both)!r} is among the people of {there[first].name}, too.",
+                "Validate and test with people whom no other part shows.",
             )
 
 

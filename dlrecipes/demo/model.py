@@ -73,7 +73,7 @@ class Model:
 
 
 def given(value: Any, otherwise: Any) -> Any:
-    """Returns what a field of the page holds; one that was never touched or was emptied is None."""
+    """Returns what a field of the page holds; one that was never touched may be None."""
     return otherwise if value is None else value
 
 

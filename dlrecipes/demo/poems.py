@@ -21,6 +21,9 @@ REQUEST = (
     "top_p",
     "seed",
 )
+THEME = "明月"
+LENGTH = "five"
+BEGINNING = "The "
 TEMPERATURE = 0.8
 CHARACTERS = 200
 LENGTHS = {"either": 0, "five": 5, "seven": 7}
@@ -36,8 +39,8 @@ def build(model: Model) -> None:
     """Lays out the tab."""
     with gr.Row():
         with gr.Column():
-            theme = gr.Textbox("明月", label="Theme")
-            length = gr.Radio(list(LENGTHS), value="five", label="Characters a line")
+            theme = gr.Textbox(THEME, label="Theme")
+            length = gr.Radio(list(LENGTHS), value=LENGTH, label="Characters a line")
             acrostic = gr.Textbox("", label="First characters of the lines")
             enforce = gr.Checkbox(True, label="Enforce tones and rhyme")
             temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
@@ -65,13 +68,13 @@ def written(
     """
     answer = model.ask(
         "generate",
-        theme=["" if acrostic else given(theme, "").encode()],
+        theme=["" if acrostic else given(theme, THEME).encode()],
         first_line=[b""],
         acrostic=[given(acrostic, "").encode()],
-        line_length=[LENGTHS[given(length, "either")]],
+        line_length=[LENGTHS[given(length, LENGTH)]],
         template=[-1],
         rhyme=[-1],
-        enforce=[given(enforce, False)],
+        enforce=[given(enforce, True)],
         temperature=[given(temperature, TEMPERATURE)],
         top_k=[0],
         top_p=[1.0],
@@ -106,7 +109,7 @@ def goes_on(model: Model) -> bool:
 
 def build_text(model: Model) -> None:
     """Lays out the tab of a model of a text."""
-    prompt = gr.Textbox("The ", label="Beginning")
+    prompt = gr.Textbox(BEGINNING, label="Beginning")
     length = gr.Slider(1, 500, CHARACTERS, step=1, label="Characters")
     temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
@@ -127,7 +130,7 @@ def went_on(
     """Returns a beginning and how a model goes on with it."""
     answer = model.ask(
         "generate",
-        prompt=[given(prompt, "").encode()],
+        prompt=[given(prompt, BEGINNING).encode()],
         length=[int(given(length, CHARACTERS))],
         temperature=[given(temperature, TEMPERATURE)],
         top_k=[0],

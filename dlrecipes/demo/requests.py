@@ -10,6 +10,8 @@ from dlrecipes.demo.model import Model, given
 from dlrecipes.serving import json_body
 from dlrecipes.serving.status import RequestError
 
+REQUEST = '{"instances": []}'
+
 
 def build(model: Model) -> None:
     """Lays out the tab."""
@@ -17,7 +19,7 @@ def build(model: Model) -> None:
     gr.Markdown("A request as `dlrecipes serve` takes it, and its answer.")
     signature = gr.Dropdown(names, value=names[0], label="Signature")
     takes = gr.Markdown(told(model, names[0]))
-    asked = gr.Code('{"instances": []}', language="json", label="Request", interactive=True)
+    asked = gr.Code(REQUEST, language="json", label="Request", interactive=True)
     send = gr.Button("Send", variant="primary")
     found = gr.Code(language="json", label="Answer", interactive=False)
     signature.change(lambda name: told(model, name), signature, takes)
@@ -40,7 +42,9 @@ def answered(model: Model, signature: str, body: str | None) -> str:
     """
     try:
         found = model.servable.signature(signature)
-        arrays, rows = json_body.inputs(json_body.parse(given(body, "").encode()), found.inputs)
+        arrays, rows = json_body.inputs(
+            json_body.parse(given(body, REQUEST).encode()), found.inputs
+        )
         found.check(arrays)
         answer = json_body.answer(found.run(arrays), rows)
     except RequestError as error:

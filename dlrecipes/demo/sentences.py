@@ -7,6 +7,8 @@ import gradio as gr
 from dlrecipes.demo.model import Model, given, words
 from dlrecipes.metrics import tag_spans
 
+SENTENCE = "leave Beijing on November 2nd"
+
 
 def fits(model: Model) -> bool:
     """Returns whether a model tags the words of sentences."""
@@ -15,8 +17,7 @@ def fits(model: Model) -> bool:
 
 def build(model: Model) -> None:
     """Lays out the tab."""
-    usual = "leave Beijing on November 2nd"
-    typed = gr.Textbox(usual, label="Sentence", submit_btn="Tag")
+    typed = gr.Textbox(SENTENCE, label="Sentence", submit_btn="Tag")
     slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
     intent = gr.Textbox(label="Intent", interactive=False)
     typed.submit(lambda text: said(model, text), typed, [slots, intent], show_progress="minimal")
@@ -24,7 +25,7 @@ def build(model: Model) -> None:
 
 def said(model: Model, sentence: str | None) -> tuple[list[tuple[str, str | None]], str]:
     """Returns the sentence in pieces with their slots, and its intent."""
-    answer = model.ask(sentences=[given(sentence, "").encode()])
+    answer = model.ask(sentences=[given(sentence, SENTENCE).encode()])
     tokens, tags = words(answer["tokens"][0]), words(answer["tags"][0])
     tokens = [token for token in tokens if token]
     gap = "" if tokens and all(len(token) == 1 for token in tokens) else " "

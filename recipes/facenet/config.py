@@ -27,14 +27,16 @@ class Config(RecipeConfig):
     )
     members: int = setting(
         1,
-        "Networks, each trained for itself, whose embeddings stand side by side.",
+        "Networks, each trained for itself, whose embeddings stand side by side: each has its "
+        "share of --embedding-units.",
         ge=1,
         le=16,
     )
     view: Literal["contrast", "local_contrast", "both"] = setting(
         "contrast",
-        "What a network sees: pictures of one brightness and contrast; the same also around each "
-        "point, whatever the light; or the members one and the other in turn.",
+        "What a network sees. contrast: pictures of one brightness and contrast; local_contrast: "
+        "the same also around each point, whatever the light; both: members in turn the one and "
+        "the other, of two or more.",
     )
     pooling: Literal["flatten", "average"] = setting(
         "flatten",
@@ -68,8 +70,8 @@ class Config(RecipeConfig):
     pictures: int = setting(4, "Pictures of each person of a batch.", ge=2, le=256)
     warp: float = setting(
         0.0,
-        "How far each person of a batch is bent into another one, alike in all its pictures, in "
-        "pixels; of few people it makes many.",
+        "How far points of a face move where each person of a batch is bent into another one, "
+        "alike in all its pictures: standard deviation, in pixels of --size.",
         ge=0,
         le=100,
     )

@@ -206,9 +206,9 @@ class FaceNet(Recipe):
         """Returns who each picture shows, by a gallery; or whether two show one person."""
         return show.answers(version, list(inputs), options or PredictOptions())
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns names such as a user's pictures may have."""
-        return ["one.jpg", "other.jpg"]
+    def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
+        """Returns names such as a user's pictures may have, two to be compared."""
+        return [("one.jpg", "other.jpg")]
 
 
 def _arrays(examples: FacePictures, size: int) -> Iterator[np.ndarray]:

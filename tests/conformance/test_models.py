@@ -23,14 +23,24 @@ CASES = cases("model_cases")
 
 # A builder's first case is tried by the quick tests, too.
 FIRST = {case.builder: name for name, case in reversed(CASES.items())}
-each_case = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=() if FIRST[case.builder] == name else pytest.mark.slow)
+# What recipes publish by default is converted by them as well.
+PUBLISHED = {
+    *("character_lm", "dcgan_generator", "ensemble", "facenet_small", "lenet5", "pix2pix_unet"),
+    *("small_cnn", "tagger"),
+}
+
+
+def each(builders):
+    """Parametrizes by cases; those that are not some builders' first are slow."""
+    quick = {FIRST[builder] for builder in builders}
+    marked = [
+        pytest.param(case, marks=() if name in quick else pytest.mark.slow)
         for name, case in CASES.items()
-    ],
-    ids=CASES,
-)
+    ]
+    return pytest.mark.parametrize("case", marked, ids=CASES)
+
+
+each_case = each(FIRST)
 
 
 def build(case: ModelCase) -> keras.Model:
@@ -110,7 +120,7 @@ def test_exported_saved_model_gives_equal_outputs(case, tmp_path):
 
 
 @on_tensorflow
-@each_case
+@each(PUBLISHED)
 def test_lite_runs_it_with_built_in_ops_and_gives_equal_outputs(case, tmp_path):
     if case.not_lite:
         pytest.skip(case.not_lite)

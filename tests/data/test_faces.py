@@ -56,12 +56,23 @@ def test_parts_of_a_folder_are_kept_and_what_is_missing_is_held_out(tmp_path):
     assert people_of(train) | people_of(validation) == {f"train{n}" for n in range(6)}
 
 
-def test_somebody_in_two_parts_is_refused(tmp_path):
-    for part in ("train", "valid", "test"):
-        for name in ("ann", "bob") if part != "test" else ("bob", "cai"):
-            person(tmp_path / part, name if part == "train" or name == "cai" else f"{name}")
-    with pytest.raises(DataError, match="'ann' is among the people of train, too"):
+@pytest.mark.parametrize(
+    "valid, test, first, second",
+    [
+        (("bob", "cai"), ("dan", "eve"), "train", "valid"),
+        (("dan", "eve"), ("bob", "cai"), "train", "test"),
+        (("bob", "dan"), ("bob", "eve"), "valid", "test"),
+    ],
+)
+def test_somebody_in_two_parts_is_refused(tmp_path, valid, test, first, second):
+    known = ("ann", "bob") if first == "train" else ("ann", "cai")
+    for part, names in {"train": known, "valid": valid, "test": test}.items():
+        for name in names:
+            person(tmp_path / part, name)
+    with pytest.raises(DataError) as caught:
         read_faces(tmp_path, SIZE, seed=0)
+    told = f"{tmp_path / second}: 'bob' is among the people of {first}, too."
+    assert caught.value.message == told
 
 
 def test_people_with_one_picture_are_left_out_and_told(tmp_path):

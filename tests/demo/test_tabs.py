@@ -78,12 +78,21 @@ def test_a_theme_that_is_not_known_is_one_line(models):
         poems.written(models["poems"], "xyzzy", "five", "", True, 0.8, 0)
 
 
-def test_a_field_that_was_never_touched_or_was_emptied_has_its_first_value(models):
-    model = models["poems"]
-    page = poems.written(model, None, None, None, None, None, None)
-    assert page == poems.written(model, "", "either", "", False, 0.8, 0)
-    assert sentences.said(models["slots"], None) == sentences.said(models["slots"], "")
-    with pytest.raises(gr.Error, match="JSON Parse error"):
+def test_a_field_that_was_never_touched_has_its_first_value(models, monkeypatch):
+    # As a browser may send it: nothing, of each.
+    model, asked = models["poems"], {}
+    ask = model.ask
+    monkeypatch.setattr(
+        model, "ask", lambda *name, **given: asked.update(given) or ask(*name, **given)
+    )
+    assert poems.written(model, *[None] * 6).count("<tr") == 4
+    first = {"theme": ["明月".encode()], "acrostic": [b""], "line_length": [5], "enforce": [True]}
+    assert {name: asked[name] for name in first} == first
+    assert (asked["temperature"], asked["seed"]) == ([0.8], [0])
+    pieces, _ = sentences.said(models["slots"], None)
+    shown = "".join(text for text, _ in pieces).replace(" ", "")
+    assert shown == sentences.SENTENCE.replace(" ", "")
+    with pytest.raises(gr.Error, match="No values in"):
         requests.answered(models["halves"], "serving_default", None)
 
 

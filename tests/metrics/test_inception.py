@@ -8,6 +8,7 @@ from dlrecipes.errors import DataError
 from dlrecipes.metrics.inception import FEATURES, inception_features, weights_file
 
 
+@pytest.mark.slow
 def test_grey_pictures_count_as_colour():
     grey = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 1), "uint8")
     found = []

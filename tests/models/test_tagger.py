@@ -129,7 +129,7 @@ def assert_padding_changes_nothing(model):
 
 @each_cell
 @each_encoding
-@pytest.mark.parametrize("context", [0, 2])
+@pytest.mark.parametrize("context", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_padding_changes_nothing(cell, encoding, context):
     model = build(cell=cell, encoding=encoding, context=context, num_intents=INTENTS)
     assert_padding_changes_nothing(model)

@@ -148,8 +148,11 @@ def test_a_picture_that_is_cut_off_is_named(serving, tmp_path):
 @pytest.mark.parametrize(
     "network",
     [
-        *("softmax", "mlp", "lenet5", "lenet5_1998", "resnet"),
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("alexnet", "vgg", "inception")),
+        *("softmax", "lenet5", "resnet"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("mlp", "lenet5_1998", "alexnet", "vgg", "inception")
+        ),
     ],
 )
 def test_each_family_reads_28x28_and_learns(network):

@@ -184,6 +184,7 @@ def small(**options):
     return model
 
 
+@pytest.mark.slow
 def test_unpaired_data_sets_train_with_batches_of_any_size():
     model = small(pool_size=3, image_size=(8, 12))
     a, b = np.random.default_rng(0).uniform(-1, 1, (2, 5, 8, 12, 3))
