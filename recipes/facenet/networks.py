@@ -62,7 +62,7 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
     x = keras.layers.LayerNormalization(
         axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="light"
     )(images)
-    # A second view errs in its own way.
+    # Members then differ in more than their seeds.
     if config.view == "local_contrast" or (config.view == "both" and number % 2):
         window = 2 * round(size.side / 8) + 1
         x = LocalContrastNormalization(window, size.side / 16, name="local_light")(x)
