@@ -29,7 +29,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python benchmarks/recurrent.py
 	$(BIN)/python benchmarks/loops.py
-	$(BIN)/python -m dlrecipes.documents
+	$(BIN)/python -m tools.readme
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -42,7 +42,7 @@ format: $(VENV)/installed
 # The tables of the recipes' READMEs, from config.py and results.csv, and docs/library.md, from
 # docstrings.
 readme: $(VENV)/installed
-	$(BIN)/python -m dlrecipes.documents
+	$(BIN)/python -m tools.readme
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed")'

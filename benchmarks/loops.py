@@ -1,7 +1,7 @@
 """Times a step of the training loops: dlrecipes beside the same step in PyTorch.
 
 dlrecipes trains through `compile` and `fit` of its trainers; PyTorch through an eager loop that
-does the same, no gradient computed that is not used, in both memory formats for pictures: the
+does the same, no gradient computed that is not used, in both memory formats for images: the
 faster one counts. Its Adam is the default one; "fused Adam" is, beside that, with PyTorch's own
 fused one (`Adam(..., fused=True)`). How they are timed stands in race.py.
 
@@ -67,12 +67,12 @@ def data(work: Workload) -> tuple[np.ndarray, ...]:
         shape = (work.batch, WINDOW * CHUNKS)
         return tuple(rng.integers(0, CHARACTERS, shape).astype("int32") for _ in range(2))
     shape = (work.batch, side, side, 3)
-    pictures = rng.uniform(-1, 1, shape).astype("float32")
+    images = rng.uniform(-1, 1, shape).astype("float32")
     if work.loop == "dcgan":
-        return (pictures,)
+        return (images,)
     if work.loop == "triplet":
-        return pictures, np.repeat(np.arange(work.batch // 4), 4).astype("int32")
-    return pictures, rng.uniform(-1, 1, shape).astype("float32")
+        return images, np.repeat(np.arange(work.batch // 4), 4).astype("int32")
+    return images, rng.uniform(-1, 1, shape).astype("float32")
 
 
 # Of this package.

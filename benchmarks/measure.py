@@ -17,8 +17,8 @@ from typing import Any
 import click
 import yaml
 
-from dlrecipes.documents import COLUMNS, read_results
-from dlrecipes.registry import find
+from dlrecipes.recipe.readme import COLUMNS, read_results
+from dlrecipes.recipe.registry import find
 
 HERE = Path(__file__).resolve().parent
 
@@ -113,19 +113,20 @@ def train(
     recipe: str, settings: dict[str, Any], keep: Path | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the metrics of one training, and what it ran on; keeps files where it is told to."""
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     import keras
 
-    from dlrecipes import runner, runs
+    from dlrecipes import runner
+    from dlrecipes.runner import run_folder
 
     keras.backend.clear_session()
     source = find(recipe)
     config = source.config().parse(settings, f"benchmarks/{recipe}.yaml")
     task = source.recipe()(config, recipe)
     if keep is not None:
-        folder = runs.new_folder(keep / "runs" / recipe, None)
+        folder = run_folder.new_folder(keep / "runs" / recipe, None)
         metrics = runner.run(task, folder, keep / "saved_models").metrics
         click.echo(f"  {folder}, {metrics['published']}")
         return metrics, runner.environment()

@@ -2,7 +2,7 @@
 
     python benchmarks/people.py FOLDER [CANDIDATE ...]
 
-FOLDER holds folders `train` and `valid` (and `test`), each of one folder of pictures a person, as
+FOLDER holds folders `train` and `valid` (and `test`), each of one folder of images a person, as
 `dlrecipes run facenet --data FOLDER` takes it. The people of `train` and `valid` are parted in
 five: each fifth in turn is unseen in training and scored. Those of `test` are never read.
 """
@@ -19,16 +19,24 @@ from typing import Any
 
 import click
 
-from dlrecipes.data import pictures
+from dlrecipes.data import image_files
 from dlrecipes.errors import DataError, RecipeError
 
 FOLDS = 5
 COMMON = {"epochs": 32, "mining": "batch_hard", "metric": "euclidean", "margin": 1.0}
 VARIED = {"warp": 1.2, "glasses": 0.3}
 CANDIDATES: dict[str, dict[str, Any]] = {
-    "both views, two members, warps and glasses": {**VARIED, "view": "both", "members": 2},
-    "both views, four members, warps and glasses": {**VARIED, "view": "both", "members": 4},
-    "local contrast, warps and glasses": {**VARIED, "view": "local_contrast"},
+    "both views, two members, warps and glasses": {
+        **VARIED,
+        "normalization": "both",
+        "ensemble_size": 2,
+    },
+    "both views, four members, warps and glasses": {
+        **VARIED,
+        "normalization": "both",
+        "ensemble_size": 4,
+    },
+    "local contrast, warps and glasses": {**VARIED, "normalization": "local_contrast"},
     "contrast, warps and glasses": VARIED,
     "batch-hard": {},
     "batch-hard, sizes as they are": {"zoom": 0.0},
@@ -54,7 +62,7 @@ def main(folder: Path, candidates: Sequence[str], seed: int) -> None:
 
 def people_of(folder: Path) -> list[Path]:
     """Returns the folders of the people who train and validate."""
-    parts = pictures.parts(folder)
+    parts = image_files.parts(folder)
     there = [parts[part] for part in ("train", "validation") if part in parts]
     # Of one name there is one person.
     found = {one.name: one for part in there for one in part.iterdir() if one.is_dir()}
@@ -62,7 +70,7 @@ def people_of(folder: Path) -> list[Path]:
         raise DataError(
             f"{folder}: {len(found)} people are in train and valid; {2 * FOLDS} are wanted."
         )
-    return [found[name] for name in sorted(found, key=pictures.natural)]
+    return [found[name] for name in sorted(found, key=image_files.natural)]
 
 
 def compare(name: str, people: Sequence[Path], seed: int) -> None:
@@ -83,13 +91,13 @@ def score(
     seen: Sequence[Path], unseen: Sequence[Path], settings: Mapping[str, Any]
 ) -> dict[str, float]:
     """Returns rank 1 and equal error rate of unseen people, after training on others."""
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     import keras
 
     from dlrecipes import runner
-    from dlrecipes.registry import find
+    from dlrecipes.recipe.registry import find
 
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as place:

@@ -20,22 +20,22 @@ SURE, AT_ONCE = 0.9, 100
 @click.option("--count", type=click.IntRange(1), default=1000)
 def main(models: Path, count: int) -> None:
     """Draws with seeds from 0, reads, and prints."""
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     import tensorflow as tf
 
-    from dlrecipes import published
+    from dlrecipes.export.version import find_version
 
-    draw = published.find(models, "dcgan").function()
-    read = published.find(models, "digit_recognition").function("pictures")
+    draw = find_version(models, "dcgan").function()
+    read = find_version(models, "digit_recognition").function("images")
     told = draw.structured_input_signature[1]
     found = []
     for seed in range(-(-count // AT_ONCE)):
         request = {"seed": tf.constant([seed]), "count": tf.constant([AT_ONCE])}
         if "label" in told:
             request["label"] = tf.constant([-1])
-        found.append(read(images=draw(**request)["pictures"]))
+        found.append(read(images=draw(**request)["images"]))
     chances = np.concatenate([one["probabilities"].numpy() for one in found])[:count]
     names = [name.decode() for name in found[0]["classes"].numpy()[0]]
     sure = chances.max(axis=1) >= SURE

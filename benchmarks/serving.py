@@ -44,10 +44,10 @@ def server(models: Path, options: tuple[str, ...]) -> Iterator[int]:
         process.communicate(timeout=60)
 
 
-def request(model: str, picture: np.ndarray) -> bytes:
-    """Returns a whole HTTP request for one picture."""
+def request(model: str, image: np.ndarray) -> bytes:
+    """Returns a whole HTTP request for one image."""
     body = json.dumps(
-        {"signature_name": "pictures", "instances": picture[None, ..., None].tolist()}
+        {"signature_name": "images", "instances": image[None, ..., None].tolist()}
     ).encode()
     head = (
         f"POST /v1/models/{model}:predict HTTP/1.1\r\nHost: localhost\r\n"
@@ -92,8 +92,8 @@ def main(models: Path, model: str, clients: int, seconds: float, rounds: int) ->
     """Measures, and prints a table."""
     from sklearn.datasets import load_digits
 
-    pictures = (255 - load_digits().images[:100] * 255 / 16).round().astype(int)
-    requests = [request(model, picture) for picture in pictures]
+    images = (255 - load_digits().images[:100] * 255 / 16).round().astype(int)
+    requests = [request(model, image) for image in images]
     rates: dict[str, list[float]] = {kind: [] for kind in KINDS}
     taken: dict[str, list[float]] = {kind: [] for kind in KINDS}
     with contextlib.ExitStack() as stack:

@@ -7,7 +7,7 @@ NORMALIZATION = {"eps": 1e-5}
 
 
 def dcgan_generator(filters: int) -> nn.Module:
-    """Returns the generator of 64x64 pictures from 100 numbers."""
+    """Returns the generator of 64x64 images from 100 numbers."""
     width = 8 * filters
     layers = [
         nn.Linear(100, 16 * width, bias=False),
@@ -26,7 +26,7 @@ def dcgan_generator(filters: int) -> nn.Module:
 
 
 def dcgan_discriminator(filters: int) -> nn.Module:
-    """Returns the discriminator of 64x64 pictures."""
+    """Returns the discriminator of 64x64 images."""
     layers = [nn.Conv2d(3, filters, 5, 2, 2), nn.LeakyReLU(0.2, inplace=True)]
     width = filters
     for _ in range(3):
@@ -71,7 +71,7 @@ class UNet(nn.Module):
         self.last = nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh())
 
     def forward(self, x):
-        """Returns the picture that is drawn from another."""
+        """Returns the image that is drawn from another."""
         encoded = []
         for layer in self.down:
             x = layer(x)
@@ -82,7 +82,7 @@ class UNet(nn.Module):
 
 
 def patchgan(filters: int = 64) -> nn.Module:
-    """Returns the discriminator of pix2pix, of two pictures one behind the other."""
+    """Returns the discriminator of pix2pix, of two images one behind the other."""
     layers = [nn.Conv2d(6, filters, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     width = filters
     for stride in (2, 2, 1):
@@ -96,7 +96,7 @@ def patchgan(filters: int = 64) -> nn.Module:
 
 
 def facenet_small(filters: tuple[int, ...] = (32, 64, 128, 256)) -> nn.Module:
-    """Returns the small embedding network of colour pictures."""
+    """Returns the small embedding network of colour images."""
     layers, before = [], 3
     for width in filters:
         layers += [

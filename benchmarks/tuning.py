@@ -29,7 +29,7 @@ PLANS = {
         {"learning_rate": 1e-4, "units": 16, "dropout": 0.7, "depth": 1},
     ),
     "digit_recognition": (
-        ["--members", "1", "--max-epochs", "3"],
+        ["--ensemble-size", "1", "--max-epochs", "3"],
         {"learning_rate": 3e-4, "width": 0.5, "dropout": 0.6, "elastic": 40.0},
     ),
 }
@@ -59,11 +59,11 @@ def scores(folder: Path, recipe: str) -> list[float]:
 
 def of_start(recipe: str, options: Sequence[str], start: dict, seed: int) -> float:
     """Returns the objective of the bad start, trained as a trial is."""
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     from dlrecipes import runner
-    from dlrecipes.registry import find
+    from dlrecipes.recipe.registry import find
 
     pairs = zip(options[::2], options[1::2], strict=True)
     given = {name.removeprefix("--").replace("-", "_"): value for name, value in pairs}

@@ -137,7 +137,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver.task_type == "worker" and resolver.task_id == 0
 
 
-def is_loss(error: Exception) -> bool:
+def is_worker_failure(error: Exception) -> bool:
     """Returns whether an error may be TensorFlow's of a worker that is lost."""
     import tensorflow as tf
 
@@ -154,7 +154,7 @@ def is_loss(error: Exception) -> bool:
     return isinstance(error, kinds)
 
 
-def from_chief(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
+def broadcast_from_chief(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
     """Returns the chief's bytes on every worker; all workers call it at once.
 
     Args:
@@ -180,7 +180,7 @@ def from_chief(strategy: tf.distribute.Strategy, data: bytes) -> bytes:
     return gathered[8 : 8 + length]
 
 
-def all_agree(strategy: tf.distribute.Strategy, agrees: bool) -> bool:
+def all_true(strategy: tf.distribute.Strategy, agrees: bool) -> bool:
     """Returns on every worker whether all of them agree; all workers call it at once."""
     import tensorflow as tf
 
@@ -191,7 +191,9 @@ def all_agree(strategy: tf.distribute.Strategy, agrees: bool) -> bool:
     return bool(strategy.gather(votes, axis=0).numpy().all())
 
 
-def files_from_chief(strategy: tf.distribute.Strategy, folder: Path | None, target: Path) -> None:
+def broadcast_files_from_chief(
+    strategy: tf.distribute.Strategy, folder: Path | None, target: Path
+) -> None:
     """Copies the files of a folder of the chief's to every other worker.
 
     They go over the network that the gradients take: workers need no disk in common.
@@ -203,10 +205,10 @@ def files_from_chief(strategy: tf.distribute.Strategy, folder: Path | None, targ
     """
     chief = is_chief(strategy)
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()} if folder else {}
-    sizes = json.loads(from_chief(strategy, json.dumps(sizes).encode()))
+    sizes = json.loads(broadcast_from_chief(strategy, json.dumps(sizes).encode()))
     for name, size in sizes.items():
         data = (folder / name).read_bytes() if chief else b""
-        parts = [from_chief(strategy, data[i : i + CHUNK]) for i in range(0, size, CHUNK)]
+        parts = [broadcast_from_chief(strategy, data[i : i + CHUNK]) for i in range(0, size, CHUNK)]
         if not chief:
             target.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes(b"".join(parts))

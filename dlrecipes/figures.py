@@ -19,7 +19,7 @@ HAN_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "SimHe
 
 
 def save(folder: Path, name: str, drawn: Figure | np.ndarray) -> None:
-    """Writes a figure as PNG, or pictures one after the other as an animated GIF; whole or not.
+    """Writes a figure as PNG, or images one after the other as an animated GIF; whole or not.
 
     Args:
         folder: Where to.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from dlrecipes import checker, registry
 from dlrecipes.cli.main import main
+from dlrecipes.export import fresh_process
+from dlrecipes.recipe import registry
 
 # Graphs are many small objects that live as long as the tests: looking through them takes time.
 gc.set_threshold(200_000, 50, 50)
@@ -68,7 +69,7 @@ def checked_here():
     `test_checker.py` is about the fresh one, and commands in processes of their own start it.
     """
 
-    class Here(checker.FreshProcess):
+    class Here(fresh_process.VerificationProcess):
         def __enter__(self):
             return self
 
@@ -76,12 +77,12 @@ def checked_here():
             pass
 
         def check(self, folder, wanted):
-            from dlrecipes import verifying
+            from dlrecipes.export import verification
 
-            list(verifying.check_answers(folder, wanted))
+            list(verification.check_answers(folder, wanted))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checker, "FreshProcess", Here)
+        patch.setattr(fresh_process, "VerificationProcess", Here)
         yield
 
 

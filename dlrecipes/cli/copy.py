@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from dlrecipes.errors import UsageError
-from dlrecipes.registry import find
+from dlrecipes.recipe.registry import find
 
 
 @click.command(name="copy")

@@ -40,7 +40,7 @@ def command(models: Path, host: str, port: int) -> None:
     # Nothing is sent to anybody.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     from dlrecipes.demo import app

@@ -56,14 +56,15 @@ def command(
         raise UsageError("--quantize none goes with no other format.", "Leave one of them out.")
     smaller = None if not quantize else [kind for kind in dict.fromkeys(quantize) if kind != "none"]
     task, version = published_recipe(recipe, models_dir, model_version, data)
-    from dlrecipes import onnx_file, runner
-    from dlrecipes.published import EXTRAS, LITE_FORMATS_FILE, ONNX_FILE
+    from dlrecipes import runner
+    from dlrecipes.export import onnx
+    from dlrecipes.export.version import EXTRAS, LITERT_FORMATS_FILE, ONNX_FILE
 
     if "onnx" in formats:
-        onnx_file.check_installed()
+        onnx.check_installed()
     folder = runner.export(task, version, models_dir, smaller, "onnx" in formats)
     click.echo(f"Published  {folder}  (of {version.folder}; all files agree with the model)")
-    measured = folder / EXTRAS / LITE_FORMATS_FILE
+    measured = folder / EXTRAS / LITERT_FORMATS_FILE
     if measured.is_file():
         for name, one in json.loads(measured.read_text(encoding="utf-8")).items():
             facts = {key: value for key, value in one.items() if key not in ("format", "bytes")}

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from dlrecipes.cli.options import models_dir
-from dlrecipes.published import versions
-from dlrecipes.registry import find
-from dlrecipes.settings import settings, spelled
+from dlrecipes.export.version import versions
+from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.registry import find
 
 
 @click.command(name="info")

@@ -2,7 +2,7 @@
 
 import click
 
-from dlrecipes.registry import sources
+from dlrecipes.recipe.registry import sources
 
 
 @click.command(name="list")

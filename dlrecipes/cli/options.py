@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlrecipes.errors import UsageError
-from dlrecipes.published import version_folders
+from dlrecipes.export.version import version_folders
 from dlrecipes.recipe import RecipeConfig
-from dlrecipes.settings import Setting, settings, spelled
+from dlrecipes.recipe.config import Setting, settings, spelled
 
 if TYPE_CHECKING:
-    from dlrecipes.published import Published
+    from dlrecipes.export.version import ModelVersion
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
@@ -64,7 +64,7 @@ def check_models(models: Path) -> None:
 
 def published_recipe(
     recipe: str, models: Path, version: int | None, data: str | None = None
-) -> tuple[Any, Published]:
+) -> tuple[Any, ModelVersion]:
     """Returns a recipe with the configuration of its published version, and the version.
 
     Args:
@@ -73,18 +73,18 @@ def published_recipe(
         version: Which version; `None` for the latest.
         data: Other data than the version's own.
     """
-    from dlrecipes import published
-    from dlrecipes.registry import find
+    from dlrecipes.export.version import find_version
+    from dlrecipes.recipe.registry import find
 
     source = find(recipe)
-    found = published.find(models, source.name, version, typed=recipe)
+    found = find_version(models, source.name, version, typed=recipe)
     config = source.config()
     values = config.from_yaml(found.config_file)
     if data is not None:
         values["data"] = data
     settings = config.parse(values, str(found.config_file)).located()
 
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     return source.recipe()(settings, source.name), found
@@ -115,7 +115,7 @@ def _metavar(about: Setting) -> str | None:
     return about.kind.upper()
 
 
-def given(values: dict[str, Any], unknown: Iterable[str]) -> dict[str, Any]:
+def typed_settings(values: dict[str, Any], unknown: Iterable[str]) -> dict[str, Any]:
     """Returns the settings typed on the command line, with all that is no setting among them.
 
     Args:
@@ -149,12 +149,12 @@ class RecipeCommands(click.Group):
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Returns the recipes' names."""
-        from dlrecipes.registry import sources
+        from dlrecipes.recipe.registry import sources
 
         return [source.name for source in sources()]
 
     def get_command(self, context: click.Context, name: str) -> click.Command:
         """Returns the command of the recipe of that name or in that folder."""
-        from dlrecipes.registry import find
+        from dlrecipes.recipe.registry import find
 
         return self.make(find(name))

@@ -9,13 +9,13 @@ import click
 
 from dlrecipes.cli.options import (
     RecipeCommands,
-    given,
     model_version,
     models_dir,
     setting_options,
+    typed_settings,
 )
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.registry import Source
+from dlrecipes.recipe.registry import Source
 
 HELP = """Ask the published model of RECIPE; INPUT '-' reads one input a line from standard input.
 
@@ -34,7 +34,7 @@ def make(source: Source) -> click.Command:
     options = source.predict_options()
 
     def callback(inputs: tuple[str, ...], model_version, models_dir: Path, **values: Any) -> None:
-        told = given(values, ())
+        told = typed_settings(values, ())
         found = options.parse(told, source.name) if options else None
         _predict(source, inputs, found, bool(told), model_version, models_dir)
 
@@ -63,7 +63,7 @@ def _predict(
     model_version: int | None,
     models: Path,
 ) -> None:
-    from dlrecipes import published
+    from dlrecipes.export.version import find_version
 
     if not inputs and not told:
         raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
@@ -75,11 +75,11 @@ def _predict(
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UsageError(f"Input {number} is not UTF-8.")
     typed = click.get_current_context().info_name
-    version = published.find(models, source.name, model_version, typed=typed)
+    version = find_version(models, source.name, model_version, typed=typed)
     config = source.config()
     settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
 
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     task = source.recipe()(settings, source.name)

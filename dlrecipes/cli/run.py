@@ -14,17 +14,17 @@ from typing import Any
 
 import click
 
-from dlrecipes.card import flat
 from dlrecipes.cli.options import (
     RecipeCommands,
-    given,
     models_dir,
     runs_dir,
     setting_options,
+    typed_settings,
 )
 from dlrecipes.distribute import STRATEGIES, Cluster, check_cluster
 from dlrecipes.errors import INTERRUPTED, DataError, PublishError, RecipeError, UsageError
-from dlrecipes.registry import BUILT_IN, Source
+from dlrecipes.recipe.registry import BUILT_IN, Source
+from dlrecipes.runner.model_card import flatten_metrics
 
 RESERVED = ("config_file", "name", "resume", "strategy", "runs_dir", "models_dir")
 
@@ -52,7 +52,7 @@ def make(source: Source) -> click.Command:
 
     def callback(**values: Any) -> None:
         own = {name: values.pop(name) for name in RESERVED}
-        _run(source, given(values, click.get_current_context().args), **own)
+        _run(source, typed_settings(values, click.get_current_context().args), **own)
 
     own = [
         click.Option(
@@ -94,13 +94,13 @@ def _run(
     runs_dir: Path,
     models_dir: Path,
 ) -> None:
-    from dlrecipes import runs as folders
+    from dlrecipes.runner import run_folder as folders
 
     runs = runs_dir / source.name
     cluster = _cluster(name) if strategy == "multi_worker" else None
-    settings, folder = _settled(source, typed, config_file, name, resume, runs, cluster)
-    if _helps(cluster):
-        _help(source, settings, cluster, runs / name)
+    settings, folder = _resolve(source, typed, config_file, name, resume, runs, cluster)
+    if _is_worker(cluster):
+        _run_worker(source, settings, cluster, runs / name)
         return
     if folder is not None and folders.is_finished(folder):
         click.echo(f"{source.name}: {folder} is finished.")
@@ -111,16 +111,16 @@ def _run(
     folder = folders.new_folder(runs, name) if new else folder
     click.echo(f"{source.name}: {'run' if new else 'resuming'} {folder}")
     try:
-        with _kept(folder, new):
+        with _keep_run_on_error(folder, new):
             if cluster is not None:
-                _lead(source, settings, cluster, folder)
+                _run_chief(source, settings, cluster, folder)
                 recipe = _recipe(source, settings)
             from dlrecipes import runner
 
-            result = runner.run(recipe, folder, models_dir, **_under(strategy))
+            result = runner.run(recipe, folder, models_dir, **_strategy(strategy))
     except KeyboardInterrupt:
         click.echo(
-            f"\nInterrupted. Go on with:\n  dlrecipes run {_typed(source)} --resume "
+            f"\nInterrupted. Go on with:\n  dlrecipes run {_recipe_argument(source)} --resume "
             f"--name {shlex.quote(folder.name)}"
             + ("" if strategy == "none" else f" --strategy {strategy}")
             + _unless_default("--runs-dir", runs_dir, "runs")
@@ -128,10 +128,10 @@ def _run(
             err=True,
         )
         sys.exit(INTERRUPTED)
-    click.echo(closing(source, result))
+    click.echo(summary(source, result))
 
 
-def _settled(
+def _resolve(
     source: Source,
     typed: dict[str, Any],
     config_file: Path | None,
@@ -141,13 +141,13 @@ def _settled(
     cluster: Cluster | None,
 ) -> tuple[Any, Path | None]:
     """Returns the settings, and the folder of the run that goes on, or `None` for a new one."""
-    from dlrecipes import runs as folders
+    from dlrecipes.runner import run_folder as folders
 
     config = source.config()
     if resume:
         # The chief tells the others what it goes on with: they may not see its disk.
         _refuse_settings(typed, config_file)
-        return (None, None) if _helps(cluster) else _resumed(config, runs, name)
+        return (None, None) if _is_worker(cluster) else _resumed(config, runs, name)
     stored = config.from_yaml(config_file) if config_file else {}
     where = f"{source.name}, {config_file}" if config_file else source.name
     settings = config.parse({**stored, **typed}, where).located()
@@ -158,12 +158,12 @@ def _settled(
     return settings, None
 
 
-def _helps(cluster: Cluster | None) -> bool:
+def _is_worker(cluster: Cluster | None) -> bool:
     return cluster is not None and not cluster.is_chief
 
 
 @contextlib.contextmanager
-def _kept(folder: Path, new: bool) -> Iterator[None]:
+def _keep_run_on_error(folder: Path, new: bool) -> Iterator[None]:
     """Says of what ends a run that it is kept; drops the folder where nothing was trained."""
     try:
         yield
@@ -177,19 +177,19 @@ def _kept(folder: Path, new: bool) -> Iterator[None]:
             raise PublishError(error.message, f"{error.hint} {go_on}".strip()) from error
         raise
     except OSError as error:
-        from dlrecipes import runner
+        from dlrecipes.runner.run import interrupted_by
 
-        raise runner.kept(error, folder) from error
+        raise interrupted_by(error, folder) from error
 
 
 def _recipe(source: Source, settings: Any) -> Any:
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     return source.recipe()(settings, source.name)
 
 
-def _under(strategy: str) -> dict[str, Any]:
+def _strategy(strategy: str) -> dict[str, Any]:
     if strategy != "mirrored":
         return {}
     from dlrecipes import distribute
@@ -218,24 +218,24 @@ def _task(source: Source, settings: Any) -> dict[str, Any]:
     }
 
 
-def _lead(source: Source, settings: Any, cluster: Cluster, folder: Path) -> None:
+def _run_chief(source: Source, settings: Any, cluster: Cluster, folder: Path) -> None:
     """Trains as the chief, whose folder is the run's."""
-    from dlrecipes import supervisor
-    from dlrecipes.files import locked, write_whole
-    from dlrecipes.published import CONFIG_FILE
-    from dlrecipes.runs import is_trained
+    from dlrecipes._utils.files import atomic_write, try_lock
+    from dlrecipes.export.version import CONFIG_FILE
+    from dlrecipes.runner import supervisor
+    from dlrecipes.runner.run_folder import is_trained
 
-    with locked(folder) as alone:
+    with try_lock(folder) as alone:
         if not alone:
             raise UsageError(f"{folder}: another process is at this run.", "Wait for it to end.")
-        write_whole(folder / CONFIG_FILE, settings.to_yaml())
+        atomic_write(folder / CONFIG_FILE, settings.to_yaml())
         supervisor.train(_task(source, settings), folder, cluster, lambda: is_trained(folder))
 
 
-def _help(source: Source, settings: Any, cluster: Cluster, run: Path) -> None:
+def _run_worker(source: Source, settings: Any, cluster: Cluster, run: Path) -> None:
     """Trains as one that is not the chief: what it writes is dropped."""
-    from dlrecipes import supervisor
-    from dlrecipes.runs import is_trained
+    from dlrecipes.runner import supervisor
+    from dlrecipes.runner.run_folder import is_trained
 
     click.echo(f"{source.name}: {cluster.name} of {cluster.workers}")
     with tempfile.TemporaryDirectory(prefix="dlrecipes-") as place:
@@ -253,15 +253,15 @@ def _refuse_settings(typed: dict, config_file: Path | None) -> None:
 
 
 def _resumed(config, runs: Path, name: str | None):
-    from dlrecipes.published import CONFIG_FILE
-    from dlrecipes.runs import unfinished_folder
+    from dlrecipes.export.version import CONFIG_FILE
+    from dlrecipes.runner.run_folder import unfinished_folder
 
     folder = unfinished_folder(runs, name)
     stored = folder / CONFIG_FILE
     return config.parse(config.from_yaml(stored), str(stored)), folder
 
 
-def _typed(source: Source) -> str:
+def _recipe_argument(source: Source) -> str:
     built_in = source.package.startswith(f"{BUILT_IN}.")
     return source.name if built_in else shlex.quote(str(source.folder))
 
@@ -270,10 +270,12 @@ def _unless_default(option: str, folder: Path, default: str) -> str:
     return "" if folder == Path(default) else f" {option} {shlex.quote(str(folder))}"
 
 
-def closing(source: Source, result: Any) -> str:
+def summary(source: Source, result: Any) -> str:
     """Returns the closing table and what to type next."""
     metrics = result.metrics
-    test, validation = (flat(metrics[part], result.groups) for part in ("test", "validation"))
+    test, validation = (
+        flatten_metrics(metrics[part], result.groups) for part in ("test", "validation")
+    )
     width = max((len(name) for name in test), default=0)
     lines = [f"\n  {'':<{width}}  validation    test"]
     for name in test:
@@ -288,7 +290,7 @@ def closing(source: Source, result: Any) -> str:
         "\nNext:",
     ]
     place = _unless_default("--models-dir", result.published.parent.parent, "saved_models")
-    recipe = _typed(source)
+    recipe = _recipe_argument(source)
     for one in result.examples:
         words = " ".join(_quoted(text) for text in ([one] if isinstance(one, str) else one))
         lines.append(f"  dlrecipes predict {recipe} {words}{place}")

@@ -98,7 +98,7 @@ def command(
             "Install it: pip install 'dlrecipes[grpc]'",
         )
 
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     from dlrecipes.serving.limits import Limits

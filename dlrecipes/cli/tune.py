@@ -10,10 +10,16 @@ from typing import Any
 
 import click
 
-from dlrecipes.cli.options import FOLDER, RecipeCommands, given, models_dir, setting_options
+from dlrecipes._utils.files import try_lock
+from dlrecipes.cli.options import (
+    FOLDER,
+    RecipeCommands,
+    models_dir,
+    setting_options,
+    typed_settings,
+)
 from dlrecipes.errors import INTERRUPTED, UsageError
-from dlrecipes.files import locked
-from dlrecipes.registry import BUILT_IN, Source
+from dlrecipes.recipe.registry import BUILT_IN, Source
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 RESERVED = (
@@ -48,7 +54,7 @@ def make(source: Source) -> click.Command:
 
     def callback(**values: Any) -> None:
         own = {name: values.pop(name) for name in RESERVED}
-        _tune(source, given(values, click.get_current_context().args), **own)
+        _tune(source, typed_settings(values, click.get_current_context().args), **own)
 
     own = [
         click.Option(
@@ -143,16 +149,16 @@ def _tune(
         )
     direction = _direction(objective) if objective else None
 
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     from dlrecipes.tuning import report
-    from dlrecipes.tuning.plan import Plan, claim
+    from dlrecipes.tuning.search import search
+    from dlrecipes.tuning.spec import SearchSpec, open_folder
     from dlrecipes.tuning.trial import UnknownObjective
-    from dlrecipes.tuning.tuner import search
 
     built_in = source.package.startswith(f"{BUILT_IN}.")
-    plan = Plan(
+    spec = SearchSpec(
         source.name if built_in else str(source.folder),
         config,
         dict(sorted(fixed.items())),
@@ -166,25 +172,25 @@ def _tune(
         checked.seed,
     )
     folder = searches_dir / source.name / name
-    new = claim(folder, plan)
-    click.echo(f"{source.name}: searching for {' '.join(plan.objective)} in {folder}")
+    new = open_folder(folder, spec)
+    click.echo(f"{source.name}: searching for {' '.join(spec.objective)} in {folder}")
     seen: set[str] = set()
 
-    def told(oracle: Any) -> None:
-        found = report.rows(plan, oracle, folder)
-        report.write(plan, found, folder)
+    def on_update(oracle: Any) -> None:
+        found = report.rows(spec, oracle, folder)
+        report.write(spec, found, folder)
         for row in found:
             if row.state in ("done", "failed") and row.name not in seen:
                 seen.add(row.name)
-                _tell(plan, row)
+                _tell(spec, row)
 
     try:
-        with locked(folder) as alone:
+        with try_lock(folder) as alone:
             if not alone and not os.environ.get("KERASTUNER_TUNER_ID"):
                 raise UsageError(
                     f"{folder}: another process is at this search.", "Wait for it to end."
                 )
-            oracle = search(plan, folder, told)
+            oracle = search(spec, folder, on_update)
     except UnknownObjective:
         if new:  # The command that names it rightly begins anew.
             shutil.rmtree(folder)
@@ -195,19 +201,19 @@ def _tune(
     if oracle is None:
         click.echo(f"{source.name}: this worker has done its part; the chief has the table.")
         return
-    found = report.rows(plan, oracle, folder)
-    report.write(plan, found, folder)
-    report.draw(plan, found, folder / "figures")
+    found = report.rows(spec, oracle, folder)
+    report.write(spec, found, folder)
+    report.draw(spec, found, folder / "figures")
     as_typed = source.name if built_in else str(source.folder)
-    click.echo(report.closing(plan, found, folder, as_typed))
-    if report.best(plan, found) is None:
+    click.echo(report.summary(spec, found, folder, as_typed))
+    if report.best(spec, found) is None:
         sys.exit(1)
     if publish:
         _publish(source, folder / report.BEST_FILE, models_dir)
 
 
-def _tell(plan: Any, row: Any) -> None:
-    said = row.problem if row.score is None else f"{plan.objective[0]} {row.score:.5g}"
+def _tell(spec: Any, row: Any) -> None:
+    said = row.problem if row.score is None else f"{spec.objective[0]} {row.score:.5g}"
     click.echo(f"  trial {row.name}: {said}")
 
 
@@ -225,12 +231,13 @@ def _direction(objective: str) -> tuple[str, str]:
 
 
 def _publish(source: Source, best: Path, models_dir: Path) -> None:
-    from dlrecipes import runner, runs
-    from dlrecipes.cli.run import closing
+    from dlrecipes import runner
+    from dlrecipes.cli.run import summary
+    from dlrecipes.runner import run_folder
 
     config = source.config()
     settings = config.parse(config.from_yaml(best), str(best))
-    folder = runs.new_folder(Path("runs") / source.name, None)
+    folder = run_folder.new_folder(Path("runs") / source.name, None)
     click.echo(f"\n{source.name}: run {folder}, with the best settings")
     result = runner.run(source.recipe()(settings, source.name), folder, models_dir)
-    click.echo(closing(source, result))
+    click.echo(summary(source, result))

@@ -13,8 +13,8 @@ import click
 from dlrecipes.cli.run import RESERVED
 from dlrecipes.errors import RecipeError
 from dlrecipes.recipe import Recipe
-from dlrecipes.registry import FILES, Source, find
-from dlrecipes.settings import settings
+from dlrecipes.recipe.config import settings
+from dlrecipes.recipe.registry import FILES, Source, find
 
 METHODS = ("load_data", "build", "batches", "evaluate", "figures", "signatures", "predict")
 SECTIONS = (
@@ -110,7 +110,7 @@ def _settings(source: Source) -> Iterator[str]:
 
 
 def _class(source: Source) -> Iterator[str]:
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     recipe: type[Recipe] = source.recipe()
@@ -122,7 +122,7 @@ def _class(source: Source) -> Iterator[str]:
 
 
 def _readme(source: Source) -> Iterator[str]:
-    from dlrecipes.documents import updated
+    from dlrecipes.recipe.readme import updated
 
     path = source.folder / "README.md"
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -132,5 +132,5 @@ def _readme(source: Source) -> Iterator[str]:
     if updated(source.folder) != text:
         yield (
             f"{path}: its tables are not those of config.py and results.csv; "
-            f"type: python -m dlrecipes.documents {shlex.quote(str(source.folder))}"
+            f"type: python -m dlrecipes.recipe.readme {shlex.quote(str(source.folder))}"
         )

@@ -28,17 +28,17 @@ def command(folders: tuple[Path, ...]) -> None:
             said = "this is no folder" if folder.exists() else "there is no such folder"
             raise UsageError(f"{folder}: {said}.", "Name a version's folder, or a model's.")
 
-    from dlrecipes.quiet import load_tensorflow, quiet
+    from dlrecipes._utils.quiet import load_tensorflow, suppress_stderr
 
     load_tensorflow()
-    from dlrecipes import verifying
+    from dlrecipes.export import verification
 
     wrong = 0
     for folder in folders:
-        for version in verifying.found_in(folder):
+        for version in verification.found_in(folder):
             try:
-                with quiet():
-                    lines = list(verifying.check(version))
+                with suppress_stderr():
+                    lines = list(verification.check(version))
             except PublishError as error:
                 # The others are looked at, too.
                 click.echo(f"Error: {error}", err=True)

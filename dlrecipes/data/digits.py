@@ -1,4 +1,4 @@
-"""Pictures of single characters with their classes: built in, IDX files, folders, TFDS."""
+"""Images of single characters with their classes: built in, IDX files, folders, TFDS."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrecipes.data import idx, pictures, tfds
+from dlrecipes.data import idx, image_files, tfds
 from dlrecipes.errors import DataError
 
-# What MNIST's pictures are, and the box that its digits fill.
+# What MNIST's images are, and the box that its digits fill.
 SIZE, FILLED = 28, 20
-# Of training pictures without a validation part of their own; of pictures without any part.
+# Of training images without a validation part of their own; of images without any part.
 HELD_OUT = 1 / 12
 SHARES = (0.8, 0.1, 0.1)
 # Transposed in TFDS.
@@ -22,8 +22,8 @@ TRANSPOSED = ("emnist",)
 
 
 @dataclass(frozen=True)
-class LabelledPictures:
-    """Grey pictures of 28x28, light on black, and their classes; slices are the same again.
+class LabelledImages:
+    """Grey images of 28x28, light on black, and their classes; slices are the same again.
 
     Args:
         images: uint8 array of shape `(count, 28, 28)`.
@@ -38,11 +38,11 @@ class LabelledPictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, rows: slice | np.ndarray) -> LabelledPictures:
-        return LabelledPictures(self.images[rows], self.labels[rows], self.names)
+    def __getitem__(self, rows: slice | np.ndarray) -> LabelledImages:
+        return LabelledImages(self.images[rows], self.labels[rows], self.names)
 
 
-Parts = tuple[LabelledPictures, LabelledPictures, LabelledPictures]
+Parts = tuple[LabelledImages, LabelledImages, LabelledImages]
 
 
 def builtin_digits(seed: int) -> Parts:
@@ -60,14 +60,14 @@ def builtin_digits(seed: int) -> Parts:
     found = load_digits()
     images = fitted((found.images * (255 / 16)).round().astype("uint8"))
     names = tuple(str(digit) for digit in found.target_names)
-    whole = LabelledPictures(images, found.target.astype("int32"), names)
+    whole = LabelledImages(images, found.target.astype("int32"), names)
     return split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
 
 
 def read_digits(path: Path, seed: int) -> Parts:
-    """Returns training, validation and test pictures of a folder, of IDX files or pictures.
+    """Returns training, validation and test images of a folder, of IDX files or images.
 
-    IDX files: a twelfth of the training part is held out for validation. Pictures: folders
+    IDX files: a twelfth of the training part is held out for validation. Images: folders
     `train`, `validation` and `test` of a folder a class each; of what is missing a twelfth of
     the training part is held out. Or a folder a class alone, 80, 10 and 10 % of each.
 
@@ -82,11 +82,11 @@ def read_digits(path: Path, seed: int) -> Parts:
     if not path.is_dir():
         reason = "this is no folder" if path.exists() else "there is no such folder"
         raise DataError(
-            f"{path}: {reason}.", "Give a folder of IDX files, or of a folder of pictures a class."
+            f"{path}: {reason}.", "Give a folder of IDX files, or of a folder of images a class."
         )
     if idx.is_idx_folder(path):
         return _idx_parts(path, seed)
-    there = pictures.parts(path)
+    there = image_files.parts(path)
     if not there:
         return split(_folder(path), seed, SHARES, str(path))
     train = _folder(there["train"])
@@ -98,7 +98,7 @@ def read_digits(path: Path, seed: int) -> Parts:
 
 
 def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
-    """Returns the parts of a data set of TensorFlow Datasets: pictures with one label each.
+    """Returns the parts of a data set of TensorFlow Datasets: images with one label each.
 
     A twelfth of the training part is held out for validation.
 
@@ -116,7 +116,7 @@ def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
         missing = {"image", "label"} - set(features)
         if missing or not {"train", "test"} <= set(builder.info.splits):
             raise DataError(
-                f"{where}: pictures with a label, in the splits train and test, are wanted.",
+                f"{where}: images with a label, in the splits train and test, are wanted.",
                 "Such are mnist, fashion_mnist, kmnist and emnist/digits.",
             )
         names = tuple(str(label) for label in features["label"].names)
@@ -125,15 +125,15 @@ def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
     return train, validation, parts["test"]
 
 
-def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledPictures:
+def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledImages:
     images, labels = [], []
     for example in builder.as_dataset(split=part).as_numpy_iterator():
-        image = pictures.grey(example["image"])
+        image = image_files.grey(example["image"])
         images.append(image.T if builder.name.split("/")[0] in TRANSPOSED else image)
         labels.append(example["label"])
     if len({image.shape for image in images}) > 1:
-        raise DataError(f"tfds:{builder.name}: pictures of one size are wanted.")
-    return LabelledPictures(fitted(np.stack(images)), np.array(labels, "int32"), names)
+        raise DataError(f"tfds:{builder.name}: images of one size are wanted.")
+    return LabelledImages(fitted(np.stack(images)), np.array(labels, "int32"), names)
 
 
 def _idx_parts(folder: Path, seed: int) -> Parts:
@@ -143,21 +143,21 @@ def _idx_parts(folder: Path, seed: int) -> Parts:
         raise DataError(f"{folder}: labels from 0 on are wanted.")
     names = tuple(str(label) for label in range(count))
     whole, test = (
-        LabelledPictures(fitted(images), labels, names)
+        LabelledImages(fitted(images), labels, names)
         for images, labels in (found["train"], found["test"])
     )
     train, _, validation = split(whole, seed, (1 - HELD_OUT, 0, HELD_OUT), str(folder))
     return train, validation, test
 
 
-def _folder(folder: Path, names: Sequence[str] | None = None) -> LabelledPictures:
-    """Returns the pictures of a folder a class, each brought to what MNIST's are."""
+def _folder(folder: Path, names: Sequence[str] | None = None) -> LabelledImages:
+    """Returns the images of a folder a class, each brought to what MNIST's are."""
     import tensorflow as tf
 
     from dlrecipes.data.handwriting import normalise
 
     normalised = tf.function(normalise, input_signature=[tf.TensorSpec([None, None], tf.uint8)])
-    found = pictures.classes(folder)
+    found = image_files.classes(folder)
     unknown = [name for name in found if names is not None and name not in names]
     if unknown:
         raise DataError(f"{folder}: the class {unknown[0]!r} is not among those of training.")
@@ -165,14 +165,14 @@ def _folder(folder: Path, names: Sequence[str] | None = None) -> LabelledPicture
     images, labels = [], []
     for name, files in found.items():
         for file in files:
-            ink = normalised(pictures.read_picture(file, "L")).numpy()
+            ink = normalised(image_files.read_image(file, "L")).numpy()
             images.append((ink * 255).round().astype("uint8"))
             labels.append(names.index(name))
-    return LabelledPictures(np.stack(images), np.array(labels, "int32"), names)
+    return LabelledImages(np.stack(images), np.array(labels, "int32"), names)
 
 
 def fitted(images: np.ndarray) -> np.ndarray:
-    """Returns pictures of one size as 28x28: smaller ones fill 20x20, as MNIST's digits do.
+    """Returns images of one size as 28x28: smaller ones fill 20x20, as MNIST's digits do.
 
     Args:
         images: uint8 array of shape `(count, height, width)`.
@@ -190,26 +190,26 @@ def fitted(images: np.ndarray) -> np.ndarray:
     return np.pad(np.clip(np.round(resized), 0, 255).astype("uint8"), [[0, 0], *margins])
 
 
-def split(whole: LabelledPictures, seed: int, shares: Sequence[float], where: str) -> Parts:
+def split(whole: LabelledImages, seed: int, shares: Sequence[float], where: str) -> Parts:
     """Returns three parts with about the same share of each class.
 
     Args:
-        whole: The pictures.
+        whole: The images.
         seed: Decides which are where; the same seed gives the same parts.
         shares: Of the first, the second and the third part; they sum to 1.
         where: What an error message calls the data.
 
     Raises:
-        DataError: If a class has too few pictures for each part to have one.
+        DataError: If a class has too few images for each part to have one.
     """
     counts = Counter(whole.labels.tolist())
     wanted = sum(share > 0 for share in shares)
     label, least = min(counts.items(), key=lambda item: item[1])
     if least < wanted:
         raise DataError(
-            f"{where}: the class {whole.names[label]!r} has {least} of the {wanted} pictures "
+            f"{where}: the class {whole.names[label]!r} has {least} of the {wanted} images "
             "that are needed to train, to validate and to test.",
-            "Give more pictures of it, or folders train, validation and test.",
+            "Give more images of it, or folders train, validation and test.",
         )
     rng, places = np.random.default_rng(seed), ([], [], [])
     for label in sorted(counts):
@@ -222,12 +222,12 @@ def split(whole: LabelledPictures, seed: int, shares: Sequence[float], where: st
 
 
 def described(parts: Parts) -> Mapping[str, str]:
-    """Returns facts of the parts for a model card: how many pictures, which classes."""
+    """Returns facts of the parts for a model card: how many images, which classes."""
     train, validation, test = parts
     shown = ", ".join(train.names[:20]) + (", ..." if len(train.names) > 20 else "")
     return {
-        "training pictures": f"{len(train):,}",
-        "validation pictures": f"{len(validation):,}",
-        "test pictures": f"{len(test):,}",
+        "training images": f"{len(train):,}",
+        "validation images": f"{len(validation):,}",
+        "test images": f"{len(test):,}",
         "classes": f"{len(train.names)}: {shown}",
     }

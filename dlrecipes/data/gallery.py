@@ -1,4 +1,4 @@
-"""A gallery of people who are known by their pictures' embeddings, to be searched."""
+"""A gallery of people who are known by their images' embeddings, to be searched."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import DataError, reason
-from dlrecipes.files import write_whole
 
 KEYS = ("embeddings", "names", "model")
 
@@ -22,7 +22,7 @@ class Match(NamedTuple):
 
     Args:
         name: Who it is.
-        distance: Squared distance of the nearest of the person's pictures.
+        distance: Squared distance of the nearest of the person's images.
     """
 
     name: str
@@ -31,11 +31,11 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Embeddings of pictures, and of whom they are.
+    """Embeddings of images, and of whom they are.
 
     Args:
-        embeddings: float32 array of shape `(pictures, units)`.
-        names: Of each picture, whom it shows.
+        embeddings: float32 array of shape `(images, units)`.
+        names: Of each image, whom it shows.
         model: What tells the model that made the embeddings from others.
     """
 
@@ -44,9 +44,9 @@ class Gallery:
     model: str
 
     def nearest(self, embedding: np.ndarray, people: int = 1) -> list[Match]:
-        """Returns the people whose pictures are nearest, each by the best of them.
+        """Returns the people whose images are nearest, each by the best of them.
 
-        All pictures are looked at: 100,000 of 128 numbers take a few milliseconds.
+        All images are looked at: 100,000 of 128 numbers take a few milliseconds.
 
         Args:
             embedding: Shape `(units,)`.
@@ -91,7 +91,7 @@ class Gallery:
         values = (self._vectors, np.array(list(self.names)), np.array(self.model))
         np.savez(file, **dict(zip(KEYS, values, strict=True)))
         try:
-            write_whole(Path(path), file.getvalue())
+            atomic_write(Path(path), file.getvalue())
         except OSError as error:
             raise DataError(f"{path} cannot be written: {reason(error)}.") from None
 
@@ -119,6 +119,6 @@ class Gallery:
         if str(made_by) != model:
             raise DataError(
                 f"{path}: the gallery was made by another model; its distances mean nothing here.",
-                "Enrol the pictures again: --gallery FOLDER --enrol FILE.npz.",
+                "Enrol the images again: --gallery FOLDER --enrol FILE.npz.",
             )
         return cls(embeddings, [str(name) for name in names], model)

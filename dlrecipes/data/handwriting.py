@@ -1,4 +1,4 @@
-"""Pictures of handwriting to what MNIST's pictures are, inside the graph."""
+"""Images of handwriting to what MNIST's images are, inside the graph."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 # MNIST's digits fill 20 of their 28 pixels.
 FILLED = 20 / 28
-# The longest side, in pixels, of the reduced picture in which ink is looked for.
+# The longest side, in pixels, of the reduced image in which ink is looked for.
 _REDUCED = 160
 # Ink that differs from the paper by less, of black to white, is no ink.
 _FAINTEST = 0.04
@@ -16,17 +16,17 @@ _ABOVE_NOISE = 3.0
 
 # There is nothing to convert here, and looking for it takes several times as long as tracing.
 @tf.autograph.experimental.do_not_convert
-def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
-    """Returns a picture of one character as MNIST has its digits.
+def normalise(image: tf.Tensor, size: int = 28) -> tf.Tensor:
+    """Returns an image of one character as MNIST has its digits.
 
-    Light ink on black, whichever of the two the picture has lighter; the ink's bounding box
+    Light ink on black, whichever of the two the image has lighter; the ink's bounding box
     scaled to fit 20/28 of the square, keeping its proportions; its centre of mass in the
     middle of the square, as near as whole pixels and the box's edges allow. The light may be
-    uneven: the paper is a quadratic surface that fits the picture's border. A picture without
+    uneven: the paper is a quadratic surface that fits the image's border. An image without
     ink gives zeros. Works inside a `tf.function`, for any height and width.
 
     Args:
-        picture: Grey picture of shape `(height, width)`, or `(batch, height, width)` of several:
+        image: Grey image of shape `(height, width)`, or `(batch, height, width)` of several:
             integers over their type's range, or floating-point numbers from 0 to 1. Its border
             is mostly paper.
         size: Height and width of what is returned, at least 7.
@@ -36,7 +36,7 @@ def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
         (ink).
 
     Raises:
-        ValueError: If the picture has not two or three dimensions, or `size` is below 7.
+        ValueError: If the image has not two or three dimensions, or `size` is below 7.
 
     Example:
 
@@ -52,35 +52,34 @@ def normalise(picture: tf.Tensor, size: int = 28) -> tf.Tensor:
     """
     if size < 7:
         raise ValueError(f"size must be at least 7, not {size!r}.")
-    picture = tf.convert_to_tensor(picture)
-    if picture.shape.rank not in (2, 3):
+    image = tf.convert_to_tensor(image)
+    if image.shape.rank not in (2, 3):
         raise ValueError(
-            "picture must have shape (height, width) or (batch, height, width), "
-            f"not {picture.shape}."
+            f"image must have shape (height, width) or (batch, height, width), not {image.shape}."
         )
-    if picture.shape.rank == 2:
-        return normalise(picture[None], size)[0]
-    pictures = tf.image.convert_image_dtype(picture, tf.float32)
-    pictures = tf.where(tf.math.is_finite(pictures), pictures, 0.0)
+    if image.shape.rank == 2:
+        return normalise(image[None], size)[0]
+    images = tf.image.convert_image_dtype(image, tf.float32)
+    images = tf.where(tf.math.is_finite(images), images, 0.0)
 
     def blank() -> tf.Tensor:
-        return tf.zeros([tf.shape(pictures)[0], size, size])
+        return tf.zeros([tf.shape(images)[0], size, size])
 
     def sought() -> tf.Tensor:
-        reduced = _reduce(pictures)
+        reduced = _reduce(images)
         paper, dark = _paper(reduced)
         mask, level = _ink_mask(_ink(reduced, paper, dark))
-        return _framed(_ink(pictures, paper, dark), mask, level, size)
+        return _framed(_ink(images, paper, dark), mask, level, size)
 
-    found = tf.cond(tf.size(pictures) > 0, sought, blank)
-    return tf.ensure_shape(found, [picture.shape[0], size, size])
+    found = tf.cond(tf.size(images) > 0, sought, blank)
+    return tf.ensure_shape(found, [image.shape[0], size, size])
 
 
-def _reduce(pictures: tf.Tensor) -> tf.Tensor:
-    sides = tf.shape(pictures)[1:]
+def _reduce(images: tf.Tensor) -> tf.Tensor:
+    sides = tf.shape(images)[1:]
     ratio = tf.minimum(tf.constant(1.0, tf.float64), _REDUCED / tf.reduce_max(sides))
     sides = tf.maximum(1, tf.cast(tf.round(tf.cast(sides, tf.float64) * ratio), tf.int32))
-    return tf.image.resize(pictures[..., None], sides, antialias=True)[..., 0]
+    return tf.image.resize(images[..., None], sides, antialias=True)[..., 0]
 
 
 def _places(sides: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -92,9 +91,9 @@ def _places(sides: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return rows, columns
 
 
-def _paper(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _paper(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the paper's six coefficients, and whether ink is darker than it, for each."""
-    sides = tf.shape(pictures)[1:]
+    sides = tf.shape(images)[1:]
     width = tf.maximum(1, tf.reduce_min(sides) // 12)
     inner = tf.zeros(tf.maximum(0, sides - 2 * width), tf.bool)
     before = tf.minimum(width, sides)
@@ -104,7 +103,7 @@ def _paper(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     terms = tf.stack([tf.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     terms = tf.boolean_mask(terms, border)
     # Of shapes (batch, border pixels) and (border pixels, 6).
-    values = tf.boolean_mask(pictures, border, axis=1)
+    values = tf.boolean_mask(images, border, axis=1)
     # Least absolute deviations, by reweighting: strokes that reach the border count little.
     # A slight pull to a level surface decides what a narrow border leaves open.
     pull = tf.linalg.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
@@ -121,7 +120,7 @@ def _paper(pictures: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         gaps = tf.abs(values - tf.matmul(paper, terms, transpose_b=True))
         weights = 1.0 / tf.maximum(gaps, 0.02)
     paper += tf.pad(middle, [[0, 0], [0, 5]])
-    skew = tf.reduce_sum((pictures - _light(paper, sides)) ** 3, axis=[1, 2])
+    skew = tf.reduce_sum((images - _light(paper, sides)) ** 3, axis=[1, 2])
     return paper, skew < 0.0
 
 
@@ -133,12 +132,12 @@ def _light(paper: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
     return level + (x + xx * columns) * columns + (y + yy * rows + xy * columns) * rows
 
 
-def _ink(pictures: tf.Tensor, paper: tf.Tensor, dark: tf.Tensor) -> tf.Tensor:
+def _ink(images: tf.Tensor, paper: tf.Tensor, dark: tf.Tensor) -> tf.Tensor:
     """Returns how far each pixel is from the paper, towards the ink; negative beyond it."""
-    light = _light(paper, tf.shape(pictures)[1:])
+    light = _light(paper, tf.shape(images)[1:])
     # Ink takes a share of the light that falls on white paper; on black it adds to it.
-    darker = (light - pictures) / tf.maximum(light, 0.1)
-    return tf.where(dark[:, None, None], darker, pictures - light)
+    darker = (light - images) / tf.maximum(light, 0.1)
+    return tf.where(dark[:, None, None], darker, images - light)
 
 
 def _ink_mask(ink: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -167,7 +166,7 @@ def _ink_mask(ink: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _framed(ink: tf.Tensor, mask: tf.Tensor, level: tf.Tensor, size: int) -> tf.Tensor:
     """Returns the ink, of which the mask tells roughly where it is, in its place.
 
-    Each picture's box has a size of its own: it is cut and scaled by products with matrices
+    Each image's box has a size of its own: it is cut and scaled by products with matrices
     that have rows of zeros for what it does not need.
     """
     filled = round(size * FILLED)
@@ -199,10 +198,10 @@ def _framed(ink: tf.Tensor, mask: tf.Tensor, level: tf.Tensor, size: int) -> tf.
     return _rows_and_columns(ink, tf.unstack(tf.cast(rows, tf.float32), 2, axis=1))
 
 
-def _rows_and_columns(pictures: tf.Tensor, by: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns pictures whose rows and columns are sums of others: `by[0] @ picture @ by[1].T`."""
+def _rows_and_columns(images: tf.Tensor, by: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Returns images whose rows and columns are sums of others: `by[0] @ image @ by[1].T`."""
     rows, columns = by
-    return tf.matmul(tf.matmul(rows, pictures), columns, transpose_b=True)
+    return tf.matmul(tf.matmul(rows, images), columns, transpose_b=True)
 
 
 def _box(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -260,10 +259,10 @@ def _offset(ink: tf.Tensor, size: int) -> tf.Tensor:
 def _otsu(ink: tf.Tensor, bins: int = 128) -> tf.Tensor:
     """Returns, for each row of numbers from 0, the threshold that parts two classes best."""
     top = tf.maximum(tf.reduce_max(ink, axis=1), 1e-6)
-    pictures, pixels = tf.unstack(tf.shape(ink), 2)
+    images, pixels = tf.unstack(tf.shape(ink), 2)
     drawer = tf.minimum(bins - 1, tf.cast(ink / top[:, None] * bins, tf.int32))
-    drawer += bins * tf.range(pictures)[:, None]
-    counts = tf.math.bincount(tf.reshape(drawer, [-1]), minlength=bins * pictures)
+    drawer += bins * tf.range(images)[:, None]
+    counts = tf.math.bincount(tf.reshape(drawer, [-1]), minlength=bins * images)
     shares = tf.reshape(counts, [-1, bins]) / pixels
     shares = tf.cast(shares, tf.float32)
     values = (tf.range(float(bins)) + 0.5) / bins

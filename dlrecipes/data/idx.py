@@ -76,7 +76,7 @@ def is_idx_folder(folder: Path) -> bool:
 
 
 def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns the pictures and labels of `"train"` and `"test"`, from files named as MNIST's.
+    """Returns the images and labels of `"train"` and `"test"`, from files named as MNIST's.
 
     Args:
         folder: Holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
@@ -84,7 +84,7 @@ def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             place of the second hyphen, `test` for `t10k`, or a prefix: `emnist-digits-`.
 
     Returns:
-        By part: uint8 pictures `(count, height, width)`, and labels `(count,)`.
+        By part: uint8 images `(count, height, width)`, and labels `(count,)`.
 
     Raises:
         DataError: If a file is missing or wrong, or two do not go together.
@@ -95,18 +95,18 @@ def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         name = f"{folder}, {names[0]}"
         if images.ndim != 3 or images.dtype != np.uint8:
             raise DataError(
-                f"{name}: pictures of shape {images.shape} and type {images.dtype}; count, "
+                f"{name}: images of shape {images.shape} and type {images.dtype}; count, "
                 "height and width, as bytes, are wanted."
             )
         if labels.ndim != 1 or len(labels) != len(images):
             found = " x ".join(f"{side:,}" for side in labels.shape)
-            raise DataError(f"{name}: {len(images):,} pictures, but {found} labels.")
+            raise DataError(f"{name}: {len(images):,} images, but {found} labels.")
         if not len(images):
-            raise DataError(f"{name}: there are no pictures.")
+            raise DataError(f"{name}: there are no images.")
         found[part] = (images, labels.astype("int32"))
     sizes = {images.shape[1:] for images, _ in found.values()}
     if len(sizes) > 1:
-        raise DataError(f"{folder}: training pictures have another size than test pictures.")
+        raise DataError(f"{folder}: training images have another size than test images.")
     return found
 
 

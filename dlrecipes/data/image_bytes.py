@@ -1,15 +1,15 @@
-"""Picture files to pixels, inside the graph."""
+"""Image files to pixels, inside the graph."""
 
 from typing import Literal
 
 import tensorflow as tf
 
-from dlrecipes.data.pictures import LUMINANCE
+from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import DataError
 
 
 def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
-    """Returns the picture that a PNG, JPEG, BMP, GIF or WebP file holds.
+    """Returns the image that a PNG, JPEG, BMP, GIF or WebP file holds.
 
     What is transparent becomes white. A JPEG's EXIF orientation is applied, of a GIF the first
     frame is taken, of 16 bits the upper 8. Works inside a `tf.function`.
@@ -37,7 +37,7 @@ def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
     except tf.errors.InvalidArgumentError as error:
         why = error.message.splitlines()[0].rpartition("}} ")[2].removesuffix(" [Op:DecodeImage]")
         raise DataError(
-            f"This is no picture that can be decoded: {why.rstrip('.')}.",
+            f"This is no image that can be decoded: {why.rstrip('.')}.",
             "Give the bytes of a whole PNG, JPEG, BMP, GIF or WebP file.",
         ) from None
     pixels = tf.image.convert_image_dtype(tf.ensure_shape(pixels, [None, None, None]), tf.float32)
@@ -49,7 +49,7 @@ def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
 def of_channels(
     pixels: tf.Tensor, channels: Literal[1, 3], ignore_clear: bool | tf.Tensor = False
 ) -> tf.Tensor:
-    """Returns a picture of 1 to 4 channels as grey or colour, what is transparent as white.
+    """Returns an image of 1 to 4 channels as grey or colour, what is transparent as white.
 
     One channel is grey, two grey and alpha, three colour, four colour and alpha.
 
@@ -79,7 +79,7 @@ def of_channels(
 def _orientation(contents: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation of a JPEG file, 1 to 8; 1 where none is told."""
     # Its entry is tag 0x0112, type 3, count 1, value; of either order of bytes. The first of
-    # them is the picture's own, and a segment of EXIF data ends before 64 KiB.
+    # them is the image's own, and a segment of EXIF data ends before 64 KiB.
     head = tf.strings.substr(contents, 0, 65_536)
     data = tf.pad(tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32), [[0, 12]])
     count = tf.size(data) - 12
@@ -94,11 +94,11 @@ def _orientation(contents: tf.Tensor) -> tf.Tensor:
     return tf.where(is_jpeg, orientation, 1)
 
 
-def _upright(picture: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Returns a picture turned and mirrored as its EXIF orientation says."""
+def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Returns an image turned and mirrored as its EXIF orientation says."""
     is_one_of = tf.reduce_any
     turned = tf.cond(
-        orientation >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: tf.identity(picture)
+        orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: tf.identity(image)
     )
     turned = tf.cond(
         is_one_of(orientation == [2, 3, 6, 7]), lambda: turned[:, ::-1], lambda: turned

@@ -10,7 +10,7 @@ import gradio as gr
 from dlrecipes.demo import digits, faces, paint, poems, requests, samples, sentences
 from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
-from dlrecipes.published import versions
+from dlrecipes.export.version import versions
 
 # The first that fits a model lays out its tab; the last fits any.
 KINDS = (

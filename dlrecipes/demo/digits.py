@@ -1,4 +1,4 @@
-"""A tab to draw in, for models that say what a picture shows."""
+"""A tab to draw in, for models that say what an image shows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SIDE = 280
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model classifies pictures."""
-    return model.takes("pictures", ["images"], ["label", "probabilities", "classes"])
+    """Returns whether a model classifies images."""
+    return model.takes("images", ["images"], ["label", "probabilities", "classes"])
 
 
 def build(model: Model) -> None:
@@ -43,16 +43,16 @@ def said(model: Model, drawn: dict[str, Any] | None) -> dict[str, float]:
     page = on_white(drawn["composite"])
     if page.min() == page.max():
         return {}
-    answer = model.ask("pictures", images=page[None])
+    answer = model.ask("images", images=page[None])
     names, chances = words(answer["classes"][0]), answer["probabilities"][0]
     return dict(zip(names, chances.tolist(), strict=True))
 
 
-def on_white(picture: np.ndarray) -> np.ndarray:
-    """Returns a picture with an alpha channel as it looks on white, uint8 of three channels."""
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, axis=2)
-    if picture.shape[2] == 3:
-        return picture.astype("uint8")
-    alpha = picture[..., 3:].astype("float32") / 255
-    return (picture[..., :3] * alpha + 255 * (1 - alpha)).round().astype("uint8")
+def on_white(image: np.ndarray) -> np.ndarray:
+    """Returns an image with an alpha channel as it looks on white, uint8 of three channels."""
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    if image.shape[2] == 3:
+        return image.astype("uint8")
+    alpha = image[..., 3:].astype("float32") / 255
+    return (image[..., :3] * alpha + 255 * (1 - alpha)).round().astype("uint8")

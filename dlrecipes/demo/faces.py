@@ -1,4 +1,4 @@
-"""A tab to compare two pictures in, for models that embed them."""
+"""A tab to compare two images in, for models that embed them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ THRESHOLD_FILE = "threshold.txt"
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model embeds pictures."""
-    return model.takes("pictures", ["images"], ["embedding"])
+    """Returns whether a model embeds images."""
+    return model.takes("images", ["images"], ["embedding"])
 
 
 def build(model: Model) -> None:
     """Lays out the tab."""
-    gr.Markdown("Two pictures of faces: do they show one person?")
+    gr.Markdown("Two images of faces: do they show one person?")
     with gr.Row():
         one, other = (
             gr.Image(
@@ -29,15 +29,15 @@ def build(model: Model) -> None:
             for label in ("one", "another")
         )
     found = gr.Markdown()
-    for picture in (one, other):
-        picture.change(lambda *pair: said(model, *pair), [one, other], found)
+    for image in (one, other):
+        image.change(lambda *pair: said(model, *pair), [one, other], found)
 
 
 def said(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
-    """Returns whether two pictures show one person, as Markdown; of one alone nothing."""
+    """Returns whether two images show one person, as Markdown; of one alone nothing."""
     if one is None or other is None:
         return ""
-    first, second = (model.ask("pictures", images=x[None])["embedding"][0] for x in (one, other))
+    first, second = (model.ask("images", images=x[None])["embedding"][0] for x in (one, other))
     distance = float(np.sum((first - second) ** 2))
     text = model.extra(THRESHOLD_FILE).strip()
     if not text:

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 
 from dlrecipes.errors import PublishError, reason
-from dlrecipes.published import EXTRAS, version_folders
+from dlrecipes.export.version import EXTRAS, version_folders
 from dlrecipes.serving.servable import DEFAULT, Servable
 from dlrecipes.serving.status import RequestError
 

@@ -1,4 +1,4 @@
-"""A tab to paint in, for models that draw the picture that belongs to another one."""
+"""A tab to paint in, for models that draw the image that belongs to another one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from dlrecipes.data.generated_facades import CLASSES, PALETTE, coloured, generated_facades
+from dlrecipes.data.generated.facades import CLASSES, PALETTE, coloured, generated_facades
 from dlrecipes.demo.digits import on_white
 from dlrecipes.demo.model import Model, given
 
@@ -16,8 +16,8 @@ DESIGNED = 64
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model draws pictures of pictures."""
-    return model.takes("pictures", ["images"], ["pictures"])
+    """Returns whether a model draws images of images."""
+    return model.takes("images", ["images"], ["images"])
 
 
 def build(model: Model) -> None:
@@ -63,10 +63,10 @@ def designed(number: int) -> np.ndarray:
 
 
 def drawn_of(model: Model, drawn: dict[str, Any] | None) -> np.ndarray | None:
-    """Returns what belongs to a painted picture; nothing for none."""
+    """Returns what belongs to a painted image; nothing for none."""
     if not drawn or drawn.get("composite") is None:
         return None
-    found = model.ask("pictures", images=on_white(drawn["composite"])[None])["pictures"][0]
+    found = model.ask("images", images=on_white(drawn["composite"])[None])["images"][0]
     times = max(1, SIDE // len(found))
     return found.repeat(times, axis=0).repeat(times, axis=1)
 

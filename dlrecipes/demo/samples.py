@@ -1,4 +1,4 @@
-"""A tab with a seed, for models that draw pictures of nothing."""
+"""A tab with a seed, for models that draw images of nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ALL = "all in turn"
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model draws pictures of a seed, with or without a class."""
+    """Returns whether a model draws images of a seed, with or without a class."""
     return any(
-        model.takes("", [*inputs, "seed", "count"], ["pictures"]) for inputs in ([], ["label"])
+        model.takes("", [*inputs, "seed", "count"], ["images"]) for inputs in ([], ["label"])
     )
 
 
@@ -23,7 +23,7 @@ def build(model: Model) -> None:
     """Lays out the tab."""
     names = model.extra("labels.txt").split("\n")[:-1]
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
-    count = gr.Slider(1, 64, COUNT, step=1, label="Pictures")
+    count = gr.Slider(1, 64, COUNT, step=1, label="Images")
     label = gr.Dropdown([ALL, *names], value=ALL, label="Class", visible=bool(names))
     draw = gr.Button("Draw", variant="primary")
     found = gr.Gallery(label="Samples", columns=8, object_fit="contain", format="png")
@@ -37,8 +37,8 @@ def build(model: Model) -> None:
 
 
 def samples(model: Model, seed: int, count: int, label: int = -1) -> list[np.ndarray]:
-    """Returns pictures of a seed, enlarged for the eye, uint8 of shape `(height, width, 3)`."""
-    pictures = model.ask(seed=[seed], count=[count], label=[label])["pictures"]
-    times = max(1, SIDE // pictures.shape[1])
-    pictures = pictures.repeat(times, axis=1).repeat(times, axis=2)
-    return list(np.repeat(pictures, 3, axis=3) if pictures.shape[3] == 1 else pictures)
+    """Returns images of a seed, enlarged for the eye, uint8 of shape `(height, width, 3)`."""
+    images = model.ask(seed=[seed], count=[count], label=[label])["images"]
+    times = max(1, SIDE // images.shape[1])
+    images = images.repeat(times, axis=1).repeat(times, axis=2)
+    return list(np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images)

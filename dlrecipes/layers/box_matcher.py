@@ -9,17 +9,17 @@ from dlrecipes.layers._arguments import number
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BoxMatcher(keras.layers.Layer):
-    """Matches boxes (anchors or proposals) with the objects of a picture, by their overlap.
+    """Matches boxes (anchors or proposals) with the objects of an image, by their overlap.
 
     A box belongs to the object that it overlaps most. Its label says whether it counts:
 
     - 1, positive: the intersection over union is at least `positive_threshold`; or, with
       `match_every_object`, no other box overlaps some object more.
     - 0, negative: it is not positive, and overlaps every object less than `negative_threshold`.
-    - -1, ignored: neither; or, with `image`, it crosses the edge of the picture.
+    - -1, ignored: neither; or, with `image`, it crosses the edge of the image.
 
     The defaults label anchors as a region proposal network needs them. Fast R-CNN's last stage
-    takes proposals with `BoxMatcher(0.5, 0.5, match_every_object=False)`. Pictures with fewer
+    takes proposals with `BoxMatcher(0.5, 0.5, match_every_object=False)`. Images with fewer
     objects than others are padded with boxes without area: no box belongs to these.
 
     Overlaps are `keras.utils.bounding_boxes.compute_iou`'s, in float32 whatever the dtype

@@ -1,4 +1,4 @@
-"""Attention of each place of a picture to all others."""
+"""Attention of each place of an image to all others."""
 
 import keras
 from keras import ops

@@ -7,7 +7,7 @@ from dlrecipes.losses._arguments import at_least_0, sizes_of
 
 
 def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: float = 1.0):
-    """Computes what a region proposal network has to learn from each picture's anchors.
+    """Computes what a region proposal network has to learn from each image's anchors.
 
     With `p` the probability that an anchor's logit stands for, the sum goes over the anchors
     that count, `N` in number, and
@@ -15,7 +15,7 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
         loss = (sum cross_entropy(label, p) + box_weight * sum_positive smooth_l1(deltas)) / N
 
     where `smooth_l1` is, summed over the four deltas, `d * d / 2` for a difference `d` between
-    -1 and 1, else `|d| - 1 / 2`. The paper counts 256 sampled anchors of a picture, at most
+    -1 and 1, else `|d| - 1 / 2`. The paper counts 256 sampled anchors of an image, at most
     half of them positive: a training step gives the others the label -1. The paper divides the
     second sum by about 2400 positions and multiplies by 10, "roughly equally weighted" with
     the first one's 1 / 256; here both are divided by `N`.
@@ -29,7 +29,7 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
         box_weight: Weight of the deltas' part, at least 0.
 
     Returns:
-        The loss of each picture, of shape `(batch,)`, in float32 at least; 0 where no anchor
+        The loss of each image, of shape `(batch,)`, in float32 at least; 0 where no anchor
         counts.
 
     Raises:
@@ -64,14 +64,14 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
 
 
 def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float = 1.0):
-    """Computes what the last stage of a detector has to learn from each picture's proposals.
+    """Computes what the last stage of a detector has to learn from each image's proposals.
 
     The sum goes over the proposals that count, `N` in number, and
 
         loss = (sum cross_entropy(label, logits) + box_weight * sum_object smooth_l1(deltas)) / N
 
     where the deltas are those predicted for the proposal's true class, and `smooth_l1` is
-    that of `region_proposal_loss`. The paper counts 64 sampled proposals of a picture,
+    that of `region_proposal_loss`. The paper counts 64 sampled proposals of an image,
     a quarter of them objects: a training step gives the others the label -1, and must give it to
     padded proposals (of zero area) too, which `BoxMatcher` would make background.
 
@@ -85,7 +85,7 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
         box_weight: Weight of the deltas' part, at least 0.
 
     Returns:
-        The loss of each picture, of shape `(batch,)`, in float32 at least; 0 where no proposal
+        The loss of each image, of shape `(batch,)`, in float32 at least; 0 where no proposal
         counts.
 
     Raises:

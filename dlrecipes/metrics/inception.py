@@ -22,7 +22,7 @@ def weights_file() -> Path:
 
 
 def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> np.ndarray:
-    """Returns the features of Inception v3 (the last averages) of pictures.
+    """Returns the features of Inception v3 (the last averages) of images.
 
     The weights are those of `keras.applications`, which differ a little from the ones of the
     FID's authors: a distance of them is near to published ones, and is not exactly comparable.
@@ -37,7 +37,7 @@ def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> 
 
     Raises:
         DataError: If the weights are not there and cannot be downloaded.
-        ValueError: If the pictures have another shape.
+        ValueError: If the images have another shape.
 
     Example:
 
@@ -53,7 +53,7 @@ def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> 
 
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         raise ValueError(
-            f"pictures must have shape (count, height, width, 1 or 3), not {images.shape}."
+            f"images must have shape (count, height, width, 1 or 3), not {images.shape}."
         )
     try:
         network = keras.applications.InceptionV3(
@@ -67,8 +67,8 @@ def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> 
         ) from error
 
     @tf.function(reduce_retracing=True)
-    def features(pictures: tf.Tensor) -> tf.Tensor:
-        large = tf.image.resize(tf.cast(pictures, tf.float32), [SIZE, SIZE])
+    def features(batch: tf.Tensor) -> tf.Tensor:
+        large = tf.image.resize(tf.cast(batch, tf.float32), [SIZE, SIZE])
         large = tf.broadcast_to(large, [tf.shape(large)[0], SIZE, SIZE, 3])
         return network(large / 127.5 - 1, training=False)
 

@@ -1,4 +1,4 @@
-"""Face verification: whether two pictures show one person, judged by a distance."""
+"""Face verification: whether two images show one person, judged by a distance."""
 
 from __future__ import annotations
 
@@ -143,18 +143,18 @@ def verification_accuracy(
 
 
 def rank1(embeddings: np.ndarray, labels: np.ndarray) -> float:
-    """Returns how often the nearest of all people is the right one, each enrolled by one picture.
+    """Returns how often the nearest of all people is the right one, each enrolled by one image.
 
-    Each picture of a person is enrolled in turn, together with as many-th pictures of the
+    Each image of a person is enrolled in turn, together with as many-th images of the
     others; all the rest are looked for: the share that is found, over all galleries. A person
-    who has fewer pictures is enrolled by the first ones again.
+    who has fewer images is enrolled by the first ones again.
 
     Args:
-        embeddings: Of each picture, shape `(pictures, units)`; squared distances count.
-        labels: Whom each shows, shape `(pictures,)`.
+        embeddings: Of each image, shape `(images, units)`; squared distances count.
+        labels: Whom each shows, shape `(images,)`.
 
     Raises:
-        ValueError: If there are not two people, or no person has two pictures.
+        ValueError: If there are not two people, or no person has two images.
 
     Example:
 
@@ -169,7 +169,7 @@ def rank1(embeddings: np.ndarray, labels: np.ndarray) -> float:
     people = [np.flatnonzero(labels == name) for name in np.unique(labels)]
     most = max(len(rows) for rows in people)
     if len(people) < 2 or most < 2:
-        raise ValueError("rank1 needs two people, and two pictures of one of them.")
+        raise ValueError("rank1 needs two people, and two images of one of them.")
     names = np.array([labels[rows[0]] for rows in people])
     squared = squared_distances(embeddings, embeddings)
     found = looked_for = 0
@@ -183,10 +183,10 @@ def rank1(embeddings: np.ndarray, labels: np.ndarray) -> float:
 
 
 def pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of the first and of the second picture of every pair of two pictures.
+    """Returns the rows of the first and of the second image of every pair of two images.
 
     Args:
-        labels: Whom each picture shows, shape `(pictures,)`.
+        labels: Whom each image shows, shape `(images,)`.
     """
     return np.triu_indices(len(labels), k=1)
 

@@ -8,7 +8,7 @@ from keras import layers
 from dlrecipes.layers import LocalResponseNormalization
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models._arguments import integers
-from dlrecipes.models.pictures import (
+from dlrecipes.models.images import (
     channels_last,
     check,
     image_input,
@@ -56,7 +56,7 @@ def alexnet(
 ) -> keras.Model:
     """Builds AlexNet: five convolutions, overlapping max pooling and three dense layers.
 
-    The convolutions give 55, 27, 13, 13 and 13 pixels for a picture of 227x227, which is what
+    The convolutions give 55, 27, 13, 13 and 13 pixels for an image of 227x227, which is what
     the paper's numbers need (its text says 224). The first two are normalised over
     neighbouring channels; these and the last are pooled by windows of 3x3 with stride 2. In
     the second, fourth and fifth the channels are in two groups that do not see each other,
@@ -86,7 +86,7 @@ def alexnet(
         less the training set's mean. Output: probabilities of shape `(batch, num_classes)`.
 
     Raises:
-        ValueError: If the pictures are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of its bounds.
 
     Example:
 

@@ -1,13 +1,13 @@
-"""BigGAN: class-conditional pictures of high resolution."""
+"""BigGAN: class-conditional images of high resolution."""
 
 import keras
 from keras import ops
 
 from dlrecipes.layers import BatchNormalization, ConditionalBatchNormalization, SelfAttention2D
 from dlrecipes.models.adversarial import anew, check_integers
-from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.images import channels_last
 
-# Channels of each block's output in units of `filters`, by the picture's size. Generators
+# Channels of each block's output in units of `filters`, by the image's size. Generators
 # start at `BASE` and double the side in each block; discriminators halve it in the first
 # `log2(size / BASE)` blocks.
 GENERATORS = {
@@ -39,7 +39,7 @@ def biggan_generator(
     kernel_initializer="orthogonal",
     name: str = "biggan_generator",
 ) -> keras.Model:
-    """Builds a network from noise and a class to a picture.
+    """Builds a network from noise and a class to an image.
 
     The noise is cut into chunks. The first is projected to a map of 4x4; each residual block
     doubles the side, and its two conditional batch normalisations read one of the other chunks
@@ -53,8 +53,8 @@ def biggan_generator(
     division; on JAX `fit` does not record the result, and inference uses raw kernels.
 
     Args:
-        size: Height and width of the picture: 32, 64, 128 or 256.
-        channels: Channels of the picture, at least 1.
+        size: Height and width of the image: 32, 64, 128 or 256.
+        channels: Channels of the image, at least 1.
         num_classes: Number of classes, at least 1.
         filters: The unit of channels, at least 1: the last block has one (four at 32 pixels,
             two at 64), the first has 16 (four at 32).
@@ -68,7 +68,7 @@ def biggan_generator(
     Returns:
         A functional `keras.Model`. Inputs: `noise`, normal, of shape `(batch, latent_chunk *
         (blocks + 1))` (80, 100, 120 and 140 values for 32, 64, 128 and 256 pixels), and
-        `label`, int32 of shape `(batch,)`. Output: pictures of shape `(batch, size, size,
+        `label`, int32 of shape `(batch,)`. Output: images of shape `(batch, size, size,
         channels)` in [-1, 1], float32.
         The inputs must all be tensors or all NumPy arrays.
 
@@ -120,7 +120,7 @@ def biggan_discriminator(
     kernel_initializer="orthogonal",
     name: str = "biggan_discriminator",
 ) -> keras.Model:
-    """Builds a network from a picture and a class to a logit: whether it is a real one of it.
+    """Builds a network from an image and a class to a logit: whether it is a real one of it.
 
     Residual blocks halve the side down to 4 (at 32 pixels down to 8); the last do not halve
     it. After the block that reaches the side `attention` stands self-attention. The features
@@ -129,8 +129,8 @@ def biggan_discriminator(
     `keras.layers.SpectralNormalization`, of which `biggan_generator` says more.
 
     Args:
-        size: Height and width of the picture: 32, 64, 128 or 256.
-        channels: Channels of the picture, at least 1.
+        size: Height and width of the image: 32, 64, 128 or 256.
+        channels: Channels of the image, at least 1.
         num_classes: Number of classes, at least 1.
         filters: The unit of channels, at least 1: the first block has one (four at 32 pixels),
             the last has 16 (four at 32).
@@ -142,7 +142,7 @@ def biggan_discriminator(
     Returns:
         A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)` in
         [-1, 1], and `label`, int32 of shape `(batch,)`. Output: logits of shape
-        `(batch, 1)`, float32, above 0 for pictures that seem real.
+        `(batch, 1)`, float32, above 0 for images that seem real.
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:
@@ -207,7 +207,7 @@ def _up(x, condition, filters, initializer, name):
 def _down(x, filters, halved, initializer, name):
     """Applies a residual block of the discriminator, to half the side where told so."""
     first = name == "block_1"
-    # Pictures themselves are not cut off at zero.
+    # Images themselves are not cut off at zero.
     inner = x if first else keras.layers.ReLU(name=f"{name}_relu_1")(x)
     inner = _conv(filters, 3, initializer, f"{name}_conv_1")(inner)
     inner = keras.layers.ReLU(name=f"{name}_relu_2")(inner)

@@ -4,7 +4,7 @@ import keras
 
 from dlrecipes.layers import ReflectionPadding2D
 from dlrecipes.models.adversarial import anew, check_integers
-from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.images import channels_last
 
 
 @channels_last
@@ -16,7 +16,7 @@ def cyclegan_generator(
     kernel_initializer=None,
     name: str = "cyclegan_generator",
 ) -> keras.Model:
-    """Builds a network from a picture to one of the same size, if that is a multiple of 4.
+    """Builds a network from an image to one of the same size, if that is a multiple of 4.
 
     In the paper's words c7s1-64, d128, d256, R256 times `blocks`, u128, u64, c7s1-3: a 7x7
     convolution, two strided 3x3 ones, residual blocks of two 3x3 convolutions each, two
@@ -39,7 +39,7 @@ def cyclegan_generator(
     Returns:
         A functional `keras.Model`. Input: `image` of shape `(batch, height, width, channels)`
         in [-1, 1]; height and width are unknown, multiples of 4 and at least 8. Output:
-        pictures of shape `(batch, height, width, output_channels)` in [-1, 1], float32. Other
+        images of shape `(batch, height, width, output_channels)` in [-1, 1], float32. Other
         sizes come out as the next multiple of 4: 32x32 for 30x30.
 
     Raises:

@@ -5,7 +5,7 @@ from keras import ops
 
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.models.adversarial import anew, check_integers
-from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.images import channels_last
 
 KERNEL = 5
 # Of the authors' code; the paper says nothing.
@@ -22,7 +22,7 @@ def dcgan_generator(
     kernel_initializer=None,
     name: str = "dcgan_generator",
 ) -> keras.Model:
-    """Builds a network from noise to a picture.
+    """Builds a network from noise to an image.
 
     The noise is projected to a small map of many channels, and each strided, transposed 5x5
     convolution doubles its side and halves its channels: 4x4x1024 to 64x64 in four. All but
@@ -31,9 +31,9 @@ def dcgan_generator(
     training and the moving ones at inference.
 
     Args:
-        size: Height and width of the picture: 4, 5, 6 or 7 times a power of two above 1, such
+        size: Height and width of the image: 4, 5, 6 or 7 times a power of two above 1, such
             as 28, 32 or 64.
-        channels: Channels of the picture, at least 1.
+        channels: Channels of the image, at least 1.
         latent_size: Number of noise values, at least 1.
         filters: Channels before the last convolution, at least 1; twice as many at each
             halving before it.
@@ -45,7 +45,7 @@ def dcgan_generator(
     Returns:
         A functional `keras.Model`. Inputs: `noise` of shape `(batch, latent_size)`, uniform
         in [-1, 1] in the paper, and, with classes, `label`, int32 of shape `(batch,)`.
-        Output: pictures of shape `(batch, size, size, channels)` in [-1, 1], float32.
+        Output: images of shape `(batch, size, size, channels)` in [-1, 1], float32.
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:
@@ -111,17 +111,17 @@ def dcgan_discriminator(
     kernel_initializer=None,
     name: str = "dcgan_discriminator",
 ) -> keras.Model:
-    """Builds a network from a picture to a logit: whether it is real.
+    """Builds a network from an image to a logit: whether it is real.
 
     The generator turned round: strided 5x5 convolutions halve the side and double the
     channels, each followed by LeakyReLU with slope 0.2, all but the first with batch
-    normalisation before it. With classes, the one-hot label is joined to the picture
+    normalisation before it. With classes, the one-hot label is joined to the image
     as constant channels. Batch normalisation uses the batch's own statistics in training and
     the moving ones at inference.
 
     Args:
-        size: Height and width of the picture, as for `dcgan_generator`.
-        channels: Channels of the picture, at least 1.
+        size: Height and width of the image, as for `dcgan_generator`.
+        channels: Channels of the image, at least 1.
         filters: Channels after the first convolution, at least 1; twice as many at each
             halving after it.
         num_classes: Number of classes; 0 leaves the label out.
@@ -132,7 +132,7 @@ def dcgan_discriminator(
     Returns:
         A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)`
         in [-1, 1], and, with classes, `label`, int32 of shape `(batch,)`. Output: logits of
-        shape `(batch, 1)`, float32, above 0 for pictures that seem real.
+        shape `(batch, 1)`, float32, above 0 for images that seem real.
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pictures of the ten digits, of 7 by 12 pixels, that LeNet-5's output units compare with."""
+"""Images of the ten digits, of 7 by 12 pixels, that LeNet-5's output units compare with."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Networks that place a face on a sphere, near the other pictures of the same person."""
+"""Networks that place a face on a sphere, near the other images of the same person."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from keras import layers
 from dlrecipes.layers import BatchNormalization, L2Normalization
 from dlrecipes.layers._arguments import number
 from dlrecipes.models._arguments import integers, rates, several
-from dlrecipes.models.pictures import channels_last, image_input, scaled
+from dlrecipes.models.images import channels_last, image_input, scaled
 
 # What leaves one position for the last grid, after the stem and both reductions.
 SMALLEST = 75
@@ -25,22 +25,22 @@ def facenet_small(
     seed: int | None = None,
     name: str = "facenet_small",
 ) -> keras.Model:
-    """Builds a small convolutional network from pictures of faces to unit vectors.
+    """Builds a small convolutional network from images of faces to unit vectors.
 
     Each block is a 3x3 convolution with batch normalisation and ReLU, and a 2x2 max pooling;
-    the mean over what is left of the picture is projected onto the embedding, which is scaled
+    the mean over what is left of the image is projected onto the embedding, which is scaled
     to length 1 in float32. Or each place of what is left by itself, which tells the faces of
-    people never seen better apart where faces fill the pictures alike. It has 0.42 million
-    parameters (0.92 for pictures of 64x64 with `"flatten"`) and suits some hundreds of
+    people never seen better apart where faces fill the images alike. It has 0.42 million
+    parameters (0.92 for images of 64x64 with `"flatten"`) and suits some hundreds of
     people and faces of 64x64 to 112x92 pixels; batch normalisation averages over about ten
     steps, for short trainings. In training dropout acts and batch statistics are used.
 
     Args:
         input_shape: Height and width in pixels, at least 16 each with four blocks (`None`
-            leaves one open), and channels: 1 for grey pictures, 3 for colour.
+            leaves one open), and channels: 1 for grey images, 3 for colour.
         embedding_units: Size of the embedding, at least 1.
         filters: Channels of each block's convolution.
-        pooling: `"average"`, or `"flatten"` for each place by itself, of pictures of one size.
+        pooling: `"average"`, or `"flatten"` for each place by itself, of images of one size.
         dropout: Share of the pooled features left out in training, in [0, 1).
         seed: Seed of the dropout.
         name: Name of the model.
@@ -51,7 +51,7 @@ def facenet_small(
         Output: embeddings of shape `(batch, embedding_units)`.
 
     Raises:
-        ValueError: If the pictures are too small, or with `"flatten"` of any size, or an argument
+        ValueError: If the images are too small, or with `"flatten"` of any size, or an argument
             is out of its bounds.
 
     Example:
@@ -95,9 +95,9 @@ def facenet_inception_resnet(
     seed: int | None = None,
     name: str = "facenet_inception_resnet",
 ) -> keras.Model:
-    """Builds Inception-ResNet v1 from pictures of faces to unit vectors.
+    """Builds Inception-ResNet v1 from images of faces to unit vectors.
 
-    A stem, then residual Inception blocks on grids of 17x17, 8x8 and 3x3 (for pictures of
+    A stem, then residual Inception blocks on grids of 17x17, 8x8 and 3x3 (for images of
     160x160), with a reduction between them; the mean over the last grid is projected onto the
     embedding, normalised over the batch and scaled to length 1 in float32. Each block adds
     its branches, scaled down, to what it was given. Unlike the paper's network, and like those
@@ -107,7 +107,7 @@ def facenet_inception_resnet(
 
     Args:
         input_shape: Height and width in pixels, at least 75 each (`None` leaves one open),
-            and channels: 1 for grey pictures, 3 for colour.
+            and channels: 1 for grey images, 3 for colour.
         embedding_units: Size of the embedding, at least 1; open face networks have 512.
         repeats: Blocks on each of the three grids, beside the one that ends the last.
         scales: What the branches are multiplied by before they are added, on each grid.
@@ -122,7 +122,7 @@ def facenet_inception_resnet(
         Output: embeddings of shape `(batch, embedding_units)`.
 
     Raises:
-        ValueError: If the pictures are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of its bounds.
 
     Example:
 

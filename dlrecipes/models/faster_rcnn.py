@@ -1,4 +1,4 @@
-"""Detectors that first propose regions of a picture and then look at each."""
+"""Detectors that first propose regions of an image and then look at each."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from keras import layers, ops
 from dlrecipes.layers import AnchorBoxes, BoxCoder, NonMaxSuppression, RegionProposals, RoIAlign
 from dlrecipes.layers._arguments import number as check_number
 from dlrecipes.models._arguments import integers, rates, several_above_zero
-from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.images import channels_last
 from dlrecipes.models.region_proposal_network import feature_map, gaussian, propose
 
 
@@ -49,13 +49,13 @@ def faster_rcnn(
 
     Args:
         backbone: `"vgg16"`, for VGG-16 up to its 13th convolution, newly initialised; or a
-            `keras.Model` from a picture to a feature map, channels last.
+            `keras.Model` from an image to a feature map, channels last.
         num_classes: Number of classes besides the background, at least 1.
         sizes: Square roots of the anchors' areas, in pixels.
         ratios: Height over width of the anchors.
         stride: Pixels from one position of the feature map to the next, at least 1.
         filters: Channels of the region proposal network, at least 1.
-        num_proposals: Proposals for each picture; the paper tests with 300 and trains with
+        num_proposals: Proposals for each image; the paper tests with 300 and trains with
             2000. No weight depends on it: a network built for training lends its weights to
             one built for testing.
         max_candidates: Anchors with the highest scores that suppression considers.
@@ -140,7 +140,7 @@ def faster_rcnn_detector(
 
     Args:
         network: A model from `faster_rcnn`.
-        max_detections: Boxes returned for each picture, at least 1.
+        max_detections: Boxes returned for each image, at least 1.
         iou_threshold: Overlap above which the lower of two boxes of a class is dropped, in
             [0, 1].
         score_threshold: Probability that a box needs more than, in [0, 1].

@@ -9,7 +9,7 @@ from keras import layers
 
 from dlrecipes.layers import LocalResponseNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.pictures import (
+from dlrecipes.models.images import (
     channels_last,
     check,
     image_input,
@@ -63,7 +63,7 @@ def googlenet(
     """Builds GoogLeNet: nine modules that look at four scales at once.
 
     A stem and the modules `inception_3a`, ..., `inception_5b`, of 28, 14 and 7 pixels for a
-    picture of 224x224, are followed by the mean over the picture and the classifier. A module
+    image of 224x224, are followed by the mean over the image and the classifier. A module
     joins a 1x1, a 3x3 and a 5x5 convolution and a max pooling, each brought to few channels
     by a 1x1 convolution. With 1000 classes there are 6,998,552 parameters, and 13,378,280
     with the auxiliary classifiers. In training dropout acts.
@@ -98,7 +98,7 @@ def googlenet(
         `auxiliary_2`.
 
     Raises:
-        ValueError: If the pictures are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of its bounds.
 
     Example:
 

@@ -7,7 +7,7 @@ from keras import layers, ops
 from dlrecipes.layers import PartialConv2D, RBFOutput, ScaledTanh, TrainableSubsampling2D
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.digit_bitmaps import digit_bitmaps
-from dlrecipes.models.pictures import (
+from dlrecipes.models.images import (
     channels_last,
     check,
     choose,
@@ -45,7 +45,7 @@ def lenet5(
 ) -> keras.Model:
     """Builds LeNet-5, by default as it is usually simplified today.
 
-    Convolutions C1, C3 and C5 of 5x5 and pooling layers S2 and S4 of 2x2 reduce a picture of
+    Convolutions C1, C3 and C5 of 5x5 and pooling layers S2 and S4 of 2x2 reduce an image of
     32x32 to 28, 14, 10, 5 and 1; the dense layer F6 and the output follow. Layers are named
     `C1`, `S2`, `C3`, `S4`, `C5`, `F6` and `predictions`. By default there are ReLUs, max
     pooling, all connections in C3 and a dense softmax layer: 61,706 parameters. In training
@@ -58,13 +58,13 @@ def lenet5(
     Its output units measure the squared distance of F6 to a drawing of each class, and the
     negative distances are the logits here: the cross-entropy is then the paper's loss
     (equation 9) without its constant. Unlike the paper's, the layer C5 is followed by F6 at
-    all positions together where the picture is larger, and weights start as Glorot's.
+    all positions together where the image is larger, and weights start as Glorot's.
 
     Args:
         num_classes: Number of classes, at least 1.
         input_shape: Height and width in pixels, at least 32 each, and channels; with the
             padding `"same"` at least 28 each.
-        padding: Padding of C1: `"valid"`, or `"same"`, which makes a picture of 28x28 the
+        padding: Padding of C1: `"valid"`, or `"same"`, which makes an image of 28x28 the
             paper's 32x32 with a border of zeros.
         activation: Activation after C1, C3, C5 and F6, and after trainable pooling: one of
             Keras', or `"scaled_tanh"`, the paper's.
@@ -89,7 +89,7 @@ def lenet5(
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: If the pictures are too small, an argument is out of its bounds, or
+        ValueError: If the images are too small, an argument is out of its bounds, or
             two of them do not go together.
 
     Example:

@@ -5,7 +5,7 @@ import keras
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.models._arguments import rates
 from dlrecipes.models.adversarial import anew, check_integers
-from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.images import channels_last
 
 KERNEL = 4
 NORMS = ("batch", "instance", "none")
@@ -24,9 +24,9 @@ def pix2pix_unet(
     seed: int | None = None,
     name: str = "pix2pix_unet",
 ) -> keras.Model:
-    """Builds a network from a picture to a picture of the same size.
+    """Builds a network from an image to an image of the same size.
 
-    An encoder of strided 4x4 convolutions halves the picture `levels` times; a decoder of
+    An encoder of strided 4x4 convolutions halves the image `levels` times; a decoder of
     transposed ones doubles it again, and reads at each level the encoder's output there too.
     Filters are 64, 128, 256, 512 and then stay. The encoder has LeakyReLU of slope 0.2, the
     decoder ReLU, the output tanh. All but the first, the innermost and the last layer are
@@ -55,7 +55,7 @@ def pix2pix_unet(
 
     Returns:
         A functional `keras.Model`. Input: `image` of shape `(batch, size, size, channels)`
-        in [-1, 1]. Output: pictures of shape `(batch, size, size, output_channels)` in
+        in [-1, 1]. Output: images of shape `(batch, size, size, output_channels)` in
         [-1, 1], float32.
 
     Raises:
@@ -113,7 +113,7 @@ def patchgan(
     kernel_initializer=None,
     name: str = "patchgan",
 ) -> keras.Model:
-    """Builds a network from a picture to a logit for each patch of it: whether it is real.
+    """Builds a network from an image to a logit for each patch of it: whether it is real.
 
     `layers` strided 4x4 convolutions, one more of stride 1 and one of stride 1 to the logits,
     each padded by one pixel of zeros. So many pixels a logit sees, in each direction:
@@ -128,8 +128,8 @@ def patchgan(
 
     Args:
         layers: Number of strided convolutions, at least 0.
-        channels: Channels of the picture that is judged, at least 1.
-        condition_channels: Channels of the picture that it was made from; 0 leaves that out.
+        channels: Channels of the image that is judged, at least 1.
+        condition_channels: Channels of the image that it was made from; 0 leaves that out.
         filters: Filters of the first layer, at least 1; at most 8 times as many later on.
         norm: `"batch"`; `"instance"`, with a bias alone; or `"none"`.
         kernel_initializer: Initializer of all kernels; `None` is the paper's normal
@@ -150,8 +150,8 @@ def patchgan(
     Example:
 
     >>> model = patchgan(layers=1, filters=2)
-    >>> picture = keras.ops.zeros((1, 16, 24, 3))
-    >>> tuple(model({"condition": picture, "image": picture}).shape)
+    >>> image = keras.ops.zeros((1, 16, 24, 3))
+    >>> tuple(model({"condition": image, "image": image}).shape)
     (1, 6, 10, 1)
 
     Reference:

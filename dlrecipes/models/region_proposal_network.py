@@ -1,4 +1,4 @@
-"""Networks that say where in a picture there is an object."""
+"""Networks that say where in an image there is an object."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from dlrecipes.layers import AnchorBoxes, RegionProposals
 from dlrecipes.models._arguments import integers, several_above_zero
-from dlrecipes.models.pictures import channels_last
+from dlrecipes.models.images import channels_last
 from dlrecipes.models.vgg import vgg
 
 
@@ -24,7 +24,7 @@ def region_proposal_network(
     min_size: float = 16,
     name: str = "region_proposal_network",
 ) -> keras.Model:
-    """Builds a network that says where in a picture there is an object, of whatever kind.
+    """Builds a network that says where in an image there is an object, of whatever kind.
 
     A 3x3 convolution slides over the backbone's feature map. At each position two 1x1
     convolutions tell, for each anchor there, whether it holds an object and how to bend it
@@ -34,16 +34,16 @@ def region_proposal_network(
     The paper scores each anchor by a softmax over two logits; here a logistic unit does, the
     alternative that its section 3.1 names, of half the outputs. Anchors that cross the image's
     edge are part of the output: a training loop leaves them out, as the paper does. The
-    batch's pictures have one size.
+    batch's images have one size.
 
     Args:
         backbone: `"vgg16"`, for VGG-16 up to its 13th convolution, newly initialised; or a
-            `keras.Model` from a picture to a feature map, channels last.
+            `keras.Model` from an image to a feature map, channels last.
         sizes: Square roots of the anchors' areas, in pixels.
         ratios: Height over width of the anchors.
         stride: Pixels from one position of the feature map to the next, at least 1.
         filters: Channels of the 3x3 convolution, at least 1.
-        num_proposals: Proposals for each picture; the paper tests with 300 and trains with 2000.
+        num_proposals: Proposals for each image; the paper tests with 300 and trains with 2000.
         max_candidates: Anchors with the highest scores that suppression considers; the
             authors test with 6000 and train with 12000.
         iou_threshold: Overlap above which the lower of two proposals is dropped, in [0, 1].
@@ -94,7 +94,7 @@ def feature_map(backbone: keras.Model | str, stride: int):
     """Returns the symbolic input `images`, and the feature map that a backbone makes of it.
 
     Args:
-        backbone: `"vgg16"`, or a `keras.Model` from a picture to a feature map.
+        backbone: `"vgg16"`, or a `keras.Model` from an image to a feature map.
         stride: Pixels from one position of the feature map to the next.
 
     Returns:
@@ -109,7 +109,7 @@ def feature_map(backbone: keras.Model | str, stride: int):
     if not isinstance(backbone, keras.Model):
         raise ValueError(f"backbone must be 'vgg16' or a keras.Model, not {backbone!r}.")
     if len(getattr(backbone, "inputs", None) or ()) != 1:
-        raise ValueError("backbone must be built, and read pictures alone.")
+        raise ValueError("backbone must be built, and read images alone.")
     images = keras.Input(backbone.inputs[0].shape[1:], name="images")
     features = backbone(images)
     if len(getattr(features, "shape", ())) != 4:
@@ -130,7 +130,7 @@ def propose(images, features, filters: int, anchors, pick) -> dict:
     """Returns the outputs of a region proposal network on a feature map.
 
     Args:
-        images: The symbolic pictures, for their size.
+        images: The symbolic images, for their size.
         features: Their symbolic feature map.
         filters: Channels of the 3x3 convolution.
         anchors: The `AnchorBoxes` layer.
@@ -177,6 +177,6 @@ def gaussian(deviation: float) -> keras.initializers.Initializer:
 
 
 def _vgg16() -> keras.Model:
-    """Builds VGG-16's convolutions, without the last pooling, for pictures of any size."""
+    """Builds VGG-16's convolutions, without the last pooling, for images of any size."""
     whole = vgg(16, input_shape=(None, None, 3), include_top=False)
     return keras.Model(whole.input, whole.get_layer("relu5_3").output, name="vgg16")

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.pictures import channels_last, check, choose, image_input, scaled
+from dlrecipes.models.images import channels_last, check, choose, image_input, scaled
 
 # Blocks in each of the four stages, by depth.
 BLOCKS = {
@@ -42,8 +42,8 @@ def resnet(
 ) -> keras.Model:
     """Builds a residual network: blocks that add what they compute to what they were given.
 
-    Four stages of blocks, of 56, 28, 14 and 7 pixels for a picture of 224x224, are followed by
-    the mean over the picture and the classifier. Depths 18 and 34 have blocks of two 3x3
+    Four stages of blocks, of 56, 28, 14 and 7 pixels for an image of 224x224, are followed by
+    the mean over the image and the classifier. Depths 18 and 34 have blocks of two 3x3
     convolutions, the others bottlenecks of 1x1, 3x3 and 1x1. Each convolution is without bias
     and followed by batch normalisation. The output of stage 2's first block is the layer
     `conv2_1`, and so on; the stem is `conv1`. With 1000 classes there are 11,689,512 (depth
@@ -60,7 +60,7 @@ def resnet(
             channels. Stages halve their size, rounding up.
         width: Multiplies the channels, above 0; for small versions.
         stem: `"imagenet"`, a 7x7 convolution and a max pooling of stride 2 each, or `"small"`,
-            a 3x3 convolution of stride 1, for pictures of about 32x32.
+            a 3x3 convolution of stride 1, for images of about 32x32.
         shortcut: What joins stages of different shapes, the paper's options: `"A"`, every
             second position with zeros as further channels; `"B"`, a projection; `"C"`,
             projections around all blocks.

@@ -40,7 +40,7 @@ def sequence_model(
       tanh, whatever the cell.
     - `"many_to_one"`: the last real step's output, as of a sentence's topic; in two
       directions, the last of each.
-    - `"one_to_many"`: `steps` outputs from one vector, as of a picture's caption. The vector
+    - `"one_to_many"`: `steps` outputs from one vector, as of an image's caption. The vector
       is given at every step.
     - `"many_to_many"`: an output for each step, as soon as it is read. With `steps` the
       output has a length of its own: an encoder reads all, and its last output is what a

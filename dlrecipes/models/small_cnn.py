@@ -1,4 +1,4 @@
-"""A small convolutional network of today, for pictures of single characters."""
+"""A small convolutional network of today, for images of single characters."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from keras import layers
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models._arguments import several
-from dlrecipes.models.pictures import channels_last, check, image_input, scaled, smallest_size
+from dlrecipes.models.images import channels_last, check, image_input, scaled, smallest_size
 
 # After so many of the convolutions the maps are halved.
 HALVED = (1, 3)
@@ -30,7 +30,7 @@ def small_cnn(
 
     A 5x5 convolution, 2x2 max pooling, two of 3x3, 2x2 max pooling, one more of 3x3, dropout
     and the output: 28x28 becomes 24, 12, 10, 8, 4 and 2. It has 0.14 million parameters and
-    takes 4.9 million multiplications a picture, of which none are spent on borders of zeros:
+    takes 4.9 million multiplications an image, of which none are spent on borders of zeros:
     a character stands in the middle. Batch normalisation averages over about ten
     steps, for short trainings. In training dropout acts and batch statistics are used.
 
@@ -51,7 +51,7 @@ def small_cnn(
         `(batch, num_classes)`.
 
     Raises:
-        ValueError: If the pictures are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of its bounds.
 
     Example:
 

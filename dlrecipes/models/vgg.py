@@ -5,7 +5,7 @@ from keras import layers
 
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.pictures import (
+from dlrecipes.models.images import (
     channels_last,
     check,
     choose,
@@ -37,7 +37,7 @@ def vgg(
 ) -> keras.Model:
     """Builds a VGG network: blocks of 3x3 convolutions with a 2x2 max pooling after each.
 
-    Five blocks halve a picture of 224x224 to 112, 56, 28, 14 and 7, rounding down; two hidden
+    Five blocks halve an image of 224x224 to 112, 56, 28, 14 and 7, rounding down; two hidden
     dense layers and the classifier follow. Layers are named `conv1_1`, `relu1_1`, ..., `pool5`,
     `fc6`, `fc7` and `predictions`. With 1000 classes there are 132,863,336 (depth 11), 133,047,848
     (13), 138,357,544 (16) or 143,667,240 (19) parameters. In training dropout acts, and with
@@ -70,7 +70,7 @@ def vgg(
         or features of shape `(batch, height // 32, width // 32, channels)`.
 
     Raises:
-        ValueError: If the pictures are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of its bounds.
 
     Example:
 

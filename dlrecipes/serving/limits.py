@@ -40,7 +40,7 @@ class Limits:
         )
 
 
-class Load:
+class Admission:
     """What the requests that have begun hold together.
 
     Args:
@@ -53,7 +53,7 @@ class Load:
         self.now = self.held = 0
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[Callable[[int], None]]:
+    def request(self) -> Iterator[Callable[[int], None]]:
         """Counts a request while the block runs; yields what takes the bytes that it reads.
 
         Raises:
@@ -63,7 +63,7 @@ class Load:
             raise too_many(self.now)
         mine = 0
 
-        def take(size: int) -> None:
+        def reserve(size: int) -> None:
             nonlocal mine
             if self.held + size > self.size:
                 raise RequestError(
@@ -75,13 +75,13 @@ class Load:
 
         self.now += 1
         try:
-            yield take
+            yield reserve
         finally:
             self.now -= 1
             self.held -= mine
 
 
-async def off_loop(work: Callable[[], Any], size: int) -> Any:
+async def in_thread(work: Callable[[], Any], size: int) -> Any:
     """Returns what some work on so many bytes returns, done in a thread where it is much."""
     if size <= SMALL:
         return work()
@@ -89,14 +89,14 @@ async def off_loop(work: Callable[[], Any], size: int) -> Any:
 
 
 async def read_body(
-    request: Request, limits: Limits, take: Callable[[int], None] = lambda size: None
+    request: Request, limits: Limits, reserve: Callable[[int], None] = lambda size: None
 ) -> bytes:
     """Returns a request's body, unpacked where it is gzipped.
 
     Args:
         request: The request.
         limits: What is allowed.
-        take: Is told of the bytes as they come, and may refuse them.
+        reserve: Is told of the bytes as they come, and may refuse them.
 
     Raises:
         RequestError: If it is too large, or is not what it says.
@@ -109,7 +109,7 @@ async def read_body(
         async for part in request.stream():
             size += len(part)
             _check(size, limits)
-            take(len(part))
+            reserve(len(part))
             parts.append(part)
     except ClientDisconnect:
         raise RequestError("The client has gone away.", "CANCELLED") from None
@@ -117,8 +117,8 @@ async def read_body(
     if coding != "gzip":
         return body
     # However small it is, it may stand for much.
-    found = await off_loop(lambda: _unpacked(body, limits), limits.body)
-    take(len(found))
+    found = await in_thread(lambda: _unpacked(body, limits), limits.body)
+    reserve(len(found))
     return found
 
 

@@ -16,7 +16,7 @@ from starlette.routing import Router
 
 from dlrecipes.serving import examples, json_body
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import BODIES, Limits, Load, check_rows, off_loop, read_body
+from dlrecipes.serving.limits import BODIES, Admission, Limits, check_rows, in_thread, read_body
 from dlrecipes.serving.servable import Servable, Signature
 from dlrecipes.serving.status import RequestError, of
 from dlrecipes.serving.store import ModelStore
@@ -25,7 +25,7 @@ from dlrecipes.serving.telemetry import PATH, Telemetry
 # As TensorFlow Serving reads addresses: letters of either case, a version or a label.
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions/(?P<version>\d+)|labels/(?P<label>[^/:]+)))?"
 _RUN = re.compile(rf"{_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
-_TELL = re.compile(rf"{_MODEL}(?P<metadata>/metadata)?", re.IGNORECASE)
+_METADATA_PATH = re.compile(rf"{_MODEL}(?P<metadata>/metadata)?", re.IGNORECASE)
 _ALL_MODELS = re.compile(r"/v1/models/?", re.IGNORECASE)
 LARGEST_VERSION = 2**63
 
@@ -45,7 +45,7 @@ class Rest:
         self.batcher = batcher
         self.telemetry = telemetry
         self.limits = limits
-        self.load = Load(batcher.queue, BODIES * limits.body)
+        self.admission = Admission(batcher.queue, BODIES * limits.body)
 
     def application(self, lifespan: Any = None) -> Router:
         """Returns the application."""
@@ -79,7 +79,7 @@ class Rest:
             error = of(raised)
             body, status, http = _error(error), error.code, error.http
         model = told.get("model", "")
-        self.telemetry.tell(
+        self.telemetry.record(
             # Names that no model has would fill the memory with counts.
             model if model in self.store.models else "",
             told.get("method", "other"),
@@ -97,11 +97,11 @@ class Rest:
         path = request.scope["path"]
         if request.method == "POST" and (found := _RUN.fullmatch(path)):
             told.update(model=found["name"], method=found["method"].lower())
-            with self.load.one() as take:
+            with self.admission.request() as reserve:
                 # TensorFlow Serving reads bodies of any type.
-                body = await read_body(request, self.limits, take)
+                body = await read_body(request, self.limits, reserve)
                 return await self._run(found, body, told)
-        if request.method == "GET" and (found := _TELL.fullmatch(path)):
+        if request.method == "GET" and (found := _METADATA_PATH.fullmatch(path)):
             told.update(model=found["name"], method="metadata" if found["metadata"] else "status")
             return self._tell(found)
         if request.method == "GET" and _ALL_MODELS.fullmatch(path):
@@ -133,10 +133,10 @@ class Rest:
             signature.check(arrays)
             return signature, arrays, rows
 
-        signature, arrays, rows = await off_loop(read, len(body))
+        signature, arrays, rows = await in_thread(read, len(body))
         outputs = await self._outputs(servable, signature, arrays, told)
         size = sum(array.nbytes for array in outputs.values())
-        return await off_loop(lambda: json_body.answer(outputs, rows), size)
+        return await in_thread(lambda: json_body.answer(outputs, rows), size)
 
     async def _examples(self, servable: Servable, body: bytes, told: dict[str, Any]) -> bytes:
         method = told["method"]
@@ -150,7 +150,7 @@ class Rest:
             signature.check(arrays)
             return signature, arrays
 
-        signature, arrays = await off_loop(read, len(body))
+        signature, arrays = await in_thread(read, len(body))
         ((_, rows),) = arrays.items()
         outputs = await self._outputs(servable, signature, arrays, told)
         return _json({"results": examples.results(outputs, method, len(rows))})

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Limits, check_rows, off_loop
+from dlrecipes.serving.limits import Limits, check_rows, in_thread
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError, of
 from dlrecipes.serving.store import ModelStore
@@ -70,7 +70,7 @@ class Rpc(
                 signature.check(found)
                 return found
 
-            arrays = await off_loop(read, request.ByteSize())
+            arrays = await in_thread(read, request.ByteSize())
             outputs = await self.batcher.run(servable, signature, arrays)
             wanted = list(request.output_filter) or sorted(outputs)
             for name in wanted:
@@ -142,7 +142,7 @@ class Rpc(
             )
             told.status.error_message = one["status"]["error_message"]
             told.status.error_code = 0 if one["status"]["error_code"] == "OK" else 2
-        self.telemetry.tell(spec.name, "status", "OK", time.perf_counter() - began, rpc=True)
+        self.telemetry.record(spec.name, "status", "OK", time.perf_counter() - began, rpc=True)
         return response
 
     async def MultiInference(self, request, context):  # noqa: N802
@@ -161,7 +161,7 @@ class Rpc(
         async def work(servable: Servable) -> Any:
             signature = servable.signature(request.model_spec.signature_name)
             examples.check_method(signature, method)
-            found = await off_loop(lambda: self._examples(request.input), request.ByteSize())
+            found = await in_thread(lambda: self._examples(request.input), request.ByteSize())
             arrays = {next(iter(signature.inputs)): found}
             signature.check(arrays)
             outputs = await self.batcher.run(servable, signature, arrays)
@@ -182,14 +182,14 @@ class Rpc(
             await self._refuse(method, spec.name, context, self.limits.too_long(), began)
         except Exception as raised:
             await self._refuse(method, spec.name, context, of(raised), began)
-        self.telemetry.tell(spec.name, method, "OK", time.perf_counter() - began, rpc=True)
+        self.telemetry.record(spec.name, method, "OK", time.perf_counter() - began, rpc=True)
         return response
 
     async def _refuse(
         self, method: str, name: str, context: Any, error: RequestError, began: float
     ) -> None:
         known = name if name in self.store.models else ""
-        self.telemetry.tell(known, method, error.code, time.perf_counter() - began, rpc=True)
+        self.telemetry.record(known, method, error.code, time.perf_counter() - began, rpc=True)
         # Raises: what follows is not reached.
         await context.abort(grpc.StatusCode[error.code], error.message)
 

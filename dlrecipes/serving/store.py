@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrecipes.errors import reason
-from dlrecipes.published import version_folders
+from dlrecipes.export.version import version_folders
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 

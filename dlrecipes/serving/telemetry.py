@@ -60,7 +60,7 @@ class Telemetry:
         """Counts a run of a model."""
         self.examples.labels(servable.name).observe(examples)
 
-    def tell(self, model: str, method: str, status: str, seconds: float, **more: Any) -> None:
+    def record(self, model: str, method: str, status: str, seconds: float, **more: Any) -> None:
         """Counts a request and writes its line.
 
         Args:

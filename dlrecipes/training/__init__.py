@@ -2,27 +2,27 @@
 
 from dlrecipes.training.back_propagation import BackPropagation
 from dlrecipes.training.bptt import TruncatedBPTT
+from dlrecipes.training.callbacks.checkpoints import Checkpoints
+from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
+from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 from dlrecipes.training.carried_state import CarriedState
 from dlrecipes.training.character_language_model import CharacterLanguageModel
-from dlrecipes.training.checkpoints import Checkpoints
 from dlrecipes.training.contrastive_divergence import ContrastiveDivergence
 from dlrecipes.training.cyclegan import CycleGAN
-from dlrecipes.training.divergence import StopOnDivergence
-from dlrecipes.training.evolutionary_search import EvolutionarySearch
 from dlrecipes.training.gan import GAN
-from dlrecipes.training.global_search import GlobalSearch, SearchResult
+from dlrecipes.training.global_search.base import GlobalSearch, SearchResult
+from dlrecipes.training.global_search.evolutionary import EvolutionarySearch
+from dlrecipes.training.global_search.random_perturbation import RandomPerturbation
+from dlrecipes.training.global_search.restarts import Restarts
+from dlrecipes.training.global_search.simulated_annealing import SimulatedAnnealing
 from dlrecipes.training.gradient_by_lag import gradient_by_lag
 from dlrecipes.training.image_classifier import ImageClassifier
 from dlrecipes.training.image_pool import ImagePool
-from dlrecipes.training.linear_decay import LinearDecay
 from dlrecipes.training.perceptron_rule import PerceptronRule
 from dlrecipes.training.pix2pix import Pix2Pix
 from dlrecipes.training.pretraining import pretrain
-from dlrecipes.training.random_perturbation import RandomPerturbation
-from dlrecipes.training.restarts import Restarts
+from dlrecipes.training.schedules import LinearDecay
 from dlrecipes.training.sequence_tagger import SequenceTagger
-from dlrecipes.training.simulated_annealing import SimulatedAnnealing
-from dlrecipes.training.stopping import StopWhenErrorSettles, StopWhenErrorsPart
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
 from dlrecipes.training.triplet_embedding import TripletEmbedding
@@ -49,8 +49,8 @@ __all__ = [
     "SequenceTagger",
     "SimulatedAnnealing",
     "StopOnDivergence",
-    "StopWhenErrorSettles",
-    "StopWhenErrorsPart",
+    "StopOnGeneralizationGap",
+    "StopOnPlateau",
     "SupervisedTrainer",
     "Trainer",
     "TripletEmbedding",

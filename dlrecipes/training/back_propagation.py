@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from dlrecipes.training import optimizer_step
-from dlrecipes.training._classics import WrittenOut, chain, examples_of, in_turn, targets
+from dlrecipes.training._engine import optimizer_step
+from dlrecipes.training._engine.layer_chains import WrittenOut, chain, examples_of, in_turn, targets
 from dlrecipes.training.trainer import batch_size
 from dlrecipes.training.weight_decay import checked_share, decayed_error
 
@@ -84,7 +84,7 @@ class BackPropagation(WrittenOut):
         5.17 and figure 5.8.
     """
 
-    objects = ("network",)
+    serializable_arguments = ("network",)
     default_rate = 0.1
 
     def __init__(

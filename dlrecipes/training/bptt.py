@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
-from dlrecipes.training import chunks
-from dlrecipes.training._networks import refuse_unbuilt, refuse_unless
+from dlrecipes.training._engine import chunks
+from dlrecipes.training._engine.checks import refuse_unbuilt, refuse_unless
 from dlrecipes.training.carried_state import CarriedState, States
 from dlrecipes.training.trainer import Trainer, batch_size
 
@@ -70,7 +70,7 @@ class TruncatedBPTT(Trainer):
         neural networks", algorithm 1 (clipping).
     """
 
-    objects = ("network",)
+    serializable_arguments = ("network",)
 
     def __init__(self, network: keras.Model, window: int, streams: int | None = None, **kwargs):
         super().__init__(**kwargs)

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
+from dlrecipes.training._engine.precision import full_precision
 from dlrecipes.training.bptt import TruncatedBPTT
 from dlrecipes.training.carried_state import States
-from dlrecipes.training.precision import full_precision
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.layers._arguments import integer
-from dlrecipes.training import draws
-from dlrecipes.training._networks import refuse_unless
+from dlrecipes.training._engine import stateless_random
+from dlrecipes.training._engine.checks import refuse_unless
 from dlrecipes.training.trainer import Trainer, batch_size
 
 # As many as the examples of a batch in Tieleman's experiments.
@@ -50,7 +50,7 @@ class ContrastiveDivergence(Trainer):
             persistent chains alone.
         pseudo_likelihood: Whether the log pseudo-likelihood is logged too, in nats an example,
             estimated by one unit of each, drawn at random; for Bernoulli visible units.
-        seed: Seed of all draws.
+        seed: Seed of all stateless_random.
 
     Call arguments:
         inputs: Visible vectors, of shape `(batch, features)`.
@@ -82,7 +82,7 @@ class ContrastiveDivergence(Trainer):
         to 6.
     """
 
-    objects = ("rbm",)
+    serializable_arguments = ("rbm",)
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class ContrastiveDivergence(Trainer):
         Args:
             visible: Where they are, of shape `(batch, features)`: under several replicas, this
                 replica's share.
-            step: Number of the optimizer's step, which decides the draws.
+            step: Number of the optimizer's step, which decides the stateless_random.
 
         Returns:
             Visible vectors of the same shape.
@@ -238,8 +238,10 @@ class ContrastiveDivergence(Trainer):
     def _draw(self, mean: tf.Tensor, kind: str, step: tf.Tensor, stream: int) -> tf.Tensor:
         shape = [tf.shape(mean)[0], mean.shape[1]]
         if kind == "bernoulli":
-            return tf.cast(draws.uniform(shape, self.seed, step, stream) < mean, mean.dtype)
-        return mean + draws.normal(shape, self.seed, step, stream)
+            return tf.cast(
+                stateless_random.uniform(shape, self.seed, step, stream) < mean, mean.dtype
+            )
+        return mean + stateless_random.normal(shape, self.seed, step, stream)
 
     def _watch(self, visible: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tells what says how training goes; returns the running means."""
@@ -259,7 +261,7 @@ class ContrastiveDivergence(Trainer):
         """Returns `features` times the log-probability of one unit given the others."""
         features = visible.shape[1]
         # After the streams of the chains.
-        share = draws.uniform(
+        share = stateless_random.uniform(
             [batch_size(visible)], self.seed, self.optimizer.iterations, 2 * self.steps
         )
         unit = tf.one_hot(tf.cast(share * features, tf.int32), features)

@@ -1,4 +1,4 @@
-"""Translation of pictures between two kinds of them, without pairs."""
+"""Translation of images between two kinds of them, without pairs."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,9 @@ import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer, number
 from dlrecipes.layers._arguments import pair as sizes
-from dlrecipes.training._gan_networks import unchanged
-from dlrecipes.training._networks import refuse_misfits
-from dlrecipes.training.image_pool import ImagePool
-from dlrecipes.training.trainer import batch_size
-from dlrecipes.training.translation import (
+from dlrecipes.training._engine.checks import check_inputs
+from dlrecipes.training._engine.gan_networks import unchanged
+from dlrecipes.training._engine.translation import (
     TranslationTrainer,
     check_networks,
     l1,
@@ -20,11 +18,13 @@ from dlrecipes.training.translation import (
     refuse_too_small,
     translation_losses,
 )
+from dlrecipes.training.image_pool import ImagePool
+from dlrecipes.training.trainer import batch_size
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class CycleGAN(TranslationTrainer):
-    """Trains two generators, from pictures of kind A to kind B and back, on unpaired pictures.
+    """Trains two generators, from images of kind A to kind B and back, on unpaired images.
 
     The generators minimise together, in one step,
 
@@ -34,51 +34,51 @@ class CycleGAN(TranslationTrainer):
 
     with G from A to B, F from B to A and means of absolute differences. As in the authors' code
     `identity_weight` is relative to `cycle_weight`, and then the discriminators are updated
-    together, each with half of its loss: on this batch's real pictures, and on generated
+    together, each with half of its loss: on this batch's real images, and on generated
     ones that went through a pool of the last `pool_size`, each kind's own.
 
     Networks run as in training; an update leaves the others as they were, their moving
     statistics included. Regularizers of weights are added to the losses. `optimizer` is that of
     both generators, `discriminator_optimizer` that of both discriminators.
 
-    `fit` takes `(a, b)`, as Keras takes inputs and targets: arrays of as many pictures each, or
+    `fit` takes `(a, b)`, as Keras takes inputs and targets: arrays of as many images each, or
     a data set of pairs of batches (`tf.data.Dataset.zip` of two that are shuffled each for
     itself). They are floats in [-1, 1]. It logs `generator_loss`, all that the generators
     minimise, and `discriminator_loss`, the sum of both; `cycle` and `identity`, not weighted
     (`identity` is 0 where it has no weight); `real_score` and `fake_score`, the discriminators'
-    mean output for real pictures and for those from the pools, a probability for `"minimax"` and
+    mean output for real images and for those from the pools, a probability for `"minimax"` and
     `"non_saturating"`; and `gradient_norm`, the generators', and `discriminator_gradient_norm`.
     Validation logs all but the norms, at inference and without the pools.
 
     Args:
-        generator_ab: Model from pictures of kind A to kind B, such as
+        generator_ab: Model from images of kind A to kind B, such as
             `models.cyclegan_generator`.
         generator_ba: Another one, from kind B to kind A.
-        discriminator_a: Model from pictures of kind A to one number for each patch or picture,
+        discriminator_a: Model from images of kind A to one number for each patch or image,
             before any squashing, such as `models.patchgan(condition_channels=0,
             norm="instance")`.
         discriminator_b: Another one, of kind B.
         cycle_weight: Weight of the cycles' differences, the paper's lambda, at least 0.
         identity_weight: Weight of the identities' differences, times `cycle_weight`, at least
             0; 0 saves their computation, and is the paper's choice except for colours.
-        pool_size: How many generated pictures of each kind are kept, at least 0.
-        image_size: Height and width of the pictures in training, one integer or two, for the
+        pool_size: How many generated images of each kind are kept, at least 0.
+        image_size: Height and width of the images in training, one integer or two, for the
             pools; needed where the generators leave it unknown and `pool_size` is not 0.
         objective: `"least_squares"`, as in the paper not halved, `"minimax"`,
             `"non_saturating"`, `"hinge"` or `"wasserstein"`, of `losses`.
         seed: Seed of the pools' draws, at least 0.
 
     Call arguments:
-        inputs: Pictures of kind A, of shape `(batch, height, width, channels)`.
+        inputs: Images of kind A, of shape `(batch, height, width, channels)`.
         training: Whether dropout is on and batch normalisation takes the batch's own statistics.
 
     Returns:
-        Pictures of kind B; `translate_ba` goes the other way.
+        Images of kind B; `translate_ba` goes the other way.
 
     Raises:
         ValueError: If an argument is not one of those described, a network has no weights yet or
-            is given twice, or the pools' pictures are of unknown size; in `fit`, if a batch is no
-            pair of floats, or pictures are not of the size that was said.
+            is given twice, or the pools' images are of unknown size; in `fit`, if a batch is no
+            pair of floats, or images are not of the size that was said.
 
     Example:
 
@@ -87,9 +87,9 @@ class CycleGAN(TranslationTrainer):
     >>> small = {"layers": 1, "filters": 2, "condition_channels": 0, "norm": "instance"}
     >>> model = CycleGAN(ab, ba, patchgan(**small), patchgan(**small), image_size=8)
     >>> model.compile()  # Adam with learning rate 2e-4 and beta_1=0.5 for all
-    >>> pictures = keras.ops.zeros((2, 8, 8, 3))
-    >>> history = model.fit(pictures, pictures, verbose=0).history
-    >>> tuple(model(pictures).shape), tuple(model.translate_ba(pictures).shape)
+    >>> images = keras.ops.zeros((2, 8, 8, 3))
+    >>> history = model.fit(images, images, verbose=0).history
+    >>> tuple(model(images).shape), tuple(model.translate_ba(images).shape)
     ((2, 8, 8, 3), (2, 8, 8, 3))
 
     Reference:
@@ -98,7 +98,7 @@ class CycleGAN(TranslationTrainer):
         the identity loss.
     """
 
-    objects = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
+    serializable_arguments = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
 
     def __init__(
         self,
@@ -157,18 +157,18 @@ class CycleGAN(TranslationTrainer):
         ]
 
     def call(self, inputs, training=False):
-        """Returns pictures of kind B, from those of kind A."""
+        """Returns images of kind B, from those of kind A."""
         return self.generator_ab(inputs, training=training)
 
     def translate_ba(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns pictures of kind A, from those of kind B: the other way than `call`."""
+        """Returns images of kind A, from those of kind B: the other way than `call`."""
         return self.generator_ba(inputs, training=training)
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
         """Refuses what are no two batches of floats that the generators read."""
         refuse_no_pair(("a", "b"), x, y, sample_weight)
-        refuse_misfits(self.generator_ab, x)
-        refuse_misfits(self.generator_ba, y)
+        check_inputs(self.generator_ab, x)
+        check_inputs(self.generator_ba, y)
         refuse_too_small(self.discriminator_a, x)
         refuse_too_small(self.discriminator_b, y)
 
@@ -200,7 +200,7 @@ class CycleGAN(TranslationTrainer):
         return self.tracked(batch_size(a), {**drawn, **judged})
 
     def _generated(self, a, b, training: bool):
-        """Returns generated pictures of kinds A and B, and the generators' loss and its terms."""
+        """Returns generated images of kinds A and B, and the generators' loss and its terms."""
         ab, ba = self.generator_ab, self.generator_ba
         fake_b, fake_a = ab(a, training=training), ba(b, training=training)
         cycle = l1(ba(fake_b, training=training), a) + l1(ab(fake_a, training=training), b)
@@ -219,12 +219,12 @@ class CycleGAN(TranslationTrainer):
         return (fake_a, fake_b), {"generator_loss": loss, "cycle": cycle, "identity": identity}
 
     def _judged(self, real, shown, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the discriminators' loss and scores, given pictures of kinds A and B."""
+        """Returns the discriminators' loss and scores, given images of kinds A and B."""
         discriminator_loss, _ = translation_losses(self.objective)
         terms, scores = [], []
         both = (self.discriminator_a, self.discriminator_b)
-        for discriminator, *pictures in zip(both, real, shown, strict=True):
-            outputs = [discriminator(picture, training=training) for picture in pictures]
+        for discriminator, *images in zip(both, real, shown, strict=True):
+            outputs = [discriminator(image, training=training) for image in images]
             terms.append(discriminator_loss(*outputs))
             terms += discriminator.losses if training else []
             scores.append([self.mean_score(output) for output in outputs])
@@ -242,7 +242,7 @@ class CycleGAN(TranslationTrainer):
             shape = (None, *sizes("image_size", self.image_size), *shape[3:])
         if self.pool_size and None in shape[1:]:
             raise ValueError(
-                f"pool_size={self.pool_size} needs the pictures' size: give image_size, such as "
+                f"pool_size={self.pool_size} needs the images' size: give image_size, such as "
                 "(256, 256)."
             )
         pool.build(shape)

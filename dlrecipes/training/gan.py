@@ -8,9 +8,9 @@ import tensorflow as tf
 from dlrecipes.layers._arguments import integer, number
 from dlrecipes.losses import gradient_penalty
 from dlrecipes.losses.adversarial import adversarial_losses
-from dlrecipes.training import _gan_networks as networks
-from dlrecipes.training import draws
-from dlrecipes.training.adversarial import AdversarialTrainer
+from dlrecipes.training._engine import gan_networks as networks
+from dlrecipes.training._engine import stateless_random
+from dlrecipes.training._engine.adversarial import AdversarialTrainer
 from dlrecipes.training.trainer import batch_size
 
 NOISES = ("normal", "uniform")
@@ -82,7 +82,7 @@ class GAN(AdversarialTrainer):
         Wasserstein GANs", algorithm 1.
     """
 
-    objects = ("generator", "discriminator")
+    serializable_arguments = ("generator", "discriminator")
 
     def __init__(
         self,
@@ -266,15 +266,15 @@ class GAN(AdversarialTrainer):
     def _noise(self, count, seed: int, step, stream: int) -> tf.Tensor:
         shape = [count, *self.latent_shape]
         if self.noise == "uniform":
-            return 2 * draws.uniform(shape, seed, step, stream) - 1
-        return draws.normal(shape, seed, step, stream)
+            return 2 * stateless_random.uniform(shape, seed, step, stream) - 1
+        return stateless_random.normal(shape, seed, step, stream)
 
     def _mixing(self, real, step, stream: int) -> tf.Tensor | None:
         """Returns how near to its real example each point of the penalty is, if there is one."""
         if self.objective != "wasserstein" or not self.gradient_penalty_weight:
             return None
         shape = [batch_size(real)] + [1] * (len(real.shape) - 1)
-        return draws.uniform(shape, self.seed, step, stream)
+        return stateless_random.uniform(shape, self.seed, step, stream)
 
     def _checked(self, method, args, kwargs) -> dict[str, Any]:
         given = super()._checked(method, args, kwargs)

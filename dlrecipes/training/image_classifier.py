@@ -1,4 +1,4 @@
-"""Classifiers of pictures that know the names of their classes."""
+"""Classifiers of images that know the names of their classes."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class ImageClassifier(SupervisedTrainer):
     kept with the weights: a saved classifier answers with them.
 
     Args:
-        network: Model whose weights are made, from pictures to scores without softmax (logits),
+        network: Model whose weights are made, from images to scores without softmax (logits),
             of shape `(batch, classes)`.
         class_names: The classes' names, each another, in the order of the scores.
 
@@ -61,7 +61,7 @@ class ImageClassifier(SupervisedTrainer):
         self.class_names = names
 
     def classify(self, images) -> dict[str, tf.Tensor]:
-        """Returns what the network takes pictures for; works inside a `tf.function`.
+        """Returns what the network takes images for; works inside a `tf.function`.
 
         Args:
             images: What the network takes.

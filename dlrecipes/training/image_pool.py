@@ -1,29 +1,29 @@
-"""A history of generated pictures, from which a discriminator is shown some again."""
+"""A history of generated images, from which a discriminator is shown some again."""
 
 import keras
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
-from dlrecipes.training import draws, shares
+from dlrecipes.training._engine import stateless_random, uneven_batches
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class ImagePool(keras.layers.Layer):
-    """Keeps generated pictures, and gives back old ones in place of half of the new ones.
+    """Keeps generated images, and gives back old ones in place of half of the new ones.
 
-    Pictures come one after the other, those of a batch in their order. Until the pool is
-    full each is stored and given back. From then on, with probability 1/2, a picture
+    Images come one after the other, those of a batch in their order. Until the pool is
+    full each is stored and given back. From then on, with probability 1/2, an image
     takes the place of a stored one, drawn uniformly, which is given back; else it is given back
-    itself and not stored. So a picture may take the place of one of its own batch.
+    itself and not stored. So an image may take the place of one of its own batch.
 
     What is stored is non-trainable weights of a model that has the pool as an attribute:
     checkpoints and `.keras` files hold it. Random draws are a function of `seed`, `stream` and
     step. Under a `tf.distribute` strategy the pool is that of one process: each replica stores
-    the pictures of all replicas, and gets back its share.
+    the images of all replicas, and gets back its share.
 
     Args:
-        size: How many pictures are kept, at least 0; 0 gives every picture back as it is.
-        seed: Seed of the draws.
+        size: How many images are kept, at least 0; 0 gives every image back as it is.
+        seed: Seed of the stateless_random.
         stream: Tells several pools of one seed apart.
 
     Raises:
@@ -54,7 +54,7 @@ class ImagePool(keras.layers.Layer):
         self.stream = stream
 
     def build(self, input_shape):
-        """Makes room for pictures of the shape that a batch has after its first axis."""
+        """Makes room for images of the shape that a batch has after its first axis."""
         if self.size:
             # Every replica computes the same: that of the first may be written to all.
             options = {"trainable": False, "aggregation": "only_first_replica"}
@@ -71,40 +71,42 @@ class ImagePool(keras.layers.Layer):
             )
         self.built = True
 
-    def query(self, pictures: tf.Tensor, step: tf.Tensor | int) -> tf.Tensor:
-        """Stores pictures and returns as many to show to the discriminator.
+    def query(self, images: tf.Tensor, step: tf.Tensor | int) -> tf.Tensor:
+        """Stores images and returns as many to show to the discriminator.
 
         Args:
-            pictures: Generated pictures of shape `(batch, ...)`, floats.
+            images: Generated images of shape `(batch, ...)`, floats.
             step: Number of the step, an integer scalar: `optimizer.iterations`.
 
         Returns:
-            Pictures of the same shape and type, for which no gradient flows.
+            Images of the same shape and type, for which no gradient flows.
 
         Raises:
-            ValueError: If the pictures are not of the shape that the pool was built for.
+            ValueError: If the images are not of the shape that the pool was built for.
         """
         if not self.built:
-            self.build(pictures.shape)
+            self.build(images.shape)
         if not self.size:
-            return tf.stop_gradient(pictures)
+            return tf.stop_gradient(images)
         kept = tuple(self.images.shape[1:])
-        if not pictures.shape[1:].is_compatible_with(kept):
-            found = tuple(pictures.shape[1:])
-            raise ValueError(f"The pool keeps pictures of shape {kept}, not {found}.")
-        new = tf.stop_gradient(tf.cast(pictures, "float32"))
+        if not images.shape[1:].is_compatible_with(kept):
+            found = tuple(images.shape[1:])
+            raise ValueError(f"The pool keeps images of shape {kept}, not {found}.")
+        new = tf.stop_gradient(tf.cast(images, "float32"))
         here, first, everyones = _of_all_replicas(new)
-        chances = draws.alike([tf.shape(everyones)[0], 2], self.seed, step, self.stream)
+        chances = stateless_random.replicated_uniform(
+            [tf.shape(everyones)[0], 2], self.seed, step, self.stream
+        )
         returned = self._exchange(everyones, chances)[first : first + here]
         # A replica without examples has one that counts nowhere.
         returned = tf.concat([returned, new[here:]], axis=0)
-        return tf.cast(tf.ensure_shape(returned, pictures.shape), pictures.dtype)
+        return tf.cast(tf.ensure_shape(returned, images.shape), images.dtype)
 
     def _exchange(self, new: tf.Tensor, chances: tf.Tensor) -> tf.Tensor:
-        """Stores and returns, by two numbers in [0, 1) a picture: whether to swap, and for which.
+        """Stores and returns, by two numbers in [0, 1) an image: whether to swap, and for which.
 
-        It does at once what the definition does picture by picture: in the place that it looks
-        at, a picture finds what the last picture before it wrote there.
+        It does at once what the definition does image by image: in the place that it looks
+        at, an image finds what the last image before it wrote there.
         """
         batch = tf.shape(new)[0]
         rows = tf.range(batch)
@@ -134,9 +136,9 @@ class ImagePool(keras.layers.Layer):
 
 
 def _of_all_replicas(new: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns how many of the pictures count, where they begin among all, and all of them."""
+    """Returns how many of the images count, where they begin among all, and all of them."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return tf.shape(new)[0], tf.constant(0), new
-    here, before, _ = shares.place(tf.shape(new)[0])
+    here, before, _ = uneven_batches.replica_offset(tf.shape(new)[0])
     context = tf.distribute.get_replica_context()
     return here, before, context.all_gather(new[:here], axis=0)

@@ -4,9 +4,9 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.layers import ThresholdUnit
-from dlrecipes.training import shares
-from dlrecipes.training._classics import WrittenOut, chain, examples_of, in_turn
-from dlrecipes.training._networks import refuse_unless
+from dlrecipes.training._engine import uneven_batches
+from dlrecipes.training._engine.checks import refuse_unless
+from dlrecipes.training._engine.layer_chains import WrittenOut, chain, examples_of, in_turn
 from dlrecipes.training.trainer import batch_size
 
 
@@ -66,7 +66,7 @@ class PerceptronRule(WrittenOut):
         1962, "On convergence proofs on perceptrons" (the bound).
     """
 
-    objects = ("network",)
+    serializable_arguments = ("network",)
     default_rate = 1.0
 
     def __init__(self, network: keras.Model | ThresholdUnit, **kwargs):
@@ -140,7 +140,7 @@ class PerceptronRule(WrittenOut):
             raise ValueError(f"Units read one vector an example, not shape {tuple(x.shape)}.")
         lowest = 0 if unit.output_kind == "binary" else -1
         # Under several replicas an example of zeros may stand in for none.
-        real = y[: shares.examples()]
+        real = y[: uneven_batches.examples()]
         fine = tf.reduce_all((real == 1) | (real == lowest))
         refuse_unless(fine, f"Targets must be 1 or {lowest}.")
         x = tf.cast(x, unit.kernel.dtype)

@@ -1,12 +1,11 @@
-"""Translation of pictures by pairs of them: a conditional GAN with an L1 loss."""
+"""Translation of images by pairs of them: a conditional GAN with an L1 loss."""
 
 import keras
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import number
-from dlrecipes.training._gan_networks import unchanged
-from dlrecipes.training.trainer import batch_size
-from dlrecipes.training.translation import (
+from dlrecipes.training._engine.gan_networks import unchanged
+from dlrecipes.training._engine.translation import (
     TranslationTrainer,
     check_networks,
     l1,
@@ -15,16 +14,17 @@ from dlrecipes.training.translation import (
     refuse_too_small,
     translation_losses,
 )
+from dlrecipes.training.trainer import batch_size
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class Pix2Pix(TranslationTrainer):
-    """Trains a generator to draw the picture that belongs to another one, from pairs.
+    """Trains a generator to draw the image that belongs to another one, from pairs.
 
     The discriminator judges pairs of an input and its target, or what was generated from it. The
     generator minimises its adversarial loss plus `l1_weight` times the mean absolute difference
     from the target, and the discriminator half of its own loss. As in the authors' PyTorch code
-    a picture is generated once a step; the discriminator is updated first, and then
+    an image is generated once a step; the discriminator is updated first, and then
     the generator, through the updated discriminator.
 
     Both networks run as in training, with the batch's own statistics. An update leaves the other
@@ -34,7 +34,7 @@ class Pix2Pix(TranslationTrainer):
 
     `fit` takes `(input, target)`, floats in [-1, 1]. It logs `generator_loss`, all that the
     generator minimises, and `discriminator_loss`; `l1`, not weighted; `real_score` and
-    `fake_score`, the discriminator's mean for targets and for generated pictures, probabilities
+    `fake_score`, the discriminator's mean for targets and for generated images, probabilities
     for `"minimax"` and `"non_saturating"` and plain outputs otherwise; and `gradient_norm`, the
     generator's, and `discriminator_gradient_norm`. Validation logs all but the norms, at
     inference.
@@ -44,23 +44,23 @@ class Pix2Pix(TranslationTrainer):
     model with `training=True`, which moves the moving statistics, too.
 
     Args:
-        generator: Model from pictures to pictures, such as `models.pix2pix_unet`.
+        generator: Model from images to images, such as `models.pix2pix_unet`.
         discriminator: Model from inputs named `condition` and `image` to one number for each
-            patch or picture, before any squashing, such as `models.patchgan`.
+            patch or image, before any squashing, such as `models.patchgan`.
         l1_weight: Weight of the mean absolute difference, the paper's lambda, at least 0.
         objective: `"minimax"`, `"non_saturating"`, `"least_squares"`, `"hinge"` or
             `"wasserstein"`, of `losses`. Least squares are not halved, as in the authors' code.
 
     Call arguments:
-        inputs: Pictures of shape `(batch, height, width, channels)`.
+        inputs: Images of shape `(batch, height, width, channels)`.
         training: Whether dropout is on and batch normalisation takes the batch's own statistics.
 
     Returns:
-        Generated pictures, as the generator gives them.
+        Generated images, as the generator gives them.
 
     Raises:
         ValueError: If an argument is not one of those described; in `fit`, if a batch is no pair
-            of floats, or targets do not have the shape of generated pictures.
+            of floats, or targets do not have the shape of generated images.
 
     Example:
 
@@ -68,9 +68,9 @@ class Pix2Pix(TranslationTrainer):
     >>> generator = pix2pix_unet(size=16, filters=2)
     >>> model = Pix2Pix(generator, patchgan(layers=1, filters=2))
     >>> model.compile()  # Adam with learning rate 2e-4 and beta_1=0.5 for both
-    >>> pictures = keras.ops.zeros((4, 16, 16, 3))
-    >>> history = model.fit(pictures, pictures, batch_size=2, verbose=0).history
-    >>> tuple(model(pictures).shape)
+    >>> images = keras.ops.zeros((4, 16, 16, 3))
+    >>> history = model.fit(images, images, batch_size=2, verbose=0).history
+    >>> tuple(model(images).shape)
     (4, 16, 16, 3)
 
     Reference:
@@ -78,7 +78,7 @@ class Pix2Pix(TranslationTrainer):
         adversarial networks", equation 4 and section 3.3.
     """
 
-    objects = ("generator", "discriminator")
+    serializable_arguments = ("generator", "discriminator")
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Pix2Pix(TranslationTrainer):
         self.built = True
 
     def call(self, inputs, training=False):
-        """Returns generated pictures."""
+        """Returns generated images."""
         return self.generator(inputs, training=training)
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
@@ -148,7 +148,7 @@ class Pix2Pix(TranslationTrainer):
         return norm, {**judged, "discriminator_loss": loss}
 
     def _judged(self, condition, target, fake, training: bool):
-        """Returns the outputs for generated pictures, and the discriminator's loss and scores."""
+        """Returns the outputs for generated images, and the discriminator's loss and scores."""
         # Apart: batch normalisation must not tell one from the other by what it mixes.
         fake_outputs, real_outputs = (
             self.discriminator({"condition": condition, "image": image}, training=training)

@@ -11,13 +11,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes._utils.files import atomic_write
 from dlrecipes.data.batches import steps_per_epoch, training_batches
 from dlrecipes.errors import RecipeError, reason
-from dlrecipes.files import write_whole
 from dlrecipes.layers._arguments import integer
-from dlrecipes.training._pretraining_stages import Stage, stages_of
-from dlrecipes.training.checkpoints import Checkpoints
-from dlrecipes.training.stopping import StopWhenErrorSettles, StopWhenErrorsPart
+from dlrecipes.training._engine.pretraining_stages import Stage, stages_of
+from dlrecipes.training.callbacks.checkpoints import Checkpoints
+from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
 
@@ -27,8 +27,8 @@ ROWS = 1024
 DECIDING = (
     keras.callbacks.EarlyStopping,
     keras.callbacks.ReduceLROnPlateau,
-    StopWhenErrorSettles,
-    StopWhenErrorsPart,
+    StopOnPlateau,
+    StopOnGeneralizationGap,
 )
 
 
@@ -143,7 +143,7 @@ def _train(stage: Stage, seen, epochs, batch_size, seed, folder, callbacks, verb
         done, callbacks = keep.epochs, [*callbacks, keep]
         past = {name: [logs[name] for logs in keep.history] for name in (keep.history or [{}])[0]}
         if keep.stopped or done == epochs:
-            if any(isinstance(one, StopWhenErrorsPart) for one in callbacks):
+            if any(isinstance(one, StopOnGeneralizationGap) for one in callbacks):
                 keep.restore_best(trainer)
             return past
     batches = training_batches({"x": seen}, {}, batch_size, seed, start_epoch=done)
@@ -170,10 +170,10 @@ def _kept(stage: Stage, folder: Path, callbacks) -> Checkpoints:
             raise ValueError(
                 f"With a folder {type(one).__name__} must have restore_best_weights=False."
             )
-        if isinstance(one, StopWhenErrorsPart):
+        if isinstance(one, StopOnGeneralizationGap):
             if one.validation != stage.monitor:
                 raise ValueError(
-                    "With a folder StopWhenErrorsPart must have "
+                    "With a folder StopOnGeneralizationGap must have "
                     f"validation={stage.monitor!r}, whose best epoch is kept, "
                     f"not {one.validation!r}."
                 )
@@ -209,7 +209,7 @@ def _begin(model: keras.Model, folder: Path, settings: dict) -> None:
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
         model.save_weights(weights)
-        write_whole(file, json.dumps(settings))
+        atomic_write(file, json.dumps(settings))
         return
     try:
         kept = json.loads(file.read_text())

@@ -59,7 +59,7 @@ class SequenceTagger(Trainer):
         Yu, 2015, "Bidirectional LSTM-CRF models for sequence tagging".
     """
 
-    objects = ("network", "encoder")
+    serializable_arguments = ("network", "encoder")
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from dlrecipes.training._networks import members, refuse_unbuilt
+from dlrecipes.training._engine.checks import members, refuse_unbuilt
 from dlrecipes.training.trainer import Trainer
 
 
@@ -44,7 +44,7 @@ class SupervisedTrainer(Trainer):
         errors".
     """
 
-    objects = ("network",)
+    serializable_arguments = ("network",)
 
     def __init__(self, network: keras.Model, **kwargs):
         super().__init__(**kwargs)

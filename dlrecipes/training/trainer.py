@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
-from dlrecipes.training import optimizer_step, shares
-from dlrecipes.training._networks import refuse_misfits, told_plainly
+from dlrecipes.training._engine import optimizer_step, uneven_batches
+from dlrecipes.training._engine.checks import check_inputs, plain_errors
 
 
 class Trainer(keras.Model):
@@ -18,8 +18,9 @@ class Trainer(keras.Model):
 
     The base of the trainers. A subclass says what the loss is, in `compute_loss`, or writes its
     own `train_step` with `update`; it names the arguments of its constructor that are Keras
-    objects in `objects`. Clipping is the optimizer's own (`Adam(global_clipnorm=1.0)`); what is
-    logged is the global norm before it, which is what tells exploding gradients.
+    objects in `serializable_arguments`. Clipping is the optimizer's own
+    (`Adam(global_clipnorm=1.0)`); the logged norm is the global one before clipping, which shows
+    exploding gradients.
 
     Under `tf.distribute.MirroredStrategy` and `MultiWorkerMirroredStrategy`, a step is that of
     one process on the whole batch: a loss is the mean over this replica's examples, and `update`
@@ -39,7 +40,7 @@ class Trainer(keras.Model):
     """
 
     # Arguments of the constructor, kept as attributes, that are saved as Keras saves objects.
-    objects: ClassVar[tuple[str, ...]] = ()
+    serializable_arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **kwargs):
         if {"inputs", "outputs"} & set(kwargs):
@@ -124,16 +125,16 @@ class Trainer(keras.Model):
         Raises:
             ValueError: If the data do not fit.
         """
-        refuse_misfits(self._network, x)
+        check_inputs(self._network, x)
 
     def fit(self, *args, **kwargs):
         """As `keras.Model.fit`, without its stall at the end."""
-        with told_plainly():
+        with plain_errors():
             return super().fit(**self._checked(keras.Model.fit, args, kwargs))
 
     def evaluate(self, *args, **kwargs):
         """As `keras.Model.evaluate`, without its stall at the end."""
-        with told_plainly():
+        with plain_errors():
             return super().evaluate(**self._checked(keras.Model.evaluate, args, kwargs))
 
     def _checked(self, method: Callable, args: Sequence, kwargs: Mapping) -> dict[str, Any]:
@@ -145,11 +146,11 @@ class Trainer(keras.Model):
         batch = batch_spec(*parts)
         if batch is not None:
             self.check_batch(*batch)
-        return {name: _untimed(value) for name, value in named.items()}
+        return {name: _without_autotune(value) for name, value in named.items()}
 
     @property
     def input_signature(self) -> list | None:
-        """What `call` takes, as `export` wants it: the inputs of the first of `objects`.
+        """Inputs of `call`, as `export` expects them: those of the first serializable argument.
 
         `None` where that network does not tell them: one written as a class.
         """
@@ -165,8 +166,8 @@ class Trainer(keras.Model):
 
     @property
     def _network(self) -> Any:
-        """The first of `objects`: what `call` gives its inputs to."""
-        return getattr(self, next(iter(self.objects), ""), None)
+        """The first of `serializable_arguments`: what `call` gives its inputs to."""
+        return getattr(self, next(iter(self.serializable_arguments), ""), None)
 
     def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
         """As `keras.Model.export`, which asks for a signature that a trainer's network tells."""
@@ -191,16 +192,16 @@ class Trainer(keras.Model):
             self.build_optimizers()
 
     def get_config(self):
-        """Returns the constructor's arguments: here, those that `objects` names."""
+        """Returns the constructor's arguments: here, those that `serializable_arguments` names."""
         serialize = keras.saving.serialize_keras_object
-        objects = {name: serialize(getattr(self, name)) for name in self.objects}
+        objects = {name: serialize(getattr(self, name)) for name in self.serializable_arguments}
         return {**super().get_config(), **objects}
 
     @classmethod
     def from_config(cls, config):
         """Returns the trainer that `get_config` described."""
         deserialize = keras.saving.deserialize_keras_object
-        objects = {name: deserialize(config[name]) for name in cls.objects}
+        objects = {name: deserialize(config[name]) for name in cls.serializable_arguments}
         return cls(**{**config, **objects})
 
     def _make_function(self, step_function: Callable[[Any], dict[str, tf.Tensor]]):
@@ -215,7 +216,7 @@ class Trainer(keras.Model):
                 self._share_statistics()
             return logs
 
-        step = shares.fair(shared, self._counts)
+        step = uneven_batches.weighted_step(shared, self._counts)
         if several_workers(self.distribute_strategy):
             # Keras wants an axis to take the mean along.
             return super()._make_function(step)
@@ -237,7 +238,9 @@ class Trainer(keras.Model):
             for variable in layer.non_trainable_variables
         ]
         if moving:
-            means = shares.weigh([tf.convert_to_tensor(variable.value) for variable in moving])
+            means = uneven_batches.weighted_mean(
+                [tf.convert_to_tensor(variable.value) for variable in moving]
+            )
             for variable, mean in zip(moving, means, strict=True):
                 variable.assign(mean)
 
@@ -250,7 +253,7 @@ class Trainer(keras.Model):
         """Builds from a batch of one replica: Keras passes on one of all, which has no shape."""
         if iterator is not None:
             # The data set that Keras makes of arrays: `fit` and `evaluate` show it only here.
-            iterator._distributed_dataset = _untimed(iterator._distributed_dataset)
+            iterator._distributed_dataset = _without_autotune(iterator._distributed_dataset)
         if self._distribute_strategy is None:
             return
         if iterator is not None:
@@ -301,7 +304,7 @@ def batch_spec(x: Any, y: Any = None, sample_weight: Any = None) -> tuple | None
     return tf.nest.map_structure(spec, parts)
 
 
-def _untimed(value: Any) -> Any:
+def _without_autotune(value: Any) -> Any:
     """Returns a data set that TensorFlow does not tune: that ends with seconds of waiting."""
     if not isinstance(value, tf.data.Dataset):
         return value

@@ -1,12 +1,12 @@
-"""Training of embeddings in which pictures of one identity lie together, by triplets."""
+"""Training of embeddings in which images of one identity lie together, by triplets."""
 
 import keras
 import tensorflow as tf
 
 from dlrecipes.layers.pairwise_distances import at_least_float32
 from dlrecipes.losses import triplet
-from dlrecipes.training import shares
-from dlrecipes.training._networks import members, refuse_unbuilt
+from dlrecipes.training._engine import uneven_batches
+from dlrecipes.training._engine.checks import members, refuse_unbuilt
 from dlrecipes.training.trainer import Trainer, batch_size
 
 
@@ -16,8 +16,8 @@ class TripletEmbedding(Trainer):
 
     Triplets are mined within the batch, as `losses.triplet_loss` describes, in float32 whatever
     the dtype policy. Under a `tf.distribute` strategy the embeddings of all replicas are
-    gathered first: triplets are those of the whole batch. Give it batches of some pictures of
-    each of some identities (`data.identities.identity_batches`); a batch of one label alone
+    gathered first: triplets are those of the whole batch. Give it batches of some images of
+    each of some identities (`data.identities.pk_batches`); a batch of one label alone
     costs 0 and moves nothing. The network's regularization losses are added. The members of a
     `models.ensemble` are trained each for itself; their mean, which `L2Normalization` should
     follow, tells examples apart only where each member has axes of its own.
@@ -69,10 +69,10 @@ class TripletEmbedding(Trainer):
         Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
         recognition and clustering", section 3.1, equations 1 to 3, and section 3.2, equation 4
         (semi-hard negatives). Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss
-        for person re-identification", section 2 (batches of P identities by K pictures).
+        for person re-identification", section 2 (batches of P identities by K images).
     """
 
-    objects = ("network",)
+    serializable_arguments = ("network",)
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ def _gathered(embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.T
     if replicas == 1:
         return embeddings, labels
     context = tf.distribute.get_replica_context()
-    count, factor = shares.examples(), float(replicas)
+    count, factor = uneven_batches.examples(), float(replicas)
     known = tf.shape(embeddings)[0] if count is None else count
     # A replica without examples was given one that counts nowhere.
     embeddings, labels = embeddings[:known], labels[:known]

@@ -11,7 +11,7 @@ from dlrecipes.layers._arguments import number
 def decayed_error(
     error: tf.Tensor, weights: Sequence[keras.Variable | tf.Tensor], error_share: float
 ) -> tf.Tensor:
-    """Returns an error and the squares of all weights, added up by their shares.
+    """Returns an error and the squares of all weights, added up by their uneven_batches.
 
         E = error_share * error + (1 - error_share) * sum_i w_i^2
 

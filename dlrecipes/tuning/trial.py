@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlrecipes import children
-from dlrecipes.children import end_with_parent
+from dlrecipes._utils import processes
+from dlrecipes._utils.files import atomic_write
+from dlrecipes._utils.processes import exit_with_parent
 from dlrecipes.errors import RecipeError, UsageError, reason
-from dlrecipes.files import write_whole
 
 LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
 
@@ -66,7 +66,7 @@ def run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT_FILE
-    if "score" in (done := children.report(path)):
+    if "score" in (done := processes.read_report(path)):
         return done
     path.unlink(missing_ok=True)
     task = {
@@ -77,7 +77,7 @@ def run(
         "threads": threads,
     }
     with (folder / LOG_FILE).open("ab") as log:
-        child = children.start("tuning.trial", task, stdout=log, stderr=log)
+        child = processes.spawn("tuning.trial", task, stdout=log, stderr=log)
         try:
             while child.poll() is None:
                 if deadline is not None and time.monotonic() > deadline:
@@ -88,23 +88,23 @@ def run(
             # Checkpoints are whole or absent: nothing is lost that should be kept.
             child.kill()
             child.communicate()
-    found = children.report(path)
+    found = processes.read_report(path)
     if "score" in found:
         return found
     if found.get("unknown"):
         raise UnknownObjective(found["error"])
     why = found.get("error") or f"its process ended with code {child.returncode}"
     # Of a search with several workers the report is all that tells why.
-    write_whole(path, json.dumps({"error": why}))
+    atomic_write(path, json.dumps({"error": why}))
     raise TrialFailed(f"{why}{'' if why.endswith('.') else '.'}", f"See {folder / LOG_FILE}.")
 
 
 def main() -> None:
     """Does the task that the command line holds as JSON."""
     task = json.loads(sys.argv[1])
-    end_with_parent()
+    exit_with_parent()
     report = Path(task["folder"]) / REPORT_FILE
-    from dlrecipes.quiet import load_tensorflow
+    from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     try:
@@ -117,14 +117,15 @@ def main() -> None:
         if os.environ.get("DLRECIPES_TRACEBACK"):
             raise
         found = {"error": f"{type(error).__name__}: {reason(error)}"}
-    write_whole(report, json.dumps(found))
+    atomic_write(report, json.dumps(found))
     sys.stdout.flush()
 
 
 def _trained(task: Mapping[str, Any]) -> dict[str, float]:
     import tensorflow as tf
 
-    from dlrecipes import registry, runner
+    from dlrecipes import runner
+    from dlrecipes.recipe import registry
 
     if task["threads"]:
         tf.config.threading.set_intra_op_parallelism_threads(task["threads"])

@@ -14,19 +14,21 @@ from typing import Any
 
 from keras_tuner.errors import FatalError
 
-from dlrecipes import children, registry
-from dlrecipes.cores import cores
+from dlrecipes._utils import processes
+from dlrecipes._utils.cpu import available_cpus
 from dlrecipes.errors import RecipeError
+from dlrecipes.recipe import registry
 from dlrecipes.tuning import trial
-from dlrecipes.tuning.plan import Plan
-from dlrecipes.tuning.tuner import TRIALS, RecipeTuner, oracle
+from dlrecipes.tuning.oracles import make_oracle
+from dlrecipes.tuning.spec import SearchSpec
+from dlrecipes.tuning.tuner import TRIALS, RecipeTuner
 
 # How often a worker that was lost is started again without that a trial ended.
 ATTEMPTS = 3
 
 
 @contextlib.contextmanager
-def served(found: Any) -> Iterator[int]:
+def serve_oracle(found: Any) -> Iterator[int]:
     """Yields the port at which workers of this machine reach the oracle, by keras-tuner's gRPC."""
     import grpc
     from keras_tuner.src import protos
@@ -43,36 +45,36 @@ def served(found: Any) -> Iterator[int]:
 
 
 def supervise(
-    plan: Plan,
+    spec: SearchSpec,
     folder: Path,
     port: int,
     deadline: float | None,
-    oracle_: Any,
-    told: Callable[[Any], None],
+    oracle: Any,
+    on_update: Callable[[Any], None],
 ) -> None:
-    """Runs a plan's workers; one that is lost is started again, and goes on with its trial.
+    """Runs a spec's workers; one that is lost is started again, and goes on with its trial.
 
     Args:
-        plan: What is searched.
+        spec: What is searched.
         folder: The search's folder.
-        port: Where the oracle is served.
+        port: Where the oracle is serve_oracle.
         deadline: When the search ends, by `time.monotonic`.
-        oracle_: What is served there.
-        told: Is called with it when a trial has ended.
+        oracle: What is serve_oracle there.
+        on_update: Is called with it when a trial has ended.
 
     Raises:
         RecipeError: If a worker is lost again and again in one trial.
         UnknownObjective: If trials have nothing of the objective's name.
     """
     one = {
-        "recipe": plan.recipe,
-        "fixed": dict(plan.fixed),
-        "tuner": plan.tuner,
-        "trials": plan.trials,
-        "objective": list(plan.objective),
-        "max_epochs": plan.max_epochs,
-        "threads": plan.threads or max(1, cores() // plan.workers),
-        "seed": plan.seed,
+        "recipe": spec.recipe,
+        "fixed": dict(spec.fixed),
+        "tuner": spec.tuner,
+        "trials": spec.trials,
+        "objective": list(spec.objective),
+        "max_epochs": spec.max_epochs,
+        "threads": spec.threads or max(1, available_cpus() // spec.workers),
+        "seed": spec.seed,
         "folder": str(folder),
     }
 
@@ -85,7 +87,7 @@ def supervise(
         }
         log = (folder / f"worker{number}.log").open("ab")
         with log:
-            return children.start(
+            return processes.spawn(
                 "tuning.workers",
                 {**one, "seconds": left},
                 stdout=log,
@@ -93,16 +95,16 @@ def supervise(
                 env={**os.environ, **own},
             )
 
-    running = {number: begin(number) for number in range(plan.workers)}
+    running = {number: begin(number) for number in range(spec.workers)}
     lost: dict[int, tuple[int, int]] = {}
-    ended = len(oracle_.end_order)
+    ended = len(oracle.end_order)
     try:
         while running:
             time.sleep(0.3)
-            now = len(oracle_.end_order)
+            now = len(oracle.end_order)
             if now != ended:
                 ended = now
-                told(oracle_)
+                on_update(oracle)
             for number, child in list(running.items()):
                 if child.poll() is None:
                     continue
@@ -126,26 +128,26 @@ def supervise(
         for child in running.values():
             child.kill()
             child.communicate()
-    told(oracle_)
+    on_update(oracle)
 
 
 def _unknown(folder: Path) -> str:
     """Returns what a trial said of an objective that it does not have."""
-    reports = map(children.report, (folder / TRIALS).glob(f"*/{trial.REPORT_FILE}"))
+    reports = map(processes.read_report, (folder / TRIALS).glob(f"*/{trial.REPORT_FILE}"))
     return next((one["error"] for one in reports if one.get("unknown")), "unknown objective")
 
 
 def main() -> None:
     """Is one of several workers on this machine; its task is the command line's JSON."""
     task = json.loads(sys.argv[1])
-    children.end_with_parent()
+    processes.exit_with_parent()
     folder = Path(task.pop("folder"))
     source = registry.find(task["recipe"])
     task["objective"] = tuple(task["objective"])
-    plan = Plan(config=source.config(), **task)
-    deadline = None if plan.seconds is None else time.monotonic() + plan.seconds
+    spec = SearchSpec(config=source.config(), **task)
+    deadline = None if spec.seconds is None else time.monotonic() + spec.seconds
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    tuner = RecipeTuner(oracle(plan), plan, folder, deadline)
+    tuner = RecipeTuner(make_oracle(spec), spec, folder, deadline)
     try:
         with contextlib.suppress(FatalError):
             tuner.search()

@@ -11,25 +11,25 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
-from dlrecipes.data.digits import LabelledPictures
+from dlrecipes.data.digits import LabelledImages
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.models import dcgan_discriminator, dcgan_generator
-from dlrecipes.published import Published
-from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.training import GAN, LinearDecay
 
 from . import data, scores, show
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 64
-# Pictures of one noise that are drawn after each epoch.
+# Images of one noise that are drawn after each epoch.
 WATCHED = 36
 COMPARED = 4
-# How much of the closeness to the model's own pictures a smaller LiteRT file may lose.
+# How much of the closeness to the model's own images a smaller LiteRT file may lose.
 DROP = 0.02
 
 
 class DeepConvolutionalGAN(Recipe):
-    """Draws new pictures of the kind that a data set has."""
+    """Draws new images of the kind that a data set has."""
 
     Config = Config
     objective = ("fid", "min")
@@ -38,10 +38,10 @@ class DeepConvolutionalGAN(Recipe):
     monitor = None
 
     def load_data(self) -> Splits:
-        """Returns the pictures."""
+        """Returns the images."""
         splits = data.load(self.config)
         self._training = splits.train
-        self._critic: scores.Critic | None = None
+        self._critic: scores.FeatureClassifier | None = None
         return splits
 
     def build(self, splits: Splits) -> GAN:
@@ -63,29 +63,29 @@ class DeepConvolutionalGAN(Recipe):
         model.compile(self._optimizer(splits.train), self._optimizer(splits.train))
         return model
 
-    def _told(self, examples: LabelledPictures) -> bool:
+    def _told(self, examples: LabelledImages) -> bool:
         """Returns whether the networks are told the classes."""
         return self.config.conditional and len(examples.names) > 1
 
-    def _optimizer(self, examples: LabelledPictures) -> keras.optimizers.Optimizer:
+    def _optimizer(self, examples: LabelledImages) -> keras.optimizers.Optimizer:
         rate = self.config.learning_rate
-        if self.config.schedule == "linear":
+        if self.config.lr_schedule == "linear":
             _, steps = self._passes(examples)
             half = max(1, steps * self.config.epochs // 2)
             rate = LinearDecay(rate, steps * self.config.epochs - half, half)
         return keras.optimizers.Adam(rate, beta_1=0.5)
 
-    def _passes(self, examples: LabelledPictures) -> tuple[int, int]:
+    def _passes(self, examples: LabelledImages) -> tuple[int, int]:
         """Returns how many passes over the data an epoch is, and how many steps."""
         size = self.config.batch_size * self.config.discriminator_steps
         steps = steps_per_epoch(len(examples), size)
-        passes = -(-self.config.least_steps // steps)
+        passes = -(-self.config.min_steps_per_epoch // steps)
         return passes, passes * steps
 
     def batches(
-        self, model: GAN, examples: LabelledPictures, start_epoch: int | None = None
+        self, model: GAN, examples: LabelledImages, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of pictures from -1 to 1, with classes where they are told."""
+        """Returns batches of images from -1 to 1, with classes where they are told."""
         arrays = {"images": examples.images}, {"labels": examples.labels}
 
         def scaled(inputs, targets):
@@ -100,16 +100,16 @@ class DeepConvolutionalGAN(Recipe):
         found = training_batches(*arrays, size, self.config.seed, start_epoch * passes)
         return found.map(scaled), steps
 
-    def evaluate(self, model: GAN, examples: LabelledPictures) -> dict[str, Any]:
-        """Returns how like real pictures made ones are."""
+    def evaluate(self, model: GAN, examples: LabelledImages) -> dict[str, Any]:
+        """Returns how like real images made ones are."""
         if self._critic is None:
-            self._critic = scores.Critic.trained(self._training, self.config.seed)
+            self._critic = scores.FeatureClassifier.trained(self._training, self.config.seed)
         return scores.scores(
-            self._critic, examples.images, self._samples(model, self.config.samples)
+            self._critic, examples.images, self._samples(model, self.config.num_samples)
         )
 
     def _samples(self, model: GAN, count: int, seed: int | None = None) -> np.ndarray:
-        """Returns pictures of a seed, uint8; of a conditional model, of all classes in turn."""
+        """Returns images of a seed, uint8; of a conditional model, of all classes in turn."""
         labels = np.arange(count) % len(self._training.names) if model.takes_labels else None
         seed = self.config.seed if seed is None else seed
         made = [
@@ -123,11 +123,11 @@ class DeepConvolutionalGAN(Recipe):
         return _bytes(tf.concat(made, axis=0)).numpy()
 
     def snapshot(self, model: GAN, splits: Splits) -> np.ndarray:
-        """Returns pictures of the same noise each time."""
+        """Returns images of the same noise each time."""
         return self._samples(model, WATCHED)
 
     def figures(self, model: GAN, splits: Splits) -> Iterator[tuple[str, Figure | np.ndarray]]:
-        """Yields samples, also by epoch and as a GIF, interpolations, nearest training pictures."""
+        """Yields samples, also by epoch and as a GIF, interpolations, nearest training images."""
         made = self._samples(model, show.SHEET)
         yield "samples", show.sheet(made)
         if self.snapshots:
@@ -135,10 +135,10 @@ class DeepConvolutionalGAN(Recipe):
             yield "training", show.frames(self.snapshots)
         yield "interpolations", show.rows(self._between(model), "From one noise to another")
         nearest = show.nearest(made[: show.COMPARED], splits.train.images)
-        yield "nearest", show.rows(nearest, "Drawn (left) and the nearest training pictures")
+        yield "nearest", show.rows(nearest, "Drawn (left) and the nearest training images")
 
     def _between(self, model: GAN) -> np.ndarray:
-        """Returns rows of pictures of noise that goes from one point to another."""
+        """Returns rows of images of noise that goes from one point to another."""
         ends = np.random.default_rng(self.config.seed).uniform(
             -1, 1, (2, show.COMPARED, 1, self.config.latent_size)
         )
@@ -153,8 +153,8 @@ class DeepConvolutionalGAN(Recipe):
         drawn = _bytes(model(inputs)).numpy()
         return drawn.reshape(show.COMPARED, show.STEPS, *drawn.shape[1:])
 
-    def signatures(self, model: GAN, examples: LabelledPictures) -> Exports:
-        """Returns a seed or noise to pictures as the SavedModel, noise to numbers as LiteRT."""
+    def signatures(self, model: GAN, examples: LabelledImages) -> Exports:
+        """Returns a seed or noise to images as the SavedModel, noise to numbers as LiteRT."""
         units, names = self.config.latent_size, examples.names
         rng = np.random.default_rng(0)
         noise = rng.uniform(-1, 1, (COMPARED, units)).astype("float32")
@@ -175,7 +175,7 @@ class DeepConvolutionalGAN(Recipe):
             found = _bytes(drawn(drawn_noise, labels))
             spec = tf.TensorSpec([], tf.string)
             files = tf.map_fn(tf.io.encode_png, found, fn_output_signature=spec)
-            return {"pictures": found, "png_bytes": files}
+            return {"images": found, "png_bytes": files}
 
         whole = tf.TensorSpec([1], tf.int32)
         seeds = [_named(whole, "seed"), _named(whole, "count")]
@@ -184,23 +184,23 @@ class DeepConvolutionalGAN(Recipe):
         if told:
             seeds.append(_named(whole, "label"))
             noises.append(tf.TensorSpec([None], tf.int32, name="label"))
-        serving = Endpoint(of_seed, seeds, [tuple([*request, label[:1]][: len(seeds)])])
-        by_noise = Endpoint(
-            lambda *tensors: {"pictures": _bytes(drawn(*tensors))},
+        serving = Signature(of_seed, seeds, [tuple([*request, label[:1]][: len(seeds)])])
+        by_noise = Signature(
+            lambda *tensors: {"images": _bytes(drawn(*tensors))},
             noises,
             [(noise, label)[: len(noises)]],
         )
-        lite = Endpoint(
-            lambda *tensors: {"pictures": 0.5 + 0.5 * drawn(*tensors)},
+        litert = Signature(
+            lambda *tensors: {"images": 0.5 + 0.5 * drawn(*tensors)},
             noises,
             [(noise[k : k + 1], label[k : k + 1])[: len(noises)] for k in range(COMPARED)],
         )
         return Exports(
             {"serving_default": serving, "noise": by_noise},
-            lite,
+            litert,
             {"labels.txt": "".join(f"{name}\n" for name in names)} if told else {},
             show.usage(self.name, self.config, told),
-            _quantized(lite),
+            _quantized(litert),
         )
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
@@ -208,7 +208,7 @@ class DeepConvolutionalGAN(Recipe):
         return show.answers(function, inputs, PredictOptions(), ())
 
     def answer(
-        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+        self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
     ) -> list[str]:
         """Returns where the sheet that was drawn lies."""
         names = show.label_names(version)
@@ -223,23 +223,23 @@ def _named(spec: tf.TensorSpec, name: str) -> tf.TensorSpec:
     return tf.TensorSpec(spec.shape, spec.dtype, name=name)
 
 
-def _quantized(lite: Endpoint) -> Quantized:
-    """Returns smaller forms, measured by how close their pictures are to the model's own."""
-    names = [spec.name for spec in lite.inputs]
+def _quantized(litert: Signature) -> Quantized:
+    """Returns smaller forms, measured by how close their images are to the model's own."""
+    names = [spec.name for spec in litert.inputs]
     wanted = [
-        np.asarray(lite.function(*map(tf.constant, one))["pictures"]) for one in lite.examples
+        np.asarray(litert.function(*map(tf.constant, one))["images"]) for one in litert.examples
     ]
 
     def closeness(draw: Callable) -> float:
         gaps = [
-            np.abs(draw(**dict(zip(names, one, strict=True)))["pictures"] - pictures).mean()
-            for one, pictures in zip(lite.examples, wanted, strict=True)
+            np.abs(draw(**dict(zip(names, one, strict=True)))["images"] - images).mean()
+            for one, images in zip(litert.examples, wanted, strict=True)
         ]
         return 1 - float(np.mean(gaps))
 
-    return Quantized(("float16", "dynamic"), lite.examples[:1], "closeness", closeness, DROP)
+    return Quantized(("float16", "dynamic"), litert.examples[:1], "closeness", closeness, DROP)
 
 
-def _bytes(pictures: tf.Tensor) -> tf.Tensor:
-    scaled = (tf.cast(pictures, tf.float32) + 1) * 127.5
+def _bytes(images: tf.Tensor) -> tf.Tensor:
+    scaled = (tf.cast(images, tf.float32) + 1) * 127.5
     return tf.cast(tf.round(tf.clip_by_value(scaled, 0, 255)), tf.uint8)

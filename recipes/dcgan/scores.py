@@ -1,4 +1,4 @@
-"""How like the data made pictures are, by the features of a small classifier of that data."""
+"""How like the data made images are, by the features of a small classifier of that data."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlrecipes.data.digits import LabelledPictures
+from dlrecipes.data.digits import LabelledImages
 from dlrecipes.metrics.generation import frechet_distance, nearest_distance, precision_recall
 from dlrecipes.models import small_cnn
 
 STEPS, BATCH = 400, 64
 FEATURES = 64
 TURNS = 4
-# A picture is surely read where its class has so much of the probability.
+# An image is surely read where its class has so much of the probability.
 SURE = 0.9
 CHUNK = 200
 
 
 @dataclass(frozen=True)
-class Critic:
-    """A small classifier of a data set, whose last features compare pictures.
+class FeatureClassifier:
+    """A small classifier of a data set, whose last features compare images.
 
-    Of data without classes it tells by how many quarters a picture was turned.
+    Of data without classes it tells by how many quarters an image was turned.
 
     Args:
-        network: From pictures, 0 to 1, to features and probabilities.
+        network: From images, 0 to 1, to features and probabilities.
         has_classes: Whether its classes are the data's.
     """
 
@@ -35,7 +35,7 @@ class Critic:
     has_classes: bool
 
     def read(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns features, `(count, 64)`, and probabilities of pictures, uint8."""
+        """Returns features, `(count, 64)`, and probabilities of images, uint8."""
         call = tf.function(lambda x: self.network(x, training=False))
         found = [
             call(images[k : k + CHUNK].astype("float32") / 255)
@@ -44,11 +44,11 @@ class Critic:
         return tuple(np.concatenate([part[place].numpy() for part in found]) for place in (0, 1))
 
     @classmethod
-    def trained(cls, examples: LabelledPictures, seed: int) -> Critic:
-        """Returns a classifier that has learned the data's classes, or how pictures are turned.
+    def trained(cls, examples: LabelledImages, seed: int) -> FeatureClassifier:
+        """Returns a classifier that has learned the data's classes, or how images are turned.
 
         Args:
-            examples: The training pictures.
+            examples: The training images.
             seed: Decides the order.
 
         Reference:
@@ -77,12 +77,12 @@ class Critic:
         return cls(keras.Model(images, [features, chances], name="critic"), has_classes)
 
 
-def scores(critic: Critic, real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
-    """Returns how like the real pictures the generated ones are.
+def scores(critic: FeatureClassifier, real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
+    """Returns how like the real images the generated ones are.
 
     Args:
         critic: Tells the features.
-        real: uint8 pictures.
+        real: uint8 images.
         generated: Likewise.
     """
     (features, _), (made, chances) = critic.read(real), critic.read(generated)
@@ -92,7 +92,7 @@ def scores(critic: Critic, real: np.ndarray, generated: np.ndarray) -> dict[str,
         "fid": frechet_distance(features, made),
         "precision": precision,
         "recall": recall,
-        # Below 1 generated pictures are more alike than real ones are.
+        # Below 1 generated images are more alike than real ones are.
         "diversity": nearest_distance(made[few]) / max(nearest_distance(features[few]), 1e-12),
     }
     if critic.has_classes:

@@ -1,4 +1,4 @@
-"""What DCGAN shows: sheets of pictures, and how its files are used."""
+"""What DCGAN shows: sheets of images, and how its files are used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError, reason
-from dlrecipes.files import write_whole
+from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.metrics.verification import squared_distances
-from dlrecipes.published import EXTRAS, Published
 
 from .config import Config, PredictOptions
 
@@ -25,7 +25,7 @@ FRAMES = 60
 def answers(
     function: Callable, inputs: Sequence[str], options: PredictOptions, names: Sequence[str]
 ) -> list[str]:
-    """Draws a sheet of pictures to a file; returns where it lies.
+    """Draws a sheet of images to a file; returns where it lies.
 
     Args:
         function: The published SavedModel's.
@@ -51,46 +51,46 @@ def answers(
         raise UsageError(f"--output {options.output}: this is a folder; a file is wanted.")
     if not path.parent.is_dir():
         raise UsageError(f"--output {options.output}: there is no such folder.")
-    pictures = function(**request)["pictures"].numpy()
+    images = function(**request)["images"].numpy()
     try:
-        write_whole(path, tf.io.encode_png(tiled(pictures)).numpy())
+        atomic_write(path, tf.io.encode_png(tiled(images)).numpy())
     except OSError as error:
         raise UsageError(f"--output {options.output}: {reason(error)}.") from None
-    return [f"{options.count} pictures of seed {options.seed}: drawn to {options.output}"]
+    return [f"{options.count} images of seed {options.seed}: drawn to {options.output}"]
 
 
-def label_names(version: Published) -> tuple[str, ...]:
+def label_names(version: ModelVersion) -> tuple[str, ...]:
     """Returns the classes of a conditional model; of others none."""
     path = version.folder / EXTRAS / "labels.txt"
     return tuple(path.read_text("utf-8").splitlines()) if path.is_file() else ()
 
 
-def tiled(pictures: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Returns pictures side by side on white, about as many rows as columns; uint8."""
-    count, height, width, channels = pictures.shape
+def tiled(images: np.ndarray, gap: int = 2) -> np.ndarray:
+    """Returns images side by side on white, about as many rows as columns; uint8."""
+    count, height, width, channels = images.shape
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
     sheet = np.full(
         (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, "uint8"
     )
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         top = gap + number // columns * (height + gap)
         left = gap + number % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
+        sheet[top : top + height, left : left + width] = image
     return sheet
 
 
-def sheet(pictures: np.ndarray) -> Figure:
-    """Draws many pictures as one."""
+def sheet(images: np.ndarray) -> Figure:
+    """Draws many images as one."""
     figure = Figure(figsize=(7, 7.3), layout="constrained")
     axis = figure.subplots()
-    _show(axis, tiled(pictures))
-    axis.set_title(f"{len(pictures)} pictures of noise")
+    _show(axis, tiled(images))
+    axis.set_title(f"{len(images)} images of noise")
     return figure
 
 
 def over_epochs(snapshots: Mapping[int, np.ndarray]) -> Figure:
-    """Draws pictures of the same noise after some epochs."""
+    """Draws images of the same noise after some epochs."""
     known = sorted(snapshots)
     places = np.unique(np.geomspace(1, len(known), min(EPOCHS, len(known))).round().astype(int))
     chosen = [known[place - 1] for place in places]
@@ -107,25 +107,25 @@ def over_epochs(snapshots: Mapping[int, np.ndarray]) -> Figure:
 
 
 def frames(snapshots: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Returns pictures of the same noise epoch after epoch, as frames of a GIF."""
+    """Returns images of the same noise epoch after epoch, as frames of a GIF."""
     known = sorted(snapshots)
     places = np.unique(np.linspace(0, len(known) - 1, min(FRAMES, len(known))).round().astype(int))
     return np.stack([tiled(snapshots[known[place]]) for place in places])
 
 
-def rows(pictures: np.ndarray, title: str) -> Figure:
-    """Draws rows of pictures, `(rows, columns, height, width, channels)`."""
-    count, across = pictures.shape[:2]
+def rows(images: np.ndarray, title: str) -> Figure:
+    """Draws rows of images, `(rows, columns, height, width, channels)`."""
+    count, across = images.shape[:2]
     figure = Figure(figsize=(1.1 * across, 1.15 * count + 0.4), layout="constrained")
     figure.suptitle(title)
     axes = figure.subplots(count, across, squeeze=False)
-    for axis, picture in zip(axes.ravel(), pictures.reshape(-1, *pictures.shape[2:]), strict=True):
-        _show(axis, picture)
+    for axis, image in zip(axes.ravel(), images.reshape(-1, *images.shape[2:]), strict=True):
+        _show(axis, image)
     return figure
 
 
 def nearest(made: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """Returns each made picture and the training pictures that are nearest by their pixels."""
+    """Returns each made image and the training images that are nearest by their pixels."""
     flat = [part.reshape(len(part), -1).astype("float32") for part in (made, training)]
     order = np.argsort(squared_distances(*flat), axis=1)[:, : STEPS - 1]
     return np.concatenate([made[:, None], training[order]], axis=1)
@@ -138,7 +138,7 @@ def usage(name: str, config: Config, conditional: bool) -> str:
     return "\n\n".join(
         [
             "A seed and a count to the SavedModel, as TensorFlow Serving takes them, or from this "
-            "folder; the same seed draws the same pictures:",
+            "folder; the same seed draws the same images:",
             f'```\ncurl -d \'{{"inputs": {{"seed": [7], "count": [16]{label}}}}}\' \\\n'
             f"    localhost:8501/v1/models/{name}:predict\n```",
             "```python\nimport tensorflow as tf\n"
@@ -147,15 +147,15 @@ def usage(name: str, config: Config, conditional: bool) -> str:
             "found = draw(seed=tf.constant([7]), count=tf.constant([16])"
             f"{', label=tf.constant([3])' if conditional else ''})\n"
             'tf.io.write_file("first.png", found["png_bytes"][0])\n```',
-            "It returns `pictures`, uint8 `(count, height, width, channels)`, and `png_bytes`. "
+            "It returns `images`, uint8 `(count, height, width, channels)`, and `png_bytes`. "
             f"The signature `noise` takes float32 `(batch, {config.latent_size})`, uniform in "
             f"[-1, 1){told}."
             + (" `label` of the first is -1 for all classes in turn." if conditional else ""),
-            "`model.tflite` takes the same and returns `pictures` as numbers from 0 to 1.",
+            "`model.tflite` takes the same and returns `images` as numbers from 0 to 1.",
         ]
     )
 
 
-def _show(axis, picture: np.ndarray) -> None:
-    axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
+def _show(axis, image: np.ndarray) -> None:
+    axis.imshow(image.squeeze(), cmap="gray", vmin=0, vmax=255)
     axis.axis("off")

@@ -11,10 +11,10 @@ class Config(RecipeConfig):
     epochs: int = setting(11, "Passes over the training data, at most.", ge=1, le=100_000)
     patience: int = setting(11, "Epochs without a better validation before it stops.", ge=1)
     batch_size: int = setting(
-        128, "Pictures a step.", ge=1, le=65_536, search=Search(choices=(32, 64, 128, 256))
+        128, "Images a step.", ge=1, le=65_536, search=Search(choices=(32, 64, 128, 256))
     )
-    least_steps: int = setting(
-        18, "Steps an epoch has at least: of few pictures it is several passes.", ge=1, le=100_000
+    min_steps_per_epoch: int = setting(
+        18, "Steps an epoch has at least: of few images it is several passes.", ge=1, le=100_000
     )
     network: Literal[
         "cnn",
@@ -31,7 +31,7 @@ class Config(RecipeConfig):
         "The network; lenet5_1998 has all of the paper's options.",
         search=Search(choices=("cnn", "lenet5", "mlp", "vgg", "resnet")),
     )
-    members: int = setting(
+    ensemble_size: int = setting(
         0,
         "Networks, each trained for itself, whose scores are averaged; 0: three of cnn, else one.",
         ge=0,
@@ -79,6 +79,6 @@ class Config(RecipeConfig):
     learning_rate: float = setting(
         2e-3, "Adam's step at the start.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )
-    schedule: Literal["constant", "cosine"] = setting(
+    lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Of the learning rate, over all epochs."
     )

@@ -1,4 +1,4 @@
-"""The pictures of digit recognition: built in, or the user's own, and what is made of files."""
+"""The images of digit recognition: built in, or the user's own, and what is made of files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from dlrecipes.data.digits import (
     SIZE,
-    LabelledPictures,
+    LabelledImages,
     builtin_digits,
     described,
     read_digits,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def load(config: Config) -> Splits:
-    """Returns the pictures that the configuration asks for.
+    """Returns the images that the configuration asks for.
 
     Raises:
         DataError: If they cannot be read as they are, saying where.
@@ -43,12 +43,12 @@ def load(config: Config) -> Splits:
 
 
 def class_names(splits: Splits) -> Sequence[str]:
-    """Returns the classes of the training pictures."""
+    """Returns the classes of the training images."""
     return splits.train.names
 
 
-def known(examples: LabelledPictures, names: Sequence[str]) -> np.ndarray:
-    """Returns the class of each picture by the model's own numbers.
+def known(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:
+    """Returns the class of each image by the model's own numbers.
 
     Raises:
         DataError: If the model does not know one.
@@ -88,7 +88,7 @@ def read(image_bytes: tf.Tensor) -> tf.Tensor:
 
 
 def prepare(images: tf.Tensor) -> tf.Tensor:
-    """Returns what the network takes of pictures of any size, in the graph.
+    """Returns what the network takes of images of any size, in the graph.
 
     Args:
         images: uint8 of shape `(batch, height, width, channels)`, of 1 (grey), 3 or 4 channels.

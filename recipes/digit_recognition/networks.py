@@ -1,4 +1,4 @@
-"""The families of networks that digit recognition can train, scaled to small pictures."""
+"""The families of networks that digit recognition can train, scaled to small images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlrecipes.layers import ElasticDistortion
 
 from .config import Config
 
-# What MNIST's pictures are, and what all others are made.
+# What MNIST's images are, and what all others are made.
 SIZE = 28
 # Of the usual network, unless the user says how many.
 MEMBERS = 3
@@ -24,7 +24,7 @@ PAPER = {
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
-    """Returns a network from pictures of 28x28, 0 to 1, to logits; it distorts in training.
+    """Returns a network from images of 28x28, 0 to 1, to logits; it distorts in training.
 
     Args:
         config: The settings.
@@ -34,7 +34,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
         UsageError: If the network cannot have so many classes or such a width.
     """
     try:
-        number = config.members or (MEMBERS if config.network == "cnn" else 1)
+        number = config.ensemble_size or (MEMBERS if config.network == "cnn" else 1)
         members = [_network(config, num_classes, member) for member in range(number)]
     except ValueError as error:
         raise UsageError(f"--network {config.network}: {error}") from None
@@ -53,7 +53,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
     if config.network == "lenet5_1998":
         # The paper's background is -0.1, its ink 1.175.
         distorted = keras.layers.Rescaling(1.275, -0.1, name="paper_and_ink")(distorted)
-    # The classic families read larger pictures than these.
+    # The classic families read larger images than these.
     if network.input_shape[1] == SIZE + 4:
         distorted = keras.layers.ZeroPadding2D(2, name="frame")(distorted)
     elif network.input_shape[1] not in (SIZE, None):

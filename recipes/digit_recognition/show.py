@@ -15,9 +15,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from dlrecipes.documents import read_results
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.figures import BLUE, GREY, ORANGE
+from dlrecipes.recipe.readme import read_results
 from dlrecipes.training import ImageClassifier
 
 # Of a network's several predictions these are told: the first, and others as likely as this.
@@ -29,11 +29,11 @@ NAMES = {"builtin": "the built-in digits"}
 
 
 def predictions(function: Any, inputs: Sequence[str]) -> list[str]:
-    """Returns each picture's class with its probability, and others that are possible.
+    """Returns each image's class with its probability, and others that are possible.
 
     Raises:
         UsageError: If a file is not there.
-        DataError: If a file is no picture that can be decoded.
+        DataError: If a file is no image that can be decoded.
     """
     lines = []
     for name in inputs:
@@ -46,7 +46,7 @@ def predictions(function: Any, inputs: Sequence[str]) -> list[str]:
             found = function(image_bytes=tf.constant([content]))
         except tf.errors.OpError:
             raise DataError(
-                f"{name}: this is no picture that can be decoded, or not the whole of it.",
+                f"{name}: this is no image that can be decoded, or not the whole of it.",
                 "Give a PNG or JPEG file.",
             ) from None
         lines.append(f"{name}: {_told(found)}")
@@ -67,12 +67,12 @@ def _told(found: dict[str, tf.Tensor]) -> str:
 def mistakes(
     images: np.ndarray, truth: np.ndarray, chances: np.ndarray, names: Sequence[str]
 ) -> Figure:
-    """Draws the pictures taken for another class, those first that it was surest of.
+    """Draws the images taken for another class, those first that it was surest of.
 
     Args:
-        images: `(pictures, height, width)`.
+        images: `(images, height, width)`.
         truth: The class of each.
-        chances: The probability of each class, `(pictures, classes)`.
+        chances: The probability of each class, `(images, classes)`.
         names: The classes.
     """
     found = chances.argmax(axis=1)
@@ -81,7 +81,7 @@ def mistakes(
     rows = max(1, -(-len(order) // 8))
     figure = Figure(figsize=(9, 0.8 + 1.35 * rows), layout="constrained")
     figure.suptitle(
-        f"{len(wrong)} of {len(truth)} test pictures are taken for another"
+        f"{len(wrong)} of {len(truth)} test images are taken for another"
         + (": truth > answer" if len(wrong) else "")
         + (f"; the {len(order)} surest" if len(order) < len(wrong) else "")
     )
@@ -120,12 +120,12 @@ def filters(layer: keras.layers.Layer) -> Figure:
 
 
 def feature_maps(network: keras.Model, layers: Sequence[Any], image: np.ndarray) -> Figure:
-    """Draws what the first convolution, and the last with maps of some size, make of a picture.
+    """Draws what the first convolution, and the last with maps of some size, make of an image.
 
     Args:
         network: The classifier's network, which may have a network or an ensemble inside.
         layers: Its convolutions.
-        image: The picture, `(height, width)`, 0 to 255.
+        image: The image, `(height, width)`, 0 to 255.
     """
     large = [layer for layer in layers[1:] if layer.output.shape[1] >= LEAST_MAP]
     chosen = [layers[0], *large[-1:]]
@@ -136,7 +136,7 @@ def feature_maps(network: keras.Model, layers: Sequence[Any], image: np.ndarray)
     maps = parts(before(image[None, ..., None].astype("float32") / 255, training=False))
     maps = maps if isinstance(maps, list | tuple) else [maps]
     figure = Figure(figsize=(9, 1.6 + 2.3 * len(maps)), layout="constrained")
-    figure.suptitle("A test picture, and what convolutions make of it")
+    figure.suptitle("A test image, and what convolutions make of it")
     grid = figure.add_gridspec(1 + 2 * len(maps), 8)
     axis = figure.add_subplot(grid[0, :])
     axis.imshow(image, cmap="gray_r", vmin=0, vmax=255)
@@ -171,7 +171,7 @@ def measured(data: str) -> dict[str, tuple[float, float, float]]:
     for row in read_results(path) if path.exists() else ():
         if row["data"] == data:
             groups[row["configuration"]][row["metric"]].append(float(row["value"]))
-    wanted = ("error", "multiplications", "parameters")
+    wanted = ("error", "macs", "parameters")
     return {
         name: tuple(float(np.mean(values[metric])) for metric in wanted)
         for name, values in groups.items()
@@ -203,7 +203,7 @@ def comparison(
         axis.legend(loc="lower right")
     axis.set(
         xscale="log",
-        xlabel="multiplications a picture",
+        xlabel="multiplications an image",
         ylabel="test accuracy, %",
         title=f"Networks on {NAMES.get(data, data)}; the area is the number of parameters",
     )
@@ -247,13 +247,13 @@ def usage(model: ImageClassifier, name: str) -> str:
             'model = tf.saved_model.load(".")\n'
             'read = model.signatures["serving_default"]\n'
             'read(image_bytes=tf.constant([tf.io.read_file("photo.png")]))["label"]\n```',
-            "The character may be light on dark or dark on light, anywhere in the picture and of "
-            'any size; a blank picture has the label "". It returns `label`, the `probabilities` '
+            "The character may be light on dark or dark on light, anywhere in the image and of "
+            'any size; a blank image has the label "". It returns `label`, the `probabilities` '
             "of all classes and their names, `labels`.",
-            "The signature `pictures` takes arrays, `images`, uint8 `(batch, height, width, "
-            "channels)` with 1, 3 or 4 channels. Grey pictures of 28x28 are taken as they are, "
+            "The signature `images` takes arrays, `images`, uint8 `(batch, height, width, "
+            "channels)` with 1, 3 or 4 channels. Grey images of 28x28 are taken as they are, "
             "light on black as MNIST's; others are brought to that.",
-            "`model.tflite` takes such pictures as numbers from 0 to 1, float32 `(batch, 28, 28, "
+            "`model.tflite` takes such images as numbers from 0 to 1, float32 `(batch, 28, 28, "
             "1)`, and returns the `probabilities`, in the order of `assets.extra/labels.txt`; "
             "`model.int8.tflite` takes and returns int8 by its own scales:",
             "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"

@@ -1,4 +1,4 @@
-"""The pictures of FaceNet: built in, or the user's own, and what is made of files."""
+"""The images of FaceNet: built in, or the user's own, and what is made of files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ EACH = 8
 
 
 def size_of(config: Config) -> Size:
-    """Returns what pictures are brought to."""
+    """Returns what images are brought to."""
     return Size(config.size, config.crop, 3 if config.colour else 1)
 
 
 def load(config: Config) -> Splits:
-    """Returns the pictures that the configuration asks for.
+    """Returns the images that the configuration asks for.
 
     Raises:
         DataError: If they cannot be read as they are, saying where.
@@ -65,7 +65,7 @@ def read(image_bytes: tf.Tensor, size: Size) -> tf.Tensor:
 
 
 def prepare(images: tf.Tensor, size: Size) -> tf.Tensor:
-    """Returns what the network takes of pictures of any size, in the graph.
+    """Returns what the network takes of images of any size, in the graph.
 
     Args:
         images: uint8 of shape `(batch, height, width, channels)`, of 1 (grey) to 4 channels.

@@ -1,4 +1,4 @@
-"""The networks of FaceNet, and the embedding of a picture together with its mirror image."""
+"""The networks of FaceNet, and the embedding of an image together with its mirror image."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from .config import Config
 
 
 def build(config: Config, size: Size) -> keras.Model:
-    """Returns a network from pictures, 0 to 1, to unit vectors; it distorts in training.
+    """Returns a network from images, 0 to 1, to unit vectors; it distorts in training.
 
     Args:
         config: The settings.
-        size: What pictures are.
+        size: What images are.
 
     Raises:
-        UsageError: If the network cannot read pictures of that size, the numbers of an
+        UsageError: If the network cannot read images of that size, the numbers of an
             embedding cannot be shared by the members, or one member should see both views.
     """
-    if config.view == "both" and config.members < 2:
+    if config.normalization == "both" and config.ensemble_size < 2:
         raise UsageError(
-            f"--view both --members {config.members}: each view wants a member of its own.",
-            "Give --members 2 or more.",
+            f"--normalization both --ensemble-size {config.ensemble_size}: each "
+            "view needs a member of its own.",
+            "Give --ensemble-size 2 or more.",
         )
-    if config.embedding_units % config.members:
-        even = config.members * -(-config.embedding_units // config.members)
+    if config.embedding_units % config.ensemble_size:
+        even = config.ensemble_size * -(-config.embedding_units // config.ensemble_size)
         raise UsageError(
-            f"--members {config.members} --embedding-units {config.embedding_units}: each member "
-            "has its share of the numbers.",
-            f"Give --embedding-units {even}, or other --members.",
+            f"--ensemble-size {config.ensemble_size} --embedding-units {config.embedding_units}: "
+            "each member has its share of the numbers.",
+            f"Give --embedding-units {even}, or other --ensemble-size.",
         )
-    found = [_member(config, size, number) for number in range(config.members)]
+    found = [_member(config, size, number) for number in range(config.ensemble_size)]
     if len(found) == 1:
         return found[0]
     images = keras.Input(_shape(size), name="images")
@@ -47,7 +48,7 @@ def build(config: Config, size: Size) -> keras.Model:
 def _member(config: Config, size: Size, number: int) -> keras.Model:
     # What is drawn of a member differs from what is drawn of the others.
     shape, seed = _shape(size), config.seed + 1000 * number
-    units = config.embedding_units // config.members
+    units = config.embedding_units // config.ensemble_size
     options = {"dropout": config.dropout, "seed": seed, "name": config.network}
     try:
         if config.network == "small":
@@ -63,7 +64,7 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
         axis=(1, 2, 3), epsilon=1e-4, center=False, scale=False, name="light"
     )(images)
     # Members then differ in more than their seeds.
-    if config.view == "local_contrast" or (config.view == "both" and number % 2):
+    if config.normalization == "local_contrast" or (config.normalization == "both" and number % 2):
         window = 2 * round(size.side / 8) + 1
         x = LocalContrastNormalization(window, size.side / 16, name="local_light")(x)
     x = ElasticDistortion(
@@ -75,7 +76,7 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
         seed=seed,
         name="distortion",
     )(x)
-    if config.members == 1:
+    if config.ensemble_size == 1:
         return keras.Model(images, network(x), name="facenet")
     # Each in axes of its own: what two networks call an axis has nothing in common. The mean is
     # then all of them side by side.
@@ -89,12 +90,12 @@ def _shape(size: Size) -> tuple[int, int, int]:
 
 
 def embed(model: keras.Model, images: tf.Tensor, mirror: bool) -> tf.Tensor:
-    """Returns unit vectors of pictures; works inside a `tf.function`.
+    """Returns unit vectors of images; works inside a `tf.function`.
 
     Args:
         model: What was trained.
         images: float32 of shape `(batch, side, side, channels)`, 0 to 1.
-        mirror: Whether each is the mean of the picture's and of its mirror image's.
+        mirror: Whether each is the mean of the image's and of its mirror image's.
     """
     found = model(images, training=False)
     if mirror:

@@ -11,19 +11,19 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes.data.batches import evaluation_batches
-from dlrecipes.data.faces import FacePictures
-from dlrecipes.data.identities import identity_batches, identity_steps
+from dlrecipes.data.faces import FaceImages
+from dlrecipes.data.identities import identity_steps, pk_batches
 from dlrecipes.errors import UsageError
-from dlrecipes.metrics import multiplications
-from dlrecipes.published import Published
-from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.metrics import count_macs
+from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.training import TripletEmbedding
 
-from . import data, networks, scores, show, variation
+from . import augmentation, data, networks, scores, show
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 100
-# Of the test pictures, these many are compared one by one in each published file.
+# Of the test images, these many are compared one by one in each published file.
 COMPARED = 20
 CALIBRATION = 200
 # How much of the area below the ROC a smaller LiteRT file may lose.
@@ -31,17 +31,17 @@ DROP = 0.01
 
 
 class FaceNet(Recipe):
-    """Says whether two pictures show one person, and who somebody is."""
+    """Says whether two images show one person, and who somebody is."""
 
     Config = Config
     objective = ("eer", "min")
     pipeline_tag = "image-feature-extraction"
-    groups = ("pixels", "eigenfaces")
+    metric_groups = ("pixels", "eigenfaces")
     # A few people's triplets do not tell which epoch is best: they cost nothing, or are others.
     monitor = None
 
     def load_data(self) -> Splits:
-        """Returns the pictures, of other people in each part."""
+        """Returns the images, of other people in each part."""
         splits = data.load(self.config)
         # Eigenfaces, the threshold and int8 come from these; the test's people are strangers.
         self._training, self._validation = splits.train, splits.validation
@@ -57,32 +57,32 @@ class FaceNet(Recipe):
             metric=config.metric,
         )
         rate = config.learning_rate
-        if config.schedule == "cosine":
+        if config.lr_schedule == "cosine":
             steps = self._steps(splits.train) * config.epochs
             rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
         model.compile(keras.optimizers.AdamW(rate, weight_decay=config.weight_decay))
         return model
 
     def batches(
-        self, model: TripletEmbedding, examples: FacePictures, start_epoch: int | None = None
+        self, model: TripletEmbedding, examples: FaceImages, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of some pictures of each of some people; for evaluation, of all."""
+        """Returns batches of some images of each of some people; for evaluation, of all."""
         config = self.config
 
         def scaled(images, labels):
             return tf.cast(images, tf.float32) / 255, labels
 
         if start_epoch is None:
-            # Triplets are those of a batch: all pictures are one.
+            # Triplets are those of a batch: all images are one.
             found = evaluation_batches(
                 {"images": examples.images}, {"labels": examples.labels}, len(examples)
             )
             return found.map(lambda x, y: scaled(x["images"], y["labels"])), 1
-        found = identity_batches(
+        found = pk_batches(
             examples.images,
             examples.labels,
             self._people(examples),
-            config.pictures,
+            config.images_per_person,
             config.seed,
             start_epoch,
             self._steps(examples),
@@ -93,28 +93,28 @@ class FaceNet(Recipe):
         # Not within the network: Keras' RandomFlip and RandomErasing cannot be exported there.
         def varied(number, batch):
             seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
-            return variation.varied(batch[0], config, seed), batch[1]
+            return augmentation.augment(batch[0], config, seed), batch[1]
 
         return numbered.map(varied), self._steps(examples)
 
-    def _steps(self, examples: FacePictures) -> int:
+    def _steps(self, examples: FaceImages) -> int:
         config = self.config
-        steps = identity_steps(examples.labels, self._people(examples), config.pictures)
-        return max(config.least_steps, steps)
+        steps = identity_steps(examples.labels, self._people(examples), config.images_per_person)
+        return max(config.min_steps_per_epoch, steps)
 
-    def _people(self, examples: FacePictures) -> int:
+    def _people(self, examples: FaceImages) -> int:
         """Returns how many people a batch shows."""
         config = self.config
-        people = config.batch_size // config.pictures
+        people = config.batch_size // config.images_per_person
         if people < 2:
             raise UsageError(
-                f"--batch-size {config.batch_size} --pictures {config.pictures}: a batch must show "
-                "two people.",
-                f"Give --batch-size {2 * config.pictures} or more.",
+                f"--batch-size {config.batch_size} --images-per-person "
+                f"{config.images_per_person}: a batch must show two people.",
+                f"Give --batch-size {2 * config.images_per_person} or more.",
             )
         return min(people, examples.people)
 
-    def evaluate(self, model: TripletEmbedding, examples: FacePictures) -> dict[str, Any]:
+    def evaluate(self, model: TripletEmbedding, examples: FaceImages) -> dict[str, Any]:
         """Returns verification and identification of the network, of pixels and of eigenfaces."""
         found = scores.scores(self._embeddings(model, examples), examples.labels, self.config.seed)
         pixels, eigenfaces = scores.baselines(self._training, examples)
@@ -125,18 +125,18 @@ class FaceNet(Recipe):
         }
 
     def describe(self, model: TripletEmbedding) -> dict[str, Any]:
-        """Returns the multiplications of a picture, and the distance that parts two people."""
+        """Returns the multiplications of an image, and the distance that parts two people."""
         return {
-            "multiplications": multiplications(model.network) * (1 + self.config.mirror),
+            "macs": count_macs(model.network) * (1 + self.config.mirror),
             "threshold": self._threshold(model),
         }
 
     def _threshold(self, model: TripletEmbedding) -> float:
         people = self._validation
         roc = scores.curve(self._embeddings(model, people), people.labels)
-        return roc.threshold_at(self.config.false_accepts)
+        return roc.threshold_at(self.config.target_far)
 
-    def _embeddings(self, model: TripletEmbedding, examples: FacePictures) -> np.ndarray:
+    def _embeddings(self, model: TripletEmbedding, examples: FaceImages) -> np.ndarray:
         embed = tf.function(lambda x: networks.embed(model, x, self.config.mirror))
         return np.concatenate([embed(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)])
 
@@ -153,7 +153,7 @@ class FaceNet(Recipe):
         yield "neighbours", show.neighbours(embeddings, examples)
         yield "map", show.chart(embeddings, examples, self.config.seed)
 
-    def signatures(self, model: TripletEmbedding, examples: FacePictures) -> Exports:
+    def signatures(self, model: TripletEmbedding, examples: FaceImages) -> Exports:
         """Returns files and arrays to embeddings as the SavedModel, prepared arrays as LiteRT."""
         config, size = self.config, data.size_of(self.config)
         few = examples[:COMPARED]
@@ -162,33 +162,33 @@ class FaceNet(Recipe):
         def answers(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": networks.embed(model, images, config.mirror)}
 
-        serving = Endpoint(
+        serving = Signature(
             lambda image_bytes: answers(data.read(image_bytes, size)),
             [tf.TensorSpec([None], tf.string, name="image_bytes")],
             [(files,)],
         )
         large = np.repeat(np.repeat(few.images[:4], 2, axis=1), 3, axis=2)
-        pictures = Endpoint(
+        from_images = Signature(
             lambda images: answers(data.prepare(images, size)),
             [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
             [(few.images,), (large,)],
         )
         shape = [None, size.side, size.side, size.channels]
-        lite = Endpoint(
+        litert = Signature(
             answers,
             [tf.TensorSpec(shape, tf.float32, name="images")],
             [(batch,) for batch in _arrays(few, 1)],
         )
         threshold = self._threshold(model)
         return Exports(
-            {"serving_default": serving, "pictures": pictures},
-            lite,
+            {"serving_default": serving, "images": from_images},
+            litert,
             {show.THRESHOLD_FILE: f"{threshold:.6f}\n"},
             show.usage(self.name, size, threshold),
             self._quantized(examples),
         )
 
-    def _quantized(self, examples: FacePictures) -> Quantized:
+    def _quantized(self, examples: FaceImages) -> Quantized:
         def area(embed) -> float:
             found = [embed(images=x)["embedding"] for x in _arrays(examples, EVALUATION_BATCH)]
             return scores.curve(np.concatenate(found), examples.labels).auc
@@ -197,20 +197,20 @@ class FaceNet(Recipe):
         return Quantized(("float16", "int8"), calibration, "auc", area, DROP)
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns how far each two pictures are from one another."""
+        """Returns how far each two images are from one another."""
         return show.compared(function, inputs, None)
 
     def answer(
-        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+        self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
     ) -> list[str]:
-        """Returns who each picture shows, by a gallery; or whether two show one person."""
+        """Returns who each image shows, by a gallery; or whether two show one person."""
         return show.answers(version, list(inputs), options or PredictOptions())
 
     def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
-        """Returns names such as a user's pictures may have, two to be compared."""
+        """Returns names such as a user's images may have, two to be compared."""
         return [("one.jpg", "other.jpg")]
 
 
-def _arrays(examples: FacePictures, size: int) -> Iterator[np.ndarray]:
+def _arrays(examples: FaceImages, size: int) -> Iterator[np.ndarray]:
     for start in range(0, len(examples), size):
         yield examples.images[start : start + size].astype("float32") / 255

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlrecipes.data.faces import FacePictures
+from dlrecipes.data.faces import FaceImages
 from dlrecipes.metrics import rank1, receiver_operating_characteristic, verification_accuracy
 from dlrecipes.metrics.verification import (
     ReceiverOperatingCharacteristic,
@@ -13,7 +13,7 @@ from dlrecipes.metrics.verification import (
     squared_distances,
 )
 
-# Of the training pictures' variance this share is kept; Turk and Pentland (1991) keep few.
+# Of the training images' variance this share is kept; Turk and Pentland (1991) keep few.
 EIGENFACES = 0.95
 
 
@@ -24,7 +24,7 @@ def curve(embeddings: np.ndarray, labels: np.ndarray) -> ReceiverOperatingCharac
 
 
 def compared(embeddings: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the squared distance of each pair of pictures, and whether they show one person."""
+    """Returns the squared distance of each pair of images, and whether they show one person."""
     first, second = pairs(labels)
     return squared_distances(embeddings, embeddings)[first, second], labels[first] == labels[second]
 
@@ -33,7 +33,7 @@ def scores(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, f
     """Returns the metrics of embeddings.
 
     Args:
-        embeddings: Shape `(pictures, units)`.
+        embeddings: Shape `(images, units)`.
         labels: Whom each shows.
         seed: Decides the ten folds of as many pairs of either kind.
     """
@@ -52,8 +52,8 @@ def scores(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> dict[str, f
     }
 
 
-def baselines(training: FacePictures, examples: FacePictures) -> tuple[np.ndarray, np.ndarray]:
-    """Returns pixels, and their coordinates among the eigenfaces of the training pictures.
+def baselines(training: FaceImages, examples: FaceImages) -> tuple[np.ndarray, np.ndarray]:
+    """Returns pixels, and their coordinates among the eigenfaces of the training images.
 
     Reference:
         Turk and Pentland, 1991, "Eigenfaces for recognition".
@@ -63,7 +63,7 @@ def baselines(training: FacePictures, examples: FacePictures) -> tuple[np.ndarra
     known, pixels = (
         part.images.reshape(len(part), -1).astype("float32") / 255 for part in (training, examples)
     )
-    # Of many pictures a part tells the directions as well, in seconds.
+    # Of many images a part tells the directions as well, in seconds.
     known = known[:: max(1, len(known) // 1000)]
     eigenfaces = PCA(EIGENFACES, svd_solver="full").fit(known)
     return pixels, eigenfaces.transform(pixels)

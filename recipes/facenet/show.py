@@ -13,13 +13,13 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
-from dlrecipes.data import pictures
-from dlrecipes.data.faces import FacePictures, Size
+from dlrecipes.data import image_files
+from dlrecipes.data.faces import FaceImages, Size
 from dlrecipes.data.gallery import Gallery
 from dlrecipes.errors import DataError, UsageError
+from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.figures import BLUE, GREY, ORANGE
 from dlrecipes.metrics.verification import ReceiverOperatingCharacteristic, squared_distances
-from dlrecipes.published import EXTRAS, Published
 
 from .config import PredictOptions
 from .scores import compared as all_pairs
@@ -31,23 +31,23 @@ SHOWN_IN_MAP = 120
 SHOWN_NEIGHBOURS, NEIGHBOURS = 8, 7
 
 
-def answers(version: Published, inputs: list[str], options: PredictOptions) -> list[str]:
+def answers(version: ModelVersion, inputs: list[str], options: PredictOptions) -> list[str]:
     """Returns what `dlrecipes predict` prints.
 
     Raises:
         UsageError: If there is nothing to compare with.
-        DataError: If a picture cannot be read, or a gallery not be used.
+        DataError: If an image cannot be read, or a gallery not be used.
     """
     if not options.gallery:
         if options.enrol:
             raise UsageError("--enrol keeps a gallery.", "Give --gallery FOLDER, too.")
         if len(inputs) < 2:
             raise UsageError(
-                "One picture alone has nothing to be compared with.",
-                "Give two pictures, or --gallery FOLDER with one folder of pictures a person.",
+                "One image alone has nothing to be compared with.",
+                "Give two images, or --gallery FOLDER with one folder of images a person.",
             )
     elif not inputs and not options.enrol:
-        raise UsageError("There is no picture to look for.", "Give pictures after the options.")
+        raise UsageError("There is no image to look for.", "Give images after the options.")
     function = version.function()
     threshold = options.threshold or float(version.file(f"{EXTRAS}/{THRESHOLD_FILE}").read_text())
     if not options.gallery:
@@ -57,7 +57,7 @@ def answers(version: Published, inputs: list[str], options: PredictOptions) -> l
     if options.enrol:
         gallery.save(Path(options.enrol).expanduser())
         lines.append(
-            f"{options.enrol}: {len(gallery.names):,} pictures of {len(set(gallery.names)):,} "
+            f"{options.enrol}: {len(gallery.names):,} images of {len(set(gallery.names)):,} "
             "people are enrolled"
         )
     for name, embedding in zip(inputs, _embeddings(function, inputs), strict=True):
@@ -66,7 +66,7 @@ def answers(version: Published, inputs: list[str], options: PredictOptions) -> l
 
 
 def compared(function: Callable, inputs: Sequence[str], threshold: float | None) -> list[str]:
-    """Returns a line for each two pictures: their distance, and whether they show one person."""
+    """Returns a line for each two images: their distance, and whether they show one person."""
     found = dict(enumerate(_embeddings(function, inputs)))
     lines = []
     for first, second in itertools.combinations(range(len(inputs)), 2):
@@ -79,7 +79,7 @@ def compared(function: Callable, inputs: Sequence[str], threshold: float | None)
     return lines
 
 
-def fingerprint(version: Published) -> str:
+def fingerprint(version: ModelVersion) -> str:
     """Returns what tells a published model's weights from others: a digest of their index."""
     index = version.file("variables/variables.index").read_bytes()
     return hashlib.sha256(index).hexdigest()
@@ -100,12 +100,14 @@ def _gallery(function: Callable, path: Path, model: str) -> Gallery:
             raise DataError(f"{path}: there is no such folder or file.")
         return Gallery.load(path, model)
     people = [folder for folder in sorted(path.iterdir()) if folder.is_dir()]
-    files = {folder.name: pictures.pictures(folder) for folder in people if folder.name[0] != "."}
+    files = {
+        folder.name: image_files.list_images(folder) for folder in people if folder.name[0] != "."
+    }
     for name, own in files.items():
         if not own:
-            raise DataError(f"{path / name}: the person has no pictures.")
+            raise DataError(f"{path / name}: the person has no images.")
     if not files:
-        raise DataError(f"{path}: there is no folder of pictures in it.", "Make one a person.")
+        raise DataError(f"{path}: there is no folder of images in it.", "Make one a person.")
     names = [name for name, own in files.items() for _ in own]
     paths = [str(file) for own in files.values() for file in own]
     return Gallery(_embeddings(function, paths), names, model)
@@ -121,16 +123,16 @@ def _embeddings(function: Callable, paths: Sequence[str]) -> np.ndarray:
 
 
 def _file(name: str) -> bytes:
-    """Returns a picture file's pixels as PNG: of any kind that is read, PGM and TIFF, too."""
+    """Returns an image file's pixels as PNG: of any kind that is read, PGM and TIFF, too."""
     path = Path(name).expanduser()
     if not path.is_file():
         reason = "this is a folder" if path.is_dir() else "there is no such file"
-        raise UsageError(f"{name}: {reason}.", "Name picture files.")
-    return tf.io.encode_png(pictures.read_picture(path, "RGB")).numpy()
+        raise UsageError(f"{name}: {reason}.", "Name image files.")
+    return tf.io.encode_png(image_files.read_image(path, "RGB")).numpy()
 
 
 def roc(curves: Mapping[str, ReceiverOperatingCharacteristic]) -> Figure:
-    """Draws the ROC of each way to compare pictures; FAR is logarithmic."""
+    """Draws the ROC of each way to compare images; FAR is logarithmic."""
     figure = Figure(figsize=(6.5, 5), layout="constrained")
     axis = figure.subplots()
     for (name, curve), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=False):
@@ -153,7 +155,7 @@ def roc(curves: Mapping[str, ReceiverOperatingCharacteristic]) -> Figure:
 
 
 def distances(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> Figure:
-    """Draws how far pictures of one person, and of two, are from one another."""
+    """Draws how far images of one person, and of two, are from one another."""
     found, same = all_pairs(embeddings, labels)
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axis = figure.subplots()
@@ -163,7 +165,7 @@ def distances(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> F
         axis.hist(found[kind], bins, weights=weights, color=colour, alpha=0.6, label=label)
     axis.axvline(threshold, color=GREY, linestyle=":", label=f"threshold {threshold:.2f}")
     axis.set(
-        title="Distances between test pictures",
+        title="Distances between test images",
         xlabel="squared distance",
         ylabel="share of the pairs",
     )
@@ -171,52 +173,52 @@ def distances(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> F
     return figure
 
 
-def matrix(embeddings: np.ndarray, examples: FacePictures) -> Figure:
-    """Draws the distances between some pictures, which stand along the edges."""
+def matrix(embeddings: np.ndarray, examples: FaceImages) -> Figure:
+    """Draws the distances between some images, which stand along the edges."""
     rows = _some(examples, SHOWN_IN_MATRIX)
     squared = squared_distances(embeddings[rows], embeddings[rows])
     figure = Figure(figsize=(9.5, 9), layout="constrained")
     axis = figure.subplots()
     shown = axis.imshow(squared, cmap="viridis_r", vmin=0)
     figure.colorbar(shown, ax=axis, shrink=0.7, label="squared distance")
-    axis.set(xticks=[], yticks=[], title="Distances between test pictures, by person\n\n")
+    axis.set(xticks=[], yticks=[], title="Distances between test images, by person\n\n")
     zoom = 11 / examples.images.shape[1]
     for place, row in enumerate(rows):
         for spot in ((place, -1.1), (-1.1, place)):
-            axis.add_artist(_picture(examples.images[row], spot, zoom))
+            axis.add_artist(_image(examples.images[row], spot, zoom))
     ends = np.flatnonzero(np.diff(examples.labels[rows])) + 0.5
     axis.hlines(ends, -0.5, len(rows) - 0.5, color="white", linewidth=1)
     axis.vlines(ends, -0.5, len(rows) - 0.5, color="white", linewidth=1)
     return figure
 
 
-def neighbours(embeddings: np.ndarray, examples: FacePictures) -> Figure:
-    """Draws the pictures nearest to some: those of others are framed."""
+def neighbours(embeddings: np.ndarray, examples: FaceImages) -> Figure:
+    """Draws the images nearest to some: those of others are framed."""
     chosen = _some(examples, SHOWN_NEIGHBOURS, each=1)
     squared = squared_distances(embeddings[chosen], embeddings)
     figure = Figure(
         figsize=(1.25 * (NEIGHBOURS + 1), 1.4 * len(chosen) + 0.5), layout="constrained"
     )
-    figure.suptitle("Each test picture (left) and its nearest; orange: of another person")
+    figure.suptitle("Each test image (left) and its nearest; orange: of another person")
     axes = figure.subplots(len(chosen), NEIGHBOURS + 1, squeeze=False)
-    for row, picture, found in zip(axes, chosen, squared, strict=True):
-        order = [place for place in np.argsort(found, kind="stable") if place != picture]
-        for axis, place in itertools.zip_longest(row, [picture, *order][: NEIGHBOURS + 1]):
+    for row, image, found in zip(axes, chosen, squared, strict=True):
+        order = [place for place in np.argsort(found, kind="stable") if place != image]
+        for axis, place in itertools.zip_longest(row, [image, *order][: NEIGHBOURS + 1]):
             axis.set(xticks=[], yticks=[])
             if place is None:
                 axis.axis("off")
                 continue
             _show(axis, examples.images[place])
-            right = examples.labels[place] == examples.labels[picture]
+            right = examples.labels[place] == examples.labels[image]
             for spine in axis.spines.values():
                 spine.set(color=GREY if right else ORANGE, linewidth=1 if right else 3)
-            if place != picture:
+            if place != image:
                 axis.set_title(f"{found[place]:.2f}", fontsize=8)
     return figure
 
 
-def chart(embeddings: np.ndarray, examples: FacePictures, seed: int) -> Figure:
-    """Draws a map on which near pictures have near embeddings (t-SNE).
+def chart(embeddings: np.ndarray, examples: FaceImages, seed: int) -> Figure:
+    """Draws a map on which near images have near embeddings (t-SNE).
 
     Reference:
         Van der Maaten and Hinton, 2008, "Visualizing data using t-SNE".
@@ -233,8 +235,8 @@ def chart(embeddings: np.ndarray, examples: FacePictures, seed: int) -> Figure:
     colours = np.unique(examples.labels[rows], return_inverse=True)[1]
     axis.scatter(*places.T, c=colours, cmap="tab20", s=420, marker="s")
     for row, place in zip(rows, places, strict=True):
-        axis.add_artist(_picture(examples.images[row], place, 16 / examples.images.shape[1]))
-    axis.set(xticks=[], yticks=[], title="Test pictures by embedding (t-SNE); a colour a person")
+        axis.add_artist(_image(examples.images[row], place, 16 / examples.images.shape[1]))
+    axis.set(xticks=[], yticks=[], title="Test images by embedding (t-SNE); a colour a person")
     axis.margins(0.06)
     return figure
 
@@ -252,12 +254,12 @@ def usage(name: str, size: Size, threshold: float) -> str:
             'model = tf.saved_model.load(".")\n'
             'embed = model.signatures["serving_default"]\n'
             'embed(image_bytes=tf.constant([tf.io.read_file("photo.jpg")]))["embedding"]\n```',
-            "Pictures show one face that fills them about as in training. The squared distance "
+            "Images show one face that fills them about as in training. The squared distance "
             f"of two embeddings is from 0 to 4; up to {threshold:.3f} it is taken for one person "
             f"(`{EXTRAS}/{THRESHOLD_FILE}`).",
-            "The signature `pictures` takes arrays, `images`, uint8 `(batch, height, width, "
+            "The signature `images` takes arrays, `images`, uint8 `(batch, height, width, "
             "channels)` with 1 to 4 channels and any size.",
-            f"`model.tflite` takes {colour} pictures of {size.side}x{size.side} as numbers from 0 "
+            f"`model.tflite` takes {colour} images of {size.side}x{size.side} as numbers from 0 "
             f"to 1, float32 `(batch, {size.side}, {size.side}, {size.channels})`, and returns "
             "`embedding`:",
             "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"
@@ -267,7 +269,7 @@ def usage(name: str, size: Size, threshold: float) -> str:
     )
 
 
-def _some(examples: FacePictures, count: int, each: int | None = None) -> np.ndarray:
+def _some(examples: FaceImages, count: int, each: int | None = None) -> np.ndarray:
     """Returns rows of as many people as fit, person by person."""
     people = np.unique(examples.labels)
     own = [np.flatnonzero(examples.labels == name) for name in people]
@@ -275,7 +277,7 @@ def _some(examples: FacePictures, count: int, each: int | None = None) -> np.nda
     return np.concatenate([rows[:most] for rows in own])[:count]
 
 
-def _picture(image: np.ndarray, place: Any, zoom: float) -> AnnotationBbox:
+def _image(image: np.ndarray, place: Any, zoom: float) -> AnnotationBbox:
     shown = OffsetImage(image.squeeze(), zoom=zoom, cmap="gray", dpi_cor=True)
     return AnnotationBbox(shown, tuple(place), frameon=False, pad=0, annotation_clip=False)
 

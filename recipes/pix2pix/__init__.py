@@ -1,5 +1,5 @@
-"""pix2pix: draw the picture that belongs to another one, learned from pairs.
+"""pix2pix: draw the image that belongs to another one, learned from pairs.
 
 A U-Net against a discriminator of patches; built in are facades, to be painted from a map
-of their parts. The published model takes a picture and returns one.
+of their parts. The published model takes an image and returns one.
 """

@@ -12,9 +12,9 @@ class Config(RecipeConfig):
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(4, "Pairs a step; the paper has 1.", ge=1, le=1024)
     examples: int = setting(400, "Training pairs of the built-in data.", ge=8, le=100_000)
-    size: Literal[32, 64, 128, 256] = setting(64, "Height and width of the pictures.")
+    size: Literal[32, 64, 128, 256] = setting(64, "Height and width of the images.")
     direction: Literal["right_to_left", "left_to_right"] = setting(
-        "right_to_left", "Which of two pictures side by side is drawn from which."
+        "right_to_left", "Which of two images side by side is drawn from which."
     )
     filters: int = setting(
         32,
@@ -23,7 +23,7 @@ class Config(RecipeConfig):
         le=512,
         search=Search(16, 64, "log"),
     )
-    patches: int = setting(
+    discriminator_layers: int = setting(
         3, "Halvings of the discriminator: 3 judge patches of 70x70.", ge=0, le=8
     )
     dropout: float = setting(
@@ -37,13 +37,13 @@ class Config(RecipeConfig):
         "non_saturating", "What generator and discriminator play."
     )
     jitter: float = setting(
-        0.117, "How much larger pictures are made before a part is cut out.", ge=0, le=1
+        0.117, "How much larger images are made before a part is cut out.", ge=0, le=1
     )
     mirror: bool = setting(True, "Whether half of the pairs are mirrored in training.")
     learning_rate: float = setting(
         2e-4, "Adam's step at the start.", gt=0, le=1, search=Search(5e-5, 1e-3, "log")
     )
-    schedule: Literal["constant", "linear"] = setting(
+    lr_schedule: Literal["constant", "linear"] = setting(
         "linear", "Of the learning rate: linear falls to 0 over the second half."
     )
     precision: Literal["float32", "mixed_bfloat16"] = setting(
@@ -57,6 +57,6 @@ class Config(RecipeConfig):
 
 
 class PredictOptions(Options):
-    """What 'dlrecipes predict pix2pix' can be told beside pictures."""
+    """What 'dlrecipes predict pix2pix' can be told beside images."""
 
-    output: str = setting(".", "Folder that the drawn pictures are written to.")
+    output: str = setting(".", "Folder that the drawn images are written to.")

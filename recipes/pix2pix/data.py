@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrecipes.data.picture_pairs import (
-    PicturePairs,
+from dlrecipes.data.image_pairs import (
+    ImagePairs,
     brought_to,
     builtin_pairs,
     described,
@@ -32,7 +32,7 @@ def load(config: Config) -> Splits:
     if config.data.startswith("tfds:"):
         raise UsageError(
             f"--data {config.data}: pix2pix reads no TFDS data set.",
-            "Give 'builtin' or a folder of pictures, two side by side in each.",
+            "Give 'builtin' or a folder of images, two side by side in each.",
         )
     if config.data == "builtin":
         held_out = max(4, config.examples // 8)
@@ -44,7 +44,7 @@ def load(config: Config) -> Splits:
     return Splits(*parts, description={"name": name, **described(parts)})
 
 
-def sides(config: Config, pairs: PicturePairs) -> tuple[np.ndarray, np.ndarray]:
+def sides(config: Config, pairs: ImagePairs) -> tuple[np.ndarray, np.ndarray]:
     """Returns what is read and what is to be drawn, uint8 each."""
     if config.direction == "right_to_left":
         return pairs.right, pairs.left
@@ -52,7 +52,7 @@ def sides(config: Config, pairs: PicturePairs) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns pictures of PNG or JPEG files, in the graph.
+    """Returns images of PNG or JPEG files, in the graph.
 
     Args:
         image_bytes: Strings of shape `(batch,)`.
@@ -67,7 +67,7 @@ def read(image_bytes: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def prepare(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns pictures of any size at the network's, in the graph.
+    """Returns images of any size at the network's, in the graph.
 
     Args:
         images: uint8 of shape `(batch, height, width, channels)`, of 1 (grey) to 4 channels.
@@ -110,10 +110,10 @@ def jittered(
     turned = tf.random.stateless_uniform([count], seed + tf.constant([0, 1 << 20])) < 0.5
 
     def one(values):
-        picture, place, turn = values
+        image, place, turn = values
         row, column = tf.unstack(place)
-        picture = tf.image.resize(picture, [large, large])[row : row + size, column : column + size]
-        return tf.cond(turn, lambda: picture[:, ::-1], lambda: picture) if mirror else picture
+        image = tf.image.resize(image, [large, large])[row : row + size, column : column + size]
+        return tf.cond(turn, lambda: image[:, ::-1], lambda: image) if mirror else image
 
     spec = tf.TensorSpec([size, size, 6], tf.float32)
     found = tf.map_fn(one, (pair, places, turned), fn_output_signature=spec)

@@ -11,19 +11,19 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
-from dlrecipes.data.picture_pairs import PicturePairs
+from dlrecipes.data.image_pairs import ImagePairs
 from dlrecipes.errors import UsageError
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.models import patchgan, pix2pix_unet
-from dlrecipes.published import Published
-from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.training import LinearDecay, Pix2Pix, SupervisedTrainer
-from dlrecipes.training.precision import built_in, full_precision
+from dlrecipes.training._engine.precision import built_in, full_precision
 
 from . import data, scores, show
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 10
-# Of the validation pictures, these many are drawn after each epoch.
+# Of the validation images, these many are drawn after each epoch.
 WATCHED = 4
 COMPARED = 4
 # How much of the SSIM a smaller LiteRT file may lose.
@@ -31,37 +31,42 @@ DROP = 0.01
 
 
 class PixToPix(Recipe):
-    """Draws the picture that belongs to another one."""
+    """Draws the image that belongs to another one."""
 
     Config = Config
     objective = ("l1", "min")
     pipeline_tag = "image-to-image"
     # Adversarial losses do not tell which epoch is best.
     monitor = None
-    groups = ("real",)
+    metric_groups = ("real",)
 
     def load_data(self) -> Splits:
         """Returns the pairs."""
         splits = data.load(self.config)
         # What reads drawn photographs learns from the real ones of these.
         self._training = splits.train
-        self._reader: scores.Reader | None = None
+        self._reader: scores.SegmentationJudge | None = None
         return splits
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""
         config = self.config
-        if config.adversarial and config.patches and config.size < 3 * 2**config.patches:
+        if (
+            config.adversarial
+            and config.discriminator_layers
+            and config.size < 3 * 2**config.discriminator_layers
+        ):
             least = max(n for n in range(9) if config.size >= 3 * 2**n)
             raise UsageError(
-                f"--patches {config.patches} --size {config.size}: nothing is left to judge.",
-                f"--patches {least} is the most for that size.",
+                f"--discriminator-layers {config.discriminator_layers} --size {config.size}: "
+                "nothing is left to judge.",
+                f"--discriminator-layers {least} is the most for that size.",
             )
         with built_in(config.precision):
             generator = pix2pix_unet(
                 config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
             )
-            discriminator = patchgan(layers=config.patches, filters=config.filters)
+            discriminator = patchgan(layers=config.discriminator_layers, filters=config.filters)
         if not config.adversarial:
             model = SupervisedTrainer(generator)
             model.compile(self._optimizer(splits), "mae")
@@ -72,14 +77,14 @@ class PixToPix(Recipe):
 
     def _optimizer(self, splits: Splits) -> keras.optimizers.Optimizer:
         rate = self.config.learning_rate
-        if self.config.schedule == "linear":
+        if self.config.lr_schedule == "linear":
             steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs
             half = max(1, steps // 2)
             rate = LinearDecay(rate, constant_steps=steps - half, decay_steps=half)
         return keras.optimizers.Adam(rate, beta_1=0.5)
 
     def batches(
-        self, model: keras.Model, examples: PicturePairs, start_epoch: int | None = None
+        self, model: keras.Model, examples: ImagePairs, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
         """Returns batches of inputs and targets, from -1 to 1; in training jittered."""
         config = self.config
@@ -100,11 +105,11 @@ class PixToPix(Recipe):
         # Numbered over all epochs: how a pair is cut out is drawn by that alone.
         return found.enumerate(start_epoch * steps).map(varied), steps
 
-    def evaluate(self, model: keras.Model, examples: PicturePairs) -> dict[str, Any]:
-        """Returns likeness to the truth and, where there are maps, how well they are read."""
+    def evaluate(self, model: keras.Model, examples: ImagePairs) -> dict[str, Any]:
+        """Returns image_quality to the truth and, where there are maps, how well they are read."""
         inputs, targets = data.sides(self.config, examples)
         drawn = self._drawn(model, inputs)
-        metrics: dict[str, Any] = scores.likeness(targets, drawn)
+        metrics: dict[str, Any] = scores.image_quality(targets, drawn)
         if scores.is_map(inputs) and not scores.is_map(targets):
             reader = self._trained_reader()
             metrics |= scores.read_scores(inputs, reader.classes(drawn))
@@ -115,14 +120,14 @@ class PixToPix(Recipe):
             metrics |= scores.fid(targets, drawn, self.config.fid == "download")
         return metrics
 
-    def _trained_reader(self) -> scores.Reader:
+    def _trained_reader(self) -> scores.SegmentationJudge:
         if self._reader is None:
             maps, photographs = data.sides(self.config, self._training)
-            self._reader = scores.Reader.trained(photographs, maps, self.config.seed)
+            self._reader = scores.SegmentationJudge.trained(photographs, maps, self.config.seed)
         return self._reader
 
     def _drawn(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-        """Returns drawn pictures, uint8."""
+        """Returns drawn images, uint8."""
         call = tf.function(lambda x: _bytes(_painted(model, _signed(x))))
         parts = [
             call(inputs[k : k + EVALUATION_BATCH]).numpy()
@@ -131,12 +136,12 @@ class PixToPix(Recipe):
         return np.concatenate(parts)
 
     def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray:
-        """Returns what is drawn of some validation pictures."""
+        """Returns what is drawn of some validation images."""
         inputs, _ = data.sides(self.config, splits.validation[:WATCHED])
         return self._drawn(model, inputs)
 
     def figures(self, model: keras.Model, splits: Splits) -> Iterator[tuple[str, Figure]]:
-        """Yields drawn test pictures, some over the epochs, and what the discriminator says."""
+        """Yields drawn test images, some over the epochs, and what the discriminator says."""
         inputs, targets = data.sides(self.config, splits.test[: show.SHEET])
         drawn = self._drawn(model, inputs)
         yield "sheet", show.sheet(inputs, drawn, targets)
@@ -149,15 +154,15 @@ class PixToPix(Recipe):
                 judged = [
                     tf.sigmoid(
                         model.discriminator(
-                            {"condition": _signed(inputs[few]), "image": _signed(pictures[few])},
+                            {"condition": _signed(inputs[few]), "image": _signed(images[few])},
                             training=False,
                         )
                     ).numpy()
-                    for pictures in (targets, drawn)
+                    for images in (targets, drawn)
                 ]
             yield "patches", show.patches(inputs, targets, drawn, judged)
 
-    def signatures(self, model: keras.Model, examples: PicturePairs) -> Exports:
+    def signatures(self, model: keras.Model, examples: ImagePairs) -> Exports:
         """Returns files to PNG files and arrays to arrays as the SavedModel, numbers as LiteRT."""
         size = self.config.size
         few = data.sides(self.config, examples)[0][:COMPARED]
@@ -171,61 +176,61 @@ class PixToPix(Recipe):
             spec = tf.TensorSpec([], tf.string)
             return {"png_bytes": tf.map_fn(tf.io.encode_png, drawn, fn_output_signature=spec)}
 
-        serving = Endpoint(
+        serving = Signature(
             to_files, [tf.TensorSpec([None], tf.string, name="image_bytes")], [(files,)]
         )
         large = np.repeat(np.repeat(few, 2, axis=1), 3, axis=2)
-        pictures = Endpoint(
-            lambda images: {"pictures": painted(data.prepare(images, size))},
+        from_images = Signature(
+            lambda images: {"images": painted(data.prepare(images, size))},
             [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
             [(few,), (large,)],
         )
-        lite = Endpoint(
-            lambda images: {"pictures": 0.5 + 0.5 * _painted(model, 2 * images - 1)},
+        litert = Signature(
+            lambda images: {"images": 0.5 + 0.5 * _painted(model, 2 * images - 1)},
             [tf.TensorSpec([None, size, size, 3], tf.float32, name="images")],
             [(x[None].astype("float32") / 255,) for x in few],
         )
         return Exports(
-            {"serving_default": serving, "pictures": pictures},
-            lite,
+            {"serving_default": serving, "images": from_images},
+            litert,
             usage=show.usage(self.name, size),
             quantized=self._quantized(examples),
         )
 
-    def _quantized(self, examples: PicturePairs) -> Quantized:
+    def _quantized(self, examples: ImagePairs) -> Quantized:
         inputs, targets = data.sides(self.config, examples)
 
         def ssim(draw) -> float:
-            found = [draw(images=x[None].astype("float32") / 255)["pictures"] for x in inputs]
+            found = [draw(images=x[None].astype("float32") / 255)["images"] for x in inputs]
             drawn = np.clip(np.concatenate(found) * 255, 0, 255).round().astype("uint8")
-            return scores.likeness(targets, drawn)["ssim"]
+            return scores.image_quality(targets, drawn)["ssim"]
 
         calibration = [(x[None].astype("float32") / 255,) for x in inputs[:1]]
         return Quantized(("float16", "dynamic"), calibration, "ssim", ssim, DROP)
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns where each picture that was drawn lies."""
+        """Returns where each image that was drawn lies."""
         return show.answers(function, inputs, PredictOptions())
 
     def answer(
-        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+        self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
     ) -> list[str]:
-        """Returns where each picture that was drawn lies."""
+        """Returns where each image that was drawn lies."""
         return show.answers(version.function(), inputs, options or PredictOptions())
 
     def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns a name such as a user's picture may have."""
+        """Returns a name such as a user's image may have."""
         return ["map.png"]
 
 
 def _painted(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Returns what is drawn of pictures from -1 to 1, whatever the precision of training was."""
+    """Returns what is drawn of images from -1 to 1, whatever the precision of training was."""
     with full_precision(model):
         return model(images, training=False)
 
 
-def _signed(pictures: np.ndarray | tf.Tensor) -> tf.Tensor:
-    return tf.cast(pictures, tf.float32) / 127.5 - 1
+def _signed(images: np.ndarray | tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32) / 127.5 - 1
 
 
 def _bytes(drawn: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""How like the truth drawn pictures are, and how well a network that knows it reads them."""
+"""How like the truth drawn images are, and how well a network that knows it reads them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlrecipes.data.generated_facades import CLASSES, PALETTE, classes_of
+from dlrecipes.data.generated.facades import CLASSES, PALETTE, classes_of
 from dlrecipes.errors import DataError
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.metrics.generation import frechet_distance
 from dlrecipes.metrics.inception import inception_features, weights_file
 from dlrecipes.metrics.segmentation import segmentation_scores
-from dlrecipes.training.sparse_cross_entropy import SparseCategoricalCrossentropy
+from dlrecipes.training._engine.sparse_cross_entropy import SparseCategoricalCrossentropy
 
 BATCH = 20
-# A picture is a map of classes where so many pixels have nearly a colour of the palette: JPEG
+# An image is a map of classes where so many pixels have nearly a colour of the palette: JPEG
 # blurs the edges.
 NEAR, MOSTLY = 70.0, 0.75
 SEGMENTER_STEPS, SEGMENTER_BATCH = 300, 16
 LEVELS = (16, 32, 64)
 
 
-def likeness(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
+def image_quality(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """Returns the mean absolute difference (of 0 to 1), PSNR in dB and SSIM.
 
     Args:
@@ -42,7 +42,7 @@ def likeness(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
         "ssim": np.concatenate([tf.image.ssim(*pair, 255).numpy() for pair in pairs]),
     }
     difference = np.abs(truth.astype("float32") - drawn) / 255
-    # Of two equal pictures the PSNR is infinite.
+    # Of two equal images the PSNR is infinite.
     return {
         "l1": float(difference.mean()),
         "psnr": float(np.minimum(found["psnr"], 100).mean()),
@@ -51,7 +51,7 @@ def likeness(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
 
 
 def fid(truth: np.ndarray, drawn: np.ndarray, download: bool) -> dict[str, float]:
-    """Returns the FID of drawn pictures; nothing, and a note, where Inception's weights are not.
+    """Returns the FID of drawn images; nothing, and a note, where Inception's weights are not.
 
     Args:
         truth: uint8, `(count, size, size, 3)`.
@@ -74,15 +74,15 @@ def fid(truth: np.ndarray, drawn: np.ndarray, download: bool) -> dict[str, float
         return {}
 
 
-def is_map(pictures: np.ndarray) -> bool:
-    """Returns whether pictures are maps of classes in the colours of the CMP database."""
-    some = pictures[:8].astype("float32")
+def is_map(images: np.ndarray) -> bool:
+    """Returns whether images are maps of classes in the colours of the CMP database."""
+    some = images[:8].astype("float32")
     gaps = np.linalg.norm(some[..., None, :] - PALETTE.astype("float32"), axis=-1).min(axis=-1)
     return bool(np.mean(gaps < NEAR) > MOSTLY)
 
 
 @dataclass(frozen=True)
-class Reader:
+class SegmentationJudge:
     """Tells the classes of photographs, as it learned from real ones and their maps.
 
     Args:
@@ -101,7 +101,7 @@ class Reader:
         return np.concatenate(parts).astype("uint8")
 
     @classmethod
-    def trained(cls, photographs: np.ndarray, maps: np.ndarray, seed: int) -> Reader:
+    def trained(cls, photographs: np.ndarray, maps: np.ndarray, seed: int) -> SegmentationJudge:
         """Returns a reader that has learned from real photographs and the maps of them.
 
         Args:

@@ -1,4 +1,4 @@
-"""What pix2pix shows: sheets of drawn pictures, and how its files are used."""
+"""What pix2pix shows: sheets of drawn images, and how its files are used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes.data import pictures
+from dlrecipes._utils.files import atomic_write
+from dlrecipes.data import image_files
 from dlrecipes.errors import UsageError, reason
-from dlrecipes.files import write_whole
 
 from .config import PredictOptions
 
@@ -21,14 +21,14 @@ EPOCHS = 6
 
 
 def answers(function: Callable, inputs: Sequence[str], options: PredictOptions) -> list[str]:
-    """Returns where each picture that was drawn lies.
+    """Returns where each image that was drawn lies.
 
     Raises:
         UsageError: If a file is not there, or the folder cannot be written to.
-        DataError: If a file is no picture.
+        DataError: If a file is no image.
     """
     if not inputs:
-        raise UsageError("There is no picture to draw from.", "Name picture files.")
+        raise UsageError("There is no image to draw from.", "Name image files.")
     folder = Path(options.output).expanduser()
     if not folder.is_dir():
         raise UsageError(f"--output {options.output}: there is no such folder.")
@@ -44,12 +44,12 @@ def answers(function: Callable, inputs: Sequence[str], options: PredictOptions) 
         path = Path(name).expanduser()
         if not path.is_file():
             kind = "this is a folder" if path.is_dir() else "there is no such file"
-            raise UsageError(f"{name}: {kind}.", "Name picture files.")
-        read = pictures.read_picture(path, "RGB")
+            raise UsageError(f"{name}: {kind}.", "Name image files.")
+        read = image_files.read_image(path, "RGB")
         found = function(image_bytes=tf.constant([tf.io.encode_png(read).numpy()]))
         place = folder / f"{path.stem}.drawn.png"
         try:
-            write_whole(place, found["png_bytes"].numpy()[0])
+            atomic_write(place, found["png_bytes"].numpy()[0])
         except OSError as error:
             raise UsageError(f"{place} cannot be written: {reason(error)}.") from None
         lines.append(f"{name}: drawn to {place}")
@@ -57,7 +57,7 @@ def answers(function: Callable, inputs: Sequence[str], options: PredictOptions) 
 
 
 def sheet(inputs: np.ndarray, drawn: np.ndarray, targets: np.ndarray) -> Figure:
-    """Draws test pictures: what is read, what is drawn of it, and the truth."""
+    """Draws test images: what is read, what is drawn of it, and the truth."""
     columns = 2 if len(inputs) > 4 else 1
     rows = -(-len(inputs) // columns)
     figure = Figure(figsize=(5.4 * columns, 1.75 * rows + 0.4), layout="constrained")
@@ -66,8 +66,8 @@ def sheet(inputs: np.ndarray, drawn: np.ndarray, targets: np.ndarray) -> Figure:
         axis.axis("off")
     for number, trio in enumerate(zip(inputs, drawn, targets, strict=True)):
         row, column = number // columns, 3 * (number % columns)
-        for place, picture in enumerate(trio):
-            axes[row, column + place].imshow(picture)
+        for place, image in enumerate(trio):
+            axes[row, column + place].imshow(image)
             if not row:
                 axes[row, column + place].set_title(("input", "drawn", "truth")[place])
     return figure
@@ -76,7 +76,7 @@ def sheet(inputs: np.ndarray, drawn: np.ndarray, targets: np.ndarray) -> Figure:
 def over_epochs(
     inputs: np.ndarray, targets: np.ndarray, snapshots: Mapping[int, np.ndarray]
 ) -> Figure:
-    """Draws what became of some validation pictures after some epochs."""
+    """Draws what became of some validation images after some epochs."""
     known = sorted(snapshots)
     places = np.unique(np.geomspace(1, len(known), min(EPOCHS, len(known))).round().astype(int))
     chosen = [known[place - 1] for place in places]
@@ -87,8 +87,8 @@ def over_epochs(
     titles = ["input", *(f"epoch {epoch}" for epoch in chosen), "truth"]
     for row in range(len(inputs)):
         shown = [inputs[row], *(snapshots[epoch][row] for epoch in chosen), targets[row]]
-        for axis, picture, title in zip(axes[row], shown, titles, strict=True):
-            axis.imshow(picture)
+        for axis, image, title in zip(axes[row], shown, titles, strict=True):
+            axis.imshow(image)
             axis.axis("off")
             if not row:
                 axis.set_title(title)
@@ -112,11 +112,11 @@ def patches(
     titles = ("input", "truth", "taken for real", "drawn", "taken for real")
     for row in range(count):
         shown = (inputs[row], targets[row], judged[0][row], drawn[row], judged[1][row])
-        for axis, picture, title in zip(axes[row], shown, titles, strict=True):
-            if picture.shape[-1] == 1:
-                last = axis.imshow(picture[..., 0], cmap="RdYlGn", vmin=0, vmax=1)
+        for axis, image, title in zip(axes[row], shown, titles, strict=True):
+            if image.shape[-1] == 1:
+                last = axis.imshow(image[..., 0], cmap="RdYlGn", vmin=0, vmax=1)
             else:
-                axis.imshow(picture)
+                axis.imshow(image)
             axis.axis("off")
             if not row:
                 axis.set_title(title)
@@ -137,11 +137,11 @@ def usage(name: str, size: int) -> str:
             'draw = model.signatures["serving_default"]\n'
             'drawn = draw(image_bytes=tf.constant([tf.io.read_file("map.png")]))\n'
             'tf.io.write_file("photo.png", drawn["png_bytes"][0])\n```',
-            "The signature `pictures` takes arrays, `images`, uint8 `(batch, height, width, "
-            f"channels)` of any size with 1 to 4 channels, and returns `pictures`, uint8 "
+            "The signature `images` takes arrays, `images`, uint8 `(batch, height, width, "
+            f"channels)` of any size with 1 to 4 channels, and returns `images`, uint8 "
             f"`(batch, {size}, {size}, 3)`.",
-            f"`model.tflite` takes pictures of {size}x{size} as numbers from 0 to 1, float32 "
-            f"`(batch, {size}, {size}, 3)`, and returns `pictures` of the same kind:",
+            f"`model.tflite` takes images of {size}x{size} as numbers from 0 to 1, float32 "
+            f"`(batch, {size}, {size}, 3)`, and returns `images` of the same kind:",
             "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"
             'draw = Interpreter("model.tflite").get_signature_runner("serving_default")\n'
             "draw(images=images)\n```",

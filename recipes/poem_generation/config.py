@@ -35,10 +35,10 @@ class Config(RecipeConfig):
         le=8192,
         search=Search(64, 512, "log"),
     )
-    embeddings: Literal["counted", "drawn"] = setting(
-        "counted",
+    embeddings: Literal["cooccurrence", "random"] = setting(
+        "cooccurrence",
         "How characters' embeddings begin: from which stand near which in the data, or drawn.",
-        search=Search(choices=("counted", "drawn")),
+        search=Search(choices=("cooccurrence", "random")),
     )
     condition_units: int = setting(
         32, "Size of the embedding of place, tone and rhyme, each.", ge=1, le=1024
@@ -61,11 +61,11 @@ class Config(RecipeConfig):
     learning_rate: float = setting(
         4e-3, "Adam's step at the start.", gt=0, le=1, search=Search(5e-4, 1e-2, "log")
     )
-    schedule: Literal["constant", "cosine"] = setting(
+    lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Of the learning rate, over all epochs."
     )
     clip_norm: float = setting(5.0, "Largest global norm of a gradient.", gt=0)
-    samples: int = setting(200, "Poems or texts written to be scored.", ge=1, le=100_000)
+    num_samples: int = setting(200, "Poems or texts written to be scored.", ge=1, le=100_000)
     temperature: float = setting(
         0.8, "Below 1 the likely characters are more so, while writing.", gt=0, le=10
     )

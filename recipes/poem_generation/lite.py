@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from dlrecipes.lite import LiteModel
-from dlrecipes.published import EXTRAS, LITE_FILE, Published
-from dlrecipes.quiet import quiet
+from dlrecipes._utils.quiet import suppress_stderr
+from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.version import EXTRAS, LITERT_FILE, ModelVersion
 
 CHARACTERS_FILE, TABLES_FILE = "characters.txt", "tables.json"
 _MARKS = re.compile(r"[\s|/,.!?;:，。！？；：、．]+")
@@ -61,14 +61,14 @@ class LiteWriter:
         version: The published version.
     """
 
-    def __init__(self, version: Published):
+    def __init__(self, version: ModelVersion):
         self.characters, self.tables = (
             json.loads(version.file(f"{EXTRAS}/{name}").read_text(encoding="utf-8"))
             for name in (CHARACTERS_FILE, TABLES_FILE)
         )
         self.ids = {character: number for number, character in enumerate(self.characters)}
-        with quiet():
-            self.model = LiteModel(version.file(LITE_FILE))
+        with suppress_stderr():
+            self.model = LiteRTModel(version.file(LITERT_FILE))
         self.states = {
             f"state_{k}": np.zeros(shape, "float32")
             for k, shape in enumerate(self.tables["states"])

@@ -17,18 +17,18 @@ from dlrecipes.data.cooccurrence import cooccurrence_embeddings
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.data.streams import stream_batches, stream_steps
 from dlrecipes.errors import DataError
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics.prosody import copied_lines, distinct_2, prosody_scores
 from dlrecipes.models import character_lm
-from dlrecipes.published import Published
-from dlrecipes.recipe import Endpoint, Exports, Recipe, Splits
+from dlrecipes.recipe import Exports, Recipe, Signature, Splits
 from dlrecipes.training import CharacterLanguageModel
-from dlrecipes.training.precision import built_in
-from dlrecipes.training.sparse_cross_entropy import SparseCategoricalCrossentropy
+from dlrecipes.training._engine.precision import built_in
+from dlrecipes.training._engine.sparse_cross_entropy import SparseCategoricalCrossentropy
 
-from . import artefacts, data, poet, prose, scores, show, verse
+from . import data, decoding, encoding, exports, scores, show, text_generation
 from .config import Config, PredictOptions
-from .poet import Poet
-from .prose import Writer
+from .decoding import Poet
+from .text_generation import Writer
 
 # Requests on which the published functions are compared with the model.
 COMPARED = 6
@@ -40,7 +40,7 @@ class PoemGeneration(Recipe):
     Config = Config
     objective = ("perplexity", "min")
     pipeline_tag = "text-generation"
-    groups = ("enforced", "free", "untold")
+    metric_groups = ("constrained", "unconstrained", "unconditional")
 
     def load_data(self) -> Splits:
         """Returns the poems, or the text's parts."""
@@ -54,24 +54,24 @@ class PoemGeneration(Recipe):
         config = self.config
         is_text = isinstance(splits.train, str)
         texts = [splits.train] if is_text else ["".join(poem.lines) for poem in splits.train]
-        vocabulary = verse.vocabulary(texts, config.minimum_count)
+        vocabulary = encoding.vocabulary(texts, config.minimum_count)
         with built_in(config.precision):
-            network = self._network(len(vocabulary), {} if is_text else verse.CONDITIONS)
+            network = self._network(len(vocabulary), {} if is_text else encoding.CONDITIONS)
         if is_text:
             model = CharacterLanguageModel(
                 network, config.window, vocabulary, streams=self._streams(splits)
             )
         else:
-            names = verse.themes(splits.train)
-            found = verse.associations(splits.train, vocabulary, names)
+            names = encoding.themes(splits.train)
+            found = encoding.associations(splits.train, vocabulary, names)
             model = CharacterLanguageModel(
                 network, config.window, vocabulary, names, found[0].shape[1]
             )
             model.associate(*found)
-        if config.embeddings == "counted":
+        if config.embeddings == "cooccurrence":
             self._begin_with_counts(model, splits.train)
         rate = config.learning_rate
-        if config.schedule == "cosine":
+        if config.lr_schedule == "cosine":
             steps = self._chunks(splits) * config.epochs
             rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
         model.compile(
@@ -98,9 +98,9 @@ class PoemGeneration(Recipe):
     def _begin_with_counts(self, model, examples: Sequence[Poem] | str) -> None:
         """Has the embeddings of characters begin where the training data would have them."""
         if isinstance(examples, str):
-            ids = prose.encode(model, examples)[None]
+            ids = text_generation.encode(model, examples)[None]
         else:
-            ids = verse.of(tuple(model.vocabulary)).encode(examples)["targets"]
+            ids = encoding.of(tuple(model.vocabulary)).encode(examples)["targets"]
         embeddings = model.network.get_layer("character_embedding").embeddings
         size, units = embeddings.shape
         counted = cooccurrence_embeddings(ids, size, units, seed=self.config.seed)
@@ -117,7 +117,7 @@ class PoemGeneration(Recipe):
         config = self.config
         if isinstance(splits.train, str):
             return stream_steps(len(splits.train), self._streams(splits), config.window)
-        steps = verse.LINES * max(len(poem.lines[0]) for poem in splits.train)
+        steps = encoding.LINES * max(len(poem.lines[0]) for poem in splits.train)
         chunks = -(-steps // config.window)
         return steps_per_epoch(len(splits.train), config.batch_size) * chunks
 
@@ -130,12 +130,12 @@ class PoemGeneration(Recipe):
         """Returns batches of poems, or of the streams of a text."""
         config = self.config
         if isinstance(examples, str):
-            ids = prose.encode(model, examples)
+            ids = text_generation.encode(model, examples)
             steps = stream_steps(len(ids), model.streams, config.window)
             found = stream_batches(ids, model.streams, config.window)
             found = found.map(lambda x, y: ({"characters": x}, y))
             return (found if start_epoch is None else found.repeat()), steps
-        arrays = verse.of(tuple(model.vocabulary)).encode(examples)
+        arrays = encoding.of(tuple(model.vocabulary)).encode(examples)
         targets = {"targets": arrays.pop("targets")}
         if start_epoch is None:
             found = evaluation_batches(arrays, targets, scores.EVALUATION_BATCH)
@@ -152,7 +152,7 @@ class PoemGeneration(Recipe):
         drawn = tf.random.stateless_uniform(shape, [self.config.seed, tf.cast(number, tf.int32)])
         forgotten = drawn < self.config.condition_dropout
         tone = tf.where(forgotten[0], 0, inputs["tone"])
-        rhyme = tf.where(forgotten[1], verse.NO_RHYME, inputs["rhyme"])
+        rhyme = tf.where(forgotten[1], encoding.NO_RHYME, inputs["rhyme"])
         return _weighed({**inputs, "tone": tone, "rhyme": rhyme}, targets)
 
     def evaluate(
@@ -165,13 +165,15 @@ class PoemGeneration(Recipe):
                 "Give quatrains to a model of quatrains, a text to one of a text.",
             )
         if isinstance(examples, str):
-            found = prose.perplexity(model, examples)
+            found = text_generation.perplexity(model, examples)
             return {"perplexity": found, "bits": float(np.log2(found))}
         told, _ = scores.perplexities(model, examples)
         bare, _ = scores.perplexities(model, examples, told=False)
-        metrics: dict[str, Any] = {"perplexity": told, "perplexity_untold": bare}
+        metrics: dict[str, Any] = {"perplexity": told, "perplexity_unconditional": bare}
         # As many of each line length as the examples have.
-        lengths = [len(examples[k % len(examples)].lines[0]) for k in range(self.config.samples)]
+        lengths = [
+            len(examples[k % len(examples)].lines[0]) for k in range(self.config.num_samples)
+        ]
         for name, request in show.MANNERS.items():
             poems = self._poems(model, lengths, **request)
             metrics[name] = {
@@ -194,8 +196,8 @@ class PoemGeneration(Recipe):
 
     def _write(self, model, count: int, **request: Any) -> dict[str, np.ndarray]:
         """Returns what is written for so many requests, in batches."""
-        usual = {name: default for name, (_, default) in poet.REQUEST.items()}
-        values = poet.requests(count, **{**usual, **self._defaults(), **request})
+        usual = {name: default for name, (_, default) in decoding.REQUEST.items()}
+        values = decoding.requests(count, **{**usual, **self._defaults(), **request})
         parts = [
             _writing(model)(
                 *(tf.constant(v[start : start + scores.EVALUATION_BATCH]) for v in values.values())
@@ -228,28 +230,28 @@ class PoemGeneration(Recipe):
     def signatures(self, model: CharacterLanguageModel, examples: Sequence[Poem] | str) -> Exports:
         """Returns strings to poems as the SavedModel, one step of the network as LiteRT."""
         if isinstance(examples, str):
-            writer, table = Writer(model, self._defaults()), prose.REQUEST
-            served = artefacts.text_requests(examples)
+            writer, table = Writer(model, self._defaults()), text_generation.REQUEST
+            served = exports.text_requests(examples)
             write = writer.write
-            files = artefacts.text_files(model, writer.defaults)
-            usage = artefacts.text_usage(self.name)
+            files = exports.text_files(model, writer.defaults)
+            usage = exports.text_usage(self.name)
         else:
-            written, table = Poet(model, _usual(examples), self._defaults()), poet.REQUEST
-            served = artefacts.poem_requests(model, examples, COMPARED)
+            written, table = Poet(model, _usual(examples), self._defaults()), decoding.REQUEST
+            served = exports.poem_requests(model, examples, COMPARED)
             write = written.write
             poems = self._page(model, examples)
-            files = artefacts.poem_files(model, written, poems)
-            usage = artefacts.poem_usage(self.name, poems)
+            files = exports.poem_files(model, written, poems)
+            usage = exports.poem_usage(self.name, poems)
         signatures = {
-            name: Endpoint(
+            name: Signature(
                 _named(write, values),
                 [tf.TensorSpec([None], table[key][0], name=key) for key in values],
                 [tuple(values.values())],
             )
             for name, values in served.items()
         }
-        lite = artefacts.step(model, examples)
-        smaller = artefacts.measured(model, lite, examples)
+        lite = exports.step(model, examples)
+        smaller = exports.measured(model, lite, examples)
         return Exports(signatures, lite, files, usage, smaller)
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
@@ -257,7 +259,7 @@ class PoemGeneration(Recipe):
         return show.served(function, list(inputs), {})
 
     def answer(
-        self, version: Published, inputs: Sequence[str], options: PredictOptions | None = None
+        self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
     ) -> list[str]:
         """Returns what `predict` does, as the options say."""
         return show.answers(version, list(inputs), options or PredictOptions())
@@ -287,6 +289,6 @@ def _named(write: Callable, values: Mapping[str, Any]) -> Callable:
 @functools.lru_cache(maxsize=1)
 def _writing(model: CharacterLanguageModel) -> Callable:
     # Traced once for both evaluations and the page.
-    specs = [tf.TensorSpec([None], dtype, name=n) for n, (dtype, _) in poet.REQUEST.items()]
-    write = _named(Poet(model, verse.LENGTHS[0], {}).write, poet.REQUEST)
+    specs = [tf.TensorSpec([None], dtype, name=n) for n, (dtype, _) in decoding.REQUEST.items()]
+    write = _named(Poet(model, encoding.LENGTHS[0], {}).write, decoding.REQUEST)
     return tf.function(write, input_signature=specs)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.training import CharacterLanguageModel
 
-from . import verse
+from . import encoding
 
 EVALUATION_BATCH = 100
 
@@ -25,10 +25,10 @@ def perplexities(
         examples: Quatrains.
         told: Whether the model is told of tones and rhyme.
     """
-    arrays = verse.of(tuple(model.vocabulary)).encode(examples)
+    arrays = encoding.of(tuple(model.vocabulary)).encode(examples)
     if not told:
         arrays["tone"][:] = 0
-        arrays["rhyme"][:] = verse.NO_RHYME
+        arrays["rhyme"][:] = encoding.NO_RHYME
     targets = arrays.pop("targets")
 
     @tf.function(reduce_retracing=True)

@@ -15,24 +15,24 @@ from dlrecipes import figures
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.data.quatrains.prosody import RHYME_NAMES, rhymes, templates_for
 from dlrecipes.errors import UsageError
-from dlrecipes.published import EXTRAS, Published
+from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.training import CharacterLanguageModel
 
-from . import poet, prose, verse
+from . import decoding, encoding, text_generation
 from .config import PredictOptions
 from .lite import TABLES_FILE, LiteWriter
 
 # How poems are written that are scored: with masks; with wishes alone; with neither.
 MANNERS = {
-    "enforced": {"enforce": True},
-    "free": {"enforce": False},
-    "untold": {"enforce": False, "template": poet.NO_TEMPLATE},
+    "constrained": {"enforce": True},
+    "unconstrained": {"enforce": False},
+    "unconditional": {"enforce": False, "template": decoding.NO_TEMPLATE},
 }
 PAGE = 12
 _MARKS = "，。，。"
 
 
-def answers(version: Published, inputs: list[str], options: PredictOptions) -> list[str]:
+def answers(version: ModelVersion, inputs: list[str], options: PredictOptions) -> list[str]:
     """Returns what `dlrecipes predict` prints, by the SavedModel or by `model.tflite`.
 
     Raises:
@@ -55,7 +55,7 @@ def answers(version: Published, inputs: list[str], options: PredictOptions) -> l
     if options.lite:
         writer = LiteWriter(version)
         write = writer.text if tables["form"] == "text" else writer.poem
-        table = prose.REQUEST if tables["form"] == "text" else poet.REQUEST
+        table = text_generation.REQUEST if tables["form"] == "text" else decoding.REQUEST
         base = {name: default for name, (_, default) in table.items()}
         key = "prompt" if tables["form"] == "text" else "theme"
         rows = [write({**base, **values, key: text}) for text in inputs or [""]]
@@ -92,7 +92,7 @@ def served(function: Any, inputs: list[str], values: Mapping[str, Any]) -> list[
     """
     names = set(function.structured_input_signature[1])
     is_text = "prompt" in names
-    table = prose.REQUEST if is_text else poet.REQUEST
+    table = text_generation.REQUEST if is_text else decoding.REQUEST
     rows = {name: [values.get(name, default)] * len(inputs) for name, (_, default) in table.items()}
     rows["prompt" if is_text else "theme"] = inputs
     found = function(**{n: tf.constant(rows[n], table[n][0]) for n in names})
@@ -153,8 +153,8 @@ def by_position(perplexities: np.ndarray) -> Figure:
     """Draws the perplexity at each character of the poem, a curve for each line length."""
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axis = figure.subplots()
-    for length, colour in zip(verse.LENGTHS, (figures.BLUE, figures.ORANGE), strict=True):
-        first = verse.PLACES[length]
+    for length, colour in zip(encoding.LENGTHS, (figures.BLUE, figures.ORANGE), strict=True):
+        first = encoding.PLACES[length]
         values = perplexities[first : first + 4 * length]
         if np.isnan(values).all():
             continue

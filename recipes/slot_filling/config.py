@@ -62,7 +62,7 @@ class Config(RecipeConfig):
         le=20,
         search=Search(choices=(0, 1, 3)),
     )
-    members: int = setting(
+    ensemble_size: int = setting(
         1, "Networks, each trained for itself, whose scores are averaged.", ge=1, le=16
     )
     output: Literal["softmax", "crf"] = setting(
@@ -76,7 +76,7 @@ class Config(RecipeConfig):
     learning_rate: float = setting(
         4e-3, "Adam's step at the start.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )
-    schedule: Literal["constant", "cosine"] = setting(
+    lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Of the learning rate, over all epochs."
     )
     clip_norm: float = setting(5.0, "Largest global norm of a gradient.", gt=0)

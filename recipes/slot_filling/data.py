@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlrecipes.data.generated.travel import travel_queries
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.tagged_text import read_tagged
-from dlrecipes.data.travel import travel_queries
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.recipe import Splits
 

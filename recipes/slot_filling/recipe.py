@@ -17,7 +17,7 @@ from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.metrics import is_well_formed, span_scores, token_accuracy
 from dlrecipes.models import ensemble, tagger
-from dlrecipes.recipe import Endpoint, Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.training import SequenceTagger
 
 from . import data, show
@@ -63,7 +63,7 @@ class SlotFilling(Recipe):
         intents = data.intent_names(splits.train)
         networks = [
             self._network(encoder, len(tags), len(intents), member)
-            for member in range(config.members)
+            for member in range(config.ensemble_size)
         ]
         network = networks[0] if len(networks) == 1 else ensemble(networks)
         model = SequenceTagger(
@@ -76,7 +76,7 @@ class SlotFilling(Recipe):
             well_formed=all(is_well_formed(s.tags) for s in splits.train),
         )
         rate = config.learning_rate
-        if config.schedule == "cosine":
+        if config.lr_schedule == "cosine":
             steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
             rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
         model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm))
@@ -166,39 +166,39 @@ class SlotFilling(Recipe):
         chunks = [
             sentences[i : i + EVALUATION_BATCH] for i in range(0, len(sentences), EVALUATION_BATCH)
         ]
-        serving = Endpoint(
+        serving = Signature(
             model.tag,
             [tf.TensorSpec([None], tf.string, name="sentences")],
             [(chunk,) for chunk in chunks] + [(np.array([""], object),)],
         )
         shapes = {"words": [1, None], "ngrams": [1, None, None]}
-        lite = Endpoint(
+        litert = Signature(
             lambda *ids: model.decode(dict(zip(model.input_names, ids, strict=True))),
             [tf.TensorSpec(shapes[name], tf.int32, name=name) for name in model.input_names],
             [self._ids(model, sentence) for sentence in examples],
         )
         return Exports(
             {"serving_default": serving},
-            lite,
+            litert,
             show.files(model),
             show.usage(model, self.name),
-            self._quantized(model, lite, examples),
+            self._quantized(model, litert, examples),
         )
 
     @staticmethod
     def _quantized(
-        model: SequenceTagger, lite: Endpoint, examples: Sequence[TaggedSentence]
+        model: SequenceTagger, litert: Signature, examples: Sequence[TaggedSentence]
     ) -> Quantized:
         """Returns how smaller LiteRT files are measured; none is made unless it is asked for."""
 
         def span_f1(decode: Callable[..., Mapping[str, np.ndarray]]) -> float:
             found = []
-            for ids in lite.examples:
+            for ids in litert.examples:
                 tags = decode(**dict(zip(model.input_names, ids, strict=True)))["tags"][0]
                 found.append([model.tag_names[tag] for tag in tags])
             return span_scores([s.tags for s in examples], found).f1
 
-        return Quantized((), lite.examples[:CALIBRATION], "span_f1", span_f1, DROP)
+        return Quantized((), litert.examples[:CALIBRATION], "span_f1", span_f1, DROP)
 
     def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
         """Returns each sentence with its slots marked."""

@@ -4,9 +4,9 @@ import shlex
 
 import pytest
 
-from dlrecipes import documents, registry
 from dlrecipes.cli.validate import SECTIONS
-from dlrecipes.documents import COLUMNS
+from dlrecipes.recipe import readme, registry
+from dlrecipes.recipe.readme import COLUMNS
 
 BUILT_IN = registry.find("slot_filling").folder
 MARKERS = "\n".join(f"<!-- {name}: generated -->\n<!-- end -->" for name in ("settings", "results"))
@@ -25,7 +25,7 @@ def documented(folder):
     sections = "\n".join(f"## {section}\n\n" for section in SECTIONS)
     (folder / "README.md").write_text(f"# Mine\n\n{sections}{MARKERS}\n", encoding="utf-8")
     (folder / "results.csv").write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(documents.updated(folder), encoding="utf-8")
+    (folder / "README.md").write_text(readme.updated(folder), encoding="utf-8")
     return folder
 
 
@@ -172,7 +172,7 @@ def test_validate_finds_what_breaks_the_contract(dlrecipes, kept, forget, module
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new, 1))
-    (kept / "README.md").write_text(documents.updated(kept))
+    (kept / "README.md").write_text(readme.updated(kept))
     forget(kept)
     answer = dlrecipes("validate", kept)
     assert answer.code == 1

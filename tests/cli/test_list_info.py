@@ -2,8 +2,8 @@
 
 import pytest
 
-from dlrecipes import registry
-from dlrecipes.settings import settings, spelled
+from dlrecipes.recipe import registry
+from dlrecipes.recipe.config import settings, spelled
 
 
 def test_list_shows_each_recipe_with_its_summary(dlrecipes):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from dlrecipes import published
+from dlrecipes.export.version import CONFIG_FILE, EXTRAS, find_version
 
 SENTENCE = "leave Beijing on November 2nd"
 
@@ -63,7 +63,7 @@ def test_the_latest_version_is_the_largest_number(tmp_path):
     for name in ("9", "10", ".publishing-11", "notes"):
         (tmp_path / "mine" / name).mkdir(parents=True)
     (tmp_path / "mine" / "11").write_text("no folder")
-    assert published.find(tmp_path, "mine").folder == tmp_path / "mine" / "10"
+    assert find_version(tmp_path, "mine").folder == tmp_path / "mine" / "10"
 
 
 @pytest.mark.parametrize("content", [None, b""])
@@ -142,6 +142,6 @@ def test_a_damaged_version_is_one_line_that_names_it(ask, published_slots, harm,
 @pytest.mark.parametrize("verb", ["predict", "evaluate"])
 def test_a_version_without_its_configuration_is_damaged(ask, published_slots, verb):
     folder = published_slots / "slot_filling" / "1"
-    (folder / published.EXTRAS / published.CONFIG_FILE).unlink()
+    (folder / EXTRAS / CONFIG_FILE).unlink()
     answer = ask(verb, *([SENTENCE] if verb == "predict" else []))
-    assert refusal(answer, 1).startswith(f"{folder}: {published.EXTRAS}/config.yaml is missing")
+    assert refusal(answer, 1).startswith(f"{folder}: {EXTRAS}/config.yaml is missing")

@@ -7,8 +7,9 @@ import time
 import pytest
 import yaml
 
-from dlrecipes import registry, runs, supervisor
 from dlrecipes.errors import UsageError
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder, supervisor
 
 
 def tree(folder):
@@ -22,7 +23,7 @@ def refused(dlrecipes, empty_directory, monkeypatch):
     def load_tensorflow():
         raise AssertionError("what is refused is refused at once")
 
-    monkeypatch.setattr("dlrecipes.quiet.load_tensorflow", load_tensorflow)
+    monkeypatch.setattr("dlrecipes._utils.quiet.load_tensorflow", load_tensorflow)
 
     def call(*options, recipe="slot_filling"):
         before = tree(empty_directory)
@@ -223,12 +224,12 @@ def test_a_run_without_whole_metrics_is_not_finished(dlrecipes, stored_run, aske
 @pytest.mark.parametrize("name", ["a/b", ".."])
 def test_a_folder_that_is_refused_leaves_none_behind(tmp_path, name):
     with pytest.raises(UsageError):
-        runs.new_folder(tmp_path / "runs", name)
+        run_folder.new_folder(tmp_path / "runs", name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
-    folders = [runs.new_folder(tmp_path / "runs", None) for _ in range(3)]
+    folders = [run_folder.new_folder(tmp_path / "runs", None) for _ in range(3)]
     assert len(set(folders)) == 3
     assert all(folder.is_dir() for folder in folders)
 
@@ -344,8 +345,8 @@ def test_a_worker_that_is_not_the_chief_writes_nothing_and_publishes_nothing(
 )
 def test_training_is_over_when_its_last_checkpoint_says_so(stored_run, state, over):
     folder = stored_run("monday", epochs=3)
-    assert not runs.is_trained(folder)
+    assert not run_folder.is_trained(folder)
     (folder / "checkpoints" / "epoch-0002").mkdir(parents=True)
     if state is not None:
         (folder / "checkpoints" / "epoch-0002" / "state.json").write_text(json.dumps(state))
-    assert runs.is_trained(folder) == over
+    assert run_folder.is_trained(folder) == over

@@ -261,8 +261,8 @@ def lite_model(model, examples: list[dict[str, np.ndarray]], folder, sizes_known
     """
     import tensorflow as tf
 
-    from dlrecipes import lite
-    from dlrecipes.recipe import Endpoint
+    from dlrecipes.export import litert
+    from dlrecipes.recipe import Signature
 
     inputs = {tensor.name: tensor for tensor in model.inputs}
     specs = [
@@ -284,8 +284,8 @@ def lite_model(model, examples: list[dict[str, np.ndarray]], folder, sizes_known
 
     ordered = [tuple(x[name] for name in inputs) for x in examples]
     path = folder / "model.tflite"
-    path.write_bytes(lite.convert(Endpoint(function, specs, ordered)))
-    interpreter = lite.LiteModel(path)
+    path.write_bytes(litert.convert(Signature(function, specs, ordered)))
+    interpreter = litert.LiteRTModel(path)
     return lambda x: {name[2:]: value for name, value in sorted(interpreter(**x).items())}
 
 

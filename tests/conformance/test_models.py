@@ -82,10 +82,10 @@ def test_batch_and_size_may_be_unknown_and_examples_do_not_mix(case):
 
 
 @each_case
-def test_pictures_are_channels_last_whatever_keras_expects(case):
+def test_images_are_channels_last_whatever_keras_expects(case):
     x = case.inputs(2, case.sizes[0])
     if all(len(value.shape) < 4 for value in x.values()):
-        pytest.skip("reads no pictures")
+        pytest.skip("reads no images")
     plain, arguments = build(case), case.kwargs() if callable(case.kwargs) else case.kwargs
     expected = {name: y.shape for name, y in as_dict(plain(given(plain, x))).items()}
     keras.config.set_image_data_format("channels_first")

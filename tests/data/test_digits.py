@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dlrecipes.data.digits import (
-    LabelledPictures,
+    LabelledImages,
     builtin_digits,
     described,
     fitted,
@@ -23,10 +23,10 @@ def write_classes(folder, count=3, names=("3", "10"), size=(40, 30)):
     for place, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for number in range(count):
-            picture = np.full(size, 255, "u1")
+            image = np.full(size, 255, "u1")
             stroke = (slice(8, 32), slice(12 + number, 15 + number))
-            picture[stroke if not place else (slice(15, 18), slice(5, 25))] = 0
-            Image.fromarray(picture).save(folder / name / f"{number}.png")
+            image[stroke if not place else (slice(15, 18), slice(5, 25))] = 0
+            Image.fromarray(image).save(folder / name / f"{number}.png")
 
 
 def write_idx(folder, count=24):
@@ -43,7 +43,7 @@ def whole(counts):
     labels = np.repeat(np.arange(len(counts)), counts).astype("i4")
     images = np.arange(len(labels))[:, None, None] * np.ones((1, 28, 28), int)
     names = tuple("abcdefg"[: len(counts)])
-    return LabelledPictures(images.astype("u1"), labels, names)
+    return LabelledImages(images.astype("u1"), labels, names)
 
 
 def test_a_split_loses_nothing_and_keeps_the_shares_of_each_class():
@@ -61,7 +61,7 @@ def test_a_split_loses_nothing_and_keeps_the_shares_of_each_class():
 def test_a_small_class_is_in_every_part_and_a_smaller_one_is_refused():
     parts = split(whole([3, 100]), 0, (0.8, 0.1, 0.1), "here")
     assert [np.sum(part.labels == 0) for part in parts] == [1, 1, 1]
-    with pytest.raises(DataError, match="here: the class 'a' has 2 of the 3 pictures"):
+    with pytest.raises(DataError, match="here: the class 'a' has 2 of the 3 images"):
         split(whole([2, 100]), 0, (0.8, 0.1, 0.1), "here")
 
 
@@ -76,7 +76,7 @@ def test_the_built_in_digits_are_all_there_as_mnists_are():
     assert not {x.tobytes() for x in test.images} & {x.tobytes() for x in train.images}
 
 
-def test_small_pictures_fill_the_box_of_mnists_digits():
+def test_small_images_fill_the_box_of_mnists_digits():
     assert fitted(np.full((2, 16, 8), 200, "u1"))[0].nonzero()[0].tolist()[0] == 4
     found = fitted(np.full((1, 16, 8), 200, "u1"))[0]
     rows, columns = np.nonzero(found)
@@ -173,8 +173,8 @@ def test_what_tfds_cannot_give_is_told_in_one_line(monkeypatch, tmp_path):
 def test_facts_of_the_data_name_sizes_and_classes():
     parts = split(whole([50, 100]), 0, (0.6, 0.2, 0.2), "here")
     assert described(parts) == {
-        "training pictures": "90",
-        "validation pictures": "30",
-        "test pictures": "30",
+        "training images": "90",
+        "validation images": "30",
+        "test images": "30",
         "classes": "2: a, b",
     }

@@ -1,4 +1,4 @@
-"""Pictures of people: parted so that nobody is in two parts, and read as they are."""
+"""Images of people: parted so that nobody is in two parts, and read as they are."""
 
 import numpy as np
 import pytest
@@ -75,22 +75,22 @@ def test_somebody_in_two_parts_is_refused(tmp_path, valid, test, first, second):
     assert caught.value.message == told
 
 
-def test_people_with_one_picture_are_left_out_and_told(tmp_path):
+def test_people_with_one_image_are_left_out_and_told(tmp_path):
     for number in range(6):
         person(tmp_path, f"s{number}")
     person(tmp_path, "alone", count=1)
     parts = read_faces(tmp_path, SIZE, seed=0)
     assert "alone" not in set.union(*map(people_of, parts))
-    assert described(parts)["left out"] == "1 people of whom there is one picture"
+    assert described(parts)["left out"] == "1 people of whom there is one image"
 
 
 @pytest.mark.parametrize(
     "people, message",
     [
         ({"ann": 3}, "one class folder"),
-        ({"ann": 3, "bob": 1}, "there is 1; of 'bob' there is one picture"),
-        ({"ann": 3, "bob": 0}, "bob: the class has no pictures"),
-        ({"ann": 3, "bob": 3}, "there are 2 people with two pictures or more; .* at least 6"),
+        ({"ann": 3, "bob": 1}, "there is 1; of 'bob' there is one image"),
+        ({"ann": 3, "bob": 0}, "bob: the class has no images"),
+        ({"ann": 3, "bob": 3}, "there are 2 people with two images or more; .* at least 6"),
     ],
 )
 def test_too_few_are_told_by_what_is_missing(tmp_path, people, message):
@@ -100,19 +100,19 @@ def test_too_few_are_told_by_what_is_missing(tmp_path, people, message):
         read_faces(tmp_path, SIZE, seed=0)
 
 
-def test_no_folder_and_damaged_pictures_are_told(tmp_path):
+def test_no_folder_and_damaged_images_are_told(tmp_path):
     with pytest.raises(DataError, match="there is no such folder"):
         read_faces(tmp_path / "nothing", SIZE, seed=0)
     for number in range(6):
         person(tmp_path, f"s{number}")
-    (tmp_path / "s2" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"s2/1\.png: this is no picture"):
+    (tmp_path / "s2" / "1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"s2/1\.png: this is no image"):
         read_faces(tmp_path, SIZE, seed=0)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_pictures_of_any_kind_and_size_are_brought_to_one(tmp_path, mode, channels):
+def test_images_of_any_kind_and_size_are_brought_to_one(tmp_path, mode, channels):
     for number in range(6):
         person(tmp_path, f"s{number}", 2, (30 + number, 17), mode)
     train, _, _ = read_faces(tmp_path, Size(16, channels=channels), seed=0)
@@ -120,8 +120,8 @@ def test_pictures_of_any_kind_and_size_are_brought_to_one(tmp_path, mode, channe
 
 
 def test_the_middle_is_kept():
-    picture = np.zeros((40, 40, 1), "float32")
-    picture[10:30, 10:30] = 1
-    assert fitted(picture, Size(16, crop=0.5)).numpy().min() == pytest.approx(1)
+    image = np.zeros((40, 40, 1), "float32")
+    image[10:30, 10:30] = 1
+    assert fitted(image, Size(16, crop=0.5)).numpy().min() == pytest.approx(1)
     # A quarter of the whole is white.
-    assert fitted(picture, Size(16)).numpy().mean() == pytest.approx(0.25, abs=0.02)
+    assert fitted(image, Size(16)).numpy().mean() == pytest.approx(0.25, abs=0.02)

@@ -30,8 +30,8 @@ def test_nearest_people_are_those_of_a_full_search():
         np.testing.assert_allclose([m.distance for m in found], [d for _, d in wanted], atol=1e-5)
 
 
-def test_a_person_with_many_pictures_hides_nobody():
-    # The hundred nearest pictures are of one person.
+def test_a_person_with_many_images_hides_nobody():
+    # The hundred nearest images are of one person.
     embeddings = np.concatenate([np.full((100, 2), 0.1), [[1.0, 1.0]], [[2.0, 2.0]]])
     gallery = Gallery(embeddings, ["a"] * 100 + ["b", "c"], "m")
     assert [match.name for match in gallery.nearest(np.zeros(2), 3)] == ["a", "b", "c"]

@@ -15,7 +15,7 @@ MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "t10k-images-i
 def normalised():
     signature = [tf.TensorSpec([None, None], tf.float32)]
     function = tf.function(normalise, input_signature=signature)
-    return lambda picture: function(np.asarray(picture, "float32")).numpy()
+    return lambda image: function(np.asarray(image, "float32")).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -71,40 +71,40 @@ def test_the_box_is_filled_and_the_mass_in_the_middle(normalised, digits):
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 5), (1, 1), (2, 3), (28, 28), (300, 2), (2, 300)])
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_a_blank_picture_gives_zeros(normalised, shape, level):
+def test_a_blank_image_gives_zeros(normalised, shape, level):
     assert not normalised(np.full(shape, level)).any()
 
 
 def test_noise_and_numbers_that_are_none_give_no_nan(normalised):
     rng = np.random.default_rng(0)
-    for picture in (rng.random((50, 60)), np.full((9, 9), np.nan), np.full((9, 9), np.inf)):
-        found = normalised(picture)
+    for image in (rng.random((50, 60)), np.full((9, 9), np.nan), np.full((9, 9), np.inf)):
+        found = normalised(image)
         assert np.isfinite(found).all()
         assert found.min() >= 0
         assert found.max() <= 1
 
 
 @pytest.mark.skipif(not MNIST.exists(), reason="needs MNIST in shared/data")
-def test_mnists_own_pictures_hardly_change(normalised):
+def test_mnists_own_images_hardly_change(normalised):
     content = gzip.decompress(MNIST.read_bytes())
     images = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)[:200] / 255
     changes = [np.abs(normalised(image) - image).mean() for image in images]
-    # Of ink that covers 0.13 of a picture on the average.
+    # Of ink that covers 0.13 of an image on the average.
     assert np.median(changes) < 0.02
 
 
 def test_several_at_once_are_as_each_alone(digits):
-    pictures = np.stack([photographed(digit, seed) for seed, digit in enumerate(digits[:6])])
+    images = np.stack([photographed(digit, seed) for seed, digit in enumerate(digits[:6])])
     # One of them is light on dark, one has no ink.
-    pictures[1] = 1 - pictures[1]
-    pictures[2] = 0.5
-    pictures = pictures.astype("float32")
-    found = normalise(pictures).numpy()
+    images[1] = 1 - images[1]
+    images[2] = 0.5
+    images = images.astype("float32")
+    found = normalise(images).numpy()
     assert found.shape == (6, 28, 28)
     assert not found[2].any()
-    for one, picture in zip(found, pictures, strict=True):
-        np.testing.assert_allclose(one, normalise(picture).numpy(), atol=1e-4)
-    assert normalise(pictures[:0]).shape == (0, 28, 28)
+    for one, image in zip(found, images, strict=True):
+        np.testing.assert_allclose(one, normalise(image).numpy(), atol=1e-4)
+    assert normalise(images[:0]).shape == (0, 28, 28)
 
 
 def test_impossible_arguments_are_refused():

@@ -4,30 +4,30 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dlrecipes.data.identities import identity_batches, identity_rows, identity_steps
+from dlrecipes.data.identities import identity_rows, identity_steps, pk_batches
 from dlrecipes.errors import DataError
 
-# Identities by their number of pictures: 10 * that, so that a label tells it. 10 has a single one.
+# Identities by their number of images: 10 * that, so that a label tells it. 10 has a single one.
 COUNTS = [1, 2, 3, 4, 5, 8, 9]
 LABELS = np.random.default_rng(0).permutation(np.repeat([10 * n for n in COUNTS], COUNTS))
 P, K = 4, 3
-# 32 pictures, 12 a batch; of 6 identities, 4 a batch make a round of 2.
+# 32 images, 12 a batch; of 6 identities, 4 a batch make a round of 2.
 STEPS = 3
 
 
-def rows(batches=STEPS, labels=LABELS, identities=P, pictures=K, seed=3, **kwargs):
-    data = identity_rows(labels, identities, pictures, seed, **kwargs)
+def rows(batches=STEPS, labels=LABELS, identities=P, images=K, seed=3, **kwargs):
+    data = identity_rows(labels, identities, images, seed, **kwargs)
     return np.array(list(data.take(batches).as_numpy_iterator()))
 
 
-def test_steps_show_as_many_pictures_as_there_are():
+def test_steps_show_as_many_images_as_there_are():
     assert len(LABELS) == 32
     assert identity_steps(LABELS, P, K) == STEPS
     assert identity_steps(np.zeros(24), P, K) == 2
     assert identity_steps(np.zeros(25), P, K) == 3
 
 
-def test_every_batch_is_identities_by_pictures():
+def test_every_batch_is_identities_by_images():
     for batch in rows(30):
         assert batch.dtype == np.int32
         shown = LABELS[batch].reshape(P, K)
@@ -35,18 +35,18 @@ def test_every_batch_is_identities_by_pictures():
         assert len(set(shown[:, 0])) == P
 
 
-def test_pictures_are_repeated_only_where_there_are_too_few_and_evenly():
-    for pictures in (3, 5, 7):
-        for batch in rows(20, pictures=pictures):
-            for some in batch.reshape(P, pictures):
+def test_images_are_repeated_only_where_there_are_too_few_and_evenly():
+    for images in (3, 5, 7):
+        for batch in rows(20, images=images):
+            for some in batch.reshape(P, images):
                 times = Counter(some.tolist())
                 there = LABELS[some[0]] // 10
-                assert len(times) == min(there, pictures)
-                assert max(times.values()) == -(-pictures // there)
-                assert min(times.values()) >= pictures // there
+                assert len(times) == min(there, images)
+                assert max(times.values()) == -(-images // there)
+                assert min(times.values()) >= images // there
 
 
-def test_identity_with_a_single_picture_is_left_out():
+def test_identity_with_a_single_image_is_left_out():
     assert set(LABELS[rows(30).ravel()]) == set(LABELS) - {10}
 
 
@@ -58,13 +58,13 @@ def test_each_round_shows_each_identity_once_and_those_that_fill_it_up_twice():
         assert sorted(times.values()) == [1, 1, 1, 1, 2, 2]
 
 
-def test_identities_come_about_equally_often_and_so_do_the_pictures_of_one():
+def test_identities_come_about_equally_often_and_so_do_the_images_of_one():
     many = rows(900)
     times = Counter(LABELS[many[:, ::K].ravel()].tolist())
     # 600 each in the mean; who comes twice in a round is drawn: 450 +- 10 rounds and extras.
     assert max(abs(n - 900 * P / 6) for n in times.values()) < 60
-    pictures = Counter(many.ravel().tolist())
-    eight = [pictures[row] for row in np.flatnonzero(LABELS == 80)]
+    images = Counter(many.ravel().tolist())
+    eight = [images[row] for row in np.flatnonzero(LABELS == 80)]
     # Each has a chance of 3/8 each time: 225 +- 12.
     assert max(abs(n - 600 * K / 8) for n in eight) < 60
 
@@ -100,7 +100,7 @@ def test_rounds_of_one_epoch_differ():
 
 def test_batches_are_the_examples_and_labels_of_the_rows():
     examples = {"images": np.random.default_rng(1).normal(size=(32, 2, 2, 1)), "id": np.arange(32)}
-    data = identity_batches(examples, LABELS, P, K, seed=3)
+    data = pk_batches(examples, LABELS, P, K, seed=3)
     assert data.element_spec[0]["images"].shape == (P * K, 2, 2, 1)
     for (x, y), batch in zip(data.take(4).as_numpy_iterator(), rows(4), strict=True):
         np.testing.assert_array_equal(x["id"], batch)
@@ -118,16 +118,14 @@ def test_labels_may_be_names():
 def test_autotuning_is_off_and_order_fixed():
     for data in (
         identity_rows(LABELS, P, K, seed=0),
-        identity_batches(LABELS, LABELS, P, K, seed=0),
+        pk_batches(LABELS, LABELS, P, K, seed=0),
     ):
         assert data.options().autotune.enabled is False
         assert data.options().deterministic is True
 
 
-def test_too_few_identities_with_two_pictures_are_refused():
-    with pytest.raises(
-        DataError, match=r"^6 identities have two pictures or more: too few for .* 7"
-    ):
+def test_too_few_identities_with_two_images_are_refused():
+    with pytest.raises(DataError, match=r"^6 identities have two images or more: too few for .* 7"):
         identity_rows(LABELS, 7, K, seed=0)
     with pytest.raises(DataError, match=r"^0 identities"):
         identity_rows(np.arange(5), 2, 2, seed=0)
@@ -139,9 +137,9 @@ def test_too_few_identities_with_two_pictures_are_refused():
     "kwargs, message",
     [
         ({"identities": 1}, "identities must be at least 2, not 1"),
-        ({"pictures": 1}, "pictures must be at least 2, not 1"),
+        ({"images": 1}, "images must be at least 2, not 1"),
         ({"steps": 0}, "steps must be at least 1, not 0"),
-        ({"labels": LABELS[:, None]}, r"labels must have shape \(pictures,\), not \(32, 1\)"),
+        ({"labels": LABELS[:, None]}, r"labels must have shape \(images,\), not \(32, 1\)"),
     ],
 )
 def test_bad_arguments_are_refused(kwargs, message):
@@ -151,4 +149,4 @@ def test_bad_arguments_are_refused(kwargs, message):
 
 def test_as_many_labels_as_examples_are_wanted():
     with pytest.raises(ValueError, match="There are 31 examples, but 32 labels"):
-        identity_batches(np.zeros((31, 2)), LABELS, P, K, seed=0)
+        pk_batches(np.zeros((31, 2)), LABELS, P, K, seed=0)

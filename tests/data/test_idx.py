@@ -13,15 +13,15 @@ def idx(array, code=0x08):
     return header + array.tobytes()
 
 
-def pictures(count=3):
+def images(count=3):
     return np.arange(count * 4 * 5, dtype="u1").reshape(count, 4, 5)
 
 
 def write(folder, count=3, suffix="", **changed):
     files = {
-        "train-images-idx3-ubyte": idx(pictures(count)),
+        "train-images-idx3-ubyte": idx(images(count)),
         "train-labels-idx1-ubyte": idx(np.arange(count, dtype="u1")),
-        "t10k-images-idx3-ubyte": idx(pictures(2)),
+        "t10k-images-idx3-ubyte": idx(images(2)),
         "t10k-labels-idx1-ubyte": idx(np.array([1, 0], "u1")),
         **{name.replace("_", "-"): content for name, content in changed.items()},
     }
@@ -44,11 +44,11 @@ def test_every_type_of_the_format_is_read(tmp_path, dtype, code):
 
 
 def test_gzipped_files_are_known_by_their_content(tmp_path):
-    (tmp_path / "a").write_bytes(gzip.compress(idx(pictures())))
-    np.testing.assert_array_equal(read_idx(tmp_path / "a"), pictures())
+    (tmp_path / "a").write_bytes(gzip.compress(idx(images())))
+    np.testing.assert_array_equal(read_idx(tmp_path / "a"), images())
 
 
-WHOLE = idx(pictures())
+WHOLE = idx(images())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_folder_named_as_mnists_files_is_read(tmp_path, suffix):
     write(tmp_path, suffix=suffix)
     assert is_idx_folder(tmp_path)
     found = read_idx_folder(tmp_path)
-    np.testing.assert_array_equal(found["train"][0], pictures())
+    np.testing.assert_array_equal(found["train"][0], images())
     assert found["train"][1].tolist() == [0, 1, 2]
     assert found["test"][1].tolist() == [1, 0]
 
@@ -99,15 +99,15 @@ def test_prefixes_and_dots_are_known_too(tmp_path):
     "changed, message",
     [
         ({"t10k_labels_idx1_ubyte": None}, r"t10k-labels-idx1-ubyte\[.gz\] is missing"),
-        ({"train_labels_idx1_ubyte": idx(np.arange(2, dtype="u1"))}, r"3 pictures, but 2 labels"),
-        ({"train_images_idx3_ubyte": idx(np.zeros((3, 4), "u1"))}, r"pictures of shape \(3, 4\)"),
+        ({"train_labels_idx1_ubyte": idx(np.arange(2, dtype="u1"))}, r"3 images, but 2 labels"),
+        ({"train_images_idx3_ubyte": idx(np.zeros((3, 4), "u1"))}, r"images of shape \(3, 4\)"),
         ({"t10k_images_idx3_ubyte": idx(np.zeros((2, 4, 4), "u1"))}, "another size"),
         (
             {
                 "t10k_images_idx3_ubyte": idx(np.zeros((0, 4, 5), "u1")),
                 "t10k_labels_idx1_ubyte": idx(np.zeros(0, "u1")),
             },
-            "there are no pictures",
+            "there are no images",
         ),
     ],
 )

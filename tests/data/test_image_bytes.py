@@ -1,4 +1,4 @@
-"""Picture files are decoded in the graph as Pillow does outside it."""
+"""Image files are decoded in the graph as Pillow does outside it."""
 
 import io
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from dlrecipes.data.image_bytes import decode, of_channels
-from dlrecipes.data.pictures import read_picture
+from dlrecipes.data.image_files import read_image
 from dlrecipes.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def saved(mode, path=None, **options):
 def test_pixels_are_those_that_pillow_reads(tmp_path, mode, channels, into):
     content = saved(mode, tmp_path / "a.png")
     found = decode(content, channels).numpy()
-    wanted = read_picture(tmp_path / "a.png", into).reshape(9, 7, channels)
+    wanted = read_image(tmp_path / "a.png", into).reshape(9, 7, channels)
     # Pillow rounds to whole numbers, transparency and luminance each.
     np.testing.assert_allclose(255 * found, wanted, atol=1.6)
 
@@ -41,7 +41,7 @@ def test_photographs_are_turned_upright(tmp_path, orientation, channels):
     image.paste("white", (0, 0, 16, 8))
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
     found = decode((tmp_path / "a.jpg").read_bytes(), channels).numpy()
-    wanted = read_picture(tmp_path / "a.jpg", "L" if channels == 1 else "RGB")
+    wanted = read_image(tmp_path / "a.jpg", "L" if channels == 1 else "RGB")
     np.testing.assert_allclose(255 * found, wanted.reshape(found.shape), atol=4)
 
 
@@ -54,7 +54,7 @@ def test_shapes_are_known_to_the_graph():
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n cut off"])
 def test_what_cannot_be_decoded_is_one_line(content):
-    with pytest.raises(DataError, match="no picture that can be decoded") as caught:
+    with pytest.raises(DataError, match="no image that can be decoded") as caught:
         decode(content)
     assert "\n" not in caught.value.message
 

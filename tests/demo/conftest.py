@@ -28,7 +28,7 @@ def write(folder, **functions):
 
 
 def ink(images):
-    """Says "1" of a picture that is dark in less than three tenths, "8" of any other."""
+    """Says "1" of an image that is dark in less than three tenths, "8" of any other."""
     dark = tf.reduce_mean(tf.cast(images < 128, tf.float32), axis=[1, 2, 3])
     chosen = tf.where(dark < 0.3, 1, 8)
     batch = tf.shape(images)[0]
@@ -77,34 +77,34 @@ POEM = [
 
 
 def means(images):
-    """Embeds a picture as its mean colour."""
+    """Embeds an image as its mean colour."""
     return {"embedding": tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2]) / 255}
 
 
 def inverted(images):
-    return {"pictures": 255 - images[..., :3]}
+    return {"images": 255 - images[..., :3]}
 
 
 def noise(seed, count):
     drawn = tf.random.stateless_uniform([count[0], 8, 8, 1], [seed[0], 0], 0, 256, tf.int32)
-    return {"pictures": tf.cast(drawn, tf.uint8)}
+    return {"images": tf.cast(drawn, tf.uint8)}
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
     """A folder of published models, one of each kind that the page has a tab for."""
     root = tmp_path_factory.mktemp("demo") / "saved_models"
-    write(root / "digits", pictures=(ink, [IMAGES]))
+    write(root / "digits", images=(ink, [IMAGES]))
     write(root / "slots", serving_default=(tagged, [spec(tf.string, None, name="sentences")]))
     names = [one.name for one in POEM]
     write(
         root / "poems",
         generate=(lambda *values: poem(**dict(zip(names, values, strict=True))), POEM),
     )
-    write(root / "faces", pictures=(means, [IMAGES]))
+    write(root / "faces", images=(means, [IMAGES]))
     (root / "faces" / "1" / "assets.extra").mkdir()
     (root / "faces" / "1" / "assets.extra" / "threshold.txt").write_text("0.5\n")
-    write(root / "facades", pictures=(inverted, [IMAGES]))
+    write(root / "facades", images=(inverted, [IMAGES]))
     whole = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
     write(root / "samples", serving_default=(noise, whole))
     write(

@@ -111,8 +111,8 @@ def test_a_design_becomes_a_photograph(tab):
     _, here = tab("facades")
     here.locator("canvas").first.wait_for()
     here.get_by_role("button", name="Draw the photograph").click()
-    picture = here.locator("img").last
-    sync_api.expect(picture).to_be_visible(timeout=20_000)
+    image = here.locator("img").last
+    sync_api.expect(image).to_be_visible(timeout=20_000)
 
 
 def test_a_seed_draws_samples(tab):

@@ -4,7 +4,7 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from dlrecipes.data.generated_facades import PALETTE
+from dlrecipes.data.generated.facades import PALETTE
 from dlrecipes.demo import app, digits, faces, paint, poems, requests, samples, sentences
 from dlrecipes.errors import UsageError
 
@@ -53,10 +53,10 @@ def test_a_blank_page_says_nothing(models, white):
 
 
 def test_what_is_transparent_is_white():
-    picture = np.zeros((1, 3, 4), "uint8")
-    picture[0, :, 3] = 0, 255, 51
+    image = np.zeros((1, 3, 4), "uint8")
+    image[0, :, 3] = 0, 255, 51
     # Black, of which a fifth covers white: 255 * 0.8 is left.
-    assert digits.on_white(picture)[0].tolist() == [[255] * 3, [0] * 3, [204] * 3]
+    assert digits.on_white(image)[0].tolist() == [[255] * 3, [0] * 3, [204] * 3]
 
 
 def test_slots_are_marked_in_the_sentence(models):

@@ -37,7 +37,7 @@ def test_an_anchor_covers_its_size_squared_and_has_its_ratio():
     np.testing.assert_allclose(height / width, np.tile([0.5, 1, 2], 3), rtol=1e-5)
 
 
-def test_a_picture_of_1000_by_600_has_the_papers_number_of_anchors():
+def test_a_image_of_1000_by_600_has_the_papers_number_of_anchors():
     # Section 3.3 of the paper: "roughly 20000 (about 60 x 40 x 9) anchors in total".
     assert anchors(40, 60).shape == (60 * 40 * 9, 4)
 

@@ -14,7 +14,7 @@ def iou(a, b):
 
 
 def by_hand(boxes, objects, positive, negative, every, extent=None):
-    """The rules one after the other: labels and indices of the boxes of one picture."""
+    """The rules one after the other: labels and indices of the boxes of one image."""
     inside = [
         extent is None or (min(box[:2]) >= 0 and box[2] <= extent[0] and box[3] <= extent[1])
         for box in boxes
@@ -49,13 +49,13 @@ def test_labels_equal_the_rules_one_after_the_other(every, extent, batched):
     boxes = random_boxes(rng, 2, 150) if batched else random_boxes(rng, 150)
     image = None if extent is None else np.zeros((2, extent[1], extent[0], 1), "float32")
     found = numpy(BoxMatcher(0.4, 0.2, every)(boxes, objects, image))
-    for picture in range(2):
-        own = boxes[picture] if batched else boxes
-        expected = by_hand(own, objects[picture], 0.4, 0.2, every, extent)
-        assert found["labels"][picture].tolist() == expected[0]
+    for index in range(2):
+        own = boxes[index] if batched else boxes
+        expected = by_hand(own, objects[index], 0.4, 0.2, every, extent)
+        assert found["labels"][index].tolist() == expected[0]
         assert set(expected[0]) == {-1, 0, 1}
-        assert found["indices"][picture].tolist() == expected[1]
-        np.testing.assert_array_equal(found["boxes"][picture], objects[picture][expected[1]])
+        assert found["indices"][index].tolist() == expected[1]
+        np.testing.assert_array_equal(found["boxes"][index], objects[index][expected[1]])
 
 
 def test_an_object_that_no_box_fits_gets_the_best_there_is():

@@ -74,7 +74,7 @@ def test_vertical_edge_of_a_step():
     np.testing.assert_array_equal(np.array(named)[0, :, :, 0], expected)
 
 
-PICTURE = grid("1 0 0 0 0 1 / 0 1 0 0 1 0 / 0 0 1 1 0 0 / 1 0 0 0 1 0 / 0 1 0 0 1 0 / 0 0 1 0 1 0")
+IMAGE = grid("1 0 0 0 0 1 / 0 1 0 0 1 0 / 0 0 1 1 0 0 / 1 0 0 0 1 0 / 0 1 0 0 1 0 / 0 0 1 0 1 0")
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ PICTURE = grid("1 0 0 0 0 1 / 0 1 0 0 1 0 / 0 0 1 1 0 0 / 1 0 0 0 1 0 / 0 1 0 0 
     ],
     ids=["diagonal", "vertical"],
 )
-def test_feature_maps_of_a_picture_and_their_maxima(kernel, feature_map, pooled):
+def test_feature_maps_of_a_image_and_their_maxima(kernel, feature_map, pooled):
     expected = grid(feature_map)
-    np.testing.assert_array_equal(by_hand(PICTURE, grid(kernel)), expected)
-    y = filtered(PICTURE, grid(kernel))
+    np.testing.assert_array_equal(by_hand(IMAGE, grid(kernel)), expected)
+    y = filtered(IMAGE, grid(kernel))
     np.testing.assert_array_equal(y, expected)
     largest = keras.layers.MaxPooling2D(2)(y[None, :, :, None])
     np.testing.assert_array_equal(np.array(largest)[0, :, :, 0], grid(pooled))

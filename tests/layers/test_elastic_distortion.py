@@ -7,9 +7,9 @@ from dlrecipes.layers import ElasticDistortion
 STILL = {"alpha": 0, "shift": 0, "rotation": 0, "scale": 0, "shear": 0}
 
 
-def distorted(pictures, **options):
+def distorted(images, **options):
     layer = ElasticDistortion(**{**STILL, **options}, seed=3)
-    return keras.ops.convert_to_numpy(layer(pictures, training=True))
+    return keras.ops.convert_to_numpy(layer(images, training=True))
 
 
 def blob(size=29, row=14.0, column=14.0, deviation=2.0):
@@ -18,14 +18,14 @@ def blob(size=29, row=14.0, column=14.0, deviation=2.0):
     return heights[None, :, :, None].astype("float32")
 
 
-def centre(picture):
-    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
-    return np.array([(y * picture).sum(), (x * picture).sum()]) / picture.sum()
+def centre(image):
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    return np.array([(y * image).sum(), (x * image).sum()]) / image.sum()
 
 
 def test_nothing_moves_where_nothing_is_asked_for():
-    pictures = np.random.default_rng(0).random((3, 7, 9, 2)).astype("float32")
-    np.testing.assert_allclose(distorted(pictures), pictures, atol=1e-6)
+    images = np.random.default_rng(0).random((3, 7, 9, 2)).astype("float32")
+    np.testing.assert_allclose(distorted(images), images, atol=1e-6)
 
 
 def test_shifts_are_spread_evenly_up_to_the_largest():
@@ -37,7 +37,7 @@ def test_shifts_are_spread_evenly_up_to_the_largest():
     np.testing.assert_allclose(shifts.mean(axis=0), 0, atol=0.35)
 
 
-def test_pictures_turn_about_their_centre_and_keep_their_distance_to_it():
+def test_images_turn_about_their_centre_and_keep_their_distance_to_it():
     moved = distorted(np.repeat(blob(41, 20, 32), 300, axis=0), rotation=30)
     places = np.array([centre(one[..., 0]) for one in moved]) - 20
     np.testing.assert_allclose(np.hypot(*places.T), 12, atol=0.1)
@@ -89,15 +89,15 @@ def test_the_elastic_field_is_as_strong_and_smooth_as_its_definition():
 def test_reading_is_bilinear_and_zero_outside():
     from dlrecipes.layers.elastic_distortion import read_at
 
-    picture = np.array([[[[1.0], [2.0]], [[3.0], [5.0]]]], "float32")
+    image = np.array([[[[1.0], [2.0]], [[3.0], [5.0]]]], "float32")
     y = np.array([[[0.5, 0.0, -0.5, 1.0, -2.0, 9.0]]], "float32")
     x = np.array([[[0.5, 1.0, 0.0, 1.25, 0.0, 9.0]]], "float32")
-    found = keras.ops.convert_to_numpy(read_at(keras.ops.array(picture), y, x))[0, 0, :, 0]
+    found = keras.ops.convert_to_numpy(read_at(keras.ops.array(image), y, x))[0, 0, :, 0]
     # (1+2+3+5)/4; exact; half of 1 and half of outside; three quarters of 5; outside twice.
     np.testing.assert_allclose(found, [2.75, 2, 0.5, 3.75, 0, 0])
 
 
-def test_pictures_are_distorted_differently_and_their_channels_alike():
+def test_images_are_distorted_differently_and_their_channels_alike():
     one = np.random.default_rng(1).random((1, 12, 12, 1)).astype("float32")
     moved = distorted(np.tile(one, (2, 1, 1, 2)), alpha=20, shift=1)
     np.testing.assert_array_equal(moved[..., 0], moved[..., 1])
@@ -105,9 +105,9 @@ def test_pictures_are_distorted_differently_and_their_channels_alike():
 
 
 def test_inference_changes_nothing():
-    pictures = keras.ops.array(blob())
+    images = keras.ops.array(blob())
     layer = ElasticDistortion(seed=0)
-    np.testing.assert_array_equal(layer(pictures, training=False), pictures)
+    np.testing.assert_array_equal(layer(images, training=False), images)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_impossible_arguments_are_refused(options, message):
         ElasticDistortion(**options)
 
 
-def test_pictures_of_unknown_size_are_refused():
+def test_images_of_unknown_size_are_refused():
     with pytest.raises(ValueError, match="known height and width"):
         ElasticDistortion()(keras.Input((None, 28, 1)))

@@ -18,13 +18,13 @@ def model(shape=(None, None, 8), **kwargs):
     return keras.Model(inputs, layer(inputs)), layer
 
 
-def pooled(picture, size):
+def pooled(image, size):
     """The largest value of each channel in windows that begin at the upper left corner."""
-    rows = [picture[i : i + size] for i in range(0, len(picture), size)]
+    rows = [image[i : i + size] for i in range(0, len(image), size)]
     return [
-        row[:, j : j + size].reshape(-1, picture.shape[-1]).max(axis=0)
+        row[:, j : j + size].reshape(-1, image.shape[-1]).max(axis=0)
         for row in rows
-        for j in range(0, picture.shape[1], size)
+        for j in range(0, image.shape[1], size)
     ]
 
 

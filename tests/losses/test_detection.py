@@ -30,16 +30,16 @@ def test_region_proposals_cost_what_equation_1_says():
     true, predicted = deltas(2, 5), deltas(2, 5)
     logits = RNG.normal(size=(2, 5)).astype("float32")
     expected = []
-    for picture in range(2):
+    for image in range(2):
         cost, counted = 0.0, 0
         for anchor in range(5):
-            label = labels[picture, anchor]
+            label = labels[image, anchor]
             if label == -1:
                 continue
-            p = 1 / (1 + np.exp(-logits[picture, anchor]))
+            p = 1 / (1 + np.exp(-logits[image, anchor]))
             cost -= np.log(p if label == 1 else 1 - p)
             if label == 1:
-                cost += 3 * smooth_l1(true[picture, anchor], predicted[picture, anchor])
+                cost += 3 * smooth_l1(true[image, anchor], predicted[image, anchor])
             counted += 1
         expected.append(cost / counted)
     found = region_proposal_loss(labels, true, logits, predicted, box_weight=3.0)
@@ -51,24 +51,24 @@ def test_detections_cost_what_equation_1_of_fast_rcnn_says():
     true, predicted = deltas(2, 4), deltas(2, 4, 3)
     logits = RNG.normal(size=(2, 4, 4)).astype("float32")
     expected = []
-    for picture in range(2):
+    for image in range(2):
         cost, counted = 0.0, 0
         for proposal in range(4):
-            label = labels[picture, proposal]
+            label = labels[image, proposal]
             if label == -1:
                 continue
-            scores = logits[picture, proposal]
+            scores = logits[image, proposal]
             cost -= np.log(np.exp(scores[label]) / np.exp(scores).sum())
             if label > 0:
-                own = predicted[picture, proposal, label - 1]
-                cost += 3 * smooth_l1(true[picture, proposal], own)
+                own = predicted[image, proposal, label - 1]
+                cost += 3 * smooth_l1(true[image, proposal], own)
             counted += 1
         expected.append(cost / counted)
     found = detection_loss(labels, true, logits, predicted, box_weight=3.0)
     np.testing.assert_allclose(numpy(found), expected, rtol=1e-5)
 
 
-def test_a_picture_where_nothing_counts_costs_nothing():
+def test_a_image_where_nothing_counts_costs_nothing():
     none = np.full((1, 3), -1)
     logits = np.ones((1, 3), "float32")
     assert numpy(region_proposal_loss(none, deltas(1, 3), logits, deltas(1, 3))).tolist() == [0]

@@ -9,7 +9,7 @@ from dlrecipes.metrics.inception import FEATURES, inception_features, weights_fi
 
 
 @pytest.mark.slow
-def test_grey_pictures_count_as_colour():
+def test_grey_images_count_as_colour():
     grey = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 1), "uint8")
     found = []
     for images in (grey, np.repeat(grey, 3, axis=-1)):

@@ -43,7 +43,7 @@ def test_errors_of_both_kinds_are_equal_at_the_equal_error_rate():
 
 
 def test_equal_error_rate_by_hand():
-    # One of two strangers is nearer than one of two pictures of one person.
+    # One of two strangers is nearer than one of two images of one person.
     roc = receiver_operating_characteristic([1, 3, 2, 4], [True, True, False, False])
     assert roc.equal_error_rate == pytest.approx(0.5)
     apart = receiver_operating_characteristic([1, 2, 3, 4], [True, True, False, False])
@@ -99,7 +99,7 @@ def test_folds_have_as_many_of_each_kind():
     assert (folds != balanced_folds(SAME, seed=4)).any()
 
 
-def test_rank1_enrols_each_picture_in_turn():
+def test_rank1_enrols_each_image_in_turn():
     embeddings, labels = RNG.normal(size=(12, 3)), np.repeat([4, 7, 9], 4)
     embeddings += 1.5 * labels[:, None]
     found = []
@@ -111,12 +111,12 @@ def test_rank1_enrols_each_picture_in_turn():
     assert rank1(embeddings, labels) == pytest.approx(np.mean(found))
 
 
-def test_a_person_with_fewer_pictures_is_enrolled_again():
-    # The second person has one picture, which is in every gallery and never looked for.
+def test_a_person_with_fewer_images_is_enrolled_again():
+    # The second person has one image, which is in every gallery and never looked for.
     assert rank1(np.array([[0.0], [1.0], [5.0]]), np.array(["a", "a", "b"])) == 1
 
 
-def test_pairs_and_distances_are_of_all_pictures():
+def test_pairs_and_distances_are_of_all_images():
     first, second = pairs(np.zeros(4))
     assert sorted(zip(first, second, strict=True)) == [
         (0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)

@@ -14,7 +14,7 @@ LABELS = np.array([0, 3, 1], "int32")
 
 each_builder = pytest.mark.parametrize("builder", [biggan_generator, biggan_discriminator])
 
-# Each network's blocks by the pictures' size: channels in and out, in units of `filters`, and
+# Each network's blocks by the images' size: channels in and out, in units of `filters`, and
 # for the discriminator whether the side is halved (tables 4 to 6 of the paper, and its code).
 GENERATORS = {
     32: [(4, 4), (4, 4), (4, 4)],

@@ -51,7 +51,7 @@ def test_maps_have_the_papers_sizes():
 
 
 def test_output_does_not_depend_on_the_inputs_brightness_and_contrast():
-    # Only so if the first layer's border is reflected and it is normalised over the picture.
+    # Only so if the first layer's border is reflected and it is normalised over the image.
     model = drawn(cyclegan_generator(1, filters=2))
     np.testing.assert_allclose(numpy(model(3 * X - 0.5)), numpy(model(X)), atol=1e-3)
     shaded = X * np.linspace(0.2, 1, 12, dtype="float32")[:, None]
@@ -77,7 +77,7 @@ def test_layers_that_share_an_initializer_start_different():
     assert np.all(kernels[0] != kernels[1])
 
 
-def test_pictures_are_within_minus_1_and_1():
+def test_images_are_within_minus_1_and_1():
     model = drawn(cyclegan_generator(1, filters=4))
     last = model.get_layer("last")
     last.kernel.assign(20 * last.kernel)

@@ -75,14 +75,14 @@ def test_kernels_start_normal_with_a_deviation_of_2_percent(builder):
         assert abs(kernel.mean()) < 5 * 0.02 / np.sqrt(kernel.size)
 
 
-def test_pictures_are_within_minus_1_and_1():
+def test_images_are_within_minus_1_and_1():
     y = numpy(dcgan_generator(**SMALL, kernel_initializer="he_normal")(100 * NOISE))
     assert np.abs(y).max() <= 1
     assert y.min() < -0.9
     assert y.max() > 0.9
 
 
-def test_label_and_noise_both_shape_the_picture():
+def test_label_and_noise_both_shape_the_image():
     model = dcgan_generator(**SMALL, **LARGE, num_classes=3)
     one = {"noise": NOISE[[0, 0, 1]], "label": LABELS[[0, 1, 1]]}
     y = numpy(model(one))
@@ -98,7 +98,7 @@ def test_label_joins_the_noise_as_one_of_n():
     np.testing.assert_array_equal(y, np.concatenate([NOISE, np.eye(3)], axis=1))
 
 
-def test_label_joins_the_picture_as_planes_of_one_of_n():
+def test_label_joins_the_image_as_planes_of_one_of_n():
     model = dcgan_discriminator(**SMALL, num_classes=3)
     joined = keras.Model(model.inputs, model.get_layer("condition").output)
     order = {"image": IMAGES, "label": LABELS}

@@ -52,7 +52,7 @@ def test_inception_resnet_grows_by_block_channels_and_units(channels, units, rep
 
 
 def test_inception_resnet_has_the_grids_of_the_paper():
-    """Pictures of 299x299 leave grids of 35, 17 and 8; of 160x160, of 17, 8 and 3."""
+    """Images of 299x299 leave grids of 35, 17 and 8; of 160x160, of 17, 8 and 3."""
     for size, grids in ((299, (35, 17, 8)), (160, (17, 8, 3))):
         model = facenet_inception_resnet((size, size, 3), repeats=(1, 1, 1), width=0.05)
         for number, grid in enumerate(grids, start=1):

@@ -19,7 +19,7 @@ SMALL = {
     "pool_size": 2,
     "units": 6,
 }
-PICTURES = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
 
 
 def backbone():
@@ -43,8 +43,8 @@ def test_with_vgg16_and_20_classes_it_has_137_million_parameters():
 
 def test_each_proposal_is_classified_from_its_own_features():
     model = faster_rcnn(backbone(), **SMALL)
-    y = numpy(model(PICTURES))
-    features = model.layers[1](PICTURES)
+    y = numpy(model(IMAGES))
+    features = model.layers[1](IMAGES)
     regions = keras.ops.convert_to_numpy(RoIAlign(2, 2, 1 / 4)(features, y["proposals"]))
     x = regions.reshape(2, NUM, 2 * 2 * 4)
     for layer in ("fc6", "fc7"):
@@ -59,7 +59,7 @@ def test_a_network_built_for_training_lends_its_weights_to_one_with_fewer_propos
     training = faster_rcnn(backbone(), **SMALL)
     testing = faster_rcnn(backbone(), **{**SMALL, "num_proposals": 7})
     testing.set_weights(training.get_weights())
-    many, few = numpy(training(PICTURES)), numpy(testing(PICTURES))
+    many, few = numpy(training(IMAGES)), numpy(testing(IMAGES))
     np.testing.assert_allclose(few["class_logits"], many["class_logits"][:, :7], atol=1e-5)
 
 
@@ -67,8 +67,7 @@ def test_dropout_acts_in_training_only():
     model = faster_rcnn(backbone(), **SMALL, seed=1)
     model.get_layer("fc6").bias.assign(np.ones(6))
     first, second, third = (
-        numpy(model(PICTURES, training=training))["class_logits"]
-        for training in (False, False, True)
+        numpy(model(IMAGES, training=training))["class_logits"] for training in (False, False, True)
     )
     np.testing.assert_array_equal(first, second)
     assert np.abs(third - first).max() > 1e-5
@@ -87,12 +86,12 @@ def fixed_network(class_bias, delta_bias):
 def test_detections_are_the_proposals_bent_by_the_deltas_of_their_class():
     deltas = np.array([[9, 9, 9, 9], [1, -0.5, 0.4, 0.2]], "float32")
     network = fixed_network([0, 1, 3], deltas.ravel())
-    proposals = numpy(network(PICTURES))["proposals"]
-    found = numpy(faster_rcnn_detector(network, 5, score_threshold=0.2)(PICTURES))
+    proposals = numpy(network(IMAGES))["proposals"]
+    found = numpy(faster_rcnn_detector(network, 5, score_threshold=0.2)(IMAGES))
 
     # The first class has probability 0.11, the second 0.84.
     probabilities = np.exp([0, 1, 3]) / np.exp([0, 1, 3]).sum()
-    decoded = BoxCoder((0.1, 0.1, 0.2, 0.2))(deltas[1], proposals, PICTURES)
+    decoded = BoxCoder((0.1, 0.1, 0.2, 0.2))(deltas[1], proposals, IMAGES)
     real = proposals[..., 2] > 0
     assert real.any()
     assert not real.all()
@@ -106,8 +105,8 @@ def test_detections_are_the_proposals_bent_by_the_deltas_of_their_class():
 
 def test_a_proposal_can_hold_two_classes():
     network = fixed_network([0, 2, 2], np.zeros(8))
-    found = numpy(faster_rcnn_detector(network, 2 * NUM, iou_threshold=1.0)(PICTURES))
-    proposals = numpy(network(PICTURES))["proposals"]
+    found = numpy(faster_rcnn_detector(network, 2 * NUM, iou_threshold=1.0)(IMAGES))
+    proposals = numpy(network(IMAGES))["proposals"]
     real = (proposals[..., 2] > 0).sum(axis=1)
     np.testing.assert_array_equal(found["count"], 2 * real)
     for number, classes in zip(real, found["classes"], strict=True):
@@ -115,7 +114,7 @@ def test_a_proposal_can_hold_two_classes():
 
 
 def test_what_is_surely_background_is_not_detected():
-    found = numpy(faster_rcnn_detector(fixed_network([9, 0, 0], np.zeros(8)))(PICTURES))
+    found = numpy(faster_rcnn_detector(fixed_network([9, 0, 0], np.zeros(8)))(IMAGES))
     assert not found["count"].any()
     assert (found["classes"] == -1).all()
 
@@ -177,7 +176,7 @@ class Learner(keras.Model):
 
 
 def squares():
-    """Four pictures, each with a bright square (class 0) and a dark one (class 1)."""
+    """Four images, each with a bright square (class 0) and a dark one (class 1)."""
     rng = np.random.default_rng(0)
     images = rng.normal(0, 0.1, (4, 32, 32, 1)).astype("float32")
     boxes = np.array([[[1, 2, 12, 13], [17, 14, 31, 28]], [[17, 2, 28, 13], [3, 17, 15, 29]]])
@@ -205,8 +204,8 @@ def test_it_learns_to_find_and_to_name_what_it_is_shown():
     learner.fit(np.tile(images, (250, 1, 1, 1)), shown, batch_size=4, shuffle=False, verbose=0)
     found = numpy(faster_rcnn_detector(network, 4, score_threshold=0.3)(images))
     np.testing.assert_array_equal(found["count"], [2, 2, 2, 2])
-    for picture in range(4):
-        order = np.argsort(found["classes"][picture, :2])
-        assert found["classes"][picture, order].tolist() == [0, 1]
+    for image in range(4):
+        order = np.argsort(found["classes"][image, :2])
+        assert found["classes"][image, order].tolist() == [0, 1]
         # Pixels; the squares are 11 to 14 wide.
-        np.testing.assert_allclose(found["boxes"][picture, order], truth["boxes"][picture], atol=3)
+        np.testing.assert_allclose(found["boxes"][image, order], truth["boxes"][image], atol=3)

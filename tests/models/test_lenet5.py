@@ -72,7 +72,7 @@ def test_maps_have_the_sizes_of_the_papers_figure(kwargs):
 
 
 @pytest.mark.parametrize("kwargs", [{}, PAPER])
-def test_padding_is_a_border_of_zeros_around_the_smaller_picture(kwargs):
+def test_padding_is_a_border_of_zeros_around_the_smaller_image(kwargs):
     smaller = lenet5(input_shape=(28, 28, 1), padding="same", **kwargs)
     larger = lenet5(**kwargs)
     larger.set_weights(smaller.get_weights())

@@ -142,7 +142,7 @@ def test_256_pixels_give_30_times_30_patches():
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_smallest_picture_gives_one_patch(layers):
+def test_the_smallest_image_gives_one_patch(layers):
     model = patchgan(layers, channels=1, condition_channels=0, filters=1, norm="none")
     side = 3 * 2**layers
     assert tuple(model(np.zeros((1, side, side, 1))).shape) == (1, 1, 1, 1)

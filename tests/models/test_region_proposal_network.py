@@ -6,7 +6,7 @@ from dlrecipes.layers import RegionProposals
 from dlrecipes.models import region_proposal_network
 
 SMALL = {"sizes": (6, 12), "ratios": (0.5, 1, 2), "stride": 4, "filters": 5, "num_proposals": 7}
-PICTURES = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
+IMAGES = np.random.default_rng(0).normal(size=(2, 12, 20, 3)).astype("float32")
 
 
 def backbone(stride=4, padding="same"):
@@ -46,7 +46,7 @@ def test_outputs_of_an_anchor_stand_at_its_place():
     model.get_layer("objectness").bias.assign(np.arange(6))
     model.get_layer("anchor_deltas").kernel.assign(np.zeros((1, 1, 5, 24)))
     model.get_layer("anchor_deltas").bias.assign(np.arange(24))
-    y = numpy(model(PICTURES))
+    y = numpy(model(IMAGES))
     assert y["objectness"].shape == (2, 3 * 5 * 6)
     anchor = np.arange(3 * 5 * 6) % 6
     np.testing.assert_allclose(y["objectness"][1], anchor)
@@ -55,8 +55,8 @@ def test_outputs_of_an_anchor_stand_at_its_place():
 
 def test_an_anchor_is_scored_from_the_features_around_its_centre():
     model = region_proposal_network(backbone(), **SMALL)
-    before = numpy(model(PICTURES))["objectness"].reshape(2, 3, 5, 6)
-    changed = PICTURES.copy()
+    before = numpy(model(IMAGES))["objectness"].reshape(2, 3, 5, 6)
+    changed = IMAGES.copy()
     # Position (2, 4) of the feature map; the 3x3 convolution reaches one further.
     changed[:, 8:12, 16:20] += 1
     after = numpy(model(changed))["objectness"].reshape(2, 3, 5, 6)
@@ -68,9 +68,9 @@ def test_an_anchor_is_scored_from_the_features_around_its_centre():
 
 def test_proposals_are_those_of_its_own_scores_and_deltas():
     model = region_proposal_network(backbone(), **SMALL, iou_threshold=0.4, min_size=2)
-    y = numpy(model(PICTURES))
+    y = numpy(model(IMAGES))
     expected = RegionProposals(7, iou_threshold=0.4, min_size=2)(
-        y["objectness"], y["anchor_deltas"], y["anchors"], PICTURES
+        y["objectness"], y["anchor_deltas"], y["anchors"], IMAGES
     )
     np.testing.assert_allclose(y["proposals"], numpy(expected)["boxes"], atol=1e-5)
     np.testing.assert_allclose(y["proposal_scores"], numpy(expected)["scores"], atol=1e-6)

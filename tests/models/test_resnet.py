@@ -69,7 +69,7 @@ def test_stages_have_the_sizes_of_the_papers_table(depth):
     assert sizes == [(n, n, m) for n, m in zip((56, 28, 14, 7), channels, strict=True)]
 
 
-def test_small_stem_keeps_the_picture_whole_until_the_third_stage():
+def test_small_stem_keeps_the_image_whole_until_the_third_stage():
     model = resnet(18, 10, (32, 32, 3), 1 / 16, stem="small", kernel_initializer="zeros")
     names = ("conv1", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
     assert [model.get_layer(name).output.shape[1] for name in names] == [32, 32, 16, 8, 4]
@@ -86,7 +86,7 @@ def test_shortcuts_have_the_projections_of_the_papers_options(depth, shortcut):
 @pytest.mark.parametrize(
     "stride_in, sizes", [("1x1", (28, 28, 28)), ("3x3", (56, 28, 28))], ids=["1x1", "3x3"]
 )
-def test_bottlenecks_halve_the_picture_where_told(stride_in, sizes):
+def test_bottlenecks_halve_the_image_where_told(stride_in, sizes):
     model = resnet(50, width=1 / 64, stride_in=stride_in, kernel_initializer="zeros")
     found = [model.get_layer(f"conv3_1_{index}_conv").output.shape[1] for index in (1, 2, 3)]
     assert tuple(found) == sizes

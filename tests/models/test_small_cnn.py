@@ -31,5 +31,5 @@ def test_impossible_arguments_are_refused(options, message):
         small_cnn(**options)
 
 
-def test_the_smallest_picture_leaves_one_place():
+def test_the_smallest_image_leaves_one_place():
     assert small_cnn(input_shape=(24, 24, 1)).get_layer("conv_4").output.shape[1:3] == (1, 1)

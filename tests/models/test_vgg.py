@@ -33,7 +33,7 @@ def test_parameters_are_those_of_the_papers_table(depth, millions):
     assert sum(bool(layer.weights) for layer in model.layers) == depth
 
 
-def test_blocks_halve_the_picture():
+def test_blocks_halve_the_image():
     model = vgg(16, width=1 / 64, kernel_initializer="zeros")
     sizes = [model.get_layer(f"pool{block}").output.shape[1:] for block in range(1, 6)]
     assert sizes == [(112, 112, 1), (56, 56, 2), (28, 28, 4), (14, 14, 8), (7, 7, 8)]
@@ -69,7 +69,7 @@ def test_features_are_those_of_keras_own_network_with_the_same_weights():
     np.testing.assert_allclose(np.array(features(x)), expected, rtol=1e-4, atol=1e-7)
 
 
-def test_dense_layers_follow_as_many_units_as_the_picture_leaves():
+def test_dense_layers_follow_as_many_units_as_the_image_leaves():
     model = vgg(11, 10, (64, 96, 3), width=1 / 16, kernel_initializer="zeros")
     # Five halvings, and 512 / 16 channels.
     assert model.get_layer("fc6").kernel.shape == (2 * 3 * 32, 4096 // 16)

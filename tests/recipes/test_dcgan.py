@@ -1,4 +1,4 @@
-"""The recipe from pictures to new ones, on a small network."""
+"""The recipe from images to new ones, on a small network."""
 
 import json
 
@@ -7,12 +7,21 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dlrecipes import registry, runner, runs
+from dlrecipes import runner
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.lite import LiteModel
-from dlrecipes.published import Published
+from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder
 
-SMALL = {"size": 28, "filters": 4, "epochs": 2, "least_steps": 1, "samples": 40, "latent_size": 8}
+SMALL = {
+    "size": 28,
+    "filters": 4,
+    "epochs": 2,
+    "min_steps_per_epoch": 1,
+    "num_samples": 40,
+    "latent_size": 8,
+}
 
 
 def recipe(**settings):
@@ -31,12 +40,12 @@ def result(tmp_path_factory):
         # How well the classifier reads is tested by itself.
         patch.setattr(module("scores"), "STEPS", 3)
         task = recipe(conditional=True)
-        return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+        return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
 @pytest.fixture(scope="module")
 def version(result):
-    return Published(result.published)
+    return ModelVersion(result.published)
 
 
 def ask(version, inputs=(), **told):
@@ -54,11 +63,11 @@ def test_a_run_measures_draws_and_publishes(result):
         assert (moving.format, moving.n_frames) == ("GIF", 2)
 
 
-def test_a_seed_draws_the_same_pictures_and_another_others(version):
+def test_a_seed_draws_the_same_images_and_another_others(version):
     draw = version.function()
     request = {"count": tf.constant([5]), "label": tf.constant([3])}
     first, again, other = (
-        draw(seed=tf.constant([seed]), **request)["pictures"].numpy() for seed in (7, 7, 8)
+        draw(seed=tf.constant([seed]), **request)["images"].numpy() for seed in (7, 7, 8)
     )
     assert first.shape == (5, 28, 28, 1)
     assert first.dtype == np.uint8
@@ -71,9 +80,9 @@ def test_a_seed_draws_the_same_pictures_and_another_others(version):
 def test_without_a_class_all_are_drawn_in_turn(version):
     draw = version.function()
     request = {"seed": tf.constant([7]), "count": tf.constant([20])}
-    turns = draw(label=tf.constant([-1]), **request)["pictures"].numpy()
+    turns = draw(label=tf.constant([-1]), **request)["images"].numpy()
     for label in (0, 4, 9):
-        alone = draw(label=tf.constant([label]), **request)["pictures"].numpy()
+        alone = draw(label=tf.constant([label]), **request)["images"].numpy()
         np.testing.assert_array_equal(turns[[label, 10 + label]], alone[[label, 10 + label]])
 
 
@@ -81,7 +90,7 @@ def test_without_a_class_all_are_drawn_in_turn(version):
     "told, side",
     [({}, 32), ({"subject": "faces"}, 64), ({"data": "folder"}, 64), ({"size": 28}, 28)],
 )
-def test_pictures_are_of_64_pixels_but_the_digits(told, side):
+def test_images_are_of_64_pixels_but_the_digits(told, side):
     assert recipe(**{"size": 0, **told}).config.side == side
 
 
@@ -89,14 +98,14 @@ def test_noise_and_litert_draw_alike(version):
     noise = np.random.default_rng(0).uniform(-1, 1, (3, 8)).astype("float32")
     label = np.array([0, 5, 9], "int32")
     drawn = version.function("noise")(noise=tf.constant(noise), label=tf.constant(label))
-    found = LiteModel(version.file("model.tflite"))(noise=noise, label=label)["pictures"]
-    np.testing.assert_allclose(255 * found, drawn["pictures"].numpy(), atol=0.6)
+    found = LiteRTModel(version.file("model.tflite"))(noise=noise, label=label)["images"]
+    np.testing.assert_allclose(255 * found, drawn["images"].numpy(), atol=0.6)
 
 
 def test_predictions_are_a_sheet(version, tmp_path):
     path = tmp_path / "a sheet ü.png"
     (line,) = ask(version, count=5, seed=7, label="3", output=str(path))
-    assert line == f"5 pictures of seed 7: drawn to {path}"
+    assert line == f"5 images of seed 7: drawn to {path}"
     # Three columns, two rows, two white pixels between them.
     assert Image.open(path).size == (3 * 30 + 2, 2 * 30 + 2)
 
@@ -128,7 +137,7 @@ def test_built_in_faces_and_facades_have_colours_unless_not_wanted(subject, chan
         assert (len(splits.train), len(splits.validation), len(splits.test)) == (32, 4, 4)
 
 
-def test_a_folder_of_pictures_or_of_classes_is_read(tmp_path, monkeypatch):
+def test_a_folder_of_images_or_of_classes_is_read(tmp_path, monkeypatch):
     for number in range(40):
         folder = tmp_path / "classes" / ("a" if number % 2 else "b")
         folder.mkdir(parents=True, exist_ok=True)
@@ -172,25 +181,25 @@ def test_a_tfds_data_set_is_read_with_its_classes(monkeypatch):
         assert image[0, 0, 0] // 6 % 2 == label
 
 
-def test_a_folder_without_pictures_or_with_too_few_is_told(tmp_path):
-    with pytest.raises(DataError, match="there are no pictures in it, nor in its folders"):
+def test_a_folder_without_images_or_with_too_few_is_told(tmp_path):
+    with pytest.raises(DataError, match="there are no images in it, nor in its folders"):
         recipe(data=str(tmp_path)).load_data()
     with pytest.raises(DataError, match="there is no such folder"):
         recipe(data=str(tmp_path / "none")).load_data()
     Image.new("L", (20, 20)).save(tmp_path / "a.png")
-    with pytest.raises(DataError, match="1 pictures are too few; at least 40"):
+    with pytest.raises(DataError, match="1 images are too few; at least 40"):
         recipe(data=str(tmp_path)).load_data()
     (tmp_path / "b.png").write_text("text")
-    with pytest.raises(DataError, match=r"b\.png: this is no picture"):
+    with pytest.raises(DataError, match=r"b\.png: this is no image"):
         recipe(data=str(tmp_path)).load_data()
 
 
 @pytest.mark.slow
-def test_real_pictures_are_like_themselves_and_noise_is_not(monkeypatch):
+def test_real_images_are_like_themselves_and_noise_is_not(monkeypatch):
     splits = recipe().load_data()
     scores = module("scores")
     monkeypatch.setattr(scores, "STEPS", 100)
-    critic = scores.Critic.trained(splits.train[:200], seed=0)
+    critic = scores.FeatureClassifier.trained(splits.train[:200], seed=0)
     real, other = splits.train.images[:150], splits.train.images[150:300]
     noise = np.random.default_rng(0).integers(0, 256, real.shape, dtype="uint8")
     close, far = (scores.scores(critic, real, made) for made in (other, noise))

@@ -1,4 +1,4 @@
-"""The recipe from pictures to predictions, on small networks; what takes minutes is marked slow."""
+"""The recipe from images to predictions, on small networks; what takes minutes is marked slow."""
 
 import json
 from pathlib import Path
@@ -8,13 +8,21 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dlrecipes import registry, runner, runs
-from dlrecipes.data.digits import LabelledPictures
+from dlrecipes import runner
+from dlrecipes.data.digits import LabelledImages
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.lite import LiteModel
-from dlrecipes.published import Published
+from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder
 
-SMALL = {"width": 0.25, "members": 2, "epochs": 2, "batch_size": 32, "least_steps": 10}
+SMALL = {
+    "width": 0.25,
+    "ensemble_size": 2,
+    "epochs": 2,
+    "batch_size": 32,
+    "min_steps_per_epoch": 10,
+}
 MNIST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "mnist"
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="needs ../shared/data/mnist")
 
@@ -25,7 +33,7 @@ def recipe(**settings):
 
 
 def run(task, folder):
-    return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+    return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
 def module(name):
@@ -39,7 +47,7 @@ def result(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serving(result):
-    return Published(result.published).function()
+    return ModelVersion(result.published).function()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +80,7 @@ def test_the_card_tells_accuracy_and_size_of_each_lite_file(result, test_part):
     told = json.loads((result.published / "assets.extra" / "litert.json").read_text())
     images = test_part.images[..., None].astype("float32") / 255
     for name, one in told.items():
-        lite = LiteModel(result.published / name)
+        lite = LiteRTModel(result.published / name)
         found = [lite(images=images[i : i + 1])["probabilities"][0] for i in range(len(images))]
         accuracy = np.mean(np.argmax(found, axis=1) == test_part.labels)
         assert one["accuracy"] == pytest.approx(accuracy)
@@ -85,8 +93,8 @@ def test_the_card_tells_accuracy_and_size_of_each_lite_file(result, test_part):
 
 
 def test_arrays_of_28x28_are_taken_as_they_are_and_others_brought_to_it(result, test_part):
-    read = Published(result.published).function("pictures")
-    model = Published(result.published).keras_model()
+    read = ModelVersion(result.published).function("images")
+    model = ModelVersion(result.published).keras_model()
     images = test_part.images[:20]
     expected = model.classify(images[..., None].astype("float32") / 255)
     found = read(images=tf.constant(images[..., None]))
@@ -113,7 +121,7 @@ def test_files_of_any_kind_are_read_and_answered_in_order(serving, test_part):
     ]
 
 
-def test_a_blank_picture_is_no_digit(serving):
+def test_a_blank_image_is_no_digit(serving):
     found = serving(image_bytes=tf.constant([png(np.full((60, 50, 1), 230, "u1"))]))
     assert found["label"].numpy().tolist() == [b""]
 
@@ -130,13 +138,13 @@ def test_predictions_name_file_class_and_certainty(serving, test_part, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89", b"text"])
-def test_a_file_that_is_no_picture_is_named(serving, tmp_path, content):
+def test_a_file_that_is_no_image_is_named(serving, tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.png: this is no picture"):
+    with pytest.raises(DataError, match=r"x\.png: this is no image"):
         module("show").predictions(serving, [str(tmp_path / "x.png")])
 
 
-def test_a_picture_that_is_cut_off_is_named(serving, tmp_path):
+def test_a_image_that_is_cut_off_is_named(serving, tmp_path):
     whole = png(np.random.default_rng(0).integers(0, 256, (50, 50, 1), "u1"))
     (tmp_path / "cut.png").write_bytes(whole[:900])
     with pytest.raises(DataError, match=r"cut\.png"):
@@ -166,7 +174,7 @@ def test_each_family_reads_28x28_and_learns(network):
     pairs = zip(before, model.trainable_weights, strict=True)
     # In a network this narrow some rectifiers never fire.
     assert np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) > 0.8
-    assert task.describe(model)["multiplications"] > 5000
+    assert task.describe(model)["macs"] > 5000
 
 
 def test_a_network_that_cannot_be_is_a_message():
@@ -175,11 +183,11 @@ def test_a_network_that_cannot_be_is_a_message():
         task.build(task.load_data())
 
 
-def test_an_epoch_of_few_pictures_is_several_passes():
-    task = recipe(batch_size=50, least_steps=10)
+def test_an_epoch_of_few_images_is_several_passes():
+    task = recipe(batch_size=50, min_steps_per_epoch=10)
     splits = task.load_data()
     model = task.build(splits)
-    # 120 pictures are 3 steps: 4 passes make the 10.
+    # 120 images are 3 steps: 4 passes make the 10.
     _, steps = task.batches(model, splits.train[:120], start_epoch=0)
     assert steps == 12
     first, _ = task.batches(model, splits.train[:120], start_epoch=1)
@@ -193,11 +201,11 @@ def test_other_classes_than_the_models_are_refused():
     task = recipe()
     splits = task.load_data()
     model = task.build(splits)
-    letters = LabelledPictures(splits.test.images[:4], np.zeros(4, "i4"), ("x",))
+    letters = LabelledImages(splits.test.images[:4], np.zeros(4, "i4"), ("x",))
     with pytest.raises(DataError, match="the class 'x'; the model knows 0, 1"):
         task.evaluate(model, letters)
     # The same classes in another order are no other classes.
-    order = LabelledPictures(splits.test.images, 9 - splits.test.labels, tuple("9876543210"))
+    order = LabelledImages(splits.test.images, 9 - splits.test.labels, tuple("9876543210"))
     assert task.evaluate(model, order) == task.evaluate(model, splits.test)
 
 
@@ -219,7 +227,7 @@ def test_networks_are_compared_by_the_means_of_results(tmp_path, monkeypatch):
         for data, seed, metric, value in [
             ("MNIST", 0, "error", 0.01),
             ("MNIST", 1, "error", 0.03),
-            ("MNIST", 0, "multiplications", 500),
+            ("MNIST", 0, "macs", 500),
             ("MNIST", 0, "parameters", 70),
             ("other", 0, "error", 0.5),
         ]
@@ -236,7 +244,7 @@ def test_mnists_test_digits_are_read_alike_from_files_and_arrays(result):
     from dlrecipes.data.digits import read_digits
 
     test = read_digits(MNIST, 0)[2][:1000]
-    published = Published(result.published)
-    arrays = published.function("pictures")(images=tf.constant(test.images[..., None]))
+    published = ModelVersion(result.published)
+    arrays = published.function("images")(images=tf.constant(test.images[..., None]))
     files = published.function()(image_bytes=tf.constant([png(x[..., None]) for x in test.images]))
     assert np.mean(arrays["label"].numpy() == files["label"].numpy()) > 0.95

@@ -1,4 +1,4 @@
-"""The recipe from pairs to drawn pictures, on a small network."""
+"""The recipe from pairs to drawn images, on a small network."""
 
 import json
 
@@ -7,14 +7,23 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dlrecipes import registry, runner, runs
-from dlrecipes.data.generated_facades import coloured, generated_facades
+from dlrecipes import runner
+from dlrecipes.data.generated.facades import coloured, generated_facades
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.lite import LiteModel
-from dlrecipes.published import Published
+from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder
 from dlrecipes.training import Pix2Pix
 
-SMALL = {"size": 32, "examples": 16, "filters": 4, "epochs": 2, "patches": 1, "fid": "off"}
+SMALL = {
+    "size": 32,
+    "examples": 16,
+    "filters": 4,
+    "epochs": 2,
+    "discriminator_layers": 1,
+    "fid": "off",
+}
 
 
 def recipe(**settings):
@@ -33,12 +42,12 @@ def result(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # How well the reader reads is tested by itself.
         patch.setattr(scores, "SEGMENTER_STEPS", 3)
-        return runner.run(recipe(), runs.new_folder(folder / "runs", None), folder / "models")
+        return runner.run(recipe(), run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
 @pytest.fixture(scope="module")
 def version(result):
-    return Published(result.published)
+    return ModelVersion(result.published)
 
 
 def test_a_run_measures_draws_and_publishes(result):
@@ -57,25 +66,25 @@ def test_a_run_measures_draws_and_publishes(result):
     ]
 
 
-def test_files_arrays_and_litert_draw_one_picture(version):
+def test_files_arrays_and_litert_draw_one_image(version):
     maps, _ = generated_facades(2, seed=9, size=32)
     inputs = coloured(maps)
-    arrays = version.function("pictures")(images=tf.constant(inputs))["pictures"].numpy()
+    arrays = version.function("images")(images=tf.constant(inputs))["images"].numpy()
     assert arrays.dtype == np.uint8
     files = tf.constant([tf.io.encode_png(x).numpy() for x in inputs])
     drawn = version.function()(image_bytes=files)["png_bytes"].numpy()
-    for content, picture in zip(drawn, arrays, strict=True):
-        np.testing.assert_array_equal(tf.io.decode_png(content).numpy(), picture)
-    lite = LiteModel(version.file("model.tflite"))
-    found = lite(images=inputs.astype("float32") / 255)["pictures"]
+    for content, image in zip(drawn, arrays, strict=True):
+        np.testing.assert_array_equal(tf.io.decode_png(content).numpy(), image)
+    lite = LiteRTModel(version.file("model.tflite"))
+    found = lite(images=inputs.astype("float32") / 255)["images"]
     np.testing.assert_allclose(255 * found, arrays, atol=0.6)
 
 
-def test_pictures_of_other_sizes_and_kinds_are_taken(version):
-    draw = version.function("pictures")
+def test_images_of_other_sizes_and_kinds_are_taken(version):
+    draw = version.function("images")
     for channels in (1, 2, 3, 4):
         images = np.full((1, 50, 70, channels), 200, "uint8")
-        assert draw(images=tf.constant(images))["pictures"].shape == (1, 32, 32, 3)
+        assert draw(images=tf.constant(images))["images"].shape == (1, 32, 32, 3)
 
 
 def test_predictions_are_written_beside_one_another(version, tmp_path):
@@ -91,10 +100,10 @@ def test_predictions_are_written_beside_one_another(version, tmp_path):
 @pytest.mark.parametrize(
     "inputs, output, error, message",
     [
-        ([], ".", UsageError, "no picture to draw from"),
+        ([], ".", UsageError, "no image to draw from"),
         (["none.png"], ".", UsageError, "none.png: there is no such file"),
         (["."], ".", UsageError, "this is a folder"),
-        (["text.png"], ".", DataError, "text.png: this is no picture"),
+        (["text.png"], ".", DataError, "text.png: this is no image"),
         (["a/x.png", "b/x.jpg"], ".", UsageError, "several of these are named x"),
         (["text.png"], "nowhere", UsageError, "--output nowhere: there is no such folder"),
     ],
@@ -113,7 +122,7 @@ def test_what_cannot_be_drawn_is_one_line(
 @pytest.mark.parametrize("size, patches, most", [(32, 4, 3), (64, 8, 4)])
 def test_a_discriminator_that_sees_nothing_is_refused(size, patches, most):
     task = recipe(size=size, patches=patches)
-    with pytest.raises(UsageError, match=f"--patches {most} is the most"):
+    with pytest.raises(UsageError, match=f"--discriminator-layers {most} is the most"):
         task.build(task.load_data())
 
 
@@ -129,9 +138,9 @@ def test_either_side_is_read():
             np.testing.assert_allclose(tensor.numpy(), wanted, atol=1e-6)
 
 
-def test_jitter_moves_both_pictures_alike_and_by_its_seed_alone():
-    pictures = np.random.default_rng(0).uniform(-1, 1, (6, 32, 32, 3)).astype("float32")
-    pair = tf.concat([pictures, -pictures], axis=-1)
+def test_jitter_moves_both_images_alike_and_by_its_seed_alone():
+    images = np.random.default_rng(0).uniform(-1, 1, (6, 32, 32, 3)).astype("float32")
+    pair = tf.concat([images, -images], axis=-1)
     jittered = module("data").jittered
     one, other = jittered(pair, 0.117, True, tf.constant([0, 5]))
     np.testing.assert_allclose(one.numpy(), -other.numpy(), atol=1e-6)
@@ -140,7 +149,7 @@ def test_jitter_moves_both_pictures_alike_and_by_its_seed_alone():
     later, _ = jittered(pair, 0.117, True, tf.constant([0, 6]))
     assert (later.numpy() != one.numpy()).mean() > 0.5
     plain, _ = jittered(pair, 0.0, False, tf.constant([0, 5]))
-    np.testing.assert_allclose(plain.numpy(), pictures, atol=1e-6)
+    np.testing.assert_allclose(plain.numpy(), images, atol=1e-6)
 
 
 def test_a_model_of_mixed_precision_draws_in_full():
@@ -149,13 +158,13 @@ def test_a_model_of_mixed_precision_draws_in_full():
     model = mixed.build(splits)
     inputs = splits.test.right[:2].astype("float32") / 127.5 - 1
     assert "bfloat16" in {layer.compute_dtype for layer in model.generator.layers}
-    drawn = mixed.signatures(model, splits.test).lite.function(tf.constant(inputs / 2 + 0.5))
-    assert drawn["pictures"].dtype == tf.float32
+    drawn = mixed.signatures(model, splits.test).litert.function(tf.constant(inputs / 2 + 0.5))
+    assert drawn["images"].dtype == tf.float32
     # The same weights in a network of float32.
     plain = recipe().build(splits)
     plain.set_weights(model.get_weights())
     wanted = plain(inputs, training=False).numpy() / 2 + 0.5
-    np.testing.assert_allclose(drawn["pictures"].numpy(), wanted, atol=1e-5)
+    np.testing.assert_allclose(drawn["images"].numpy(), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("choice", ["auto", "download"])
@@ -167,8 +176,8 @@ def test_fid_without_weights_is_a_note(choice, monkeypatch, tmp_path, capsys):
         raise DataError("Inception v3's weights cannot be had: URL fetch failure.")
 
     monkeypatch.setattr(scores, "inception_features", refuse)
-    pictures = np.zeros((2, 8, 8, 3), "uint8")
-    assert scores.fid(pictures, pictures, choice == "download") == {}
+    images = np.zeros((2, 8, 8, 3), "uint8")
+    assert scores.fid(images, images, choice == "download") == {}
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("Note: FID is left out. Inception v3's weights")
 
@@ -202,13 +211,13 @@ def test_maps_are_told_from_photographs():
     assert scores.is_map(np.stack(blurred))
 
 
-def test_likeness_is_best_of_equal_pictures():
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype="uint8")
-    likeness = module("scores").likeness
-    assert likeness(pictures, pictures) == pytest.approx({"l1": 0, "psnr": 100, "ssim": 1})
-    brighter = np.clip(pictures.astype(int) + 10, 0, 255).astype("uint8")
-    found = likeness(pictures, brighter)
-    error = np.abs(pictures.astype(int) - brighter)
+def test_likeness_is_best_of_equal_images():
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype="uint8")
+    image_quality = module("scores").image_quality
+    assert image_quality(images, images) == pytest.approx({"l1": 0, "psnr": 100, "ssim": 1})
+    brighter = np.clip(images.astype(int) + 10, 0, 255).astype("uint8")
+    found = image_quality(images, brighter)
+    error = np.abs(images.astype(int) - brighter)
     assert found["l1"] == pytest.approx(error.mean() / 255, rel=1e-5)
     wanted = [10 * np.log10(255**2 / np.mean(one.astype(float) ** 2)) for one in error]
     assert found["psnr"] == pytest.approx(np.mean(wanted), rel=1e-4)
@@ -218,7 +227,7 @@ def test_likeness_is_best_of_equal_pictures():
 def test_a_reader_that_learned_from_real_photographs_reads_others():
     maps, photographs = generated_facades(140, seed=1, size=64)
     scores = module("scores")
-    reader = scores.Reader.trained(photographs[:120], coloured(maps[:120]), seed=0)
+    reader = scores.SegmentationJudge.trained(photographs[:120], coloured(maps[:120]), seed=0)
     found = scores.read_scores(coloured(maps[120:]), reader.classes(photographs[120:]))
     # All wall and nothing else would be the share of the wall, a little above half.
     assert found["fcn_pixel_accuracy"] > 0.8

@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes import registry, runner, runs
+from dlrecipes import runner
 from dlrecipes.data.quatrains import THEMES, Poem, quatrains
 from dlrecipes.data.quatrains.prosody import rhymes
 from dlrecipes.errors import DataError, UsageError
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics.prosody import prosody_scores
-from dlrecipes.published import Published
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder
 
 SMALL = {"examples": 150, "units": 12, "embedding_units": 8, "condition_units": 4, "epochs": 1}
-SMALL |= {"samples": 20, "minimum_count": 1}
+SMALL |= {"num_samples": 20, "minimum_count": 1}
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "quatrains"
 needs_quatrains = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/quatrains")
 SENTENCE = "The quick brown fox jumps over the lazy dog. "
@@ -37,7 +39,7 @@ def options(**told):
 
 
 def run(task, folder):
-    return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+    return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +60,10 @@ def lines_of(answer):
 
 @functools.cache
 def loaded(folder, signature):
-    return Published(folder).function(signature)
+    return ModelVersion(folder).function(signature)
 
 
-class Kept(Published):
+class Kept(ModelVersion):
     """A version whose functions are loaded once."""
 
     def function(self, signature="serving_default"):
@@ -135,8 +137,8 @@ def test_bad_data_is_one_clear_line(tmp_path):
 def test_poems_are_told_their_own_template_and_rhyme():
     # Zhi 5 oblique start, first line does not rhyme: patterns *Z*PZ PP*ZP *P*ZZ *ZZPP.
     lines = ("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")
-    verse = module("verse")
-    known = verse.of(tuple(verse.vocabulary(lines, 1)))
+    encoding = module("encoding")
+    known = encoding.of(tuple(encoding.vocabulary(lines, 1)))
     departing = ("白日依入尽", *lines[1:])
     found = known.encode([Poem(lines), Poem(departing), Poem(("山" * 5,) * 4)])
     signs = ["".join("*PZ"[code] for code in tone) for tone in found["tone"]]
@@ -152,10 +154,10 @@ def test_poems_are_told_their_own_template_and_rhyme():
 
 
 def test_what_stands_together_is_associated():
-    verse = module("verse")
+    encoding = module("encoding")
     found = [Poem(("明月",), theme="night"), Poem(("明月",), theme="night"), Poem(("山水",))] * 20
-    names = verse.vocabulary(("明月山水",), 1)
-    ids, strengths = verse.associations(found, names, ["night"])
+    names = encoding.vocabulary(("明月山水",), 1)
+    ids, strengths = encoding.associations(found, names, ["night"])
     # 明 and 月 share 40 of 60 poems: log(40 * 60 / 40 / 40), believed by 40 / (40 + 4).
     row = dict(zip(ids[names.index("明")].tolist(), strengths[names.index("明")], strict=True))
     assert row[names.index("月")] == pytest.approx(np.log(1.5) * 40 / 44, rel=1e-5)
@@ -211,11 +213,16 @@ def test_draws_follow_the_softmax_of_the_best():
 
 
 def test_enforced_poems_keep_every_rule(poems):
-    scores = poems.metrics["test"]["enforced"]
+    scores = poems.metrics["test"]["constrained"]
     assert [scores[name] for name in ("form", "tones", "line_tones", "rhyme", "regulated")] == [
         1
     ] * 5
-    assert set(poems.metrics["test"]) >= {"perplexity", "perplexity_untold", "enforced", "free"}
+    assert set(poems.metrics["test"]) >= {
+        "perplexity",
+        "perplexity_unconditional",
+        "constrained",
+        "unconstrained",
+    }
 
 
 def test_the_same_seed_writes_the_same_poem_and_tflite_too(poems):
@@ -257,11 +264,11 @@ def test_a_theme_raises_its_characters(poems):
         found = "".join(row.decode() for row in write(**request)["poem"].numpy())
         return np.mean([character in "明月" for character in found])
 
-    table = module("poet").REQUEST
+    table = module("decoding").REQUEST
     rest = {name: tf.fill([60], tf.constant(d, t)) for name, (t, d) in table.items()}
     asked = {**rest, "seed": tf.range(60, dtype=tf.int64)}
     del asked["theme"]
-    write = Published(poems.published).function("generate")
+    write = ModelVersion(poems.published).function("generate")
     assert share("明月") > 2 * share("春风")
 
 
@@ -295,7 +302,7 @@ def test_unknown_options_are_refused():
 
 
 def test_signatures_take_what_a_user_gives(poems):
-    version = Published(poems.published)
+    version = ModelVersion(poems.published)
     found = version.function()(theme=tf.constant([THEMES[0], "明月"]))
     assert found["problem"].numpy().tolist() == [b"", b""]
     assert found["poem"].numpy()[1].decode().split("\n") == [
@@ -331,8 +338,8 @@ def test_a_text_of_any_language_goes_on(text):
 @pytest.mark.slow
 def test_a_run_that_goes_on_ends_where_it_would_have_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(registry.find("poem_generation").recipe(), "evaluate", lambda *_: {})
-    *_, expected, _ = runner.train(recipe(epochs=3), runs.new_folder(tmp_path / "a", None))
-    folder = runs.new_folder(tmp_path / "b", None)
+    *_, expected, _ = runner.train(recipe(epochs=3), run_folder.new_folder(tmp_path / "a", None))
+    folder = run_folder.new_folder(tmp_path / "b", None)
     save = runner.Checkpoints.on_epoch_end
 
     def killed(self, epoch, logs=None):
@@ -356,7 +363,7 @@ def test_built_in_poems_are_published_within_two_minutes(tmp_path):
     assert result.metrics["seconds"]["total"] < 120
     # Drawing characters by their frequency alone is far worse.
     assert result.metrics["test"]["perplexity"] < 60
-    assert result.metrics["test"]["enforced"]["regulated"] == 1
+    assert result.metrics["test"]["constrained"]["regulated"] == 1
 
 
 @pytest.mark.slow

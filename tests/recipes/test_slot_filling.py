@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes import registry, runner, runs
+from dlrecipes import runner
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.lite import LiteModel
-from dlrecipes.published import Published
+from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder
 
 SMALL = {"examples": 150, "units": 8, "word_units": 8, "ngram_units": 8, "epochs": 1}
 ATIS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "atis"
@@ -24,7 +26,7 @@ def recipe(**settings):
 
 
 def run(task, folder):
-    return runner.run(task, runs.new_folder(folder / "runs", None), folder / "models")
+    return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
 def write_conll(path, sentences):
@@ -46,7 +48,7 @@ def lite_tags(folder, task, sentence: TaggedSentence):
     words = [token.lower().translate(fold) for token in sentence.tokens]
     rows = [[grams.get(f"#{w}#"[i : i + 3], 1) for i in range(len(w))] or [1] for w in words]
     width = max(map(len, rows))
-    found = LiteModel(folder / "model.tflite")(
+    found = LiteRTModel(folder / "model.tflite")(
         words=np.array([[ids.get(word, 1) for word in words]], np.int32),
         ngrams=np.array([[row + [0] * (width - len(row)) for row in rows]], np.int32),
     )
@@ -54,7 +56,7 @@ def lite_tags(folder, task, sentence: TaggedSentence):
 
 
 def saved_model_tags(folder, sentences):
-    call = Published(folder).function()
+    call = ModelVersion(folder).function()
     rows = call(sentences=tf.constant([" ".join(s.tokens) for s in sentences]))["tags"].numpy()
     return [[t.decode() for t in row if t] for row in rows.tolist()]
 
@@ -64,7 +66,7 @@ def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
     task = recipe(language=language)
     folder = run(task, tmp_path).published
     test = task.load_data().test[:15]
-    model = Published(folder).keras_model()
+    model = ModelVersion(folder).keras_model()
     keras_tags = [
         [t.decode() for t in model.tag_tokens(tf.constant([s.tokens]))["tags"].numpy()[0]]
         for s in test
@@ -96,7 +98,7 @@ def test_own_sentences_without_intents_need_none(tmp_path):
     write_conll(tmp_path / "data.conll", sentences)
     result = run(recipe(data=str(tmp_path / "data.conll")), tmp_path)
     assert "intent_accuracy" not in result.metrics["test"]
-    assert "intent" not in Published(result.published).function().structured_outputs
+    assert "intent" not in ModelVersion(result.published).function().structured_outputs
 
 
 def test_a_bad_line_is_named_before_anything_is_trained(tmp_path):
@@ -170,7 +172,7 @@ def test_every_artefact_agrees_on_every_tag_of_atis(tmp_path):
     task = recipe(data=str(ATIS), units=64, epochs=3)
     result = run(task, tmp_path)
     test = task.load_data().test
-    model = Published(result.published).keras_model()
+    model = ModelVersion(result.published).keras_model()
     tags = saved_model_tags(result.published, test)
     assert [lite_tags(result.published, task, s) for s in test] == tags
     pad = tf.ragged.constant([list(s.tokens) for s in test]).to_tensor("")

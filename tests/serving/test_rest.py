@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dlrecipes.serving import examples
-from dlrecipes.serving.limits import Limits, Load
+from dlrecipes.serving.limits import Admission, Limits
 from dlrecipes.serving.server import Settings, application
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
@@ -283,16 +283,19 @@ def test_numbers_beyond_a_double_are_refused_however_they_are_written(client, nu
 
 def test_bodies_are_bounded_together_before_they_are_read():
     async def fill():
-        load = Load(requests=2, size=100)
-        with load.one() as first, load.one() as second:
+        admission = Admission(requests=2, size=100)
+        with admission.request() as first, admission.request() as second:
             first(60)
             second(40)
             with pytest.raises(RequestError, match="hold 100 bytes") as full:
                 second(1)
-            with pytest.raises(RequestError, match="There are 2 requests") as many, load.one():
+            with (
+                pytest.raises(RequestError, match="There are 2 requests") as many,
+                admission.request(),
+            ):
                 pass
         assert (full.value.http, many.value.http) == (429, 429)
-        assert (load.now, load.held) == (0, 0)
+        assert (admission.now, admission.held) == (0, 0)
 
     asyncio.run(fill())
 
@@ -306,7 +309,7 @@ def test_a_log_that_nobody_reads_any_more_costs_no_answer():
             raise BrokenPipeError
 
     telemetry = Telemetry(Gone())
-    telemetry.tell("half", "predict", "OK", 0.1)
+    telemetry.record("half", "predict", "OK", 0.1)
     assert b'request_count{model_name="half",status="OK"} 1.0' in telemetry.page()
 
 

@@ -180,7 +180,7 @@ def test_headers_behind_a_body_have_an_end_and_a_next_head_does_no_harm(models):
 SLOW = """
 import sys
 from pathlib import Path
-from dlrecipes.quiet import load_tensorflow
+from dlrecipes._utils.quiet import load_tensorflow
 load_tensorflow()
 from dlrecipes.serving import server
 server.GRACE = 2.0

@@ -173,7 +173,7 @@ def test_frozen_layers_pass_deltas_on_and_stay(mode):
     assert still == [False, False, True, True, False, False]
 
 
-def test_pictures_and_layers_without_bias():
+def test_images_and_layers_without_bias():
     x, y = RNG.normal(size=(5, 2, 2, 1)), RNG.uniform(size=5)
     net = keras.Sequential(
         [

@@ -8,7 +8,8 @@ from dlrecipes import layers
 from dlrecipes.data.streams import stream_batches
 from dlrecipes.layers import _cpu_recurrence
 from dlrecipes.models import sequence_model
-from dlrecipes.training import SupervisedTrainer, TruncatedBPTT, chunks
+from dlrecipes.training import SupervisedTrainer, TruncatedBPTT
+from dlrecipes.training._engine import chunks
 
 RNG = np.random.default_rng(0)
 BATCH, TIME, FEATURES = 4, 10, 2

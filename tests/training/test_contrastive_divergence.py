@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.models import deep_belief_network, restricted_boltzmann_machine
-from dlrecipes.training import ContrastiveDivergence, draws
+from dlrecipes.training import ContrastiveDivergence
+from dlrecipes.training._engine import stateless_random
 
 W = np.array([[1.0, -2.0], [0.5, 1.5], [-1.0, 0.25]])
 A = np.array([0.5, -1.0, 0.25])
@@ -49,7 +50,7 @@ def fitted(model, x=DATA, epochs=1, batch_size=None):
 
 
 def uniform(shape, step, stream):
-    return np.array(draws.uniform(shape, SEED, tf.constant(step), stream))
+    return np.array(stateless_random.uniform(shape, SEED, tf.constant(step), stream))
 
 
 def chain(v, w, a, b, steps, step, sampled):
@@ -137,7 +138,7 @@ def test_gaussian_visible_units_are_restored_without_noise_and_their_bias_has_it
 def test_gaussian_hidden_units_are_drawn_around_their_mean():
     model = trainer(machine(hidden="gaussian"))
     fitted(model)
-    noise = np.array(draws.normal((5, 2), SEED, tf.constant(0), 0))
+    noise = np.array(stateless_random.normal((5, 2), SEED, tf.constant(0), 0))
     samples = sigmoid((DATA @ W + B + noise) @ W.T + A)
     kernel = W + RATE / 5 * (DATA.T @ (DATA @ W + B) - samples.T @ (samples @ W + B))
     np.testing.assert_allclose(weights(model)[0], kernel, atol=1e-5)

@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.models import cyclegan_generator, patchgan
-from dlrecipes.training import CycleGAN, draws
+from dlrecipes.training import CycleGAN
+from dlrecipes.training._engine import stateless_random
 
 # The generators are p a and q b; the discriminators u a and v b.
 P, Q, U, V = 0.5, -1.5, 0.3, 0.7
@@ -65,7 +66,7 @@ def test_a_step_is_that_of_the_paper(cycle_weight, identity_weight, compiling):
     assert history["gradient_norm"] == pytest.approx([np.hypot(slope_p, slope_q)])
     p, q, u, v = (network.get_weights()[0].item() for network in networks(model))
     assert (p, q) == pytest.approx((P - 0.01 * slope_p, Q - 0.01 * slope_q))
-    # The discriminators see the pictures from before the generators' update: half the squares.
+    # The discriminators see the images from before the generators' update: half the squares.
     fake_a, fake_b = Q * B, P * A
     squares = [(U * A - 1) ** 2, (U * fake_a) ** 2, (V * B - 1) ** 2, (V * fake_b) ** 2]
     expected = sum(square.mean() for square in squares) / 2
@@ -162,13 +163,13 @@ def test_discriminators_are_shown_what_the_pools_give_back():
         scores = []
         fakes = Q * b[2 * step : 2 * step + 2], P * a[2 * step : 2 * step + 2]
         for stream, (pool, fake, weight) in enumerate(zip(pools, fakes, (U, V), strict=True)):
-            chances = draws.uniform([2, 2], 5, tf.constant(step), stream).numpy()
-            for picture, (chance, which) in zip(fake.ravel(), chances, strict=True):
-                given = picture
+            chances = stateless_random.uniform([2, 2], 5, tf.constant(step), stream).numpy()
+            for image, (chance, which) in zip(fake.ravel(), chances, strict=True):
+                given = image
                 if step == 0:
-                    pool.append(picture)
+                    pool.append(image)
                 elif chance > 0.5:
-                    given, pool[int(2 * which)] = pool[int(2 * which)], picture
+                    given, pool[int(2 * which)] = pool[int(2 * which)], image
                 scores.append(weight * given)
         expected.append(np.mean(scores))
     assert shown == pytest.approx(expected, rel=1e-5)
@@ -214,17 +215,17 @@ def test_inference_goes_both_ways():
     np.testing.assert_allclose(model.translate_ba(B), Q * B, rtol=1e-6)
 
 
-def test_pictures_of_another_size_than_said_are_refused():
+def test_images_of_another_size_than_said_are_refused():
     model = small(pool_size=3, image_size=16)
-    pictures = np.zeros((2, 8, 8, 3), "float32")
-    with pytest.raises(ValueError, match=r"pictures of shape \(16, 16, 3\), not \(8, 8, 3\)"):
-        fitted(model, pictures, pictures)
+    images = np.zeros((2, 8, 8, 3), "float32")
+    with pytest.raises(ValueError, match=r"images of shape \(16, 16, 3\), not \(8, 8, 3\)"):
+        fitted(model, images, images)
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({}, r"pool_size=50 needs the pictures' size: give image_size, such as \(256, 256\)"),
+        ({}, r"pool_size=50 needs the images' size: give image_size, such as \(256, 256\)"),
         ({"image_size": (8, 0)}, "image_size must be one or two integers of at least 1"),
         ({"pool_size": -1}, "pool_size must be an integer of at least 0, not -1"),
         ({"pool_size": 0, "cycle_weight": -1.0}, "cycle_weight must be at least 0, not -1.0"),
@@ -252,6 +253,6 @@ def test_networks_that_do_not_fit_are_refused():
         CycleGAN(to_grey, to_colour, a, b, pool_size=0)
 
 
-def test_a_single_set_of_pictures_is_refused():
-    with pytest.raises(ValueError, match=r"fit must be given \(a, b\), two batches of pictures"):
+def test_a_single_set_of_images_is_refused():
+    with pytest.raises(ValueError, match=r"fit must be given \(a, b\), two batches of images"):
         one_weight().fit(A, verbose=0)

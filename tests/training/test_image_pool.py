@@ -3,24 +3,25 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes.training import ImagePool, draws
+from dlrecipes.training import ImagePool
+from dlrecipes.training._engine import stateless_random
 
 
-def pictures(first, count):
-    """Pictures that are all their own number."""
+def images(first, count):
+    """Images that are all their own number."""
     numbers = np.arange(first, first + count, dtype="float32")
     return np.broadcast_to(numbers[:, None, None], (count, 2, 1))
 
 
 def numbers(images):
-    """The numbers of pictures, each of which must be whole."""
+    """The numbers of images, each of which must be whole."""
     images = np.array(images)
     assert (images == images[:, :1, :1]).all()
     return images[:, 0, 0].tolist()
 
 
 class Original:
-    """The authors' pool, picture by picture, given its random numbers."""
+    """The authors' pool, image by image, given its random numbers."""
 
     def __init__(self, size):
         self.size = size
@@ -50,13 +51,13 @@ def test_pool_is_the_original_one_given_the_same_draws(size, batch, compiled):
     pool.build((None, 2, 1))
 
     def draw(step):
-        return draws.uniform([batch, 2], 3, step, 1)
+        return stateless_random.uniform([batch, 2], 3, step, 1)
 
     # XLA has random numbers of its own.
     query = tf.function(pool.query, jit_compile=True) if compiled else pool.query
     draw = tf.function(draw, jit_compile=True) if compiled else draw
     for step in range(75 if batch == 1 else 20):
-        new = pictures(step * batch, batch)
+        new = images(step * batch, batch)
         chances = draw(tf.constant(step)).numpy()
         expected = original.query(new, chances)
         assert numbers(query(tf.constant(new), tf.constant(step))) == numbers(expected)
@@ -67,7 +68,7 @@ def test_pool_is_the_original_one_given_the_same_draws(size, batch, compiled):
 def test_pool_fills_first_and_then_keeps_its_size():
     pool = ImagePool(size=5)
     for step in range(6):
-        new = pictures(1 + 2 * step, 2)
+        new = images(1 + 2 * step, 2)
         returned = numbers(pool.query(tf.constant(new), step))
         if step < 2:
             assert returned == numbers(new)
@@ -76,26 +77,26 @@ def test_pool_fills_first_and_then_keeps_its_size():
     assert 0.0 not in numbers(pool.images)
 
 
-def test_no_picture_is_lost_or_doubled():
+def test_no_image_is_lost_or_doubled():
     # What goes in comes out, or is there: a swap gives one for one, from the moment it is full.
     pool = ImagePool(size=4)
-    pool.query(tf.constant(pictures(0, 4)), 0)
+    pool.query(tf.constant(images(0, 4)), 0)
     inside = numbers(pool.images)
     for step in range(1, 20):
-        new = pictures(100 * step, 6)
+        new = images(100 * step, 6)
         returned = numbers(pool.query(tf.constant(new), step))
         assert sorted([*inside, *numbers(new)]) == sorted([*returned, *numbers(pool.images)])
         inside = numbers(pool.images)
 
 
-def test_half_of_the_pictures_come_back_old_and_from_everywhere():
+def test_half_of_the_images_come_back_old_and_from_everywhere():
     size, count = 10, 4000
     pool = ImagePool(size, seed=1)
-    pool.query(tf.constant(pictures(0, size)), 0)
+    pool.query(tf.constant(images(0, size)), 0)
     swapped, places = 0, np.zeros(size)
     for step in range(1, 9):
-        chances = draws.uniform([count // 8, 2], 1, tf.constant(step)).numpy()
-        new = pictures(step * count, count // 8)
+        chances = stateless_random.uniform([count // 8, 2], 1, tf.constant(step)).numpy()
+        new = images(step * count, count // 8)
         returned = numbers(pool.query(tf.constant(new), step))
         old = np.array(returned) != np.array(numbers(new))
         swapped += old.sum()
@@ -106,10 +107,10 @@ def test_half_of_the_pictures_come_back_old_and_from_everywhere():
     assert np.all(np.abs(places - count / 2 / size) < 60)
 
 
-def test_pool_of_none_gives_every_picture_back():
+def test_pool_of_none_gives_every_image_back():
     pool = ImagePool(size=0)
     for step in range(3):
-        new = pictures(step, 3)
+        new = images(step, 3)
         np.testing.assert_array_equal(pool.query(tf.constant(new), step), new)
     assert pool.weights == []
 
@@ -117,15 +118,15 @@ def test_pool_of_none_gives_every_picture_back():
 def test_draws_depend_on_seed_stream_and_step():
     def returned(seed, stream, step):
         pool = ImagePool(8, seed, stream)
-        pool.query(tf.constant(pictures(0, 8)), 0)
-        return numbers(pool.query(tf.constant(pictures(8, 8)), step))
+        pool.query(tf.constant(images(0, 8)), 0)
+        return numbers(pool.query(tf.constant(images(8, 8)), step))
 
     assert returned(0, 0, 1) == returned(0, 0, 1)
     assert returned(0, 0, 1) not in (returned(1, 0, 1), returned(0, 1, 1), returned(0, 0, 2))
 
 
 def test_no_gradient_flows_through_the_pool():
-    pool, new = ImagePool(2), tf.constant(pictures(1, 2))
+    pool, new = ImagePool(2), tf.constant(images(1, 2))
     with tf.GradientTape() as tape:
         tape.watch(new)
         total = tf.reduce_sum(pool.query(2 * new, 0))
@@ -134,7 +135,7 @@ def test_no_gradient_flows_through_the_pool():
 
 def test_pool_of_float32_gives_back_the_type_that_it_was_given():
     pool = ImagePool(2)
-    returned = pool.query(tf.constant(pictures(1, 4), tf.bfloat16), 0)
+    returned = pool.query(tf.constant(images(1, 4), tf.bfloat16), 0)
     assert returned.dtype == tf.bfloat16
     assert numbers(tf.cast(returned, tf.float32)[:2]) == [1.0, 2.0]
     assert pool.images.dtype == "float32"
@@ -154,5 +155,5 @@ def test_wrong_sizes_are_refused():
         ImagePool(-1)
     pool = ImagePool(2)
     pool.build((None, 2, 1))
-    with pytest.raises(ValueError, match=r"pictures of shape \(2, 1\), not \(3, 1\)"):
+    with pytest.raises(ValueError, match=r"images of shape \(2, 1\), not \(3, 1\)"):
         pool.query(tf.zeros((1, 3, 1)), 0)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from dlrecipes.models import patchgan, pix2pix_unet
 from dlrecipes.training import Pix2Pix
 
-# The generator is g x; the discriminator u x + v y, of an input x and a picture y.
+# The generator is g x; the discriminator u x + v y, of an input x and an image y.
 G, U, V = 0.5, 0.3, -0.4
 X = np.array([[1.0], [-2.0], [0.5]], "float32")
 Y = np.array([[2.0], [1.0], [-1.0]], "float32")
@@ -66,7 +66,7 @@ def test_a_step_is_that_of_the_paper(compiling):
     found = model.discriminator.get_weights()[0].ravel()
     np.testing.assert_allclose(found, [u, v], rtol=1e-5)
     assert history["discriminator_gradient_norm"] == pytest.approx([np.hypot(*slopes)])
-    # The generator goes through the updated discriminator, with the picture that there is.
+    # The generator goes through the updated discriminator, with the image that there is.
     logits = u * X + v * fake
     difference = np.abs(fake - Y).mean()
     assert history["l1"] == pytest.approx([difference])
@@ -101,8 +101,8 @@ def test_validation_tells_losses_of_the_same_networks_and_changes_none():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def test_discriminator_is_shown_pairs_of_input_and_picture():
-    # One that reads only the input cannot tell real from generated, one that reads the picture can.
+def test_discriminator_is_shown_pairs_of_input_and_image():
+    # One that reads only the input cannot tell real from generated, one that reads the image can.
     blind = fitted(one_weight(reads=("condition",)))
     assert blind["real_score"] == blind["fake_score"]
     assert blind["real_score"] == pytest.approx([sigmoid(U * X).mean()])
@@ -152,7 +152,7 @@ def test_moving_statistics_come_from_a_networks_own_passes_once_a_step():
     fitted(model)
     np.testing.assert_allclose(drawing.moving_mean.numpy(), 0.1 * X.mean(axis=0), rtol=1e-5)
     fake = G * (X - X.mean()) / np.sqrt(X.var() + epsilon)
-    generated, real = (np.hstack([X, picture]).mean(axis=0) for picture in (fake, Y))
+    generated, real = (np.hstack([X, image]).mean(axis=0) for image in (fake, Y))
     expected = 0.9 * (0.1 * generated) + 0.1 * real
     np.testing.assert_allclose(judging.moving_mean.numpy(), expected, atol=1e-6)
 
@@ -204,8 +204,8 @@ def test_colours_are_learned_to_be_inverted():
 
 def test_batches_of_any_size_and_of_float64_train():
     model = small()
-    pictures = np.linspace(-1, 1, 5 * 192).reshape(5, 8, 8, 3)
-    data = tf.data.Dataset.from_tensor_slices((pictures, -pictures)).batch(4)
+    images = np.linspace(-1, 1, 5 * 192).reshape(5, 8, 8, 3)
+    data = tf.data.Dataset.from_tensor_slices((images, -images)).batch(4)
     history = model.fit(data, epochs=2, verbose=0).history
     assert np.isfinite(history["generator_loss"]).all()
 
@@ -213,13 +213,13 @@ def test_batches_of_any_size_and_of_float64_train():
 @pytest.mark.parametrize(
     "data, message",
     [
-        ((X,), r"fit must be given \(input, target\), two batches of pictures, and no sample"),
+        ((X,), r"fit must be given \(input, target\), two batches of images, and no sample"),
         ((X, Y, np.ones(3)), "and no sample weights"),
-        ((X, (Y * 100).astype("uint8")), r"two batches of pictures in \[-1, 1\], not uint8"),
-        ((X, np.hstack([Y, Y])), r"makes pictures of shape \(3, 1\), .*with \(3, 2\)"),
+        ((X, (Y * 100).astype("uint8")), r"two batches of images in \[-1, 1\], not uint8"),
+        ((X, np.hstack([Y, Y])), r"makes images of shape \(3, 1\), .*with \(3, 2\)"),
     ],
 )
-def test_data_that_is_no_pair_of_pictures_is_refused(data, message):
+def test_data_that_is_no_pair_of_images_is_refused(data, message):
     with pytest.raises(ValueError, match=message):
         model = one_weight(compiling={"run_eagerly": True}, reads=("condition",))
         # As step functions are given it: Keras would first cast arrays.

@@ -11,8 +11,8 @@ from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.models import autoencoder, deep_belief_network
 from dlrecipes.training import (
     ContrastiveDivergence,
-    StopWhenErrorSettles,
-    StopWhenErrorsPart,
+    StopOnGeneralizationGap,
+    StopOnPlateau,
     SupervisedTrainer,
     pretrain,
 )
@@ -184,12 +184,12 @@ def test_layer_that_was_stopped_early_is_not_trained_on(tmp_path):
 
 def settling():
     # No epoch changes the error by so much: the third is the second such one.
-    return StopWhenErrorSettles(change=1e9, rounds=2)
+    return StopOnPlateau(change=1e9, rounds=2)
 
 
 def parting():
     """Ends after the first epoch of three in which the figure of the script rises."""
-    return StopWhenErrorsPart("falling", "reconstruction_error")
+    return StopOnGeneralizationGap("falling", "reconstruction_error")
 
 
 class Scripted(keras.callbacks.Callback):
@@ -231,7 +231,7 @@ def test_killed_pretraining_stops_early_where_the_whole_one_does(rule, epochs, e
             "EarlyStopping must have restore_best_weights=False",
         ),
         (
-            lambda: StopWhenErrorsPart("reconstruction_error", "loss"),
+            lambda: StopOnGeneralizationGap("reconstruction_error", "loss"),
             "validation='reconstruction_error', whose best epoch is kept, not 'loss'",
         ),
     ],
@@ -273,7 +273,7 @@ def test_folder_that_is_damaged_is_told_in_a_line(tmp_path):
 
 
 def curves(count, rng):
-    """Pictures of 8 x 8 of a smooth curve: three numbers make each."""
+    """Images of 8 x 8 of a smooth curve: three numbers make each."""
     grid = (np.arange(8) + 0.5) / 8
     a, b, c = rng.uniform(0, 1, (3, count, 1))
     height = a + (b - a) * grid + 0.8 * (c - 0.5) * np.sin(np.pi * grid)

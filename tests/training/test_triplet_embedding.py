@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlrecipes.data.identities import identity_batches
+from dlrecipes.data.identities import pk_batches
 from dlrecipes.layers import L2Normalization
 from dlrecipes.losses.triplet import MINERS
 from dlrecipes.models import ensemble
@@ -218,7 +218,7 @@ def test_training_separates_people_that_it_never_saw(mining):
     model = trainer(kernel, optimizer=keras.optimizers.Adam(0.02), mining=mining)
     strangers, who = crowd(12, 8, seed=3)
     before = model.predict(strangers, verbose=0)
-    batches = identity_batches(x, labels, identities=10, pictures=4, seed=0, steps=40)
+    batches = pk_batches(x, labels, identities=10, images=4, seed=0, steps=40)
     logs = model.fit(batches, steps_per_epoch=40, epochs=5, verbose=0).history
     after = model.predict(strangers, verbose=0)
     np.testing.assert_allclose(np.linalg.norm(after, axis=1), 1, atol=1e-5)

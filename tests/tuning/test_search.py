@@ -12,7 +12,7 @@ import time
 import pytest
 import yaml
 
-from dlrecipes.files import locked
+from dlrecipes._utils.files import try_lock
 
 RECIPE = '''"""A search's recipe: a line fitted to points."""
 
@@ -243,7 +243,7 @@ def test_a_search_that_another_process_is_at_is_refused(line, dlrecipes, monkeyp
     monkeypatch.chdir(line.parent)
     folder = line.parent / "searches" / "line" / "search"
     folder.mkdir(parents=True)
-    with locked(folder) as alone:
+    with try_lock(folder) as alone:
         assert alone
         answer = dlrecipes("tune", str(line), "--trials", "1", "--epochs", "1")
     assert answer.code == 2

@@ -12,12 +12,12 @@ from dlrecipes.errors import UsageError, nearest
 
 # Slots of a line, and how often it is built so.
 _STRUCTURES = {
-    5: {("subject", "predicate"): 6, ("clause", "picture"): 2, ("scene", "picture"): 2},
+    5: {("subject", "predicate"): 6, ("clause", "image"): 2, ("scene", "image"): 2},
     7: {
         ("scene", "subject", "predicate"): 5,
         ("clause", "subject", "predicate"): 2,
-        ("scene", "clause", "picture"): 2,
-        ("clause", "clause", "picture"): 1,
+        ("scene", "clause", "image"): 2,
+        ("clause", "clause", "image"): 1,
     },
 }
 # How often a word of the poem's own theme is drawn, against one that suits any.

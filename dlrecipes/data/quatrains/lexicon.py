@@ -14,7 +14,7 @@ KINDS = (
     *("light", "water", "wind", "sky", "plant", "bird"),
     *("person", "boat", "sound", "place", "heart"),
 )
-WIDTHS = {"scene": 2, "subject": 2, "clause": 2, "predicate": 3, "picture": 3}
+WIDTHS = {"scene": 2, "subject": 2, "clause": 2, "predicate": 3, "image": 3}
 """Slots of a line, and how many characters fill each."""
 
 # The reading that the lexicon's words mean, where a character has several: tone, rhyme.
@@ -40,7 +40,7 @@ class Word:
     Args:
         text: Two or three simplified characters.
         slot: `scene` (a time or place that opens a line), `subject`, `clause` (a sentence of
-            two characters), `predicate` or `picture` (a sentence of three).
+            two characters), `predicate` or `image` (a sentence of three).
         themes: The themes that it suits; words that suit any have all of them.
         kinds: What a subject is, or what a predicate can be said of; else empty.
     """

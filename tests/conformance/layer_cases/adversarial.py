@@ -5,12 +5,12 @@ from contract import LayerCase
 
 from dlrecipes import layers
 
-PICTURE = (None, None, 8)
+IMAGE = (None, None, 8)
 
 CASES = {
     "ConditionalBatchNormalization": LayerCase(
         layers.ConditionalBatchNormalization,
-        (PICTURE, (4,)),
+        (IMAGE, (4,)),
         call=lambda layer, inputs: layer(inputs),
     ),
     "OrthogonalRegularizer": LayerCase(
@@ -21,7 +21,7 @@ CASES = {
             kernel_regularizer=layers.OrthogonalRegularizer(mode="identity"),
             **kwargs,
         ),
-        (PICTURE,),
+        (IMAGE,),
         public=lambda layer: layer.kernel_regularizer,
     ),
     "SelfAttention2D": LayerCase(
@@ -33,6 +33,6 @@ CASES = {
             gamma_initializer="ones",
             **kwargs,
         ),
-        (PICTURE,),
+        (IMAGE,),
     ),
 }

@@ -17,7 +17,7 @@ def noise(values=LATENT, labels=False):
     return make
 
 
-def pictures(*names, labels=False, channels=3):
+def image_arrays(*names, labels=False, channels=3):
     def make(batch: int, size: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)
         shape = (batch, size, size, channels)
@@ -69,14 +69,14 @@ CASES = {
     "dcgan_discriminator": ModelCase(
         "dcgan_discriminator",
         drawn(**LARGE, size=32),
-        pictures("image"),
+        image_arrays("image"),
         sizes=(32,),
         **ONE_SIZE,
     ),
     "dcgan_discriminator-conditional": ModelCase(
         "dcgan_discriminator",
         drawn(**DIGITS),
-        pictures("image", labels=True, channels=1),
+        image_arrays("image", labels=True, channels=1),
         sizes=(28,),
         **ONE_SIZE,
     ),
@@ -91,7 +91,7 @@ CASES = {
     "biggan_discriminator": ModelCase(
         "biggan_discriminator",
         drawn(**BIGGAN),
-        pictures("image", labels=True),
+        image_arrays("image", labels=True),
         sizes=(32,),
         not_learning=ATTENTION,
         **ONE_SIZE,
@@ -99,37 +99,37 @@ CASES = {
     "pix2pix_unet": ModelCase(
         "pix2pix_unet",
         drawn(**LARGE, size=16, seed=1),
-        pictures("image"),
+        image_arrays("image"),
         sizes=(16,),
         **ONE_SIZE,
     ),
     "pix2pix_unet-any-size": ModelCase(
         "pix2pix_unet",
         drawn(**LARGE, size=None, levels=2, norm="instance", dropout=0.0),
-        pictures("image"),
+        image_arrays("image"),
         sizes=(8, 12, 4),
     ),
     "patchgan": ModelCase(
         "patchgan",
         drawn(**LARGE),
-        pictures("condition", "image"),
+        image_arrays("condition", "image"),
         sizes=(24, 32),
     ),
     "patchgan-alone": ModelCase(
         "patchgan",
         drawn(**LARGE, layers=2, condition_channels=0, norm="instance"),
-        pictures("image"),
+        image_arrays("image"),
         sizes=(16, 24),
     ),
     "patchgan-pixel": ModelCase(
         "patchgan",
         drawn(**LARGE, layers=0, norm="none"),
-        pictures("condition", "image"),
+        image_arrays("condition", "image"),
     ),
     "cyclegan_generator": ModelCase(
         "cyclegan_generator",
         drawn(**LARGE, blocks=1),
-        pictures("image"),
+        image_arrays("image"),
         sizes=(8, 12, 16),
     ),
 }

@@ -1,12 +1,12 @@
-"""Networks that classify pictures."""
+"""Networks that classify images."""
 
 import keras
 import numpy as np
 from contract import ModelCase
 
 
-def pictures(channels: int = 3):
-    """Random pictures of `size` by `size` pixels."""
+def images(channels: int = 3):
+    """Random images of `size` by `size` pixels."""
 
     def make(batch: int, size: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)
@@ -28,14 +28,14 @@ CASES = {
     "lenet5": ModelCase(
         "lenet5",
         {"input_shape": (28, 28, 1), "padding": "same", "dropout": 0.2, "seed": 1},
-        pictures(1),
+        images(1),
         sizes=(28, 28),
         any_size=False,
     ),
     "lenet5-of-the-paper": ModelCase(
         "lenet5",
         {"num_classes": 4, "classifier_activation": None, **PAPER},
-        pictures(1),
+        images(1),
         sizes=(32, 32),
         any_size=False,
         # The logits are distances of about 84, the number of F6's units.
@@ -44,14 +44,14 @@ CASES = {
     "small_cnn": ModelCase(
         "small_cnn",
         {**SMALL, "input_shape": (28, 28, 1), "width": 1 / 8},
-        pictures(1),
+        images(1),
         sizes=(28, 28),
         any_size=False,
     ),
     "alexnet": ModelCase(
         "alexnet",
         {**SMALL, "input_shape": (67, 67, 3), "width": 1 / 16},
-        pictures(),
+        images(),
         sizes=(67, 67),
         any_size=False,
     ),
@@ -65,7 +65,7 @@ CASES = {
                 "width": 1 / 16,
                 "batch_normalization": normalized,
             },
-            pictures(),
+            images(),
             sizes=(32, 32),
             any_size=False,
         )
@@ -74,13 +74,13 @@ CASES = {
     "googlenet": ModelCase(
         "googlenet",
         {**SMALL, "input_shape": (None, None, 3), "width": 1 / 8},
-        pictures(),
+        images(),
         sizes=(32, 45, 1),
     ),
     "googlenet-auxiliary": ModelCase(
         "googlenet",
         {**SMALL, "input_shape": (65, 65, 3), "auxiliary": True, "width": 1 / 8},
-        pictures(),
+        images(),
         ("predictions", "auxiliary_1", "auxiliary_2"),
         sizes=(65, 65),
         any_size=False,
@@ -96,13 +96,13 @@ CASES = {
             "shortcut": "A",
             "dropout": 0.2,
         },
-        pictures(),
+        images(),
         sizes=(16, 19, 1),
     ),
     "resnet-50": ModelCase(
         "resnet",
         {**SMALL, "depth": 50, "input_shape": (None, None, 3), "width": 1 / 16},
-        pictures(),
+        images(),
         sizes=(33, 40, 1),
     ),
 }

@@ -30,7 +30,7 @@ def network():
     return models.faster_rcnn(backbone(), **HEADS)
 
 
-def pictures(batch: int, size: int) -> dict[str, np.ndarray]:
+def images(batch: int, size: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(batch)
     return {"images": rng.normal(size=(batch, size, size + 4, 3)).astype("float32")}
 
@@ -42,7 +42,7 @@ CASES = {
     "region_proposal_network": ModelCase(
         "region_proposal_network",
         lambda: {"backbone": backbone(), **RPN},
-        pictures,
+        images,
         PROPOSED,
         SIZES,
         discontinuous={"proposals": CHOICE},
@@ -50,7 +50,7 @@ CASES = {
     "faster_rcnn": ModelCase(
         "faster_rcnn",
         lambda: {"backbone": backbone(), **HEADS},
-        pictures,
+        images,
         (*PROPOSED, "class_logits", "box_deltas"),
         SIZES,
         discontinuous=dict.fromkeys(("proposals", "class_logits", "box_deltas"), CHOICE),
@@ -58,7 +58,7 @@ CASES = {
     "faster_rcnn_detector": ModelCase(
         "faster_rcnn_detector",
         lambda: {"network": network(), "max_detections": 5},
-        pictures,
+        images,
         ("boxes", "scores", "classes", "count"),
         SIZES,
         not_learning=dict.fromkeys(

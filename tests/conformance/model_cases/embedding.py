@@ -1,11 +1,11 @@
-"""Networks from pictures of faces to unit vectors."""
+"""Networks from images of faces to unit vectors."""
 
 import numpy as np
 from contract import ModelCase
 
 
 def faces(channels: int, extra: int = 0):
-    """Pictures that are higher than wide by `extra`."""
+    """Images that are higher than wide by `extra`."""
 
     def make(batch: int, size: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 from trainer_contract import BATCH, STEPS, TrainerCase
 
-from dlrecipes.data.identities import identity_batches
+from dlrecipes.data.identities import pk_batches
 from dlrecipes.layers import L2Normalization
 from dlrecipes.models import ensemble
 from dlrecipes.training import TripletEmbedding
 
-IDENTITIES, PICTURES, EACH = BATCH // 2, 2, 5
+IDENTITIES, IMAGES, EACH = BATCH // 2, 2, 5
 
 
 def embedding(on_sphere=True, **kwargs):
@@ -50,7 +50,7 @@ def clusters():
 
 
 def some_of_each(start_epoch):
-    return identity_batches(*clusters(), IDENTITIES, PICTURES, 3, start_epoch, steps=STEPS)
+    return pk_batches(*clusters(), IDENTITIES, IMAGES, 3, start_epoch, steps=STEPS)
 
 
 CASES = {

@@ -26,8 +26,8 @@ def pix2pix(norm="none", dropout=0.0, **options):
 
 def pairs():
     rng = np.random.default_rng(5)
-    pictures = rng.uniform(-1, 1, (EXAMPLES, SIZE, SIZE, 3)).astype("float32")
-    return pictures, -pictures
+    images = rng.uniform(-1, 1, (EXAMPLES, SIZE, SIZE, 3)).astype("float32")
+    return images, -images
 
 
 LEAST_SQUARES = pix2pix(objective="least_squares", l1_weight=10.0)

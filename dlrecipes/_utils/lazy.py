@@ -1,0 +1,41 @@
+"""Packages whose public names are imported when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from collections.abc import Mapping
+
+
+def attach(package: str, names: Mapping[str, str]) -> None:
+    """Makes names of a package available without importing the modules that define them.
+
+    Importing `dlrecipes.export` must not load TensorFlow; using `dlrecipes.export.publish` may.
+    A name may be that of the module which defines it (`publish` in `publish.py`): the name is
+    then the function, and the module is still found by `from dlrecipes.export.publish import ...`.
+
+    Args:
+        package: The package's `__name__`.
+        names: The defining module by public name: a module of the package, or a full dotted path.
+    """
+
+    class LazyPackage(types.ModuleType):
+        def __getattr__(self, name: str):
+            if name not in names:
+                raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            module = names[name] if "." in names[name] else f"{package}.{names[name]}"
+            value = getattr(importlib.import_module(module), name)
+            super().__setattr__(name, value)
+            return value
+
+        def __setattr__(self, name: str, value: object) -> None:
+            # The import system binds each submodule to its package.
+            if name in names and isinstance(value, types.ModuleType):
+                return
+            super().__setattr__(name, value)
+
+        def __dir__(self) -> list[str]:
+            return sorted({*self.__dict__, *names})
+
+    sys.modules[package].__class__ = LazyPackage

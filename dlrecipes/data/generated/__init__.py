@@ -1,0 +1,1 @@
+"""Built-in data: generated offline, deterministic by seed."""

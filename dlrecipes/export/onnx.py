@@ -1,0 +1,86 @@
+"""ONNX files: converted from the function that LiteRT's are, and run in ONNX Runtime."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes.errors import PublishError, UsageError, reason
+from dlrecipes.export.signatures import Signature
+from dlrecipes.export.version import ONNX_FILE
+
+OPSET = 18
+
+
+def check_installed() -> None:
+    """Raises `UsageError` where the converter is not installed."""
+    if find_spec("tf2onnx") is None:
+        raise UsageError(
+            "ONNX files need the package tf2onnx.", "Install it: pip install 'dlrecipes[onnx]'"
+        )
+
+
+def convert(endpoint: Signature) -> bytes:
+    """Converts a function to ONNX.
+
+    Args:
+        endpoint: The function; inputs and outputs keep their names.
+
+    Raises:
+        UsageError: If the converter is not installed.
+        PublishError: If the function needs an op that ONNX does not have.
+    """
+    check_installed()
+    import onnx
+    import tf2onnx
+
+    # It prints tracebacks of what it then raises.
+    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
+    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "model.onnx"
+        try:
+            tf2onnx.convert.from_function(
+                function, list(endpoint.inputs), opset=OPSET, output_path=str(path)
+            )
+            # What it cannot convert it may leave in as it is.
+            onnx.checker.check_model(str(path))
+        except Exception as error:
+            raise PublishError(
+                f"{ONNX_FILE}: tf2onnx cannot convert this model: {reason(error)}.",
+                "Publish it without --format onnx.",
+            ) from error
+        return path.read_bytes()
+
+
+def can_run() -> bool:
+    """Returns whether ONNX Runtime is installed."""
+    return find_spec("onnxruntime") is not None
+
+
+class OnnxModel:
+    """An ONNX file in ONNX Runtime, called by input name.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        self._outputs = [one.name for one in self._session.get_outputs()]
+
+    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the outputs by name."""
+        found = self._session.run(self._outputs, inputs)
+        return dict(zip(self._outputs, found, strict=True))

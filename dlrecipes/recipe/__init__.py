@@ -1,0 +1,37 @@
+"""The contract of a recipe: its settings, data, model, metrics, figures and exports."""
+
+from typing import TYPE_CHECKING
+
+from dlrecipes._utils.lazy import attach
+
+if TYPE_CHECKING:
+    from dlrecipes.export.signatures import Exports, Quantized, Signature
+    from dlrecipes.recipe.base import Recipe, Splits
+    from dlrecipes.recipe.config import Options, RecipeConfig, Search, setting
+
+__all__ = [
+    "Exports",
+    "Options",
+    "Quantized",
+    "Recipe",
+    "RecipeConfig",
+    "Search",
+    "Signature",
+    "Splits",
+    "setting",
+]
+
+attach(
+    __name__,
+    {
+        "Exports": "dlrecipes.export.signatures",
+        "Options": "config",
+        "Quantized": "dlrecipes.export.signatures",
+        "Recipe": "base",
+        "RecipeConfig": "config",
+        "Search": "config",
+        "Signature": "dlrecipes.export.signatures",
+        "Splits": "base",
+        "setting": "config",
+    },
+)

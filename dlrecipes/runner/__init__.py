@@ -1,0 +1,12 @@
+"""Runs: training, evaluation, figures and publishing of a recipe, in one or several processes."""
+
+from typing import TYPE_CHECKING
+
+from dlrecipes._utils.lazy import attach
+
+if TYPE_CHECKING:
+    from dlrecipes.runner.run import Result, environment, export, make_deterministic, run, train
+
+__all__ = ["Result", "environment", "export", "make_deterministic", "run", "train"]
+
+attach(__name__, dict.fromkeys(__all__, "run"))

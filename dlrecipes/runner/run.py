@@ -1,0 +1,340 @@
+"""A run: seed, data, build, fit, evaluate, figures, publish."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import io
+import json
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import matplotlib
+import tensorflow as tf
+
+from dlrecipes import distribute
+from dlrecipes._utils.cpu import available_cpus
+from dlrecipes._utils.files import atomic_write, try_lock
+from dlrecipes._utils.quiet import suppress_stderr
+from dlrecipes.errors import RecipeError, UsageError, reason
+from dlrecipes.export import publish
+from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
+from dlrecipes.figures import learning_curves, save
+from dlrecipes.recipe import Recipe, Splits
+from dlrecipes.runner import model_card
+from dlrecipes.training.callbacks import snapshots
+from dlrecipes.training.callbacks.checkpoints import Checkpoints, build_optimizers
+from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
+
+SNAPSHOTS = "snapshots"
+
+
+@dataclass
+class Result:
+    """What a run ended with.
+
+    Args:
+        folder: The run's folder.
+        published: The version's folder.
+        metrics: What `metrics.json` holds.
+        examples: Inputs to suggest for `dlrecipes predict`.
+        groups: The recipe's mappings of metrics that are told.
+    """
+
+    folder: Path
+    published: Path
+    metrics: Mapping[str, Any]
+    examples: list[str] = field(default_factory=list)
+    groups: Sequence[str] = ()
+
+
+def run(
+    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None = None
+) -> Result:
+    """Trains, evaluates and publishes a recipe; goes on where the folder's run was killed.
+
+    Args:
+        recipe: The recipe, configured.
+        folder: The run's folder, which exists.
+        models: The folder of published models.
+        strategy: Of this process alone, to train under.
+
+    Raises:
+        RecipeError: If data, training or publishing fails in a way the user can mend.
+    """
+    with try_lock(folder) as alone:
+        if not alone:
+            raise UsageError(f"{folder}: another process is at this run.", "Wait for it to end.")
+        return _run(recipe, folder, models, strategy)
+
+
+def _run(
+    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None
+) -> Result:
+    start = time.monotonic()
+    model, splits, checkpoints, metrics = train(recipe, folder, strategy)
+    earlier = checkpoints.seconds - checkpoints.seconds_here
+    recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
+    draw(recipe, model, splits, checkpoints, folder / "figures")
+    published = _publish(recipe, model, splits, metrics, models)
+    metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
+    metrics["published"] = str(published)
+    atomic_write(folder / METRICS_FILE, _json(metrics))
+    return Result(folder, published, metrics, recipe.example_inputs(splits), recipe.metric_groups)
+
+
+def export(
+    recipe: Recipe,
+    version: ModelVersion,
+    models: Path,
+    formats: Sequence[str] | None = None,
+    onnx: bool = False,
+) -> Path:
+    """Publishes a version again, in other formats.
+
+    Args:
+        recipe: The recipe, with the version's configuration.
+        version: What is published again.
+        models: The folder of published models.
+        formats: Smaller forms of the LiteRT file; `None` for those that the recipe makes.
+        onnx: Whether there is to be an ONNX file.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        RecipeError: If data, loading or publishing fails in a way the user can mend.
+    """
+    make_deterministic(recipe.config.seed)
+    splits = recipe.load_data()
+    metrics = json.loads(version.file(f"{EXTRAS}/{METRICS_FILE}").read_text(encoding="utf-8"))
+    model = version.keras_model()
+    return _publish(recipe, model, splits, metrics, models, formats, onnx)
+
+
+def _publish(
+    recipe: Recipe,
+    model: keras.Model,
+    splits: Splits,
+    metrics: Mapping[str, Any],
+    models: Path,
+    formats: Sequence[str] | None = None,
+    onnx: bool = False,
+) -> Path:
+    exports = recipe.signatures(model, splits.test)
+    if formats is not None:
+        if exports.quantized is None and formats:
+            raise UsageError(
+                f"{recipe.name}: this recipe does not say how smaller forms are measured.",
+                "Have its `signatures` return Exports(..., quantized=Quantized(...)).",
+            )
+        smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=formats)
+        exports = dataclasses.replace(exports, quantized=smaller)
+    text = model_card.model_card(recipe, splits, metrics, environment(), exports.usage)
+    extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
+    return publish(
+        model,
+        models / recipe.name,
+        dataclasses.replace(exports, files={**exports.files, **extras}),
+        text,
+        rebuild=lambda again: recipe.signatures(again, splits.test[:1]),
+        onnx=onnx,
+    )
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    strategy: tf.distribute.Strategy | None = None,
+    parts: Sequence[str] = ("test", "validation"),
+) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
+    """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
+
+    Args:
+        recipe: The recipe, configured.
+        folder: The run's folder; what it holds is gone on with.
+        strategy: Of this process alone, to train under.
+        parts: Of the data, on which it is evaluated.
+
+    Returns:
+        The model of the best epoch, on one device; its data; its checkpoints; and what
+        `metrics.json` holds.
+    """
+    atomic_write(folder / CONFIG_FILE, recipe.config.to_yaml())
+    atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
+    make_deterministic(recipe.config.seed)
+    splits = recipe.load_data()
+    here = 0.0
+    if strategy is not None and strategy.num_replicas_in_sync > 1:
+        here = fit_on_all(recipe, splits, folder, strategy).seconds_here
+        # What follows is done by one device, with the names of layers that a first model has.
+        keras.utils.clear_session()
+        make_deterministic(recipe.config.seed)
+    model = recipe.build(splits)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    checkpoints.resume(model)
+    fit(recipe, model, splits, folder, checkpoints)
+    checkpoints.seconds_here += here
+    checkpoints.restore_best(model)
+    metrics = {
+        "recipe": recipe.name,
+        **{part: recipe.evaluate(model, getattr(splits, part)) for part in parts},
+        "seconds": {"train": round(checkpoints.seconds, 1)},
+        "best_epoch": checkpoints.best,
+        "epochs": checkpoints.epochs,
+        "parameters": model.count_params(),
+        **recipe.describe(model),
+    }
+    # Before anything is drawn or published: a full disk later loses no result.
+    atomic_write(folder / METRICS_FILE, _json(metrics))
+    return model, splits, checkpoints, metrics
+
+
+def fit_on_all(
+    recipe: Recipe, splits: Splits, folder: Path, strategy: tf.distribute.Strategy
+) -> Checkpoints:
+    """Trains under a strategy, from the chief's last checkpoint on; evaluates nothing.
+
+    Args:
+        recipe: The recipe, configured alike on all workers.
+        splits: Its data.
+        folder: This worker's own folder; the chief's is the run's.
+        strategy: Of one process or of several.
+    """
+    with strategy.scope():
+        model = recipe.build(splits)
+        build_optimizers(model)
+    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    if distribute.is_chief(strategy):
+        checkpoints.resume(model)
+    # The others have none of their own: what they wrote before may not be what the chief has.
+    if distribute.several_workers(strategy):
+        last = checkpoints.path(checkpoints.epochs)
+        kept = last if checkpoints.epochs else None
+        name = distribute.broadcast_from_chief(strategy, last.name.encode()).decode()
+        distribute.broadcast_files_from_chief(strategy, kept, checkpoints.folder / name)
+        if not distribute.is_chief(strategy):
+            checkpoints.resume(model)
+    fit(recipe, model, splits, folder, checkpoints)
+    return checkpoints
+
+
+def _json(metrics: Mapping[str, Any]) -> str:
+    return json.dumps(metrics, indent=2, ensure_ascii=False)
+
+
+def make_deterministic(seed: int) -> None:
+    """Makes the same seed give the same weights, bit for bit, on the same machine."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def fit(
+    recipe: Recipe,
+    model: keras.Model,
+    splits: Splits,
+    folder: Path,
+    checkpoints: Checkpoints,
+) -> None:
+    """Trains on from the checkpoints until validation no longer improves."""
+    config = recipe.config
+    if checkpoints.stopped or checkpoints.epochs >= config.epochs:
+        return
+    early = []
+    if recipe.monitor is not None:
+        stopping = keras.callbacks.EarlyStopping
+        early = [stopping(recipe.monitor, mode=recipe.mode, patience=config.patience)]
+    checkpoints.replayed = early
+    train, steps = recipe.batches(model, splits.train, start_epoch=checkpoints.epochs)
+    validation, validation_steps = recipe.batches(model, splits.validation)
+    history = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: _write_history(folder, checkpoints.history)
+    )
+    with _without_keras_shuffle_warning():
+        model.fit(
+            train,
+            epochs=config.epochs,
+            initial_epoch=checkpoints.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_steps=validation_steps,
+            # A bar that redraws itself is for a terminal; a log gets a line an epoch.
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=[
+                StopOnDivergence(checkpoints.folder),
+                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                *early,
+                # Before the epoch counts as done: one that is done has its snapshot.
+                snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
+                checkpoints,
+                history,
+            ],
+        )
+
+
+def draw(
+    recipe: Recipe, model: keras.Model, splits: Splits, checkpoints: Checkpoints, folder: Path
+) -> None:
+    """Draws the learning curves and the recipe's own figures.
+
+    A figure that fails is told and left out: it must not cost the trained model.
+    """
+    folder.mkdir(exist_ok=True)
+
+    def figures() -> Iterator:
+        yield "learning_curves", learning_curves(checkpoints.history, checkpoints.best)
+        yield from recipe.figures(model, splits)
+
+    try:
+        # Words and names are the user's: "$" in them is no formula.
+        with suppress_stderr(), matplotlib.rc_context({"text.parse_math": False}):
+            for name, figure in figures():
+                save(folder, name, figure)
+    except OSError:
+        raise
+    except Exception as error:
+        print(f"Note: not all figures could be drawn: {reason(error)}", file=sys.stderr)
+
+
+def environment() -> dict[str, Any]:
+    """Returns what a result depends on beside its configuration."""
+    packages = ("dlrecipes", "tensorflow", "keras", "numpy", "ai-edge-litert")
+    return {
+        **{name: version(name) for name in packages},
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {available_cpus()} cores",
+        "system": platform.system(),
+    }
+
+
+def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["epoch", *history[0]])
+    writer.writeheader()
+    writer.writerows({"epoch": n, **logs} for n, logs in enumerate(history, start=1))
+    atomic_write(folder / "history.csv", text.getvalue())
+
+
+@contextlib.contextmanager
+def _without_keras_shuffle_warning() -> Iterator[None]:
+    # Keras warns that it will not shuffle a data set, which is what is wanted here.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
+        yield
+
+
+def interrupted_by(error: OSError, folder: Path) -> RecipeError:
+    """Returns an `OSError` of a run (a full disk) as the line that the user reads."""
+    return RecipeError(
+        f"{error.filename or folder}: {error.strerror or error}.",
+        f"The run is kept in {folder}; go on with --resume --name {folder.name}.",
+    )

@@ -1,0 +1,127 @@
+"""The process in which one of several workers trains; `supervisor` starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from dlrecipes._utils.files import atomic_write
+from dlrecipes._utils.processes import exit_with_parent
+from dlrecipes.errors import DataError, RecipeError, UsageError
+from dlrecipes.recipe import Recipe, Splits, registry
+from dlrecipes.runner.supervisor import LOST
+
+# May differ from worker to worker: where its disk has the data.
+OWN = ("data", "data_dir")
+
+
+def main() -> None:
+    """Does the task that the command line holds as JSON; ends with `supervisor.LOST` if cut."""
+    task = json.loads(sys.argv[1])
+    exit_with_parent()
+    report = Path(task["report"])
+
+    from dlrecipes._utils.quiet import load_tensorflow
+
+    load_tensorflow()
+    from dlrecipes import distribute
+
+    told: dict[str, Any] = {}
+
+    def tell(**more: Any) -> None:
+        told.update(more)
+        atomic_write(report, json.dumps(told))
+
+    code = 1
+    try:
+        _train(task, tell)
+        code = 0
+    except RecipeError as error:
+        tell(error=error.message, hint=error.hint, kind=type(error).__name__)
+    except OSError as error:
+        what = f"{error.filename or task['folder']}: {error.strerror or error}."
+        tell(error=what, hint="What is done is kept: the same command goes on.", kind="RecipeError")
+    except Exception as error:
+        first = _said(error)
+        if distribute.is_worker_failure(error):
+            tell(lost=first)
+            code = LOST
+        elif os.environ.get("DLRECIPES_TRACEBACK"):
+            raise
+        else:
+            tell(
+                error=f"this is a fault of dlrecipes: {type(error).__name__}: {first}",
+                hint="DLRECIPES_TRACEBACK=1 shows where.",
+                kind="RecipeError",
+            )
+    sys.stdout.flush()
+    if code:
+        # TensorFlow's farewell would wait for a worker that is lost.
+        os._exit(code)
+
+
+def _train(task: dict[str, Any], tell: Any) -> None:
+    from dlrecipes import distribute
+    from dlrecipes.runner.run import fit_on_all
+
+    folder = Path(task["folder"])
+    strategy = distribute.strategy("multi_worker")
+    text = distribute.broadcast_from_chief(strategy, json.dumps(task["settings"]).encode()).decode()
+    tell(joined=True)
+    if not distribute.is_chief(strategy):
+        # What it wrote before may not be what the chief has.
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    recipe, splits = _prepared(task, json.loads(text), strategy)
+    fit_on_all(recipe, splits, folder, strategy)
+
+
+def _prepared(task: dict[str, Any], chief: dict[str, Any], strategy: Any) -> tuple[Recipe, Splits]:
+    """Returns the recipe and its data, or ends all workers if one cannot have them."""
+    from dlrecipes import distribute, runner
+
+    sizes, wrong = None, None
+    try:
+        source = registry.find(task["recipe"])
+        config = source.config().parse(_agreed(task["settings"], chief), task["recipe"])
+        recipe = source.recipe()(config, source.name)
+        runner.make_deterministic(config.seed)
+        splits = recipe.load_data()
+        sizes = [len(splits.train), len(splits.validation)]
+    except RecipeError as error:
+        wrong = error
+    theirs = json.loads(distribute.broadcast_from_chief(strategy, json.dumps(sizes).encode()))
+    if sizes and theirs and sizes != theirs:
+        wrong = DataError(
+            f"{config.data}: {sizes[0]} and {sizes[1]} examples to train and to validate; "
+            f"the chief has {theirs[0]} and {theirs[1]}.",
+            "All workers need the same data.",
+        )
+    if not distribute.all_true(strategy, wrong is None):
+        raise wrong or RecipeError("Another worker cannot begin.", "It says why.")
+    return recipe, splits
+
+
+def _agreed(own: dict[str, Any] | None, chief: dict[str, Any]) -> dict[str, Any]:
+    if own is None:
+        return chief
+    other = [name for name in chief if own.get(name) != chief[name] and name not in OWN]
+    if other:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in other)
+        raise UsageError(
+            f"This worker's settings are not the chief's: {options}.",
+            "Start all workers with the same command.",
+        )
+    return own
+
+
+def _said(error: Exception) -> str:
+    """Returns the line of a message that says what happened, not in which node."""
+    lines = [re.sub(r"^\{\{.*?\}\}", "", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("[[", "Detected at", "File"))]
+    told = [line for line in lines if "aborted by" in line]
+    return (told or lines[1:] or lines or [type(error).__name__])[0][:200]

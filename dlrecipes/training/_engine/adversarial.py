@@ -1,0 +1,120 @@
+"""What the adversarial trainers share: two optimizers, of which `compile` takes both."""
+
+import keras
+import tensorflow as tf
+
+from dlrecipes.training.trainer import Trainer
+
+# Objectives whose discriminator gives the logit of a probability.
+LIKELIHOODS = ("minimax", "non_saturating")
+
+
+class AdversarialTrainer(Trainer):
+    """A trainer with an optimizer for its generators and one for its discriminators.
+
+    `optimizer` is the generators': Keras' learning rate callbacks act on it alone. Give
+    `discriminator_optimizer` a schedule of its own where it should change, too. Subclasses say
+    which variables are whose.
+    """
+
+    @property
+    def generator_variables(self) -> list[keras.Variable]:
+        """What `optimizer` updates."""
+        return self.generator.trainable_variables
+
+    @property
+    def discriminator_variables(self) -> list[keras.Variable]:
+        """What `discriminator_optimizer` updates."""
+        return self.discriminator.trainable_variables
+
+    @property
+    def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
+        """Both optimizers, with their variables."""
+        if self.optimizer is None:
+            return []
+        return [
+            (self.optimizer, self.generator_variables),
+            (self.discriminator_optimizer, self.discriminator_variables),
+        ]
+
+    def mean_score(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Returns a discriminator's mean output, as a probability where `objective` has it one."""
+        outputs = tf.cast(outputs, tf.float32)
+        return tf.reduce_mean(tf.sigmoid(outputs) if self.objective in LIKELIHOODS else outputs)
+
+    def compile(self, optimizer=None, discriminator_optimizer=None, **kwargs):
+        """Configures training.
+
+        Args:
+            optimizer: The generators', as Keras takes it; Adam with learning rate 2e-4 and
+                `beta_1=0.5` by default (Radford et al., 2015).
+            discriminator_optimizer: The discriminators'; one like `optimizer` by default.
+            **kwargs: As `keras.Model.compile` takes them, but for losses and metrics.
+
+        Raises:
+            ValueError: If a loss or metrics are given: the trainer has its own; or one optimizer
+                for both.
+        """
+        if isinstance(discriminator_optimizer, str) and _is_loss(discriminator_optimizer):
+            raise ValueError(
+                "compile takes the discriminators' optimizer second, not "
+                f"{discriminator_optimizer!r}: {type(self).__name__} has its own losses."
+            )
+        given = [name for name in ("loss", "metrics", "weighted_metrics") if kwargs.get(name)]
+        if given:
+            named = f"{type(self).__name__} has its own losses and metrics"
+            raise ValueError(f"{named}: compile takes no {given[0]}.")
+        if optimizer is None:
+            optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5)
+        optimizer = keras.optimizers.get(optimizer)
+        if optimizer is discriminator_optimizer:
+            raise ValueError("optimizer and discriminator_optimizer must be two objects, not one.")
+        if discriminator_optimizer is None:
+            discriminator_optimizer = type(optimizer).from_config(optimizer.get_config())
+        super().compile(optimizer=optimizer, **kwargs)
+        scaled = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        other = keras.optimizers.get(discriminator_optimizer)
+        if scaled and not isinstance(other, keras.optimizers.LossScaleOptimizer):
+            other = keras.optimizers.LossScaleOptimizer(other)
+        self.discriminator_optimizer = other
+
+    def fit(self, *args, class_weight=None, **kwargs):
+        """As `keras.Model.fit`; there are no classes to weight.
+
+        Raises:
+            ValueError: If `class_weight` is given.
+        """
+        if class_weight is not None:
+            raise ValueError(f"{type(self).__name__} takes no class_weight.")
+        return super().fit(*args, **kwargs)
+
+    def get_compile_config(self):
+        """Returns what `compile` was given."""
+        if not self.compiled:
+            return None
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "optimizer": serialize(self.optimizer),
+            "discriminator_optimizer": serialize(self.discriminator_optimizer),
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
+        }
+
+    def compile_from_config(self, config):
+        """Compiles as the model was compiled that was saved, with the optimizers' slots."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.build_optimizers()
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Keras would build `optimizer` on the variables of all networks.
+        self.build_optimizers()
+        super()._maybe_symbolic_build(iterator, data_batch)
+
+
+def _is_loss(name: str) -> bool:
+    try:
+        keras.optimizers.get(name)
+    except ValueError:
+        return True
+    return False

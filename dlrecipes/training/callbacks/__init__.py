@@ -1,0 +1,14 @@
+"""Keras callbacks: checkpoints that resume bit for bit, early stopping, snapshots."""
+
+from dlrecipes.training.callbacks.checkpoints import Checkpoints
+from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
+from dlrecipes.training.callbacks.snapshots import Snapshots
+from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
+
+__all__ = [
+    "Checkpoints",
+    "Snapshots",
+    "StopOnDivergence",
+    "StopOnGeneralizationGap",
+    "StopOnPlateau",
+]

@@ -1,0 +1,62 @@
+"""Oracles of keras-tuner, which choose the trials, with state that survives a kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+
+from dlrecipes._utils.files import atomic_write
+from dlrecipes.tuning.spec import SearchSpec, hyperparameters
+
+
+class AtomicState:
+    """Has an oracle write its state whole or not at all: it may be killed while it does."""
+
+    def save(self) -> None:
+        """Writes the oracle's state."""
+        atomic_write(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
+
+    def _save_trial(self, trial_: Any) -> None:
+        path = Path(self._get_trial_dir(trial_.trial_id)) / "trial.json"
+        atomic_write(path, json.dumps(trial_.get_state()))
+
+
+class _Random(AtomicState, keras_tuner.oracles.RandomSearchOracle):
+    pass
+
+
+class _Bayesian(AtomicState, keras_tuner.oracles.BayesianOptimizationOracle):
+    pass
+
+
+class _Hyperband(AtomicState, keras_tuner.oracles.HyperbandOracle):
+    pass
+
+
+class _Grid(AtomicState, keras_tuner.oracles.GridSearchOracle):
+    pass
+
+
+ORACLES = {"random": _Random, "bayesian": _Bayesian, "hyperband": _Hyperband, "grid": _Grid}
+
+
+def make_oracle(spec: SearchSpec) -> Any:
+    """Returns what chooses a spec's trials."""
+    shared = {
+        "objective": keras_tuner.Objective(*spec.objective),
+        "hyperparameters": hyperparameters(spec),
+        "allow_new_entries": True,
+        "tune_new_entries": True,
+        # Impossible architectures are nothing that ends a search.
+        "max_consecutive_failed_trials": 10**6,
+    }
+    if spec.tuner == "hyperband":
+        return ORACLES["hyperband"](max_epochs=spec.epochs, seed=spec.seed + 1, **shared)
+    if spec.tuner == "bayesian":
+        # keras-tuner's own number, three for each setting, is more than most searches have.
+        shared["num_initial_points"] = max(2, min(3 * len(spec.space), spec.trials // 3))
+    # keras-tuner takes the seed 0 for none.
+    return ORACLES[spec.tuner](max_trials=spec.trials, seed=spec.seed + 1, **shared)

@@ -1,0 +1,147 @@
+"""What is searched, and where: a recipe's declared ranges as keras-tuner has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+import yaml
+
+from dlrecipes._utils.files import atomic_write
+from dlrecipes.errors import UsageError
+from dlrecipes.recipe.config import RecipeConfig, Search
+
+DIGITS = 4
+HYPERBAND_EPOCHS = "tuner/epochs"
+
+
+@dataclass(frozen=True)
+class SearchSpec:
+    """What is searched.
+
+    Args:
+        recipe: The recipe's name or folder.
+        config: Its class of settings.
+        fixed: Settings that are not looked for, by name.
+        tuner: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`.
+        trials: How many, at most.
+        objective: The name of what is looked for, and `"min"` or `"max"`.
+        max_epochs: Epochs of a trial at most; the configuration's without.
+        seconds: How long the search may take; `None` for no bound.
+        threads: Threads of a trial; all cores' without.
+        workers: Trials at a time.
+        seed: Decides what is tried.
+    """
+
+    recipe: str
+    config: type[RecipeConfig]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    tuner: str = "random"
+    trials: int = 10
+    objective: tuple[str, str] = ("val_loss", "min")
+    max_epochs: int | None = None
+    seconds: float | None = None
+    threads: int | None = None
+    workers: int = 1
+    seed: int = 0
+
+    @property
+    def space(self) -> dict[str, Search]:
+        """Where each setting that is not fixed is looked for; not epochs that are bounded."""
+        bounded = {"epochs"} if self.max_epochs is not None or self.tuner == "hyperband" else set()
+        left = self.config.search_space().keys() - self.fixed.keys() - bounded
+        return {name: one for name, one in self.config.search_space().items() if name in left}
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a trial at most."""
+        usual = self.config.parse(self.fixed).epochs
+        return usual if self.max_epochs is None else self.max_epochs
+
+
+def hyperparameters(spec: SearchSpec) -> keras_tuner.HyperParameters:
+    """Returns a spec's space as keras-tuner has it; defaults are the configuration's.
+
+    Raises:
+        UsageError: If nothing is left to look for.
+    """
+    found = keras_tuner.HyperParameters()
+    if not spec.space:
+        raise UsageError("Nothing is left to search for.", "Fix fewer settings.")
+    for name, search in spec.space.items():
+        default = spec.config.model_fields[name].default
+        whole = spec.config.model_fields[name].annotation is int
+        if search.choices:
+            choices = list(search.choices)
+            found.Choice(name, choices, default=default if default in choices else choices[0])
+            continue
+        inside = default if search.low <= default <= search.high else search.low
+        kind, number = (found.Int, int) if whole else (found.Float, float)
+        kind(
+            name,
+            number(search.low),
+            number(search.high),
+            sampling=search.sampling,
+            default=number(inside),
+        )
+    return found
+
+
+def settings_of(spec: SearchSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all settings of a trial, checked, for the values that keras-tuner chose.
+
+    Raises:
+        UsageError: If they do not go together.
+    """
+    space = spec.space
+    chosen = {name: _short(value, space[name]) for name, value in values.items() if name in space}
+    epochs = int(values.get(HYPERBAND_EPOCHS, chosen.get("epochs", spec.epochs)))
+    config = spec.config.parse({**spec.fixed, **chosen, "epochs": epochs}, "the trial")
+    return config.model_dump(mode="json")
+
+
+def _short(value: Any, search: Search) -> Any:
+    if search.choices or not isinstance(value, float):
+        return value
+    # More digits say nothing, and make a configuration hard to read.
+    return min(max(float(f"{value:.{DIGITS}g}"), search.low), search.high)
+
+
+def open_folder(folder: Path, spec: SearchSpec) -> bool:
+    """Makes a search's folder, or finds that it is this spec's.
+
+    Returns:
+        Whether it is new.
+
+    Raises:
+        UsageError: If another search has it.
+    """
+    about = yaml.safe_dump(
+        {
+            "recipe": spec.recipe,
+            "fixed": dict(spec.fixed),
+            "tuner": spec.tuner,
+            "objective": " ".join(spec.objective),
+            "max_epochs": spec.max_epochs,
+            "seed": spec.seed,
+            "space": {
+                name: list(one.choices) if one.choices else [one.low, one.high, one.sampling]
+                for name, one in sorted(spec.space.items())
+            },
+        },
+        allow_unicode=True,
+        sort_keys=False,
+    )
+    path = folder / "search.yaml"
+    new = not path.is_file()
+    if not new and path.read_text(encoding="utf-8") != about:
+        raise UsageError(
+            f"{folder}: there is a search of that name for something else.",
+            "Choose another --name, or repeat its command to go on with it.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, about)
+    return new

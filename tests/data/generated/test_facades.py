@@ -1,0 +1,79 @@
+"""Generated facades: a photograph shows what its map says, and more."""
+
+import numpy as np
+import pytest
+
+from dlrecipes.data.generated.facades import (
+    CLASSES,
+    PALETTE,
+    classes_of,
+    coloured,
+    generated_facades,
+)
+
+NUMBER = {name: number for number, name in enumerate(CLASSES)}
+
+
+@pytest.fixture(scope="module")
+def facades():
+    return generated_facades(40, seed=3, size=64)
+
+
+def test_same_seed_same_facades_and_other_numbers_others(facades):
+    maps, photographs = facades
+    again = generated_facades(2, seed=3, size=64, first=5)
+    np.testing.assert_array_equal(again[0], maps[5:7])
+    np.testing.assert_array_equal(again[1], photographs[5:7])
+    assert (generated_facades(1, seed=4)[1] != photographs[0]).mean() > 0.5
+
+
+def test_all_classes_occur_and_a_facade_is_mostly_wall(facades):
+    maps, _ = facades
+    assert set(np.unique(maps)) == set(range(len(CLASSES)))
+    shares = [(maps == number).mean() for number in range(len(CLASSES))]
+    assert max(range(len(CLASSES)), key=shares.__getitem__) == NUMBER["facade"]
+    # Each facade has windows and one door.
+    for one in maps:
+        assert {NUMBER["window"], NUMBER["door"], NUMBER["facade"]} <= set(np.unique(one))
+
+
+def test_windows_are_darker_than_the_wall(facades):
+    maps, photographs = facades
+    brightness = photographs.mean(axis=-1)
+    darker = [
+        brightness[k][maps[k] == NUMBER["window"]].mean()
+        < brightness[k][maps[k] == NUMBER["facade"]].mean()
+        for k in range(len(maps))
+    ]
+    # Not all: a dark wall has lighter frames.
+    assert np.mean(darker) > 0.7
+
+
+def test_a_map_does_not_tell_the_photograph(facades):
+    # The walls' colours differ from house to house though their class is one.
+    maps, photographs = facades
+    walls = [photographs[k][maps[k] == NUMBER["facade"]].mean(axis=0) for k in range(len(maps))]
+    assert np.std(walls, axis=0).min() > 10
+
+
+def test_colours_stand_for_classes_even_when_they_were_compressed(facades):
+    maps, _ = facades
+    images = coloured(maps)
+    np.testing.assert_array_equal(classes_of(images), maps)
+    noisy = images.astype("int32") + np.random.default_rng(0).integers(-25, 26, images.shape)
+    np.testing.assert_array_equal(classes_of(noisy.clip(0, 255).astype("uint8")), maps)
+    assert len({tuple(colour) for colour in PALETTE.tolist()}) == len(CLASSES)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"count": 0}, "count must be at least 1, not 0"),
+        ({"size": 31}, "size must be at least 32"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"first": -1}, "first must be at least 0"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        generated_facades(**{"count": 1, "seed": 0, **given})

@@ -1,0 +1,71 @@
+"""Generated faces: whom they show is what stays, everything else differs."""
+
+import numpy as np
+import pytest
+
+from dlrecipes.data.generated.faces import generated_faces
+
+
+@pytest.fixture(scope="module")
+def faces():
+    images, labels = generated_faces(12, 6, seed=5, size=32)
+    return images.astype("float32") / 255, labels
+
+
+def test_same_seed_same_images_and_another_seed_others():
+    first, again = (generated_faces(2, 3, seed=1, size=24) for _ in range(2))
+    np.testing.assert_array_equal(first[0], again[0])
+    assert (generated_faces(2, 3, seed=2, size=24)[0] != first[0]).mean() > 0.5
+
+
+def test_numbers_go_on_and_name_other_people():
+    _, labels = generated_faces(2, 2, seed=0, size=16, first=7)
+    assert labels.tolist() == [7, 7, 8, 8]
+    later, one = (generated_faces(1, 1, seed=0, size=16, first=n)[0] for n in (1, 0))
+    assert (later != one).mean() > 0.5
+
+
+def test_images_of_one_person_differ(faces):
+    images, _ = faces
+    for start in range(0, 72, 6):
+        own = images[start : start + 6]
+        gaps = np.abs(own[:, None] - own[None]).mean(axis=(2, 3, 4))
+        assert gaps[~np.eye(6, dtype=bool)].min() > 0.03
+
+
+def test_pixels_hardly_tell_people_apart(faces):
+    images, labels = faces
+    flat = images.reshape(len(images), -1)
+    gaps = ((flat[:, None] - flat[None]) ** 2).sum(axis=-1)
+    same = labels[:, None] == labels[None]
+    upper = np.triu(np.ones_like(same), k=1).astype(bool)
+    own, others = gaps[upper & same], gaps[upper & ~same]
+    nearer = (own[:, None] < others[None]).mean()
+    # 1 would be perfect, 0.5 is chance.
+    assert 0.5 < nearer < 0.75
+
+
+def test_skin_is_a_persons_own(faces):
+    # The cheek, in which no feature lies: its colour by the light varies within a person, too,
+    # but the ratio of its channels is the skin's.
+    images, labels = faces
+    cheeks = images[:, 17:20, 13:19].mean(axis=(1, 2))
+    ratios = cheeks[:, 0] / (cheeks[:, 2] + 0.05)
+    people = [np.median(ratios[labels == name]) for name in range(12)]
+    within = [np.std(ratios[labels == name]) for name in range(12)]
+    assert np.std(people) > 0.5 * np.median(within)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"identities": 0}, "identities must be at least 1, not 0"),
+        ({"images": 0}, "images must be at least 1"),
+        ({"size": 15}, "size must be at least 16"),
+        ({"first": -1}, "first must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+    ],
+)
+def test_arguments_out_of_bounds_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        generated_faces(**{"identities": 1, "images": 1, "seed": 0, **given})

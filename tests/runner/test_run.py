@@ -1,0 +1,144 @@
+"""A run keeps its promises: the same seed, the same weights, whatever happens on the way."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import yaml
+
+from dlrecipes import runner
+from dlrecipes._utils.files import try_lock
+from dlrecipes.errors import UsageError
+from dlrecipes.recipe import registry
+from dlrecipes.runner import run_folder
+
+TINY = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8, "epochs": 3}
+
+
+def tiny_recipe(**settings):
+    source = registry.find("slot_filling")
+    return source.recipe()(source.config().parse({**TINY, **settings}), source.name)
+
+
+def run(folder, **settings):
+    target = run_folder.new_folder(folder / "runs" / "slot_filling", None)
+    return runner.run(tiny_recipe(**settings), target, folder / "models")
+
+
+def weights(published):
+    model = keras.saving.load_model(published / "model.keras")
+    return [np.asarray(w).tobytes() for w in model.weights]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing interrupted."""
+    return run(tmp_path_factory.mktemp("whole"))
+
+
+# A run that is killed and resumed is compared byte for byte as well.
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_weights_byte_for_byte(whole, tmp_path):
+    assert weights(run(tmp_path).published) == weights(whole.published)
+
+
+@pytest.mark.slow
+def test_another_seed_gives_other_weights(whole, tmp_path):
+    assert weights(run(tmp_path, seed=1, epochs=1).published) != weights(whole.published)
+
+
+def test_the_card_begins_with_what_hubs_read(whole):
+    text = (whole.published / "README.md").read_text(encoding="utf-8")
+    nothing, front, rest = text.split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert nothing == ""
+    assert rest.startswith("\n# slot_filling\n")
+    assert (facts["license"], facts["library_name"]) == ("apache-2.0", "keras")
+    assert (facts["pipeline_tag"], facts["datasets"]) == ("token-classification", ["builtin"])
+    assert {"span_f1", "intent_accuracy"} <= set(facts["metrics"])
+
+
+def test_metrics_json_holds_the_names_that_stay(whole):
+    metrics = json.loads((whole.folder / "metrics.json").read_text())
+    for split in ("test", "validation"):
+        for name in ("span_f1", "token_accuracy", "intent_accuracy"):
+            assert 0 <= metrics[split][name] <= 1
+    assert 0 < metrics["seconds"]["train"] <= metrics["seconds"]["total"]
+    assert metrics["published"] == str(whole.published)
+
+
+def test_history_has_a_row_for_each_epoch(whole):
+    with (whole.folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    best = max(rows, key=lambda row: float(row["val_span_f1"]))
+    assert int(best["epoch"]) == whole.metrics["best_epoch"]
+
+
+def test_what_is_published_is_the_best_epoch_as_evaluated(whole):
+    recipe = tiny_recipe()
+    model = keras.saving.load_model(whole.published / "model.keras")
+    again = recipe.evaluate(model, recipe.load_data().test)
+    assert again == whole.metrics["test"]
+
+
+def test_figures_and_logs_are_there(whole):
+    names = {path.name for path in (whole.folder / "figures").iterdir()}
+    assert {"learning_curves.png", "f1_by_slot.png", "confusion.png", "sentences.png"} == names
+    assert all((whole.folder / "figures" / n).read_bytes()[:4] == b"\x89PNG" for n in names)
+    assert list((whole.folder / "tensorboard").rglob("events*"))
+
+
+def test_a_run_that_another_process_is_at_is_refused(tmp_path):
+    folder = run_folder.new_folder(tmp_path, "one")
+    with try_lock(folder) as alone:
+        assert alone
+        with pytest.raises(UsageError, match="another process"):
+            runner.run(tiny_recipe(), folder, tmp_path / "models")
+
+
+def test_two_runs_at_the_same_second_get_folders_of_their_own(tmp_path):
+    made = {run_folder.new_folder(tmp_path, None) for _ in range(5)}
+    assert len(made) == 5
+
+
+# Training alone is killed by a quick test, too: in `conformance`.
+@pytest.mark.slow
+def test_killed_twice_and_resumed_ends_with_the_weights_of_the_whole_run(whole, tmp_path):
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+    command = [sys.executable, "-m", "dlrecipes", "run", "slot_filling"]
+    kill_when(tmp_path, [*command, *options, "--name=cut"], "checkpoints/epoch-0001")
+    kill_when(tmp_path, [*command, "--resume"], "checkpoints/epoch-0002")
+    done = subprocess.run(
+        [*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    cut = tmp_path / "saved_models" / "slot_filling" / "1"
+    assert weights(cut) == weights(whole.published)
+    assert not (tmp_path / "saved_models" / "slot_filling" / "2").exists()
+
+
+def kill_when(folder, command, appears):
+    """Starts a run and kills it with SIGKILL as soon as a file of its folder appears."""
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        awaited = folder / "runs" / "slot_filling" / "cut" / appears
+        deadline = time.monotonic() + 120
+        while not awaited.exists():
+            assert process.poll() is None, "the run ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+
+
+def test_nothing_is_left_to_resume_after_a_run(whole):
+    with pytest.raises(UsageError, match="nothing to resume"):
+        run_folder.unfinished_folder(whole.folder.parent, None)

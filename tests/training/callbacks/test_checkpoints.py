@@ -1,0 +1,326 @@
+import json
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework.config import disable_op_determinism
+
+from dlrecipes.data.batches import steps_per_epoch, training_batches
+from dlrecipes.data.text import TextEncoder
+from dlrecipes.errors import RecipeError
+from dlrecipes.models import tagger
+from dlrecipes.training import Checkpoints, SequenceTagger, Trainer
+from dlrecipes.training.callbacks.checkpoints import saved_epochs
+
+TAGS = ("O", "B-from", "B-to")
+SENTENCES = [[way, city, "now"][:n] for way in ("from", "to") for city in ("Rome", "Oslo", "Bonn")
+             for n in (2, 3)]  # fmt: skip
+LENGTHS = np.array([len(sentence) for sentence in SENTENCES], "int32")
+GOLD = np.array([[0, TAGS.index(f"B-{sentence[0]}"), 0] for sentence in SENTENCES], "int32")
+ENCODER = TextEncoder.fit(SENTENCES)
+WORDS = ENCODER(tf.constant([[*s, ""][:3] for s in SENTENCES]))["words"].numpy()
+BATCH = 5
+
+
+@pytest.fixture
+def deterministic():
+    """What `dlrecipes.runner.make_deterministic` does, undone afterwards."""
+    tf.config.experimental.enable_op_determinism()
+    yield
+    disable_op_determinism()
+
+
+def new_tagger(seed):
+    keras.utils.set_random_seed(seed)
+    network = tagger(
+        ENCODER.num_words, len(TAGS), word_units=4, units=4, cell="elman", bidirectional=False,
+        dropout=0.4, word_dropout=0.2, seed=seed,
+    )  # fmt: skip
+    model = SequenceTagger(network, ENCODER, TAGS)
+    model.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), jit_compile=False)
+    return model
+
+
+def train_tagger(folder, epochs, seed=1):
+    """As a run does: build anew, resume, and go on to as many epochs in all."""
+    model = new_tagger(seed)
+    checkpoints = Checkpoints(folder, "loss", "min")
+    checkpoints.resume(model)
+    done = checkpoints.epochs
+    data = training_batches({"words": WORDS}, {"tags": GOLD}, BATCH, 7, done, LENGTHS)
+    model.fit(
+        data, epochs=epochs, initial_epoch=done, steps_per_epoch=steps_per_epoch(len(WORDS), BATCH),
+        verbose=0, callbacks=[checkpoints],
+    )  # fmt: skip
+    return model, checkpoints
+
+
+def state(model):
+    """Everything that training goes on from: weights, random states and the optimizer."""
+    metrics = {id(v) for v in model.metrics_variables}
+    variables = [v for v in model.variables if id(v) not in metrics]
+    state = {}
+    for number, variable in enumerate([*variables, *model.optimizer.variables]):
+        # Names count how many layers a process has made: that is left out.
+        name = re.sub(r"_\d+", "", variable.path)
+        state[f"{number} {name}"] = np.array(variable)
+    return state
+
+
+def both(one, other):
+    return zip(one.get_weights(), other.get_weights(), strict=True)
+
+
+def assert_same_bytes(ours, theirs):
+    assert list(ours) == list(theirs)
+    for name in ours:
+        assert ours[name].tobytes() == theirs[name].tobytes(), name
+
+
+def test_cut_run_ends_byte_for_byte_where_the_whole_one_ends(deterministic, tmp_path):
+    whole, history = train_tagger(tmp_path / "whole", 4)
+    train_tagger(tmp_path / "cut", 2)
+    # Another seed: nothing that a new process makes may matter.
+    assert any(np.any(a != b) for a, b in both(new_tagger(99), new_tagger(1)))
+    cut, resumed = train_tagger(tmp_path / "cut", 4, seed=99)
+    ours = state(cut)
+    for part in ("seed_generator_state", "transitions", "iteration", "momentum"):
+        assert any(part in name for name in ours), part
+    assert_same_bytes(ours, state(whole))
+    assert resumed.history == history.history
+    assert len(history.history) == 4
+
+
+def test_resume_without_a_checkpoint_changes_nothing(tmp_path):
+    model = new_tagger(1)
+    before = state(model)
+    checkpoints = Checkpoints(tmp_path / "none", "loss", "min")
+    checkpoints.resume(model)
+    assert (checkpoints.epochs, checkpoints.best, checkpoints.stopped) == (0, 0, False)
+    assert_same_bytes(state(model), before)
+
+
+class Scripted(Trainer):
+    """Its loss in epoch `n` is `curve[n]`; its one weight grows by 1 an epoch."""
+
+    def __init__(self, curve):
+        super().__init__()
+        self.curve = tf.constant(curve, tf.float32)
+        self.dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+        self.dense.build((None, 1))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        return self.dense(inputs)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        value = tf.gather(self.curve, tf.cast(self.optimizer.iterations, tf.int32))
+        # The derivative with respect to the weight is -1, the value that of the curve.
+        return value - (tf.reduce_sum(y_pred) - tf.stop_gradient(tf.reduce_sum(y_pred)))
+
+    @property
+    def epochs(self):
+        return float(self.dense.kernel[0, 0])
+
+
+def train_scripted(folder, curve, epochs, callbacks=(), mode="min", monitor="loss"):
+    model = Scripted(curve)
+    model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
+    checkpoints = Checkpoints(folder, monitor, mode, replayed=callbacks)
+    checkpoints.resume(model)
+    x = np.ones((1, 1), "float32")
+    model.fit(
+        x, x, epochs=epochs, initial_epoch=checkpoints.epochs, verbose=0,
+        callbacks=[*callbacks, checkpoints],
+    )  # fmt: skip
+    return model, checkpoints
+
+
+# Best at epoch 3: patience of 3 ends after epoch 6, in spite of the later 1.
+CURVE = [5.0, 4.0, 2.0, 3.0, 2.5, 2.25, 1.0, 1.0]
+
+
+def early():
+    return keras.callbacks.EarlyStopping("loss", mode="min", patience=3)
+
+
+@pytest.mark.parametrize("cut", [None, 2, 4, 5])
+def test_early_stopping_counts_its_patience_across_a_cut(tmp_path, cut):
+    if cut is not None:
+        _, first = train_scripted(tmp_path, CURVE, cut, [early()])
+        assert (first.epochs, first.stopped) == (cut, False)
+    model, checkpoints = train_scripted(tmp_path, CURVE, len(CURVE), [early()])
+    assert [logs["loss"] for logs in checkpoints.history] == CURVE[:6]
+    assert checkpoints.stopped
+    assert checkpoints.best == 3
+    assert model.epochs == 6
+
+
+@pytest.mark.parametrize("cut", [None, 2, 4])
+def test_learning_rate_schedule_goes_on_across_a_cut(tmp_path, cut):
+    def halve():
+        return [keras.callbacks.ReduceLROnPlateau("loss", mode="min", factor=0.5, patience=2)]
+
+    # Halved after epochs 3 and 5, each the second without a better loss.
+    curve = [1.0] * 6
+    if cut is not None:
+        train_scripted(tmp_path, curve, cut, halve())
+    model, _ = train_scripted(tmp_path, curve, 6, halve())
+    assert float(model.optimizer.learning_rate) == 0.25
+    assert model.epochs == 1 + 1 + 1 + 0.5 + 0.5 + 0.25
+
+
+def test_run_that_stopped_says_so_when_resumed(tmp_path):
+    train_scripted(tmp_path, CURVE, len(CURVE), [early()])
+    again = Checkpoints(tmp_path, "loss", "min")
+    model = Scripted(CURVE)
+    model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
+    again.resume(model)
+    assert again.stopped
+    assert (again.epochs, again.best, model.epochs) == (6, 3, 6)
+
+
+@pytest.mark.parametrize(
+    "mode, curve, best",
+    [
+        ("min", [3.0, 1.0, 2.0, 1.0], 2),
+        ("max", [3.0, 1.0, 4.0, 4.0], 3),
+        ("max", [3.0, 1.0, 2.0, 0.0], 1),
+        ("min", [3.0, 2.0, 1.0, 0.0], 4),
+    ],
+)
+@pytest.mark.parametrize("cut", [None, 2])
+def test_best_epoch_is_restored_and_only_it_and_the_last_are_kept(tmp_path, mode, curve, best, cut):
+    if cut is not None:
+        train_scripted(tmp_path, curve, cut, mode=mode)
+    model, checkpoints = train_scripted(tmp_path, curve, 4, mode=mode)
+    assert {path.name for path in tmp_path.iterdir()} == {f"epoch-{n:04d}" for n in (best, 4)}
+    assert checkpoints.best == best
+    assert model.epochs == 4
+    checkpoints.restore_best(model)
+    assert model.epochs == best
+    assert int(model.optimizer.iterations) == best
+
+
+def test_without_a_monitor_the_last_epoch_is_the_best_and_alone_is_kept(tmp_path):
+    model, checkpoints = train_scripted(tmp_path, CURVE, 5, monitor=None)
+    assert checkpoints.best == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-0005"]
+    checkpoints.restore_best(model)
+    assert model.epochs == 5
+
+
+def test_half_written_checkpoint_is_ignored_and_replaced(tmp_path):
+    curve = [4.0, 3.0, 2.0]
+    train_scripted(tmp_path, curve, 2)
+    # Killed while it wrote the third epoch: all is there, but not renamed.
+    part = tmp_path / ".part-epoch-0003"
+    shutil.copytree(tmp_path / "epoch-0002", part)
+    (part / "state.json").write_text("{")
+    model, checkpoints = train_scripted(tmp_path, curve, 3)
+    assert [logs["loss"] for logs in checkpoints.history] == curve
+    assert model.epochs == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["epoch-0003"]
+
+
+def test_state_is_readable_and_counts_seconds_across_a_cut(tmp_path):
+    _, first = train_scripted(tmp_path, CURVE, 2)
+    _, second = train_scripted(tmp_path, CURVE, 3)
+    saved = json.loads((tmp_path / "epoch-0003/state.json").read_text())
+    assert saved["history"] == second.history
+    assert saved["seconds"] == second.seconds > first.seconds > 0
+    assert saved["stopped"] is False
+
+
+@pytest.mark.parametrize(
+    "damage", ["empty state", pytest.param("cut weights", marks=pytest.mark.slow)]
+)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(deterministic, tmp_path, damage):
+    whole, _ = train_tagger(tmp_path / "whole", 4)
+    train_tagger(tmp_path / "cut", 2)
+    shutil.copytree(tmp_path / "cut" / "epoch-0002", tmp_path / "cut" / "epoch-0003")
+    if damage == "empty state":
+        (tmp_path / "cut" / "epoch-0003" / "state.json").write_text("")
+    else:
+        (data,) = (tmp_path / "cut" / "epoch-0003").glob("model.data*")
+        data.write_bytes(data.read_bytes()[:100])
+    cut, _ = train_tagger(tmp_path / "cut", 4)
+    assert_same_bytes(state(cut), state(whole))
+
+
+def test_checkpoints_that_are_all_damaged_are_an_error_that_says_what_to_do(tmp_path):
+    train_tagger(tmp_path / "cut", 1)
+    (tmp_path / "cut" / "epoch-0001" / "state.json").write_text("{")
+    with pytest.raises(RecipeError, match=r"no checkpoint there fits.*Begin anew"):
+        Checkpoints(tmp_path / "cut", "loss", "min").resume(new_tagger(1))
+
+
+def test_the_last_checkpoint_is_the_last_in_number(tmp_path):
+    for epoch in (9999, 10000, 10):
+        (tmp_path / f"epoch-{epoch:04d}").mkdir()
+    assert [path.name for path in saved_epochs(tmp_path)] == [
+        "epoch-0010",
+        "epoch-9999",
+        "epoch-10000",
+    ]
+
+
+def fit_once(model, checkpoints):
+    data = training_batches({"words": WORDS}, {"tags": GOLD}, BATCH, 7, 0, LENGTHS)
+    steps = steps_per_epoch(len(WORDS), BATCH)
+    model.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[checkpoints])
+
+
+def test_an_old_run_is_not_replaced_unasked(tmp_path):
+    train_tagger(tmp_path, 1)
+    before = sorted(path.name for path in saved_epochs(tmp_path))
+    with pytest.raises(ValueError, match=r"earlier run.*call resume\(model\)"):
+        fit_once(new_tagger(1), Checkpoints(tmp_path, "loss", "min"))
+    assert sorted(path.name for path in saved_epochs(tmp_path)) == before
+
+
+def test_a_monitor_that_is_not_logged_is_told_with_what_is(tmp_path):
+    with pytest.raises(ValueError, match=r"monitor is 'val_los', which is not logged: .*loss"):
+        fit_once(new_tagger(1), Checkpoints(tmp_path, "val_los", "min"))
+
+
+def test_a_mode_is_min_or_max(tmp_path):
+    with pytest.raises(ValueError, match="mode must be 'min' or 'max', not 'auto'"):
+        Checkpoints(tmp_path, "loss", "auto")
+
+
+def test_what_was_neither_trained_nor_resumed_has_no_best_epoch(tmp_path):
+    train_tagger(tmp_path, 1)
+    with pytest.raises(ValueError, match="no best epoch yet"):
+        Checkpoints(tmp_path, "loss", "min").restore_best(new_tagger(1))
+
+
+def test_a_model_that_is_not_compiled_cannot_resume(tmp_path):
+    x = keras.Input((2,))
+    with pytest.raises(ValueError, match="is not compiled: compile it"):
+        Checkpoints(tmp_path, "loss", "min").resume(keras.Model(x, keras.layers.Dense(1)(x)))
+
+
+def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
+    train_tagger(tmp_path, 1)
+    model = new_tagger(1)
+    # Nadam has the slots of Adam and one more number; AdamW has the very same.
+    model.compile(keras.optimizers.AdamW(0.5), jit_compile=False)
+    checkpoints = Checkpoints(tmp_path, "loss", "min")
+    with pytest.raises(RecipeError, match="is of Adam; the model is compiled with AdamW"):
+        checkpoints.resume(model)
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_a_checkpoint_from_before_optimizers_were_noted_is_read(tmp_path):
+    train_tagger(tmp_path, 1)
+    path = saved_epochs(tmp_path)[-1] / "state.json"
+    state = json.loads(path.read_text())
+    del state["optimizers"]
+    path.write_text(json.dumps(state))
+    checkpoints = Checkpoints(tmp_path, "loss", "min")
+    checkpoints.resume(new_tagger(1))
+    assert checkpoints.epochs == 1

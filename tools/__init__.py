@@ -1,0 +1,1 @@
+"""Tools for development; not installed with the package."""
