@@ -29,7 +29,7 @@ def one_weight(rate=0.1, discriminator_rate=0.2, compiling=None, before=tuple, *
 
 
 def networks(model):
-    return [getattr(model, name) for name in CycleGAN.objects]
+    return [getattr(model, name) for name in CycleGAN.serializable_arguments]
 
 
 def fitted(model, a=A, b=B, batch_size=3, **options):

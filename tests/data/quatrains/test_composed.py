@@ -202,7 +202,7 @@ def test_the_meant_reading_is_one_of_a_characters_readings():
 
 def test_the_lexicons_file_is_packaged():
     setup = configparser.ConfigParser()
-    setup.read(Path(__file__).resolve().parents[2] / "setup.cfg")
+    setup.read(Path(__file__).resolve().parents[3] / "setup.cfg")
     assert "*.txt" in setup["options.package_data"]["dlrecipes.data.quatrains"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from dlrecipes.data.quatrains import read_quatrains
 from dlrecipes.errors import DataError
 
-REAL = Path(__file__).resolve().parents[2].parent / "shared/data/quatrains"
+REAL = Path(__file__).resolve().parents[3].parent / "shared/data/quatrains"
 TOWER = ("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")
 BRIDGE = ("月落乌啼霜满天", "江枫渔火对愁眠", "姑苏城外寒山寺", "夜半钟声到客船")
 
