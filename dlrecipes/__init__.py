@@ -1,21 +1,25 @@
 """Deep-learning recipes: Keras layers, models and training loops, and tasks made of them.
 
-Importing this package loads no TensorFlow: the subpackages (`dlrecipes.layers`,
-`dlrecipes.models`, ...) are imported when they are first used.
+Importing this package loads no TensorFlow: what is used of it is imported then.
 """
 
-import importlib
+from typing import TYPE_CHECKING
+
+from dlrecipes._utils.lazy import attach
+
+if TYPE_CHECKING:
+    from dlrecipes.api import Model, list_recipes, load, load_recipe, publish, run
+    from dlrecipes.tuning.hypermodel import HyperModel
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("data", "export", "layers", "losses", "metrics", "models", "recipe", "training")
+__all__ = ["HyperModel", "Model", "list_recipes", "load", "load_recipe", "publish", "run"]
 
-
-def __getattr__(name: str):
-    if name in _SUBPACKAGES:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_SUBPACKAGES})
+attach(
+    __name__,
+    {
+        **dict.fromkeys(__all__, "api"),
+        "HyperModel": "dlrecipes.tuning.hypermodel",
+    },
+    packages=("data", "export", "layers", "losses", "metrics", "models", "recipe", "training"),
+)

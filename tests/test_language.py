@@ -1,9 +1,9 @@
 """The project's English is plain: phrases that were weeded out once do not come back.
 
-The rules are those of a technical writer: name the thing, say "expected X, got Y", "per" for a rate,
-"resume" for what continues. Each pattern below stood in the project dozens of times. They are looked
-for in README, docs, docstrings, comments, help and messages; a phrase that is right all the same is
-listed in `EXCEPTIONS`, with its file.
+The rules are those of a technical writer: name the thing, say "expected X, got Y", "per" for a
+rate, "resume" for a run that continues. README, docs, docstrings, comments, help and messages are
+searched for each pattern below; a phrase that is right all the same stands in `EXCEPTIONS`, with
+its file.
 """
 
 import ast

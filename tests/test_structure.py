@@ -99,8 +99,8 @@ def test_the_reader_of_imports_sees_relative_and_inner_ones():
     names = imports("dlrecipes.recipes.slot_filling.recipe")
     assert "dlrecipes.recipes.slot_filling.config.Config" in names
     assert "dlrecipes.export.publish" in imports("dlrecipes.runner.run")
-    assert "dlrecipes.runner" in imports("dlrecipes.cli.run")
-    assert "dlrecipes.runner" not in imports("dlrecipes.cli.run", only_at_start=True)
+    assert "dlrecipes.runner.launch" in imports("dlrecipes.cli.run")
+    assert "dlrecipes.runner.launch" not in imports("dlrecipes.cli.run", only_at_start=True)
 
 
 def test_every_module_stands_on_a_floor():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 
-def attach(package: str, names: Mapping[str, str]) -> None:
+def attach(package: str, names: Mapping[str, str], packages: Collection[str] = ()) -> None:
     """Makes names of a package available without importing the modules that define them.
 
     Importing `dlrecipes.export` must not load TensorFlow; using `dlrecipes.export.publish` may.
@@ -18,10 +18,13 @@ def attach(package: str, names: Mapping[str, str]) -> None:
     Args:
         package: The package's `__name__`.
         names: The defining module by public name: a module of the package, or a full dotted path.
+        packages: Subpackages that are imported when they are used. Defaults to none.
     """
 
     class LazyPackage(types.ModuleType):
         def __getattr__(self, name: str):
+            if name in packages:
+                return importlib.import_module(f"{package}.{name}")
             if name not in names:
                 raise AttributeError(f"module {package!r} has no attribute {name!r}")
             module = names[name] if "." in names[name] else f"{package}.{names[name]}"
@@ -36,6 +39,6 @@ def attach(package: str, names: Mapping[str, str]) -> None:
             super().__setattr__(name, value)
 
         def __dir__(self) -> list[str]:
-            return sorted({*self.__dict__, *names})
+            return sorted({*self.__dict__, *names, *packages})
 
     sys.modules[package].__class__ = LazyPackage

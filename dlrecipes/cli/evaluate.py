@@ -32,12 +32,14 @@ def command(recipe, data, split, as_json, model_version: int | None, models_dir:
       dlrecipes evaluate slot_filling --data my_sentences
     """
     task, version = published_recipe(recipe, models_dir, model_version, data)
-    examples = getattr(task.load_data(), split)
-    metrics = task.evaluate(version.keras_model(), examples)
+    splits = task.load_data()
+    metrics = task.evaluate(version.keras_model(), splits, split)
     if as_json:
         click.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
         return
-    click.echo(f"{version.folder} on {task.config.data}, {split}: {len(examples):,} examples")
+    click.echo(
+        f"{version.folder} on {task.config.data}, {split}: {len(getattr(splits, split)):,} examples"
+    )
     for name, value in metrics.items():
         if isinstance(value, dict):
             click.echo(f"  {name}")

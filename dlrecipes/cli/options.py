@@ -77,17 +77,13 @@ def published_recipe(
     from dlrecipes.recipe.registry import find
 
     source = find(recipe)
-    found = find_version(models, source.name, version, typed=recipe)
+    published = find_version(models, source.name, version, typed=recipe)
     config = source.config()
-    values = config.from_yaml(found.config_file)
+    values = config.from_yaml(published.config_file)
     if data is not None:
         values["data"] = data
-    settings = config.parse(values, str(found.config_file)).located()
-
-    from dlrecipes._utils.quiet import load_tensorflow
-
-    load_tensorflow()
-    return source.recipe()(settings, source.name), found
+    settings = config.parse(values, str(published.config_file)).located()
+    return source.make(settings), published
 
 
 def setting_options(config: type[RecipeConfig]) -> list[click.Option]:

@@ -1,9 +1,16 @@
-"""`dlrecipes predict RECIPE INPUT...`: what the published model says."""
+"""`dlrecipes predict RECIPE INPUT...`: the published model's predictions."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -14,38 +21,57 @@ from dlrecipes.cli.options import (
     setting_options,
     typed_settings,
 )
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.recipe.registry import Source
 
-HELP = """Ask the published model of RECIPE; INPUT '-' reads one input a line from standard input.
+if TYPE_CHECKING:
+    from dlrecipes.export.version import ModelVersion
+    from dlrecipes.recipe import Options, Recipe
 
-'dlrecipes predict RECIPE --help' shows what else the recipe's predictions can be told.
+# Lines of standard input that are predicted together: what bounds the memory.
+CHUNK = 512
+RESERVED = ("inputs", "model_version", "models_dir", "as_json", "output_file")
+
+HELP = """Predict with the published model of RECIPE; INPUT '-' reads one input per line.
+
+'dlrecipes predict RECIPE --help' shows further options of the recipe.
 
 \b
 Examples:
   dlrecipes predict slot_filling "leave Beijing on November 2nd"
-  dlrecipes predict slot_filling - < sentences.txt
-  dlrecipes predict poem_generation "明月" --seed 7
+  dlrecipes predict slot_filling - --output tagged.jsonl < sentences.txt
+  dlrecipes predict poem_generation "明月" --seed 7 --json
 """
 
 
 def make(source: Source) -> click.Command:
-    """Returns the command that asks one recipe's model."""
+    """Returns the command that predicts with one recipe's model."""
     options = source.predict_options()
 
-    def callback(inputs: tuple[str, ...], model_version, models_dir: Path, **values: Any) -> None:
-        told = typed_settings(values, ())
-        found = options.parse(told, source.name) if options else None
-        _predict(source, inputs, found, bool(told), model_version, models_dir)
+    def callback(**values: Any) -> None:
+        own = {name: values.pop(name) for name in RESERVED}
+        typed = typed_settings(values, ())
+        parsed = options.parse(typed, source.name) if options else None
+        if not own["inputs"] and not typed:
+            raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
+        _predict(source, parsed, **own)
 
     command = click.Command(
         source.name,
         callback=callback,
-        help=f"Ask the published model of {source.name}; INPUT '-' reads one input a line from "
-        "standard input.",
+        help=f"Predict with the published model of {source.name}; INPUT '-' reads one input per "
+        "line from standard input.",
         short_help=source.summary,
         params=[
             click.Argument(["inputs"], nargs=-1),
+            click.Option(
+                ["--json", "as_json"], is_flag=True, help="Print JSON, one line per prediction."
+            ),
+            click.Option(
+                ["--output", "output_file"],
+                type=click.Path(path_type=Path, dir_okay=False),
+                help="Write JSON, one line per prediction, to this file instead.",
+            ),
             *(setting_options(options) if options else []),
         ],
     )
@@ -57,42 +83,91 @@ command = RecipeCommands(name="predict", help=HELP, make=make, no_args_is_help=F
 
 def _predict(
     source: Source,
+    options: Options | None,
     inputs: tuple[str, ...],
-    options: Any,
-    told: bool,
     model_version: int | None,
-    models: Path,
+    models_dir: Path,
+    as_json: bool,
+    output_file: Path | None,
 ) -> None:
     from dlrecipes.export.version import find_version
 
-    if not inputs and not told:
-        raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
-    if inputs == ("-",):
-        inputs = _lines()
-        if not inputs:
-            raise UsageError("Standard input is empty.", "Give one input a line.")
+    typed = click.get_current_context().info_name
+    version = find_version(models_dir, source.name, model_version, typed=typed)
+    config = source.config()
+    settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
+    lines = _standard_input() if inputs == ("-",) else None
+    if lines is None:
+        _check_utf8(inputs)
+    recipe = source.make(settings)
+    with _output(output_file) as file:
+        count = 0
+        for predictions in _predictions(recipe, version, inputs, lines, options):
+            for prediction in predictions:
+                if file is not None:
+                    file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
+                elif as_json:
+                    click.echo(json.dumps(prediction, ensure_ascii=False))
+                else:
+                    click.echo(recipe.present(prediction))
+            count += len(predictions)
+            if lines is not None and sys.stderr.isatty():
+                click.echo(f"\r{count:,} predictions", err=True, nl=False)
+        if lines is not None and sys.stderr.isatty():
+            click.echo(err=True)
+        if lines is not None and not count:
+            raise UsageError("Standard input is empty.", "Give one input per line.")
+    if output_file is not None:
+        click.echo(f"{output_file}: {count:,} predictions")
+
+
+def _predictions(
+    recipe: Recipe,
+    version: ModelVersion,
+    inputs: Sequence[str],
+    lines: Iterator[str] | None,
+    options: Options | None,
+) -> Iterator[list[Any]]:
+    """Yields predictions part by part, so that memory does not grow with standard input."""
+    if lines is None:
+        yield recipe.predict(version, list(inputs), options)
+        return
+    size = CHUNK if recipe.independent_inputs else None
+    while part := list(itertools.islice(lines, size)):
+        yield recipe.predict(version, part, options)
+
+
+def _standard_input() -> Iterator[str]:
+    """Yields the lines of standard input that are not blank."""
+    for number, line in enumerate(click.get_binary_stream("stdin"), start=1):
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise DataError(f"Standard input, line {number}: not UTF-8.") from None
+        if text.strip():
+            yield text
+
+
+def _check_utf8(inputs: Sequence[str]) -> None:
     for number, text in enumerate(inputs, start=1):
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             raise UsageError(f"Input {number} is not UTF-8.")
-    typed = click.get_current_context().info_name
-    version = find_version(models, source.name, model_version, typed=typed)
-    config = source.config()
-    settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
-
-    from dlrecipes._utils.quiet import load_tensorflow
-
-    load_tensorflow()
-    task = source.recipe()(settings, source.name)
-    for text in task.answer(version, inputs, options):
-        click.echo(text)
 
 
-def _lines() -> tuple[str, ...]:
-    """Returns the lines of standard input; blank ones ask nothing."""
-    found = []
-    for number, line in enumerate(click.get_binary_stream("stdin"), start=1):
-        try:
-            found.append(line.decode("utf-8").rstrip("\r\n"))
-        except UnicodeDecodeError:
-            raise DataError(f"Standard input, line {number}: this is not UTF-8.") from None
-    return tuple(line for line in found if line.strip())
+@contextlib.contextmanager
+def _output(path: Path | None) -> Iterator[IO[str] | None]:
+    """Opens a file that appears when all is written; nothing is left where that fails."""
+    if path is None:
+        yield None
+        return
+    if not path.parent.is_dir():
+        raise UsageError(f"{path.parent}: no such folder.", "Make it first.")
+    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+        Path(part).replace(path)
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror or error}.") from error
+    finally:
+        Path(part).unlink(missing_ok=True)

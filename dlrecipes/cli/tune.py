@@ -19,7 +19,7 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.errors import INTERRUPTED, UsageError
-from dlrecipes.recipe.registry import BUILT_IN, Source
+from dlrecipes.recipe.registry import Source
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 RESERVED = (
@@ -157,9 +157,8 @@ def _tune(
     from dlrecipes.tuning.spec import SearchSpec, open_folder
     from dlrecipes.tuning.trial import UnknownObjective
 
-    built_in = source.package.startswith(f"{BUILT_IN}.")
     spec = SearchSpec(
-        source.name if built_in else str(source.folder),
+        source.argument,
         config,
         dict(sorted(fixed.items())),
         tuner,
@@ -187,9 +186,7 @@ def _tune(
     try:
         with try_lock(folder) as alone:
             if not alone and not os.environ.get("KERASTUNER_TUNER_ID"):
-                raise UsageError(
-                    f"{folder}: another process is at this search.", "Wait for it to end."
-                )
+                raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
             oracle = search(spec, folder, on_update)
     except UnknownObjective:
         if new:  # The command that names it rightly begins anew.
@@ -204,8 +201,7 @@ def _tune(
     found = report.rows(spec, oracle, folder)
     report.write(spec, found, folder)
     report.draw(spec, found, folder / "figures")
-    as_typed = source.name if built_in else str(source.folder)
-    click.echo(report.summary(spec, found, folder, as_typed))
+    click.echo(report.summary(spec, found, folder, source.argument))
     if report.best(spec, found) is None:
         sys.exit(1)
     if publish:
@@ -231,13 +227,10 @@ def _direction(objective: str) -> tuple[str, str]:
 
 
 def _publish(source: Source, best: Path, models_dir: Path) -> None:
-    from dlrecipes import runner
     from dlrecipes.cli.run import summary
-    from dlrecipes.runner import run_folder
+    from dlrecipes.runner.launch import Launch, launch
 
-    config = source.config()
-    settings = config.parse(config.from_yaml(best), str(best))
-    folder = run_folder.new_folder(Path("runs") / source.name, None)
-    click.echo(f"\n{source.name}: run {folder}, with the best settings")
-    result = runner.run(source.recipe()(settings, source.name), folder, models_dir)
-    click.echo(summary(source, result))
+    click.echo("\nThe best settings:")
+    result = launch(source, {}, best, Launch(models_dir=models_dir, say=click.echo))
+    if result is not None:
+        click.echo(summary(source, result))

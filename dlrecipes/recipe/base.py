@@ -18,16 +18,18 @@ if TYPE_CHECKING:
     from dlrecipes.export.signatures import Exports
     from dlrecipes.export.version import ModelVersion
 
+Part = Literal["train", "validation", "test"]
+
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set, as a recipe understands its examples.
+    """The three parts of a dataset, as a recipe represents its examples.
 
     Args:
-        train: What the network learns from.
-        validation: What early stopping and tuning look at.
-        test: What is reported, and nothing else.
-        description: Facts for the model card: name, sizes, classes.
+        train: Examples that the network learns from.
+        validation: Examples for early stopping and tuning.
+        test: Examples for the reported metrics, and nothing else.
+        description: Facts for the model card: name, sizes, classes. Defaults to none.
     """
 
     train: Sequence[Any]
@@ -39,27 +41,31 @@ class Splits:
 class Recipe(ABC):
     """One task, from data to a served model.
 
-    The runner calls `load_data`, `build`, `batches` and Keras' `fit`, then `evaluate`,
-    `figures` and `signatures`. A recipe has no loop, no files and no printing of its own.
+    A subclass writes `load_data`, `build` and `dataset`; everything else has a default. A recipe
+    has no loop, no files and no printing of its own: the runner calls these methods in this
+    order: `load_data`, `build`, `dataset`, Keras' `fit`, then `evaluate`, `figures` and
+    `signatures`.
 
     Args:
-        config: The checked settings.
-        name: What the recipe is called: the folder of its runs and its saved models.
+        config: Validated settings, an instance of the recipe's `Config`.
+        name: Name of the recipe: the folder of its runs and of its published models.
     """
 
-    Config: ClassVar[type[RecipeConfig]]
-    # What `snapshot` returned, by epoch, when figures are drawn.
+    Config: ClassVar[type[RecipeConfig]] = RecipeConfig
+    # Results of `snapshot` by epoch, available when figures are drawn.
     snapshots: Mapping[int, np.ndarray] = {}
-    # By what the best epoch is chosen: a logged name, and whether less or more is better. Without
-    # one the last epoch is kept, and none ends the run early.
+    # The logged name that chooses the best epoch; None keeps the last epoch, and no run stops
+    # early. `mode` says whether less or more of it is better.
     monitor: str | None = "val_loss"
-    # What `dlrecipes tune` looks for: a metric of `evaluate`, or one that is logged.
-    objective: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_loss", "min")
-    # The task by Hugging Face's names, for the model card.
-    pipeline_tag: ClassVar[str] = "other"
-    # Which mappings of `evaluate` the closing table and the model card tell beside the numbers.
-    metric_groups: ClassVar[tuple[str, ...]] = ()
     mode: Literal["min", "max"] = "min"
+    # The metric that `dlrecipes tune` optimizes: one of `evaluate`, or a logged one.
+    objective: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_loss", "min")
+    # The task in Hugging Face's terms, for the model card.
+    pipeline_tag: ClassVar[str] = "other"
+    # Nested mappings of `evaluate` that the closing table and the model card show, too.
+    metric_groups: ClassVar[tuple[str, ...]] = ()
+    # Whether `predict` of several inputs equals `predict` of each: then they are read in parts.
+    independent_inputs: ClassVar[bool] = True
 
     def __init__(self, config: RecipeConfig, name: str):
         self.config = config
@@ -67,81 +73,140 @@ class Recipe(ABC):
 
     @abstractmethod
     def load_data(self) -> Splits:
-        """Returns the data; raises `DataError` where it cannot be read as it is."""
+        """Returns the data.
 
-    @abstractmethod
-    def build(self, splits: Splits) -> keras.Model:
-        """Returns the model, built and compiled."""
-
-    @abstractmethod
-    def batches(
-        self, model: keras.Model, examples: Sequence[Any], start_epoch: int | None = None
-    ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches for `fit`, and how many make one pass.
-
-        Args:
-            model: What `build` returned.
-            examples: One part of the splits.
-            start_epoch: The epoch from which an endless training stream begins; `None`
-                for one pass in the data's own order.
+        Raises:
+            DataError: If a file cannot be read as it is, with file and line.
         """
 
     @abstractmethod
-    def evaluate(self, model: keras.Model, examples: Sequence[Any]) -> dict[str, Any]:
-        """Returns the task's metrics by name: numbers, or mappings from names to numbers."""
+    def build(self, splits: Splits) -> keras.Model:
+        """Returns the model, built and compiled.
+
+        Args:
+            splits: The data: vocabularies, classes and sizes come from `splits.train`.
+        """
+
+    @abstractmethod
+    def dataset(
+        self, model: keras.Model, examples: Sequence[Any], start_epoch: int | None = None
+    ) -> tf.data.Dataset | tuple[tf.data.Dataset, int]:
+        """Returns batches for `fit`.
+
+        Args:
+            model: The model that `build` returned.
+            examples: One part of the splits.
+            start_epoch: First epoch of a training stream, counted from 0; `None` for one pass in
+                the data's own order, for evaluation.
+
+        Returns:
+            A dataset that ends after one pass; or an endless one, which begins at `start_epoch`,
+            with the number of steps of one epoch. With an endless stream whose order depends on
+            the epoch alone (`dlrecipes.data.batches`) a run that is resumed ends with the weights
+            of one that was not interrupted.
+        """
+
+    def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
+        """Returns the task's metrics by name; by default the model's own loss and metrics.
+
+        Args:
+            model: The trained model.
+            splits: The data.
+            part: Name of the part to evaluate.
+
+        Returns:
+            Numbers, or mappings from names to numbers, by name.
+        """
+        batches, steps = batches_and_steps(self.dataset(model, getattr(splits, part)))
+        return model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
 
     def describe(self, model: keras.Model) -> dict[str, Any]:
-        """Returns further facts of the model that `metrics.json` keeps beside its parameters."""
+        """Returns further facts of the model for `metrics.json`; by default none."""
         return {}
 
     def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray | None:
-        """Returns what is kept of each epoch for figures over time; by default nothing.
+        """Returns an array to keep of each epoch, for figures over time; by default nothing.
 
         Args:
-            model: As it is after the epoch.
+            model: The model after the epoch.
             splits: The data.
         """
         return None
 
-    @abstractmethod
     def figures(
         self, model: keras.Model, splits: Splits
     ) -> Iterator[tuple[str, matplotlib.figure.Figure | np.ndarray]]:
-        """Yields a name and a figure each, or frames of a GIF; learning curves are the runner's.
+        """Yields figures beyond the learning curves, each with its file name; by default none.
 
-        Frames are uint8 of shape `(frames, height, width, 1 or 3)`.
+        An array of frames, uint8 of shape `(frames, height, width, 1 or 3)`, becomes an animated
+        GIF.
         """
+        yield from ()
 
-    @abstractmethod
-    def signatures(self, model: keras.Model, examples: Sequence[Any]) -> Exports:
-        """Returns what is published, with real inputs on which it is verified."""
+    def signatures(self, model: keras.Model, splits: Splits) -> Exports:
+        """Returns what is published, with real inputs for the verification.
 
-    @abstractmethod
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns, for each input, what `dlrecipes predict` prints.
+        By default the model's own inputs and outputs, verified on a few test examples.
 
         Args:
-            function: The published SavedModel's serving function.
-            inputs: As the user typed them.
+            model: The trained model; or the one reloaded from its `.keras` file.
+            splits: The data.
         """
+        from dlrecipes.export.signatures import exports_from_model
 
-    def answer(
-        self, version: ModelVersion, inputs: Sequence[str], options: Options | None = None
-    ) -> list[str]:
-        """Returns what `dlrecipes predict` prints: `predict` of the SavedModel.
+        batches, _ = batches_and_steps(self.dataset(model, splits.test[:8]))
+        inputs, *_ = next(iter(batches))
+        # A trainer publishes the network that it trains.
+        network = getattr(model, "network", model)
+        return exports_from_model(network, inputs)
 
-        A recipe whose `config.py` has a class `PredictOptions` overrides it.
+    def predict(
+        self, version: ModelVersion, inputs: Sequence[Any], options: Options | None = None
+    ) -> list[Any]:
+        """Returns predictions as data that `json.dumps` takes; by default outputs by name.
+
+        By default each input is JSON for one example: a value for a model with one input, or an
+        object of values by input name. A model of strings takes the text itself, and one of
+        encoded files (an input named `*_bytes`) a file's path.
 
         Args:
             version: The published version.
-            inputs: As the user typed them; with options there may be none.
-            options: The checked `PredictOptions`; `None` for a recipe that has no such class.
+            inputs: Inputs as the user typed them.
+            options: Validated `PredictOptions`; `None` for a recipe without that class.
+
+        Raises:
+            UsageError: If an input does not fit the model.
         """
-        return self.predict(version.function(), inputs)
+        from dlrecipes.recipe.prediction import predict_by_signature
+
+        return predict_by_signature(version, inputs)
+
+    def present(self, prediction: Any) -> str:
+        """Returns one element of `predict`'s list as text for a terminal.
+
+        By default one line per output; `dlrecipes predict --json` prints the data instead.
+        """
+        from dlrecipes.recipe.prediction import present
+
+        return present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
-        """Returns inputs that the closing message suggests to `dlrecipes predict`.
+        """Returns inputs that the closing message suggests to `dlrecipes predict`; default none.
 
-        Each is typed by itself; those of a tuple together.
+        Each is a command of its own; the elements of a tuple go into one command.
         """
         return []
+
+
+def batches_and_steps(
+    dataset: tf.data.Dataset | tuple[tf.data.Dataset, int],
+) -> tuple[tf.data.Dataset, int | None]:
+    """Returns what `Recipe.dataset` returned as a dataset and its steps per epoch.
+
+    Args:
+        dataset: A dataset that ends, or a dataset with its steps per epoch.
+
+    Returns:
+        The dataset, and the steps; `None` where the dataset ends by itself.
+    """
+    return dataset if isinstance(dataset, tuple) else (dataset, None)

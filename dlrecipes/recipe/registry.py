@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import UsageError, nearest
-from dlrecipes.recipe import Options, Recipe, RecipeConfig
+from dlrecipes.recipe.base import Recipe
+from dlrecipes.recipe.config import Options, RecipeConfig
 
 BUILT_IN = "dlrecipes.recipes"
 ENTRY_POINTS = "dlrecipes.recipes"
@@ -57,6 +59,16 @@ class Source:
     def recipe(self) -> type[Recipe]:
         """Returns the recipe's class."""
         return _only(self._module("recipe"), Recipe)
+
+    def make(self, config: RecipeConfig) -> Recipe:
+        """Returns the recipe with its settings; loads TensorFlow, without its messages."""
+        load_tensorflow()
+        return self.recipe()(config, self.name)
+
+    @property
+    def argument(self) -> str:
+        """The recipe as it is typed on the command line: a name, or a folder."""
+        return self.name if self.package.startswith(f"{BUILT_IN}.") else str(self.folder)
 
     def _module(self, name: str) -> ModuleType:
         try:

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,11 @@ from dlrecipes import distribute
 from dlrecipes._utils.cpu import available_cpus
 from dlrecipes._utils.files import atomic_write, try_lock
 from dlrecipes._utils.quiet import suppress_stderr
-from dlrecipes.errors import RecipeError, UsageError, reason
+from dlrecipes.errors import UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
-from dlrecipes.recipe import Recipe, Splits
+from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.runner import model_card
 from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import Checkpoints, build_optimizers
@@ -38,23 +38,23 @@ from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 SNAPSHOTS = "snapshots"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
     """What a run ended with.
 
     Args:
         folder: The run's folder.
-        published: The version's folder.
-        metrics: What `metrics.json` holds.
-        examples: Inputs to suggest for `dlrecipes predict`.
-        groups: The recipe's mappings of metrics that are told.
+        version: The published version.
+        metrics: Contents of `metrics.json`.
+        examples: Inputs to suggest for `dlrecipes predict`. Defaults to none.
+        metric_groups: The recipe's nested metrics to show. Defaults to none.
     """
 
     folder: Path
-    published: Path
+    version: ModelVersion
     metrics: Mapping[str, Any]
-    examples: list[str] = field(default_factory=list)
-    groups: Sequence[str] = ()
+    examples: Sequence[str | tuple[str, ...]] = ()
+    metric_groups: Sequence[str] = ()
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     """
     with try_lock(folder) as alone:
         if not alone:
-            raise UsageError(f"{folder}: another process is at this run.", "Wait for it to end.")
+            raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
         return _run(recipe, folder, models, strategy)
 
 
@@ -89,7 +89,8 @@ def _run(
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     atomic_write(folder / METRICS_FILE, _json(metrics))
-    return Result(folder, published, metrics, recipe.example_inputs(splits), recipe.metric_groups)
+    examples = recipe.example_inputs(splits)
+    return Result(folder, ModelVersion(published), metrics, examples, recipe.metric_groups)
 
 
 def export(
@@ -130,7 +131,7 @@ def _publish(
     formats: Sequence[str] | None = None,
     onnx: bool = False,
 ) -> Path:
-    exports = recipe.signatures(model, splits.test)
+    exports = recipe.signatures(model, splits)
     if formats is not None:
         if exports.quantized is None and formats:
             raise UsageError(
@@ -139,6 +140,8 @@ def _publish(
             )
         smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=formats)
         exports = dataclasses.replace(exports, quantized=smaller)
+    # What is compared again of the reloaded Keras file needs no more than one example.
+    few = dataclasses.replace(splits, test=splits.test[:1])
     text = model_card.model_card(recipe, splits, metrics, environment(), exports.usage)
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
     return publish(
@@ -146,7 +149,7 @@ def _publish(
         models / recipe.name,
         dataclasses.replace(exports, files={**exports.files, **extras}),
         text,
-        rebuild=lambda again: recipe.signatures(again, splits.test[:1]),
+        rebuild=lambda again: recipe.signatures(again, few),
         onnx=onnx,
     )
 
@@ -155,7 +158,7 @@ def train(
     recipe: Recipe,
     folder: Path,
     strategy: tf.distribute.Strategy | None = None,
-    parts: Sequence[str] = ("test", "validation"),
+    parts: Sequence[Part] = ("test", "validation"),
 ) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
     """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
 
@@ -187,7 +190,7 @@ def train(
     checkpoints.restore_best(model)
     metrics = {
         "recipe": recipe.name,
-        **{part: recipe.evaluate(model, getattr(splits, part)) for part in parts},
+        **{part: recipe.evaluate(model, splits, part) for part in parts},
         "seconds": {"train": round(checkpoints.seconds, 1)},
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
@@ -254,8 +257,8 @@ def fit(
         stopping = keras.callbacks.EarlyStopping
         early = [stopping(recipe.monitor, mode=recipe.mode, patience=config.patience)]
     checkpoints.replayed = early
-    train, steps = recipe.batches(model, splits.train, start_epoch=checkpoints.epochs)
-    validation, validation_steps = recipe.batches(model, splits.validation)
+    train, steps = batches_and_steps(recipe.dataset(model, splits.train, checkpoints.epochs))
+    validation, validation_steps = batches_and_steps(recipe.dataset(model, splits.validation))
     history = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: _write_history(folder, checkpoints.history)
     )
@@ -330,11 +333,3 @@ def _without_keras_shuffle_warning() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
         yield
-
-
-def interrupted_by(error: OSError, folder: Path) -> RecipeError:
-    """Returns an `OSError` of a run (a full disk) as the line that the user reads."""
-    return RecipeError(
-        f"{error.filename or folder}: {error.strerror or error}.",
-        f"The run is kept in {folder}; go on with --resume --name {folder.name}.",
-    )

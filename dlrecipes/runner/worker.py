@@ -88,7 +88,7 @@ def _prepared(task: dict[str, Any], chief: dict[str, Any], strategy: Any) -> tup
     try:
         source = registry.find(task["recipe"])
         config = source.config().parse(_agreed(task["settings"], chief), task["recipe"])
-        recipe = source.recipe()(config, source.name)
+        recipe = source.make(config)
         runner.make_deterministic(config.seed)
         splits = recipe.load_data()
         sizes = [len(splits.train), len(splits.validation)]

@@ -62,32 +62,41 @@ class SearchSpec:
         return usual if self.max_epochs is None else self.max_epochs
 
 
-def hyperparameters(spec: SearchSpec) -> keras_tuner.HyperParameters:
-    """Returns a spec's space as keras-tuner has it; defaults are the configuration's.
+def hyperparameters(
+    spec: SearchSpec, hp: keras_tuner.HyperParameters | None = None
+) -> keras_tuner.HyperParameters:
+    """Declares a spec's search space in keras-tuner's terms.
+
+    Args:
+        spec: What is searched; the configuration's defaults become the space's defaults.
+        hp: Hyperparameters to declare the space in. Defaults to new ones.
+
+    Returns:
+        The hyperparameters.
 
     Raises:
-        UsageError: If nothing is left to look for.
+        UsageError: If nothing is left to search for.
     """
-    found = keras_tuner.HyperParameters()
+    hp = keras_tuner.HyperParameters() if hp is None else hp
     if not spec.space:
         raise UsageError("Nothing is left to search for.", "Fix fewer settings.")
     for name, search in spec.space.items():
         default = spec.config.model_fields[name].default
-        whole = spec.config.model_fields[name].annotation is int
+        is_integer = spec.config.model_fields[name].annotation is int
         if search.choices:
             choices = list(search.choices)
-            found.Choice(name, choices, default=default if default in choices else choices[0])
+            hp.Choice(name, choices, default=default if default in choices else choices[0])
             continue
         inside = default if search.low <= default <= search.high else search.low
-        kind, number = (found.Int, int) if whole else (found.Float, float)
-        kind(
+        declare, number = (hp.Int, int) if is_integer else (hp.Float, float)
+        declare(
             name,
             number(search.low),
             number(search.high),
             sampling=search.sampling,
             default=number(inside),
         )
-    return found
+    return hp
 
 
 def settings_of(spec: SearchSpec, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _trained(task: Mapping[str, Any]) -> dict[str, float]:
         tf.config.threading.set_intra_op_parallelism_threads(task["threads"])
         tf.config.threading.set_inter_op_parallelism_threads(task["threads"])
     source = registry.find(task["recipe"])
-    recipe = source.recipe()(source.config().parse(task["settings"]), source.name)
+    recipe = source.make(source.config().parse(task["settings"]))
     folder = Path(task["folder"])
     _, _, checkpoints, metrics = runner.train(recipe, folder, parts=("validation",))
     name, direction = task["objective"]

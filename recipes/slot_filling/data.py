@@ -96,6 +96,47 @@ def intent_names(sentences: Sequence[TaggedSentence]) -> list[str]:
     return sorted({s.intent for s in sentences})
 
 
+def vocabularies(model: SequenceTagger) -> dict[str, str]:
+    """Returns the vocabulary files; line `k`, from 0, has id `k`."""
+    encoder = model.encoder
+    lists = {
+        "words.txt": ["[padding]", "[other]", *encoder.words],
+        "tags.txt": model.tag_names,
+    }
+    if "ngrams" in model.input_names:
+        lists["ngrams.txt"] = ["[padding]", "[other]", *encoder.ngrams]
+    if model.intent_names:
+        lists["intents.txt"] = model.intent_names
+    return {name: "\n".join(lines) + "\n" for name, lines in lists.items()}
+
+
+def export_notes(model: SequenceTagger) -> str:
+    """Returns what the signatures cannot say, in Markdown: how ids are made of a sentence."""
+    encoder = model.encoder
+    steps = ["in lower case"] if encoder.lowercase else []
+    steps += ["with every digit as 0"] if encoder.fold_digits else []
+    split = {
+        "words": "Words are split at white space; `, ; ! ?` at a word's end and the full stop that "
+        "ends the sentence (not `p.m.`) are words, and so is each Chinese character.",
+        "whitespace": "Words are split at white space and nowhere else.",
+    }[encoder.tokenizer]
+    lines = [
+        'Signature: `tokens` and `tags` are padded with `""`.',
+        "`model.tflite` takes the ids of one sentence of any length, and returns line numbers of "
+        "`assets.extra/tags.txt`" + (" and `intents.txt`." if model.intent_names else "."),
+        f"- `words`: each word's line number, from 0, in `assets.extra/words.txt`; 1 for an "
+        f"unknown word. {split} They are looked up {' and '.join(steps) or 'unchanged'}.",
+    ]
+    if "ngrams" in model.input_names:
+        sizes = ", ".join(map(str, encoder.ngram_sizes))
+        lines.append(
+            "- `ngrams`: for each word, written `#word#`, the line numbers in "
+            f"`assets.extra/ngrams.txt` of its runs of {sizes} characters; 1 for an unknown run "
+            "or a word that is too short to have any; padded with 0."
+        )
+    return "\n\n".join(lines)
+
+
 def _describe(name: str, parts: Sequence[Sequence[TaggedSentence]]) -> dict[str, str]:
     train, validation, test = parts
     slots = Counter(tag[2:] for s in train for tag in s.tags if tag.startswith("B-"))

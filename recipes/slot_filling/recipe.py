@@ -1,4 +1,4 @@
-"""Slot filling: how it is built, measured, drawn, published and shown."""
+"""Slot filling: model, metrics, figures and exports."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes import figures
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.figures import bars, confusion
 from dlrecipes.metrics import is_well_formed, span_scores, token_accuracy
 from dlrecipes.models import ensemble, tagger
 from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
+from dlrecipes.recipe.base import Part
 from dlrecipes.training import SequenceTagger
 
-from . import data, show
+from . import data, figures, predict
 from .config import Config
 
 EVALUATION_BATCH = 64
 CALIBRATION = 200
-# How much of the span F1 a smaller LiteRT file may lose.
+# Largest loss of span F1 for a smaller LiteRT file to be published.
 DROP = 0.005
 
 
@@ -38,12 +40,12 @@ class SlotFilling(Recipe):
 
     @property
     def monitor(self) -> str:
-        """The validation metric by which the best epoch is chosen."""
+        """The validation metric that chooses the best epoch."""
         return f"val_{self.config.monitor}"
 
     @property
     def mode(self) -> str:
-        """Whether more of it is better."""
+        """Whether the monitored metric is minimized or maximized."""
         return "min" if self.config.monitor == "loss" else "max"
 
     def load_data(self) -> Splits:
@@ -101,40 +103,39 @@ class SlotFilling(Recipe):
             context=config.context,
             dropout=config.dropout,
             word_dropout=config.word_dropout,
-            # A network has fewer layers with dropout than this: no two draw alike.
+            # A network has fewer than 1000 dropout layers: no two members share a seed.
             seed=config.seed + 1000 * member,
             name=f"member_{member + 1}",
         )
 
-    def batches(
+    def dataset(
         self,
         model: SequenceTagger,
         examples: Sequence[TaggedSentence],
         start_epoch: int | None = None,
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of sentences of about one length."""
+        """Returns batches of sentences of similar length."""
         inputs, targets, lengths = data.to_arrays(model, examples)
         if start_epoch is None:
             size = EVALUATION_BATCH
-            dataset = evaluation_batches(inputs, targets, size, lengths)
+            batches = evaluation_batches(inputs, targets, size, lengths)
         else:
-            size = self.config.batch_size
-            dataset = training_batches(
-                inputs, targets, size, self.config.seed, start_epoch, lengths
-            )
-        return dataset, steps_per_epoch(len(examples), size)
+            size, seed = self.config.batch_size, self.config.seed
+            batches = training_batches(inputs, targets, size, seed, start_epoch, lengths)
+        return batches, steps_per_epoch(len(examples), size)
 
-    def evaluate(self, model: SequenceTagger, examples: Sequence[TaggedSentence]) -> dict[str, Any]:
+    def evaluate(self, model: SequenceTagger, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns span F1 as the CoNLL evaluation counts it, and accuracies."""
-        gold, (found, intents) = [s.tags for s in examples], self._tag(model, examples)
-        spans = span_scores(gold, found)
+        examples = getattr(splits, part)
+        gold, (tags, intents) = [s.tags for s in examples], _tag(model, examples)
+        spans = span_scores(gold, tags)
         metrics = {
             "span_f1": spans.f1,
             "precision": spans.precision,
             "recall": spans.recall,
-            "token_accuracy": token_accuracy(gold, found),
+            "token_accuracy": token_accuracy(gold, tags),
             "sentence_accuracy": float(
-                np.mean([list(g) == f for g, f in zip(gold, found, strict=True)])
+                np.mean([list(g) == t for g, t in zip(gold, tags, strict=True)])
             ),
         }
         pairs = zip(examples, intents, strict=False)
@@ -146,91 +147,96 @@ class SlotFilling(Recipe):
 
     def figures(self, model: SequenceTagger, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields F1 by slot, the confusion among slots, and tagged sentences of the test split."""
-        gold, (found, _) = [s.tags for s in splits.test], self._tag(model, splits.test)
-        by_slot = span_scores(gold, found).by_slot
+        gold, (tags, _) = [s.tags for s in splits.test], _tag(model, splits.test)
+        by_slot = span_scores(gold, tags).by_slot
         yield (
             "f1_by_slot",
-            figures.bars(
+            bars(
                 {slot: score.f1 for slot, score in by_slot.items()},
-                "Span F1 by slot, test (number of spans behind)",
+                "Span F1 by slot, test (number of spans in parentheses)",
                 {slot: f"({score.support})" for slot, score in by_slot.items()},
             ),
         )
-        names, counts = show.slot_confusion(gold, found)
-        yield "confusion", figures.confusion(counts, names, "Words by slot, test")
-        yield "sentences", show.tagged_sentences(splits.test, found)
+        names, counts = figures.slot_confusion(gold, tags)
+        yield "confusion", confusion(counts, names, "Words by slot, test")
+        yield "sentences", figures.tagged_sentences(splits.test, tags)
 
-    def signatures(self, model: SequenceTagger, examples: Sequence[TaggedSentence]) -> Exports:
+    def signatures(self, model: SequenceTagger, splits: Splits) -> Exports:
         """Returns raw sentences to tags as the SavedModel, ids to tag ids as LiteRT."""
-        sentences = np.array([" ".join(s.tokens) for s in examples], object)
-        chunks = [
-            sentences[i : i + EVALUATION_BATCH] for i in range(0, len(sentences), EVALUATION_BATCH)
-        ]
+        sentences = np.array([" ".join(s.tokens) for s in splits.test], object)
+        parts = np.split(sentences, range(EVALUATION_BATCH, len(sentences), EVALUATION_BATCH))
         serving = Signature(
             model.tag,
             [tf.TensorSpec([None], tf.string, name="sentences")],
-            [(chunk,) for chunk in chunks] + [(np.array([""], object),)],
+            [(part,) for part in parts] + [(np.array([""], object),)],
         )
         shapes = {"words": [1, None], "ngrams": [1, None, None]}
         litert = Signature(
             lambda *ids: model.decode(dict(zip(model.input_names, ids, strict=True))),
             [tf.TensorSpec(shapes[name], tf.int32, name=name) for name in model.input_names],
-            [self._ids(model, sentence) for sentence in examples],
+            [_ids(model, sentence) for sentence in splits.test],
         )
         return Exports(
             {"serving_default": serving},
             litert,
-            show.files(model),
-            show.usage(model, self.name),
-            self._quantized(model, litert, examples),
+            data.vocabularies(model),
+            data.export_notes(model),
+            _quantized(model, litert, splits.test),
         )
 
-    @staticmethod
-    def _quantized(
-        model: SequenceTagger, litert: Signature, examples: Sequence[TaggedSentence]
-    ) -> Quantized:
-        """Returns how smaller LiteRT files are measured; none is made unless it is asked for."""
+    def predict(
+        self, version: ModelVersion, inputs: Sequence[str], options: None = None
+    ) -> list[dict[str, Any]]:
+        """Returns tokens, tags, slots and intent of each sentence."""
+        return predict.predict(version, inputs)
 
-        def span_f1(decode: Callable[..., Mapping[str, np.ndarray]]) -> float:
-            found = []
-            for ids in litert.examples:
-                tags = decode(**dict(zip(model.input_names, ids, strict=True)))["tags"][0]
-                found.append([model.tag_names[tag] for tag in tags])
-            return span_scores([s.tags for s in examples], found).f1
-
-        return Quantized((), litert.examples[:CALIBRATION], "span_f1", span_f1, DROP)
-
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns each sentence with its slots marked."""
-        return show.predictions(function, inputs)
+    def present(self, prediction: Mapping[str, Any]) -> str:
+        """Returns the sentence with its slots marked."""
+        return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
         """Returns a sentence of the test split, as a user would type it."""
-        return [show.join(min(splits.test, key=lambda s: abs(len(s.tokens) - 8)).tokens)]
+        return [predict.join(min(splits.test, key=lambda s: abs(len(s.tokens) - 8)).tokens)]
 
-    @staticmethod
-    def _ids(model: SequenceTagger, sentence: TaggedSentence) -> tuple[np.ndarray, ...]:
-        encoded = model.encoder(tf.constant([sentence.tokens]))
-        return tuple(encoded[name].numpy() for name in model.input_names)
 
-    def _tag(
-        self, model: SequenceTagger, examples: Sequence[TaggedSentence]
-    ) -> tuple[list[list[str]], list[str]]:
-        tags, intents = [], []
-        for start in range(0, len(examples), EVALUATION_BATCH):
-            part = examples[start : start + EVALUATION_BATCH]
-            found = _tagging(model)(data.pad([s.tokens for s in part]))
-            rows = found["tags"].numpy().tolist()
-            tags += [
-                [t.decode() for t in row[: len(s.tokens)]]
-                for row, s in zip(rows, part, strict=True)
-            ]
-            if "intent" in found:
-                intents += [intent.decode() for intent in found["intent"].numpy()]
-        return tags, intents
+def _quantized(
+    model: SequenceTagger, litert: Signature, examples: Sequence[TaggedSentence]
+) -> Quantized:
+    """Returns how smaller LiteRT files are measured; none is made unless asked for."""
+
+    def span_f1(decode: Callable[..., Mapping[str, np.ndarray]]) -> float:
+        tagged = []
+        for ids in litert.examples:
+            tags = decode(**dict(zip(model.input_names, ids, strict=True)))["tags"][0]
+            tagged.append([model.tag_names[tag] for tag in tags])
+        return span_scores([s.tags for s in examples], tagged).f1
+
+    return Quantized((), litert.examples[:CALIBRATION], "span_f1", span_f1, DROP)
+
+
+def _ids(model: SequenceTagger, sentence: TaggedSentence) -> tuple[np.ndarray, ...]:
+    encoded = model.encoder(tf.constant([sentence.tokens]))
+    return tuple(encoded[name].numpy() for name in model.input_names)
+
+
+def _tag(
+    model: SequenceTagger, examples: Sequence[TaggedSentence]
+) -> tuple[list[list[str]], list[str]]:
+    """Returns the tags of each sentence, and the intents where the model names them."""
+    tags, intents = [], []
+    for start in range(0, len(examples), EVALUATION_BATCH):
+        part = examples[start : start + EVALUATION_BATCH]
+        outputs = _tagging(model)(data.pad([s.tokens for s in part]))
+        rows = outputs["tags"].numpy().tolist()
+        tags += [
+            [t.decode() for t in row[: len(s.tokens)]] for row, s in zip(rows, part, strict=True)
+        ]
+        if "intent" in outputs:
+            intents += [intent.decode() for intent in outputs["intent"].numpy()]
+    return tags, intents
 
 
 @functools.lru_cache(maxsize=1)
 def _tagging(model: SequenceTagger) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    # Traced once for the two evaluations and the figures.
+    # Traced once for both evaluations and the figures.
     return tf.function(model.tag_tokens, input_signature=[tf.TensorSpec([None, None], tf.string)])

@@ -45,7 +45,7 @@ def result(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def version(result):
-    return ModelVersion(result.published)
+    return ModelVersion(result.version.folder)
 
 
 def ask(version, inputs=(), **told):

@@ -47,7 +47,7 @@ def result(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def serving(result):
-    return ModelVersion(result.published).function()
+    return ModelVersion(result.version.folder).function()
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +77,24 @@ def test_a_run_measures_draws_and_publishes(result):
 
 
 def test_the_card_tells_accuracy_and_size_of_each_lite_file(result, test_part):
-    told = json.loads((result.published / "assets.extra" / "litert.json").read_text())
+    told = json.loads((result.version.folder / "assets.extra" / "litert.json").read_text())
     images = test_part.images[..., None].astype("float32") / 255
     for name, one in told.items():
-        lite = LiteRTModel(result.published / name)
+        lite = LiteRTModel(result.version.folder / name)
         found = [lite(images=images[i : i + 1])["probabilities"][0] for i in range(len(images))]
         accuracy = np.mean(np.argmax(found, axis=1) == test_part.labels)
         assert one["accuracy"] == pytest.approx(accuracy)
         assert (
             f"| `{name}` | {one['bytes']:,} | {accuracy:.4f} |"
-            in (result.published / "README.md").read_text()
+            in (result.version.folder / "README.md").read_text()
         )
     sizes = [told[f"model{kind}.tflite"]["bytes"] for kind in ("", ".float16", ".int8")]
     assert sizes == sorted(sizes, reverse=True)
 
 
 def test_arrays_of_28x28_are_taken_as_they_are_and_others_brought_to_it(result, test_part):
-    read = ModelVersion(result.published).function("images")
-    model = ModelVersion(result.published).keras_model()
+    read = ModelVersion(result.version.folder).function("images")
+    model = ModelVersion(result.version.folder).keras_model()
     images = test_part.images[:20]
     expected = model.classify(images[..., None].astype("float32") / 255)
     found = read(images=tf.constant(images[..., None]))
@@ -244,7 +244,7 @@ def test_mnists_test_digits_are_read_alike_from_files_and_arrays(result):
     from dlrecipes.data.digits import read_digits
 
     test = read_digits(MNIST, 0)[2][:1000]
-    published = ModelVersion(result.published)
+    published = ModelVersion(result.version.folder)
     arrays = published.function("images")(images=tf.constant(test.images[..., None]))
     files = published.function()(image_bytes=tf.constant([png(x[..., None]) for x in test.images]))
     assert np.mean(arrays["label"].numpy() == files["label"].numpy()) > 0.95

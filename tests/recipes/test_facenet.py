@@ -46,7 +46,7 @@ def result(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def version(result):
-    return ModelVersion(result.published)
+    return ModelVersion(result.version.folder)
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,10 @@ def test_a_run_measures_draws_and_publishes(result):
         assert all(0 <= found[name] <= 1 for name in names)
     figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
     assert {"roc", "distances", "matrix", "neighbours", "map"} <= figures
-    card = (result.published / "README.md").read_text()
+    card = (result.version.folder / "README.md").read_text()
     assert "eigenfaces auc" in card
     assert {"model.float16.tflite", "model.int8.tflite"} <= {
-        path.name for path in result.published.iterdir()
+        path.name for path in result.version.folder.iterdir()
     }
 
 

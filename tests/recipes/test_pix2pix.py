@@ -47,7 +47,7 @@ def result(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def version(result):
-    return ModelVersion(result.published)
+    return ModelVersion(result.version.folder)
 
 
 def test_a_run_measures_draws_and_publishes(result):
@@ -58,7 +58,7 @@ def test_a_run_measures_draws_and_publishes(result):
     assert metrics["best_epoch"] == metrics["epochs"] == 2
     figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
     assert {"sheet", "epochs", "patches", "learning_curves"} <= figures
-    files = {path.name for path in result.published.iterdir()}
+    files = {path.name for path in result.version.folder.iterdir()}
     assert {"model.float16.tflite", "model.dynamic.tflite"} <= files
     assert sorted(path.name for path in (result.folder / "snapshots").iterdir()) == [
         "00001.npy",

@@ -71,7 +71,7 @@ class Kept(ModelVersion):
 
 
 def ask(result, *inputs, **told):
-    return recipe().answer(Kept(result.published), inputs, options(**told))
+    return recipe().answer(Kept(result.version.folder), inputs, options(**told))
 
 
 # Data
@@ -268,7 +268,7 @@ def test_a_theme_raises_its_characters(poems):
     rest = {name: tf.fill([60], tf.constant(d, t)) for name, (t, d) in table.items()}
     asked = {**rest, "seed": tf.range(60, dtype=tf.int64)}
     del asked["theme"]
-    write = ModelVersion(poems.published).function("generate")
+    write = ModelVersion(poems.version.folder).function("generate")
     assert share("明月") > 2 * share("春风")
 
 
@@ -302,7 +302,7 @@ def test_unknown_options_are_refused():
 
 
 def test_signatures_take_what_a_user_gives(poems):
-    version = ModelVersion(poems.published)
+    version = ModelVersion(poems.version.folder)
     found = version.function()(theme=tf.constant([THEMES[0], "明月"]))
     assert found["problem"].numpy().tolist() == [b"", b""]
     assert found["poem"].numpy()[1].decode().split("\n") == [

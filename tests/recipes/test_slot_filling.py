@@ -64,7 +64,7 @@ def saved_model_tags(folder, sentences):
 @pytest.mark.parametrize("language", ["english", pytest.param("chinese", marks=pytest.mark.slow)])
 def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
     task = recipe(language=language)
-    folder = run(task, tmp_path).published
+    folder = run(task, tmp_path).version.folder
     test = task.load_data().test[:15]
     model = ModelVersion(folder).keras_model()
     keras_tags = [
@@ -89,7 +89,7 @@ def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
 def test_each_network_and_encoding_publishes(tmp_path, settings):
     # Publishing compares every artefact with the model on every test sentence.
     result = run(recipe(**settings), tmp_path)
-    assert (result.published / "model.tflite").stat().st_size > 1000
+    assert (result.version.folder / "model.tflite").stat().st_size > 1000
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_own_sentences_without_intents_need_none(tmp_path):
     write_conll(tmp_path / "data.conll", sentences)
     result = run(recipe(data=str(tmp_path / "data.conll")), tmp_path)
     assert "intent_accuracy" not in result.metrics["test"]
-    assert "intent" not in ModelVersion(result.published).function().structured_outputs
+    assert "intent" not in ModelVersion(result.version.folder).function().structured_outputs
 
 
 def test_a_bad_line_is_named_before_anything_is_trained(tmp_path):
@@ -172,9 +172,9 @@ def test_every_artefact_agrees_on_every_tag_of_atis(tmp_path):
     task = recipe(data=str(ATIS), units=64, epochs=3)
     result = run(task, tmp_path)
     test = task.load_data().test
-    model = ModelVersion(result.published).keras_model()
-    tags = saved_model_tags(result.published, test)
-    assert [lite_tags(result.published, task, s) for s in test] == tags
+    model = ModelVersion(result.version.folder).keras_model()
+    tags = saved_model_tags(result.version.folder, test)
+    assert [lite_tags(result.version.folder, task, s) for s in test] == tags
     pad = tf.ragged.constant([list(s.tokens) for s in test]).to_tensor("")
     keras_rows = model.tag_tokens(pad)["tags"].numpy().tolist()
     assert [[t.decode() for t in row if t] for row in keras_rows] == tags

@@ -46,16 +46,16 @@ def whole(tmp_path_factory):
 # A run that is killed and resumed is compared byte for byte as well.
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_byte_for_byte(whole, tmp_path):
-    assert weights(run(tmp_path).published) == weights(whole.published)
+    assert weights(run(tmp_path).version.folder) == weights(whole.version.folder)
 
 
 @pytest.mark.slow
 def test_another_seed_gives_other_weights(whole, tmp_path):
-    assert weights(run(tmp_path, seed=1, epochs=1).published) != weights(whole.published)
+    assert weights(run(tmp_path, seed=1, epochs=1).version.folder) != weights(whole.version.folder)
 
 
 def test_the_card_begins_with_what_hubs_read(whole):
-    text = (whole.published / "README.md").read_text(encoding="utf-8")
+    text = (whole.version.folder / "README.md").read_text(encoding="utf-8")
     nothing, front, rest = text.split("---\n", 2)
     facts = yaml.safe_load(front)
     assert nothing == ""
@@ -71,7 +71,7 @@ def test_metrics_json_holds_the_names_that_stay(whole):
         for name in ("span_f1", "token_accuracy", "intent_accuracy"):
             assert 0 <= metrics[split][name] <= 1
     assert 0 < metrics["seconds"]["train"] <= metrics["seconds"]["total"]
-    assert metrics["published"] == str(whole.published)
+    assert metrics["published"] == str(whole.version.folder)
 
 
 def test_history_has_a_row_for_each_epoch(whole):
@@ -84,7 +84,7 @@ def test_history_has_a_row_for_each_epoch(whole):
 
 def test_what_is_published_is_the_best_epoch_as_evaluated(whole):
     recipe = tiny_recipe()
-    model = keras.saving.load_model(whole.published / "model.keras")
+    model = keras.saving.load_model(whole.version.folder / "model.keras")
     again = recipe.evaluate(model, recipe.load_data().test)
     assert again == whole.metrics["test"]
 
@@ -121,7 +121,7 @@ def test_killed_twice_and_resumed_ends_with_the_weights_of_the_whole_run(whole, 
     )
     assert done.returncode == 0, done.stderr
     cut = tmp_path / "saved_models" / "slot_filling" / "1"
-    assert weights(cut) == weights(whole.published)
+    assert weights(cut) == weights(whole.version.folder)
     assert not (tmp_path / "saved_models" / "slot_filling" / "2").exists()
 
 

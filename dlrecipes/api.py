@@ -1,0 +1,277 @@
+"""The front door: recipes, runs and published models from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrecipes.errors import UsageError
+from dlrecipes.export.version import EXTRAS, METRICS_FILE, ModelVersion, find_version
+from dlrecipes.recipe.registry import Source, find, sources
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from dlrecipes.export.litert import LiteRTModel
+    from dlrecipes.recipe import Options, Recipe
+    from dlrecipes.runner.run import Result
+
+
+def list_recipes() -> dict[str, str]:
+    """Returns the recipes that are known by name, each with the line that describes it.
+
+    Example:
+
+    >>> import dlrecipes
+    >>> sorted(dlrecipes.list_recipes())[-1]
+    'slot_filling'
+    """
+    return {source.name: source.summary for source in sources()}
+
+
+def load_recipe(recipe: str | Path, **settings: Any) -> Recipe:
+    """Returns a recipe with its settings, ready to run.
+
+    Args:
+        recipe: Name of a recipe (`list_recipes`), or the folder of one.
+        **settings: Settings by name, as `dlrecipes info RECIPE` lists them; the others keep
+            their defaults.
+
+    Raises:
+        UsageError: If there is no such recipe, or a setting is unknown or wrong; the message
+            names the nearest valid one.
+
+    Example:
+
+    >>> import dlrecipes
+    >>> recipe = dlrecipes.load_recipe("slot_filling", units=64)
+    >>> recipe.config.units, recipe.config.cell
+    (64, 'lstm')
+    """
+    source = find(str(recipe))
+    return source.make(source.config().parse(settings, source.name).located())
+
+
+def run(
+    recipe: Recipe | str | Path,
+    *,
+    name: str | None = None,
+    resume: bool = False,
+    strategy: str = "none",
+    runs_dir: str | Path = "runs",
+    models_dir: str | Path = "saved_models",
+    say: Callable[[str], None] = print,
+) -> Result:
+    """Trains, evaluates, draws and publishes a recipe, as `dlrecipes run` does.
+
+    Args:
+        recipe: A recipe (`load_recipe`, or an object of your own class), a name or a folder.
+        name: Name of the run; `None` names it after the time. Defaults to `None`.
+        resume: Whether to resume the unfinished run of that name, or the latest one, with the
+            run's own settings. Defaults to `False`.
+        strategy: `"none"`, or `"mirrored"` for all devices of this machine. Defaults to `"none"`.
+            Several workers each run `dlrecipes run --strategy multi_worker`.
+        runs_dir: Folder of all runs. Defaults to `"runs"`.
+        models_dir: Folder of published models. Defaults to `"saved_models"`.
+        say: Called with each line of progress. Defaults to `print`.
+
+    Returns:
+        The run's `folder`, the published `version`, and its `metrics`.
+
+    Raises:
+        RecipeError: If data, training or publishing fail in a way the user can mend.
+        KeyboardInterrupt: On Ctrl-C; `resume=True` continues the run.
+    """
+    from dlrecipes.runner import run_folder
+    from dlrecipes.runner.launch import Launch, run_recipe
+
+    loaded = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
+    options = Launch(name, resume, strategy, Path(runs_dir), Path(models_dir), say)
+    folder = None
+    if resume:
+        folder = run_folder.unfinished_folder(options.runs_dir / loaded.name, name)
+        config = type(loaded.config)
+        stored = folder / run_folder.CONFIG_FILE
+        loaded.config = config.parse(config.from_yaml(stored), str(stored))
+    else:
+        run_folder.check_new(options.runs_dir / loaded.name, name)
+    return run_recipe(loaded, folder, options)
+
+
+class Model:
+    """A published model: what `load` returns.
+
+    Args:
+        version: The published version.
+        source: The recipe that presents its inputs and outputs; `None` for a model that was
+            published without one.
+    """
+
+    def __init__(self, version: ModelVersion, source: Source | None):
+        self.version = version
+        self._source = source
+        self._recipe: Recipe | None = None
+
+    def __repr__(self) -> str:
+        return f"<dlrecipes.Model {self.version.folder}>"
+
+    @property
+    def folder(self) -> Path:
+        """The version's folder."""
+        return self.version.folder
+
+    def predict(self, inputs: Sequence[Any], **options: Any) -> list[Any]:
+        """Returns predictions as data: numbers, strings, lists and dictionaries.
+
+        Args:
+            inputs: Inputs as the recipe takes them on the command line: sentences, paths of
+                images; for a model without a recipe, one element per example.
+            **options: Options of the recipe's predictions (`dlrecipes predict RECIPE --help`).
+
+        Raises:
+            RecipeError: If an input does not fit, or an option is unknown.
+        """
+        if isinstance(inputs, str | bytes):
+            raise UsageError("predict: expected a list of inputs, got one string.", "Put it in [].")
+        if self._source is None:
+            from dlrecipes.recipe.prediction import predict_by_signature
+
+            if options:
+                raise UsageError(f"{self.folder}: this model has no recipe, and no options.")
+            return predict_by_signature(self.version, inputs)
+        return self._loaded_recipe().predict(self.version, list(inputs), self._options(options))
+
+    def keras_model(self, compile: bool = True) -> keras.Model:
+        """Returns the Keras model, to train further or to import.
+
+        Args:
+            compile: Whether to restore optimizer, losses and metrics. Defaults to `True`.
+        """
+        return self.version.keras_model(compile)
+
+    def function(self, signature: str = "serving_default") -> Callable[..., dict[str, Any]]:
+        """Returns a function of the SavedModel: tensors by name in, tensors by name out.
+
+        Args:
+            signature: Name of the signature. Defaults to `"serving_default"`.
+        """
+        return self.version.function(signature)
+
+    def litert(self, threads: int = 1) -> LiteRTModel:
+        """Returns the LiteRT model: NumPy arrays by name in, arrays by name out.
+
+        Args:
+            threads: Threads of the interpreter. Defaults to 1.
+        """
+        return self.version.litert(threads)
+
+    def _loaded_recipe(self) -> Recipe:
+        if self._recipe is None:
+            assert self._source is not None
+            config = self._source.config()
+            file = self.version.config_file
+            self._recipe = self._source.make(config.parse(config.from_yaml(file), str(file)))
+        return self._recipe
+
+    def _options(self, options: dict[str, Any]) -> Options | None:
+        assert self._source is not None
+        declared = self._source.predict_options()
+        if declared is None and options:
+            raise UsageError(f"{self._source.name}: its predictions have no options.")
+        return declared.parse(options, self._source.name) if declared else None
+
+
+def load(
+    model: str | Path,
+    version: int | None = None,
+    *,
+    recipe: str | Path | None = None,
+    models_dir: str | Path = "saved_models",
+) -> Model:
+    """Returns a published model.
+
+    Args:
+        model: Name of a recipe or of a published model, the folder of a model with its
+            versions, or the folder of one version.
+        version: Version to load. Defaults to the latest.
+        recipe: Name or folder of the recipe that presents inputs and outputs. Defaults to the
+            one that published the model, where it is known by name.
+        models_dir: Folder of published models. Defaults to `"saved_models"`.
+
+    Raises:
+        UsageError: If there is no such model or version.
+    """
+    found = _find(model, version, Path(models_dir))
+    return Model(found, find(str(recipe)) if recipe is not None else _recipe_of(found, model))
+
+
+def _find(model: str | Path, version: int | None, models: Path) -> ModelVersion:
+    path = Path(model).expanduser()
+    if (path / "saved_model.pb").is_file():
+        return ModelVersion(path)
+    is_path = isinstance(model, Path) or path.is_absolute() or len(path.parts) > 1
+    if is_path and not (path / "recipe.py").is_file():
+        return find_version(path.parent, path.name, version)
+    return find_version(models, path.resolve().name if is_path else str(model), version, str(model))
+
+
+def _recipe_of(version: ModelVersion, model: str | Path) -> Source | None:
+    """Returns the recipe that published a version, if it is known by name or lies there."""
+    import json
+
+    if (Path(model).expanduser() / "recipe.py").is_file():
+        return find(str(model))
+    file = version.folder / EXTRAS / METRICS_FILE
+    if not file.is_file():
+        return None
+    name = json.loads(file.read_text(encoding="utf-8")).get("recipe", "")
+    return {source.name: source for source in sources()}.get(name)
+
+
+def publish(
+    model: keras.Model,
+    directory: str | Path,
+    *,
+    examples: np.ndarray | dict[str, np.ndarray] | list[np.ndarray],
+    **options: Any,
+) -> Model:
+    """Publishes a Keras model of your own as a new, verified version.
+
+    SavedModel, LiteRT and `.keras` files are loaded again and compared with the model before
+    the version's folder appears.
+
+    Args:
+        model: A functional or sequential Keras model, built.
+        directory: Folder of the model; versions in it are numbered from 1.
+        examples: Inputs on which the files are compared with the model: an array with examples
+            along its first axis, a dictionary of arrays by input name, or a list of arrays in
+            the inputs' order.
+        **options: Further arguments of `dlrecipes.export.publish`, such as `onnx=True`.
+
+    Returns:
+        The published model.
+
+    Raises:
+        PublishError: If a file cannot be written or does not agree with the model; nothing is
+            left in `directory` then.
+        UsageError: If the examples do not fit the model.
+
+    Example:
+
+    >>> import tempfile
+    >>> import keras
+    >>> import numpy as np
+    >>> import dlrecipes
+    >>> model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2, name="y")])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     x = np.ones((4, 3), "float32")
+    ...     published = dlrecipes.publish(model, f"{folder}/net", examples=x)
+    ...     list(published.predict([[1, 2, 3]])[0])
+    ['y']
+    """
+    from dlrecipes.export import publish as publish_version
+
+    folder = publish_version(model, Path(directory), examples=examples, **options)
+    return Model(ModelVersion(folder), None)

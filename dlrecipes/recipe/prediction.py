@@ -1,0 +1,138 @@
+"""Default predictions: inputs from text by a model's signature, outputs as plain data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrecipes.errors import UsageError
+
+if TYPE_CHECKING:
+    from dlrecipes.export.version import ModelVersion
+
+
+def predict_by_signature(version: ModelVersion, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+    """Returns the outputs of a version's default signature for each input.
+
+    Args:
+        version: The published version.
+        inputs: One element per example: text (JSON, the text itself for a model of strings, a
+            path for an input named `*_bytes`), or data: a value, or values by input name.
+
+    Raises:
+        UsageError: If an input does not fit the signature.
+    """
+    specs = version.inputs()
+    predictions = []
+    for number, value in enumerate(inputs, start=1):
+        arrays = {
+            name: _array(number, name, part, specs[name])
+            for name, part in _by_name(number, value, specs).items()
+        }
+        outputs = version.call(**arrays)
+        predictions.append({name: plain(output, 0) for name, output in outputs.items()})
+    return predictions
+
+
+def _by_name(number: int, value: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
+    names = list(specs)
+    only_text = all(spec.dtype == "string" for spec in specs.values())
+    if isinstance(value, str) and not (len(names) == 1 and only_text):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise UsageError(
+                f"Input {number} is not JSON: {value[:60]!r}.",
+                f"Expected {_described(specs)}.",
+            ) from None
+    if not isinstance(value, Mapping):
+        value = {names[0]: value} if len(names) == 1 else {}
+    if set(value) != set(names):
+        raise UsageError(
+            f"Input {number} needs a value for each of: {', '.join(names)}.",
+            f"Expected {_described(specs)}.",
+        )
+    return dict(value)
+
+
+def _array(number: int, name: str, value: Any, spec: Any) -> Any:
+    import numpy as np
+
+    if spec.dtype == "string":
+        if name.endswith("_bytes") and not isinstance(value, bytes):
+            value = _content(value)
+        return np.array([value], object)
+    try:
+        array = np.asarray(value, spec.dtype)[None]
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"Input {number}: {name} is not an array of {spec.dtype}.",
+            f"Expected {_described({name: spec})}.",
+        ) from None
+    expected = spec.shape
+    fits = expected is None or (
+        len(expected) == array.ndim
+        and all(size in (None, -1, own) for size, own in zip(expected, array.shape, strict=True))
+    )
+    if not fits:
+        raise UsageError(
+            f"Input {number}: {name} has shape {array.shape[1:]}.",
+            f"Expected {_described({name: spec})}.",
+        )
+    return array
+
+
+def _content(name: Any) -> bytes:
+    try:
+        return Path(name).expanduser().read_bytes()
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{name}: {reason}.", "Name a file that exists.") from None
+
+
+def _described(specs: Mapping[str, Any]) -> str:
+    parts = []
+    for name, spec in specs.items():
+        sizes = "any" if spec.shape is None else tuple(spec.shape[1:])
+        parts.append(f"{name}: {spec.dtype} of shape {sizes}")
+    return "; ".join(parts)
+
+
+def plain(array: Any, row: int | None = None) -> Any:
+    """Returns an array, or one of its rows, as numbers, strings and lists.
+
+    Args:
+        array: A NumPy array; bytes become text (UTF-8), or base64 where they are not.
+        row: Row to return; `None` for the whole array. Defaults to `None`.
+    """
+    import numpy as np
+
+    values = np.asarray(array)
+    values = values if row is None or not values.ndim else values[row]
+    return _text(values.tolist() if isinstance(values, np.ndarray | np.generic) else values)
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_text(part) for part in value]
+    if isinstance(value, bytes):
+        import base64
+
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return base64.b64encode(value).decode()
+    return value
+
+
+def present(prediction: Any) -> str:
+    """Returns a prediction as text: one line per output."""
+    if not isinstance(prediction, Mapping):
+        return json.dumps(prediction, ensure_ascii=False)
+    width = max((len(name) for name in prediction), default=0)
+    return "\n".join(
+        f"{name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in prediction.items()
+    )

@@ -1,0 +1,254 @@
+"""Starts runs: resolves settings and folder, trains in one or several processes, publishes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlrecipes._utils.files import atomic_write, try_lock
+from dlrecipes._utils.quiet import load_tensorflow
+from dlrecipes.distribute import Cluster, check_cluster
+from dlrecipes.errors import DataError, PublishError, RecipeError, UsageError
+from dlrecipes.export.version import CONFIG_FILE
+from dlrecipes.recipe.registry import Source
+from dlrecipes.runner import run_folder
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from dlrecipes.recipe import Recipe, RecipeConfig
+    from dlrecipes.runner.run import Result
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a run that `--resume` continues.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Where and how a run is started.
+
+    Args:
+        name: Name of the run; `None` names it after the time. Defaults to `None`.
+        resume: Whether to resume an unfinished run. Defaults to `False`.
+        strategy: `"none"`, `"mirrored"` or `"multi_worker"`. Defaults to `"none"`.
+        runs_dir: Folder of all runs. Defaults to `runs`.
+        models_dir: Folder of published models. Defaults to `saved_models`.
+        say: Called with each line of progress. Defaults to `print`.
+    """
+
+    name: str | None = None
+    resume: bool = False
+    strategy: str = "none"
+    runs_dir: Path = Path("runs")
+    models_dir: Path = Path("saved_models")
+    say: Callable[[str], None] = print
+
+
+def launch(
+    source: Source,
+    settings: Mapping[str, Any],
+    config_file: Path | None = None,
+    options: Launch | None = None,
+) -> Result | None:
+    """Runs a recipe that is known by name or folder.
+
+    Args:
+        source: The recipe.
+        settings: Settings by name, as typed; they take precedence over those of `config_file`.
+        config_file: YAML file of settings. Defaults to none.
+        options: Name, folders and strategy. Defaults to a new run in this folder.
+
+    Returns:
+        The result; or `None` where this process has nothing to publish: the run is finished
+        already, or this process is a worker that the chief publishes for.
+
+    Raises:
+        RecipeError: If settings, data, training or publishing fail in a way the user can mend.
+        Interrupted: On Ctrl-C, with the folder of the run that can be resumed.
+    """
+    options = options or Launch()
+    runs = options.runs_dir / source.name
+    cluster = _cluster(options.name) if options.strategy == "multi_worker" else None
+    config, folder = _resolve(source, settings, config_file, options, runs, cluster)
+    if cluster is not None and not cluster.is_chief:
+        _run_worker(source, config, cluster, runs / str(options.name), options.say)
+        return None
+    if folder is not None and run_folder.is_finished(folder):
+        options.say(f"{source.name}: {folder} is finished.")
+        return None
+    if cluster is None:
+        assert config is not None
+        return run_recipe(source.make(config), folder, options)
+    with _started(source.name, folder, runs, options) as started:
+        _run_chief(source, config, cluster, started)
+        return _run(source.make(config), started, options.models_dir, None)
+
+
+def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | None = None) -> Result:
+    """Runs a recipe object in this process.
+
+    Args:
+        recipe: The recipe, with its settings.
+        folder: Folder of the run to resume; `None` for a new run. Defaults to `None`.
+        options: Name, folders and strategy. Defaults to a new run in this folder.
+
+    Raises:
+        RecipeError: If data, training or publishing fail in a way the user can mend.
+        Interrupted: On Ctrl-C, with the folder of the run that can be resumed.
+    """
+    options = options or Launch()
+    with _started(recipe.name, folder, options.runs_dir / recipe.name, options) as started:
+        return _run(recipe, started, options.models_dir, _mirrored(options))
+
+
+def _run(
+    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None
+) -> Result:
+    from dlrecipes.runner.run import run
+
+    return run(recipe, folder, models, strategy)
+
+
+@contextlib.contextmanager
+def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Iterator[Path]:
+    """Makes the folder of a new run; names it where the run ends early.
+
+    A run in which nothing was trained leaves no folder: there is nothing to resume.
+    """
+    new = folder is None
+    started = run_folder.new_folder(runs, options.name) if folder is None else folder
+    options.say(f"{name}: {'run' if new else 'resuming'} {started}")
+    hint = f"The run is kept: resume with --resume --name {started.name}."
+    try:
+        yield started
+    except KeyboardInterrupt:
+        raise Interrupted(started) from None
+    except RecipeError as error:
+        options.say("")  # Keras' progress bar leaves the cursor in its line.
+        if new and isinstance(error, DataError | UsageError):
+            shutil.rmtree(started, ignore_errors=True)
+        if isinstance(error, PublishError):
+            raise PublishError(error.message, f"{error.hint} {hint}".strip()) from error
+        raise
+    except OSError as error:
+        raise RecipeError(
+            f"{error.filename or started}: {error.strerror or error}.", hint
+        ) from error
+
+
+def _resolve(
+    source: Source,
+    settings: Mapping[str, Any],
+    config_file: Path | None,
+    options: Launch,
+    runs: Path,
+    cluster: Cluster | None,
+) -> tuple[RecipeConfig | None, Path | None]:
+    """Returns the settings, and the folder of the run to resume, or `None` for a new one."""
+    config = source.config()
+    name = options.name
+    if options.resume:
+        _refuse_settings(settings, config_file)
+        if cluster is not None and not cluster.is_chief:
+            # The chief sends the settings: this worker may not see its disk.
+            return None, None
+        folder = run_folder.unfinished_folder(runs, name)
+        stored_file = folder / CONFIG_FILE
+        return config.parse(config.from_yaml(stored_file), str(stored_file)), folder
+    stored = config.from_yaml(config_file) if config_file else {}
+    where = f"{source.name}, {config_file}" if config_file else source.name
+    resolved = config.parse({**stored, **settings}, where).located()
+    if cluster is None or name is None:
+        run_folder.check_new(runs, name)
+    elif cluster.is_chief:
+        return resolved, run_folder.same_run(runs, name, resolved)
+    return resolved, None
+
+
+def _refuse_settings(settings: Mapping[str, Any], config_file: Path | None) -> None:
+    if settings or config_file:
+        extra = ", ".join(f"--{n.replace('_', '-')}" for n in settings) or "--config"
+        raise UsageError(
+            "--resume uses the run's own settings.", f"Leave out {extra}, or --resume."
+        )
+
+
+def _cluster(name: str | None) -> Cluster:
+    cluster = check_cluster(os.environ.get("TF_CONFIG"))
+    if cluster.workers > 1 and name is None:
+        raise UsageError(
+            "Multi-worker runs need --name, so that they can resume.",
+            "Add the same --name NAME on each worker.",
+        )
+    return cluster
+
+
+def _mirrored(options: Launch) -> tf.distribute.Strategy | None:
+    if options.strategy == "none":
+        return None
+    if options.strategy != "mirrored":
+        raise UsageError(
+            f"--strategy {options.strategy}: expected none or mirrored here.",
+            "Several workers each run the recipe by its name or folder.",
+        )
+    load_tensorflow()
+    from dlrecipes import distribute
+
+    mirrored = distribute.strategy(options.strategy)
+    if mirrored.num_replicas_in_sync == 1:
+        options.say("Note: --strategy mirrored changes nothing: this machine has one device.")
+    return mirrored
+
+
+def _task(source: Source, config: RecipeConfig | None) -> dict[str, Any]:
+    return {
+        "recipe": source.argument,
+        "settings": config and config.model_dump(mode="json"),
+    }
+
+
+def _run_chief(source: Source, config: RecipeConfig | None, cluster: Cluster, folder: Path) -> None:
+    """Trains as the chief, whose folder is the run's."""
+    from dlrecipes.runner import supervisor
+
+    assert config is not None
+    with try_lock(folder) as alone:
+        if not alone:
+            raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
+        atomic_write(folder / CONFIG_FILE, config.to_yaml())
+        supervisor.train(
+            _task(source, config), folder, cluster, lambda: run_folder.is_trained(folder)
+        )
+
+
+def _run_worker(
+    source: Source,
+    config: RecipeConfig | None,
+    cluster: Cluster,
+    run: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Trains as a worker that is not the chief: its files are deleted at the end."""
+    from dlrecipes.runner import supervisor
+
+    say(f"{source.name}: {cluster.name} of {cluster.workers}")
+    with tempfile.TemporaryDirectory(prefix="dlrecipes-") as place:
+        supervisor.train(
+            _task(source, config), Path(place), cluster, lambda: run_folder.is_trained(run)
+        )
+    say(f"{cluster.name}: training is over; the chief evaluates and publishes.")

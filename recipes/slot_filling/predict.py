@@ -1,0 +1,88 @@
+"""Predictions of slot filling: sentences in, slots out, without TensorFlow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dlrecipes.errors import UsageError
+from dlrecipes.metrics import tag_spans
+
+if TYPE_CHECKING:
+    from dlrecipes.export.version import ModelVersion
+
+BATCH = 64
+HAN = re.compile(r"[\u3400-\u9fff，。！？；、]")
+
+
+def predict(version: ModelVersion, sentences: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns tokens, tags, slots and intent of each sentence.
+
+    Args:
+        version: The published version.
+        sentences: Raw sentences.
+
+    Raises:
+        UsageError: If a sentence is empty.
+    """
+    for number, sentence in enumerate(sentences, start=1):
+        if not sentence.strip():
+            raise UsageError(f"Sentence {number} is empty.", "Type some words in quotes.")
+    # Batches of similar length: one long sentence must not pad a thousand short ones.
+    order = sorted(range(len(sentences)), key=lambda row: len(sentences[row]))
+    predictions: dict[int, dict[str, Any]] = {}
+    for start in range(0, len(order), BATCH):
+        rows = order[start : start + BATCH]
+        outputs = version.call(sentences=[sentences[row] for row in rows])
+        for place, row in enumerate(rows):
+            predictions[row] = _prediction({name: x[place] for name, x in outputs.items()})
+    return [predictions[row] for row in range(len(sentences))]
+
+
+def _prediction(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    tokens = [token.decode() for token in outputs["tokens"] if token]
+    tags = [tag.decode() for tag in outputs["tags"][: len(tokens)]]
+    probabilities = outputs["probabilities"]
+    slots = [
+        {
+            "slot": slot,
+            "text": join(tokens[start:end]),
+            "start": start,
+            "end": end,
+            # A span is as certain as its least certain word.
+            "probability": float(probabilities[start:end].min()),
+        }
+        for slot, start, end in tag_spans(tags)
+    ]
+    prediction = {"tokens": tokens, "tags": tags, "slots": slots}
+    if "intent" in outputs:
+        prediction["intent"] = outputs["intent"].decode()
+        prediction["intent_probability"] = float(outputs["intent_probability"])
+    return prediction
+
+
+def present(prediction: Mapping[str, Any]) -> str:
+    """Returns a sentence with its slots marked, and a line for each slot and the intent."""
+    tokens, pieces, end = prediction["tokens"], [], 0
+    rows = []
+    for slot in prediction["slots"]:
+        pieces += [*tokens[end : slot["start"]], f"[{slot['text']}]({slot['slot']})"]
+        end = slot["end"]
+        rows.append((slot["slot"], slot["text"], slot["probability"]))
+    pieces += tokens[end:]
+    if "intent" in prediction:
+        rows.append(("intent", prediction["intent"], prediction["intent_probability"]))
+    width = max((len(name) for name, _, _ in rows), default=0)
+    lines = [f"  {name:<{width}}  {chance:.2f}  {text}" for name, text, chance in rows]
+    return "\n".join([join(pieces), *lines])
+
+
+def join(tokens: Sequence[str]) -> str:
+    """Returns tokens as a sentence: no space next to a Chinese character or before a comma."""
+    text = ""
+    for token in tokens:
+        edge = text[-1:] + token[:1]
+        close = HAN.search(edge) or re.match(r"[,;!?.]+$", token)
+        text += token if not text or close else f" {token}"
+    return text
