@@ -71,7 +71,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "dlrecipes.training": (
         "Training",
         {
-            "Every trainer": "Checkpoints StopOnDivergence SupervisedTrainer Trainer",
+            "Every trainer": """
+                Checkpoints StopOnDivergence SupervisedTrainer Trainer learning_rate_schedule""",
             "Classification": "ImageClassifier",
             "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",
             "Sequences": """

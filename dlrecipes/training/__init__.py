@@ -21,7 +21,7 @@ from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.perceptron_rule import PerceptronRule
 from dlrecipes.training.pix2pix import Pix2Pix
 from dlrecipes.training.pretraining import pretrain
-from dlrecipes.training.schedules import LinearDecay
+from dlrecipes.training.schedules import LinearDecay, learning_rate_schedule
 from dlrecipes.training.sequence_tagger import SequenceTagger
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
@@ -57,5 +57,6 @@ __all__ = [
     "TruncatedBPTT",
     "decayed_error",
     "gradient_by_lag",
+    "learning_rate_schedule",
     "pretrain",
 ]

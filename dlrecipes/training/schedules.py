@@ -1,9 +1,61 @@
-"""A learning rate that stays, then falls along a line to zero."""
+"""Learning-rate schedules: by name, and linear decay to zero."""
 
 import keras
 from keras import ops
 
 from dlrecipes.layers._arguments import integer, number
+
+SCHEDULES = ("constant", "cosine", "linear")
+
+
+def learning_rate_schedule(
+    name: str, learning_rate: float, steps: int, *, alpha: float = 0.02
+) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns a learning rate for an optimizer: constant, or decayed over a number of steps.
+
+    - `"constant"`: the learning rate itself;
+    - `"cosine"`: `keras.optimizers.schedules.CosineDecay` from the learning rate to `alpha` times
+      the learning rate;
+    - `"linear"`: `LinearDecay`, the full learning rate for the first half of the steps, then a
+      linear decay to 0.
+
+    Args:
+        name: Name of the schedule: `"constant"`, `"cosine"` or `"linear"`.
+        learning_rate: Initial learning rate, above 0.
+        steps: Number of optimizer steps in the whole training, at least 1.
+        alpha: Final learning rate of `"cosine"`, as a fraction of the initial one, from 0 to 1.
+            Ignored by the other schedules. Defaults to 0.02.
+
+    Returns:
+        `learning_rate` for `"constant"`, else a Keras schedule.
+
+    Raises:
+        ValueError: If the name is unknown, or a number is out of bounds.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.training import learning_rate_schedule
+    >>> schedule = learning_rate_schedule("linear", 0.01, steps=100)
+    >>> [round(float(schedule(step)), 6) for step in (0, 50, 75, 100)]
+    [0.01, 0.01, 0.005, 0.0]
+    >>> optimizer = keras.optimizers.Adam(schedule)
+
+    Reference:
+        Loshchilov and Hutter, 2017, "SGDR: Stochastic gradient descent with warm restarts",
+        equation 5, https://arxiv.org/abs/1608.03983, for `"cosine"` (a single period).
+    """
+    if name not in SCHEDULES:
+        raise ValueError(f"name must be one of {', '.join(SCHEDULES)}, not {name!r}.")
+    number("learning_rate", learning_rate, "above 0", lambda rate: rate > 0)
+    integer("steps", steps, 1)
+    number("alpha", alpha, "from 0 to 1", lambda fraction: 0 <= fraction <= 1)
+    if name == "cosine":
+        return keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=alpha)
+    if name == "linear":
+        decay_steps = max(1, steps // 2)
+        return LinearDecay(learning_rate, steps - decay_steps, decay_steps)
+    return learning_rate
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")

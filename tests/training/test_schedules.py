@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes.training import LinearDecay
+from dlrecipes.training import LinearDecay, learning_rate_schedule
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,49 @@ def test_schedule_survives_serialization_within_an_optimizer():
 def test_arguments_out_of_bounds_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         LinearDecay(*arguments)
+
+
+def test_constant_schedule_is_the_learning_rate():
+    assert learning_rate_schedule("constant", 0.5, 10) == 0.5
+
+
+def test_cosine_schedule_falls_to_a_fraction_of_the_learning_rate():
+    schedule = learning_rate_schedule("cosine", 0.5, 8)
+    # rate * ((1 - alpha) * (1 + cos(pi * step / steps)) / 2 + alpha), with alpha = 0.02.
+    expected = [0.5 * (0.98 * (1 + np.cos(np.pi * step / 8)) / 2 + 0.02) for step in range(9)]
+    assert [float(schedule(step)) for step in range(9)] == pytest.approx(expected)
+    assert float(schedule(99)) == pytest.approx(0.01)
+    other = learning_rate_schedule("cosine", 0.5, 8, alpha=0.1)
+    assert float(other(8)) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "steps, expected",
+    [
+        (4, [1.0, 1.0, 1.0, 0.5, 0.0]),
+        # With an odd number of steps, the constant part is the longer one.
+        (5, [1.0, 1.0, 1.0, 1.0, 0.5, 0.0]),
+        (1, [1.0, 0.0]),
+    ],
+)
+def test_linear_schedule_is_constant_for_half_the_steps_then_falls_to_zero(steps, expected):
+    schedule = learning_rate_schedule("linear", 1.0, steps)
+    assert [float(schedule(step)) for step in range(steps + 1)] == expected
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("step", 0.1, 1), "name must be one of constant, cosine, linear, not 'step'"),
+        (("constant", 0, 1), "learning_rate must be above 0, not 0"),
+        (("constant", 0.1, 0), "steps must be an integer of at least 1, not 0"),
+    ],
+)
+def test_schedule_by_name_rejects_wrong_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        learning_rate_schedule(*arguments)
+
+
+def test_schedule_by_name_rejects_an_alpha_above_one():
+    with pytest.raises(ValueError, match="alpha must be from 0 to 1, not 2"):
+        learning_rate_schedule("cosine", 0.1, 1, alpha=2)
