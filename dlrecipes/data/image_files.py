@@ -1,7 +1,8 @@
-"""Images in files, and in folders by class."""
+"""Image files, one by one or in folders by class."""
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 PARTS = {
@@ -17,34 +18,59 @@ PARTS = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing"),
 }
-# More pixels than that are a mistake, or an attack.
+# An image with more pixels is a mistake or an attack.
 LARGEST = 100_000_000
 # Luminance of red, green and blue, ITU-R BT.601.
 LUMINANCE = (0.299, 0.587, 0.114)
 
 
-def read_image(path: Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarray:
-    """Returns the pixels of an image file, upright; what is transparent is white.
+def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarray:
+    """Returns the pixels of an image file.
+
+    EXIF orientation is applied, transparent areas become white, and the upper 8 bits of 16-bit
+    images are kept.
 
     Args:
-        path: A PNG, JPEG, BMP, GIF (its first frame), PGM, PPM, TIFF or WebP file.
-        mode: `"L"` for grey (luminance, ITU-R BT.601), `"RGB"` for colour.
+        path: PNG, JPEG, BMP, GIF (its first frame), PGM, PPM, TIFF or WebP file; a leading `~` is
+            expanded.
+        mode: `"L"` for grey (luminance, ITU-R BT.601) or `"RGB"` for colour. Defaults to
+            `"RGB"`.
 
     Returns:
-        uint8 array of shape `(height, width)` for `"L"`, `(height, width, 3)` for `"RGB"`. Of 16
-        bits the upper 8 are taken.
+        uint8 array of shape `(height, width)` for `"L"`, `(height, width, 3)` for `"RGB"`.
 
     Raises:
-        DataError: If it is no image, or not the whole of one.
+        UsageError: If there is no such file, or the path is a folder.
+        DataError: If the file is not an image, is truncated or damaged, or has more than 100
+            million pixels.
+
+    Example:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from dlrecipes.data.image_files import read_image
+    >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+    >>> Image.fromarray(np.array([[0, 255]], "uint8")).save(path)
+    >>> read_image(path, "L").tolist()
+    [[0, 255]]
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    path = Path(path).expanduser()
+    if not path.is_file():
+        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        raise UsageError(f"{path}: {problem}.", "Give the path of an image file.")
     try:
         with warnings.catch_warnings(), Image.open(path) as file:
-            # Pillow warns of what is refused here.
+            # Pillow warns about large images, which are rejected here.
             warnings.simplefilter("ignore")
             if file.width * file.height > LARGEST:
-                raise DataError(f"{path}: {file.width} x {file.height} pixels are too many.")
+                raise DataError(
+                    f"{path}: {file.width} x {file.height} pixels are too many; "
+                    f"at most {LARGEST:,} are read."
+                )
             upright = ImageOps.exif_transpose(file)
             if upright.mode.startswith("I"):
                 deep = np.asarray(upright, "int64")
@@ -55,22 +81,70 @@ def read_image(path: Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarray:
             return np.asarray(upright.convert("RGB").convert(mode))
     except UnidentifiedImageError:
         raise DataError(
-            f"{path}: this is no image.", f"Files of {', '.join(SUFFIXES)} are read."
+            f"{path}: this is not an image.", f"Supported formats: {', '.join(SUFFIXES)}."
         ) from None
     except DataError:
         raise
     except Exception as error:
-        # What Pillow's many readers raise on damaged files is of any kind.
+        # Pillow's readers raise exceptions of any kind on damaged files.
         raise DataError(
             f"{path}: the image cannot be read: {str(error).rstrip('.')}.", "Copy it again."
         ) from None
 
 
-def grey(images: np.ndarray) -> np.ndarray:
-    """Returns the luminance of images, uint8, of shape `(..., height, width)`.
+def read_image_bytes(path: str | Path) -> bytes:
+    """Returns an image file as the bytes of a PNG file, which a graph can decode.
+
+    `tf.io.decode_image`, and a signature that takes `image_bytes`, read fewer formats than
+    `read_image` does. The pixels are those of `read_image(path, "RGB")`.
 
     Args:
-        images: uint8 of shape `(..., height, width, channels)`, of 1 channel, or 3 or more.
+        path: Image file of any format that `read_image` reads; a leading `~` is expanded.
+
+    Returns:
+        RGB image as PNG.
+
+    Raises:
+        UsageError: If there is no such file, or the path is a folder.
+        DataError: If the file is not an image, or is truncated or damaged.
+
+    Example:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> from dlrecipes.data.image_files import read_image_bytes
+    >>> path = Path(tempfile.mkdtemp()) / "scan.tiff"
+    >>> Image.fromarray(np.zeros((2, 3), "uint8")).save(path)
+    >>> read_image_bytes(path)[:4]
+    b'\x89PNG'
+    """
+    from PIL import Image
+
+    content = io.BytesIO()
+    # Speed counts here, the size does not.
+    Image.fromarray(read_image(path, "RGB")).save(content, "PNG", compress_level=1)
+    return content.getvalue()
+
+
+def grey(images: np.ndarray) -> np.ndarray:
+    """Returns the luminance of colour images (ITU-R BT.601).
+
+    Args:
+        images: uint8 array of shape `(..., height, width, channels)` with 1 channel, or with 3 or
+            more, of which the first three are red, green and blue.
+
+    Returns:
+        uint8 array of shape `(..., height, width)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.image_files import grey
+    >>> red, white = [255, 0, 0], [255, 255, 255]
+    >>> grey(np.array([[red, white]], "uint8")).tolist()
+    [[76, 255]]
     """
     if images.shape[-1] == 1:
         return images[..., 0]
@@ -78,38 +152,41 @@ def grey(images: np.ndarray) -> np.ndarray:
 
 
 def classes(folder: Path) -> dict[str, list[Path]]:
-    """Returns the image files of each class: a class is a folder of images.
+    """Returns the image files of each class, given a folder with one folder of images per class.
 
-    Hidden files, and files that are no images by their names, are left alone.
+    Hidden files and files without an image suffix are ignored.
 
     Args:
-        folder: Holds a folder a class.
+        folder: Folder that holds one folder per class.
 
     Returns:
-        Sorted files by class, in the natural order of the names: 2 before 10.
+        Sorted files by class, with the classes in the natural order of their names: 2 before 10.
 
     Raises:
-        DataError: If there are no classes, only one, or one without images.
+        DataError: If there are fewer than two classes, or a class has no images.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder.")
-    names = [path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._"]
-    found = {}
-    for path in sorted(names, key=lambda path: natural(path.name)):
-        found[path.name] = list_images(path)
-        if not found[path.name]:
+    folders = [path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._"]
+    files = {}
+    for path in sorted(folders, key=lambda path: natural(path.name)):
+        files[path.name] = list_images(path)
+        if not files[path.name]:
             raise DataError(
                 f"{path}: the class has no images.",
                 f"Put images there ({', '.join(SUFFIXES[:3])}, ...), or remove the folder.",
             )
-    if len(found) < 2:
-        what = "one class folder" if found else "no class folders"
-        raise DataError(f"{folder}: {what}; at least two are wanted, a folder of images a class.")
-    return found
+    if len(files) < 2:
+        count = "one class folder" if files else "no class folders"
+        raise DataError(
+            f"{folder}: expected at least two class folders, got {count}.",
+            "Give a folder with one folder of images per class.",
+        )
+    return files
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Returns the image files of a folder in natural order, not those of folders in it."""
+    """Returns the image files of a folder in natural order, without those of its subfolders."""
     files = (
         path
         for path in folder.iterdir()
@@ -119,34 +196,42 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def parts(folder: Path) -> dict[str, Path]:
-    """Returns the folders named train, validation (valid, val, dev) and test, where there are any.
+    """Returns the folders of the splits `train`, `validation` and `test`, as far as they exist.
+
+    Args:
+        folder: Folder that may hold such folders; `valid`, `val` and `dev` stand for `validation`,
+            `training` for `train` and `testing` for `test`.
+
+    Returns:
+        Folders by split; empty if there are none.
 
     Raises:
-        DataError: If two folders are of one part, or there are some but not train.
+        DataError: If two folders hold the same split, or there are splits but not `train`.
     """
-    found = {}
-    for part, names in PARTS.items():
-        there = [folder / name for name in names if (folder / name).is_dir()]
-        if len(there) > 1:
-            both = " and ".join(path.name for path in there)
-            raise DataError(f"{folder}: {both} are one part; keep one of them.")
-        if there:
-            found[part] = there[0]
-    if found and "train" not in found:
-        only = ", ".join(path.name for path in found.values())
-        raise DataError(f"{folder}: {only}, but no folder train.")
-    return found
+    splits = {}
+    for split, names in PARTS.items():
+        paths = [folder / name for name in names if (folder / name).is_dir()]
+        if len(paths) > 1:
+            both = " and ".join(path.name for path in paths)
+            raise DataError(f"{folder}: {both} hold the same split.", "Keep one of them.")
+        if paths:
+            splits[split] = paths[0]
+    if splits and "train" not in splits:
+        names = ", ".join(path.name for path in splits.values())
+        raise DataError(f"{folder}: expected a folder train next to {names}.")
+    return splits
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:
-    """Returns what to sort by for numbers in names to count as numbers.
+    """Returns a sort key that compares the numbers in names by value.
 
     Example:
 
+    >>> from dlrecipes.data.image_files import natural
     >>> sorted(["10", "2", "b", "a10", "a9"], key=natural)
     ['2', '10', 'a9', 'a10', 'b']
     """
-    # ASCII digits alone: other digits need not be integers to Python.
+    # Only ASCII digits: `int` does not accept every Unicode digit.
     return [
         (0, int(part)) if re.fullmatch("[0-9]+", part) else (1, part.casefold())
         for part in re.split("([0-9]+)", name)

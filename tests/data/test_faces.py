@@ -106,7 +106,7 @@ def test_no_folder_and_damaged_images_are_told(tmp_path):
     for number in range(6):
         person(tmp_path, f"s{number}")
     (tmp_path / "s2" / "1.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"s2/1\.png: this is no image"):
+    with pytest.raises(DataError, match=r"s2/1\.png: this is not an image"):
         read_faces(tmp_path, SIZE, seed=0)
 
 

@@ -190,7 +190,7 @@ def test_a_folder_without_images_or_with_too_few_is_told(tmp_path):
     with pytest.raises(DataError, match="1 images are too few; at least 40"):
         recipe(data=str(tmp_path)).load_data()
     (tmp_path / "b.png").write_text("text")
-    with pytest.raises(DataError, match=r"b\.png: this is no image"):
+    with pytest.raises(DataError, match=r"b\.png: this is not an image"):
         recipe(data=str(tmp_path)).load_data()
 
 

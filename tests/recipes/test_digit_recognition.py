@@ -140,7 +140,7 @@ def test_predictions_name_file_class_and_certainty(serving, test_part, tmp_path)
 @pytest.mark.parametrize("content", [b"", b"GIF89", b"text"])
 def test_a_file_that_is_no_image_is_named(serving, tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.png: this is no image"):
+    with pytest.raises(DataError, match=r"x\.png: this is not an image"):
         module("show").predictions(serving, [str(tmp_path / "x.png")])
 
 

@@ -297,7 +297,7 @@ def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monke
         (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of images in it"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
         (["known", "0-3.png"], {}, UsageError, "this is a folder"),
-        (["text.png", "0-3.png"], {}, DataError, "text.png: this is no image"),
+        (["text.png", "0-3.png"], {}, DataError, "text.png: this is not an image"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(

@@ -103,7 +103,7 @@ def test_predictions_are_written_beside_one_another(version, tmp_path):
         ([], ".", UsageError, "no image to draw from"),
         (["none.png"], ".", UsageError, "none.png: there is no such file"),
         (["."], ".", UsageError, "this is a folder"),
-        (["text.png"], ".", DataError, "text.png: this is no image"),
+        (["text.png"], ".", DataError, "text.png: this is not an image"),
         (["a/x.png", "b/x.jpg"], ".", UsageError, "several of these are named x"),
         (["text.png"], "nowhere", UsageError, "--output nowhere: there is no such folder"),
     ],
