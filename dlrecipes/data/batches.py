@@ -15,6 +15,22 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
     return -(-examples // batch_size)
 
 
+def passes_per_epoch(steps: int, min_steps: int) -> int:
+    """Returns how often an epoch repeats the data so that it has a minimum number of steps.
+
+    Args:
+        steps: Steps of one pass, at least 1.
+        min_steps: Minimum steps per epoch.
+
+    Example:
+
+    >>> from dlrecipes.data.batches import passes_per_epoch
+    >>> passes_per_epoch(4, min_steps=10), passes_per_epoch(40, min_steps=10)
+    (3, 1)
+    """
+    return max(1, -(-min_steps // steps))
+
+
 def training_batches(
     inputs: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],

@@ -1,4 +1,4 @@
-"""Digit recognition: how it is built, measured, drawn, published and shown."""
+"""Digit recognition: model, metrics, figures and exports."""
 
 from __future__ import annotations
 
@@ -10,49 +10,65 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes import figures
-from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.batches import (
+    evaluation_batches,
+    passes_per_epoch,
+    steps_per_epoch,
+    training_batches,
+)
 from dlrecipes.data.digits import LabelledImages
+from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.figures import confusion
 from dlrecipes.metrics import count_macs
-from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
-from dlrecipes.training import ImageClassifier
+from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe.base import Part
+from dlrecipes.training import ImageClassifier, learning_rate_schedule
 
-from . import data, networks, show
+from . import data, figures, networks, predict
 from .config import Config
 
 EVALUATION_BATCH = 500
-# Of the test images, these many are compared one by one in each published file.
+# Test images that are compared one by one in each published file.
 COMPARED = 200
 CALIBRATION = 500
-# How much of the accuracy a smaller LiteRT file may lose: that, or as many images.
+# Largest loss of accuracy for a smaller LiteRT file to be published: a fraction, or a number of
+# images, whichever is larger.
 DROP, DROPPED = 0.003, 3
+# The cosine schedule ends at this fraction of the learning rate.
+FINAL_RATE = 0.002
+NOTES = """\
+A character may be light on dark or dark on light, anywhere in the image and of any size; a blank
+image has the label `""`. `classes` names the columns of `probabilities`.
+
+The signature `images` takes grey images of 28x28 unchanged, light on black as in MNIST; others are
+resized and centred. `model.tflite` takes such 28x28 images as numbers from 0 to 1; its columns are
+the lines of `assets.extra/labels.txt`.
+"""
 
 
 class DigitRecognition(Recipe):
-    """Says which digit, or other character, an image shows."""
+    """Classifies images of digits or other characters."""
 
     Config = Config
     objective = ("accuracy", "max")
     pipeline_tag = "image-classification"
-    # Not the accuracy, in which many epochs are equal.
+    # Not the accuracy, in which many epochs tie.
     monitor = "val_loss"
     mode = "min"
 
     def load_data(self) -> Splits:
         """Returns the images."""
-        splits = data.load(self.config)
-        self._calibration = splits.train[:CALIBRATION]
-        return splits
+        return data.load(self.config)
 
     def build(self, splits: Splits) -> ImageClassifier:
         """Returns the classifier of the training data's classes."""
         config, names = self.config, data.class_names(splits)
         model = ImageClassifier(networks.build(config, len(names)), names)
-        rate = config.learning_rate
-        if config.lr_schedule == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(
-                rate, self._steps(len(splits.train)) * config.epochs, alpha=0.002
-            )
+        steps = self._passes(len(splits.train)) * self._steps(len(splits.train)) * config.epochs
+        rate = learning_rate_schedule(
+            config.lr_schedule, config.learning_rate, steps, alpha=FINAL_RATE
+        )
         loss = keras.losses.CategoricalCrossentropy(
             from_logits=True, label_smoothing=config.label_smoothing
         )
@@ -60,13 +76,13 @@ class DigitRecognition(Recipe):
         model.compile(keras.optimizers.Adam(rate), loss, metrics=[accuracy])
         return model
 
-    def batches(
+    def dataset(
         self,
         model: ImageClassifier,
         examples: LabelledImages,
         start_epoch: int | None = None,
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of images from 0 to 1, and classes as 1 of N."""
+        """Returns batches of images from 0 to 1, and one-hot classes."""
         inputs = {"images": examples.images[..., None]}
         targets = {"labels": data.known(examples, model.class_names)}
         classes = len(model.class_names)
@@ -78,22 +94,21 @@ class DigitRecognition(Recipe):
         if start_epoch is None:
             batches = evaluation_batches(inputs, targets, EVALUATION_BATCH)
             return batches.map(scaled), steps_per_epoch(len(examples), EVALUATION_BATCH)
-        # Of few images an epoch is several passes.
-        passes = self._passes(len(examples))
         size, seed = self.config.batch_size, self.config.seed
+        # An epoch of a small dataset is several passes.
+        passes = self._passes(len(examples))
         batches = training_batches(inputs, targets, size, seed, start_epoch * passes)
-        return batches.map(scaled), self._steps(len(examples))
-
-    def _passes(self, examples: int) -> int:
-        return -(
-            -self.config.min_steps_per_epoch // steps_per_epoch(examples, self.config.batch_size)
-        )
+        return batches.map(scaled), passes * self._steps(len(examples))
 
     def _steps(self, examples: int) -> int:
-        return self._passes(examples) * steps_per_epoch(examples, self.config.batch_size)
+        return steps_per_epoch(examples, self.config.batch_size)
 
-    def evaluate(self, model: ImageClassifier, examples: LabelledImages) -> dict[str, Any]:
+    def _passes(self, examples: int) -> int:
+        return passes_per_epoch(self._steps(examples), self.config.min_steps_per_epoch)
+
+    def evaluate(self, model: ImageClassifier, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns accuracy, error and mean cross-entropy, and the accuracy of each class."""
+        examples = getattr(splits, part)
         truth = data.known(examples, model.class_names)
         chances = probabilities(model, examples)
         right = chances.argmax(axis=1) == truth
@@ -111,90 +126,89 @@ class DigitRecognition(Recipe):
         }
 
     def describe(self, model: ImageClassifier) -> dict[str, Any]:
-        """Returns the multiplications that an image takes."""
+        """Returns the multiply-accumulate operations per image."""
         return {"macs": count_macs(model.network)}
 
     def figures(self, model: ImageClassifier, splits: Splits) -> Iterator[tuple[str, Figure]]:
-        """Yields the confusion matrix, the worst mistakes, filters, maps and the comparison."""
+        """Yields confusion matrix, worst mistakes, filters, feature maps and the comparison."""
         examples, names = splits.test, model.class_names
         truth = data.known(examples, names)
         chances = probabilities(model, examples)
         counts = np.zeros((len(names), len(names)), int)
         np.add.at(counts, (truth, chances.argmax(axis=1)), 1)
-        yield "confusion", figures.confusion(counts, names, "Classes, test")
-        yield "mistakes", show.mistakes(examples.images, truth, chances, names)
-        layers = show.feature_layers(model.network)
+        yield "confusion", confusion(counts, names, "Classes, test")
+        yield "mistakes", figures.mistakes(examples.images, truth, chances, names)
+        layers = figures.feature_layers(model.network)
         if layers:
-            yield "filters", show.filters(layers[0])
-            yield "feature_maps", show.feature_maps(model.network, layers, examples.images[0])
+            yield "filters", figures.filters(layers[0])
+            yield "feature_maps", figures.feature_maps(model.network, layers, examples.images[0])
         error = float(np.mean(chances.argmax(axis=1) != truth))
         here = (f"this run, {self.config.network}", error, count_macs(model.network))
         source = "builtin" if self.config.data == "builtin" else "MNIST"
-        yield "networks", show.comparison(show.measured(source), source, here)
+        yield "networks", figures.comparison(figures.measured(source), source, here)
 
-    def signatures(self, model: ImageClassifier, examples: LabelledImages) -> Exports:
+    def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:
         """Returns files and arrays to classes as the SavedModel, 28x28 numbers as LiteRT."""
-        few = examples[:COMPARED]
-        files = np.array([tf.io.encode_png(x[..., None]).numpy() for x in few.images], object)
-        serving = Signature(
-            lambda image_bytes: _answers(model, data.read(image_bytes)),
-            [tf.TensorSpec([None], tf.string, name="image_bytes")],
-            [(files,)],
-        )
-        large = np.repeat(np.repeat(few.images[:8], 3, axis=1), 3, axis=2)
-        from_images = Signature(
-            lambda images: _answers(model, data.prepare(images)),
-            [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
-            [(few.images[..., None],), (np.repeat(255 - large[..., None], 3, axis=3),)],
-        )
-        litert = Signature(
+        few = splits.test.images[:COMPARED, ..., None]
+        large = np.repeat(np.repeat(few[:8], 3, axis=1), 3, axis=2)
+        signatures, litert = image_signatures(
+            lambda images: _outputs(model, images),
             lambda images: {"probabilities": model.classify(images)["probabilities"]},
-            [tf.TensorSpec([None, networks.SIZE, networks.SIZE, 1], tf.float32, name="images")],
-            [(batch,) for batch in _arrays(few, 1)],
+            few,
+            decode=data.read,
+            prepare=data.prepare,
+            shape=(networks.SIZE, networks.SIZE, 1),
+            arrays=(few, np.repeat(255 - large, 3, axis=3)),
         )
         return Exports(
-            {"serving_default": serving, "images": from_images},
+            signatures,
             litert,
             {"labels.txt": "".join(f"{name}\n" for name in model.class_names)},
-            show.usage(model, self.name),
-            self._quantized(model, examples),
+            NOTES,
+            _quantized(model, splits),
         )
 
-    def _quantized(self, model: ImageClassifier, examples: LabelledImages) -> Quantized:
-        truth = data.known(examples, model.class_names)
+    def predict(
+        self, version: ModelVersion, inputs: Sequence[str], options: None = None
+    ) -> list[dict[str, Any]]:
+        """Returns the class of each image file, and the probabilities of all classes."""
+        return predict.predict(version, inputs)
 
-        def accuracy(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
-            found = [classify(images=x)["probabilities"] for x in _arrays(examples, 100)]
-            return float(np.mean(np.concatenate(found).argmax(axis=1) == truth))
-
-        # The training's, where this recipe has read it; the model's answers are not fitted to it.
-        known = getattr(self, "_calibration", examples[:CALIBRATION])
-        calibration = [(x,) for x in _arrays(known, 1)]
-        drop = max(DROP, (DROPPED + 0.5) / len(examples))
-        return Quantized(("float16", "int8"), calibration, "accuracy", accuracy, drop)
-
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns each image's class, and the next likely one."""
-        return show.predictions(function, inputs)
+    def present(self, prediction: Mapping[str, Any]) -> str:
+        """Returns the class of an image, and other likely ones."""
+        return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
         """Returns a name such as a user's image may have."""
         return ["photo.png"]
 
 
-def _answers(model: ImageClassifier, images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns what an image shows, `""` where it is blank, and how likely each class is."""
-    found = model.classify(images)
-    drawn = tf.reduce_any(images > 0, axis=[1, 2, 3])
+def _quantized(model: ImageClassifier, splits: Splits) -> Quantized:
+    examples = splits.test
+    truth = data.known(examples, model.class_names)
+
+    def accuracy(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
+        chances = [classify(images=x)["probabilities"] for x in _arrays(examples, 100)]
+        return float(np.mean(np.concatenate(chances).argmax(axis=1) == truth))
+
+    calibration = [(x,) for x in _arrays(splits.train[:CALIBRATION], 1)]
+    drop = max(DROP, (DROPPED + 0.5) / len(examples))
+    return Quantized(("float16", "int8"), calibration, "accuracy", accuracy, drop)
+
+
+def _outputs(model: ImageClassifier, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Returns the class of each image, `""` for a blank one, and all probabilities."""
+    outputs = model.classify(images)
+    has_ink = tf.reduce_any(images > 0, axis=[1, 2, 3])
     names = tf.tile(tf.constant([model.class_names]), [tf.shape(images)[0], 1])
-    return {**found, "label": tf.where(drawn, found["label"], ""), "classes": names}
+    return {**outputs, "label": tf.where(has_ink, outputs["label"], ""), "classes": names}
 
 
 def probabilities(model: ImageClassifier, examples: LabelledImages) -> np.ndarray:
     """Returns the probability of each class for each image, `(images, classes)`."""
     classify = tf.function(lambda images: model.classify(images)["probabilities"])
-    found = [classify(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)]
-    return np.concatenate(found)
+    parts = [classify(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)]
+    return np.concatenate(parts)
 
 
 def _arrays(examples: LabelledImages, size: int) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""What digit recognition shows: mistakes, filters, maps, networks, and how its files are used."""
+"""Figures of digit recognition: mistakes, filters, feature maps, networks by cost."""
 
 from __future__ import annotations
 
@@ -9,59 +9,18 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from dlrecipes.errors import DataError, UsageError
 from dlrecipes.figures import BLUE, GREY, ORANGE
 from dlrecipes.recipe.readme import read_results
-from dlrecipes.training import ImageClassifier
 
-# Of a network's several predictions these are told: the first, and others as likely as this.
-TOLD = 0.01
 SHOWN_MISTAKES = 40
 SHOWN_MAPS = 16
 LEAST_MAP = 6
 NAMES = {"builtin": "the built-in digits"}
-
-
-def predictions(function: Any, inputs: Sequence[str]) -> list[str]:
-    """Returns each image's class with its probability, and others that are possible.
-
-    Raises:
-        UsageError: If a file is not there.
-        DataError: If a file is no image that can be decoded.
-    """
-    lines = []
-    for name in inputs:
-        try:
-            content = Path(name).expanduser().read_bytes()
-        except OSError as error:
-            reason = error.strerror or error
-            raise UsageError(f"{name}: {reason}.", "Name PNG or JPEG files.") from None
-        try:
-            found = function(image_bytes=tf.constant([content]))
-        except tf.errors.OpError:
-            raise DataError(
-                f"{name}: this is no image that can be decoded, or not the whole of it.",
-                "Give a PNG or JPEG file.",
-            ) from None
-        lines.append(f"{name}: {_told(found)}")
-    return lines
-
-
-def _told(found: dict[str, tf.Tensor]) -> str:
-    label = found["label"].numpy()[0].decode()
-    if not label:
-        return "nothing is drawn there"
-    chances = found["probabilities"].numpy()[0]
-    names = [name.decode() for name in found["classes"].numpy()[0]]
-    order = [place for place in np.argsort(-chances) if chances[place] >= TOLD]
-    others = ", ".join(f"{names[place]} {chances[place]:.1%}" for place in order[1:4])
-    return f"{label} ({chances.max():.1%})" + (f"; or {others}" if others else "")
 
 
 def mistakes(
@@ -233,34 +192,6 @@ def _name(axis: Axes, points: Sequence[tuple[str, float, float]]) -> None:
             if there.y1 < top and not any(there.overlaps(other) for other in taken):
                 break
         taken.append(there)
-
-
-def usage(model: ImageClassifier, name: str) -> str:
-    """Returns how the published files are called, in Markdown."""
-    return "\n\n".join(
-        [
-            "PNG or JPEG files to the SavedModel, as TensorFlow Serving takes them, or from this "
-            "folder:",
-            '```\necho \'{"instances": [{"b64": "\'$(base64 -w0 photo.png)\'"}]}\' | \\\n'
-            f"    curl -d @- localhost:8501/v1/models/{name}:predict\n```",
-            "```python\nimport tensorflow as tf\n"
-            'model = tf.saved_model.load(".")\n'
-            'read = model.signatures["serving_default"]\n'
-            'read(image_bytes=tf.constant([tf.io.read_file("photo.png")]))["label"]\n```',
-            "The character may be light on dark or dark on light, anywhere in the image and of "
-            'any size; a blank image has the label "". It returns `label`, the `probabilities` '
-            "of all classes and their names, `labels`.",
-            "The signature `images` takes arrays, `images`, uint8 `(batch, height, width, "
-            "channels)` with 1, 3 or 4 channels. Grey images of 28x28 are taken as they are, "
-            "light on black as MNIST's; others are brought to that.",
-            "`model.tflite` takes such images as numbers from 0 to 1, float32 `(batch, 28, 28, "
-            "1)`, and returns the `probabilities`, in the order of `assets.extra/labels.txt`; "
-            "`model.int8.tflite` takes and returns int8 by its own scales:",
-            "```python\nfrom ai_edge_litert.interpreter import Interpreter\n"
-            'classify = Interpreter("model.tflite").get_signature_runner("serving_default")\n'
-            "classify(images=images)\n```",
-        ]
-    )
 
 
 def _axes(figure: Figure, rows: int, columns: int, places: Sequence[int]):

@@ -1,0 +1,67 @@
+"""Signatures of image models: encoded files and arrays in, for SavedModel and LiteRT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes.export.signatures import Signature
+
+Outputs = dict[str, tf.Tensor]
+
+
+def image_signatures(
+    serve: Callable[[tf.Tensor], Outputs],
+    litert: Callable[[tf.Tensor], Outputs],
+    images: np.ndarray,
+    *,
+    decode: Callable[[tf.Tensor], tf.Tensor],
+    prepare: Callable[[tf.Tensor], tf.Tensor],
+    shape: Sequence[int],
+    serve_files: Callable[[tf.Tensor], Outputs] | None = None,
+    arrays: Sequence[np.ndarray] = (),
+) -> tuple[dict[str, Signature], Signature]:
+    """Returns the signatures `serving_default` and `images`, and that of the LiteRT file.
+
+    - `serving_default` takes `image_bytes`, PNG or JPEG files as strings of shape `(batch,)`;
+    - `images` takes uint8 of shape `(batch, height, width, channels)`, any size, 1 to 4 channels;
+    - the LiteRT file takes `images`, float32 from 0 to 1 of the network's own shape.
+
+    Args:
+        serve: Function from prepared images, float32 of shape `(batch, *shape)`, to outputs.
+        litert: Likewise, for the LiteRT file.
+        images: Examples for the verification, uint8 of shape `(count, height, width, channels)`.
+        decode: Function from file contents to prepared images.
+        prepare: Function from uint8 images of any size to prepared images.
+        shape: Height, width and channels of the network's input.
+        serve_files: Function of `serving_default`, from prepared images to outputs. Defaults to
+            `serve`.
+        arrays: Batches for the verification of `images`. Defaults to the examples, and some of
+            them in colour at twice the height and three times the width.
+    """
+    files = np.array([tf.io.encode_png(image).numpy() for image in images], object)
+    if not len(arrays):
+        large = np.repeat(np.repeat(images[:4], 2, axis=1), 3, axis=2)
+        arrays = (images, np.broadcast_to(large, [*large.shape[:-1], 3]))
+    on_files = serve_files or serve
+    return (
+        {
+            "serving_default": Signature(
+                lambda image_bytes: on_files(decode(image_bytes)),
+                [tf.TensorSpec([None], tf.string, name="image_bytes")],
+                [(files,)],
+            ),
+            "images": Signature(
+                lambda images: serve(prepare(images)),
+                [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
+                [(batch,) for batch in arrays],
+            ),
+        },
+        Signature(
+            litert,
+            [tf.TensorSpec([None, *shape], tf.float32, name="images")],
+            [(image[None].astype("float32") / 255,) for image in images],
+        ),
+    )
