@@ -120,8 +120,8 @@ class Recipe(ABC):
         batches, steps = batches_and_steps(self.dataset(model, getattr(splits, part)))
         return model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
 
-    def describe(self, model: keras.Model) -> dict[str, Any]:
-        """Returns further facts of the model for `metrics.json`; by default none."""
+    def describe(self, model: keras.Model, splits: Splits) -> dict[str, Any]:
+        """Returns further facts of the trained model for `metrics.json`; by default none."""
         return {}
 
     def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray | None:

@@ -195,7 +195,7 @@ def train(
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
         "parameters": model.count_params(),
-        **recipe.describe(model),
+        **recipe.describe(model, splits),
     }
     # Before anything is drawn or published: a full disk later loses no result.
     atomic_write(folder / METRICS_FILE, _json(metrics))

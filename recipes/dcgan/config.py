@@ -63,4 +63,4 @@ class PredictOptions(Options):
     count: int = setting(16, "Images to draw.", ge=1, le=10_000)
     seed: int = setting(0, "The same seed draws the same images.", ge=0, le=2**31 - 1)
     label: str = setting("", "The class to draw, of a model that knows some; all in turn without.")
-    output: str = setting("samples.png", "File that the sheet is written to.")
+    sheet: str = setting("samples.png", "PNG file for the sheet of images.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,14 +10,20 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.batches import (
+    evaluation_batches,
+    passes_per_epoch,
+    steps_per_epoch,
+    training_batches,
+)
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.models import dcgan_discriminator, dcgan_generator
 from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
-from dlrecipes.training import GAN, LinearDecay
+from dlrecipes.recipe.base import Part
+from dlrecipes.training import GAN, learning_rate_schedule
 
-from . import data, scores, show
+from . import data, figures, predict, scores
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 64
@@ -36,13 +42,12 @@ class DeepConvolutionalGAN(Recipe):
     pipeline_tag = "unconditional-image-generation"
     # Adversarial losses do not tell which epoch is best.
     monitor = None
+    # The classifier that the metrics are based on, trained once.
+    _classifier: scores.FeatureClassifier | None = None
 
     def load_data(self) -> Splits:
         """Returns the images."""
-        splits = data.load(self.config)
-        self._training = splits.train
-        self._critic: scores.FeatureClassifier | None = None
-        return splits
+        return data.load(self.config)
 
     def build(self, splits: Splits) -> GAN:
         """Returns generator and discriminator."""
@@ -68,21 +73,20 @@ class DeepConvolutionalGAN(Recipe):
         return self.config.conditional and len(examples.names) > 1
 
     def _optimizer(self, examples: LabelledImages) -> keras.optimizers.Optimizer:
-        rate = self.config.learning_rate
-        if self.config.lr_schedule == "linear":
-            _, steps = self._passes(examples)
-            half = max(1, steps * self.config.epochs // 2)
-            rate = LinearDecay(rate, steps * self.config.epochs - half, half)
+        _, steps = self._passes(examples)
+        rate = learning_rate_schedule(
+            self.config.lr_schedule, self.config.learning_rate, steps * self.config.epochs
+        )
         return keras.optimizers.Adam(rate, beta_1=0.5)
 
     def _passes(self, examples: LabelledImages) -> tuple[int, int]:
         """Returns how many passes over the data an epoch is, and how many steps."""
         size = self.config.batch_size * self.config.discriminator_steps
         steps = steps_per_epoch(len(examples), size)
-        passes = -(-self.config.min_steps_per_epoch // steps)
+        passes = passes_per_epoch(steps, self.config.min_steps_per_epoch)
         return passes, passes * steps
 
-    def batches(
+    def dataset(
         self, model: GAN, examples: LabelledImages, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
         """Returns batches of images from -1 to 1, with classes where they are told."""
@@ -100,17 +104,19 @@ class DeepConvolutionalGAN(Recipe):
         found = training_batches(*arrays, size, self.config.seed, start_epoch * passes)
         return found.map(scaled), steps
 
-    def evaluate(self, model: GAN, examples: LabelledImages) -> dict[str, Any]:
-        """Returns how like real images made ones are."""
-        if self._critic is None:
-            self._critic = scores.FeatureClassifier.trained(self._training, self.config.seed)
-        return scores.scores(
-            self._critic, examples.images, self._samples(model, self.config.num_samples)
-        )
+    def evaluate(self, model: GAN, splits: Splits, part: Part) -> dict[str, Any]:
+        """Returns the similarity of generated and real images."""
+        if self._classifier is None:
+            # Shared by the parts: training it takes longer than measuring.
+            self._classifier = scores.FeatureClassifier.trained(splits.train, self.config.seed)
+        generated = self._samples(model, splits, self.config.num_samples)
+        return scores.scores(self._classifier, getattr(splits, part).images, generated)
 
-    def _samples(self, model: GAN, count: int, seed: int | None = None) -> np.ndarray:
-        """Returns images of a seed, uint8; of a conditional model, of all classes in turn."""
-        labels = np.arange(count) % len(self._training.names) if model.takes_labels else None
+    def _samples(
+        self, model: GAN, splits: Splits, count: int, seed: int | None = None
+    ) -> np.ndarray:
+        """Returns images of a seed, uint8; a conditional model cycles through the classes."""
+        labels = np.arange(count) % len(splits.train.names) if model.takes_labels else None
         seed = self.config.seed if seed is None else seed
         made = [
             model.sample(
@@ -124,38 +130,41 @@ class DeepConvolutionalGAN(Recipe):
 
     def snapshot(self, model: GAN, splits: Splits) -> np.ndarray:
         """Returns images of the same noise each time."""
-        return self._samples(model, WATCHED)
+        return self._samples(model, splits, WATCHED)
 
     def figures(self, model: GAN, splits: Splits) -> Iterator[tuple[str, Figure | np.ndarray]]:
         """Yields samples, also by epoch and as a GIF, interpolations, nearest training images."""
-        made = self._samples(model, show.SHEET)
-        yield "samples", show.sheet(made)
+        made = self._samples(model, splits, figures.SHEET)
+        yield "samples", figures.sheet(made)
         if self.snapshots:
-            yield "epochs", show.over_epochs(self.snapshots)
-            yield "training", show.frames(self.snapshots)
-        yield "interpolations", show.rows(self._between(model), "From one noise to another")
-        nearest = show.nearest(made[: show.COMPARED], splits.train.images)
-        yield "nearest", show.rows(nearest, "Drawn (left) and the nearest training images")
+            yield "epochs", figures.over_epochs(self.snapshots)
+            yield "training", figures.frames(self.snapshots)
+        yield (
+            "interpolations",
+            figures.rows(self._between(model, splits), "From one noise vector to another"),
+        )
+        nearest = figures.nearest(made[: figures.COMPARED], splits.train.images)
+        yield "nearest", figures.rows(nearest, "Drawn (left) and the nearest training images")
 
-    def _between(self, model: GAN) -> np.ndarray:
+    def _between(self, model: GAN, splits: Splits) -> np.ndarray:
         """Returns rows of images of noise that goes from one point to another."""
         ends = np.random.default_rng(self.config.seed).uniform(
-            -1, 1, (2, show.COMPARED, 1, self.config.latent_size)
+            -1, 1, (2, figures.COMPARED, 1, self.config.latent_size)
         )
-        share = np.linspace(0, 1, show.STEPS)[None, :, None]
+        share = np.linspace(0, 1, figures.STEPS)[None, :, None]
         noise = ((1 - share) * ends[0] + share * ends[1]).astype("float32")
         flat = tf.constant(noise.reshape(-1, self.config.latent_size))
         inputs: Any = flat
         if model.takes_labels:
-            classes = np.arange(show.COMPARED) % len(self._training.names)
-            rows = np.repeat(classes, show.STEPS)
+            classes = np.arange(figures.COMPARED) % len(splits.train.names)
+            rows = np.repeat(classes, figures.STEPS)
             inputs = {"noise": flat, "label": tf.constant(rows, tf.int32)}
         drawn = _bytes(model(inputs)).numpy()
-        return drawn.reshape(show.COMPARED, show.STEPS, *drawn.shape[1:])
+        return drawn.reshape(figures.COMPARED, figures.STEPS, *drawn.shape[1:])
 
-    def signatures(self, model: GAN, examples: LabelledImages) -> Exports:
+    def signatures(self, model: GAN, splits: Splits) -> Exports:
         """Returns a seed or noise to images as the SavedModel, noise to numbers as LiteRT."""
-        units, names = self.config.latent_size, examples.names
+        units, names = self.config.latent_size, splits.train.names
         rng = np.random.default_rng(0)
         noise = rng.uniform(-1, 1, (COMPARED, units)).astype("float32")
         label = (np.arange(COMPARED) % len(names)).astype("int32")
@@ -199,24 +208,27 @@ class DeepConvolutionalGAN(Recipe):
             {"serving_default": serving, "noise": by_noise},
             litert,
             {"labels.txt": "".join(f"{name}\n" for name in names)} if told else {},
-            show.usage(self.name, self.config, told),
+            self._notes(told),
             _quantized(litert),
         )
 
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns where the sheet that was drawn lies."""
-        return show.answers(function, inputs, PredictOptions(), ())
+    def _notes(self, conditional: bool) -> str:
+        """Returns what the signatures cannot say, in Markdown."""
+        label = " `label` -1 cycles through the classes." if conditional else ""
+        return (
+            f"The same seed gives the same images.{label} The noise is uniform in [-1, 1). Images "
+            "are uint8, those of `model.tflite` numbers from 0 to 1.\n"
+        )
 
-    def answer(
+    def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
-    ) -> list[str]:
-        """Returns where the sheet that was drawn lies."""
-        names = show.label_names(version)
-        return show.answers(version.function(), inputs, options or PredictOptions(), names)
+    ) -> list[dict[str, Any]]:
+        """Writes a sheet of generated images; returns its path."""
+        return predict.predict(version, inputs, options or PredictOptions())
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns nothing: options say what is drawn."""
-        return []
+    def present(self, prediction: Mapping[str, Any]) -> str:
+        """Returns the path of the sheet."""
+        return predict.present(prediction)
 
 
 def _named(spec: tf.TensorSpec, name: str) -> tf.TensorSpec:

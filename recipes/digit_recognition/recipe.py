@@ -125,7 +125,7 @@ class DigitRecognition(Recipe):
             "accuracy_by_class": by_class,
         }
 
-    def describe(self, model: ImageClassifier) -> dict[str, Any]:
+    def describe(self, model: ImageClassifier, splits: Splits) -> dict[str, Any]:
         """Returns the multiply-accumulate operations per image."""
         return {"macs": count_macs(model.network)}
 

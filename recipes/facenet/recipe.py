@@ -1,8 +1,8 @@
-"""FaceNet: how it is built, measured, drawn, published and shown."""
+"""FaceNet: model, metrics, figures and exports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -14,20 +14,29 @@ from dlrecipes.data.batches import evaluation_batches
 from dlrecipes.data.faces import FaceImages
 from dlrecipes.data.identities import identity_steps, pk_batches
 from dlrecipes.errors import UsageError
+from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs
-from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
-from dlrecipes.training import TripletEmbedding
+from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe.base import Part
+from dlrecipes.training import TripletEmbedding, learning_rate_schedule
 
-from . import augmentation, data, networks, scores, show
+from . import augmentation, data, figures, networks, predict, scores
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 100
-# Of the test images, these many are compared one by one in each published file.
+# Test images that are compared one by one in each published file.
 COMPARED = 20
 CALIBRATION = 200
-# How much of the area below the ROC a smaller LiteRT file may lose.
+# Largest loss of AUC for a smaller LiteRT file to be published.
 DROP = 0.01
+# The cosine schedule ends at this fraction of the learning rate.
+FINAL_RATE = 0.01
+NOTES = """\
+An image shows one face that fills it about as in training, in {colour} for `model.tflite`, as
+numbers from 0 to 1. The squared distance of two embeddings is from 0 to 4; two images with at most
+{threshold:.3f} show one person (`assets.extra/threshold.txt`).
+"""
 
 
 class FaceNet(Recipe):
@@ -42,10 +51,7 @@ class FaceNet(Recipe):
 
     def load_data(self) -> Splits:
         """Returns the images, of other people in each part."""
-        splits = data.load(self.config)
-        # Eigenfaces, the threshold and int8 come from these; the test's people are strangers.
-        self._training, self._validation = splits.train, splits.validation
-        return splits
+        return data.load(self.config)
 
     def build(self, splits: Splits) -> TripletEmbedding:
         """Returns the embedding and its loss."""
@@ -56,14 +62,14 @@ class FaceNet(Recipe):
             mining=config.mining,
             metric=config.metric,
         )
-        rate = config.learning_rate
-        if config.lr_schedule == "cosine":
-            steps = self._steps(splits.train) * config.epochs
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.01)
+        steps = self._steps(splits.train) * config.epochs
+        rate = learning_rate_schedule(
+            config.lr_schedule, config.learning_rate, steps, alpha=FINAL_RATE
+        )
         model.compile(keras.optimizers.AdamW(rate, weight_decay=config.weight_decay))
         return model
 
-    def batches(
+    def dataset(
         self, model: TripletEmbedding, examples: FaceImages, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
         """Returns batches of some images of each of some people; for evaluation, of all."""
@@ -114,25 +120,26 @@ class FaceNet(Recipe):
             )
         return min(people, examples.people)
 
-    def evaluate(self, model: TripletEmbedding, examples: FaceImages) -> dict[str, Any]:
-        """Returns verification and identification of the network, of pixels and of eigenfaces."""
-        found = scores.scores(self._embeddings(model, examples), examples.labels, self.config.seed)
-        pixels, eigenfaces = scores.baselines(self._training, examples)
+    def evaluate(self, model: TripletEmbedding, splits: Splits, part: Part) -> dict[str, Any]:
+        """Returns verification and identification metrics of the network and two baselines."""
+        examples = getattr(splits, part)
+        embeddings = self._embeddings(model, examples)
+        pixels, eigenfaces = scores.baselines(splits.train, examples)
         return {
-            **found,
+            **scores.scores(embeddings, examples.labels, self.config.seed),
             "pixels": scores.scores(pixels, examples.labels, self.config.seed),
             "eigenfaces": scores.scores(eigenfaces, examples.labels, self.config.seed),
         }
 
-    def describe(self, model: TripletEmbedding) -> dict[str, Any]:
-        """Returns the multiplications of an image, and the distance that parts two people."""
+    def describe(self, model: TripletEmbedding, splits: Splits) -> dict[str, Any]:
+        """Returns the multiply-accumulates per image, and the distance that separates people."""
         return {
             "macs": count_macs(model.network) * (1 + self.config.mirror),
-            "threshold": self._threshold(model),
+            "threshold": self._threshold(model, splits),
         }
 
-    def _threshold(self, model: TripletEmbedding) -> float:
-        people = self._validation
+    def _threshold(self, model: TripletEmbedding, splits: Splits) -> float:
+        people = splits.validation
         roc = scores.curve(self._embeddings(model, people), people.labels)
         return roc.threshold_at(self.config.target_far)
 
@@ -146,69 +153,62 @@ class FaceNet(Recipe):
         embeddings = self._embeddings(model, examples)
         pixels, eigenfaces = scores.baselines(splits.train, examples)
         ways = {"network": embeddings, "eigenfaces": eigenfaces, "pixels": pixels}
-        curves = {name: scores.curve(found, examples.labels) for name, found in ways.items()}
-        yield "roc", show.roc(curves)
-        yield "distances", show.distances(embeddings, examples.labels, self._threshold(model))
-        yield "matrix", show.matrix(embeddings, examples)
-        yield "neighbours", show.neighbours(embeddings, examples)
-        yield "map", show.chart(embeddings, examples, self.config.seed)
+        curves = {name: scores.curve(x, examples.labels) for name, x in ways.items()}
+        yield "roc", figures.roc(curves)
+        yield (
+            "distances",
+            figures.distances(embeddings, examples.labels, self._threshold(model, splits)),
+        )
+        yield "matrix", figures.matrix(embeddings, examples)
+        yield "neighbours", figures.neighbours(embeddings, examples)
+        yield "map", figures.chart(embeddings, examples, self.config.seed)
 
-    def signatures(self, model: TripletEmbedding, examples: FaceImages) -> Exports:
+    def signatures(self, model: TripletEmbedding, splits: Splits) -> Exports:
         """Returns files and arrays to embeddings as the SavedModel, prepared arrays as LiteRT."""
         config, size = self.config, data.size_of(self.config)
-        few = examples[:COMPARED]
-        files = np.array([tf.io.encode_png(x).numpy() for x in few.images], object)
 
-        def answers(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": networks.embed(model, images, config.mirror)}
 
-        serving = Signature(
-            lambda image_bytes: answers(data.read(image_bytes, size)),
-            [tf.TensorSpec([None], tf.string, name="image_bytes")],
-            [(files,)],
+        signatures, litert = image_signatures(
+            embed,
+            embed,
+            splits.test.images[:COMPARED],
+            decode=lambda image_bytes: data.read(image_bytes, size),
+            prepare=lambda images: data.prepare(images, size),
+            shape=(size.side, size.side, size.channels),
         )
-        large = np.repeat(np.repeat(few.images[:4], 2, axis=1), 3, axis=2)
-        from_images = Signature(
-            lambda images: answers(data.prepare(images, size)),
-            [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
-            [(few.images,), (large,)],
-        )
-        shape = [None, size.side, size.side, size.channels]
-        litert = Signature(
-            answers,
-            [tf.TensorSpec(shape, tf.float32, name="images")],
-            [(batch,) for batch in _arrays(few, 1)],
-        )
-        threshold = self._threshold(model)
+        threshold = self._threshold(model, splits)
         return Exports(
-            {"serving_default": serving, "images": from_images},
+            signatures,
             litert,
-            {show.THRESHOLD_FILE: f"{threshold:.6f}\n"},
-            show.usage(self.name, size, threshold),
-            self._quantized(examples),
+            {predict.THRESHOLD_FILE: f"{threshold:.6f}\n"},
+            NOTES.format(threshold=threshold, colour="colour" if size.channels == 3 else "grey"),
+            _quantized(splits),
         )
 
-    def _quantized(self, examples: FaceImages) -> Quantized:
-        def area(embed) -> float:
-            found = [embed(images=x)["embedding"] for x in _arrays(examples, EVALUATION_BATCH)]
-            return scores.curve(np.concatenate(found), examples.labels).auc
-
-        calibration = [(x,) for x in _arrays(self._training[:CALIBRATION], 1)]
-        return Quantized(("float16", "int8"), calibration, "auc", area, DROP)
-
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns how far each two images are from one another."""
-        return show.compared(function, inputs, None)
-
-    def answer(
+    def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
-    ) -> list[str]:
-        """Returns who each image shows, by a gallery; or whether two show one person."""
-        return show.answers(version, list(inputs), options or PredictOptions())
+    ) -> list[dict[str, Any]]:
+        """Returns a comparison of each two images, or the identity of each one in a gallery."""
+        return predict.predict(version, inputs, options or PredictOptions())
+
+    def present(self, prediction: Mapping[str, Any]) -> str:
+        """Returns a comparison or an identity as one line."""
+        return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
         """Returns names such as a user's images may have, two to be compared."""
         return [("one.jpg", "other.jpg")]
+
+
+def _quantized(splits: Splits) -> Quantized:
+    def area(embed: Callable[..., Mapping[str, np.ndarray]]) -> float:
+        parts = [embed(images=x)["embedding"] for x in _arrays(splits.test, EVALUATION_BATCH)]
+        return scores.curve(np.concatenate(parts), splits.test.labels).auc
+
+    calibration = [(x,) for x in _arrays(splits.train[:CALIBRATION], 1)]
+    return Quantized(("float16", "int8"), calibration, "auc", area, DROP)
 
 
 def _arrays(examples: FaceImages, size: int) -> Iterator[np.ndarray]:

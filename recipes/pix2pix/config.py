@@ -59,4 +59,4 @@ class Config(RecipeConfig):
 class PredictOptions(Options):
     """What 'dlrecipes predict pix2pix' can be told beside images."""
 
-    output: str = setting(".", "Folder that the drawn images are written to.")
+    output_dir: str = setting(".", "Folder for the translated images.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,21 +13,27 @@ from matplotlib.figure import Figure
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from dlrecipes.data.image_pairs import ImagePairs
 from dlrecipes.errors import UsageError
+from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.models import patchgan, pix2pix_unet
-from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
-from dlrecipes.training import LinearDecay, Pix2Pix, SupervisedTrainer
+from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe.base import Part
+from dlrecipes.training import Pix2Pix, SupervisedTrainer, learning_rate_schedule
 from dlrecipes.training._engine.precision import built_in, full_precision
 
-from . import data, scores, show
+from . import data, figures, predict, scores
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 10
 # Of the validation images, these many are drawn after each epoch.
 WATCHED = 4
 COMPARED = 4
-# How much of the SSIM a smaller LiteRT file may lose.
+# Largest loss of SSIM for a smaller LiteRT file to be published.
 DROP = 0.01
+NOTES = """\
+Images of any size are resized to the network's. Arrays of the signature `images` are uint8, those
+of `model.tflite` numbers from 0 to 1.
+"""
 
 
 class PixToPix(Recipe):
@@ -39,14 +45,11 @@ class PixToPix(Recipe):
     # Adversarial losses do not tell which epoch is best.
     monitor = None
     metric_groups = ("real",)
+    _trained_judge: scores.SegmentationJudge | None = None
 
     def load_data(self) -> Splits:
         """Returns the pairs."""
-        splits = data.load(self.config)
-        # What reads drawn photographs learns from the real ones of these.
-        self._training = splits.train
-        self._reader: scores.SegmentationJudge | None = None
-        return splits
+        return data.load(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""
@@ -76,14 +79,11 @@ class PixToPix(Recipe):
         return model
 
     def _optimizer(self, splits: Splits) -> keras.optimizers.Optimizer:
-        rate = self.config.learning_rate
-        if self.config.lr_schedule == "linear":
-            steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs
-            half = max(1, steps // 2)
-            rate = LinearDecay(rate, constant_steps=steps - half, decay_steps=half)
+        steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs
+        rate = learning_rate_schedule(self.config.lr_schedule, self.config.learning_rate, steps)
         return keras.optimizers.Adam(rate, beta_1=0.5)
 
-    def batches(
+    def dataset(
         self, model: keras.Model, examples: ImagePairs, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
         """Returns batches of inputs and targets, from -1 to 1; in training jittered."""
@@ -105,30 +105,33 @@ class PixToPix(Recipe):
         # Numbered over all epochs: how a pair is cut out is drawn by that alone.
         return found.enumerate(start_epoch * steps).map(varied), steps
 
-    def evaluate(self, model: keras.Model, examples: ImagePairs) -> dict[str, Any]:
-        """Returns image_quality to the truth and, where there are maps, how well they are read."""
-        inputs, targets = data.sides(self.config, examples)
+    def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
+        """Returns image quality and, where there are label maps, the FCN score."""
+        inputs, targets = data.sides(self.config, getattr(splits, part))
         drawn = self._drawn(model, inputs)
         metrics: dict[str, Any] = scores.image_quality(targets, drawn)
         if scores.is_map(inputs) and not scores.is_map(targets):
-            reader = self._trained_reader()
-            metrics |= scores.read_scores(inputs, reader.classes(drawn))
-            metrics["real"] = scores.read_scores(inputs, reader.classes(targets))
+            judge = self._judge(splits)
+            metrics |= scores.read_scores(inputs, judge.classes(drawn))
+            metrics["real"] = scores.read_scores(inputs, judge.classes(targets))
         elif scores.is_map(targets):
             metrics |= scores.read_scores(targets, scores.classes_of(drawn))
         if self.config.fid != "off":
             metrics |= scores.fid(targets, drawn, self.config.fid == "download")
         return metrics
 
-    def _trained_reader(self) -> scores.SegmentationJudge:
-        if self._reader is None:
-            maps, photographs = data.sides(self.config, self._training)
-            self._reader = scores.SegmentationJudge.trained(photographs, maps, self.config.seed)
-        return self._reader
+    def _judge(self, splits: Splits) -> scores.SegmentationJudge:
+        """Returns the network that segments photographs, trained once on real ones."""
+        if self._trained_judge is None:
+            maps, photographs = data.sides(self.config, splits.train)
+            self._trained_judge = scores.SegmentationJudge.trained(
+                photographs, maps, self.config.seed
+            )
+        return self._trained_judge
 
     def _drawn(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
         """Returns drawn images, uint8."""
-        call = tf.function(lambda x: _bytes(_painted(model, _signed(x))))
+        call = tf.function(lambda x: _bytes(_translated(model, _signed(x))))
         parts = [
             call(inputs[k : k + EVALUATION_BATCH]).numpy()
             for k in range(0, len(inputs), EVALUATION_BATCH)
@@ -142,14 +145,14 @@ class PixToPix(Recipe):
 
     def figures(self, model: keras.Model, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields drawn test images, some over the epochs, and what the discriminator says."""
-        inputs, targets = data.sides(self.config, splits.test[: show.SHEET])
+        inputs, targets = data.sides(self.config, splits.test[: figures.SHEET])
         drawn = self._drawn(model, inputs)
-        yield "sheet", show.sheet(inputs, drawn, targets)
+        yield "sheet", figures.sheet(inputs, drawn, targets)
         if self.snapshots:
             watched = data.sides(self.config, splits.validation[:WATCHED])
-            yield "epochs", show.over_epochs(*watched, self.snapshots)
+            yield "epochs", figures.over_epochs(*watched, self.snapshots)
         if isinstance(model, Pix2Pix):
-            few = slice(show.JUDGED)
+            few = slice(figures.JUDGED)
             with full_precision(model):
                 judged = [
                     tf.sigmoid(
@@ -160,42 +163,31 @@ class PixToPix(Recipe):
                     ).numpy()
                     for images in (targets, drawn)
                 ]
-            yield "patches", show.patches(inputs, targets, drawn, judged)
+            yield "patches", figures.patches(inputs, targets, drawn, judged)
 
-    def signatures(self, model: keras.Model, examples: ImagePairs) -> Exports:
+    def signatures(self, model: keras.Model, splits: Splits) -> Exports:
         """Returns files to PNG files and arrays to arrays as the SavedModel, numbers as LiteRT."""
         size = self.config.size
-        few = data.sides(self.config, examples)[0][:COMPARED]
-        files = np.array([tf.io.encode_png(x).numpy() for x in few], object)
+        few = data.sides(self.config, splits.test)[0][:COMPARED]
 
-        def painted(images: tf.Tensor) -> tf.Tensor:
-            return _bytes(_painted(model, 2 * images - 1))
+        def translated(images: tf.Tensor) -> tf.Tensor:
+            return _bytes(_translated(model, 2 * images - 1))
 
-        def to_files(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-            drawn = painted(data.read(image_bytes, size))
+        def to_files(images: tf.Tensor) -> dict[str, tf.Tensor]:
             spec = tf.TensorSpec([], tf.string)
-            return {"png_bytes": tf.map_fn(tf.io.encode_png, drawn, fn_output_signature=spec)}
+            files = tf.map_fn(tf.io.encode_png, translated(images), fn_output_signature=spec)
+            return {"png_bytes": files}
 
-        serving = Signature(
-            to_files, [tf.TensorSpec([None], tf.string, name="image_bytes")], [(files,)]
+        signatures, litert = image_signatures(
+            lambda images: {"images": translated(images)},
+            lambda images: {"images": 0.5 + 0.5 * _translated(model, 2 * images - 1)},
+            few,
+            decode=lambda image_bytes: data.read(image_bytes, size),
+            prepare=lambda images: data.prepare(images, size),
+            shape=(size, size, 3),
+            serve_files=to_files,
         )
-        large = np.repeat(np.repeat(few, 2, axis=1), 3, axis=2)
-        from_images = Signature(
-            lambda images: {"images": painted(data.prepare(images, size))},
-            [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
-            [(few,), (large,)],
-        )
-        litert = Signature(
-            lambda images: {"images": 0.5 + 0.5 * _painted(model, 2 * images - 1)},
-            [tf.TensorSpec([None, size, size, 3], tf.float32, name="images")],
-            [(x[None].astype("float32") / 255,) for x in few],
-        )
-        return Exports(
-            {"serving_default": serving, "images": from_images},
-            litert,
-            usage=show.usage(self.name, size),
-            quantized=self._quantized(examples),
-        )
+        return Exports(signatures, litert, usage=NOTES, quantized=self._quantized(splits.test))
 
     def _quantized(self, examples: ImagePairs) -> Quantized:
         inputs, targets = data.sides(self.config, examples)
@@ -208,22 +200,22 @@ class PixToPix(Recipe):
         calibration = [(x[None].astype("float32") / 255,) for x in inputs[:1]]
         return Quantized(("float16", "dynamic"), calibration, "ssim", ssim, DROP)
 
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns where each image that was drawn lies."""
-        return show.answers(function, inputs, PredictOptions())
-
-    def answer(
+    def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
-    ) -> list[str]:
-        """Returns where each image that was drawn lies."""
-        return show.answers(version.function(), inputs, options or PredictOptions())
+    ) -> list[dict[str, str]]:
+        """Writes the translation of each image; returns the paths."""
+        return predict.predict(version, inputs, options or PredictOptions())
+
+    def present(self, prediction: Mapping[str, str]) -> str:
+        """Returns the path of the translated image."""
+        return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
         """Returns a name such as a user's image may have."""
         return ["map.png"]
 
 
-def _painted(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+def _translated(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
     """Returns what is drawn of images from -1 to 1, whatever the precision of training was."""
     with full_precision(model):
         return model(images, training=False)
