@@ -5,30 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.quatrains.prosody import RHYME_NAMES
+from dlrecipes.samplers import choose, uniform
 from dlrecipes.training import CharacterLanguageModel
 
+from . import requests
 from .encoding import LENGTHS, LINES, LONGEST, NO_RHYME, PLACES, SPECIAL, of
-from .sampling import choose, uniform
 
-# What a served function takes, all of shape (batch,); templates: -1 any, -2 none at all.
-REQUEST = {
-    "theme": (tf.string, ""),
-    "first_line": (tf.string, ""),
-    "acrostic": (tf.string, ""),
-    "line_length": (tf.int32, 0),
-    "template": (tf.int32, -1),
-    "rhyme": (tf.int32, -1),
-    "enforce": (tf.bool, True),
-    "temperature": (tf.float32, 1.0),
-    "top_k": (tf.int32, 0),
-    "top_p": (tf.float32, 1.0),
-    "seed": (tf.int64, 0),
-}
-NO_TEMPLATE = -2
 # Not part of a poem, however it is typed.
 _MARKS = r"[\s|/,.!?;:，。！？；：、．]+"
 _TONE_NAMES = ("*", "P", "Z")
@@ -59,11 +44,11 @@ class Poet:
     ):
         self.model = model
         self.line_length = line_length
-        self.defaults = {**{name: value for name, (_, value) in REQUEST.items()}, **defaults}
+        self.defaults = {**requests.DEFAULTS["quatrains"], **defaults}
         self.verse = of(tuple(model.vocabulary))
 
     def write(self, **request: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns poems for requests, each a tensor of shape `(batch,)`; see `REQUEST`.
+        """Returns poems for requests, each a tensor of shape `(batch,)`; see `requests.POEM`.
 
         Returns:
             `poem`, its lines by line feeds; `lines`, `(batch, 4)`; `pattern`, the tones that
@@ -71,7 +56,7 @@ class Poet:
             why there is no poem, or is empty.
         """
         batch = tf.shape(next(iter(request.values())))[0]
-        for name, (dtype, _) in REQUEST.items():
+        for name, (dtype, _) in requests.POEM.items():
             if name not in request:
                 request[name] = tf.fill([batch], tf.constant(self.defaults[name], dtype))
         read = {name: self._read(request[name]) for name in ("theme", "first_line", "acrostic")}
@@ -108,7 +93,7 @@ class Poet:
         template = _pick(tf.cast(ok, tf.float64), uniform(request["seed"], 0))
         weights = tf.gather(classes, template, axis=1, batch_dims=1)
         rhyme = _pick(weights, uniform(request["seed"], 1))
-        bare = (request["template"] == NO_TEMPLATE) | ~fits
+        bare = (request["template"] == requests.NO_TEMPLATE) | ~fits
         patterns = tf.gather(tf.gather(self.verse.patterns, form), template, axis=1, batch_dims=1)
         tone = tf.where(bare[:, None] | ~active, 0, patterns)
         rhyming = tf.gather(tf.gather(self.verse.rhyming, form), template, axis=1, batch_dims=1)
@@ -239,7 +224,7 @@ class Poet:
         reasons.append((missing, "No template has these tones and this rhyme."))
         reasons.append(
             (
-                request["enforce"] & (request["template"] == NO_TEMPLATE),
+                request["enforce"] & (request["template"] == requests.NO_TEMPLATE),
                 "Without a template nothing can be enforced.",
             )
         )
@@ -285,11 +270,3 @@ def _pick(weights: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     found = tf.reduce_sum(tf.cast(below, tf.int32), axis=1)
     # Where all weights are 0 there is nothing to draw.
     return tf.minimum(found, weights.shape[1] - 1)
-
-
-def requests(count: int, **values: Any) -> dict[str, np.ndarray]:
-    """Returns arrays of requests, one value for all or an array with one for each."""
-    return {
-        name: np.broadcast_to(np.asarray(value, REQUEST[name][0].as_numpy_dtype), [count])
-        for name, value in values.items()
-    }

@@ -14,15 +14,20 @@ from dlrecipes.data.quatrains.prosody import RHYME_NAMES
 from dlrecipes.recipe import Quantized, Signature
 from dlrecipes.training import CharacterLanguageModel
 
-from . import decoding, encoding, text_generation
+from . import decoding, encoding, requests, text_generation
 from .lite import CHARACTERS_FILE, TABLES_FILE
 
 # Steps of the network on which LiteRT is compared with the model.
 COMPARED_STEPS = 8
 # What the LiteRT file is measured on: characters of a text, or poems.
 MEASURED_STEPS, MEASURED_POEMS = 500, 20
-# How much of the mean log-likelihood of a character a smaller LiteRT file may lose.
+# Largest loss of log-likelihood per character for a smaller LiteRT file to be published.
 DROP = 0.02
+STEP = (
+    "`model.tflite` is one step of the network: it takes the id of {inputs} and the states, and "
+    "returns the scores of the next character and the new states. `assets.extra/characters.txt` "
+    "(JSON) has the characters by id."
+)
 
 
 def step(model: CharacterLanguageModel, examples: Sequence[Poem] | str) -> Signature:
@@ -99,11 +104,9 @@ def poem_requests(
     themes = [poem.lines[0][:2] for poem in some[:-1]] + [""]
     firsts = [poem.lines[0] for poem in some]
     acrostics = ["".join(line[0] for line in poem.lines) for poem in some]
-    everything = decoding.requests(
-        count,
-        **{name: default for name, (_, default) in decoding.REQUEST.items()},
-    )
-    everything |= decoding.requests(
+    everything = requests.arrays("quatrains", count, **requests.DEFAULTS["quatrains"])
+    everything |= requests.arrays(
+        "quatrains",
         count,
         theme=np.array(themes, object),
         line_length=np.resize([0, 5, 7], count),
@@ -114,9 +117,9 @@ def poem_requests(
         seed=np.arange(count),
     )
     return {
-        "serving_default": decoding.requests(count, theme=np.array(themes, object)),
-        "first_line": decoding.requests(count, first_line=np.array(firsts, object)),
-        "acrostic": decoding.requests(count, acrostic=np.array(acrostics, object)),
+        "serving_default": requests.arrays("quatrains", count, theme=np.array(themes, object)),
+        "first_line": requests.arrays("quatrains", count, first_line=np.array(firsts, object)),
+        "acrostic": requests.arrays("quatrains", count, acrostic=np.array(acrostics, object)),
         "generate": everything,
     }
 
@@ -126,12 +129,7 @@ def text_requests(text: str) -> dict[str, dict[str, np.ndarray]]:
     prompts = np.array([text[:5], "", text[5:20]], object)
     count = len(prompts)
     shared = {"temperature": 0.9, "top_k": [0, 5, 0], "top_p": [1.0, 1.0, 0.9], "seed": [1, 2, 3]}
-    everything = {"prompt": prompts, "length": np.array([30, 10, 20]), **shared}
-    table = {name: dtype.as_numpy_dtype for name, (dtype, _) in text_generation.REQUEST.items()}
-    everything = {
-        name: np.broadcast_to(np.asarray(value, table[name]), [count])
-        for name, value in everything.items()
-    }
+    everything = requests.arrays("text", count, prompt=prompts, length=[30, 10, 20], **shared)
     return {"serving_default": {"prompt": prompts}, "generate": everything}
 
 
@@ -200,49 +198,24 @@ def _files(model: CharacterLanguageModel, tables: Mapping[str, Any]) -> dict[str
     }
 
 
-def poem_usage(name: str, poems: Sequence[Mapping[str, Any]]) -> str:
-    """Returns how the published files of quatrains are called, in Markdown."""
-    poem = "\n".join(poems[0]["lines"])
-    theme = poems[0]["theme"]
+def poem_notes(poems: Sequence[Mapping[str, Any]]) -> str:
+    """Returns what the signatures of quatrains cannot say, in Markdown."""
+    theme, poem = poems[0]["theme"], "\n".join(poems[0]["lines"])
     return "\n\n".join(
         [
-            f"About {theme or 'nothing'}, it wrote:\n\n```\n{poem}\n```",
-            "Themes to the SavedModel, as TensorFlow Serving takes them, or from this folder:",
-            f'```\ncurl -d \'{{"inputs": ["{theme}"]}}\' '
-            f"localhost:8501/v1/models/{name}:predict\n```",
-            "```python\nimport tensorflow as tf\n"
-            'write = tf.saved_model.load(".").signatures["serving_default"]\n'
-            f'print(write(theme=tf.constant(["{theme}"]))["poem"].numpy()[0].decode())\n```',
-            "It returns `poem`, `lines`, the wanted tones (`pattern`: P level, Z oblique, * any), "
-            "`rhyme`, and `problem`, which says why there is no poem.",
-            "Other signatures: `acrostic` takes the first character of each line, `first_line` a "
-            "line or its beginning, `generate` everything: "
-            + ", ".join(f"`{key}`" for key in decoding.REQUEST)
-            + " (`line_length` 5, 7 or 0; `template` 0 to 3, -1 for any, -2 for none; `rhyme` "
-            f"0 to 15 for {RHYME_NAMES}, -1 for any).",
-            "`model.tflite` is one step of the network: the ids of the character before, place, "
-            "wanted tone and wanted rhyme, and the states; it returns the scores of the next "
-            "character, and the states after it. `assets.extra/characters.txt` (JSON) has the "
-            "characters by id, `tables.json` all else; `dlrecipes predict --lite` drives it, and "
-            "`lite.py` of the recipe is how.",
+            f"A poem about {theme or 'nothing'}:\n\n```\n{poem}\n```",
+            "`pattern` has the required tones (P level, Z oblique, * either), `problem` the reason "
+            "where there is no poem. `acrostic` takes the first character of each line, "
+            "`first_line` a line or its beginning. In `generate`, `line_length` is 5, 7 or 0, "
+            f"`template` 0 to 3, -1 for any or -2 for none, `rhyme` 0 to 15 for {RHYME_NAMES} or "
+            "-1 for any.",
+            STEP.format(inputs="the previous character, the place, tone and rhyme required next")
+            + " `tables.json` has everything else; `dlrecipes predict --lite` drives it, and the "
+            "recipe's `lite.py` shows how.",
         ]
     )
 
 
-def text_usage(name: str) -> str:
-    """Returns how the published files of a text are called, in Markdown."""
-    return "\n\n".join(
-        [
-            "Prompts to the SavedModel, as TensorFlow Serving takes them, or from this folder:",
-            f'```\ncurl -d \'{{"inputs": ["The "]}}\' localhost:8501/v1/models/{name}:predict\n```',
-            "```python\nimport tensorflow as tf\n"
-            'write = tf.saved_model.load(".").signatures["serving_default"]\n'
-            'print(write(prompt=tf.constant(["The "]))["text"].numpy()[0].decode())\n```',
-            "The signature `generate` also takes "
-            + ", ".join(f"`{key}`" for key in text_generation.REQUEST if key != "prompt")
-            + ".",
-            "`model.tflite` is one step of the network: the id of the character before and the "
-            "states; it returns the scores of the next character, and the states after it. "
-            "`assets.extra/characters.txt` (JSON) has the characters by id.",
-        ]
-    )
+def text_notes() -> str:
+    """Returns what the signatures of a text model cannot say, in Markdown."""
+    return STEP.format(inputs="the previous character") + "\n"

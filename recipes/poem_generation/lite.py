@@ -22,7 +22,7 @@ _MASK = 2**32 - 1
 
 
 def uniform(seed: int, number: int) -> float:
-    """Returns a number in [0, 1) of a seed and a count alone, as `sampling.uniform`."""
+    """Returns a number in [0, 1) of a seed and a count alone, as `dlrecipes.samplers.uniform`."""
     mixed = _mix(seed & _MASK)
     return (_mix((mixed + (number + 1) * 0x9E3779B9) & _MASK) >> 8) / 2**24
 
@@ -36,7 +36,7 @@ def _mix(x: int) -> int:
 
 
 def choose(scores: np.ndarray, allowed: np.ndarray, top_k: int, top_p: float, drawn: float) -> int:
-    """Returns an id that is drawn by the softmax of those allowed, as `sampling.choose`."""
+    """Returns an id sampled from the softmax of the allowed scores, as `samplers.choose`."""
     scores = np.where(allowed, scores, -np.inf)
     if top_k > 0 or top_p < 1:
         ordered = np.sort(scores)[::-1]

@@ -21,17 +21,27 @@ from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics.prosody import copied_lines, distinct_2, prosody_scores
 from dlrecipes.models import character_lm
 from dlrecipes.recipe import Exports, Recipe, Signature, Splits
-from dlrecipes.training import CharacterLanguageModel
+from dlrecipes.recipe.base import Part
+from dlrecipes.recipe.prediction import plain
+from dlrecipes.training import CharacterLanguageModel, learning_rate_schedule
 from dlrecipes.training._engine.precision import built_in
 from dlrecipes.training._engine.sparse_cross_entropy import SparseCategoricalCrossentropy
 
-from . import data, decoding, encoding, exports, scores, show, text_generation
+from . import data, encoding, exports, figures, predict, requests, scores, text_generation
 from .config import Config, PredictOptions
 from .decoding import Poet
 from .text_generation import Writer
 
 # Requests on which the published functions are compared with the model.
 COMPARED = 6
+# Poems on the page that a run draws.
+PAGE = 12
+# How poems are generated for the metrics: tones and rhyme enforced, given, or unknown.
+MANNERS = {
+    "constrained": {"enforce": True},
+    "unconstrained": {"enforce": False},
+    "unconditional": {"enforce": False, "template": requests.NO_TEMPLATE},
+}
 
 
 class PoemGeneration(Recipe):
@@ -44,10 +54,7 @@ class PoemGeneration(Recipe):
 
     def load_data(self) -> Splits:
         """Returns the poems, or the text's parts."""
-        splits = data.load(self.config)
-        # What 'copied' means: this recipe's metrics are the only ones that need the training data.
-        self._training = splits.train
-        return splits
+        return data.load(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns the language model, with the training data's characters."""
@@ -70,10 +77,8 @@ class PoemGeneration(Recipe):
             model.associate(*found)
         if config.embeddings == "cooccurrence":
             self._begin_with_counts(model, splits.train)
-        rate = config.learning_rate
-        if config.lr_schedule == "cosine":
-            steps = self._chunks(splits) * config.epochs
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
+        steps = self._chunks(splits) * config.epochs
+        rate = learning_rate_schedule(config.lr_schedule, config.learning_rate, steps)
         model.compile(
             keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm),
             SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
@@ -121,7 +126,7 @@ class PoemGeneration(Recipe):
         chunks = -(-steps // config.window)
         return steps_per_epoch(len(splits.train), config.batch_size) * chunks
 
-    def batches(
+    def dataset(
         self,
         model: CharacterLanguageModel,
         examples: Sequence[Poem] | str,
@@ -155,10 +160,9 @@ class PoemGeneration(Recipe):
         rhyme = tf.where(forgotten[1], encoding.NO_RHYME, inputs["rhyme"])
         return _weighed({**inputs, "tone": tone, "rhyme": rhyme}, targets)
 
-    def evaluate(
-        self, model: CharacterLanguageModel, examples: Sequence[Poem] | str
-    ) -> dict[str, Any]:
-        """Returns the perplexity a character, and how what the model writes keeps the rules."""
+    def evaluate(self, model: CharacterLanguageModel, splits: Splits, part: Part) -> dict[str, Any]:
+        """Returns the per-character perplexity, and how well generated poems keep the rules."""
+        examples = getattr(splits, part)
         if isinstance(examples, str) == ("place" in {x.name for x in model.network.inputs}):
             raise DataError(
                 f"{self.config.data}: the model was trained on the other kind of data.",
@@ -174,12 +178,12 @@ class PoemGeneration(Recipe):
         lengths = [
             len(examples[k % len(examples)].lines[0]) for k in range(self.config.num_samples)
         ]
-        for name, request in show.MANNERS.items():
+        for name, request in MANNERS.items():
             poems = self._poems(model, lengths, **request)
             metrics[name] = {
                 **prosody_scores(poems),
                 "distinct_2": distinct_2(poems),
-                "copied_lines": copied_lines(poems, self._training),
+                "copied_lines": copied_lines(poems, splits.train),
             }
         return metrics
 
@@ -196,8 +200,11 @@ class PoemGeneration(Recipe):
 
     def _write(self, model, count: int, **request: Any) -> dict[str, np.ndarray]:
         """Returns what is written for so many requests, in batches."""
-        usual = {name: default for name, (_, default) in decoding.REQUEST.items()}
-        values = decoding.requests(count, **{**usual, **self._defaults(), **request})
+        values = requests.arrays(
+            "quatrains",
+            count,
+            **{**requests.DEFAULTS["quatrains"], **self._defaults(), **request},
+        )
         parts = [
             _writing(model)(
                 *(tf.constant(v[start : start + scores.EVALUATION_BATCH]) for v in values.values())
@@ -216,53 +223,62 @@ class PoemGeneration(Recipe):
         if isinstance(splits.test, str):
             return
         _, by_place = scores.perplexities(model, splits.test)
-        yield "perplexity_by_position", show.by_position(by_place)
-        yield "poems", show.page(self._page(model, splits.test))
+        yield "perplexity_by_position", figures.by_position(by_place)
+        yield "poems", figures.page(self._page(model, splits.test))
 
     def _page(self, model, examples: Sequence[Poem]) -> list[dict[str, Any]]:
         """Returns poems with their patterns, about themes of the data or its first words."""
-        themes = show.page_themes(model, examples)
+        themes = _page_themes(model, examples)
         length, seeds = _usual(examples), np.arange(len(themes))
-        asked = np.array(themes, object)
-        found = self._write(model, len(themes), theme=asked, line_length=length, seed=seeds)
-        return show.written(found, themes)
+        poems = self._write(
+            model,
+            len(themes),
+            theme=np.array(themes, object),
+            line_length=length,
+            seed=seeds,
+        )
+        return [
+            {"theme": theme, **{name: plain(value, row) for name, value in poems.items()}}
+            for row, theme in enumerate(themes)
+        ]
 
-    def signatures(self, model: CharacterLanguageModel, examples: Sequence[Poem] | str) -> Exports:
+    def signatures(self, model: CharacterLanguageModel, splits: Splits) -> Exports:
         """Returns strings to poems as the SavedModel, one step of the network as LiteRT."""
+        examples = splits.test
         if isinstance(examples, str):
-            writer, table = Writer(model, self._defaults()), text_generation.REQUEST
+            writer, fields = Writer(model, self._defaults()), requests.TEXT
             served = exports.text_requests(examples)
             write = writer.write
             files = exports.text_files(model, writer.defaults)
-            usage = exports.text_usage(self.name)
+            notes = exports.text_notes()
         else:
-            written, table = Poet(model, _usual(examples), self._defaults()), decoding.REQUEST
+            poet, fields = Poet(model, _usual(examples), self._defaults()), requests.POEM
             served = exports.poem_requests(model, examples, COMPARED)
-            write = written.write
+            write = poet.write
             poems = self._page(model, examples)
-            files = exports.poem_files(model, written, poems)
-            usage = exports.poem_usage(self.name, poems)
+            files = exports.poem_files(model, poet, poems)
+            notes = exports.poem_notes(poems)
         signatures = {
             name: Signature(
                 _named(write, values),
-                [tf.TensorSpec([None], table[key][0], name=key) for key in values],
+                [tf.TensorSpec([None], fields[key][0], name=key) for key in values],
                 [tuple(values.values())],
             )
             for name, values in served.items()
         }
-        lite = exports.step(model, examples)
-        smaller = exports.measured(model, lite, examples)
-        return Exports(signatures, lite, files, usage, smaller)
+        litert = exports.step(model, examples)
+        smaller = exports.measured(model, litert, examples)
+        return Exports(signatures, litert, files, notes, smaller)
 
-    def predict(self, function: Any, inputs: Sequence[str]) -> list[str]:
-        """Returns a poem for each theme, or each text with what follows."""
-        return show.served(function, list(inputs), {})
-
-    def answer(
+    def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
-    ) -> list[str]:
-        """Returns what `predict` does, as the options say."""
-        return show.answers(version, list(inputs), options or PredictOptions())
+    ) -> list[dict[str, Any]]:
+        """Returns a poem for each theme, or each prompt with the text that follows."""
+        return predict.predict(version, inputs, options or PredictOptions())
+
+    def present(self, prediction: Mapping[str, Any]) -> str:
+        """Returns a text, or a poem with its tones."""
+        return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
         """Returns a theme, or the beginning of the test text."""
@@ -274,6 +290,16 @@ class PoemGeneration(Recipe):
 def _weighed(inputs, targets):
     targets = targets["targets"]
     return inputs, targets, tf.cast(targets > 0, tf.float32)
+
+
+def _page_themes(model: CharacterLanguageModel, examples: Sequence[Poem]) -> list[str]:
+    """Returns themes for a page: those of the data, or the first words of its poems."""
+    themes = list(model.themes[:PAGE])
+    for poem in examples:
+        word = poem.lines[0][:2]
+        if len(themes) < PAGE and word not in themes and all(c in model.vocabulary for c in word):
+            themes.append(word)
+    return themes or [""]
 
 
 def _usual(poems: Sequence[Poem]) -> int:
@@ -289,6 +315,6 @@ def _named(write: Callable, values: Mapping[str, Any]) -> Callable:
 @functools.lru_cache(maxsize=1)
 def _writing(model: CharacterLanguageModel) -> Callable:
     # Traced once for both evaluations and the page.
-    specs = [tf.TensorSpec([None], dtype, name=n) for n, (dtype, _) in decoding.REQUEST.items()]
-    write = _named(Poet(model, encoding.LENGTHS[0], {}).write, decoding.REQUEST)
+    specs = [tf.TensorSpec([None], dtype, name=n) for n, (dtype, _) in requests.POEM.items()]
+    write = _named(Poet(model, encoding.LENGTHS[0], {}).write, requests.POEM)
     return tf.function(write, input_signature=specs)

@@ -9,20 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.streams import stream_batches
+from dlrecipes.samplers import choose, uniform
 from dlrecipes.training import CharacterLanguageModel
 
+from . import requests
 from .encoding import SPECIAL
-from .sampling import choose, uniform
 
-# What a served function takes, all of shape (batch,).
-REQUEST = {
-    "prompt": (tf.string, ""),
-    "length": (tf.int32, 200),
-    "temperature": (tf.float32, 1.0),
-    "top_k": (tf.int32, 0),
-    "top_p": (tf.float32, 1.0),
-    "seed": (tf.int64, 0),
-}
 # What a text without a prompt goes on from.
 BREAKS = ("\n", " ", "。", ".")
 MEASURED_ROWS, MEASURED_STEPS = 64, 64
@@ -44,18 +36,18 @@ class Writer:
 
     def __init__(self, model: CharacterLanguageModel, defaults: Mapping[str, Any]):
         self.model = model
-        self.defaults = {**{name: value for name, (_, value) in REQUEST.items()}, **defaults}
+        self.defaults = {**requests.DEFAULTS["text"], **defaults}
         self.first = first_id(model.vocabulary)
 
     def write(self, **request: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns texts for requests, each a tensor of shape `(batch,)`; see `REQUEST`.
+        """Returns texts for requests, each a tensor of shape `(batch,)`; see `requests.TEXT`.
 
         Returns:
             `text`, the prompt and what follows; and `problem`, which says why there is none,
             or is empty.
         """
         batch = tf.shape(request["prompt"])[0]
-        for name, (dtype, _) in REQUEST.items():
+        for name, (dtype, _) in requests.TEXT.items():
             if name not in request:
                 request[name] = tf.fill([batch], tf.constant(self.defaults[name], dtype))
         ragged = tf.strings.unicode_split(request["prompt"], "UTF-8", errors="replace")
