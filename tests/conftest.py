@@ -42,7 +42,7 @@ class Mine(Recipe):
     """A recipe that needs no TensorFlow; nothing of it is run."""
 
     Config = Config
-    load_data = build = batches = evaluate = figures = signatures = predict = data.nothing
+    load_data = build = dataset = data.nothing
 '''
 
 DATA = '''"""Data."""

@@ -22,6 +22,7 @@ VERBS = (
     "verify",
     "serve",
     "demo",
+    "new",
     "copy",
     "validate",
 )

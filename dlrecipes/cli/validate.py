@@ -16,7 +16,7 @@ from dlrecipes.recipe import Recipe
 from dlrecipes.recipe.config import settings
 from dlrecipes.recipe.registry import FILES, Source, find
 
-METHODS = ("load_data", "build", "batches", "evaluate", "figures", "signatures", "predict")
+METHODS = ("load_data", "build", "dataset")
 SECTIONS = (
     "Task",
     "Data",
@@ -53,10 +53,12 @@ def command(recipe: str, config_file: Path | None) -> None:
 
 
 def _problems(source: Source) -> Iterator[str]:
-    missing = [name for name in FILES if not (source.folder / name).is_file()]
+    # Only built-in recipes document themselves and keep their results.
+    files = FILES if source.is_built_in else ()
+    missing = [name for name in files if not (source.folder / name).is_file()]
     yield from (f"{source.folder / name}: this file is missing." for name in missing)
     checks = [_modules, _settings, _class]
-    if "README.md" not in missing and "results.csv" not in missing:
+    if source.is_built_in and not {"README.md", "results.csv"} & set(missing):
         checks.append(_readme)
     lines = set()
     for check in checks:
@@ -132,5 +134,5 @@ def _readme(source: Source) -> Iterator[str]:
     if updated(source.folder) != text:
         yield (
             f"{path}: its tables are not those of config.py and results.csv; "
-            f"type: python -m dlrecipes.recipe.readme {shlex.quote(str(source.folder))}"
+            f"type: python -m tools.readme {shlex.quote(str(source.folder))}"
         )

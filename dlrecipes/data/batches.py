@@ -86,6 +86,43 @@ def evaluation_batches(
     return _plain(order.map(_gatherer(inputs, targets, rows)).prefetch(4))
 
 
+def array_batches(
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    batch_size: int,
+    seed: int,
+    start_epoch: int | None = None,
+) -> tuple[tf.data.Dataset, int]:
+    """Returns batches of two arrays as `Recipe.dataset` does: for training or for evaluation.
+
+    Args:
+        inputs: Array whose first axis counts the examples.
+        targets: Likewise.
+        batch_size: Examples per batch, at least 1; the last batch of an epoch may be smaller.
+        seed: Seed of every epoch's order.
+        start_epoch: First epoch of an endless training stream, counted from 0; `None` for one
+            pass in the data's own order. Defaults to `None`.
+
+    Returns:
+        Dataset of `(inputs, targets)`, and the steps of one epoch.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.batches import array_batches
+    >>> batches, steps = array_batches(np.eye(5), np.arange(5), batch_size=2, seed=0)
+    >>> steps, [y.numpy().tolist() for x, y in batches]
+    (3, [[0, 1], [2, 3], [4]])
+    """
+    arrays = {"inputs": inputs}, {"targets": targets}
+    if start_epoch is None:
+        batches = evaluation_batches(*arrays, batch_size)
+    else:
+        batches = training_batches(*arrays, batch_size, seed, start_epoch)
+    steps = steps_per_epoch(len(inputs), batch_size)
+    return batches.map(lambda x, y: (x["inputs"], y["targets"])), steps
+
+
 def _order(count: int, lengths: tf.Tensor | None, seed: int, epoch: tf.Tensor) -> tf.Tensor:
     if lengths is None:
         return tf.random.experimental.stateless_shuffle(tf.range(count), seed=[seed, 2 * epoch])

@@ -68,7 +68,12 @@ class Source:
     @property
     def argument(self) -> str:
         """The recipe as it is typed on the command line: a name, or a folder."""
-        return self.name if self.package.startswith(f"{BUILT_IN}.") else str(self.folder)
+        return self.name if self.is_built_in else str(self.folder)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether the recipe is part of this package."""
+        return self.package.startswith(f"{BUILT_IN}.")
 
     def _module(self, name: str) -> ModuleType:
         try:

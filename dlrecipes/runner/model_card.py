@@ -36,14 +36,14 @@ def model_card(
     chosen = [[f"`{key}`", spelled(value)] for key, value in recipe.config.model_dump().items()]
     parts = [
         front_matter(recipe, list(names)) + f"\n# {recipe.name}",
-        f"Made by `dlrecipes run {recipe.name}`; every file was loaded again and compared "
+        f"Made by the recipe {recipe.name} of dlrecipes; every file was loaded again and compared "
         "with the trained model before this folder appeared.",
         FILES.rstrip(),
         "## Call it\n\n" + usage.strip(),
         "## Results\n\n" + table(["metric", "validation", "test"], rows),
         f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), of which "
         f"epoch {metrics['best_epoch']} was kept; {metrics['parameters']:,} parameters.",
-        "## Data\n\n" + table(["", ""], facts),
+        *(["## Data\n\n" + table(["", ""], facts)] if facts else []),
         "## Configuration\n\n" + table(["setting", "value"], chosen),
         "## Environment\n\n" + table(["", ""], [[k, v] for k, v in environment.items()]),
     ]

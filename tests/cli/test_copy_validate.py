@@ -37,6 +37,13 @@ def kept(own_recipe, forget):
     return folder
 
 
+@pytest.fixture
+def documented_recipe(kept, monkeypatch):
+    """The same folder, as if it were a built-in recipe: only those document themselves."""
+    monkeypatch.setattr(registry.Source, "is_built_in", True)
+    return kept
+
+
 def problems(answer, folder):
     """Returns what `validate` found, each a line, without the folder's path."""
     assert (answer.code, answer.out) == (1, "")
@@ -98,7 +105,7 @@ def test_a_copy_that_fails_leaves_nothing(dlrecipes, own_recipe, empty_directory
         (empty_directory / args[1].name).mkdir()
         raise OSError(28, "No space left on device", str(args[1]))
 
-    monkeypatch.setattr("dlrecipes.cli.copy.shutil.copytree", full)
+    monkeypatch.setattr("dlrecipes.recipe.scaffold.shutil.copytree", full)
     answer = dlrecipes("copy", own_recipe("theirs"), "mine")
     assert answer.code == 1
     assert "No space left" in answer.err
@@ -117,16 +124,18 @@ def test_built_in_recipes_keep_the_contract(dlrecipes):
         assert (answer.code, answer.err) == (0, ""), source.name
 
 
-def test_validate_finds_everything_at_once(dlrecipes, kept):
-    (kept / "data.py").unlink()
-    config = (kept / "config.py").read_text()
-    (kept / "config.py").write_text(config.replace('"Hidden units."', '""'))
-    (kept / "show.py").write_text('"""Shows."""\n\nfrom recipes.slot_filling import show\n')
-    (kept / "words.py").write_text('"""Words."""\n\nwords = [\n')
-    found = problems(dlrecipes("validate", kept), kept)
+def test_validate_finds_everything_at_once(dlrecipes, documented_recipe):
+    (documented_recipe / "data.py").unlink()
+    config = (documented_recipe / "config.py").read_text()
+    (documented_recipe / "config.py").write_text(config.replace('"Hidden units."', '""'))
+    (documented_recipe / "extra.py").write_text(
+        '"""More."""\n\nfrom recipes.slot_filling import predict\n'
+    )
+    (documented_recipe / "words.py").write_text('"""Words."""\n\nwords = [\n')
+    found = problems(dlrecipes("validate", documented_recipe), documented_recipe)
     expected = [
         "data.py: this file is missing.",
-        "show.py:3: imports recipes.slot_filling; inside a recipe write 'from . import'.",
+        "extra.py:3: imports recipes.slot_filling; inside a recipe write 'from . import'.",
         "words.py:3: '[' was never closed.",
         "config.py: units has no line of help.",
         "recipe.py:5: ImportError: ",
@@ -145,9 +154,16 @@ def test_validate_tells_one_broken_line_once(dlrecipes, kept, module):
 
 
 @pytest.mark.parametrize("name", ["README.md", "results.csv"])
-def test_validate_misses_a_file(dlrecipes, kept, name):
-    (kept / name).unlink()
-    assert problems(dlrecipes("validate", kept), kept) == [f"{name}: this file is missing."]
+def test_validate_asks_built_in_recipes_for_documents(dlrecipes, documented_recipe, name):
+    (documented_recipe / name).unlink()
+    answer = dlrecipes("validate", documented_recipe)
+    assert problems(answer, documented_recipe) == [f"{name}: this file is missing."]
+
+
+def test_a_recipe_of_ones_own_needs_no_documents(dlrecipes, kept):
+    for name in ("README.md", "results.csv"):
+        (kept / name).unlink()
+    assert dlrecipes("validate", kept).code == 0
 
 
 @pytest.mark.parametrize(
@@ -157,7 +173,7 @@ def test_validate_misses_a_file(dlrecipes, kept, name):
         ("config", "(8,", "(65,", "config.py: 1 setting is wrong"),
         ("config", "units:", "resume:", "config.py: resume is an option of 'run' itself."),
         ("config", "units:", "config:", "config.py: config is an option of 'run' itself."),
-        ("recipe", "figures = ", "", "recipe.py: Mine has no figures()."),
+        ("recipe", "dataset = ", "", "recipe.py: Mine has no dataset()."),
         ("recipe", "    Config = Config\n", "", "recipe.py: Mine.Config is not config.py's class."),
         (
             "data",
@@ -187,19 +203,19 @@ def test_validate_finds_what_breaks_the_contract(dlrecipes, kept, forget, module
         ("<!-- results: generated -->", "", "README.md: one section '<!-- results: generated"),
     ],
 )
-def test_validate_compares_the_readme(dlrecipes, kept, old, new, start):
-    text = (kept / "README.md").read_text()
+def test_validate_compares_the_readme(dlrecipes, documented_recipe, old, new, start):
+    text = (documented_recipe / "README.md").read_text()
     assert old in text
-    (kept / "README.md").write_text(text.replace(old, new, 1))
-    (found,) = problems(dlrecipes("validate", kept), kept)
+    (documented_recipe / "README.md").write_text(text.replace(old, new, 1))
+    (found,) = problems(dlrecipes("validate", documented_recipe), documented_recipe)
     assert found.startswith(start)
 
 
 @pytest.mark.parametrize("name", ["README.md", "results.csv", "data.py"])
-def test_validate_names_a_file_that_is_not_utf8(dlrecipes, kept, name):
-    with (kept / name).open("ab") as file:
+def test_validate_names_a_file_that_is_not_utf8(dlrecipes, documented_recipe, name):
+    with (documented_recipe / name).open("ab") as file:
         file.write(b"# \xff\n")
-    found = problems(dlrecipes("validate", kept), kept)
+    found = problems(dlrecipes("validate", documented_recipe), documented_recipe)
     assert f"{name}: this is not UTF-8." in found
 
 

@@ -49,7 +49,9 @@ def version(result):
 
 
 def ask(version, inputs=(), **told):
-    return recipe().answer(version, list(inputs), module("config").PredictOptions(**told))
+    options = module("config").PredictOptions(**told)
+    task = recipe()
+    return [task.present(x) for x in task.predict(version, list(inputs), options)]
 
 
 def test_a_run_measures_draws_and_publishes(result):
@@ -104,8 +106,8 @@ def test_noise_and_litert_draw_alike(version):
 
 def test_predictions_are_a_sheet(version, tmp_path):
     path = tmp_path / "a sheet ü.png"
-    (line,) = ask(version, count=5, seed=7, label="3", output=str(path))
-    assert line == f"5 images of seed 7: drawn to {path}"
+    (line,) = ask(version, count=5, seed=7, label="3", sheet=str(path))
+    assert line == f"5 images of seed 7: {path}"
     # Three columns, two rows, two white pixels between them.
     assert Image.open(path).size == (3 * 30 + 2, 2 * 30 + 2)
 
@@ -113,10 +115,10 @@ def test_predictions_are_a_sheet(version, tmp_path):
 @pytest.mark.parametrize(
     "inputs, told, message",
     [
-        (["x.png"], {}, "x.png: dcgan draws of nothing"),
-        ([], {"label": "ten"}, "--label ten: this is no class of this model"),
-        ([], {"output": "nowhere/x.png"}, "there is no such folder"),
-        ([], {"output": "."}, "this is a folder; a file is wanted"),
+        (["x.png"], {}, "x.png: dcgan takes no inputs"),
+        ([], {"label": "ten"}, "--label ten: unknown class"),
+        ([], {"sheet": "nowhere/x.png"}, "there is no such folder"),
+        ([], {"sheet": "."}, "expected a file, got a folder"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(version, inputs, told, message):

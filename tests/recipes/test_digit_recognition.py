@@ -1,6 +1,7 @@
 """The recipe from images to predictions, on small networks; what takes minutes is marked slow."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,11 @@ def module(name):
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     return run(recipe(), tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def version(result):
+    return ModelVersion(result.version.folder)
 
 
 @pytest.fixture(scope="module")
@@ -126,31 +132,35 @@ def test_a_blank_image_is_no_digit(serving):
     assert found["label"].numpy().tolist() == [b""]
 
 
-def test_predictions_name_file_class_and_certainty(serving, test_part, tmp_path):
+def test_predictions_name_file_class_and_certainty(version, test_part, tmp_path):
     path = tmp_path / "a digit ü.png"
     Image.fromarray(np.pad(255 - test_part.images[0], 9, constant_values=255)).save(path)
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
-    lines = module("show").predictions(serving, [str(path), str(tmp_path / "blank.png")])
+    task = recipe()
+    predictions = task.predict(version, [str(path), str(tmp_path / "blank.png")])
+    assert json.loads(json.dumps(predictions)) == predictions
+    assert sum(predictions[0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    lines = [task.present(prediction) for prediction in predictions]
     assert lines[0].startswith(f"{path}: ")
     assert lines[0][len(f"{path}: ")] in "0123456789"
     assert "%" in lines[0]
-    assert lines[1].endswith("nothing is drawn there")
+    assert lines[1].endswith("the image is blank")
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89", b"text"])
-def test_a_file_that_is_no_image_is_named(serving, tmp_path, content):
+def test_a_file_that_is_not_an_image_is_named(version, tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(DataError, match=r"x\.png: this is not an image"):
-        module("show").predictions(serving, [str(tmp_path / "x.png")])
+        recipe().predict(version, [str(tmp_path / "x.png")])
 
 
-def test_a_image_that_is_cut_off_is_named(serving, tmp_path):
+def test_an_image_that_is_cut_off_is_named(version, tmp_path):
     whole = png(np.random.default_rng(0).integers(0, 256, (50, 50, 1), "u1"))
     (tmp_path / "cut.png").write_bytes(whole[:900])
     with pytest.raises(DataError, match=r"cut\.png"):
-        module("show").predictions(serving, [str(tmp_path / "cut.png")])
+        recipe().predict(version, [str(tmp_path / "cut.png")])
     with pytest.raises(UsageError, match="No such file"):
-        module("show").predictions(serving, [str(tmp_path / "none.png")])
+        recipe().predict(version, [str(tmp_path / "none.png")])
 
 
 @pytest.mark.parametrize(
@@ -167,14 +177,14 @@ def test_each_family_reads_28x28_and_learns(network):
     task = recipe(network=network, width=1.0 if "lenet" in network else 0.2, batch_size=16)
     splits = task.load_data()
     model = task.build(splits)
-    batches, _ = task.batches(model, splits.train[:16], start_epoch=0)
+    batches, _ = task.dataset(model, splits.train[:16], start_epoch=0)
     before = [np.array(weight) for weight in model.trainable_weights]
     loss = model.fit(batches, steps_per_epoch=1, verbose=0).history["loss"][0]
     assert np.isfinite(loss)
     pairs = zip(before, model.trainable_weights, strict=True)
     # In a network this narrow some rectifiers never fire.
     assert np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) > 0.8
-    assert task.describe(model)["macs"] > 5000
+    assert task.describe(model, splits)["macs"] > 5000
 
 
 def test_a_network_that_cannot_be_is_a_message():
@@ -188,10 +198,10 @@ def test_an_epoch_of_few_images_is_several_passes():
     splits = task.load_data()
     model = task.build(splits)
     # 120 images are 3 steps: 4 passes make the 10.
-    _, steps = task.batches(model, splits.train[:120], start_epoch=0)
+    _, steps = task.dataset(model, splits.train[:120], start_epoch=0)
     assert steps == 12
-    first, _ = task.batches(model, splits.train[:120], start_epoch=1)
-    whole, _ = task.batches(model, splits.train[:120], start_epoch=0)
+    first, _ = task.dataset(model, splits.train[:120], start_epoch=1)
+    whole, _ = task.dataset(model, splits.train[:120], start_epoch=0)
     later = next(iter(whole.skip(12)))
     for a, b in zip(next(iter(first)), later, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -203,15 +213,16 @@ def test_other_classes_than_the_models_are_refused():
     model = task.build(splits)
     letters = LabelledImages(splits.test.images[:4], np.zeros(4, "i4"), ("x",))
     with pytest.raises(DataError, match="the class 'x'; the model knows 0, 1"):
-        task.evaluate(model, letters)
-    # The same classes in another order are no other classes.
+        task.evaluate(model, replace(splits, test=letters), "test")
+    # The same classes in another order.
     order = LabelledImages(splits.test.images, 9 - splits.test.labels, tuple("9876543210"))
-    assert task.evaluate(model, order) == task.evaluate(model, splits.test)
+    reordered = task.evaluate(model, replace(splits, test=order), "test")
+    assert reordered == task.evaluate(model, splits, "test")
 
 
 def test_the_worst_mistakes_come_first():
     chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.05, 0.95]])
-    figure = module("show").mistakes(
+    figure = module("figures").mistakes(
         np.zeros((4, 28, 28)), np.array([1, 1, 1, 0]), chances, ["a", "b"]
     )
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
@@ -220,7 +231,7 @@ def test_the_worst_mistakes_come_first():
 
 
 def test_networks_are_compared_by_the_means_of_results(tmp_path, monkeypatch):
-    show = module("show")
+    figures = module("figures")
     head = "data,configuration,seed,metric,value,minutes,machine,version,command\n"
     rows = [
         f"{data},net,{seed},{metric},{value},1,m,1,c\n"
@@ -233,9 +244,9 @@ def test_networks_are_compared_by_the_means_of_results(tmp_path, monkeypatch):
         ]
     ]
     (tmp_path / "results.csv").write_text(head + "".join(rows))
-    monkeypatch.setattr(show, "__file__", str(tmp_path / "show.py"))
-    assert show.measured("MNIST") == {"net": (pytest.approx(0.02), 500, 70)}
-    assert show.measured("other") == {}
+    monkeypatch.setattr(figures, "__file__", str(tmp_path / "figures.py"))
+    assert figures.measured("MNIST") == {"net": (pytest.approx(0.02), 500, 70)}
+    assert figures.measured("other") == {}
 
 
 @pytest.mark.slow

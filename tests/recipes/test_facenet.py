@@ -68,7 +68,8 @@ def people(tmp_path, test_part):
 
 def ask(version, inputs, **told):
     options = module("config").PredictOptions(**told)
-    return recipe().answer(version, [str(name) for name in inputs], options)
+    task = recipe()
+    return [task.present(x) for x in task.predict(version, list(map(str, inputs)), options)]
 
 
 def test_a_run_measures_draws_and_publishes(result):
@@ -139,8 +140,8 @@ def assert_varied_by_step_alone(task):
     """Checks that an epoch is the same after others and at once; returns batches of two."""
     splits = task.load_data()
     model = task.build(splits)
-    first, steps = task.batches(model, splits.train, 0)
-    later, _ = task.batches(model, splits.train, 1)
+    first, steps = task.dataset(model, splits.train, 0)
+    later, _ = task.dataset(model, splits.train, 1)
     batches = [images.numpy() for images, _ in first.take(2 * steps)]
     again = [images.numpy() for images, _ in later.take(steps)]
     for ours, theirs in zip(batches[steps:], again, strict=True):
@@ -156,7 +157,7 @@ def test_a_batch_warps_the_images_of_each_person_alike_and_draws_glasses():
     still = {"flip": False, "random_erasing": 0}
     for settings, alike in (({"warp": 2.0}, True), ({"glasses": 0.5}, False)):
         task = recipe(**still, **settings)
-        images, labels = next(iter(task.batches(None, alone, 0)[0]))
+        images, labels = next(iter(task.dataset(None, alone, 0)[0]))
         images, labels = images.numpy(), labels.numpy()
         before = alone.images[firsts][labels].astype("float32") / 255
         assert np.abs(images - before).max() > 0.1
@@ -266,11 +267,11 @@ def test_who_it_is_is_found_in_a_gallery_and_strangers_are_unknown(version, peop
     known, same = people / "known", people / "known" / "p2" / "2-1.png"
     index = tmp_path / "index.npz"
     lines = ask(version, [same], gallery=str(known), enrol=str(index), threshold=4)
-    assert lines[0] == f"{index}: 12 images of 4 people are enrolled"
+    assert lines[0] == f"{index}: enrolled 12 images of 4 people"
     assert lines[1].startswith(f"{same}: p2 (distance 0.000, threshold 4.000; next p")
     assert ask(version, [same], gallery=str(index), threshold=4) == lines[1:]
     (line,) = ask(version, [people / "4-3.png"], gallery=str(index), threshold=1e-9)
-    assert line.startswith(f"{people / '4-3.png'}: unknown (distance ")
+    assert line.startswith(f"{people / '4-3.png'}: unknown (nearest is p")
 
 
 def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monkeypatch):
@@ -281,8 +282,8 @@ def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monke
     path = other / "variables" / "variables.index"
     path.write_bytes(path.read_bytes() + b"\0")
     # Files that were changed by hand do not load: only whose they are is read of them.
-    of_other = module("show").fingerprint(ModelVersion(other))
-    monkeypatch.setattr(module("show"), "fingerprint", lambda version: of_other)
+    of_other = module("predict").fingerprint(ModelVersion(other))
+    monkeypatch.setattr(module("predict"), "fingerprint", lambda version: of_other)
     with pytest.raises(DataError, match="made by another model"):
         ask(version, [people / "0-3.png"], gallery=str(index))
 
@@ -290,9 +291,9 @@ def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monke
 @pytest.mark.parametrize(
     "inputs, told, error, message",
     [
-        (["0-3.png"], {}, UsageError, "nothing to be compared with"),
-        ([], {"gallery": "known"}, UsageError, "no image to look for"),
-        (["0-3.png"], {"enrol": "x.npz"}, UsageError, "--enrol keeps a gallery"),
+        (["0-3.png"], {}, UsageError, "cannot be compared"),
+        ([], {"gallery": "known"}, UsageError, "no image to identify"),
+        (["0-3.png"], {"enrol": "x.npz"}, UsageError, "--enrol needs a gallery"),
         (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
         (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of images in it"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
@@ -319,7 +320,7 @@ def test_a_person_without_images_is_told(version, people):
 def test_a_batch_must_show_two_people():
     task = recipe(batch_size=7)
     with pytest.raises(UsageError, match="a batch must show two people"):
-        task.batches(None, task.load_data().train, 0)
+        task.dataset(None, task.load_data().train, 0)
 
 
 def test_members_stand_side_by_side():

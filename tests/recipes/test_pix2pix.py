@@ -90,22 +90,24 @@ def test_images_of_other_sizes_and_kinds_are_taken(version):
 def test_predictions_are_written_beside_one_another(version, tmp_path):
     maps, _ = generated_facades(1, seed=9, size=64)
     Image.fromarray(coloured(maps)[0]).save(tmp_path / "a map ü.png")
-    options = module("config").PredictOptions(output=str(tmp_path))
-    (line,) = recipe().answer(version, [str(tmp_path / "a map ü.png")], options)
-    place = tmp_path / "a map ü.drawn.png"
-    assert line == f"{tmp_path / 'a map ü.png'}: drawn to {place}"
+    options = module("config").PredictOptions(output_dir=str(tmp_path))
+    task = recipe()
+    (prediction,) = task.predict(version, [str(tmp_path / "a map ü.png")], options)
+    place = tmp_path / "a map ü.translated.png"
+    line = f"{tmp_path / 'a map ü.png'}: translated to {place}"
+    assert task.present(prediction) == line
     assert Image.open(place).size == (32, 32)
 
 
 @pytest.mark.parametrize(
     "inputs, output, error, message",
     [
-        ([], ".", UsageError, "no image to draw from"),
+        ([], ".", UsageError, "no image to translate"),
         (["none.png"], ".", UsageError, "none.png: there is no such file"),
         (["."], ".", UsageError, "this is a folder"),
         (["text.png"], ".", DataError, "text.png: this is not an image"),
-        (["a/x.png", "b/x.jpg"], ".", UsageError, "several of these are named x"),
-        (["text.png"], "nowhere", UsageError, "--output nowhere: there is no such folder"),
+        (["a/x.png", "b/x.jpg"], ".", UsageError, "several inputs are named x"),
+        (["text.png"], "nowhere", UsageError, "--output-dir nowhere: there is no such folder"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(
@@ -113,15 +115,15 @@ def test_what_cannot_be_drawn_is_one_line(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.png").write_text("text")
-    options = module("config").PredictOptions(output=output)
+    options = module("config").PredictOptions(output_dir=output)
     with pytest.raises(error, match=message) as caught:
-        recipe().answer(version, inputs, options)
+        recipe().predict(version, inputs, options)
     assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize("size, patches, most", [(32, 4, 3), (64, 8, 4)])
 def test_a_discriminator_that_sees_nothing_is_refused(size, patches, most):
-    task = recipe(size=size, patches=patches)
+    task = recipe(size=size, discriminator_layers=patches)
     with pytest.raises(UsageError, match=f"--discriminator-layers {most} is the most"):
         task.build(task.load_data())
 
@@ -130,7 +132,7 @@ def test_either_side_is_read():
     splits = recipe().load_data()
     model = recipe(adversarial=False).build(splits)
     for direction, side in (("right_to_left", "right"), ("left_to_right", "left")):
-        batches, _ = recipe(direction=direction).batches(model, splits.test)
+        batches, _ = recipe(direction=direction).dataset(model, splits.test)
         inputs, targets = next(iter(batches))
         other = {"right": "left", "left": "right"}[side]
         for tensor, name in ((inputs, side), (targets, other)):
@@ -158,7 +160,7 @@ def test_a_model_of_mixed_precision_draws_in_full():
     model = mixed.build(splits)
     inputs = splits.test.right[:2].astype("float32") / 127.5 - 1
     assert "bfloat16" in {layer.compute_dtype for layer in model.generator.layers}
-    drawn = mixed.signatures(model, splits.test).litert.function(tf.constant(inputs / 2 + 0.5))
+    drawn = mixed.signatures(model, splits).litert.function(tf.constant(inputs / 2 + 0.5))
     assert drawn["images"].dtype == tf.float32
     # The same weights in a network of float32.
     plain = recipe().build(splits)

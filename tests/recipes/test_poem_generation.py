@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes import runner
+from dlrecipes import runner, samplers
 from dlrecipes.data.quatrains import THEMES, Poem, quatrains
 from dlrecipes.data.quatrains.prosody import rhymes
 from dlrecipes.errors import DataError, UsageError
@@ -17,6 +17,7 @@ from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics.prosody import prosody_scores
 from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
+from dlrecipes.training.callbacks import Checkpoints
 
 SMALL = {"examples": 150, "units": 12, "embedding_units": 8, "condition_units": 4, "epochs": 1}
 SMALL |= {"num_samples": 20, "minimum_count": 1}
@@ -59,19 +60,15 @@ def lines_of(answer):
 
 
 @functools.cache
-def loaded(folder, signature):
-    return ModelVersion(folder).function(signature)
-
-
-class Kept(ModelVersion):
-    """A version whose functions are loaded once."""
-
-    def function(self, signature="serving_default"):
-        return loaded(self.folder, signature)
+def version_of(folder):
+    """Returns a version whose files are loaded once."""
+    return ModelVersion(folder)
 
 
 def ask(result, *inputs, **told):
-    return recipe().answer(Kept(result.version.folder), inputs, options(**told))
+    task = recipe()
+    predictions = task.predict(version_of(result.version.folder), inputs, options(**told))
+    return [task.present(prediction) for prediction in predictions]
 
 
 # Data
@@ -170,10 +167,10 @@ def test_what_stands_together_is_associated():
 
 
 def test_the_graph_and_numpy_draw_alike():
-    sampling, lite = module("sampling"), module("lite")
+    lite = module("lite")
     rng = np.random.default_rng(0)
     seeds = np.array([0, 1, 7, 2**31 - 1])
-    draws = np.stack([sampling.uniform(tf.constant(seeds), k).numpy() for k in range(300)])
+    draws = np.stack([samplers.uniform(tf.constant(seeds), k).numpy() for k in range(300)])
     assert draws[5].tolist() == [lite.uniform(int(seed), 5) for seed in seeds]
     # Evenly spread: 1,200 numbers' mean is within 4 standard deviations of a half.
     assert abs(draws.mean() - 0.5) < 4 / np.sqrt(12 * draws.size)
@@ -181,13 +178,13 @@ def test_the_graph_and_numpy_draw_alike():
     allowed = rng.random((4, 50)) < 0.5
     top_k, top_p = np.array([0, 3, 0, 5], "int32"), np.array([1, 1, 0.5, 0.9], "float32")
     for drawn in draws[:40]:
-        found = sampling.choose(*map(tf.constant, (scores, allowed, top_k, top_p, drawn)))
+        found = samplers.choose(*map(tf.constant, (scores, allowed, top_k, top_p, drawn)))
         rows = zip(scores, allowed, top_k, top_p, drawn, strict=True)
         assert found.numpy().tolist() == [lite.choose(*row) for row in rows]
 
 
 def test_draws_follow_the_softmax_of_the_best():
-    choose = module("sampling").choose
+    choose = samplers.choose
     shares = np.array([0.5, 0.3, 0.15, 0.05])
     drawn = (np.arange(1000) + 0.5) / 1000
     scores = np.tile(np.log(shares), (1000, 1)).astype("float32")
@@ -264,7 +261,7 @@ def test_a_theme_raises_its_characters(poems):
         found = "".join(row.decode() for row in write(**request)["poem"].numpy())
         return np.mean([character in "明月" for character in found])
 
-    table = module("decoding").REQUEST
+    table = module("requests").POEM
     rest = {name: tf.fill([60], tf.constant(d, t)) for name, (t, d) in table.items()}
     asked = {**rest, "seed": tf.range(60, dtype=tf.int64)}
     del asked["theme"]
@@ -285,8 +282,8 @@ def test_a_theme_raises_its_characters(poems):
         ),
         # The second and the fourth are both level, which no template has.
         ((), {"first_line": "江春江山", "line_length": "7"}, "template"),
-        ((), {"length": 5}, "--length is not for quatrains"),
-        ((), {"rhyme": "x"}, "no character with a known rhyme"),
+        ((), {"length": 5}, "--length does not apply to quatrains"),
+        ((), {"rhyme": "x"}, "not a character with a known rhyme"),
     ],
 )
 @pytest.mark.parametrize("lite", [False, True])
@@ -340,7 +337,7 @@ def test_a_run_that_goes_on_ends_where_it_would_have_ended(tmp_path, monkeypatch
     monkeypatch.setattr(registry.find("poem_generation").recipe(), "evaluate", lambda *_: {})
     *_, expected, _ = runner.train(recipe(epochs=3), run_folder.new_folder(tmp_path / "a", None))
     folder = run_folder.new_folder(tmp_path / "b", None)
-    save = runner.Checkpoints.on_epoch_end
+    save = Checkpoints.on_epoch_end
 
     def killed(self, epoch, logs=None):
         save(self, epoch, logs)
@@ -348,7 +345,7 @@ def test_a_run_that_goes_on_ends_where_it_would_have_ended(tmp_path, monkeypatch
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner.Checkpoints, "on_epoch_end", killed)
+        patch.setattr(Checkpoints, "on_epoch_end", killed)
         with pytest.raises(KeyboardInterrupt):
             runner.train(recipe(epochs=3), folder)
     *_, found, _ = runner.train(recipe(epochs=3), folder)

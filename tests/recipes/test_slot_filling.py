@@ -1,6 +1,7 @@
 """The recipe from data to predictions, on small data; the long measurements are marked slow."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +36,15 @@ def write_conll(path, sentences):
     )
 
 
-def show():
-    return registry.find("slot_filling")._module("show")
+def module(name):
+    return registry.find("slot_filling")._module(name)
+
+
+class Published:
+    """A version whose serving function is a function of a test."""
+
+    def __init__(self, function):
+        self.call = lambda sentences: {k: np.asarray(v) for k, v in function(sentences).items()}
 
 
 def lite_tags(folder, task, sentence: TaggedSentence):
@@ -114,7 +122,7 @@ def test_tfds_names_are_refused_with_what_to_give():
 
 
 def test_a_sentence_is_joined_as_people_write_it():
-    join = show().join
+    join = module("predict").join
     assert join(["leave", "Rome", ",", "please", "."]) == "leave Rome, please."
     assert join(["从", "北", "京", "飞", "11", "月"]) == "从北京飞11月"
 
@@ -122,25 +130,35 @@ def test_a_sentence_is_joined_as_people_write_it():
 def test_marked_sentences_show_slots_certainty_and_intent():
     def published(sentences):
         return {
-            "tokens": tf.constant([["to", "New", "York", ""]]),
-            "tags": tf.constant([["O", "B-city", "I-city", ""]]),
-            "probabilities": tf.constant([[1.0, 0.9, 0.75, 0.0]]),
-            "intent": tf.constant(["fly"]),
-            "intent_probability": tf.constant([0.5]),
+            "tokens": [[b"to", b"New", b"York", b""]],
+            "tags": [[b"O", b"B-city", b"I-city", b""]],
+            "probabilities": [[1.0, 0.9, 0.75, 0.0]],
+            "intent": [b"fly"],
+            "intent_probability": [0.5],
         }
 
-    text = show().predictions(published, ["to New York"])
-    assert text == ["to [New York](city)\n  city    0.75  New York\n  intent  0.50  fly"]
+    task = recipe()
+    (prediction,) = task.predict(Published(published), ["to New York"])
+    city = {"slot": "city", "text": "New York", "start": 1, "end": 3, "probability": 0.75}
+    assert json.loads(json.dumps(prediction)) == {
+        "tokens": ["to", "New", "York"],
+        "tags": ["O", "B-city", "I-city"],
+        "slots": [city],
+        "intent": "fly",
+        "intent_probability": 0.5,
+    }
+    text = task.present(prediction)
+    assert text == "to [New York](city)\n  city    0.75  New York\n  intent  0.50  fly"
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
 def test_an_empty_sentence_is_refused_by_its_number(blank):
     with pytest.raises(UsageError, match="Sentence 2"):
-        show().predictions(None, ["to Rome", blank])
+        recipe().predict(None, ["to Rome", blank])
 
 
 def test_confusion_counts_words_by_slot():
-    names, counts = show().slot_confusion(
+    names, counts = module("figures").slot_confusion(
         [["O", "B-a", "I-a"], ["B-b"]], [["O", "B-a", "B-b"], ["O"]]
     )
     assert names == ["O", "a", "b"]
@@ -150,7 +168,7 @@ def test_confusion_counts_words_by_slot():
 
 def test_confusion_gathers_the_rarest_slots():
     gold = [[f"B-s{k}" for k in range(30)]]
-    names, counts = show().slot_confusion(gold, gold, most=5)
+    names, counts = module("figures").slot_confusion(gold, gold, most=5)
     assert len(names) == 6
     assert names[-1] == "(other)"
     assert counts.sum() == 30
@@ -212,9 +230,13 @@ def test_intents_count_only_where_the_data_has_them():
     splits = task.load_data()
     model = task.build(splits)
     bare = [TaggedSentence(s.tokens, s.tags) for s in splits.test[:8]]
-    assert "intent_accuracy" not in task.evaluate(model, bare)
-    labelled = task.evaluate(model, splits.test[:8])["intent_accuracy"]
-    assert task.evaluate(model, [*bare, *splits.test[:8]])["intent_accuracy"] == labelled
+
+    def evaluated(test):
+        return task.evaluate(model, replace(splits, test=test), "test")
+
+    assert "intent_accuracy" not in evaluated(bare)
+    labelled = evaluated(splits.test[:8])["intent_accuracy"]
+    assert evaluated([*bare, *splits.test[:8]])["intent_accuracy"] == labelled
 
 
 def test_a_forgotten_empty_line_is_a_message_and_no_memory_blown_up():
@@ -223,25 +245,25 @@ def test_a_forgotten_empty_line_is_a_message_and_no_memory_blown_up():
     model = task.build(splits)
     endless = TaggedSentence(("to",) * 5000, ("O",) * 5000)
     with pytest.raises(DataError, match=r"5,000 words.*'to to to to to'"):
-        task.batches(model, [*splits.train[:3], endless])
+        task.dataset(model, [*splits.train[:3], endless])
 
 
-def test_sentences_are_asked_in_batches_of_about_one_length_and_answered_in_order():
-    asked = []
+def test_sentences_of_similar_length_share_a_batch_and_keep_their_order():
+    lengths = []
 
     def published(sentences):
-        rows = [row.decode().split() for row in sentences.numpy()]
-        asked.append([len(row) for row in rows])
+        rows = [sentence.split() for sentence in sentences]
+        lengths.append([len(row) for row in rows])
         width = max(map(len, rows))
-        tokens = [row + [""] * (width - len(row)) for row in rows]
-        tags = [["O"] * len(row) + [""] * (width - len(row)) for row in rows]
         return {
-            "tokens": tf.constant(tokens),
-            "tags": tf.constant(tags),
-            "probabilities": tf.ones((len(rows), width)),
+            "tokens": [[w.encode() for w in row] + [b""] * (width - len(row)) for row in rows],
+            "tags": [[b"O"] * len(row) + [b""] * (width - len(row)) for row in rows],
+            "probabilities": np.ones((len(rows), width)),
         }
 
     inputs = [f"{'to ' * (1 + n % 7)}x{n}" for n in range(150)]
-    assert show().predictions(published, inputs) == inputs
-    assert max(map(len, asked)) <= 64
-    assert [length for batch in asked for length in batch] == sorted(len(i.split()) for i in inputs)
+    task = recipe()
+    predictions = task.predict(Published(published), inputs)
+    assert [task.present(prediction) for prediction in predictions] == inputs
+    assert max(map(len, lengths)) <= 64
+    assert [n for batch in lengths for n in batch] == sorted(len(i.split()) for i in inputs)

@@ -46,11 +46,12 @@ class Line(Recipe):
         model.compile(keras.optimizers.SGD(self.config.rate), "mse")
         return model
 
-    def batches(self, model, examples, start_epoch=None):
+    def dataset(self, model, examples, start_epoch=None):
         data = tf.data.Dataset.from_tensors((examples, 3 * examples))
         return (data if start_epoch is None else data.repeat()), 1
 
-    def evaluate(self, model, examples):
+    def evaluate(self, model, splits, part):
+        examples = getattr(splits, part)
         # Ending a process at a certain epoch is how a kill is tried.
         if self.config.kill and not os.path.exists(self.config.kill):
             open(self.config.kill, "w").close()
@@ -58,14 +59,6 @@ class Line(Recipe):
         found = model(examples).numpy()
         return {"error": float(np.mean((found - 3 * examples) ** 2))}
 
-    def figures(self, model, splits):
-        return iter(())
-
-    def signatures(self, model, examples):
-        raise NotImplementedError
-
-    def predict(self, function, inputs):
-        return []
 '''
 
 CONFIG = '''"""Settings."""
