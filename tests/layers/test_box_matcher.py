@@ -89,5 +89,5 @@ def test_thresholds_that_are_no_numbers_are_refused(thresholds):
 
 @pytest.mark.parametrize("thresholds", [(0.3, 0.7), (1.2, 0.3), (0.5, -0.1)])
 def test_bad_thresholds_are_refused(thresholds):
-    with pytest.raises(ValueError, match="must hold"):
+    with pytest.raises(ValueError, match="thresholds must satisfy"):
         BoxMatcher(*thresholds)

@@ -171,7 +171,9 @@ def test_a_condition_of_the_other_kind_is_refused(num_classes, condition):
 
 def test_features_without_a_condition_are_refused():
     x = np.zeros((2, 4, 4, 3), "float32")
-    with pytest.raises(ValueError, match="inputs must be a list of two, features and condition"):
+    with pytest.raises(
+        ValueError, match="inputs must be a list of features and condition, not one"
+    ):
         ConditionalBatchNormalization()(x)
-    with pytest.raises(ValueError, match="inputs must be a list of two"):
+    with pytest.raises(ValueError, match="condition, not 1 tensors"):
         ConditionalBatchNormalization()([x])

@@ -94,8 +94,8 @@ def test_states_are_the_output_what_is_fed_back_and_those_of_the_cells():
         (keras.layers.GRUCell(2), 0, "output_units must be"),
         (keras.layers.GRUCell(2), 1.5, "output_units must be"),
         ([], 2, "not empty"),
-        ([keras.layers.GRUCell(2, dropout=0.5)], 2, "must have no dropout"),
-        (keras.layers.LSTMCell(2, recurrent_dropout=0.5), 2, "must have no dropout"),
+        ([keras.layers.GRUCell(2, dropout=0.5)], 2, "must not have dropout"),
+        (keras.layers.LSTMCell(2, recurrent_dropout=0.5), 2, "must not have dropout"),
     ],
 )
 def test_bad_arguments_are_refused(cells, units, message):
