@@ -110,7 +110,7 @@ def test_no_two_connections_start_alike():
         ({"filters": 0}, "filters must be an integer"),
         ({"filters": 5}, "table of filters = 5 columns, not of shape"),
         ({"connections": [1, 1, 1, 1]}, "table of filters = 4 columns"),
-        ({"connections": [[1, 0, 1, 0]]}, r"true entry in each column, not \[1, 3\]"),
+        ({"connections": [[1, 0, 1, 0]]}, r"true entry in each column, but columns \[1, 3\]"),
         ({"kernel_size": (3, 0)}, "kernel_size must be one or two integers"),
         ({"strides": 0}, "strides must be one or two integers"),
         ({"padding": "causal"}, "padding must be 'valid' or 'same'"),
