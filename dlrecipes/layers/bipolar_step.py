@@ -37,7 +37,7 @@ class BipolarStep(keras.layers.Layer):
     [-1.0, 1.0, 1.0]
 
     Reference:
-        Widrow and Hoff, 1960, "Adaptive switching circuits": the quantizer behind the weighted sum.
+        Widrow and Hoff, 1960, "Adaptive switching circuits", the quantizer of the weighted sum.
     """
 
     def __init__(self, threshold: float = 0.0, **kwargs):

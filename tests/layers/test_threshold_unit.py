@@ -89,5 +89,5 @@ def test_bad_arguments_are_refused(kwargs, message):
 
 
 def test_weights_for_another_number_of_inputs_are_refused():
-    with pytest.raises(ValueError, match="weights are for 2 inputs, but 3 came"):
+    with pytest.raises(ValueError, match="weights must be for 3 inputs, not 2"):
         ThresholdUnit(weights=[1, 1]).build((None, 3))
