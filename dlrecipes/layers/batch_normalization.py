@@ -23,6 +23,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         training: Whether to normalise with the batch's own mean and variance and to update the
             moving ones. Defaults to `None`, which leaves it to Keras.
         mask: Positions to include, of the inputs' shape without its last axis, or `None` for all.
+            Defaults to `None`.
 
     Returns:
         The normalised inputs, in the same shape.

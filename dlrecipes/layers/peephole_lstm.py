@@ -29,7 +29,7 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
             `return_state`, `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`.
 
     Call arguments:
-        sequence: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
+        sequences: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
         initial_state: List of `h` and `c`, each of shape `(batch, units)`, or `None` for zeros.
             Defaults to `None`.
         mask: Boolean of shape `(batch, time)`, or `None`; steps where it is false leave the state

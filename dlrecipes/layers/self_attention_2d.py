@@ -44,6 +44,8 @@ class SelfAttention2D(keras.layers.Layer):
     Call arguments:
         inputs: Features of shape `(batch, height, width, channels)`; height and width may be
             unknown.
+        training: Whether to update the power iteration of `spectral_normalization`. Defaults to
+            `None`, which leaves it to Keras.
 
     Returns:
         Features of the inputs' shape.

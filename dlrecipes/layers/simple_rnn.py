@@ -25,7 +25,7 @@ class SimpleRNN(FastRNN, keras.layers.SimpleRNN):
             initializers, regularizers, constraints.
 
     Call arguments:
-        sequence: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
+        sequences: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
         initial_state: List of `h`, of shape `(batch, units)`, or `None` for zeros. Defaults to
             `None`.
         mask: Boolean of shape `(batch, time)`, or `None`; steps where it is false leave the state
