@@ -12,7 +12,7 @@ from dlrecipes.layers._arguments import fresh, integer, number
 # stays far from overflow in float32.
 SMALLEST = 1e-35
 # Added to the scores of forbidden tags: exp(-30) is 1e-13, and within the bound of 80.
-BARRED = -30.0
+FORBIDDEN_SCORE = -30.0
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -27,8 +27,8 @@ class LinearChainCRF(keras.layers.Layer):
     marginal probabilities of each position, `log_likelihood` is the training objective, and
     `decode` finds the best sequence.
 
-    Sentences must be padded on the right. Padded positions influence nothing, and the scores and
-    tags there may have any value. The mask is passed on. Everything is computed in float32 at
+    Sentences must be padded on the right. Padded positions have no influence: the scores and tags
+    there may have any value. The mask is passed on. Everything is computed in float32 at
     least, under any dtype policy. Training and inference behave the same.
 
     Sums are computed in log space, each shifted by its largest term, and cannot overflow. In
@@ -206,13 +206,13 @@ class LinearChainCRF(keras.layers.Layer):
             ops.cast(w, dtype) for w in (self.transitions, self.start, self.end)
         )
         if self.forbidden:
-            barred = np.zeros((self.num_tags, self.num_tags))
-            barred[tuple(np.transpose(self.forbidden))] = BARRED
-            transitions = transitions + ops.cast(barred, dtype)
+            penalties = np.zeros((self.num_tags, self.num_tags))
+            penalties[tuple(np.transpose(self.forbidden))] = FORBIDDEN_SCORE
+            transitions = transitions + ops.cast(penalties, dtype)
         if self.forbidden_start:
-            barred = np.zeros(self.num_tags)
-            barred[list(self.forbidden_start)] = BARRED
-            start = start + ops.cast(barred, dtype)
+            penalties = np.zeros(self.num_tags)
+            penalties[list(self.forbidden_start)] = FORBIDDEN_SCORE
+            start = start + ops.cast(penalties, dtype)
         return transitions, start, end
 
     def _check(self, shape):

@@ -43,8 +43,8 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         hidden_units: Number of hidden units, at least 1.
         visible: `"bernoulli"`, for values from 0 to 1, or `"gaussian"`, for values of any size,
             standardised to mean 0 and variance 1. Defaults to `"bernoulli"`.
-        hidden: `"bernoulli"` or `"gaussian"`; the two kinds cannot both be Gaussian, since that
-            defines a distribution only for small weights. Defaults to `"bernoulli"`.
+        hidden: `"bernoulli"` or `"gaussian"`; `visible` and `hidden` cannot both be Gaussian, since
+            that defines a distribution only for small weights. Defaults to `"bernoulli"`.
         kernel_initializer: Initializer of `W`, or `None` for a normal distribution of standard
             deviation 0.01. Defaults to `None`.
         visible_bias_initializer: Initializer of `a`. Defaults to `"zeros"`.
