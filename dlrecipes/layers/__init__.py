@@ -1,4 +1,8 @@
-"""Keras layers, one public class a file, written with `keras.ops` (one fast path apart)."""
+"""Keras layers, one public class per file, written with `keras.ops`.
+
+The one exception is a fast path for training recurrent layers and batch normalisation on
+TensorFlow.
+"""
 
 from dlrecipes.layers.anchor_boxes import AnchorBoxes
 from dlrecipes.layers.batch_normalization import BatchNormalization

@@ -1,4 +1,4 @@
-"""One step of each recurrent network, forth and back, for `_cpu_recurrence` (TensorFlow only)."""
+"""Forward and backward steps of each recurrent network, for `_cpu_recurrence` (TensorFlow only)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,24 +10,25 @@ class Recurrence(NamedTuple):
     """A recurrent network's arithmetic between two matrix products.
 
     Args:
-        step: From pre-activations `(batch, gates * units)`, states and peepholes to the new
-            states, of which the first is the output, and what the way back needs.
-        back: From the gradients of the new states, what `step` has kept, and peepholes to
-            the gradients of the pre-activations, of the states but the first, and of the
-            peepholes (one row an example; `None` without peepholes).
-        kept: How many tensors of shape `(batch, units)` `step` keeps.
+        step: Function from pre-activations `(batch, gates * units)`, states and peepholes to the
+            new states, the first of which is the output, and the tensors that the backward step
+            needs.
+        backward: Function from the gradients of the new states, the tensors that `step` saved, and
+            the peepholes to the gradients of the pre-activations, of all states except the first,
+            and of the peepholes (one row per example; `None` without peepholes).
+        num_saved: Number of tensors of shape `(batch, units)` that `step` saves.
     """
 
     step: Callable
-    back: Callable
-    kept: int
+    backward: Callable
+    num_saved: int
 
 
-def _through_tanh(y, dy):
+def _tanh_gradient(y, dy):
     return tf.raw_ops.TanhGrad(y=y, dy=dy)
 
 
-def _through_sigmoid(y, dy):
+def _sigmoid_gradient(y, dy):
     return tf.raw_ops.SigmoidGrad(y=y, dy=dy)
 
 
@@ -36,8 +37,8 @@ def _elman_step(z, states, peepholes):
     return (h,), (h,)
 
 
-def _elman_back(gradients, kept, peepholes):
-    return _through_tanh(kept[0], gradients[0]), (), None
+def _elman_backward(gradients, saved, peepholes):
+    return _tanh_gradient(saved[0], gradients[0]), (), None
 
 
 def _lstm_step(z, states, peepholes):
@@ -49,12 +50,12 @@ def _lstm_step(z, states, peepholes):
     return (o * squashed, new_c), (i, f, g, o, squashed, c)
 
 
-def _lstm_back(gradients, kept, peepholes):
+def _lstm_backward(gradients, saved, peepholes):
     dh, dc = gradients
-    i, f, g, o, squashed, c = kept
-    dc += _through_tanh(squashed, dh * o)
-    dz_i, dz_f = _through_sigmoid(i, dc * g), _through_sigmoid(f, dc * c)
-    dz_g, dz_o = _through_tanh(g, dc * i), _through_sigmoid(o, dh * squashed)
+    i, f, g, o, squashed, c = saved
+    dc += _tanh_gradient(squashed, dh * o)
+    dz_i, dz_f = _sigmoid_gradient(i, dc * g), _sigmoid_gradient(f, dc * c)
+    dz_g, dz_o = _tanh_gradient(g, dc * i), _sigmoid_gradient(o, dh * squashed)
     return tf.concat([dz_i, dz_f, dz_g, dz_o], axis=1), (dc * f,), None
 
 
@@ -69,18 +70,18 @@ def _peephole_step(z, states, peepholes):
     return (o * squashed, new_c), (i, f, g, o, squashed, c, new_c)
 
 
-def _peephole_back(gradients, kept, peepholes):
+def _peephole_backward(gradients, saved, peepholes):
     dh, dc = gradients
-    i, f, g, o, squashed, c, new_c = kept
+    i, f, g, o, squashed, c, new_c = saved
     p_i, p_f, p_o = tf.unstack(peepholes)
-    dz_o = _through_sigmoid(o, dh * squashed)
-    dc += _through_tanh(squashed, dh * o) + dz_o * p_o
-    dz_i, dz_f = _through_sigmoid(i, dc * g), _through_sigmoid(f, dc * c)
-    dz = tf.concat([dz_i, dz_f, _through_tanh(g, dc * i), dz_o], axis=1)
+    dz_o = _sigmoid_gradient(o, dh * squashed)
+    dc += _tanh_gradient(squashed, dh * o) + dz_o * p_o
+    dz_i, dz_f = _sigmoid_gradient(i, dc * g), _sigmoid_gradient(f, dc * c)
+    dz = tf.concat([dz_i, dz_f, _tanh_gradient(g, dc * i), dz_o], axis=1)
     rows = tf.concat([dz_i * c, dz_f * c, dz_o * new_c], axis=1)
     return dz, (dc * f + dz_i * p_i + dz_f * p_f,), rows
 
 
-ELMAN = Recurrence(_elman_step, _elman_back, 1)
-LSTM = Recurrence(_lstm_step, _lstm_back, 6)
-PEEPHOLE_LSTM = Recurrence(_peephole_step, _peephole_back, 7)
+ELMAN = Recurrence(_elman_step, _elman_backward, 1)
+LSTM = Recurrence(_lstm_step, _lstm_backward, 6)
+PEEPHOLE_LSTM = Recurrence(_peephole_step, _peephole_backward, 7)

@@ -1,20 +1,20 @@
-"""What lets a recurrent layer train fast on a CPU, and be a plain one elsewhere."""
+"""Fast training of recurrent layers on a CPU; elsewhere they are Keras' own layers."""
 
 import keras
 from keras import ops
 
 
 class FastRNN:
-    """Mixed into a `keras.layers.RNN`: trains by `_cpu_recurrence` where that is faster.
+    """Mixin for a `keras.layers.RNN` that trains through `_cpu_recurrence` where that is faster.
 
-    That is: TensorFlow, no GPU, training, and the activations that the recurrence is written
-    for. Everything else is left to the layer itself: inference and so what is exported,
-    other backends, a GPU with its own kernels.
+    It applies to training under TensorFlow without a GPU, with the activations that the recurrence
+    implements. In all other cases the layer's own code runs: in inference, and so in exported
+    models, on other backends, and on a GPU, which has its own kernels.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        """Runs over time; returns the last output, all outputs, and the last states."""
-        # A subclass may bring a cell of its own.
+        """Runs over time and returns the last output, all outputs and the last states."""
+        # A subclass may use another cell.
         standard = type(self.cell) is self._cell_type and self._is_standard()
         if not (training and standard and _cpu_only_tensorflow()):
             return super().inner_loop(sequences, initial_state, mask, training=training)
@@ -26,7 +26,7 @@ class FastRNN:
         if mask is not None:
             mask = ops.reshape(ops.cast(mask, "bool"), ops.shape(sequences)[:2])
         if getattr(self.cell, "dropout", 0):
-            # Keras' cells leave out the same inputs at every step.
+            # Keras' cells drop the same inputs at every step.
             sequences *= ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0]), 1)
         if self.go_backwards:
             sequences = ops.flip(sequences, axis=1)
@@ -44,10 +44,10 @@ class FastRNN:
         return {name: w.value for name, w in weights.items() if w is not None}
 
     def _as_keras(self, outputs, states, mask):
-        """Makes the outputs at masked steps what Keras makes them; the mask runs as they do."""
+        """Sets the outputs at masked steps to Keras' values; the mask is in processing order."""
         last = states[0]
         if mask is not None:
-            # The output before the first real step is zero, whatever the initial state.
+            # The output before the first real step is zero for any initial state.
             seen = ops.cumsum(ops.cast(mask, "int32"), axis=1) > 0
             real = mask if self.zero_output_for_mask else seen
             last = ops.where(real[:, -1:], last, ops.zeros_like(last))

@@ -1,21 +1,21 @@
-"""Batch normalisation as one TensorFlow operation, forwards and backwards."""
+"""Batch normalisation as one TensorFlow operation, forward and backward."""
 
 import tensorflow as tf
 
 
 def normalize(inputs, scale, offset, epsilon):
-    """Normalises over all axes but the last by the batch's own mean and variance.
+    """Normalises over all axes except the last with the batch's mean and variance.
 
     Args:
         inputs: Tensor of rank 2 or more, float32, bfloat16 or float16.
-        scale: Float32 vector, one number a channel.
-        offset: Likewise.
-        epsilon: Added to the variance, above 0.
+        scale: Float32 vector with one number per channel.
+        offset: Float32 vector with one number per channel.
+        epsilon: Number added to the variance, above 0.
 
     Returns:
-        The outputs, in the dtype and shape of the inputs; the mean and the variance of each
-        channel, float32. The gradient of mean and variance is not what it should be: use them
-        for moving averages alone.
+        The outputs, in the dtype and shape of the inputs, and the mean and the variance of each
+        channel, float32. The mean and variance carry no gradient: use them only for moving
+        averages.
     """
     shape = tf.shape(inputs)
     channels = inputs.shape[-1]
@@ -24,7 +24,7 @@ def normalize(inputs, scale, offset, epsilon):
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=flat, scale=scale, offset=offset, mean=none, variance=none, epsilon=epsilon
     )
-    # What comes is divided by one example less, for moving averages as cuDNN has them.
+    # The operation returns the unbiased variance, as cuDNN does; Keras averages the biased one.
     count = tf.cast(tf.size(inputs) // channels, tf.float32)
     variance *= tf.maximum(count - 1, 1) / count
     outputs = tf.ensure_shape(tf.reshape(outputs, shape), inputs.shape)

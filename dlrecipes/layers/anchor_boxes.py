@@ -11,37 +11,40 @@ from dlrecipes.layers._arguments import number
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class AnchorBoxes(keras.layers.Layer):
-    """Gives the boxes that a detector predicts from: a few at each position of a feature map.
+    """Returns the anchor boxes of a detector: several at each position of a feature map.
 
     A box is `(left, top, right, bottom)` in pixels of the image, Keras' `"xyxy"`, and pixel `i`
-    reaches from `i` to `i + 1`. The anchors of row `i` and column `j` are centred on
-    `((j + 0.5) * stride, (i + 0.5) * stride)`; the one of size `s` and ratio `r` is
-    `s / sqrt(r)` wide and `s * sqrt(r)` high, so that each covers `s * s` pixels. They go row
-    by row, at each position size by size, and for each size ratio by ratio. Anchors may
-    reach out of the image.
+    extends from `i` to `i + 1`. The anchors of row `i` and column `j` are centred on
+    `((j + 0.5) * stride, (i + 0.5) * stride)`. An anchor of size `s` and ratio `r` is `s / sqrt(r)`
+    wide and `s * sqrt(r)` high, so that each covers `s * s` pixels. Anchors are ordered by row,
+    then column, then size, then ratio. They may extend beyond the image.
 
-    Only the height and width of the feature map are read, never its values. Boxes are float32
-    whatever the dtype policy, since bfloat16 cannot tell pixels 1000 and 1001 apart. Training
-    and inference do the same.
+    Only the height and width of the feature map are read, never its values. Boxes are float32 under
+    any dtype policy, since bfloat16 cannot represent both 1000 and 1001. Training and inference
+    behave the same.
 
     Args:
-        sizes: Square roots of the anchors' areas, in pixels, each above 0.
-        ratios: Height over width of the anchors, each above 0.
-        stride: Pixels of the image from one position to the next, above 0.
+        sizes: Square roots of the anchors' areas, in pixels, each above 0. Defaults to
+            `(128, 256, 512)`.
+        ratios: Height divided by width of the anchors, each above 0. Defaults to `(0.5, 1, 2)`.
+        stride: Distance between neighbouring positions, in pixels of the image, above 0. Defaults
+            to 16.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        features: A feature map of shape `(batch, height, width, channels)`; everything but
-            the number of axes may be unknown.
+        features: Feature map of shape `(batch, height, width, channels)`; any size may be unknown.
 
     Returns:
-        Boxes of shape `(height * width * len(sizes) * len(ratios), 4)`: no batch axis, since
+        Boxes of shape `(height * width * len(sizes) * len(ratios), 4)`, without a batch axis, since
         they are the same for each image.
 
     Raises:
-        ValueError: If `sizes` or `ratios` are empty, or these or `stride` are not above 0.
+        ValueError: If `sizes` or `ratios` is empty, or a value is not above 0.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import AnchorBoxes
     >>> layer = AnchorBoxes(sizes=(16,), ratios=(0.25, 1), stride=8)
     >>> keras.ops.convert_to_numpy(layer(keras.ops.zeros((1, 1, 1, 3)))).tolist()
     [[-12.0, 0.0, 20.0, 8.0], [-4.0, -4.0, 12.0, 12.0]]
@@ -49,6 +52,7 @@ class AnchorBoxes(keras.layers.Layer):
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
         region proposal networks", section 3.1.1; sizes and ratios of section 3.3.
+        https://arxiv.org/abs/1506.01497
     """
 
     def __init__(
@@ -61,7 +65,7 @@ class AnchorBoxes(keras.layers.Layer):
         super().__init__(**kwargs)
         for name, values in {"sizes": sizes, "ratios": ratios, "stride": [stride]}.items():
             if len(np.shape(values)) != 1 or not len(values):
-                raise ValueError(f"{name} must be above 0, one number or more, not {values!r}.")
+                raise ValueError(f"{name} must be one or more numbers above 0, not {values!r}.")
             for value in values:
                 number(name, value, "above 0", lambda x: 0 < x < float("inf"))
         self.sizes = sizes
@@ -70,7 +74,6 @@ class AnchorBoxes(keras.layers.Layer):
         self.autocast = False
 
     def call(self, features):
-        """Returns the anchors of a feature map."""
         height, width = ops.shape(features)[1:3]
         x = (ops.arange(width, dtype="float32") + 0.5) * self.stride
         y = (ops.arange(height, dtype="float32") + 0.5) * self.stride
@@ -80,18 +83,15 @@ class AnchorBoxes(keras.layers.Layer):
         return ops.reshape(boxes, (-1, 4))
 
     def compute_output_spec(self, features):
-        """Returns the anchors' shape and dtype."""
         return keras.KerasTensor(self.compute_output_shape(features.shape), "float32")
 
     def compute_output_shape(self, input_shape):
-        """Returns a box's shape for each anchor."""
         height, width = input_shape[1:3]
         known = height is not None and width is not None
-        each = len(self.sizes) * len(self.ratios)
-        return (height * width * each if known else None, 4)
+        per_position = len(self.sizes) * len(self.ratios)
+        return (height * width * per_position if known else None, 4)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "sizes": self.sizes,

@@ -1,4 +1,4 @@
-"""Batch normalisation that trains fast on TensorFlow."""
+"""Batch normalisation that trains faster on TensorFlow."""
 
 import keras
 from keras import ops
@@ -6,32 +6,35 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization`, whose training step is one operation on TensorFlow.
+    """`keras.layers.BatchNormalization` whose training step is a single TensorFlow operation.
 
-    Weights, arguments and results are Keras' (up to rounding), and a model of the one loads
-    the weights of the other. Keras' own layer computes the moments and the normalisation in
-    some ten operations, each of which reads and writes the whole map, in float32 even where
-    the model computes in bfloat16. Whatever the operation is not made for is left to Keras'
-    layer: masks, an axis that is not the last, statistics over all replicas, renormalisation,
+    Weights, arguments and results are Keras' (up to rounding), and a model with one layer loads the
+    weights of a model with the other. Keras' own layer computes the moments and the normalisation
+    in about ten operations, each of which reads and writes the whole map, in float32 even where the
+    model computes in bfloat16. Keras' layer still handles the cases that the operation does not
+    support: masks, an axis other than the last, statistics over all replicas, renormalisation,
     float64, inference, and other backends.
 
     Args:
-        **kwargs: As `keras.layers.BatchNormalization` takes them.
+        **kwargs: Arguments of `keras.layers.BatchNormalization`, with the same defaults.
 
     Call arguments:
-        inputs: Of shape `(batch, ..., channels)`.
-        training: Whether the batch's own mean and variance are used, and the moving ones brought
-            up to date.
-        mask: Which positions count, of the inputs' shape without its last axis.
+        inputs: Tensor of shape `(batch, ..., channels)`.
+        training: Whether to normalise with the batch's own mean and variance and to update the
+            moving ones. Defaults to `None`, which leaves it to Keras.
+        mask: Positions to include, of the inputs' shape without its last axis, or `None` for all.
+            Defaults to `None`.
 
     Returns:
         The normalised inputs, in the same shape.
 
     Raises:
-        ValueError: If a mask has not one dimension less than the inputs.
+        ValueError: If a mask does not have exactly one dimension less than the inputs.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import BatchNormalization
     >>> layer = BatchNormalization(epsilon=1e-9)
     >>> outputs = layer(keras.ops.array([[1.0], [3.0]]), training=True)
     >>> [round(float(value)) for value in outputs[:, 0]]
@@ -39,11 +42,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Reference:
         Ioffe and Szegedy, 2015, "Batch normalization: accelerating deep network training by
-        reducing internal covariate shift", algorithm 1.
+        reducing internal covariate shift", algorithm 1. https://arxiv.org/abs/1502.03167
     """
 
     def call(self, inputs, training=None, mask=None):
-        """Returns the normalised inputs."""
         if not (training and self.trainable and mask is None and self._is_fusible(inputs)):
             return super().call(inputs, training=training, mask=mask)
         from dlrecipes.layers import _fused_batch_norm
@@ -70,7 +72,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and not isinstance(inputs, keras.KerasTensor)
             and self.axis in (-1, rank - 1)
             and not self.synchronized
-            # Keras 3.12 has no renormalisation.
+            # Keras 3.12 does not have renormalisation.
             and not getattr(self, "renorm", False)
             and keras.backend.standardize_dtype(inputs.dtype) != "float64"
         )

@@ -1,4 +1,4 @@
-"""Boxes as deltas from anchors, and back."""
+"""Conversion between boxes and their deltas from anchors."""
 
 import math
 from collections.abc import Sequence
@@ -13,33 +13,35 @@ from dlrecipes.layers._arguments import number
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BoxCoder(keras.layers.Layer):
-    """Turns the deltas that a detector predicts into boxes, and boxes into deltas.
+    """Converts the deltas that a detector predicts into boxes, and boxes into deltas.
 
-    With `x, y` the centre and `w, h` the size of a box, and `x_a, y_a, w_a, h_a` those of
-    its anchor, the deltas are
+    With `x, y` the centre and `w, h` the size of a box, and `x_a, y_a, w_a, h_a` those of its
+    anchor, the deltas are
 
         t_x = (x - x_a) / w_a / d_x    t_w = log(w / w_a) / d_w
         t_y = (y - y_a) / h_a / d_y    t_h = log(h / h_a) / d_h
 
-    Calling the layer decodes deltas; `encode` computes those of given boxes. The arithmetic
-    is Keras' own (`keras.utils.bounding_boxes`); the layer keeps the deviations in one place,
-    bounds what an untrained network would blow up to infinity, cuts boxes off at the
-    image's edges and computes in float32 whatever the dtype policy.
+    Calling the layer decodes deltas; `encode` computes the deltas of boxes. The arithmetic is
+    Keras' own (`keras.utils.bounding_boxes`). The layer keeps the deviations in one place, bounds
+    the box sizes, which an untrained network could make infinite, clips boxes to the image and
+    computes in float32 under any dtype policy.
 
-    Boxes are `(left, top, right, bottom)` in pixels, Keras' `"xyxy"`. Leading axes of anchors
-    and deltas are broadcast. Training and inference do the same.
+    Boxes are `(left, top, right, bottom)` in pixels, Keras' `"xyxy"`. Leading axes of anchors and
+    deltas are broadcast. Training and inference behave the same.
 
     Args:
-        deviations: The `d_x, d_y, d_w, d_h` that deltas are divided by, each above 0: their
-            standard deviations, so that those that the network predicts have deviation 1. Fast
-            R-CNN's last stage uses `(0.1, 0.1, 0.2, 0.2)`.
-        max_ratio: How many times as wide or high as its anchor a decoded box can be, above 0.
+        deviations: Divisors `d_x, d_y, d_w, d_h` of the deltas, each above 0: their standard
+            deviations, so that the network's targets have deviation 1. Fast R-CNN's last stage uses
+            `(0.1, 0.1, 0.2, 0.2)`. Defaults to `(1.0, 1.0, 1.0, 1.0)`.
+        max_ratio: Largest width or height of a decoded box divided by its anchor's, above 0.
+            Defaults to 62.5.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         deltas: Offsets `t_x, t_y, t_w, t_h` of shape `(..., 4)`.
         anchors: Boxes of shape `(..., 4)` that the deltas are relative to.
-        image: A tensor of shape `(batch, height, width, channels)`, or `None`: boxes are cut
-            off at `height` and `width`. Its values are not read.
+        image: Tensor of shape `(batch, height, width, channels)` to whose size boxes are clipped,
+            or `None` not to clip. Its values are not read. Defaults to `None`.
 
     Returns:
         Boxes of shape `(..., 4)`, float32.
@@ -49,6 +51,8 @@ class BoxCoder(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import BoxCoder
     >>> coder, anchor = BoxCoder(), keras.ops.array([[0.0, 0.0, 10.0, 20.0]])
     >>> box = coder(keras.ops.array([[0.5, 0.0, 0.0, 0.0]]), anchor)
     >>> keras.ops.convert_to_numpy(box).tolist()
@@ -57,10 +61,10 @@ class BoxCoder(keras.layers.Layer):
     [[0.5, 0.0, 0.0, 0.0]]
 
     Reference:
-        Girshick, Donahue, Darrell and Malik, 2014, "Rich feature hierarchies for accurate
-        object detection and semantic segmentation", appendix C.
+        Girshick, Donahue, Darrell and Malik, 2014, "Rich feature hierarchies for accurate object
+        detection and semantic segmentation", appendix C. https://arxiv.org/abs/1311.2524
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", equation 2.
+        region proposal networks", equation 2. https://arxiv.org/abs/1506.01497
     """
 
     def __init__(
@@ -80,7 +84,6 @@ class BoxCoder(keras.layers.Layer):
         self.autocast = False
 
     def call(self, deltas, anchors, image=None):
-        """Returns the boxes that the deltas stand for."""
         scaled = ops.cast(deltas, "float32") * np.asarray(self.deviations, "float32")
         bound = np.array([math.inf, math.inf, *2 * [math.log(self.max_ratio)]], "float32")
         boxes = bounding_boxes.decode_deltas_to_boxes(
@@ -93,7 +96,7 @@ class BoxCoder(keras.layers.Layer):
         if image is None:
             return boxes
         height, width = ops.shape(image)[1:3]
-        # Keras' own clip_to_image_size asks for labels too before Keras 3.14.
+        # Before Keras 3.14, its own clip_to_image_size also requires labels.
         ends = ops.cast(ops.stack([width, height, width, height]), "float32")
         return ops.minimum(ops.maximum(boxes, 0.0), ends)
 
@@ -101,8 +104,8 @@ class BoxCoder(keras.layers.Layer):
         """Computes the deltas of boxes from their anchors.
 
         Args:
-            boxes: Boxes of shape `(..., 4)`; sides below 1e-7 count as that long.
-            anchors: Boxes of shape `(..., 4)`, likewise.
+            boxes: Boxes of shape `(..., 4)`; shorter sides than 1e-7 are computed as 1e-7.
+            anchors: Boxes of shape `(..., 4)`, with the same lower bound.
 
         Returns:
             Offsets of shape `(..., 4)`, float32.
@@ -117,17 +120,14 @@ class BoxCoder(keras.layers.Layer):
         )
 
     def compute_output_spec(self, deltas, anchors, image=None):
-        """Returns the boxes' shape and dtype."""
         shape = self.compute_output_shape(deltas.shape, anchors.shape)
         return keras.KerasTensor(shape, "float32")
 
     def compute_output_shape(self, deltas_shape, anchors_shape, image_shape=None):
-        """Returns the shape that deltas and anchors broadcast to."""
-        one, other = keras.KerasTensor(deltas_shape), keras.KerasTensor(anchors_shape)
-        return tuple(ops.add(one, other).shape)
+        deltas, anchors = keras.KerasTensor(deltas_shape), keras.KerasTensor(anchors_shape)
+        return tuple(ops.add(deltas, anchors).shape)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "deviations": self.deviations,

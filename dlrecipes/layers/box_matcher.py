@@ -1,4 +1,4 @@
-"""Which object a box of a detector stands for."""
+"""Assignment of boxes to the objects of an image."""
 
 import keras
 from keras import ops
@@ -9,46 +9,51 @@ from dlrecipes.layers._arguments import number
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class BoxMatcher(keras.layers.Layer):
-    """Matches boxes (anchors or proposals) with the objects of an image, by their overlap.
+    """Matches boxes (anchors or proposals) with the objects of an image by their overlap.
 
-    A box belongs to the object that it overlaps most. Its label says whether it counts:
+    A box is matched with the object that it overlaps most. Its label is
 
     - 1, positive: the intersection over union is at least `positive_threshold`; or, with
       `match_every_object`, no other box overlaps some object more.
-    - 0, negative: it is not positive, and overlaps every object less than `negative_threshold`.
-    - -1, ignored: neither; or, with `image`, it crosses the edge of the image.
+    - 0, negative: the box is not positive and overlaps every object by less than
+      `negative_threshold`.
+    - -1, ignored: neither of the two; or, with `image`, the box crosses the edge of the image.
 
-    The defaults label anchors as a region proposal network needs them. Fast R-CNN's last stage
-    takes proposals with `BoxMatcher(0.5, 0.5, match_every_object=False)`. Images with fewer
-    objects than others are padded with boxes without area: no box belongs to these.
+    The defaults label anchors for a region proposal network. Fast R-CNN's last stage labels
+    proposals with `BoxMatcher(0.5, 0.5, match_every_object=False)`. Images with fewer objects than
+    others are padded with boxes without area, which match no box.
 
-    Overlaps are `keras.utils.bounding_boxes.compute_iou`'s, in float32 whatever the dtype
-    policy. Labels are constants to the gradient. Training and inference do the same.
+    Overlaps are computed by `keras.utils.bounding_boxes.compute_iou`, in float32 under any dtype
+    policy. Labels carry no gradient. Training and inference behave the same.
 
     Args:
-        positive_threshold: Overlap from which a box is positive, in [0, 1].
-        negative_threshold: Overlap below which it is negative, in [0, positive_threshold].
-        match_every_object: Whether the boxes that overlap an object most are positive even
-            below the threshold, all of them if several overlap it equally.
+        positive_threshold: Overlap from which a box is positive, in [0, 1]. Defaults to 0.7.
+        negative_threshold: Overlap below which a box is negative, in [0, positive_threshold].
+            Defaults to 0.3.
+        match_every_object: Whether the boxes that overlap an object most are positive even below
+            the threshold, including ties. Defaults to `True`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        boxes: Boxes `(left, top, right, bottom)`, Keras' `"xyxy"`, of shape `(boxes, 4)`
-            or `(batch, boxes, 4)`.
-        objects: The true boxes, of shape `(batch, objects, 4)`; batch and objects may be
-            unknown, and there is at least one, if only of padding.
-        image: A tensor of shape `(batch, height, width, channels)`, whose size alone is read,
-            or `None`: boxes may cross the edge.
+        boxes: Boxes `(left, top, right, bottom)`, Keras' `"xyxy"`, of shape `(boxes, 4)` or
+            `(batch, boxes, 4)`.
+        objects: True boxes of shape `(batch, objects, 4)`; batch and objects may be unknown. There
+            must be at least one per image, which may be padding.
+        image: Tensor of shape `(batch, height, width, channels)`, of which only the size is read,
+            or `None` to let boxes cross the edge. Defaults to `None`.
 
     Returns:
-        A dictionary: `labels`, int32 of shape `(batch, boxes)`; `indices`, the object that a
-        box belongs to (the first of several, 0 if none), int32 of that shape; `boxes`, that
-        object's box, float32 of shape `(batch, boxes, 4)`.
+        A dictionary: `labels`, int32 of shape `(batch, boxes)`; `indices`, the object of each box
+        (the first of several, 0 if there is none), int32 of the same shape; `boxes`, that object's
+        box, float32 of shape `(batch, boxes, 4)`.
 
     Raises:
-        ValueError: If not 0 <= `negative_threshold` <= `positive_threshold` <= 1.
+        ValueError: Unless 0 <= `negative_threshold` <= `positive_threshold` <= 1.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import BoxMatcher
     >>> boxes = keras.ops.array([[0.0, 0.0, 8.0, 8.0], [0.0, 0.0, 8.0, 4.0], [8.0, 8.0, 9.0, 9.0]])
     >>> objects = keras.ops.array([[[0.0, 0.0, 8.0, 7.0]]])
     >>> keras.ops.convert_to_numpy(BoxMatcher()(boxes, objects)["labels"]).tolist()
@@ -57,6 +62,7 @@ class BoxMatcher(keras.layers.Layer):
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
         region proposal networks", sections 3.1.2 (labels) and 3.3 (the edge).
+        https://arxiv.org/abs/1506.01497
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class BoxMatcher(keras.layers.Layer):
             number(name, value, "a number", lambda x: x == x)
         if not 0 <= negative_threshold <= positive_threshold <= 1:
             raise ValueError(
-                "0 <= negative_threshold <= positive_threshold <= 1 must hold, not "
+                "thresholds must satisfy 0 <= negative_threshold <= positive_threshold <= 1, not "
                 f"{negative_threshold!r} and {positive_threshold!r}."
             )
         self.positive_threshold = positive_threshold
@@ -84,7 +90,6 @@ class BoxMatcher(keras.layers.Layer):
         self.autocast = False
 
     def call(self, boxes, objects, image=None):
-        """Returns the boxes' labels and objects."""
         boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
         objects = ops.stop_gradient(ops.cast(objects, "float32"))
         overlap = bounding_boxes.compute_iou(objects, boxes, "xyxy")
@@ -92,12 +97,12 @@ class BoxMatcher(keras.layers.Layer):
         if inside is not None:
             overlap = ops.where(ops.expand_dims(inside, -2), overlap, 0.0)
         most = ops.max(overlap, axis=1, keepdims=True)
-        # LiteRT has no argmax of floats as Keras writes it.
+        # LiteRT does not support the argmax of floats that Keras generates.
         belongs = ops.cast(ops.equal(overlap, most), "int32")
         indices = ops.cast(ops.argmax(belongs, axis=1), "int32")
         most = ops.squeeze(most, 1)
         positive = ops.greater_equal(most, self.positive_threshold)
-        # A threshold of 0 makes no object of what overlaps none.
+        # Even with a threshold of 0, a box that overlaps no object is not positive.
         positive = ops.logical_and(positive, ops.greater(most, 0.0))
         if self.match_every_object:
             best = ops.max(overlap, axis=2, keepdims=True)
@@ -113,18 +118,15 @@ class BoxMatcher(keras.layers.Layer):
         return {"labels": ops.cast(labels, "int32"), "indices": indices, "boxes": own}
 
     def compute_output_spec(self, boxes, objects, image=None):
-        """Returns the shapes and dtypes of labels, indices and boxes."""
         shapes = self.compute_output_shape(boxes.shape, objects.shape)
         dtypes = {"labels": "int32", "indices": "int32", "boxes": "float32"}
         return {name: keras.KerasTensor(shapes[name], dtypes[name]) for name in shapes}
 
     def compute_output_shape(self, boxes_shape, objects_shape, image_shape=None):
-        """Returns the shapes of labels, indices and boxes, by name."""
         each = (objects_shape[0], boxes_shape[-2])
         return {"labels": each, "indices": each, "boxes": (*each, 4)}
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "positive_threshold": self.positive_threshold,
@@ -134,8 +136,8 @@ class BoxMatcher(keras.layers.Layer):
 
 
 def _inside(boxes, image):
-    """Returns which boxes lie within the image: (boxes,) or (batch, boxes)."""
+    """Returns whether each box lies within the image: (boxes,) or (batch, boxes)."""
     height, width = (ops.cast(size, "float32") for size in ops.shape(image)[1:3])
     left, top, right, bottom = ops.unstack(boxes, 4, axis=-1)
-    after = ops.logical_and(left >= 0, top >= 0)
-    return ops.logical_and(after, ops.logical_and(right <= width, bottom <= height))
+    inside = ops.logical_and(left >= 0, top >= 0)
+    return ops.logical_and(inside, ops.logical_and(right <= width, bottom <= height))

@@ -1,4 +1,4 @@
-"""Each position joined with its neighbours."""
+"""Concatenation of each position with its neighbours."""
 
 import keras
 from keras import ops
@@ -10,18 +10,20 @@ from dlrecipes.layers._arguments import integer
 class ContextWindow(keras.layers.Layer):
     """Concatenates each position with the positions around it.
 
-    Position `t` becomes `x[t - before], ..., x[t], ..., x[t + after]`, in this order. Beyond
-    both ends of the sentence stand zeros, and so they do for masked positions, whatever
-    these hold. The mask is passed on. With `before` and `after` of 0 the inputs come back
-    as they are. Training and inference do the same.
+    Position `t` becomes `x[t - before], ..., x[t], ..., x[t + after]`, in this order. Positions
+    beyond both ends of the sentence and masked positions are replaced by zeros. The mask is passed
+    on. If `before` and `after` are both 0, the inputs are returned unchanged. Training and
+    inference behave the same.
 
     Args:
         before: Number of neighbours on the left, at least 0.
         after: Number of neighbours on the right, at least 0.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Sequences of shape `(batch, time, features)`; the time may be unknown.
-        mask: Boolean, of shape `(batch, time)`, or `None`: which positions are real.
+        mask: Boolean of shape `(batch, time)`, true at real positions, or `None` if all are real.
+            Defaults to `None`.
 
     Returns:
         Sequences of shape `(batch, time, (before + 1 + after) * features)`.
@@ -32,13 +34,15 @@ class ContextWindow(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import ContextWindow
     >>> window = ContextWindow(before=1, after=1)
     >>> keras.ops.convert_to_numpy(window(keras.ops.array([[[1], [2], [3]]]))).tolist()
     [[[0, 1, 2], [1, 2, 3], [2, 3, 0]]]
 
     Reference:
-        Collobert, Weston, Bottou, Karlen, Kavukcuoglu and Kuksa, 2011, "Natural language
-        processing (almost) from scratch", section 3.2.1, the window approach.
+        Collobert, Weston, Bottou, Karlen, Kavukcuoglu and Kuksa, 2011, "Natural language processing
+        (almost) from scratch", section 3.2.1, the window approach. https://arxiv.org/abs/1103.0398
     """
 
     def __init__(self, before: int, after: int, **kwargs):
@@ -51,21 +55,18 @@ class ContextWindow(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def call(self, inputs, mask=None):
-        """Returns each position together with its neighbours."""
         reach = self.before + self.after
         if reach == 0:
             return inputs
         if mask is not None:
             inputs = ops.where(ops.expand_dims(mask, -1), inputs, ops.zeros_like(inputs))
         padded = ops.pad(inputs, ((0, 0), (self.before, self.after), (0, 0)))
-        # Counted from the end, the slices need no length, which may be unknown.
+        # Slices that are counted from the end work for an unknown length.
         shifted = [padded[:, start : start - reach or None] for start in range(reach + 1)]
         return ops.concatenate(shifted, axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape with the features of all neighbours."""
         return (*input_shape[:-1], (self.before + 1 + self.after) * input_shape[-1])
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {**super().get_config(), "before": self.before, "after": self.after}

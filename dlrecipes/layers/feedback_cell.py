@@ -1,4 +1,4 @@
-"""Recurrent cells that are fed the network's own output."""
+"""A recurrent cell that receives the network's own output."""
 
 import keras
 from keras import ops
@@ -8,51 +8,55 @@ from dlrecipes.layers._arguments import integer
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class FeedbackCell(keras.layers.Layer):
-    """Feeds what a network of recurrent cells has just put out into its next step.
+    """Feeds the previous output of a network of recurrent cells into its next step.
 
-    One step, with `g` the feedback activation and `[., .]` one vector after another:
+    One step, with `g` the feedback activation and `[., .]` the concatenation of vectors:
 
         h_t = the last cell's output, where the first cell reads [x_t, s_{t-1}]
         y_t = h_t V + c
         s_t = g(y_t)
 
-    The output is `y_t`: scores. The states are `y_t`, which a masked step repeats, `s_t`,
-    which is fed back, and the cells' own; all are zero before the first step. A network that
-    is told something in the first step and from then on hears itself alone is a generator:
-    see `sequence_model`. Unlike a `JordanCell` it remembers more than its last output. Inside
-    `keras.layers.RNN` a masked step leaves the states as they were. Training and inference
-    do the same.
+    The output is `y_t`: scores. The states are `y_t`, which a masked step repeats, `s_t`, which is
+    fed back, and the cells' own; all are zero before the first step. A network whose only input
+    after the first step is its own output is a generator: see `sequence_model`. Unlike a
+    `JordanCell` it remembers more than its last output. Inside `keras.layers.RNN` a masked step
+    leaves the states unchanged. Training and inference behave the same.
 
     Args:
-        cells: A recurrent cell, or a list of them, each reading the outputs of the one before;
+        cells: Recurrent cell, or list of cells, each of which reads the previous one's outputs;
             without dropout of their own.
         output_units: Size of the output, at least 1.
-        feedback_activation: Activation between the output and the next step's input.
+        feedback_activation: Activation between the output and the next step's input. Defaults to
+            `"softmax"`.
         output_initializer: Initializer of `V`, of shape `(units of the last cell, output_units)`.
-        bias_initializer: Initializer of `c`, of shape `(output_units,)`.
+            Defaults to `"glorot_uniform"`.
+        bias_initializer: Initializer of `c`, of shape `(output_units,)`. Defaults to `"zeros"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: One time step, of shape `(batch, features)`.
-        states: A list of the scores and of what is fed back, each of shape
-            `(batch, output_units)`, and the cells' states, one cell's after another's.
+        states: List of the scores and the fed-back values, each of shape `(batch, output_units)`,
+            and the states of all cells in order.
 
     Returns:
         The scores, of shape `(batch, output_units)`, and a list of the new states.
 
     Raises:
-        ValueError: If `output_units` is not an integer of at least 1, there is no cell, or one
+        ValueError: If `output_units` is not an integer of at least 1, there is no cell, or a cell
             has dropout.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import FeedbackCell
     >>> cell = FeedbackCell(keras.layers.GRUCell(8), output_units=5)
     >>> tuple(keras.layers.RNN(cell, return_sequences=True)(keras.ops.ones((2, 7, 3))).shape)
     (2, 7, 5)
 
     Reference:
         Jordan, 1986, "Serial order: a parallel distributed processing approach".
-        Graves, 2013, "Generating sequences with recurrent neural networks", section 2 and
-        figure 1: predictions become inputs.
+        Graves, 2013, "Generating sequences with recurrent neural networks", section 2 and figure 1,
+        where predictions become inputs. https://arxiv.org/abs/1308.0850
     """
 
     def __init__(
@@ -70,21 +74,20 @@ class FeedbackCell(keras.layers.Layer):
         if not self._stack:
             raise ValueError("cells must be a recurrent cell or a list of them, not empty.")
         for cell in self._stack:
-            # Their masks would outlive the step: only keras.layers.RNN knows when to renew them.
+            # Dropout masks are cached, and only keras.layers.RNN knows when to reset them.
             if getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0):
-                raise ValueError(f"cells must have no dropout, which {cell.name!r} has.")
+                raise ValueError(f"cells must not have dropout, but {cell.name!r} has.")
         self.output_units = output_units
         self.feedback_activation = keras.activations.get(feedback_activation)
         self.output_initializer = keras.initializers.get(output_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        # Where a step is masked, Keras puts out the step before on one backend, and the first
-        # state on another: both are the scores.
+        # At a masked step Keras returns the previous output on one backend and the first state
+        # on another. Both are the scores.
         own = [size for cell in self._stack for size in _sizes(cell)]
         self.state_size = [output_units, output_units, *own]
         self.output_size = output_units
 
     def build(self, input_shape):
-        """Creates the weights for inputs of shape `(batch, features)`."""
         features = input_shape[-1] + self.output_units
         for cell in self._stack:
             if not cell.built:
@@ -99,7 +102,6 @@ class FeedbackCell(keras.layers.Layer):
         )
 
     def call(self, inputs, states):
-        """Returns the step's scores and the new states."""
         x = ops.concatenate([inputs, states[1]], axis=-1)
         rest, new = list(states[2:]), []
         for cell in self._stack:
@@ -114,7 +116,6 @@ class FeedbackCell(keras.layers.Layer):
         return list(self.cells) if isinstance(self.cells, list | tuple) else [self.cells]
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),
@@ -127,7 +128,6 @@ class FeedbackCell(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Returns the layer of a configuration, its cells among it."""
         cells = keras.saving.deserialize_keras_object(config["cells"])
         return cls(**{**config, "cells": cells})
 

@@ -1,4 +1,4 @@
-"""The classic filters of image processing."""
+"""Classic filters of image processing."""
 
 import keras
 import numpy as np
@@ -30,55 +30,59 @@ KERNELS = {
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class FixedKernelConv2D(keras.layers.Layer):
-    """Filters each channel with one kernel that is known by name and does not learn.
+    """Filters each channel with one fixed kernel, chosen by name or given as numbers.
 
     The kernels, 3 by 3 unless noted:
 
-    - `"identity"` gives the image back.
-    - `"edges_4"`, `"edges_8"` and `"edges_diagonal"` are second derivatives: the
-      Laplacian of 4 neighbours; that of 8, with the other sign; the mixed second derivative,
-      which answers to corners and slanted edges.
-    - `"prewitt_vertical"`, `"sobel_vertical"` and `"scharr_vertical"` find vertical edges, and
-      are positive where the left is brighter; `"..._horizontal"` horizontal ones, positive
-      where the upper part is.
+    - `"identity"` returns the image unchanged.
+    - `"edges_4"`, `"edges_8"` and `"edges_diagonal"` are second derivatives: the Laplacian over 4
+      neighbours; the Laplacian over 8 neighbours, with the opposite sign; and the mixed second
+      derivative, which responds to corners and slanted edges.
+    - `"prewitt_vertical"`, `"sobel_vertical"` and `"scharr_vertical"` detect vertical edges, and
+      are positive where the left is brighter; `"..._horizontal"` detect horizontal ones, and are
+      positive where the upper part is brighter.
     - `"sharpen"` is the image minus `"edges_4"`.
-    - `"box_blur"` is the mean, `"gaussian_blur"` and (5 by 5) `"gaussian_blur_5"` are binomial
+    - `"box_blur"` is the mean; `"gaussian_blur"` and (5 by 5) `"gaussian_blur_5"` are binomial
       approximations of a Gaussian.
 
-    Edge kernels add up to 0 and all others to 1. The layer has no weights. Channels are the
-    last axis. Training and inference do the same.
+    The numbers of edge kernels sum to 0 and those of all others to 1. The layer has no weights.
+    Channels are the last axis. Training and inference behave the same.
 
     Args:
-        kernel: One of the names above, or own numbers of shape `(height, width)`.
-        strides: Step of the kernel, in both directions, an integer of at least 1.
-        padding: `"valid"`, only where the kernel fits, or `"same"`, zeros beyond the border.
-        flip: Whether to turn the kernel upside down and left to right, which is the
-            mathematical convolution; otherwise it is the cross-correlation, as everywhere in
-            Keras. It changes the sign of the Prewitt, Sobel and Scharr kernels, and of the
-            other names nothing.
+        kernel: Name from the list above, or numbers of shape `(height, width)`. Defaults to
+            `"identity"`.
+        strides: Step of the kernel in both directions, an integer of at least 1. Defaults to 1.
+        padding: `"valid"`, only where the kernel fits, or `"same"`, with zeros beyond the border.
+            Defaults to `"valid"`.
+        flip: Whether to flip the kernel in both directions, which gives the mathematical
+            convolution; otherwise the layer computes the cross-correlation, as Keras does
+            everywhere. Flipping changes the sign of the Prewitt, Sobel and Scharr kernels and
+            leaves the other named kernels unchanged. Defaults to `False`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Images of shape `(batch, height, width, channels)`; height and width may be
-            unknown.
+        inputs: Images of shape `(batch, height, width, channels)`; height and width may be unknown.
 
     Returns:
-        Filtered images of shape `(batch, new_height, new_width, channels)`, sized as Keras'
-        `DepthwiseConv2D` does.
+        Filtered images of shape `(batch, new_height, new_width, channels)`, with the sizes of
+        Keras' `DepthwiseConv2D`.
 
     Raises:
-        ValueError: If `kernel` is no known name and not numbers in two axes, `strides` is not
-            an integer of at least 1, or `padding` is another.
+        ValueError: If `kernel` is neither a known name nor numbers with two axes, `strides` is not
+            an integer of at least 1, or `padding` is neither `"valid"` nor `"same"`.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import FixedKernelConv2D
     >>> step = keras.ops.array([[[[10.0], [10.0], [10.0], [0.0], [0.0], [0.0]]] * 3])
     >>> y = FixedKernelConv2D("prewitt_vertical")(step)
     >>> keras.ops.convert_to_numpy(y)[0, 0, :, 0].tolist()
     [0.0, 30.0, 30.0, 0.0]
 
     Reference:
-        Gonzalez and Woods, 2018, "Digital image processing", 4th edition, chapter 3, on
-        smoothing and sharpening spatial filters, and section 10.2, on edges.
+        Gonzalez and Woods, 2018, "Digital image processing", 4th edition, chapter 3, on smoothing
+        and sharpening spatial filters, and section 10.2, on edges.
     """
 
     def __init__(
@@ -97,7 +101,7 @@ class FixedKernelConv2D(keras.layers.Layer):
             raise ValueError(
                 f"kernel must be numbers of shape (height, width), not {self._values.shape}."
             )
-        # TensorFlow filters channel by channel only with equal steps in both directions.
+        # TensorFlow's depthwise convolution requires equal strides in both directions.
         integer("strides", strides)
         self.kernel = kernel
         self.strides = strides
@@ -106,8 +110,7 @@ class FixedKernelConv2D(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs):
-        """Returns the filtered images."""
-        self.compute_output_shape(inputs.shape)  # refuses images smaller than the kernel
+        self.compute_output_shape(inputs.shape)  # raises if images are smaller than the kernel
         values = self._values[::-1, ::-1] if self.flip else self._values
         kernel = np.repeat(values[:, :, None, None], inputs.shape[-1], axis=2)
         return ops.depthwise_conv(
@@ -119,13 +122,11 @@ class FixedKernelConv2D(keras.layers.Layer):
         )
 
     def compute_output_shape(self, input_shape):
-        """Returns the shape of the filtered images."""
         steps = (self.strides, self.strides)
         sizes = sizes_after(input_shape[1:3], self._values.shape, steps, self.padding)
         return (input_shape[0], *sizes, input_shape[-1])
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         named = isinstance(self.kernel, str)
         return {
             **super().get_config(),

@@ -1,4 +1,4 @@
-"""The Hopfield network: a memory that is addressed by content."""
+"""The Hopfield network: a content-addressable memory."""
 
 import keras
 import numpy as np
@@ -13,47 +13,52 @@ UPDATES = ("asynchronous", "synchronous")
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class HopfieldNetwork(keras.layers.Layer):
-    """Recalls the stored pattern that a corrupted one is nearest to.
+    """Recalls the stored pattern that is nearest to a corrupted one.
 
-    Units are -1 or 1, and each is tied to each by a symmetric weight `kernel`, of shape
-    `(units, units)` with a diagonal of zero. A unit takes the sign of what the others tell it,
+    Units are -1 or 1. Every two units are connected by a symmetric weight in `kernel`, of shape
+    `(units, units)` with a diagonal of zero. Each unit takes the sign of the weighted sum of the
+    others,
 
         s_i = sign(sum_j w_ij s_j),   unchanged where the sum is zero,
 
-    until nothing changes. One unit at a time, that never raises the energy
-    `E = -1/2 sum_ij w_ij s_i s_j`, so that recall ends in a local minimum. All at once it is
-    faster and may end up swinging between two states. `max_sweeps` bounds both.
+    until no unit changes. Asynchronous updates, one unit at a time, never raise the energy
+    `E = -1/2 sum_ij w_ij s_i s_j`, so that recall ends in a local minimum. Synchronous updates, all
+    units at once, are faster and may oscillate between two states. `max_sweeps` bounds both.
 
     `store` sets the weights from patterns `x_1 ... x_m`, by one of two rules:
 
-    - Hebbian: `w_ij = sum_m x_mi x_mj`. About `0.15 * units` random patterns can be stored;
-      beyond that, and where patterns resemble each other, memories blur.
-    - projection: `W` projects onto the space that the patterns span. Any linearly independent
-      patterns, fewer than `units`, stay as they are; the more, the less each attracts.
+    - Hebbian: `w_ij = sum_m x_mi x_mj`. About `0.15 * units` random patterns can be stored; with
+      more patterns, or patterns that resemble each other, recall degrades.
+    - projection: `W` projects onto the space that the patterns span. Up to `units - 1` linearly
+      independent patterns are fixed points; the more there are, the smaller the basin of attraction
+      of each.
 
-    The weights are not trained by gradients, and none passes the layer. Everything is computed
-    in float32 at least, whatever the dtype policy. Training and inference do the same.
+    The weights are not trained by gradients, and no gradient flows through the layer. Everything is
+    computed in float32 at least, under any dtype policy. Training and inference behave the same.
 
     Args:
         units: Number of units, at least 1.
-        rule: `"hebbian"` or `"projection"`: how `store` sets the weights.
-        update: `"asynchronous"`, one unit after the other in their order, or
-            `"synchronous"`, all at once.
-        max_sweeps: How often each unit is updated at most, at least 1.
+        rule: Learning rule of `store`, `"hebbian"` or `"projection"`. Defaults to `"hebbian"`.
+        update: `"asynchronous"`, one unit after another in order, or `"synchronous"`, all at once.
+            Defaults to `"asynchronous"`.
+        max_sweeps: Maximum number of updates per unit, at least 1. Defaults to 100.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: States of shape `(batch, units)`; numbers other than -1 and 1 count by their
-            sign, 0 as 1.
+        inputs: States of shape `(batch, units)`; other numbers than -1 and 1 are replaced by their
+            sign, and 0 by 1.
 
     Returns:
-        The states recalled, of -1 and 1 and of shape `(batch, units)`.
+        Recalled states of -1 and 1, of shape `(batch, units)`.
 
     Raises:
-        ValueError: If `units` or `max_sweeps` is not an integer of at least 1, `rule` or
-            `update` is not one of those named, or the states are not of shape `(batch, units)`.
+        ValueError: If `units` or `max_sweeps` is not an integer of at least 1, `rule` or `update`
+            is not one of the names above, or the states are not of shape `(batch, units)`.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import HopfieldNetwork
     >>> layer = HopfieldNetwork(6)
     >>> layer.store([[1, 1, 1, -1, -1, -1], [1, -1, 1, -1, 1, -1]])
     >>> y = layer(keras.ops.array([[-1.0, 1, 1, -1, -1, -1]]))
@@ -61,11 +66,13 @@ class HopfieldNetwork(keras.layers.Layer):
     [[1.0, 1.0, 1.0, -1.0, -1.0, -1.0]]
 
     Reference:
-        Hopfield, 1982, "Neural networks and physical systems with emergent collective
-        computational abilities", equations 1, 2 and 7 (there states are 0 and 1).
-        Personnaz, Guyon and Dreyfus, 1985, "Information storage and retrieval in spin-glass
-        like neural networks", and Kanter and Sompolinsky, 1987, "Associative recall of memory
-        without errors", for the projection rule and its zero diagonal.
+        Hopfield, 1982, "Neural networks and physical systems with emergent collective computational
+        abilities", equations 1, 2 and 7 (with states 0 and 1).
+        https://doi.org/10.1073/pnas.79.8.2554
+        Personnaz, Guyon and Dreyfus, 1985, "Information storage and retrieval in spin-glass like
+        neural networks", for the projection rule.
+        Kanter and Sompolinsky, 1987, "Associative recall of memory without errors", for the
+        projection rule with a zero diagonal. https://doi.org/10.1103/PhysRevA.35.380
     """
 
     def __init__(
@@ -86,54 +93,52 @@ class HopfieldNetwork(keras.layers.Layer):
         self.rule = rule
         self.update = update
         self.max_sweeps = max_sweeps
-        # Hebbian sums are whole numbers, exact in float32; ties between them matter.
+        # Hebbian sums are integers, which float32 represents exactly, so that ties are detected.
         self.autocast = False
 
     def build(self, input_shape):
-        """Creates the weights: nothing is stored yet."""
         self._check(input_shape)
         self.kernel = self.add_weight(
             (self.units, self.units), "zeros", trainable=False, autocast=False, name="kernel"
         )
 
     def call(self, inputs):
-        """Returns the states that recall ends in."""
         states = self._bipolar(inputs)
         sweep = self.sweep if self.update == "asynchronous" else self.step
 
-        def once_more(states, changing):
+        def repeat(states, changing):
             new = sweep(states)
             return new, ops.any(ops.not_equal(new, states))
 
         states, _ = ops.while_loop(
             lambda states, changing: changing,
-            once_more,
+            repeat,
             (states, ops.convert_to_tensor(True)),
             maximum_iterations=self.max_sweeps,
         )
         return ops.cast(states, self.compute_dtype)
 
     def store(self, patterns):
-        """Sets the weights, so that these patterns are stored and none that were before.
+        """Sets the weights to store these patterns, replacing all earlier ones.
 
         Args:
             patterns: Patterns of -1 and 1, of shape `(patterns, units)`.
 
         Raises:
-            ValueError: If they have another shape or other values.
+            ValueError: If the patterns have another shape or other values.
         """
         x = np.asarray(ops.convert_to_numpy(patterns), "float64")
         if x.ndim != 2 or x.shape[1] != self.units or not np.all(np.abs(x) == 1):
             values = f"values from {x.min()} to {x.max()}" if x.size else "no values"
             raise ValueError(
-                f"patterns must be -1 and 1 and of shape (patterns, {self.units}); "
-                f"these are of shape {x.shape} with {values}."
+                f"patterns must be -1 and 1 and of shape (patterns, {self.units}), "
+                f"not of shape {x.shape} with {values}."
             )
         weights = x.T @ x if self.rule == "hebbian" else np.linalg.pinv(x) @ x
         np.fill_diagonal(weights, 0)
         if not self.built:
             self.build((None, self.units))
-        # Rounding must not make one direction differ from the other.
+        # Rounding must not make the matrix asymmetric.
         self.kernel.assign((weights + weights.T) / 2)
 
     def energy(self, states):
@@ -146,8 +151,8 @@ class HopfieldNetwork(keras.layers.Layer):
             Energies of shape `(batch,)`.
         """
         states = self._bipolar(states)
-        heard = ops.matmul(states, exact(self, self.kernel))
-        return -0.5 * ops.sum(heard * states, axis=-1)
+        field = ops.matmul(states, exact(self, self.kernel))
+        return -0.5 * ops.sum(field * states, axis=-1)
 
     def step(self, states):
         """Updates all units at once.
@@ -166,8 +171,8 @@ class HopfieldNetwork(keras.layers.Layer):
 
         Args:
             states: States of -1 and 1, of shape `(batch, units)`.
-            order: The units to update, integers of shape `(updates,)`; each once, from the
-                first to the last, by default.
+            order: Units to update, integers of shape `(updates,)`, or `None` for each unit once,
+                from the first to the last. Defaults to `None`.
 
         Returns:
             The new states, of the same shape.
@@ -178,18 +183,16 @@ class HopfieldNetwork(keras.layers.Layer):
 
         def visit(index, states):
             unit = ops.take(order, index, axis=0)
-            heard = states * ops.take(kernel, unit, axis=0)
-            new = _decide(ops.sum(heard, axis=-1, keepdims=True), states)
+            terms = states * ops.take(kernel, unit, axis=0)
+            new = _decide(ops.sum(terms, axis=-1, keepdims=True), states)
             return ops.where(ops.equal(units, unit), new, states)
 
         return ops.fori_loop(0, order.shape[0], visit, self._bipolar(states))
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape."""
         return input_shape
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -213,6 +216,6 @@ class HopfieldNetwork(keras.layers.Layer):
         return 2 * exact(self, x >= 0) - 1
 
 
-def _decide(heard, states):
-    """Returns the sign of what units hear, and their own state where that is zero."""
-    return ops.where(ops.equal(heard, 0), states, ops.sign(heard))
+def _decide(field, states):
+    """Returns the sign of each unit's input, or its own state where the input is zero."""
+    return ops.where(ops.equal(field, 0), states, ops.sign(field))

@@ -1,4 +1,4 @@
-"""A recurrent cell that is fed its own output."""
+"""A recurrent cell that receives its own output."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from dlrecipes.layers._arguments import fresh, integer
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class JordanCell(keras.layers.Layer):
-    """Feeds what it has just predicted, not its hidden layer, into the next step.
+    """Feeds its previous prediction, instead of its hidden layer, into the next step.
 
     One step of the network, with `f` the activation and `g` the feedback activation:
 
@@ -16,44 +16,51 @@ class JordanCell(keras.layers.Layer):
         y_t = h_t V + c
         s_t = g(y_t)
 
-    The cell's output is `y_t`: scores, to which a loss or a `LinearChainCRF` is applied. What
-    it feeds back is `s_t`, zero before the first step: with a softmax, what the network
-    believes about the previous label. Inside `keras.layers.RNN` a masked step leaves the
-    states as they were and repeats the output. Training and inference do the same.
+    The cell's output is `y_t`: scores, to which a loss or a `LinearChainCRF` is applied. It feeds
+    back `s_t`, which is zero before the first step; with a softmax it is the predicted distribution
+    of the previous label. Inside `keras.layers.RNN` a masked step leaves the states unchanged and
+    repeats the output. Training and inference behave the same.
 
     Args:
         units: Size of the hidden layer, at least 1.
-        output_units: Size of the output and of the state, at least 1; `None` for `units`.
-        activation: Activation of the hidden layer.
-        feedback_activation: Activation between the output and the state.
-        kernel_initializer: Initializer of `W`, of shape `(features, units)`.
-        recurrent_initializer: Initializer of `U`, of shape `(output_units, units)`.
-        output_initializer: Initializer of `V`, of shape `(units, output_units)`.
-        bias_initializer: Initializer of `b` and `c`.
+        output_units: Size of the output and of the state, at least 1; `None` for `units`. Defaults
+            to `None`.
+        activation: Activation of the hidden layer. Defaults to `"tanh"`.
+        feedback_activation: Activation between the output and the state. Defaults to `"softmax"`.
+        kernel_initializer: Initializer of `W`, of shape `(features, units)`. Defaults to
+            `"glorot_uniform"`.
+        recurrent_initializer: Initializer of `U`, of shape `(output_units, units)`. Defaults to
+            `"orthogonal"`.
+        output_initializer: Initializer of `V`, of shape `(units, output_units)`. Defaults to
+            `"glorot_uniform"`.
+        bias_initializer: Initializer of `b` and `c`. Defaults to `"zeros"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: One time step, of shape `(batch, features)`.
-        states: A list of the last scores, which Keras puts out at masked steps, and of what
-            is fed back, each of shape `(batch, output_units)`.
+        states: List of the previous scores, which Keras outputs at masked steps, and the fed-back
+            values, each of shape `(batch, output_units)`.
 
     Returns:
-        The scores, of shape `(batch, output_units)`, and a list of the new states, both of
-        the same shape.
+        The scores, of shape `(batch, output_units)`, and a list of the new states, both of the same
+        shape.
 
     Raises:
         ValueError: If `units` or `output_units` is not an integer of at least 1.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import JordanCell
     >>> tagger = keras.layers.RNN(JordanCell(20, output_units=5), return_sequences=True)
     >>> tuple(tagger(keras.ops.ones((2, 7, 3))).shape)
     (2, 7, 5)
 
     Reference:
         Jordan, 1986, "Serial order: a parallel distributed processing approach".
-        Mesnil, He, Deng and Bengio, 2013, "Investigation of recurrent-neural-network
-        architectures and learning methods for spoken language understanding" (there the
-        state is the distribution over the tags, as it is here by default).
+        Mesnil, He, Deng and Bengio, 2013, "Investigation of recurrent-neural-network architectures
+        and learning methods for spoken language understanding" (there the state is the distribution
+        over the tags, as it is here by default).
     """
 
     def __init__(
@@ -84,7 +91,6 @@ class JordanCell(keras.layers.Layer):
         self.state_size = [self.output_size, self.output_size]
 
     def build(self, input_shape):
-        """Creates the weights for inputs of shape `(batch, features)`."""
         self.kernel = self.add_weight(
             (input_shape[-1], self.units), self.kernel_initializer, name="kernel"
         )
@@ -100,7 +106,6 @@ class JordanCell(keras.layers.Layer):
         )
 
     def call(self, inputs, states):
-        """Returns the step's scores and the states that they become."""
         hidden = self.activation(
             ops.matmul(inputs, self.kernel)
             + ops.matmul(states[1], self.recurrent_kernel)
@@ -110,7 +115,6 @@ class JordanCell(keras.layers.Layer):
         return scores, [scores, self.feedback_activation(scores)]
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

@@ -8,60 +8,65 @@ from keras import ops
 
 from dlrecipes.layers._arguments import fresh, integer, number
 
-# exp(-80): the smallest sum kept, chosen so that its reciprocal, which the gradient
-# contains, stays far from overflow in float32.
+# exp(-80): lower bound of sums, chosen so that its reciprocal, which the gradient contains,
+# stays far from overflow in float32.
 SMALLEST = 1e-35
-# Added to the score of what is forbidden: exp(-30) is 1e-13, and within the bound of 80.
-BARRED = -30.0
+# Added to the scores of forbidden tags: exp(-30) is 1e-13, and within the bound of 80.
+FORBIDDEN_SCORE = -30.0
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class LinearChainCRF(keras.layers.Layer):
     """Turns scores for each position into a distribution over whole tag sequences.
 
-    What softmax is to one position, this layer is to a chain. The score of a sequence `y` is
+    It generalises the softmax from a single position to a chain. The score of a sequence `y` is
 
         start[y_1] + sum_t scores[t, y_t] + sum_t transitions[y_{t-1}, y_t] + end[y_T]
 
-    and its probability is proportional to the exponential of that. Calling the layer gives each
-    position's marginal probabilities; `log_likelihood` is what training maximises; `decode`
-    finds the best sequence.
+    and its probability is proportional to the exponential of that. Calling the layer gives the
+    marginal probabilities of each position, `log_likelihood` is the training objective, and
+    `decode` finds the best sequence.
 
-    Masks are those of sentences padded on the right. Padded positions influence nothing, and
-    neither the scores nor the tags there need make sense. The mask is passed on. Everything
-    is computed in float32 at least, whatever the dtype policy. Training and inference do
-    the same.
+    Sentences must be padded on the right. Padded positions have no influence: the scores and tags
+    there may have any value. The mask is passed on. Everything is computed in float32 at
+    least, under any dtype policy. Training and inference behave the same.
 
-    Sums run in log space, each shifted by its largest term, and cannot overflow. In float32
-    they are exact while the differences between the scores of one position together with
-    those between the transitions into one tag stay below about 80; a tag that all paths
-    reach with less than exp(-80) of the best one's share counts as exp(-80). `decode` only
-    compares, and has no such bound.
+    Sums are computed in log space, each shifted by its largest term, and cannot overflow. In
+    float32 they are exact as long as the differences between the scores of one position plus those
+    between the transitions into one tag stay below about 80; a tag whose paths are less likely than
+    exp(-80) times the best one is computed as exp(-80). `decode` only compares, and has no such
+    bound.
 
     Args:
         num_tags: Number of tags, at least 1.
-        transition_initializer: Initializer of `transitions`, of shape
-            `(num_tags, num_tags)`, from the row's tag to the column's.
+        transition_initializer: Initializer of `transitions`, of shape `(num_tags, num_tags)`, from
+            the row's tag to the column's. Defaults to `"zeros"`.
         boundary_initializer: Initializer of `start` and `end`, each of shape `(num_tags,)`.
-        forbidden: Pairs `(from, to)` of tags that cannot follow one another: such sequences
-            are about 1e-13 times as likely as their scores say.
-        forbidden_start: Tags that no sequence begins with, likewise.
+            Defaults to `"zeros"`.
+        forbidden: Pairs `(from, to)` of tags that cannot follow one another; they make a sequence
+            about 1e-13 times as likely as its score alone would. Defaults to no pairs.
+        forbidden_start: Tags that a sequence cannot begin with, with the same effect. Defaults to
+            no tags.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        scores: Scores of any real value, of shape `(batch, time, num_tags)`; batch and time
-            may be unknown, and time is at least 1.
-        mask: Boolean, of shape `(batch, time)`, or `None`: which positions are real.
+        scores: Scores of any real value, of shape `(batch, time, num_tags)`; batch and time may be
+            unknown, and time is at least 1.
+        mask: Boolean of shape `(batch, time)`, true at real positions, or `None` if all are real.
+            Defaults to `None`.
 
     Returns:
-        Marginal probabilities p(y_t = k | scores), of shape `(batch, time, num_tags)`; zero
-        where padded.
+        Marginal probabilities p(y_t = k | scores), of shape `(batch, time, num_tags)`; zero at
+        padded positions.
 
     Raises:
-        ValueError: If `num_tags` is not an integer of at least 1, a forbidden tag is not
-            in [0, num_tags), or the scores' shape is another.
+        ValueError: If `num_tags` is not an integer of at least 1, a forbidden tag is not in [0,
+            num_tags), or the scores have another shape.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import LinearChainCRF
     >>> scores = keras.ops.array([[[0.0, 1.0], [2.0, 0.0]]])
     >>> keras.ops.convert_to_numpy(LinearChainCRF(2).decode(scores)).tolist()
     [[1, 0]]
@@ -70,9 +75,8 @@ class LinearChainCRF(keras.layers.Layer):
     [[0, 0]]
 
     Reference:
-        Lafferty, McCallum and Pereira, 2001, "Conditional random fields: probabilistic models
-        for segmenting and labeling sequence data", section 3, equation 1 and the recursions
-        after it.
+        Lafferty, McCallum and Pereira, 2001, "Conditional random fields: probabilistic models for
+        segmenting and labeling sequence data", section 3, equation 1 and the recursions after it.
     """
 
     def __init__(
@@ -95,16 +99,15 @@ class LinearChainCRF(keras.layers.Layer):
             raise ValueError(f"forbidden must be pairs of tags, not {forbidden!r}.")
         if not hasattr(forbidden_start, "__iter__"):
             raise ValueError(f"forbidden_start must be a list of tags, not {forbidden_start!r}.")
-        named = [*forbidden_start, *(tag for pair in forbidden for tag in pair)]
-        for tag in named:
-            wanted = f"integers in [0, {num_tags})"
-            number("forbidden tags", tag, wanted, lambda x: x % 1 == 0 and 0 <= x < num_tags)
+        tags = [*forbidden_start, *(tag for pair in forbidden for tag in pair)]
+        for tag in tags:
+            expected = f"integers in [0, {num_tags})"
+            number("forbidden tags", tag, expected, lambda x: x % 1 == 0 and 0 <= x < num_tags)
         self.supports_masking = True
-        # Sums over many paths need more digits than a 16-bit policy has.
+        # Sums over many paths need more precision than a 16-bit policy has.
         self.autocast = False
 
     def build(self, input_shape):
-        """Creates the weights and checks that there is a score for each tag."""
         self._check(input_shape)
         shapes = {"transitions": (self.num_tags, self.num_tags)}
         shapes |= {"start": (self.num_tags,), "end": (self.num_tags,)}
@@ -115,7 +118,6 @@ class LinearChainCRF(keras.layers.Layer):
             setattr(self, name, self.add_weight(shape, initializer, autocast=False, name=name))
 
     def call(self, scores, mask=None):
-        """Returns the marginal probability of each tag at each position."""
         x, mask = self._time_major(scores, mask)
         transitions, start, end = self._weights()
         order = _backwards(mask)
@@ -131,11 +133,11 @@ class LinearChainCRF(keras.layers.Layer):
 
         Args:
             scores: Scores of shape `(batch, time, num_tags)`.
-            tags: Integer tags of shape `(batch, time)`, in [0, num_tags) where not padded.
-            mask: Boolean, of shape `(batch, time)`, or `None`.
+            tags: Integer tags of shape `(batch, time)`, in [0, num_tags) at real positions.
+            mask: Boolean of shape `(batch, time)`, or `None`. Defaults to `None`.
 
         Returns:
-            Log-probabilities, of shape `(batch,)`; 0 for a sentence that is all padding.
+            Log-probabilities of shape `(batch,)`; 0 for a sentence that consists of padding.
         """
         x, mask = self._time_major(scores, mask)
         transitions, start, end = self._weights()
@@ -159,10 +161,10 @@ class LinearChainCRF(keras.layers.Layer):
 
         Args:
             scores: Scores of shape `(batch, time, num_tags)`.
-            mask: Boolean, of shape `(batch, time)`, or `None`.
+            mask: Boolean of shape `(batch, time)`, or `None`. Defaults to `None`.
 
         Returns:
-            Tags of shape `(batch, time)`, int32; 0 where padded.
+            Tags of shape `(batch, time)`, int32; 0 at padded positions.
         """
         x, mask = self._time_major(scores, mask)
         transitions, start, end = self._weights()
@@ -178,15 +180,12 @@ class LinearChainCRF(keras.layers.Layer):
         return ops.transpose(ops.where(mask, tags, ops.zeros_like(tags)))
 
     def compute_output_spec(self, scores, mask=None):
-        """Returns the marginals' shape and dtype."""
         return keras.KerasTensor(self.compute_output_shape(scores.shape), self._exact_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Returns the scores' own shape."""
         return tuple(input_shape)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "num_tags": self.num_tags,
@@ -201,19 +200,19 @@ class LinearChainCRF(keras.layers.Layer):
         return "float64" if self.variable_dtype == "float64" else "float32"
 
     def _weights(self):
-        """Returns transitions, start and end scores, the forbidden ones out of reach."""
+        """Returns transition, start and end scores, with the penalties of forbidden tags added."""
         dtype = self._exact_dtype
         transitions, start, end = (
             ops.cast(w, dtype) for w in (self.transitions, self.start, self.end)
         )
         if self.forbidden:
-            barred = np.zeros((self.num_tags, self.num_tags))
-            barred[tuple(np.transpose(self.forbidden))] = BARRED
-            transitions = transitions + ops.cast(barred, dtype)
+            penalties = np.zeros((self.num_tags, self.num_tags))
+            penalties[tuple(np.transpose(self.forbidden))] = FORBIDDEN_SCORE
+            transitions = transitions + ops.cast(penalties, dtype)
         if self.forbidden_start:
-            barred = np.zeros(self.num_tags)
-            barred[list(self.forbidden_start)] = BARRED
-            start = start + ops.cast(barred, dtype)
+            penalties = np.zeros(self.num_tags)
+            penalties[list(self.forbidden_start)] = FORBIDDEN_SCORE
+            start = start + ops.cast(penalties, dtype)
         return transitions, start, end
 
     def _check(self, shape):
@@ -232,13 +231,13 @@ class LinearChainCRF(keras.layers.Layer):
         if mask is None:
             return x, ops.ones_like(x[:, :, 0], dtype="bool")
         mask = ops.transpose(ops.cast(mask, "bool"))
-        # Not a product: padding may hold infinities.
+        # Not a product, since padding may contain infinities.
         return ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x)), mask
 
 
 def _chain(step, first, x):
     """Returns the states s_0 = first, s_t = step(s_{t-1}, x_t), of shape (time, batch, ...)."""
-    # One step too many, whose result is dropped: the loop runs also for a single position.
+    # One step more than needed, whose result is dropped: this way a single position works.
     following = ops.concatenate([x[1:], x[:1]], axis=0)
     return ops.scan(lambda state, x: (step(state, x), state), first, following)[1]
 
@@ -266,13 +265,13 @@ def _maximum(into):
 
 
 def _argmax(x):
-    # On floats ops.argmax tells -0.0 from 0.0 by their bits, which LiteRT has no operation for.
+    # On floats, ops.argmax distinguishes -0.0 from 0.0 by an operation that LiteRT lacks.
     largest = ops.equal(x, ops.max(x, axis=-1, keepdims=True))
     return ops.argmax(ops.cast(largest, "int32"), axis=-1)
 
 
 def _backwards(mask):
-    """Returns where each position's partner lies when every sentence is read from its end."""
+    """Returns the position of each element when every sentence is reversed."""
     time, batch = ops.shape(mask)
     position = ops.expand_dims(ops.arange(time), 1)
     length = ops.sum(ops.cast(mask, "int32"), axis=0)
@@ -281,5 +280,5 @@ def _backwards(mask):
 
 
 def _reorder(x, order):
-    # One gather over rows; take_along_axis would repeat the order for every tag.
+    # One gather over rows, since take_along_axis would repeat the order for every tag.
     return ops.take(ops.reshape(x, (-1, *x.shape[2:])), order, axis=0)

@@ -18,18 +18,19 @@ class LocalContrastNormalization(keras.layers.Layer):
         sigma_jk = sqrt(sum_ipq w_pq * v_i,j+p,k+q ** 2)
         y_ijk    = v_ijk / max(mean(sigma), sigma_jk)
 
-    `mean(sigma)` is that of the image, so that flat regions are not blown up to the contrast
-    of the rest. At the borders only the part of the window that lies within the image counts,
-    and its weights are divided by their sum: a constant image becomes zero up to its corners.
-    Everything is computed in float32 at least, whatever the dtype policy. Channels are the last
-    axis. Training and inference do the same.
+    `mean(sigma)` is taken over the image, so that flat regions are not amplified to the contrast of
+    the rest. At the borders only the part of the window within the image is used, and its weights
+    are divided by their sum: a constant image becomes zero up to its corners. Everything is
+    computed in float32 at least, under any dtype policy. Channels are the last axis. Training and
+    inference behave the same.
 
     Args:
-        size: Height and width of the window, odd, at least 1; the paper's is 9.
-        deviation: Standard deviation of the Gaussian in pixels, above 0; the paper gives
-            none, and `None` is a quarter of `size`.
-        epsilon: Smallest `sigma`, above 0, so that rounding errors in an image without any
-            contrast are not divided by themselves.
+        size: Height and width of the window, odd, at least 1. Defaults to 9, as in the paper.
+        deviation: Standard deviation of the Gaussian in pixels, above 0; `None` for a quarter of
+            `size`, since the paper gives no value. Defaults to `None`.
+        epsilon: Lower bound of `sigma`, above 0, so that rounding errors in an image without
+            contrast are not amplified. Defaults to 1e-4.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Maps of shape `(batch, height, width, channels)`; height and width may be
@@ -39,11 +40,13 @@ class LocalContrastNormalization(keras.layers.Layer):
         Normalised maps, of the inputs' shape.
 
     Raises:
-        ValueError: If `size` is not an odd integer of at least 1, or `deviation` or `epsilon`
-            is not above 0.
+        ValueError: If `size` is not an odd integer of at least 1, or `deviation` or `epsilon` is
+            not above 0.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import LocalContrastNormalization
     >>> layer = LocalContrastNormalization(size=3)
     >>> x = keras.ops.reshape(keras.ops.array([1.0, 1.0, 1.0, 3.0]), (1, 1, 4, 1))
     >>> y = layer(x)
@@ -51,8 +54,9 @@ class LocalContrastNormalization(keras.layers.Layer):
     True
 
     Reference:
-        Jarrett, Kavukcuoglu, Ranzato and LeCun, 2009, "What is the best multi-stage
-        architecture for object recognition?", section 2.1, local contrast normalization layer.
+        Jarrett, Kavukcuoglu, Ranzato and LeCun, 2009, "What is the best multi-stage architecture
+        for object recognition?", section 2.1, local contrast normalization layer.
+        https://doi.org/10.1109/ICCV.2009.5459469
     """
 
     def __init__(
@@ -75,7 +79,6 @@ class LocalContrastNormalization(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def call(self, inputs):
-        """Returns the normalised maps."""
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         inside = self._blur(ops.ones_like(x[:1, :, :, :1]))
         v = x - self._mean(x, inside)
@@ -86,11 +89,9 @@ class LocalContrastNormalization(keras.layers.Layer):
         return ops.cast(v / ops.maximum(average, sigma), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape."""
         return input_shape
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "size": self.size,
@@ -103,11 +104,11 @@ class LocalContrastNormalization(keras.layers.Layer):
         return self._blur(ops.mean(x, axis=-1, keepdims=True)) / inside
 
     def _blur(self, x):
-        """Returns one map convolved with the window, zeros beyond its borders."""
+        """Returns one map convolved with the window, with zeros beyond its borders."""
         deviation = self.size / 4 if self.deviation is None else self.deviation
         window = np.exp(-0.5 * ((np.arange(self.size) - self.size // 2) / deviation) ** 2)
         window = ops.convert_to_tensor(window / window.sum(), dtype=x.dtype)
-        # A Gaussian is the product of one down the columns and one along the rows.
+        # A two-dimensional Gaussian is the product of one per axis.
         for shape in ((self.size, 1, 1, 1), (1, self.size, 1, 1)):
             kernel = ops.reshape(window, shape)
             x = ops.conv(x, kernel, 1, "same", data_format="channels_last")

@@ -9,26 +9,27 @@ from dlrecipes.layers._arguments import integer, number
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each activation by how active its neighbours are in the channel order.
+    """Divides each activation by a power of the activity in neighbouring channels.
 
-    With `a_i` the activation in channel `i` of some position, and the sum over the `size`
-    channels around `i` at that position, as many of them as there are:
+    With `a_i` the activation in channel `i` at some position, and the sum over the channels within
+    `size // 2` of `i` at that position:
 
         b_i = a_i / (k + alpha * sum_j a_j^2) ** beta
 
-    `alpha` multiplies the sum, as in the paper, not the mean: a network that was defined with
-    the mean has `alpha / size` here. Channels are the last axis, before which there may be
-    any others; a mask is passed on. The sum is computed in float32 at least, whatever the
-    dtype policy. Training and inference do the same.
+    `alpha` multiplies the sum, as in the paper, not the mean: for a network that was defined with
+    the mean, use `alpha / size` here. Channels are the last axis, and there may be any number of
+    other axes; a mask is passed on. The sum is computed in float32 at least, under any dtype
+    policy. Training and inference behave the same.
 
     Args:
-        size: Number of channels in the sum (the paper's `n`), odd, at least 1.
-        alpha: Weight of the sum of squares, at least 0.
-        beta: Exponent, at least 0.
-        k: What the denominator is without activity, above 0.
+        size: Number of channels in the sum (the paper's `n`), odd, at least 1. Defaults to 5.
+        alpha: Weight of the sum of squares, at least 0. Defaults to 1e-4.
+        beta: Exponent, at least 0. Defaults to 0.75.
+        k: Constant term of the denominator, above 0. Defaults to 2.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Activations of shape `(batch, ..., channels)`; all sizes but the number of
+        inputs: Activations of shape `(batch, ..., channels)`; all sizes except the number of
             channels may be unknown.
 
     Returns:
@@ -40,13 +41,15 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import LocalResponseNormalization
     >>> layer = LocalResponseNormalization(size=3, alpha=1.0, beta=0.5, k=2.0)
     >>> keras.ops.convert_to_numpy(layer(keras.ops.array([[1.0, 1.0, 0.0, 0.0]]))).tolist()
     [[0.5, 0.5, 0.0, 0.0]]
 
     Reference:
-        Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep
-        convolutional neural networks", section 3.3.
+        Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep convolutional
+        neural networks", section 3.3.
     """
 
     def __init__(
@@ -71,17 +74,15 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Checks that the number of channels is known."""
         if input_shape[-1] is None:
             raise ValueError("inputs must have a known number of channels, not None.")
 
     def call(self, inputs):
-        """Returns the normalised activations."""
-        # Squares leave the range of float16, and alpha's share is lost in bfloat16.
+        # Squares exceed the range of float16, and alpha's term would be lost in bfloat16.
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        # A matrix product with ones near the diagonal adds up neighbours. Adding shifted copies
-        # would do as well, but its gradient takes ten times as long; and exp of log is several
-        # times faster than power.
+        # A matrix product with ones near the diagonal sums neighbours. Adding shifted copies
+        # gives the same result, but its gradient takes ten times as long. The exp of a log is
+        # several times faster than a power.
         channels = np.arange(inputs.shape[-1])
         near = np.abs(channels[:, None] - channels) <= self.size // 2
         total = ops.matmul(ops.square(x), ops.convert_to_tensor(near, dtype=x.dtype))
@@ -89,11 +90,9 @@ class LocalResponseNormalization(keras.layers.Layer):
         return ops.cast(y, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape."""
         return input_shape
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "size": self.size,

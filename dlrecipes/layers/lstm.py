@@ -7,43 +7,43 @@ from dlrecipes.layers._fast_rnn import FastRNN
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class LSTM(FastRNN, keras.layers.LSTM):
-    """Is `keras.layers.LSTM`, with the same weights and results, trained faster on a CPU.
+    """`keras.layers.LSTM`, with the same weights and results, but faster training on a CPU.
 
-    In training under TensorFlow without a GPU it runs a recurrence whose steps are laid
-    out in the graph and whose gradient is written by hand. It agrees with Keras' layer in
-    output and gradient up to rounding; in bfloat16 its gates and memory are float32, and
-    so nearer to the exact ones. In inference (and so in what is exported), on another
-    backend, on a GPU, and with `recurrent_dropout`, `unroll` or other activations than the
-    defaults, it is Keras' own code that runs.
+    In training under TensorFlow without a GPU it runs a recurrence whose steps are unrolled in the
+    graph and whose gradient is written by hand. Its output and gradient agree with Keras' layer up
+    to rounding; in bfloat16 its gates and memory are float32, and therefore more exact. Keras' own
+    code runs in inference (and so in exported models), on other backends, on a GPU, and with
+    `recurrent_dropout`, `unroll` or other activations than the defaults.
 
-    Weights go from one layer to the other with `get_weights` and `set_weights`. Masks,
-    states and `go_backwards` mean the same; `keras.layers.Bidirectional` wraps it.
+    `get_weights` and `set_weights` transfer weights between the two layers. Masks, states and
+    `go_backwards` mean the same; `keras.layers.Bidirectional` can wrap it.
 
     Args:
         units: Size of the memory and of the output, at least 1.
-        **kwargs: Whatever `keras.layers.LSTM` takes: `return_sequences`, `dropout`
-            (from 0 to 1, which Keras does not check), `stateful`, initializers,
-            regularizers, constraints.
+        **kwargs: Other arguments of `keras.layers.LSTM`, with the same defaults:
+            `return_sequences`, `dropout` (from 0 to 1, which Keras does not check), `stateful`,
+            initializers, regularizers, constraints.
 
     Call arguments:
-        sequence: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
-        initial_state: A list of `h` and `c`, each of shape `(batch, units)`, or `None`
-            for zeros.
-        mask: Boolean, of shape `(batch, time)`: a step at which it is false leaves the
-            state as it was and repeats the output.
-        training: Whether to leave inputs out (`dropout`), and to be fast.
+        sequences: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
+        initial_state: List of `h` and `c`, each of shape `(batch, units)`, or `None` for zeros.
+            Defaults to `None`.
+        mask: Boolean of shape `(batch, time)`, or `None`; steps where it is false leave the state
+            unchanged and repeat the output. Defaults to `None`.
+        training: Whether to apply `dropout` and to use the fast recurrence. Defaults to `False`.
 
     Returns:
-        The last output, of shape `(batch, units)`, or with `return_sequences` all of them,
-        of shape `(batch, time, units)`; with `return_state` also the last `h` and `c`.
+        The last output, of shape `(batch, units)`, or with `return_sequences` all outputs, of shape
+        `(batch, time, units)`; with `return_state` also the last `h` and `c`.
 
     Raises:
-        ValueError: If `units` is not above 0, or the inputs have not three axes, as
-            `keras.layers.LSTM` does.
+        ValueError: If `units` is not above 0, or the inputs do not have three axes.
         TypeError: If `units` is not a number.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import LSTM
     >>> ours = LSTM(4, return_sequences=True)
     >>> keras_own = keras.layers.LSTM(4, return_sequences=True)
     >>> x = keras.random.normal((2, 7, 3), seed=1)
@@ -55,14 +55,15 @@ class LSTM(FastRNN, keras.layers.LSTM):
 
     Reference:
         Hochreiter and Schmidhuber, 1997, "Long short-term memory".
-        Gers, Schmidhuber and Cummins, 2000, "Learning to forget" (the forget gate).
+        https://doi.org/10.1162/neco.1997.9.8.1735
+        Gers, Schmidhuber and Cummins, 2000, "Learning to forget", for the forget gate.
+        https://doi.org/10.1162/089976600300015015
     """
 
     _recurrence = "LSTM"
     _cell_type = keras.layers.LSTMCell
 
     def get_config(self):
-        """Returns the constructor's arguments; Keras' own leave out two."""
         return {**super().get_config(), "seed": self.cell.seed, "use_cudnn": self.use_cudnn}
 
     def _is_standard(self) -> bool:

@@ -1,4 +1,4 @@
-"""Units that answer the largest of several affine functions."""
+"""Units that output the largest of several affine functions."""
 
 import functools
 
@@ -15,25 +15,28 @@ class Maxout(keras.layers.Layer):
         h_j = max over p of (sum_i x_i W_ijp + b_jp)
 
     The maximum of affine functions is convex and piecewise linear: with two pieces a unit can
-    become a rectifier or an absolute value, with more it comes near any convex function. One
-    piece is always active, and no unit dies as a rectifier can. The paper trains it with
+    become a rectifier or an absolute value, and with more it can approximate any convex function.
+    One piece is always active, so units cannot die as rectifiers can. The paper trains it with
     dropout and a bound on the norm of each piece's weights,
     `kernel_constraint=keras.constraints.MaxNorm(...)`.
 
-    The affine functions are those of one `keras.layers.Dense`, the attribute `affine`: the
-    units' piece `p` is in its columns from `p * units` on. Where pieces are equal, the gradient
-    goes to one or is shared, as the backend does it. Training and inference do the same.
+    One `keras.layers.Dense`, the attribute `affine`, computes the affine functions; piece `p` of
+    all units is in its columns from `p * units` on. Where pieces are equal, the backend decides
+    whether the gradient goes to one of them or is split. Training and inference behave the same.
 
     Args:
         units: Number of units, at least 1.
-        pieces: Affine functions a unit (the paper's `k`), at least 1.
-        use_bias: Whether the functions have a constant term.
+        pieces: Affine functions per unit (the paper's `k`), at least 1. Defaults to 2.
+        use_bias: Whether the functions have a constant term. Defaults to `True`.
         kernel_initializer: Initializer of the kernel, of shape `(features, pieces * units)`.
-        bias_initializer: Initializer of the bias, of shape `(pieces * units,)`.
-        kernel_regularizer: Regularizer of the kernel, or `None`.
-        bias_regularizer: Regularizer of the bias, or `None`.
-        kernel_constraint: Constraint of the kernel, or `None`.
-        bias_constraint: Constraint of the bias, or `None`.
+            Defaults to `"glorot_uniform"`.
+        bias_initializer: Initializer of the bias, of shape `(pieces * units,)`. Defaults to
+            `"zeros"`.
+        kernel_regularizer: Regularizer of the kernel, or `None`. Defaults to `None`.
+        bias_regularizer: Regularizer of the bias, or `None`. Defaults to `None`.
+        kernel_constraint: Constraint of the kernel, or `None`. Defaults to `None`.
+        bias_constraint: Constraint of the bias, or `None`. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Numbers, of shape `(..., features)`; a mask is passed on.
@@ -46,6 +49,8 @@ class Maxout(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import Maxout
     >>> layer = Maxout(4, pieces=3)
     >>> tuple(layer(keras.ops.ones((2, 5))).shape)
     (2, 4)
@@ -53,8 +58,8 @@ class Maxout(keras.layers.Layer):
     True
 
     Reference:
-        Goodfellow, Warde-Farley, Mirza, Courville and Bengio, 2013, "Maxout networks",
-        section 3.
+        Goodfellow, Warde-Farley, Mirza, Courville and Bengio, 2013, "Maxout networks", section 3.
+        https://arxiv.org/abs/1302.4389
     """
 
     def __init__(
@@ -98,21 +103,17 @@ class Maxout(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Creates the weights for inputs of shape `(..., features)`."""
         self.affine.build(input_shape)
 
     def call(self, inputs):
-        """Returns the largest piece of each unit."""
         # Measured: three times as fast as a maximum over a short last axis.
         pieces = ops.split(self.affine(inputs), self.pieces, axis=-1)
         return functools.reduce(ops.maximum, pieces)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape with `units` as its last axis."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         inner = self.affine.get_config()
         names = ("kernel_initializer", "bias_initializer", "kernel_regularizer")
         names += ("bias_regularizer", "kernel_constraint", "bias_constraint")

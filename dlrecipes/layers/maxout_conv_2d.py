@@ -1,4 +1,4 @@
-"""A convolution that answers the largest of several filters."""
+"""A convolution that outputs the largest of several filters."""
 
 import functools
 
@@ -10,57 +10,62 @@ from dlrecipes.layers._arguments import integer, padding_mode, pair
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class MaxoutConv2D(keras.layers.Layer):
-    """Convolves with several filters an output channel and keeps the largest answer.
+    """Convolves with several filters per output channel and keeps the largest response.
 
         h_c(y, x) = max over p of (sum over the window of inputs * W_cp, plus b_cp)
 
-    It is `Maxout` at each position with shared weights. The maximum is over filters and not
-    over positions: for the paper's networks a `keras.layers.MaxPooling2D` follows. Images are
-    channels last.
+    It is `Maxout` at each position with shared weights. The maximum is over filters and not over
+    positions: in the paper's networks a `keras.layers.MaxPooling2D` follows. Channels are the last
+    axis.
 
-    The filters are those of one `keras.layers.Conv2D`, the attribute `affine`: the channels'
-    piece `p` is in its filters from `p * filters` on. Where pieces are equal, the gradient goes
-    to one or is shared, as the backend does it. Training and inference do the same.
+    One `keras.layers.Conv2D`, the attribute `affine`, computes the filters; piece `p` of all
+    channels is in its filters from `p * filters` on. Where pieces are equal, the backend decides
+    whether the gradient goes to one of them or is split. Training and inference behave the same.
 
     Args:
         filters: Channels of the output, at least 1.
         kernel_size: Height and width of the window in pixels, one integer or two.
-        pieces: Filters for each output channel (the paper's `k`), at least 1.
-        strides: Steps of the window in pixels, one integer or two.
-        padding: `"valid"`, or `"same"` for zeros around the image.
-        dilation_rate: Distance of the window's pixels, one integer or two; where it is not 1,
-            `strides` must be 1.
-        use_bias: Whether the filters have a constant term.
+        pieces: Filters per output channel (the paper's `k`), at least 1. Defaults to 2.
+        strides: Steps of the window in pixels, one integer or two. Defaults to 1.
+        padding: `"valid"`, or `"same"` for zeros around the image. Defaults to `"valid"`.
+        dilation_rate: Distance between the window's pixels, one integer or two; if it is not 1,
+            `strides` must be 1. Defaults to 1.
+        use_bias: Whether the filters have a constant term. Defaults to `True`.
         kernel_initializer: Initializer of the kernel, of shape
-            `(height, width, channels, pieces * filters)`.
-        bias_initializer: Initializer of the bias, of shape `(pieces * filters,)`.
-        kernel_regularizer: Regularizer of the kernel, or `None`.
-        bias_regularizer: Regularizer of the bias, or `None`.
-        kernel_constraint: Constraint of the kernel, or `None`; a bound on each filter's norm is
-            `keras.constraints.MaxNorm(..., axis=(0, 1, 2))`.
-        bias_constraint: Constraint of the bias, or `None`.
+            `(height, width, channels, pieces * filters)`. Defaults to `"glorot_uniform"`.
+        bias_initializer: Initializer of the bias, of shape `(pieces * filters,)`. Defaults to
+            `"zeros"`.
+        kernel_regularizer: Regularizer of the kernel, or `None`. Defaults to `None`.
+        bias_regularizer: Regularizer of the bias, or `None`. Defaults to `None`.
+        kernel_constraint: Constraint of the kernel, or `None`;
+            `keras.constraints.MaxNorm(..., axis=(0, 1, 2))` bounds each filter's norm. Defaults to
+            `None`.
+        bias_constraint: Constraint of the bias, or `None`. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Images of shape `(batch, height, width, channels)`; height and width may be
             unknown.
 
     Returns:
-        Activations of shape `(batch, new height, new width, filters)`.
+        Activations of shape `(batch, new_height, new_width, filters)`.
 
     Raises:
-        ValueError: If `filters`, `pieces`, `kernel_size`, `strides` or `dilation_rate` is not
-            made of integers of at least 1, `padding` is not one of those named, strides and
-            dilation are both above 1, or the image is smaller than the window.
+        ValueError: If `filters`, `pieces`, `kernel_size`, `strides` or `dilation_rate` does not
+            consist of integers of at least 1, `padding` is neither `"valid"` nor `"same"`, strides
+            and dilation are both above 1, or the image is smaller than the window.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import MaxoutConv2D
     >>> layer = MaxoutConv2D(4, 3, pieces=2, padding="same")
     >>> tuple(layer(keras.ops.ones((1, 6, 5, 3))).shape)
     (1, 6, 5, 4)
 
     Reference:
-        Goodfellow, Warde-Farley, Mirza, Courville and Bengio, 2013, "Maxout networks",
-        section 3, the maximum over channels.
+        Goodfellow, Warde-Farley, Mirza, Courville and Bengio, 2013, "Maxout networks", section 3,
+        the maximum over channels. https://arxiv.org/abs/1302.4389
     """
 
     def __init__(
@@ -116,7 +121,6 @@ class MaxoutConv2D(keras.layers.Layer):
         self.bias_constraint = self.affine.bias_constraint
 
     def build(self, input_shape):
-        """Creates the weights for images of shape `(batch, height, width, channels)`."""
         conv = self.affine
         reach = [(n - 1) * d + 1 for n, d in zip(conv.kernel_size, conv.dilation_rate, strict=True)]
         sizes = zip(input_shape[1:3], reach, strict=True)
@@ -128,17 +132,14 @@ class MaxoutConv2D(keras.layers.Layer):
         conv.build(input_shape)
 
     def call(self, inputs):
-        """Returns the largest piece of each channel."""
         # Measured: three times as fast as a maximum over a short last axis.
         pieces = ops.split(self.affine(inputs), self.pieces, axis=-1)
         return functools.reduce(ops.maximum, pieces)
 
     def compute_output_shape(self, input_shape):
-        """Returns the convolution's shape with `filters` channels."""
         return (*self.affine.compute_output_shape(input_shape)[:-1], self.filters)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         inner = self.affine.get_config()
         names = ("kernel_initializer", "bias_initializer", "kernel_regularizer")
         names += ("bias_regularizer", "kernel_constraint", "bias_constraint")

@@ -10,12 +10,13 @@ from dlrecipes.layers._arguments import integer
 class OneOfN(keras.layers.Layer):
     """Encodes each id as a vector that is 1 in its own column and 0 elsewhere.
 
-    Column `k` stands for id `k`. Id 1 is 'other', the dimension that all words outside the
-    vocabulary share. Id 0 is padding: it becomes the zero vector, so that column 0 is always
-    zero, and is masked for the layers that follow. Training and inference do the same.
+    Column `k` stands for id `k`. Id 1 is 'other', for all words outside the vocabulary. Id 0 is
+    padding: it becomes the zero vector, so that column 0 is always zero, and is masked for the
+    layers that follow. Training and inference behave the same.
 
     Args:
-        size: Number of ids and of columns, padding and 'other' included, at least 2.
+        size: Number of ids and of columns, including padding and 'other', at least 2.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Integer ids of shape `(batch, time)`, in [0, size).
@@ -28,13 +29,15 @@ class OneOfN(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import OneOfN
     >>> layer = OneOfN(4)
     >>> keras.ops.convert_to_numpy(layer(keras.ops.array([[3, 1, 0]]))).tolist()
     [[[0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]]
 
     Reference:
-        Bengio, Ducharme, Vincent and Jauvin, 2003, "A neural probabilistic language model",
-        section 2, where a word's index picks one row of a matrix: this vector times the matrix.
+        Bengio, Ducharme, Vincent and Jauvin, 2003, "A neural probabilistic language model", section
+        2, where a word's index selects one row of a matrix: this vector times the matrix.
     """
 
     def __init__(self, size: int, **kwargs):
@@ -42,24 +45,20 @@ class OneOfN(keras.layers.Layer):
         integer("size", size, 2)
         self.size = size
         self.supports_masking = True
-        # Ids that come as floats would lose digits in a 16-bit policy.
+        # Ids given as floats would be rounded under a 16-bit policy.
         self.autocast = False
 
     def call(self, inputs):
-        """Returns a vector for each id."""
         ids = ops.cast(inputs, "int32")
         real = ops.cast(ops.not_equal(ids, 0), self.compute_dtype)
         vectors = ops.one_hot(ids, self.size, dtype=self.compute_dtype)
         return vectors * ops.expand_dims(real, -1)
 
     def compute_mask(self, inputs, mask=None):
-        """Returns which positions hold a word."""
         return ops.not_equal(inputs, 0)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape with one more axis of `size`."""
         return (*input_shape, self.size)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {**super().get_config(), "size": self.size}

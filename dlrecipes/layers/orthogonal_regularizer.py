@@ -1,4 +1,4 @@
-"""A penalty on filters that are not at right angles to one another."""
+"""A penalty on filters that are not orthogonal to one another."""
 
 import keras
 from keras import ops
@@ -10,39 +10,40 @@ MODES = ("off_diagonal", "identity")
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class OrthogonalRegularizer(keras.regularizers.Regularizer):
-    """Penalises the products of a weight's filters with one another.
+    """Penalises the inner products between the filters of a weight.
 
-    The weight is read as a matrix `W` whose columns are its filters, whatever its rank.
+    A weight of any rank is read as a matrix `W` whose columns are its filters.
 
         off_diagonal:  factor * |W^T W * (1 - I)|^2
         identity:      factor * |W^T W - I|^2
 
-    with `*` element by element and `||` the Frobenius norm. `"off_diagonal"` wants right
-    angles and leaves the filters' lengths alone; `"identity"` wants them to be 1 too.
-    `keras.regularizers.OrthogonalRegularizer` is another function, of normalised vectors and
-    absolute values, and takes matrices alone. Where there are more filters than rows they
-    cannot all be orthogonal, and the penalty cannot be 0 but for filters of zeros. It is
-    computed in float32 at least. `fit` adds it to the loss: a `train_step` of one's own does
-    so with the layer's `losses`.
+    with `*` element by element and `||` the Frobenius norm. `"off_diagonal"` favours orthogonal
+    filters of any length; `"identity"` also favours a length of 1.
+    `keras.regularizers.OrthogonalRegularizer` is a different function, of normalised vectors and
+    absolute values, and supports only matrices. More filters than rows cannot all be orthogonal,
+    and the penalty is then 0 only for filters of zeros. It is computed in float32 at least. `fit`
+    adds it to the loss; a custom `train_step` adds the layer's `losses`.
 
     Args:
-        factor: What the penalty is multiplied by, at least 0.
-        mode: `"off_diagonal"` or `"identity"`.
-        axis: The axis of the weight that numbers the filters: -1 in Keras' layers, -2 in the
-            transposed convolutions.
+        factor: Factor of the penalty, at least 0. Defaults to 1e-4.
+        mode: `"off_diagonal"` or `"identity"`. Defaults to `"off_diagonal"`.
+        axis: Axis of the weight that indexes the filters: -1 in Keras' layers, -2 in the transposed
+            convolutions. Defaults to -1.
 
     Call arguments:
-        x: The weight, of rank 2 or more and of known shape.
+        x: Weight of rank 2 or more and of known shape.
 
     Returns:
         The penalty, a scalar.
 
     Raises:
-        ValueError: If `factor` is below 0, `mode` is not one of those named, `axis` is not an
-            integer, or a weight has fewer than two axes or lacks that one.
+        ValueError: If `factor` is below 0, `mode` is not one of the names above, `axis` is not an
+            integer, or a weight has fewer than two axes or lacks that axis.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import OrthogonalRegularizer
     >>> kernel = keras.ops.array([[1.0, 1.0], [0.0, 2.0]])
     >>> float(OrthogonalRegularizer(factor=0.5)(kernel))  # the products off the diagonal are 1
     1.0
@@ -50,14 +51,15 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
     9.0
 
     Reference:
-        Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
-        image synthesis", section 3.1, equations 2 (identity) and 3 (off the diagonal).
+        Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural image
+        synthesis", section 3.1, equations 2 (identity) and 3 (off-diagonal).
+        https://arxiv.org/abs/1809.11096
     """
 
     def __init__(self, factor: float = 1e-4, mode: str = "off_diagonal", axis: int = -1):
         number("factor", factor, "at least 0", lambda x: x >= 0)
         if mode not in MODES:
-            raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}.")
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}.")
         if not isinstance(axis, int):
             raise ValueError(f"axis must be an integer, not {axis!r}.")
         self.factor = factor
@@ -69,17 +71,16 @@ class OrthogonalRegularizer(keras.regularizers.Regularizer):
         rank = len(x.shape)
         if rank < 2 or not -rank <= self.axis < rank:
             raise ValueError(
-                f"the weight must have at least two axes, axis {self.axis} among them, "
-                f"not the shape {tuple(x.shape)}."
+                f"the weight must have at least two axes, including axis {self.axis}, "
+                f"not shape {tuple(x.shape)}."
             )
         filters = ops.moveaxis(ops.convert_to_tensor(x), self.axis, -1)
         w = ops.reshape(filters, (-1, filters.shape[-1]))
         w = ops.cast(w, keras.backend.result_type(w.dtype, "float32"))
         products = ops.matmul(ops.transpose(w), w)
         identity = ops.eye(filters.shape[-1], dtype=w.dtype)
-        wrong = products - identity if self.mode == "identity" else products * (1 - identity)
-        return self.factor * ops.sum(ops.square(wrong))
+        excess = products - identity if self.mode == "identity" else products * (1 - identity)
+        return self.factor * ops.sum(ops.square(excess))
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {"factor": self.factor, "mode": self.mode, "axis": self.axis}

@@ -1,4 +1,4 @@
-"""A peephole LSTM over time, trained fast on a CPU."""
+"""A peephole LSTM over time, with fast training on a CPU."""
 
 import keras
 
@@ -8,49 +8,53 @@ from dlrecipes.layers.peephole_lstm_cell import PeepholeLSTMCell
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class PeepholeLSTM(FastRNN, keras.layers.RNN):
-    """Runs a `PeepholeLSTMCell` over time, in training faster than `keras.layers.RNN` does.
+    """Runs a `PeepholeLSTMCell` over time and trains faster than `keras.layers.RNN`.
 
-    The equations are those of `PeepholeLSTMCell`. In training under TensorFlow without a
-    GPU it runs a recurrence whose steps are laid out in the graph and whose gradient is
-    written by hand; in bfloat16 its gates and memory are float32. It agrees with
-    `keras.layers.RNN(PeepholeLSTMCell(units))`, which it is otherwise, in output and
-    gradient up to rounding, and takes the same weights.
+    The equations are those of `PeepholeLSTMCell`. In training under TensorFlow without a GPU it
+    runs a recurrence whose steps are unrolled in the graph and whose gradient is written by hand;
+    in bfloat16 its gates and memory are float32. In all other cases it is
+    `keras.layers.RNN(PeepholeLSTMCell(units))`, with which it shares the weights and agrees in
+    output and gradient up to rounding.
 
     Args:
         units: Size of the memory and of the output, at least 1.
-        activation: Activation of the memory's input and output.
-        recurrent_activation: Activation of the gates.
-        kernel_initializer: Initializer of the inputs' kernel.
-        recurrent_initializer: Initializer of the recurrent kernel.
-        peephole_initializer: Initializer of the peepholes.
-        bias_initializer: Initializer of the bias.
-        unit_forget_bias: Whether the forget gate's bias starts at 1 instead.
-        **kwargs: Whatever `keras.layers.RNN` takes: `return_sequences`, `return_state`,
-            `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`.
+        activation: Activation of the memory's input and output. Defaults to `"tanh"`.
+        recurrent_activation: Activation of the gates. Defaults to `"sigmoid"`.
+        kernel_initializer: Initializer of the inputs' kernel. Defaults to `"glorot_uniform"`.
+        recurrent_initializer: Initializer of the recurrent kernel. Defaults to `"orthogonal"`.
+        peephole_initializer: Initializer of the peepholes. Defaults to `"zeros"`.
+        bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
+        unit_forget_bias: Whether the forget gate's bias starts at 1 instead. Defaults to `True`.
+        **kwargs: Arguments of `keras.layers.RNN`, with the same defaults: `return_sequences`,
+            `return_state`, `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`.
 
     Call arguments:
-        sequence: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
-        initial_state: A list of `h` and `c`, each of shape `(batch, units)`, or `None`
-            for zeros.
-        mask: Boolean, of shape `(batch, time)`: a step at which it is false leaves the
-            state as it was and repeats the output.
-        training: Whether to be fast.
+        sequences: Inputs of shape `(batch, time, features)`; batch and time may be unknown.
+        initial_state: List of `h` and `c`, each of shape `(batch, units)`, or `None` for zeros.
+            Defaults to `None`.
+        mask: Boolean of shape `(batch, time)`, or `None`; steps where it is false leave the state
+            unchanged and repeat the output. Defaults to `None`.
+        training: Whether to use the fast recurrence. Defaults to `False`.
 
     Returns:
-        The last output, of shape `(batch, units)`, or with `return_sequences` all of them,
-        of shape `(batch, time, units)`; with `return_state` also the last `h` and `c`.
+        The last output, of shape `(batch, units)`, or with `return_sequences` all outputs, of shape
+        `(batch, time, units)`; with `return_state` also the last `h` and `c`.
 
     Raises:
-        ValueError: If `units` is not an integer of at least 1, or the inputs have not three axes.
+        ValueError: If `units` is not an integer of at least 1, or the inputs do not have three
+            axes.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import PeepholeLSTM
     >>> layer = keras.layers.Bidirectional(PeepholeLSTM(4, return_sequences=True))
     >>> tuple(layer(keras.ops.ones((2, 7, 3))).shape)
     (2, 7, 8)
 
     Reference:
         Gers and Schmidhuber, 2000, "Recurrent nets that time and count".
+        https://doi.org/10.1109/IJCNN.2000.861302
     """
 
     _recurrence = "PEEPHOLE_LSTM"
@@ -85,11 +89,10 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
 
     @property
     def units(self) -> int:
-        """Size of the memory and of the output."""
+        """The size of the memory and of the output."""
         return self.cell.units
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         config = super().get_config()
         del config["cell"]
         cell = self.cell.get_config()
@@ -97,7 +100,6 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
 
     @classmethod
     def from_config(cls, config):
-        """Builds the layer from its constructor's arguments."""
         return cls(**config)
 
     def _is_standard(self) -> bool:

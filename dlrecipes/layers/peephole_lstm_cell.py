@@ -8,10 +8,10 @@ from dlrecipes.layers._arguments import fresh, integer
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class PeepholeLSTMCell(keras.layers.Layer):
-    """An LSTM cell whose gates look at the memory through a weight for each unit.
+    """An LSTM cell whose gates also see the memory, through one weight per unit.
 
-    One step, with `s` the recurrent activation, `f` the activation, `*` element by element,
-    and `z_i, z_f, z_c, z_o` the four parts of `x_t W + h_{t-1} U + b`:
+    One step, with `s` the recurrent activation, `f` the activation, `*` element by element, and
+    `z_i, z_f, z_c, z_o` the four parts of `x_t W + h_{t-1} U + b`:
 
         i   = s(z_i + p_i * c_{t-1})
         f   = s(z_f + p_f * c_{t-1})
@@ -19,27 +19,30 @@ class PeepholeLSTMCell(keras.layers.Layer):
         o   = s(z_o + p_o * c_t)
         h_t = o * f(c_t)
 
-    A closed output gate hides the memory from a common LSTM's gates; through the peepholes
-    they still see it, and so learn to count and to keep time. `kernel`, `recurrent_kernel` and
-    `bias` have the layout of `keras.layers.LSTM` and may be copied from one; with peepholes
-    of zero both compute the same. Inside `keras.layers.RNN` a masked step leaves the state
-    as it was. Training and inference do the same.
+    A closed output gate hides the memory from the gates of a plain LSTM; peepholes keep it visible,
+    so that the cell can learn to count and to keep time. `kernel`, `recurrent_kernel` and `bias`
+    have the layout of `keras.layers.LSTM` and may be copied from it; with peepholes of zero both
+    compute the same. Inside `keras.layers.RNN` a masked step leaves the state unchanged. Training
+    and inference behave the same.
 
     Args:
         units: Size of the memory and of the output, at least 1.
-        activation: Activation of the memory's input and output.
-        recurrent_activation: Activation of the gates.
-        kernel_initializer: Initializer of `W`, of shape `(features, 4 * units)`.
-        recurrent_initializer: Initializer of `U`, of shape `(units, 4 * units)`.
-        peephole_initializer: Initializer of the peepholes `p_i, p_f, p_o`, the rows of a
-            weight of shape `(3, units)`.
-        bias_initializer: Initializer of `b`, of shape `(4 * units,)`.
-        unit_forget_bias: Whether the forget gate's bias starts at 1 instead, so that the
-            memory is kept until the cell has learnt to forget.
+        activation: Activation of the memory's input and output. Defaults to `"tanh"`.
+        recurrent_activation: Activation of the gates. Defaults to `"sigmoid"`.
+        kernel_initializer: Initializer of `W`, of shape `(features, 4 * units)`. Defaults to
+            `"glorot_uniform"`.
+        recurrent_initializer: Initializer of `U`, of shape `(units, 4 * units)`. Defaults to
+            `"orthogonal"`.
+        peephole_initializer: Initializer of the peepholes `p_i, p_f, p_o`, the rows of a weight of
+            shape `(3, units)`. Defaults to `"zeros"`.
+        bias_initializer: Initializer of `b`, of shape `(4 * units,)`. Defaults to `"zeros"`.
+        unit_forget_bias: Whether the forget gate's bias starts at 1 instead, so that the memory is
+            kept until the cell learns to forget. Defaults to `True`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: One time step, of shape `(batch, features)`.
-        states: A list of `h` and `c`, each of shape `(batch, units)`.
+        states: List of `h` and `c`, each of shape `(batch, units)`.
 
     Returns:
         The output `h`, of shape `(batch, units)`, and a list of the new `h` and `c`.
@@ -49,14 +52,17 @@ class PeepholeLSTMCell(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import PeepholeLSTMCell
     >>> layer = keras.layers.RNN(PeepholeLSTMCell(4), return_sequences=True)
     >>> tuple(layer(keras.ops.ones((2, 7, 3))).shape)
     (2, 7, 4)
 
     Reference:
         Gers and Schmidhuber, 2000, "Recurrent nets that time and count".
-        Gers, Schraudolph and Schmidhuber, 2002, "Learning precise timing with LSTM
-        recurrent networks", the section on peephole connections.
+        https://doi.org/10.1109/IJCNN.2000.861302
+        Gers, Schraudolph and Schmidhuber, 2002, "Learning precise timing with LSTM recurrent
+        networks", the section on peephole connections.
     """
 
     def __init__(
@@ -85,7 +91,6 @@ class PeepholeLSTMCell(keras.layers.Layer):
         self.output_size = units
 
     def build(self, input_shape):
-        """Creates the weights for inputs of shape `(batch, features)`."""
         self.kernel = self.add_weight(
             (input_shape[-1], 4 * self.units), self.kernel_initializer, name="kernel"
         )
@@ -98,7 +103,6 @@ class PeepholeLSTMCell(keras.layers.Layer):
         self.bias = self.add_weight((4 * self.units,), self._initial_bias, name="bias")
 
     def call(self, inputs, states):
-        """Returns the step's output and the new states."""
         h, c = states
         z = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel) + self.bias
         z_input, z_forget, z_memory, z_output = ops.split(z, 4, axis=-1)
@@ -111,7 +115,6 @@ class PeepholeLSTMCell(keras.layers.Layer):
         return h, [h, c]
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         serialize = keras.initializers.serialize
         return {
             **super().get_config(),

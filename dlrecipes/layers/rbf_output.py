@@ -15,20 +15,20 @@ class RBFOutput(keras.layers.Layer):
 
         y_i = sum_j (x_j - w_ij) ** 2
 
-    The unit with the smallest output is the answer, so `-y` takes the place of logits: `y_i`
+    The unit with the smallest output is the prediction, so `-y` takes the place of logits: `y_i`
     is, up to constants, the negative logarithm of a Gaussian's density around the prototype.
-    Prototypes of 1 and -1 are within the range of `ScaledTanh`. By default they are fixed,
-    which keeps training from the useless solution of equal prototypes and inputs. The sum
-    is computed in float32 at least, whatever the dtype policy. Training and inference do
-    the same.
+    Prototypes of 1 and -1 are within the range of `ScaledTanh`. By default they are fixed, which
+    rules out the useless solution of equal prototypes and inputs. The sum is computed in float32 at
+    least, under any dtype policy. Training and inference behave the same.
 
     Args:
         units: Number of units, at least 1.
-        prototypes: Numbers of shape `(units, features)`, in the paper the 7 by 12 bitmaps of
-            the characters, row by row, ink as 1 and paper as -1; `None` draws 1 and -1 with
-            equal probability.
-        trainable_prototypes: Whether training moves the prototypes.
-        seed: Seed of the draw, an integer or `None`.
+        prototypes: Numbers of shape `(units, features)`, in the paper the 7 by 12 bitmaps of the
+            characters, row by row, with ink as 1 and paper as -1; `None` for random signs with
+            equal probability. Defaults to `None`.
+        trainable_prototypes: Whether training changes the prototypes. Defaults to `False`.
+        seed: Seed of the random prototypes, an integer or `None`. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Features of shape `(batch, ..., features)`.
@@ -42,13 +42,15 @@ class RBFOutput(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import RBFOutput
     >>> layer = RBFOutput(2, prototypes=[[1, -1, 1], [-1, -1, -1]])
     >>> keras.ops.convert_to_numpy(layer(keras.ops.array([[1.0, -1.0, 0.0]]))).tolist()
     [[1.0, 5.0]]
 
     Reference:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document
-        recognition", section II.B, equation 7.
+        recognition", section II.B, equation 7. https://doi.org/10.1109/5.726791
     """
 
     def __init__(
@@ -74,7 +76,6 @@ class RBFOutput(keras.layers.Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        """Creates the prototypes and checks that they are as long as the inputs."""
         if self._features not in (None, input_shape[-1]):
             raise ValueError(
                 f"prototypes must have the shape (units, {input_shape[-1]}) for inputs of "
@@ -89,24 +90,21 @@ class RBFOutput(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        """Returns the squared distance to each prototype."""
-        # The difference is taken before the square: the shorter |x|^2 - 2 x.w + |w|^2 loses
-        # all digits where the distance is small, which is where the answer is.
+        # The difference is taken before the square: |x|^2 - 2 x.w + |w|^2 would lose all
+        # precision at small distances, which decide the prediction.
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         distances = ops.square(ops.expand_dims(x, -2) - ops.cast(self.kernel, x.dtype))
         return ops.cast(ops.sum(distances, axis=-1), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape with `units` in the place of the features."""
         return (*input_shape[:-1], self.units)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        given = None if self.prototypes is None else np.asarray(self.prototypes).tolist()
+        prototypes = None if self.prototypes is None else np.asarray(self.prototypes).tolist()
         return {
             **super().get_config(),
             "units": self.units,
-            "prototypes": given,
+            "prototypes": prototypes,
             "trainable_prototypes": self.trainable_prototypes,
             "seed": self.seed,
         }
@@ -114,5 +112,5 @@ class RBFOutput(keras.layers.Layer):
     def _initial_kernel(self, shape, dtype=None):
         if self.prototypes is not None:
             return ops.convert_to_tensor(np.asarray(self.prototypes), dtype=dtype)
-        drawn = keras.initializers.RandomUniform(-1.0, 1.0, self.seed)(shape, dtype=dtype)
-        return ops.where(drawn < 0, -ops.ones_like(drawn), ops.ones_like(drawn))
+        values = keras.initializers.RandomUniform(-1.0, 1.0, self.seed)(shape, dtype=dtype)
+        return ops.where(values < 0, -ops.ones_like(values), ops.ones_like(values))

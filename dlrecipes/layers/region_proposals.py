@@ -1,4 +1,4 @@
-"""Boxes in which a region proposal network sees an object."""
+"""Boxes in which a region proposal network detects an object."""
 
 import keras
 from keras import ops
@@ -10,36 +10,37 @@ from dlrecipes.layers.non_max_suppression import NonMaxSuppression
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class RegionProposals(keras.layers.Layer):
-    """Picks the boxes that a region proposal network believes in most.
+    """Selects the best boxes of a region proposal network.
 
-    The deltas are decoded relative to their anchors and the boxes cut off at the edges of the
-    image. Boxes narrower or lower than `min_size` are dropped. Of the `max_candidates`
-    with the highest scores, those are kept that non-maximum suppression leaves, and of these
-    the first `num_proposals`.
+    The deltas are decoded relative to their anchors and the boxes are clipped to the image. Boxes
+    with a side shorter than `min_size` are dropped. Non-maximum suppression is applied to the
+    `max_candidates` boxes with the highest scores, and the first `num_proposals` of the remaining
+    boxes are returned.
 
-    Proposals are constants to the gradient: nothing is learnt through where they lie, as in
-    the paper's approximate joint training. Everything is computed in float32 whatever the
-    dtype policy. Training and inference do the same; the paper trains with
-    `max_candidates=12000, num_proposals=2000`.
+    Proposals carry no gradient: nothing is learned through their coordinates, as in the paper's
+    approximate joint training. Everything is computed in float32 under any dtype policy. Training
+    and inference behave the same; the paper trains with `max_candidates=12000, num_proposals=2000`.
 
     Args:
-        num_proposals: Number of boxes returned for each image, at least 1.
-        max_candidates: Number of boxes that the suppression considers, at least 1.
-        iou_threshold: Overlap above which the lower score is removed, in [0, 1].
-        min_size: Shortest side of a proposal, in pixels, at least 0.
+        num_proposals: Number of boxes returned for each image, at least 1. Defaults to 300.
+        max_candidates: Number of boxes that the suppression considers, at least 1. Defaults to
+            6000.
+        iou_threshold: Overlap above which the box with the lower score is removed, in [0, 1].
+            Defaults to 0.7.
+        min_size: Shortest side of a proposal, in pixels, at least 0. Defaults to 16.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         objectness: Logits of shape `(batch, anchors)`; batch and anchors may be unknown.
-        deltas: Deltas relative to the anchors, of shape `(batch, anchors, 4)`, as
-            `BoxCoder` decodes them.
+        deltas: Deltas relative to the anchors, of shape `(batch, anchors, 4)`, in the format of
+            `BoxCoder`.
         anchors: Boxes of shape `(anchors, 4)` or `(batch, anchors, 4)`.
-        image: A tensor of shape `(batch, height, width, channels)`, whose size alone is read.
+        image: Tensor of shape `(batch, height, width, channels)`, of which only the size is read.
 
     Returns:
-        A dictionary, ordered by falling score: `boxes`, `(left, top, right, bottom)` in
-        pixels (Keras' `"xyxy"`), float32 of shape `(batch, num_proposals, 4)`, and `scores`,
-        probabilities of an object, float32 of shape `(batch, num_proposals)`; both 0 behind
-        the last proposal.
+        A dictionary, in descending order of score: `boxes`, `(left, top, right, bottom)` in pixels
+        (Keras' `"xyxy"`), float32 of shape `(batch, num_proposals, 4)`, and `scores`, probabilities
+        of an object, float32 of shape `(batch, num_proposals)`; both are padded with 0.
 
     Raises:
         ValueError: If `num_proposals` or `max_candidates` is not an integer of at least 1,
@@ -47,16 +48,18 @@ class RegionProposals(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import RegionProposals
     >>> anchors = keras.ops.array([[0.0, 0.0, 20.0, 20.0], [10.0, 10.0, 40.0, 30.0]])
     >>> layer = RegionProposals(num_proposals=1)
     >>> objectness, deltas = keras.ops.array([[-1.0, 0.0]]), keras.ops.zeros((1, 2, 4))
-    >>> found = layer(objectness, deltas, anchors, keras.ops.zeros((1, 32, 32, 3)))
-    >>> keras.ops.convert_to_numpy(found["boxes"]).tolist(), float(found["scores"][0, 0])
+    >>> proposals = layer(objectness, deltas, anchors, keras.ops.zeros((1, 32, 32, 3)))
+    >>> keras.ops.convert_to_numpy(proposals["boxes"]).tolist(), float(proposals["scores"][0, 0])
     ([[[10.0, 10.0, 32.0, 30.0]]], 0.5)
 
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", section 3.3.
+        region proposal networks", section 3.3. https://arxiv.org/abs/1506.01497
     """
 
     def __init__(
@@ -85,35 +88,31 @@ class RegionProposals(keras.layers.Layer):
         )
 
     def build(self, objectness_shape, deltas_shape, anchors_shape, image_shape):
-        """Marks the layers inside as built: none has weights."""
+        # Neither layer has weights; building marks them as built.
         self._coder.build(deltas_shape)
         self._suppression.build(deltas_shape)
 
     def call(self, objectness, deltas, anchors, image):
-        """Returns the proposals and their scores."""
-        # Ranked by logits: probabilities near 1 are all the same number.
+        # Ranked by logits, since probabilities near 1 all round to the same number.
         logits = ops.stop_gradient(ops.cast(objectness, "float32"))
         boxes = self._coder(ops.stop_gradient(deltas), anchors, image)
         left, top, right, bottom = ops.unstack(boxes, 4, axis=-1)
         shortest = ops.minimum(right - left, bottom - top)
         logits = ops.where(shortest >= self.min_size, logits, float("-inf"))
         kept = self._suppression(boxes, logits)
-        found = ops.greater_equal(kept["indices"], 0)
-        scores = ops.where(found, ops.sigmoid(kept["scores"]), 0.0)
+        valid = ops.greater_equal(kept["indices"], 0)
+        scores = ops.where(valid, ops.sigmoid(kept["scores"]), 0.0)
         return {"boxes": kept["boxes"], "scores": scores}
 
     def compute_output_spec(self, objectness, deltas, anchors, image):
-        """Returns the proposals' shapes and dtypes."""
         shapes = self.compute_output_shape(objectness.shape)
         return {name: keras.KerasTensor(shape, "float32") for name, shape in shapes.items()}
 
     def compute_output_shape(self, objectness_shape, *other_shapes, **named_shapes):
-        """Returns the proposals' shapes, by name."""
         each = (objectness_shape[0], self.num_proposals)
         return {"boxes": (*each, 4), "scores": each}
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "num_proposals": self.num_proposals,

@@ -11,46 +11,47 @@ KINDS = ("bernoulli", "gaussian")
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class RestrictedBoltzmannMachine(keras.layers.Layer):
-    """A distribution over what is seen, by way of hidden units that explain it.
+    """A distribution over visible vectors, modelled by means of hidden units.
 
-    A visible vector `v` and a hidden one `h` have the joint probability
-    `exp(-E(v, h)) / Z`, with
+    A visible vector `v` and a hidden one `h` have the joint probability `exp(-E(v, h)) / Z`, with
 
         E(v, h) = A(v) + B(h) - v W h
         A(v)    = -a v               for Bernoulli units, 0 or 1
                   |v - a|^2 / 2      for Gaussian units, of variance 1
         B(h)    = -b h  or  |h - b|^2 / 2, likewise
 
-    There is no term within a layer, so that given one layer the units of the other are
+    The energy has no terms within a layer, so that given one layer the units of the other are
     independent, with probabilities or means
 
         p(h_j = 1 | v) = sigmoid(b_j + v W_j)     or  b_j + v W_j
         p(v_i = 1 | h) = sigmoid(a_i + W_i h)     or  a_i + W_i h
 
-    Calling the layer gives the hidden ones: that is how machines are stacked. `free_energy`
-    is `-log sum_h exp(-E(v, h))`, less a constant where `h` is Gaussian. Contrastive divergence
-    follows the gradient of the mean `free_energy` of the data less that of as many samples,
-    held constant, which `gibbs_step` has drawn from them in `k` steps (CD-k); its persistent
-    form lets the samples go on from one batch to the next.
+    Calling the layer gives the hidden probabilities or means, so that machines can be stacked.
+    `free_energy` is `-log sum_h exp(-E(v, h))`, less a constant where `h` is Gaussian. Contrastive
+    divergence follows the gradient of the mean `free_energy` of the data minus the mean
+    `free_energy` of as many samples, which are held constant. `gibbs_step` draws them, starting
+    from the data, in `k` steps (CD-k); in its persistent form the sampling chain continues from one
+    batch to the next.
 
-    `kernel` is `W`, of shape `(features, hidden_units)`; `visible_bias` is `a`, which the
-    output does not depend on, and `hidden_bias` is `b`. Energies, probabilities and samples are
-    computed in float32 at least, but for the products with `W` and the layer's output, which
-    have the dtype policy's. Training and inference do the same; only samples are random, and
-    the same `seed` draws the same.
+    `kernel` is `W`, of shape `(features, hidden_units)`; `visible_bias` is `a`, which the output
+    does not depend on, and `hidden_bias` is `b`. Energies, probabilities and samples are computed
+    in float32 at least; the products with `W` and the layer's output have the policy's dtype.
+    Training and inference behave the same. Only samples are random, and the same `seed` gives the
+    same samples.
 
     Args:
         hidden_units: Number of hidden units, at least 1.
-        visible: `"bernoulli"`, for values from 0 to 1, or `"gaussian"`, for values of any
-            size, standardised to mean 0 and variance 1.
-        hidden: `"bernoulli"` or `"gaussian"`; both kinds Gaussian is refused, since that has
-            no distribution unless the weights are small.
-        kernel_initializer: Initializer of `W`; a normal distribution of standard deviation
-            0.01 by default.
-        visible_bias_initializer: Initializer of `a`.
-        hidden_bias_initializer: Initializer of `b`.
-        kernel_regularizer: Regularizer of `W`, or `None`.
-        seed: Seed of the layer's own random numbers, or `None`.
+        visible: `"bernoulli"`, for values from 0 to 1, or `"gaussian"`, for values of any size,
+            standardised to mean 0 and variance 1. Defaults to `"bernoulli"`.
+        hidden: `"bernoulli"` or `"gaussian"`; `visible` and `hidden` cannot both be Gaussian, since
+            that defines a distribution only for small weights. Defaults to `"bernoulli"`.
+        kernel_initializer: Initializer of `W`, or `None` for a normal distribution of standard
+            deviation 0.01. Defaults to `None`.
+        visible_bias_initializer: Initializer of `a`. Defaults to `"zeros"`.
+        hidden_bias_initializer: Initializer of `b`. Defaults to `"zeros"`.
+        kernel_regularizer: Regularizer of `W`, or `None`. Defaults to `None`.
+        seed: Seed of the layer's random numbers, or `None`. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Visible vectors, of shape `(..., features)`.
@@ -59,11 +60,13 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         Probabilities, or means, of the hidden units, of shape `(..., hidden_units)`.
 
     Raises:
-        ValueError: If `hidden_units` is not an integer of at least 1, `visible` or `hidden` is
-            not one of those named, or both are `"gaussian"`.
+        ValueError: If `hidden_units` is not an integer of at least 1, `visible` or `hidden` is not
+            one of the names above, or both are `"gaussian"`.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import RestrictedBoltzmannMachine
     >>> layer = RestrictedBoltzmannMachine(4, kernel_initializer="zeros", seed=1)
     >>> data = keras.ops.array([[0.0, 1.0, 1.0]])
     >>> keras.ops.convert_to_numpy(layer(data)).tolist()
@@ -77,10 +80,12 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         Smolensky, 1986, "Information processing in dynamical systems: foundations of harmony
         theory".
         Hinton, 2002, "Training products of experts by minimizing contrastive divergence".
-        Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
-        networks", equation 1, and its supporting text on Gaussian units.
-        Hinton, 2010, "A practical guide to training restricted Boltzmann machines", section 8,
-        for the initial weights.
+        https://doi.org/10.1162/089976602760128018
+        Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural networks",
+        equation 1, and its supporting text on Gaussian units.
+        https://doi.org/10.1126/science.1127647
+        Hinton, 2010, "A practical guide to training restricted Boltzmann machines", section 8, for
+        the initial weights.
     """
 
     def __init__(
@@ -101,7 +106,9 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
             if kind not in KINDS:
                 raise ValueError(f"{name} must be one of {', '.join(KINDS)}, not {kind!r}.")
         if visible == hidden == "gaussian":
-            raise ValueError("visible and hidden are both 'gaussian'; one must be 'bernoulli'.")
+            raise ValueError(
+                "visible and hidden must not be both 'gaussian'; one must be 'bernoulli'."
+            )
         self.hidden_units = hidden_units
         self.visible = visible
         self.hidden = hidden
@@ -112,13 +119,12 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
-        # Energies are sums over all units: 16 bits are too few.
+        # Energies are sums over all units, for which 16 bits are not enough.
         self.autocast = False
 
     def build(self, input_shape):
-        """Creates the weights for visible vectors of shape `(..., features)`."""
         features = input_shape[-1]
-        # Made here: a default that layers share would give them all the same weights.
+        # Created here, since a shared default would give all layers the same weights.
         initializer = self.kernel_initializer or keras.initializers.RandomNormal(stddev=0.01)
         self.kernel = self.add_weight(
             (features, self.hidden_units),
@@ -136,7 +142,6 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
             setattr(self, name, bias)
 
     def call(self, inputs):
-        """Returns the probabilities, or means, of the hidden units."""
         return ops.cast(self.hidden_probabilities(inputs), self.compute_dtype)
 
     def hidden_probabilities(self, visible):
@@ -165,7 +170,7 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         return ops.sigmoid(drive) if self.visible == "bernoulli" else drive
 
     def sample_hidden(self, visible):
-        """Draws hidden vectors given visible ones.
+        """Samples hidden vectors given visible ones.
 
         Args:
             visible: Visible vectors, of shape `(..., features)`.
@@ -176,7 +181,7 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         return self._sample(self.hidden_probabilities(visible), self.hidden)
 
     def sample_visible(self, hidden):
-        """Draws visible vectors given hidden ones.
+        """Samples visible vectors given hidden ones.
 
         Args:
             hidden: Hidden vectors, of shape `(..., hidden_units)`.
@@ -187,7 +192,7 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         return self._sample(self.visible_probabilities(hidden), self.visible)
 
     def gibbs_step(self, visible):
-        """Draws hidden vectors given visible ones, and new visible ones given those.
+        """Samples hidden vectors given visible ones, then visible ones given those.
 
         Args:
             visible: Visible vectors, of shape `(..., features)`.
@@ -198,43 +203,41 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         return self.sample_visible(self.sample_hidden(visible))
 
     def energy(self, visible, hidden):
-        """Returns E(v, h).
+        """Returns the energy E(v, h).
 
         Args:
             visible: Visible vectors, of shape `(..., features)`.
             hidden: Hidden vectors, of shape `(..., hidden_units)`.
 
         Returns:
-            Energies, of the leading axes' shape.
+            Energies, of the shape of the leading axes.
         """
-        together = ops.sum(self._up(visible) * exact(self, hidden), axis=-1)
+        interaction = ops.sum(self._up(visible) * exact(self, hidden), axis=-1)
         own = self._own_energy(hidden, self.hidden_bias, self.hidden)
-        return self._own_energy(visible, self.visible_bias, self.visible) + own - together
+        return self._own_energy(visible, self.visible_bias, self.visible) + own - interaction
 
     def free_energy(self, visible):
-        """Returns the energy of visible vectors with all hidden ones summed over.
+        """Returns the free energy of visible vectors, summed over all hidden ones.
 
         Args:
             visible: Visible vectors, of shape `(..., features)`.
 
         Returns:
-            `-log sum_h exp(-E(v, h))`, of the leading axes' shape; with Gaussian hidden units,
-            whose sum is an integral, plus `hidden_units / 2 * log(2 pi)`.
+            `-log sum_h exp(-E(v, h))`, of the shape of the leading axes; with Gaussian hidden
+            units, for which the sum is an integral, plus `hidden_units / 2 * log(2 pi)`.
         """
         up, bias = self._up(visible), exact(self, self.hidden_bias)
         if self.hidden == "bernoulli":
-            explained = ops.softplus(up + bias)
+            hidden_terms = ops.softplus(up + bias)
         else:
-            explained = up * (bias + 0.5 * up)
+            hidden_terms = up * (bias + 0.5 * up)
         own = self._own_energy(visible, self.visible_bias, self.visible)
-        return own - ops.sum(explained, axis=-1)
+        return own - ops.sum(hidden_terms, axis=-1)
 
     def compute_output_shape(self, input_shape):
-        """Returns the input's shape with `hidden_units` as its last axis."""
         return (*input_shape[:-1], self.hidden_units)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         initial, serialize = self.kernel_initializer, keras.initializers.serialize
         return {
             **super().get_config(),
@@ -258,12 +261,12 @@ class RestrictedBoltzmannMachine(keras.layers.Layer):
         return exact(self, ops.matmul(ops.cast(x, dtype), ops.cast(kernel, dtype)))
 
     def _sample(self, mean, kind):
-        draw = keras.random.uniform if kind == "bernoulli" else keras.random.normal
-        noise = draw(ops.shape(mean), dtype=exact_dtype(self), seed=self.seed_generator)
+        random = keras.random.uniform if kind == "bernoulli" else keras.random.normal
+        noise = random(ops.shape(mean), dtype=exact_dtype(self), seed=self.seed_generator)
         return ops.cast(noise < mean, mean.dtype) if kind == "bernoulli" else mean + noise
 
     def _own_energy(self, x, bias, kind):
-        """Returns the energy that a layer's units have by themselves."""
+        """Returns the energy of one layer's units without the interaction term."""
         x, bias = exact(self, x), exact(self, bias)
         each = -x * bias if kind == "bernoulli" else 0.5 * ops.square(x - bias)
         return ops.sum(each, axis=-1)

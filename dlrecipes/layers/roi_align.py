@@ -1,4 +1,4 @@
-"""Features of regions of any size, at a fixed size."""
+"""Features of regions of any size, resampled to a fixed size."""
 
 import keras
 from keras import ops
@@ -8,43 +8,46 @@ from dlrecipes.layers._arguments import integer, number, shaped
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class RoIAlign(keras.layers.Layer):
-    """Reads each region of a feature map into a small map of fixed size, without rounding.
+    """Resamples each region of a feature map to a small map of fixed size, without rounding.
 
-    A region is divided into `output_size` by `output_size` bins. The feature map is
-    interpolated bilinearly at `sampling_ratio` by `sampling_ratio` regular points of each
-    bin, and the bin is their average. Nothing is rounded to whole positions, as it is in RoI
-    pooling: a region that is moved by a fraction of a position changes its features
-    accordingly.
+    A region is divided into `output_size` by `output_size` bins. The feature map is interpolated
+    bilinearly at a regular grid of `sampling_ratio` by `sampling_ratio` points in each bin, and the
+    bin is their average. Unlike RoI pooling, it never rounds to whole positions: a region that
+    moves by a fraction of a position changes its features accordingly.
 
     Regions are boxes `(left, top, right, bottom)`, Keras' `"xyxy"`, in pixels of the image.
-    Position `i` of the feature map stands for the image around `(i + 0.5) / spatial_scale`,
-    as in `AnchorBoxes`. Points outside the centres of the outermost positions take the
-    value at the edge.
+    Position `i` of the feature map corresponds to `(i + 0.5) / spatial_scale` in the image, as in
+    `AnchorBoxes`. Points beyond the centres of the outermost positions take the value at the edge.
 
-    The average of regular bilinear samples is a product with one small matrix for the rows and
-    one for the columns, and is computed as such: no gathering, and exact gradients
-    to features and regions by two matrix products. channels_last only. Features have the
-    layer's compute dtype; places are computed in float32. Training and inference do the same.
+    The average of regular bilinear samples is a product with one small matrix for the rows and one
+    for the columns, and is computed that way: without gathering, and with exact gradients to
+    features and regions from two matrix products. Channels are the last axis. Features have the
+    layer's compute dtype; coordinates are computed in float32. Training and inference behave the
+    same.
 
     Args:
-        output_size: Height and width of what is read from a region, at least 1.
-        sampling_ratio: Points a bin and axis, at least 1.
-        spatial_scale: Positions of the feature map a pixel of the image, above 0: 1 / stride.
+        output_size: Height and width of the map of each region, at least 1. Defaults to 7.
+        sampling_ratio: Points per bin and axis, at least 1. Defaults to 2.
+        spatial_scale: Positions of the feature map per pixel of the image, above 0: 1 / stride.
+            Defaults to 1 / 16.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        features: Feature maps of shape `(batch, height, width, channels)`; batch, height and
-            width may be unknown.
-        rois: Boxes of shape `(batch, rois, 4)`, those of each image of the batch.
+        features: Feature maps of shape `(batch, height, width, channels)`; batch, height and width
+            may be unknown.
+        rois: Boxes of each image, of shape `(batch, rois, 4)`.
 
     Returns:
         Features of shape `(batch, rois, output_size, output_size, channels)`.
 
     Raises:
-        ValueError: If `output_size` or `sampling_ratio` is not an integer of at least 1, or
+        ValueError: If `output_size` or `sampling_ratio` is not an integer of at least 1,
             `spatial_scale` is not above 0, or the inputs have other shapes.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import RoIAlign
     >>> features = keras.ops.reshape(keras.ops.arange(16.0), (1, 4, 4, 1))
     >>> layer = RoIAlign(output_size=2, sampling_ratio=1, spatial_scale=1.0)
     >>> y = layer(features, keras.ops.array([[[0.0, 0.0, 4.0, 4.0]]]))
@@ -52,9 +55,9 @@ class RoIAlign(keras.layers.Layer):
     [[2.5, 4.5], [10.5, 12.5]]
 
     Reference:
-        He, Gkioxari, Dollár and Girshick, 2017, "Mask R-CNN", section 3, "RoIAlign". The
-        half position between a pixel's index and its centre is corrected for, as later
-        implementations do.
+        He, Gkioxari, Dollár and Girshick, 2017, "Mask R-CNN", section 3, "RoIAlign". The half
+        position between a pixel's index and its centre is corrected for, as later implementations
+        do. https://arxiv.org/abs/1703.06870
     """
 
     def __init__(
@@ -71,11 +74,10 @@ class RoIAlign(keras.layers.Layer):
         self.output_size = output_size
         self.sampling_ratio = sampling_ratio
         self.spatial_scale = spatial_scale
-        # Rounded to bfloat16, boxes would move by pixels.
+        # Rounding to bfloat16 would move boxes by pixels.
         self.autocast = False
 
     def call(self, features, rois):
-        """Returns the features of each region."""
         _check(features.shape, rois.shape)
         features = ops.cast(features, self.compute_dtype)
         rois = ops.cast(rois, "float32") * self.spatial_scale - 0.5
@@ -89,12 +91,10 @@ class RoIAlign(keras.layers.Layer):
         return ops.reshape(x, (batch, regions, size, size, channels))
 
     def compute_output_shape(self, features_shape, rois_shape):
-        """Returns a small map's shape for each region."""
         _check(features_shape, rois_shape)
         return (*rois_shape[:2], self.output_size, self.output_size, features_shape[-1])
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "output_size": self.output_size,
@@ -103,7 +103,7 @@ class RoIAlign(keras.layers.Layer):
         }
 
     def _weights(self, start, end, size):
-        """Returns how much each position counts in each bin: (batch, rois, output_size, size)."""
+        """Returns each position's weight in each bin: (batch, rois, output_size, size)."""
         position = ops.arange(size, dtype="float32")
         bins = ops.arange(self.output_size, dtype="float32")
         total = 0.0

@@ -1,4 +1,4 @@
-"""Attention of each place of an image to all others."""
+"""Attention of each position of an image to all others."""
 
 import keras
 from keras import ops
@@ -8,40 +8,44 @@ from dlrecipes.layers._arguments import integer
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class SelfAttention2D(keras.layers.Layer):
-    """Adds to each place of a feature map what it finds, by likeness, at all others.
+    """Adds to each position of a feature map an attention-weighted sum over all positions.
 
-    With `x_i` the features at place `i`, and `F, G, H, V` matrices (1x1 convolutions, without
-    a bias):
+    With `x_i` the features at position `i`, and `F, G, H, V` matrices (1x1 convolutions, without a
+    bias):
 
         s_ij = (F x_i) . (G x_j)
         o_j  = V sum_i softmax_i(s_ij) H x_i
         y_j  = gamma * o_j + x_j
 
-    `F` and `G` give `channels / key_ratio` values a place, `H` gives `channels / value_ratio`,
-    and `V` as many as there are channels. The scalar `gamma` starts at 0: the layer is
-    the identity at first, its matrices have no gradient in the very first step, and what is
-    far away comes in gradually. The defaults are the paper's section 3. `value_ratio=2,
-    pool_size=2` is what its authors' code and BigGAN do: `F x` and `H x` are max-pooled, so
-    that a place looks at a quarter of the places.
+    `F` and `G` give `channels / key_ratio` values per position, `H` gives `channels / value_ratio`,
+    and `V` as many as there are channels. The scalar `gamma` starts at 0: the layer is initially
+    the identity, its matrices have no gradient in the first step, and the attention term is added
+    gradually. The defaults follow section 3 of the paper. `value_ratio=2, pool_size=2` follows its
+    authors' code and BigGAN: `F x` and `H x` are max-pooled, so that a position attends to a
+    quarter of the positions.
 
-    The scores take memory for the square of the number of places. They and the softmax are
-    float32 at least, whatever the dtype policy. Channels are the last axis. Training and
-    inference do the same, but for the power iteration of `spectral_normalization`.
+    The scores need memory quadratic in the number of positions. They and the softmax are float32 at
+    least, under any dtype policy. Channels are the last axis. Training and inference behave the
+    same, except for the power iteration of `spectral_normalization`.
 
     Args:
-        key_ratio: Channels divided by the size of keys and queries, at least 1. The
-            quotient is rounded down, and is at least 1.
-        value_ratio: Channels divided by the size of the values, likewise.
-        pool_size: Height and width that keys and values are max-pooled by, at least 1; 1 is
-            no pooling. What remains at the border is pooled too.
-        spectral_normalization: Whether the four kernels are within
-            `keras.layers.SpectralNormalization`.
-        kernel_initializer: Initializer of the four kernels.
-        gamma_initializer: Initializer of `gamma`.
+        key_ratio: Channels divided by the size of keys and queries, at least 1. The quotient is
+            rounded down, and is at least 1. Defaults to 8.
+        value_ratio: Channels divided by the size of the values, at least 1, rounded in the same
+            way. Defaults to 8.
+        pool_size: Height and width of the max-pooling windows of keys and values, at least 1; 1
+            disables pooling. Incomplete windows at the border are included. Defaults to 1.
+        spectral_normalization: Whether to wrap the four projections in
+            `keras.layers.SpectralNormalization`. Defaults to `False`.
+        kernel_initializer: Initializer of the four kernels. Defaults to `"glorot_uniform"`.
+        gamma_initializer: Initializer of `gamma`. Defaults to `"zeros"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: Features of shape `(batch, height, width, channels)`; height and width may be
             unknown.
+        training: Whether to update the power iteration of `spectral_normalization`. Defaults to
+            `None`, which leaves it to Keras.
 
     Returns:
         Features of the inputs' shape.
@@ -52,6 +56,8 @@ class SelfAttention2D(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import SelfAttention2D
     >>> x = keras.ops.ones((2, 6, 4, 16))
     >>> layer = SelfAttention2D()
     >>> y = layer(x)
@@ -62,7 +68,7 @@ class SelfAttention2D(keras.layers.Layer):
 
     Reference:
         Zhang, Goodfellow, Metaxas and Odena, 2019, "Self-attention generative adversarial
-        networks", section 3, equations 1 to 3.
+        networks", section 3, equations 1 to 3. https://arxiv.org/abs/1805.08318
     """
 
     def __init__(
@@ -88,7 +94,6 @@ class SelfAttention2D(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape):
-        """Creates the projections of features of shape `(batch, height, width, channels)`."""
         channels = input_shape[-1]
         if channels is None:
             raise ValueError(f"the number of channels must be known, not {tuple(input_shape)}.")
@@ -102,11 +107,10 @@ class SelfAttention2D(keras.layers.Layer):
         self.gamma = self.add_weight((), self.gamma_initializer, name="gamma")
 
     def call(self, inputs, training=None):
-        """Returns the features with what each place attends to."""
         exact = keras.backend.result_type(inputs.dtype, "float32")
-        query = self._places(self.query(inputs, training=training))
-        key = self._places(self._pooled(self.key(inputs, training=training)))
-        value = self._places(self._pooled(self.value(inputs, training=training)))
+        query = self._positions(self.query(inputs, training=training))
+        key = self._positions(self._pooled(self.key(inputs, training=training)))
+        value = self._positions(self._pooled(self.value(inputs, training=training)))
         scores = ops.matmul(ops.cast(query, exact), ops.transpose(ops.cast(key, exact), (0, 2, 1)))
         attended = ops.matmul(ops.cast(ops.softmax(scores, axis=-1), value.dtype), value)
         shape = ops.shape(inputs)
@@ -114,11 +118,9 @@ class SelfAttention2D(keras.layers.Layer):
         return self.gamma * self.output_projection(attended, training=training) + inputs
 
     def compute_output_shape(self, input_shape):
-        """Returns the inputs' own shape."""
         return tuple(input_shape)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "key_ratio": self.key_ratio,
@@ -130,7 +132,7 @@ class SelfAttention2D(keras.layers.Layer):
         }
 
     def _projection(self, name, filters, input_shape):
-        # An initializer of its own: one without a seed gives the same values at each call.
+        # A new initializer for each kernel: an instance without a seed repeats its values.
         initializer = keras.initializers.serialize(self.kernel_initializer)
         layer = keras.layers.Conv2D(
             filters,
@@ -155,10 +157,10 @@ class SelfAttention2D(keras.layers.Layer):
     def _pooled(self, x):
         if self.pool_size == 1:
             return x
-        # With its strides, which Keras 3.15 gets wrong by itself on JAX.
+        # With explicit strides, since the default of Keras 3.15 is wrong on JAX.
         size = self.pool_size
         return ops.max_pool(x, size, size, padding="same", data_format="channels_last")
 
-    def _places(self, x):
+    def _positions(self, x):
         """Joins height and width into one axis."""
         return ops.reshape(x, (ops.shape(x)[0], -1, x.shape[-1]))

@@ -1,4 +1,4 @@
-"""LeNet-5's pooling, which has weights."""
+"""LeNet-5's pooling with trainable weights."""
 
 import keras
 from keras import ops
@@ -8,35 +8,36 @@ from dlrecipes.layers._arguments import pair, sizes_after
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class TrainableSubsampling2D(keras.layers.Layer):
-    """Adds up each window, multiplies the sum by a coefficient and adds a bias.
+    """Sums each window, multiplies the sum by a coefficient and adds a bias.
 
     Each map has one trainable coefficient `w_c` and one trainable bias `b_c`; `f` is the
-    activation, and the sum runs over the window's positions:
+    activation, and the sum is over the window's positions:
 
         y_c = f(w_c * sum(x_c) + b_c)
 
-    It is the sum, as in the paper, not the mean. Unless told otherwise the coefficients start
-    at one over the window's area, so that the layer begins as average pooling; the paper
-    draws them like all other weights, uniformly from [-2.4, 2.4] divided by the number of a
-    unit's inputs. Windows are whole: rows and columns that fill no window are left out.
-    Channels are the last axis. Training and inference do the same.
+    It is the sum, as in the paper, not the mean. By default the coefficients start at one over the
+    window's area, so that the layer begins as average pooling; the paper initialises them like all
+    other weights, uniformly in [-2.4, 2.4] divided by the number of a unit's inputs. Incomplete
+    windows at the border are dropped. Channels are the last axis. Training and inference behave the
+    same.
 
     Args:
-        pool_size: Height and width of the window, one integer or two, at least 1.
-        strides: Steps between windows, likewise; `None` is `pool_size`, so that windows
-            touch and do not overlap.
-        activation: Activation `f`; `None` is linear.
-        coefficient_initializer: Initializer of the coefficients, of shape `(channels,)`;
-            `None` is one over the window's area.
-        bias_initializer: Initializer of the biases, of shape `(channels,)`.
+        pool_size: Height and width of the window, one integer or two, at least 1. Defaults to 2.
+        strides: Steps between windows, one integer or two, at least 1; `None` for `pool_size`, so
+            that windows touch and do not overlap. Defaults to `None`.
+        activation: Activation `f`, or `None` for linear outputs. Defaults to `None`.
+        coefficient_initializer: Initializer of the coefficients, of shape `(channels,)`, or `None`
+            for one over the window's area. Defaults to `None`.
+        bias_initializer: Initializer of the biases, of shape `(channels,)`. Defaults to `"zeros"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Maps of shape `(batch, height, width, channels)`; height and width may be
-            unknown and are at least those of the window.
+        inputs: Maps of shape `(batch, height, width, channels)`; height and width may be unknown
+            and are at least the window's.
 
     Returns:
         Smaller maps, of shape `(batch, new_height, new_width, channels)`, where
-        `new_height = (height - pool_size) // strides + 1`, and so the width.
+        `new_height = (height - pool_size) // strides + 1`, and likewise for the width.
 
     Raises:
         ValueError: If `pool_size` or `strides` is not one or two integers of at least 1, or
@@ -44,6 +45,8 @@ class TrainableSubsampling2D(keras.layers.Layer):
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import TrainableSubsampling2D
     >>> layer = TrainableSubsampling2D(2)
     >>> x = keras.ops.reshape(keras.ops.arange(8, dtype="float32"), (1, 2, 4, 1))
     >>> keras.ops.convert_to_numpy(layer(x))[0, :, :, 0].tolist()
@@ -53,7 +56,7 @@ class TrainableSubsampling2D(keras.layers.Layer):
 
     Reference:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document
-        recognition", section II.B, layers S2 and S4.
+        recognition", section II.B, layers S2 and S4. https://doi.org/10.1109/5.726791
     """
 
     def __init__(
@@ -76,7 +79,6 @@ class TrainableSubsampling2D(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     def build(self, input_shape):
-        """Creates a coefficient and a bias for each map."""
         shape = (input_shape[-1],)
         area = self._window[0] * self._window[1]
         initial = self.coefficient_initializer or keras.initializers.Constant(1 / area)
@@ -84,8 +86,7 @@ class TrainableSubsampling2D(keras.layers.Layer):
         self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
 
     def call(self, inputs):
-        """Returns the maps made smaller."""
-        self.compute_output_shape(inputs.shape)  # refuses maps smaller than the window
+        self.compute_output_shape(inputs.shape)  # raises if maps are smaller than the window
         means = ops.average_pool(
             inputs, self._window, self._steps, padding="valid", data_format="channels_last"
         )
@@ -93,12 +94,10 @@ class TrainableSubsampling2D(keras.layers.Layer):
         return self.activation(means * (area * self.coefficient) + self.bias)
 
     def compute_output_shape(self, input_shape):
-        """Returns the shape of the maps made smaller."""
         sizes = sizes_after(input_shape[1:3], self._window, self._steps, "valid")
         return (input_shape[0], *sizes, input_shape[-1])
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         serialize = keras.initializers.serialize
         initial = self.coefficient_initializer
         return {

@@ -1,4 +1,4 @@
-"""Words as the letter n-grams that they are made of."""
+"""Words encoded by their letter n-grams."""
 
 import keras
 from keras import ops
@@ -10,41 +10,46 @@ from dlrecipes.layers._arguments import integer
 class WordHashing(keras.layers.Layer):
     """Encodes each word as the counts of its letter n-grams, or as a projection of them.
 
-    Words that are spelt alike get vectors that are alike, whether training has seen them or
-    not. With `units` the counts are multiplied by a learned matrix, but never built: the
-    matrix's rows of the n-grams are summed, which gives the same. Id 0 is padding and counts
-    as nothing, so that column 0 of the counts is always zero and row 0 of the matrix unused.
+    Words with similar spellings get similar vectors, even if they do not occur in the training
+    data. With `units` the layer computes the product of the counts with a learned matrix without
+    building the counts: it sums the matrix's rows of the n-grams, which gives the same result. Id 0
+    is padding and is not counted, so that column 0 of the counts is always zero and row 0 of the
+    matrix is unused.
 
-    The layer makes no mask of its own (a word of no n-grams is still a word): the mask of the
-    sentence is the word ids', and one that comes with the inputs is passed on. Training
-    and inference do the same.
+    The layer creates no mask (a word without n-grams is still a word): the word ids provide the
+    sentence's mask, and a mask of the inputs is passed on. Training and inference behave the same.
 
     Args:
-        size: Number of n-gram ids, padding included, at least 2.
-        units: Size of the projection, at least 1; `None` for the counts themselves.
-        kernel_initializer: Initializer of the matrix, of shape `(size, units)`.
+        size: Number of n-gram ids, including padding, at least 2.
+        units: Size of the projection, at least 1, or `None` for the counts themselves. Defaults to
+            `None`.
+        kernel_initializer: Initializer of the matrix, of shape `(size, units)`. Defaults to
+            `"glorot_uniform"`.
+        **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: Integer n-gram ids of shape `(batch, time, ngrams_per_word)`, in [0, size),
-            in any order; each axis may be of unknown size.
+        inputs: Integer n-gram ids of shape `(batch, time, ngrams_per_word)`, in [0, size), in any
+            order; any size may be unknown.
 
     Returns:
         Counts of shape `(batch, time, size)`, or, with `units`, vectors of shape
         `(batch, time, units)`.
 
     Raises:
-        ValueError: If `size` is not an integer of at least 2, `units` neither `None` nor
-            one of at least 1, or the inputs do not have three axes.
+        ValueError: If `size` is not an integer of at least 2, `units` is neither `None` nor an
+            integer of at least 1, or the inputs do not have three axes.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import WordHashing
     >>> counts = WordHashing(5)(keras.ops.array([[[4, 2, 4, 0], [1, 0, 0, 0]]]))
     >>> keras.ops.convert_to_numpy(counts).tolist()
     [[[0.0, 0.0, 1.0, 0.0, 2.0], [0.0, 1.0, 0.0, 0.0, 0.0]]]
 
     Reference:
-        Huang, He, Gao, Deng, Acero and Heck, 2013, "Learning deep structured semantic models
-        for web search using clickthrough data", section 3.2.
+        Huang, He, Gao, Deng, Acero and Heck, 2013, "Learning deep structured semantic models for
+        web search using clickthrough data", section 3.2. https://doi.org/10.1145/2505515.2505665
     """
 
     def __init__(
@@ -63,11 +68,10 @@ class WordHashing(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
-        # Ids that come as floats would lose digits in a 16-bit policy.
+        # Ids given as floats would be rounded under a 16-bit policy.
         self.autocast = False
 
     def build(self, input_shape):
-        """Creates the matrix, if there is one."""
         self.kernel = None
         if self.units is not None:
             self.kernel = self.add_weight(
@@ -75,7 +79,6 @@ class WordHashing(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        """Returns a vector for each word."""
         ids = ops.cast(inputs, "int32")
         present = ops.cast(ops.not_equal(ids, 0), self.compute_dtype)
         if self.kernel is None:
@@ -84,11 +87,9 @@ class WordHashing(keras.layers.Layer):
         return ops.sum(rows * ops.expand_dims(present, -1), axis=2)
 
     def compute_output_shape(self, input_shape):
-        """Returns the shape of the counts or of their projection."""
         return (*input_shape[:2], self.size if self.units is None else self.units)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "size": self.size,
@@ -101,6 +102,6 @@ class WordHashing(keras.layers.Layer):
         words = batch * time
         word = ops.broadcast_to(ops.expand_dims(ops.arange(words), 1), (words, ngrams))
         places = ops.stack([ops.reshape(word, (-1,)), ops.reshape(ids, (-1,))], axis=1)
-        # A sum of 1-of-N vectors would hold ngrams times as much at once.
+        # A sum of 1-of-N vectors would need `ngrams` times the memory.
         counts = ops.scatter(places, ops.reshape(present, (-1,)), (words, self.size))
         return ops.reshape(counts, (batch, time, self.size))

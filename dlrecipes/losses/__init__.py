@@ -1,4 +1,4 @@
-"""Loss functions: pure, and knowing no model."""
+"""Loss functions: pure functions that are independent of any model."""
 
 from dlrecipes.losses.adversarial import (
     hinge_discriminator_loss,

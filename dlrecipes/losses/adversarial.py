@@ -1,8 +1,8 @@
-"""What a discriminator and a generator minimise against each other, in pairs by name.
+"""Losses of a discriminator and a generator that are trained against each other, in pairs by name.
 
-Every loss takes the discriminator's outputs before any squashing, one number for each example
-or one for each patch, and averages over all of them. `non_saturating_discriminator_loss` shows
-a training step; `adversarial_losses` finds a pair by name.
+Every loss takes the discriminator's outputs before any squashing, one number per example or per
+patch, and averages over all of them. `non_saturating_discriminator_loss` shows a training step;
+`adversarial_losses` finds a pair by name.
 """
 
 from collections.abc import Callable
@@ -13,22 +13,23 @@ from dlrecipes.layers.pairwise_distances import at_least_float32
 
 
 def minimax_discriminator_loss(real_logits, fake_logits, label_smoothing: float = 0.0):
-    """Computes the cross-entropy of telling real from generated examples.
+    """Computes the cross-entropy of classifying examples as real or generated.
 
         mean[-(1 - label_smoothing) log D(x) - label_smoothing log(1 - D(x))]
             + mean[-log(1 - D(G(z)))],    D = sigmoid(logits)
 
-    Smoothing is one-sided: only the real examples' target moves below 1, which keeps the
-    discriminator from being sure. Differs from `non_saturating_discriminator_loss` in name alone:
-    the two games differ in the generator.
+    Smoothing is one-sided: only the target of real examples moves below 1, which prevents
+    overconfidence of the discriminator. It is the same function as
+    `non_saturating_discriminator_loss`: the two games differ in the generator's loss.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its arguments are logits, not targets
+    and predictions.
 
     Args:
         real_logits: Logits of real examples, of any shape.
         fake_logits: Logits of generated examples, of any shape.
-        label_smoothing: What is taken from the real examples' target of 1, in [0, 1].
+        label_smoothing: Amount by which the real examples' target of 1 is lowered, in [0, 1].
+            Defaults to 0.
 
     Returns:
         The loss, a scalar, in float32 at least.
@@ -38,14 +39,15 @@ def minimax_discriminator_loss(real_logits, fake_logits, label_smoothing: float 
 
     Example:
 
+    >>> from dlrecipes.losses import minimax_discriminator_loss
     >>> round(float(minimax_discriminator_loss([0.0, 0.0], [0.0])), 4)  # twice log 2
     1.3863
 
     Reference:
         Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
-        "Generative adversarial nets", equation 1.
+        "Generative adversarial nets", equation 1. https://arxiv.org/abs/1406.2661
         Salimans, Goodfellow, Zaremba, Cheung, Radford and Chen, 2016, "Improved techniques for
-        training GANs", section 3.4, of one-sided label smoothing.
+        training GANs", section 3.4, for one-sided label smoothing. https://arxiv.org/abs/1606.03498
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing must be in [0, 1], not {label_smoothing!r}.")
@@ -55,13 +57,13 @@ def minimax_discriminator_loss(real_logits, fake_logits, label_smoothing: float 
 
 
 def minimax_generator_loss(fake_logits):
-    """Computes the mean of log(1 - D(G(z))), the discriminator's gain turned round.
+    """Computes the mean of log(1 - D(G(z))), the negative of the discriminator's term.
 
-    It saturates: where the discriminator is sure that an example is generated, the gradient
-    vanishes. `non_saturating_generator_loss` is for training.
+    It saturates: where the discriminator confidently rejects a generated example, the gradient
+    vanishes. Prefer `non_saturating_generator_loss` for training.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its argument is logits, not targets and
+    predictions.
 
     Args:
         fake_logits: Logits of generated examples, of any shape.
@@ -71,28 +73,31 @@ def minimax_generator_loss(fake_logits):
 
     Example:
 
+    >>> from dlrecipes.losses import minimax_generator_loss
     >>> round(float(minimax_generator_loss([0.0, 0.0])), 4)  # minus log 2
     -0.6931
 
     Reference:
         Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
-        "Generative adversarial nets", equation 1 and algorithm 1.
+        "Generative adversarial nets", equation 1 and algorithm 1. https://arxiv.org/abs/1406.2661
     """
     return -ops.mean(ops.softplus(at_least_float32(fake_logits)))
 
 
 def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing: float = 0.0):
-    """Computes the cross-entropy of telling real from generated examples.
+    """Computes the cross-entropy of classifying examples as real or generated.
 
-    It is `minimax_discriminator_loss`, under the name of the pair that GANs are trained with.
+    It is `minimax_discriminator_loss`, under the name of the pair that GANs are usually trained
+    with.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its arguments are logits, not targets
+    and predictions.
 
     Args:
         real_logits: Logits of real examples, of any shape.
         fake_logits: Logits of generated examples, of any shape.
-        label_smoothing: What is taken from the real examples' target of 1, in [0, 1].
+        label_smoothing: Amount by which the real examples' target of 1 is lowered, in [0, 1].
+            Defaults to 0.
 
     Returns:
         The loss, a scalar, in float32 at least.
@@ -102,15 +107,17 @@ def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing:
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.losses import non_saturating_discriminator_loss
+    >>> from dlrecipes.losses import non_saturating_generator_loss
     >>> loss = non_saturating_discriminator_loss([30.0], [-30.0], label_smoothing=0.1)
     >>> round(float(loss), 4)  # a tenth of the logit 30
     3.0
 
-    A training step computes both losses from the discriminator's outputs. Each network then
-    follows the gradient of its own; `dlrecipes.losses.adversarial.adversarial_losses` finds the
-    pair of another game.
+    A training step computes both losses from the discriminator's outputs, and each network then
+    follows the gradient of its own loss. `dlrecipes.losses.adversarial.adversarial_losses` finds
+    the pair of another game.
 
-    >>> import keras
     >>> generator = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
     >>> discriminator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     >>> def losses(real, noise):
@@ -119,13 +126,14 @@ def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing:
     ...         non_saturating_discriminator_loss(discriminator(real), fake),
     ...         non_saturating_generator_loss(fake),
     ...     )
-    >>> discriminator_loss, generator_loss = losses(ops.ones((4, 3)), ops.ones((4, 2)))
+    >>> real, noise = keras.ops.ones((4, 3)), keras.ops.ones((4, 2))
+    >>> discriminator_loss, generator_loss = losses(real, noise)
     >>> tuple(discriminator_loss.shape), tuple(generator_loss.shape)
     ((), ())
 
     Reference:
         Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
-        "Generative adversarial nets", section 3.
+        "Generative adversarial nets", section 3. https://arxiv.org/abs/1406.2661
     """
     return minimax_discriminator_loss(real_logits, fake_logits, label_smoothing)
 
@@ -133,10 +141,10 @@ def non_saturating_discriminator_loss(real_logits, fake_logits, label_smoothing:
 def non_saturating_generator_loss(fake_logits):
     """Computes the mean of -log D(G(z)).
 
-    Its gradient is largest where the discriminator is sure that an example is generated.
+    Its gradient is largest where the discriminator confidently rejects a generated example.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its argument is logits, not targets and
+    predictions.
 
     Args:
         fake_logits: Logits of generated examples, of any shape.
@@ -146,12 +154,14 @@ def non_saturating_generator_loss(fake_logits):
 
     Example:
 
+    >>> from dlrecipes.losses import non_saturating_generator_loss
     >>> round(float(non_saturating_generator_loss([0.0, 0.0])), 4)  # log 2
     0.6931
 
     Reference:
         Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
         "Generative adversarial nets", section 3, where the generator maximises log D(G(z)).
+        https://arxiv.org/abs/1406.2661
     """
     return ops.mean(ops.softplus(-at_least_float32(fake_logits)))
 
@@ -159,28 +169,29 @@ def non_saturating_generator_loss(fake_logits):
 def least_squares_discriminator_loss(
     real_logits, fake_logits, real_target: float = 1.0, fake_target: float = 0.0
 ):
-    """Computes half the squared distances of the outputs from one target each.
+    """Computes half the mean squared distances of real and generated outputs from their targets.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its arguments are logits, not targets
+    and predictions.
 
     Args:
         real_logits: Outputs for real examples, of any shape.
         fake_logits: Outputs for generated examples, of any shape.
-        real_target: The paper's b.
-        fake_target: The paper's a.
+        real_target: Target of real examples, the paper's b. Defaults to 1.
+        fake_target: Target of generated examples, the paper's a. Defaults to 0.
 
     Returns:
         The loss, a scalar, in float32 at least.
 
     Example:
 
+    >>> from dlrecipes.losses import least_squares_discriminator_loss
     >>> float(least_squares_discriminator_loss([1.0, 3.0], [1.0]))  # (0 + 4) / 4 + 1 / 2
     1.5
 
     Reference:
-        Mao, Li, Xie, Lau, Wang and Smolley, 2017, "Least squares generative adversarial
-        networks", equation 2; equation 9 has the default targets.
+        Mao, Li, Xie, Lau, Wang and Smolley, 2017, "Least squares generative adversarial networks",
+        equation 2; equation 9 has the default targets. https://arxiv.org/abs/1611.04076
     """
     real = at_least_float32(real_logits) - real_target
     fake = at_least_float32(fake_logits) - fake_target
@@ -188,35 +199,36 @@ def least_squares_discriminator_loss(
 
 
 def least_squares_generator_loss(fake_logits, target: float = 1.0):
-    """Computes half the squared distance of the outputs from the target of real examples.
+    """Computes half the mean squared distance of the outputs from the target of real examples.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its argument is logits, not targets and
+    predictions.
 
     Args:
         fake_logits: Outputs for generated examples, of any shape.
-        target: The paper's c.
+        target: Target of the generator, the paper's c. Defaults to 1.
 
     Returns:
         The loss, a scalar, in float32 at least.
 
     Example:
 
+    >>> from dlrecipes.losses import least_squares_generator_loss
     >>> float(least_squares_generator_loss([0.0, 3.0]))  # (1 + 4) / 4
     1.25
 
     Reference:
-        Mao, Li, Xie, Lau, Wang and Smolley, 2017, "Least squares generative adversarial
-        networks", equation 2; equation 9 has the default target.
+        Mao, Li, Xie, Lau, Wang and Smolley, 2017, "Least squares generative adversarial networks",
+        equation 2; equation 9 has the default target. https://arxiv.org/abs/1611.04076
     """
     return ops.mean(ops.square(at_least_float32(fake_logits) - target)) / 2
 
 
 def hinge_discriminator_loss(real_logits, fake_logits):
-    """Computes how far the outputs are from being above 1 (real) and below -1 (generated).
+    """Computes by how much the outputs fall short of 1 (real) and exceed -1 (generated).
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its arguments are logits, not targets
+    and predictions.
 
     Args:
         real_logits: Outputs for real examples, of any shape.
@@ -227,23 +239,24 @@ def hinge_discriminator_loss(real_logits, fake_logits):
 
     Example:
 
+    >>> from dlrecipes.losses import hinge_discriminator_loss
     >>> float(hinge_discriminator_loss([2.0, 0.5], [-3.0]))  # (0 + 0.5) / 2 + 0
     0.25
 
     Reference:
-        Lim and Ye, 2017, "Geometric GAN", section 3.
+        Lim and Ye, 2017, "Geometric GAN", section 3. https://arxiv.org/abs/1705.02894
         Miyato, Kataoka, Koyama and Yoshida, 2018, "Spectral normalization for generative
-        adversarial networks", equation 16.
+        adversarial networks", equation 16. https://arxiv.org/abs/1802.05957
     """
     real, fake = at_least_float32(real_logits), at_least_float32(fake_logits)
     return ops.mean(ops.relu(1 - real)) + ops.mean(ops.relu(1 + fake))
 
 
 def hinge_generator_loss(fake_logits):
-    """Computes minus the mean of the outputs for generated examples.
+    """Computes the negative mean of the outputs for generated examples.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its argument is logits, not targets and
+    predictions.
 
     Args:
         fake_logits: Outputs for generated examples, of any shape.
@@ -253,13 +266,14 @@ def hinge_generator_loss(fake_logits):
 
     Example:
 
+    >>> from dlrecipes.losses import hinge_generator_loss
     >>> float(hinge_generator_loss([2.0, -1.0]))
     -0.5
 
     Reference:
-        Lim and Ye, 2017, "Geometric GAN", section 3.
+        Lim and Ye, 2017, "Geometric GAN", section 3. https://arxiv.org/abs/1705.02894
         Miyato, Kataoka, Koyama and Yoshida, 2018, "Spectral normalization for generative
-        adversarial networks", equation 17.
+        adversarial networks", equation 17. https://arxiv.org/abs/1802.05957
     """
     return -ops.mean(at_least_float32(fake_logits))
 
@@ -267,12 +281,12 @@ def hinge_generator_loss(fake_logits):
 def wasserstein_discriminator_loss(real_logits, fake_logits):
     """Computes by how much the outputs are higher for generated examples than for real ones.
 
-    It estimates minus the earth mover's distance while the discriminator (the critic) changes
-    by no more than its input does; what sees to that, clipped weights or `gradient_penalty`,
-    is not in here.
+    It estimates the negative earth mover's distance as long as the discriminator (the critic) is
+    1-Lipschitz. Enforcing that, by clipping weights or by `gradient_penalty`, is not part of this
+    function.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its arguments are logits, not targets
+    and predictions.
 
     Args:
         real_logits: Outputs for real examples, of any shape.
@@ -283,20 +297,22 @@ def wasserstein_discriminator_loss(real_logits, fake_logits):
 
     Example:
 
+    >>> from dlrecipes.losses import wasserstein_discriminator_loss
     >>> float(wasserstein_discriminator_loss([3.0, 1.0], [0.5]))
     -1.5
 
     Reference:
         Arjovsky, Chintala and Bottou, 2017, "Wasserstein GAN", equation 3 and algorithm 1.
+        https://arxiv.org/abs/1701.07875
     """
     return ops.mean(at_least_float32(fake_logits)) - ops.mean(at_least_float32(real_logits))
 
 
 def wasserstein_generator_loss(fake_logits):
-    """Computes minus the mean of the outputs for generated examples.
+    """Computes the negative mean of the outputs for generated examples.
 
-    It is called in a training step, not given to `compile`, which would train on nonsense: its
-    arguments are logits, not targets and predictions.
+    Call it in a training step. Do not pass it to `compile`: its argument is logits, not targets and
+    predictions.
 
     Args:
         fake_logits: Outputs for generated examples, of any shape.
@@ -306,30 +322,33 @@ def wasserstein_generator_loss(fake_logits):
 
     Example:
 
+    >>> from dlrecipes.losses import wasserstein_generator_loss
     >>> float(wasserstein_generator_loss([2.0, -1.0]))
     -0.5
 
     Reference:
         Arjovsky, Chintala and Bottou, 2017, "Wasserstein GAN", algorithm 1.
+        https://arxiv.org/abs/1701.07875
     """
     return -ops.mean(at_least_float32(fake_logits))
 
 
 def adversarial_losses(name: str) -> tuple[Callable, Callable]:
-    """Finds the two losses of a game.
+    """Returns the two losses of a game.
 
     Args:
         name: `"minimax"`, `"non_saturating"`, `"least_squares"`, `"hinge"` or `"wasserstein"`.
 
     Returns:
-        The discriminator's loss, a function of `real_logits` and `fake_logits`, and the
-        generator's, a function of `fake_logits`.
+        The discriminator's loss, a function of `real_logits` and `fake_logits`, and the generator's
+        loss, a function of `fake_logits`.
 
     Raises:
-        ValueError: If there is no such game.
+        ValueError: If `name` is not one of the games above.
 
     Example:
 
+    >>> from dlrecipes.losses.adversarial import adversarial_losses
     >>> discriminator_loss, generator_loss = adversarial_losses("hinge")
     >>> float(discriminator_loss([2.0], [2.0])), float(generator_loss([2.0]))
     (3.0, -2.0)

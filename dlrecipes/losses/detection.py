@@ -1,4 +1,4 @@
-"""Losses of detectors that propose regions first: is it an object, which one, and where."""
+"""Losses of two-stage detectors: whether a region is an object, of which class, and where."""
 
 import keras
 from keras import ops
@@ -7,37 +7,38 @@ from dlrecipes.losses._arguments import at_least_0, sizes_of
 
 
 def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: float = 1.0):
-    """Computes what a region proposal network has to learn from each image's anchors.
+    """Computes the loss of a region proposal network for each image.
 
-    With `p` the probability that an anchor's logit stands for, the sum goes over the anchors
-    that count, `N` in number, and
+    With `p` the probability given by an anchor's logit, the sum is over the `N` anchors that are
+    not ignored, and
 
         loss = (sum cross_entropy(label, p) + box_weight * sum_positive smooth_l1(deltas)) / N
 
-    where `smooth_l1` is, summed over the four deltas, `d * d / 2` for a difference `d` between
-    -1 and 1, else `|d| - 1 / 2`. The paper counts 256 sampled anchors of an image, at most
-    half of them positive: a training step gives the others the label -1. The paper divides the
-    second sum by about 2400 positions and multiplies by 10, "roughly equally weighted" with
-    the first one's 1 / 256; here both are divided by `N`.
+    where `smooth_l1` is, summed over the four deltas, `d * d / 2` for a difference `d` between -1
+    and 1, and `|d| - 1 / 2` otherwise. The paper uses 256 sampled anchors per image, at most half
+    of them positive: a training step labels the others -1. The paper divides the second sum by
+    about 2400 positions and multiplies by 10, "roughly equally weighted" with the first one's 1 /
+    256; here both are divided by `N`.
 
     Args:
-        labels: 1 (object), 0 (none) or -1 (does not count: padding, for one), of shape
-            `(batch, anchors)`.
-        deltas: True deltas, of shape `(batch, anchors, 4)`, finite; read where the label is 1.
+        labels: Labels of shape `(batch, anchors)`: 1 (object), 0 (background) or -1 (ignored, such
+            as padding).
+        deltas: True deltas, of shape `(batch, anchors, 4)`, finite; used where the label is 1.
         objectness: Logits of shape `(batch, anchors)`.
         anchor_deltas: Predicted deltas, of shape `(batch, anchors, 4)`.
-        box_weight: Weight of the deltas' part, at least 0.
+        box_weight: Weight of the deltas' term, at least 0. Defaults to 1.
 
     Returns:
-        The loss of each image, of shape `(batch,)`, in float32 at least; 0 where no anchor
-        counts.
+        The loss of each image, of shape `(batch,)`, in float32 at least; 0 if all anchors are
+        ignored.
 
     Raises:
-        ValueError: If `box_weight` is not a number of at least 0, or the shapes are not those
+        ValueError: If `box_weight` is not a number of at least 0, or the shapes differ from those
             above.
 
     Example:
 
+    >>> from dlrecipes.losses import region_proposal_loss
     >>> nothing = [[[0.0, 0.0, 0.0, 0.0]] * 3]
     >>> loss = region_proposal_loss([[1, 0, -1]], nothing, [[0.0, 0.0, 9.0]], nothing)
     >>> round(float(loss[0]), 4)
@@ -45,8 +46,9 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
 
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", equation 1 and section 3.1.2.
+        region proposal networks", equation 1 and section 3.1.2. https://arxiv.org/abs/1506.01497
         Girshick, 2015, "Fast R-CNN", equations 2 and 3, for `smooth_l1`.
+        https://arxiv.org/abs/1504.08083
     """
     at_least_0("box_weight", box_weight)
     objectness, anchor_deltas = _exact(objectness), _exact(anchor_deltas)
@@ -58,50 +60,52 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
         deltas=(deltas, "batch anchors 4"),
     )
     positive = ops.cast(ops.equal(labels, 1), objectness.dtype)
-    scored = ops.binary_crossentropy(positive, objectness, from_logits=True)
-    bent = positive * _smooth_l1(deltas, anchor_deltas)
-    return _mean(scored + box_weight * bent, ops.greater_equal(labels, 0))
+    class_costs = ops.binary_crossentropy(positive, objectness, from_logits=True)
+    box_costs = positive * _smooth_l1(deltas, anchor_deltas)
+    return _mean(class_costs + box_weight * box_costs, ops.greater_equal(labels, 0))
 
 
 def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float = 1.0):
-    """Computes what the last stage of a detector has to learn from each image's proposals.
+    """Computes the loss of a detector's last stage for each image.
 
-    The sum goes over the proposals that count, `N` in number, and
+    The sum is over the `N` proposals that are not ignored, and
 
         loss = (sum cross_entropy(label, logits) + box_weight * sum_object smooth_l1(deltas)) / N
 
-    where the deltas are those predicted for the proposal's true class, and `smooth_l1` is
-    that of `region_proposal_loss`. The paper counts 64 sampled proposals of an image,
-    a quarter of them objects: a training step gives the others the label -1, and must give it to
-    padded proposals (of zero area) too, which `BoxMatcher` would make background.
+    where the deltas are the prediction for the proposal's true class, and `smooth_l1` is defined as
+    for `region_proposal_loss`. The paper uses 64 sampled proposals per image, a quarter of them
+    objects: a training step labels the others -1. It must also label padded proposals (of zero
+    area) -1, since `BoxMatcher` would label them as background.
 
     Args:
-        labels: Class of each proposal, 0 being the background and -1 what does not count,
-            padding included, of shape `(batch, proposals)`.
+        labels: Class of each proposal, of shape `(batch, proposals)`: 0 for the background and -1
+            for proposals to ignore, including padding.
         deltas: True deltas, of shape `(batch, proposals, 4)`, finite, divided by the deviations
-            that detection multiplies by; read where the label is above 0.
-        class_logits: Of shape `(batch, proposals, classes + 1)`, the background first.
+            that detection multiplies by; used where the label is above 0.
+        class_logits: Logits of shape `(batch, proposals, classes + 1)`, the background first.
         box_deltas: Predicted deltas, of shape `(batch, proposals, classes, 4)`.
-        box_weight: Weight of the deltas' part, at least 0.
+        box_weight: Weight of the deltas' term, at least 0. Defaults to 1.
 
     Returns:
-        The loss of each image, of shape `(batch,)`, in float32 at least; 0 where no proposal
-        counts.
+        The loss of each image, of shape `(batch,)`, in float32 at least; 0 if all proposals are
+        ignored.
 
     Raises:
-        ValueError: If `box_weight` is not a number of at least 0, or the shapes are not those
+        ValueError: If `box_weight` is not a number of at least 0, or the shapes differ from those
             above.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.layers import BoxCoder, BoxMatcher
+    >>> from dlrecipes.losses import detection_loss
     >>> true, predicted = [[[1.0, 0.0, 0.0, 0.0]]], [[[[0.0] * 4, [1.0, 0.0, 0.0, 2.0]]]]
     >>> loss = detection_loss([[2]], true, [[[0.0, 0.0, 99.0]]], predicted)
     >>> float(loss[0])
     1.5
 
-    In a training step, with one object of class 2 and three proposals, the last padded:
+    In a training step, with one object of class 2 and three proposals, the last of them padding:
 
-    >>> from dlrecipes.layers import BoxCoder, BoxMatcher
     >>> objects, classes = keras.ops.array([[[0.0, 0.0, 8.0, 8.0]]]), keras.ops.array([[2]])
     >>> proposals = keras.ops.array([[[0.0, 0.0, 8.0, 6.0], [8.0, 8.0, 9.0, 9.0], [0.0] * 4]])
     >>> matched = BoxMatcher(0.5, 0.5, match_every_object=False)(proposals, objects)
@@ -117,10 +121,11 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
     >>> round(float(detection_loss(labels, true, logits, deltas)[0]), 4)
     2.1512
 
-    That is log 3 from the logits, and (1 / 0.6 - 1/2 + log(8 / 6) / 0.2 - 1/2) / 2 from deltas.
+    This is log 3 from the logits, and (1 / 0.6 - 1/2 + log(8 / 6) / 0.2 - 1/2) / 2 from the deltas.
 
     Reference:
         Girshick, 2015, "Fast R-CNN", equations 1 to 3 and "Mini-batch sampling".
+        https://arxiv.org/abs/1504.08083
     """
     at_least_0("box_weight", box_weight)
     class_logits, box_deltas = _exact(class_logits), _exact(box_deltas)
@@ -136,15 +141,15 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
             f"class_logits must hold classes + 1 logits, here {sizes['classes'] + 1}, "
             f"not {sizes['logits']}."
         )
-    scored = ops.sparse_categorical_crossentropy(
+    class_costs = ops.sparse_categorical_crossentropy(
         ops.maximum(labels, 0), class_logits, from_logits=True
     )
-    # No row of one_hot for what is below zero: neither background nor what does not count.
+    # one_hot of a negative number is all zeros, for the background and for ignored proposals.
     own = ops.one_hot(labels - 1, box_deltas.shape[2], dtype=box_deltas.dtype)
     predicted = ops.sum(ops.expand_dims(own, -1) * box_deltas, axis=2)
     is_object = ops.cast(ops.greater(labels, 0), predicted.dtype)
-    bent = is_object * _smooth_l1(deltas, predicted)
-    return _mean(scored + box_weight * bent, ops.greater_equal(labels, 0))
+    box_costs = is_object * _smooth_l1(deltas, predicted)
+    return _mean(class_costs + box_weight * box_costs, ops.greater_equal(labels, 0))
 
 
 def _exact(x):
@@ -153,7 +158,7 @@ def _exact(x):
 
 
 def _smooth_l1(true, predicted):
-    # Keras takes the mean over the four.
+    # Keras averages over the four deltas.
     return 4 * keras.losses.huber(ops.cast(true, predicted.dtype), predicted, delta=1.0)
 
 

@@ -1,4 +1,4 @@
-"""A penalty that keeps a critic's slope near 1."""
+"""A penalty that keeps a critic's gradient norm near 1."""
 
 from keras import ops
 
@@ -7,16 +7,16 @@ from dlrecipes.losses._arguments import at_least_0
 
 
 def gradient_penalty(gradients, target: float = 1.0):
-    """Computes the mean squared distance of gradients' lengths from a target.
+    """Computes the mean squared difference between gradient norms and a target.
 
-    Wasserstein GANs add ten times this to the discriminator's loss, of the gradients of its
-    outputs in its inputs, taken at random points between a real and a generated example
-    each. A gradient of zero is penalised but pushed nowhere: its own gradient is zero.
+    Wasserstein GANs add ten times this to the discriminator's loss, for the gradients of its
+    outputs with respect to its inputs at random points between a real and a generated example. A
+    gradient of zero is penalised, but its own gradient is zero.
 
     Args:
-        gradients: A gradient for each example, of shape `(batch, ...)`; `(batch,)` if inputs are
+        gradients: Gradients of shape `(batch, ...)`, one per example; `(batch,)` if inputs are
             single numbers.
-        target: The length that gradients should have, at least 0.
+        target: Target of the norms, at least 0. Defaults to 1.
 
     Returns:
         The penalty, a scalar, in float32 at least.
@@ -26,12 +26,13 @@ def gradient_penalty(gradients, target: float = 1.0):
 
     Example:
 
+    >>> from dlrecipes.losses import gradient_penalty
     >>> float(gradient_penalty([[3.0, 4.0], [0.0, 0.0]]))  # (5 - 1)^2 and 1
     8.5
 
     Reference:
-        Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville, 2017, "Improved training of
-        Wasserstein GANs", equation 3.
+        Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville, 2017, "Improved training of Wasserstein
+        GANs", equation 3. https://arxiv.org/abs/1704.00028
     """
     at_least_0("target", target)
     gradients = at_least_float32(gradients)

@@ -1,4 +1,4 @@
-"""Triplet losses: an anchor nearer to what is like it than to what is not."""
+"""Triplet losses: an anchor should be nearer to a positive than to a negative."""
 
 import keras
 from keras import ops
@@ -18,52 +18,57 @@ def triplet_loss(
 ):
     """Computes the mean hinge loss over triplets that are mined within a batch.
 
-    With `d` the distance, a triplet of an anchor `a`, a positive `p` (another example with
-    the anchor's label) and a negative `n` (one with another label) costs
+    With `d` the distance, a triplet of an anchor `a`, a positive `p` (another example with the
+    anchor's label) and a negative `n` (an example with another label) costs
 
         max(0, d(a, p) - d(a, n) + margin)
 
-    Which triplets count is said by `mining`:
+    `mining` selects the triplets:
 
-    - `"batch_all"`: all of the batch.
-    - `"batch_all_nonzero"`: all of the batch, but the mean is over those that cost something.
-    - `"semi_hard"`: for each anchor and positive, the nearest negative that is farther than
-      the positive; where none is, the farthest negative.
+    - `"batch_all"`: all triplets of the batch.
+    - `"batch_all_nonzero"`: all triplets of the batch, but the mean is over those with a cost above
+      0.
+    - `"semi_hard"`: for each anchor and positive, the nearest negative that is farther than the
+      positive; the farthest negative if there is none.
     - `"hard"`: for each anchor and positive, the nearest negative.
     - `"batch_hard"`: for each anchor, the farthest positive and the nearest negative.
 
     `"hard"` and `"batch_hard"` on squared distances can collapse all embeddings into one point,
-    where each triplet costs the margin; start from `"semi_hard"`, or use
-    `metric="euclidean"`. A batch without a triplet costs 0, with zero gradients. The first
-    two minings take memory for the batch size cubed, the others for its square.
+    where each triplet costs the margin; start from `"semi_hard"`, or use `metric="euclidean"`. A
+    batch without a triplet costs 0, with zero gradients. The first two methods need memory cubic in
+    the batch size, the others quadratic.
 
-    `compile` takes it as it is; for other arguments, give it a function of your own, registered
-    so that models with it save and load:
+    It can be passed to `compile`. For other arguments than the defaults, wrap it in a function that
+    is registered, so that compiled models can be saved and loaded:
 
         @keras.saving.register_keras_serializable()
         def hard_loss(labels, embeddings):
             return triplet_loss(labels, embeddings, "batch_hard", metric="euclidean")
 
-    `dlrecipes.losses.triplet.active_triplets`, called likewise, is the share of the triplets
-    that cost something, a metric to watch.
+    `dlrecipes.losses.triplet.active_triplets`, with the same arguments, is a metric to monitor: the
+    fraction of triplets with a cost above 0.
 
     Args:
-        labels: Whom or what an example shows, of shape `(batch,)` or `(batch, 1)`: integers,
-            or floats as `fit` makes them (float32 tells those below 16,777,216 apart).
+        labels: Identities of the examples, of shape `(batch,)` or `(batch, 1)`: integers, or floats
+            as `fit` converts them (float32 represents integers below 16,777,216 exactly).
         embeddings: Vectors of shape `(batch, units)`, usually of length 1.
-        mining: The triplets that count, by name.
-        margin: How much farther a negative should be, at least 0.
-        metric: `"squared_euclidean"`, `"euclidean"` or `"cosine"`, as `PairwiseDistances` has it.
+        mining: Name of the mining method. Defaults to `"semi_hard"`.
+        margin: Margin by which a negative should be farther than a positive, at least 0. Defaults
+            to 0.2.
+        metric: `"squared_euclidean"`, `"euclidean"` or `"cosine"`, as for `PairwiseDistances`.
+            Defaults to `"squared_euclidean"`.
 
     Returns:
         The loss, a scalar, in float32 at least.
 
     Raises:
-        ValueError: If `mining` or `metric` is not one of those named, `margin` is not a number
-            of at least 0, or the shapes are not those above.
+        ValueError: If `mining` or `metric` is not one of the names above, `margin` is not a number
+            of at least 0, or the shapes differ from those above.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.losses import triplet_loss
     >>> labels, embeddings = [0, 0, 1, 1], [[0.0], [1.0], [1.1], [3.0]]
     >>> round(float(triplet_loss(labels, embeddings, "batch_hard")), 4)
     1.2475
@@ -72,10 +77,12 @@ def triplet_loss(
     >>> history = model.fit(keras.ops.eye(4, 3), keras.ops.array(labels), verbose=0)
 
     Reference:
-        Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
-        recognition and clustering", equations 1 to 3 and the semi-hard negatives of 4.
+        Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face recognition
+        and clustering", equations 1 to 3 and the semi-hard negatives of 4.
+        https://arxiv.org/abs/1503.03832
         Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
         re-identification", equations 5 (batch hard) and 6 (batch all), and section 3.2.
+        https://arxiv.org/abs/1703.07737
     """
     check(mining, margin, metric)
     distances, positive, negative = compared(labels, embeddings, metric)
@@ -90,26 +97,27 @@ def active_triplets(
     margin: float = 0.2,
     metric: str = "squared_euclidean",
 ):
-    """Computes which share of the mined triplets costs something, to be watched in training.
+    """Computes the fraction of mined triplets with a cost above 0, a metric for training.
 
-    Training is over when it nears 0; at 1, while the loss stays at the margin, all
-    embeddings have become one.
+    Training converges as it approaches 0. If it is 1 while the loss stays at the margin, all
+    embeddings have collapsed into one point.
 
     Args:
-        labels: As for `triplet_loss`.
-        embeddings: As for `triplet_loss`.
-        mining: As for `triplet_loss`.
-        margin: As for `triplet_loss`.
-        metric: As for `triplet_loss`.
+        labels: Identities, as for `triplet_loss`.
+        embeddings: Vectors, as for `triplet_loss`.
+        mining: Mining method, as for `triplet_loss`. Defaults to `"semi_hard"`.
+        margin: Margin, as for `triplet_loss`. Defaults to 0.2.
+        metric: Distance, as for `triplet_loss`. Defaults to `"squared_euclidean"`.
 
     Returns:
-        The share, a scalar in [0, 1]; 0 for a batch without a triplet.
+        The fraction, a scalar in [0, 1]; 0 for a batch without a triplet.
 
     Raises:
         ValueError: As for `triplet_loss`.
 
     Example:
 
+    >>> from dlrecipes.losses.triplet import active_triplets
     >>> float(active_triplets([0, 0, 1, 1], [[0.0], [1.0], [1.1], [3.0]], "batch_hard"))
     0.5
     """
@@ -120,12 +128,12 @@ def active_triplets(
 
 
 def check(mining: str, margin: float, metric: str) -> None:
-    """Refuses arguments that `triplet_loss` cannot take.
+    """Raises a ValueError for arguments that `triplet_loss` does not support.
 
     Args:
-        mining: As for `triplet_loss`.
-        margin: As for `triplet_loss`.
-        metric: As for `triplet_loss`.
+        mining: Mining method, as for `triplet_loss`.
+        margin: Margin, as for `triplet_loss`.
+        metric: Distance, as for `triplet_loss`.
 
     Raises:
         ValueError: As for `triplet_loss`.
@@ -141,19 +149,21 @@ def compared(labels, embeddings, metric: str = "squared_euclidean"):
     """Compares all examples of a batch with one another.
 
     Args:
-        labels: As for `triplet_loss`.
-        embeddings: As for `triplet_loss`.
-        metric: As for `triplet_loss`.
+        labels: Identities, as for `triplet_loss`.
+        embeddings: Vectors, as for `triplet_loss`.
+        metric: Distance, as for `triplet_loss`. Defaults to `"squared_euclidean"`.
 
     Returns:
-        Of shape `(batch, batch)` each: the distances; whether the second is another example
-        with the first one's label; whether it has another label.
+        Three matrices of shape `(batch, batch)`: the distances; whether the second example is
+        another one with the first one's label; whether it has another label.
 
     Raises:
-        ValueError: If the shapes are not those of `triplet_loss`.
+        ValueError: If the shapes differ from those of `triplet_loss`.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.losses.triplet import compared
     >>> distances, positive, negative = compared([0, 0, 1], [[0.0], [1.0], [3.0]])
     >>> [keras.ops.convert_to_numpy(x)[0].tolist() for x in (distances, positive, negative)]
     [[0.0, 1.0, 9.0], [False, True, False], [False, False, True]]
@@ -161,28 +171,30 @@ def compared(labels, embeddings, metric: str = "squared_euclidean"):
     labels, embeddings = flat("labels", labels), at_least_float32(embeddings)
     sizes_of(embeddings=(embeddings, "batch units"), labels=(labels, "batch"))
     distances = pairwise_distances(embeddings, metric=metric)
-    alike = ops.equal(ops.expand_dims(labels, 1), labels)
+    same = ops.equal(ops.expand_dims(labels, 1), labels)
     index = ops.arange(ops.shape(labels)[0])
-    positive = alike & ops.not_equal(ops.expand_dims(index, 1), index)
-    return distances, positive, ops.logical_not(alike)
+    positive = same & ops.not_equal(ops.expand_dims(index, 1), index)
+    return distances, positive, ops.logical_not(same)
 
 
 def mined_costs(distances, positive, negative, mining: str = "semi_hard", margin: float = 0.2):
-    """Computes what triplets cost, from what `compared` gives.
+    """Computes the costs of triplets from the result of `compared`.
 
     Args:
         distances: Distances between all examples, of shape `(batch, batch)`.
-        positive: Whether the second is a positive of the first; booleans of that shape.
-        negative: Whether it is a negative; likewise.
-        mining: As for `triplet_loss`.
-        margin: As for `triplet_loss`.
+        positive: Booleans of the same shape: whether the second example is a positive of the first.
+        negative: Booleans of the same shape: whether it is a negative.
+        mining: Mining method, as for `triplet_loss`. Defaults to `"semi_hard"`.
+        margin: Margin, as for `triplet_loss`. Defaults to 0.2.
 
     Returns:
-        The costs, and booleans of the same shape that say which of them are mined: one for each
-        anchor, each anchor and positive, or each triplet, as the mining goes.
+        The costs, and booleans of the same shape that mark the mined ones: one per anchor, per
+        anchor and positive, or per triplet, depending on the mining method.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.losses.triplet import compared, mined_costs
     >>> costs, mined = mined_costs(*compared([0, 0, 1], [[0.0], [1.0], [2.0]]), "batch_hard")
     >>> [round(float(cost), 1) for cost in costs[:2]], keras.ops.convert_to_numpy(mined).tolist()
     ([0.0, 0.2], [True, True, False])
@@ -192,18 +204,20 @@ def mined_costs(distances, positive, negative, mining: str = "semi_hard", margin
 
 
 def mean_cost(costs, mined, mining: str = "semi_hard"):
-    """Computes the mean of those costs that count.
+    """Computes the mean of the mined costs.
 
     Args:
         costs: Costs of triplets, of any shape.
-        mined: Which of them are mined; booleans of that shape.
-        mining: As for `triplet_loss`.
+        mined: Booleans of the same shape that mark the mined ones.
+        mining: Mining method, as for `triplet_loss`. Defaults to `"semi_hard"`.
 
     Returns:
-        The mean, a scalar; 0 where none counts.
+        The mean, a scalar; 0 if there are no mined costs.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.losses.triplet import mean_cost
     >>> float(mean_cost(keras.ops.array([0.0, 3.0]), keras.ops.array([True, True])))
     1.5
     """
@@ -216,16 +230,16 @@ def _all(distances, positive, negative):
 
 
 def _semi_hard(distances, positive, negative):
-    # By sorting, as all triplets at once would take the memory of the batch size cubed.
+    # By sorting, since all triplets at once would need memory cubic in the batch size.
     size = ops.shape(distances)[0]
     fixed = ops.stop_gradient(distances)
     apart = ops.where(negative, fixed, float("inf"))
-    # Each anchor's negatives and all its distances in one order; of equals, the negatives first.
+    # Each anchor's negatives and all its distances in one order, with negatives first in ties.
     order = ops.argsort(ops.concatenate([apart, fixed], axis=1), axis=1)
     negatives_so_far = ops.cumsum(ops.cast(order < size, "int32"), axis=1)
     place = ops.argsort(order, axis=1)[:, size:]
     no_farther = ops.take_along_axis(negatives_so_far, place, axis=1)
-    # The one after those is the nearest that is farther; where none is, the last of them all.
+    # The next one is the nearest that is farther; if there is none, the last of all negatives.
     last = ops.sum(ops.cast(negative, "int32"), axis=1, keepdims=True) - 1
     chosen = ops.maximum(ops.minimum(no_farther, last), 0)
     column = ops.take_along_axis(ops.argsort(apart, axis=1), chosen, axis=1)
@@ -257,7 +271,7 @@ def _with_a_negative(positive, negative):
 
 
 def _masked_max(x, mask):
-    """Returns the largest marked value of the last axis; 0, without gradient, where none is."""
+    """Returns the largest marked value of the last axis; 0, without gradient, if there is none."""
     largest = ops.max(ops.where(mask, x, -float("inf")), axis=-1)
     return ops.where(ops.any(mask, axis=-1), largest, ops.zeros_like(largest))
 
@@ -268,6 +282,6 @@ def _masked_min(x, mask):
 
 def _mean(x, mask):
     weights = ops.cast(mask, x.dtype)
-    # Not a product with what is not mined: that may be any number.
+    # Not a product, since values that are not mined may be infinite or NaN.
     total = ops.sum(ops.where(mask, x, ops.zeros_like(x)))
     return total / ops.maximum(ops.sum(weights), 1)

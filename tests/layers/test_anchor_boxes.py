@@ -37,12 +37,12 @@ def test_an_anchor_covers_its_size_squared_and_has_its_ratio():
     np.testing.assert_allclose(height / width, np.tile([0.5, 1, 2], 3), rtol=1e-5)
 
 
-def test_a_image_of_1000_by_600_has_the_papers_number_of_anchors():
+def test_an_image_of_1000_by_600_has_the_number_of_anchors_in_the_paper():
     # Section 3.3 of the paper: "roughly 20000 (about 60 x 40 x 9) anchors in total".
     assert anchors(40, 60).shape == (60 * 40 * 9, 4)
 
 
-def test_centres_lie_in_the_middle_of_what_a_position_covers():
+def test_anchors_are_centred_on_the_area_of_their_position():
     boxes = anchors(3, 2, sizes=(4,), ratios=(1,), stride=16).reshape(3, 2, 4)
     centres = (boxes[..., :2] + boxes[..., 2:]) / 2
     np.testing.assert_allclose(centres[2, 1], [24, 40])
@@ -61,6 +61,6 @@ def test_centres_lie_in_the_middle_of_what_a_position_covers():
         ("stride", None),
     ],
 )
-def test_bad_arguments_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"{name} must be above 0"):
+def test_invalid_arguments_raise(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be .*above 0"):
         AnchorBoxes(**{name: value})

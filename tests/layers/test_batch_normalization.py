@@ -12,7 +12,7 @@ UPSTREAM = RNG.normal(size=X.shape).astype("float32")
 
 
 def pair(shape=X.shape, **kwargs):
-    """Our layer and Keras', with the same weights, which are not those of the start."""
+    """Our layer and Keras' layer, with the same random weights."""
     both = layers.BatchNormalization(**kwargs), keras.layers.BatchNormalization(**kwargs)
     values = None
     for layer in both:
@@ -22,12 +22,12 @@ def pair(shape=X.shape, **kwargs):
     return both
 
 
-def assert_alike(ours, theirs, **tolerance):
-    for one, other in zip(ours, theirs, strict=True):
-        one, other = (
-            keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in (one, other)
+def assert_close(ours, theirs, **tolerance):
+    for actual, expected in zip(ours, theirs, strict=True):
+        actual, expected = (
+            keras.ops.convert_to_numpy(keras.ops.cast(v, "float32")) for v in (actual, expected)
         )
-        np.testing.assert_allclose(one, other, **{"rtol": 1e-4, "atol": 1e-4, **tolerance})
+        np.testing.assert_allclose(actual, expected, **{"rtol": 1e-4, "atol": 1e-4, **tolerance})
 
 
 def test_outputs_and_moving_averages_by_hand():
@@ -36,9 +36,9 @@ def test_outputs_and_moving_averages_by_hand():
     layer.build((None, 1))
     layer.set_weights([np.array([value]) for value in (10.0, 5.0, 0.0, 4.0)])
     outputs = layer(np.array([[1.0], [3.0]], "float32"), training=True)
-    assert_alike([outputs], [np.array([[-5.0], [15.0]])])
+    assert_close([outputs], [np.array([[-5.0], [15.0]])])
     # A tenth of the way from 0 to 2, and from 4 to 1.
-    assert_alike([layer.moving_mean, layer.moving_variance], [np.array([0.2]), np.array([3.7])])
+    assert_close([layer.moving_mean, layer.moving_variance], [np.array([0.2]), np.array([3.7])])
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (4, 5, 3), (6, 5, 4, 3), (2, 3, 4, 2, 3), (1, 3)])
@@ -48,9 +48,9 @@ def test_outputs_and_moving_averages_by_hand():
 def test_training_agrees_with_keras(shape, options):
     x = RNG.normal(1.0, 2.0, size=shape).astype("float32")
     ours, theirs = pair(shape, **options)
-    assert_alike([ours(x, training=True)], [theirs(x, training=True)])
-    assert_alike(ours.weights, theirs.weights)
-    assert_alike([ours(x, training=False)], [theirs(x, training=False)])
+    assert_close([ours(x, training=True)], [theirs(x, training=True)])
+    assert_close(ours.weights, theirs.weights)
+    assert_close([ours(x, training=False)], [theirs(x, training=False)])
 
 
 @on_tensorflow
@@ -58,22 +58,22 @@ def test_training_agrees_with_keras(shape, options):
 def test_gradients_agree_with_keras(options):
     import tensorflow as tf
 
-    found = []
+    results = []
     for layer in pair(**options):
         with tf.GradientTape() as tape:
             x = tf.constant(X)
             tape.watch(x)
             loss = tf.reduce_sum(layer(x, training=True) * UPSTREAM)
-        found.append(tape.gradient(loss, [x, *[v.value for v in layer.trainable_variables]]))
-    assert_alike(*found, rtol=1e-3, atol=1e-3)
+        results.append(tape.gradient(loss, [x, *[v.value for v in layer.trainable_variables]]))
+    assert_close(*results, rtol=1e-3, atol=1e-3)
 
 
 @on_tensorflow
 def test_gradients_of_gradients_agree_with_keras():
-    """As a gradient penalty needs them."""
+    """A gradient penalty needs them."""
     import tensorflow as tf
 
-    found = []
+    results = []
     for layer in pair():
         x = tf.constant(X)
         with tf.GradientTape() as outer:
@@ -81,16 +81,16 @@ def test_gradients_of_gradients_agree_with_keras():
                 inner.watch(x)
                 outputs = tf.reduce_sum(layer(x, training=True) ** 2 * UPSTREAM)
             norm = tf.reduce_sum(inner.gradient(outputs, x) ** 2)
-        found.append([outer.gradient(norm, layer.gamma.value)])
-    assert_alike(*found, rtol=1e-3)
+        results.append([outer.gradient(norm, layer.gamma.value)])
+    assert_close(*results, rtol=1e-3)
 
 
 @on_tensorflow
-def test_training_is_one_operation_and_what_it_is_not_made_for_is_keras_own():
+def test_training_is_one_operation_and_other_cases_use_keras():
     import tensorflow as tf
 
-    def kinds(layer, **given):
-        function = tf.function(lambda x: layer(x, training=True, **given))
+    def kinds(layer, **kwargs):
+        function = tf.function(lambda x: layer(x, training=True, **kwargs))
         graph = function.get_concrete_function(tf.TensorSpec([None, 5, 4, 3])).graph
         return {operation.type for operation in graph.get_operations()}
 
@@ -103,20 +103,20 @@ def test_training_is_one_operation_and_what_it_is_not_made_for_is_keras_own():
     assert "FusedBatchNormV3" not in kinds(pair()[0], mask=tf.ones([6, 5, 4], bool))
 
 
-def test_axes_and_masks_give_what_keras_gives():
+def test_axes_and_masks_agree_with_keras():
     mask = RNG.uniform(size=X.shape[:3]) < 0.7
-    for options, given in (({"axis": 1}, {}), ({}, {"mask": keras.ops.convert_to_tensor(mask)})):
+    for options, kwargs in (({"axis": 1}, {}), ({}, {"mask": keras.ops.convert_to_tensor(mask)})):
         ours, theirs = pair(**options)
-        assert_alike([ours(X, training=True, **given)], [theirs(X, training=True, **given)])
-        assert_alike(ours.weights, theirs.weights)
+        assert_close([ours(X, training=True, **kwargs)], [theirs(X, training=True, **kwargs)])
+        assert_close(ours.weights, theirs.weights)
 
 
-def test_frozen_layer_normalises_by_its_moving_averages_and_keeps_them():
+def test_frozen_layer_normalises_by_its_moving_averages_without_updating_them():
     layer, _ = pair()
     layer.trainable = False
     before = [np.array(keras.ops.convert_to_numpy(w)) for w in layer.weights]
-    assert_alike([layer(X, training=True)], [layer(X, training=False)])
-    assert_alike(layer.weights, before, rtol=0, atol=0)
+    assert_close([layer(X, training=True)], [layer(X, training=False)])
+    assert_close(layer.weights, before, rtol=0, atol=0)
 
 
 def test_bfloat16_keeps_its_averages_in_float32():
@@ -126,10 +126,10 @@ def test_bfloat16_keeps_its_averages_in_float32():
     rounded = keras.ops.convert_to_numpy(keras.ops.cast(keras.ops.cast(X, "bfloat16"), "float32"))
     axes = (0, 1, 2)
     averages = [rounded.mean(axes), rounded.var(axes)]
-    assert_alike([layer.moving_mean, layer.moving_variance], averages)
+    assert_close([layer.moving_mean, layer.moving_variance], averages)
 
 
-def test_networks_take_weights_that_were_trained_with_keras_layers(tmp_path):
+def test_networks_load_weights_of_keras_layers(tmp_path):
     ours = dcgan_discriminator(size=28, channels=1, filters=4)
     clone = keras.models.clone_model(
         ours,
@@ -142,4 +142,4 @@ def test_networks_take_weights_that_were_trained_with_keras_layers(tmp_path):
     clone.save_weights(tmp_path / "keras.weights.h5")
     ours.load_weights(tmp_path / "keras.weights.h5")
     x = RNG.normal(size=(2, 28, 28, 1)).astype("float32")
-    assert_alike([ours(x)], [clone(x)])
+    assert_close([ours(x)], [clone(x)])

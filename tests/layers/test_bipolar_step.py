@@ -7,7 +7,7 @@ from keras import ops
 from dlrecipes.layers import BipolarStep
 
 
-def test_value_rises_at_the_threshold_itself():
+def test_output_rises_at_the_threshold_itself():
     below, above = np.nextafter(np.float32(0.25), [np.float32(0), np.float32(1)])
     x = ops.array([-np.inf, -1, below, 0.25, above, np.inf])
     expected = [-1, -1, -1, 1, 1, 1]
@@ -18,10 +18,10 @@ def test_zero_of_either_sign_reaches_the_threshold_of_zero():
     assert ops.convert_to_numpy(BipolarStep()(ops.array([-0.0, 0.0]))).tolist() == [1, 1]
 
 
-def test_slope_is_zero():
+def test_gradient_is_zero_or_none():
     x = np.array([-1.0, 0.5], "float32")
-    found = gradients(lambda x: ops.sum(BipolarStep()(x)), x)[0]
-    assert found is None or not found.any()
+    gradient = gradients(lambda x: ops.sum(BipolarStep()(x)), x)[0]
+    assert gradient is None or not gradient.any()
 
 
 def test_sixteen_bit_policy_compares_before_it_rounds():
@@ -32,11 +32,11 @@ def test_sixteen_bit_policy_compares_before_it_rounds():
 
 
 @pytest.mark.parametrize("threshold", [np.inf, np.nan, None, "x"])
-def test_bad_threshold_is_refused(threshold):
+def test_invalid_threshold_raises(threshold):
     with pytest.raises(ValueError, match="threshold must be a finite number"):
         BipolarStep(threshold)
 
 
-def test_whole_numbers_are_compared_with_a_threshold_between_them():
+def test_integers_are_compared_with_a_threshold_between_them():
     y = BipolarStep(threshold=0.5)(ops.array([0, 1], "int32"))
     assert ops.convert_to_numpy(y).tolist() == [-1, 1]

@@ -14,7 +14,7 @@ def random_boxes(*shape):
 
 
 def equation_2(boxes, anchors):
-    """The four equations of the paper, one number after the other."""
+    """The four equations of the paper, number by number."""
 
     def parts(box):
         left, top, right, bottom = box
@@ -40,14 +40,14 @@ def test_deltas_equal_the_equations():
 
 
 @pytest.mark.parametrize("deviations", [(1, 1, 1, 1), DEVIATIONS])
-def test_decoding_undoes_encoding(deviations):
+def test_decoding_inverts_encoding(deviations):
     coder, boxes, anchors = BoxCoder(deviations), random_boxes(2, 20), random_boxes(20)
-    again = numpy(coder(coder.encode(boxes, anchors), anchors))
-    # Boxes reach to 500, where neighbouring float32 numbers are 3e-5 apart.
-    np.testing.assert_allclose(again, boxes, atol=5e-4)
+    decoded = numpy(coder(coder.encode(boxes, anchors), anchors))
+    # Coordinates are up to 500, where neighbouring float32 numbers are 3e-5 apart.
+    np.testing.assert_allclose(decoded, boxes, atol=5e-4)
 
 
-def test_classes_may_have_deltas_of_their_own():
+def test_each_class_may_have_its_own_deltas():
     anchors, deltas = random_boxes(2, 5), RNG.normal(size=(2, 5, 3, 4)).astype("float32")
     coder = BoxCoder()
     boxes = numpy(coder(deltas, anchors[:, :, None]))
@@ -57,7 +57,7 @@ def test_classes_may_have_deltas_of_their_own():
         np.testing.assert_allclose(boxes[:, :, kind], alone, rtol=1e-6)
 
 
-def test_no_box_grows_beyond_the_largest_ratio():
+def test_boxes_do_not_exceed_the_largest_ratio():
     anchor = np.array([[10.0, 10, 20, 30]], "float32")
     deltas = np.array([[0, 0, 500, 500]], "float32")
     left, top, right, bottom = numpy(BoxCoder(DEVIATIONS, max_ratio=8.0)(deltas, anchor))[0]
@@ -66,7 +66,7 @@ def test_no_box_grows_beyond_the_largest_ratio():
     np.testing.assert_allclose(right - left, 10 * 1000 / 16, rtol=1e-5)
 
 
-def test_boxes_are_cut_off_at_the_edges_of_the_image():
+def test_boxes_are_clipped_to_the_image():
     anchors = np.array([[-5.0, -7, 50, 60], [3, 4, 5, 6], [70, 70, 90, 90]], "float32")
     image = np.zeros((1, 40, 30, 3), "float32")
     boxes = numpy(BoxCoder()(np.zeros((1, 3, 4), "float32"), anchors, image))[0]
@@ -74,11 +74,11 @@ def test_boxes_are_cut_off_at_the_edges_of_the_image():
 
 
 @pytest.mark.parametrize("deviations", [(1, 1), (1, 1, 1, 0)])
-def test_bad_deviations_are_refused(deviations):
+def test_invalid_deviations_raise(deviations):
     with pytest.raises(ValueError, match="deviations must be four"):
         BoxCoder(deviations)
 
 
-def test_a_bad_ratio_is_refused():
+def test_invalid_ratio_raises():
     with pytest.raises(ValueError, match="max_ratio must be above 0"):
         BoxCoder(max_ratio=0)

@@ -14,12 +14,12 @@ def iou(a, b):
 
 
 def by_hand(boxes, objects, positive, negative, every, extent=None):
-    """The rules one after the other: labels and indices of the boxes of one image."""
+    """Labels and indices of the boxes of one image, rule by rule."""
     inside = [
         extent is None or (min(box[:2]) >= 0 and box[2] <= extent[0] and box[3] <= extent[1])
         for box in boxes
     ]
-    overlap = np.array([[iou(box, one) for one in objects] for box in boxes])
+    overlap = np.array([[iou(box, target) for target in objects] for box in boxes])
     overlap[~np.array(inside)] = 0
     labels = []
     for row, valid in zip(overlap, inside, strict=True):
@@ -43,22 +43,22 @@ def numpy(outputs):
 @pytest.mark.parametrize("every", [True, False])
 @pytest.mark.parametrize("extent", [None, (55, 50)])
 @pytest.mark.parametrize("batched", [True, False])
-def test_labels_equal_the_rules_one_after_the_other(every, extent, batched):
+def test_labels_equal_the_rules_applied_one_by_one(every, extent, batched):
     rng = np.random.default_rng(0)
     objects = random_boxes(rng, 2, 3)
     boxes = random_boxes(rng, 2, 150) if batched else random_boxes(rng, 150)
     image = None if extent is None else np.zeros((2, extent[1], extent[0], 1), "float32")
-    found = numpy(BoxMatcher(0.4, 0.2, every)(boxes, objects, image))
+    matched = numpy(BoxMatcher(0.4, 0.2, every)(boxes, objects, image))
     for index in range(2):
         own = boxes[index] if batched else boxes
         expected = by_hand(own, objects[index], 0.4, 0.2, every, extent)
-        assert found["labels"][index].tolist() == expected[0]
+        assert matched["labels"][index].tolist() == expected[0]
         assert set(expected[0]) == {-1, 0, 1}
-        assert found["indices"][index].tolist() == expected[1]
-        np.testing.assert_array_equal(found["boxes"][index], objects[index][expected[1]])
+        assert matched["indices"][index].tolist() == expected[1]
+        np.testing.assert_array_equal(matched["boxes"][index], objects[index][expected[1]])
 
 
-def test_an_object_that_no_box_fits_gets_the_best_there_is():
+def test_an_object_without_a_good_box_is_matched_with_the_best_one():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 5], [20, 20, 30, 30]], "float32")
     objects = np.array([[[0, 0, 10, 2]]], "float32")
     # The overlaps are 0.2, 0.4 and 0.
@@ -76,18 +76,18 @@ def test_boxes_that_overlap_an_object_equally_are_all_positive():
 def test_padding_matches_nothing():
     boxes = np.array([[0, 0, 10, 10], [0, 0, 1, 1]], "float32")
     padding = np.zeros((1, 2, 4), "float32")
-    found = numpy(BoxMatcher(0.0, 0.0)(boxes, padding))
-    assert found["labels"].tolist() == [[-1, -1]]
+    matched = numpy(BoxMatcher(0.0, 0.0)(boxes, padding))
+    assert matched["labels"].tolist() == [[-1, -1]]
     assert numpy(BoxMatcher()(boxes, padding))["labels"].tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize("thresholds", [(None,), ("0.7",), (0.7, None), (0.7, np.nan)])
-def test_thresholds_that_are_no_numbers_are_refused(thresholds):
+def test_thresholds_that_are_not_numbers_raise(thresholds):
     with pytest.raises(ValueError, match="_threshold must be a number"):
         BoxMatcher(*thresholds)
 
 
 @pytest.mark.parametrize("thresholds", [(0.3, 0.7), (1.2, 0.3), (0.5, -0.1)])
-def test_bad_thresholds_are_refused(thresholds):
-    with pytest.raises(ValueError, match="must hold"):
+def test_thresholds_out_of_order_or_bounds_raise(thresholds):
+    with pytest.raises(ValueError, match="thresholds must satisfy"):
         BoxMatcher(*thresholds)

@@ -17,18 +17,18 @@ def by_hand(x, before, after):
     return y
 
 
-# The last two reach beyond the whole sentence.
+# The last two windows extend beyond the whole sentence.
 @pytest.mark.parametrize("before, after", [(1, 1), (2, 0), (0, 3), (5, 6), (9, 1)])
-def test_neighbours_stand_from_left_to_right(before, after):
+def test_neighbours_are_ordered_from_left_to_right(before, after):
     y = ContextWindow(before, after)(X)
     np.testing.assert_array_equal(np.array(y), by_hand(X, before, after))
 
 
-def test_window_of_none_is_the_identity():
+def test_window_without_neighbours_is_the_identity():
     np.testing.assert_array_equal(np.array(ContextWindow(0, 0)(X)), X)
 
 
-def test_padding_is_seen_as_zeros_whatever_it_holds():
+def test_padding_is_replaced_by_zeros():
     mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], bool)
     x = np.where(mask[..., None], X, np.nan).astype("float32")
     y = ContextWindow(1, 2)(x, mask=keras.ops.array(mask))
@@ -43,7 +43,7 @@ def test_mask_is_used_and_passed_on():
     np.testing.assert_array_equal(np.array(y)[0, 1, 6:], np.zeros(3))
 
 
-def test_one_layer_takes_any_length():
+def test_one_layer_supports_any_length():
     model = keras.Sequential([keras.Input((None, 3)), ContextWindow(2, 1)])
     assert model.output_shape == (None, None, 12)
     for time in (1, 4):
@@ -52,6 +52,6 @@ def test_one_layer_takes_any_length():
 
 
 @pytest.mark.parametrize("before, after", [(-1, 0), (0, -1), (0.5, 0), (0, None)])
-def test_bad_reach_is_refused(before, after):
+def test_invalid_window_raises(before, after):
     with pytest.raises(ValueError, match="must be an integer of at least 0"):
         ContextWindow(before, after)

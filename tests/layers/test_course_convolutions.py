@@ -1,4 +1,4 @@
-"""The worked examples of convolution that courses print, computed by the layers."""
+"""Worked examples of convolution from courses, computed by the layers."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def by_hand(x, kernel, stride=1):
 
 
 def filtered(x, kernel, stride=1):
-    """The same by our layer and by Keras' own, which must agree."""
+    """The same by our layer and by Keras', which must agree."""
     image = x[None, :, :, None].astype("float32")
     convolution = keras.layers.Conv2D(1, kernel.shape, stride, use_bias=False)
     convolution.build(image.shape)
@@ -42,20 +42,21 @@ STRIDED = grid(
 FILTER = grid("3 4 4 / 1 0 2 / -1 0 3")
 
 
-def test_stride_of_two_over_the_courses_image():
+def test_stride_of_two_over_the_image_of_the_course():
     expected = grid("91 100 88 / 69 91 117 / 44 72 74")
     np.testing.assert_array_equal(by_hand(STRIDED, FILTER, 2), expected)
     np.testing.assert_array_equal(filtered(STRIDED, FILTER, 2), expected)
 
 
-def test_stride_of_two_giving_the_numbers_in_print():
-    # In print the result of the image above is 91 100 83 / 69 91 127 / 44 71 (or 72) 74. Three
-    # of these are slips: the upper right one is 18 + 8 + 36 + 7 + 6 - 8 + 21 = 88, below it is
+def test_stride_of_two_gives_the_printed_numbers_for_a_corrected_image():
+    # The printed result for the image above is 91 100 83 / 69 91 127 / 44 71 (or 72) 74. Three
+    # numbers are misprints: the upper right one is 18 + 8 + 36 + 7 + 6 - 8 + 21 = 88, below it is
     # 24 + 36 + 28 + 6 + 8 - 3 + 18 = 117, and the lower middle 3 + 32 + 12 + 4 + 18 - 3 + 6 = 72.
     expected = grid("91 100 83 / 69 91 127 / 44 71 74")
-    # An image that does give them has five other numbers. The first two change the upper right
-    # by 4 * -2 + 3 * 1 = -5; the second and third what is below by 4 * 1 + 2 * 3 = 10; the last
-    # two the lower middle by -1 * 1 and the lower left by 3 * 1 - 1 * 3 = 0.
+    # An image with five other numbers gives the printed result. The first two change the upper
+    # right by 4 * -2 + 3 * 1 = -5; the second and third change the number below it by
+    # 4 * 1 + 2 * 3 = 10; the last two change the lower middle by -1 * 1 and the lower left by
+    # 3 * 1 - 1 * 3 = 0.
     image = STRIDED.copy()
     image[0, 6], image[2, 6], image[3, 6] = 9 - 2, 7 + 1, 4 + 3
     image[6, 2], image[6, 0] = 3 + 1, 0 + 3
@@ -93,7 +94,7 @@ IMAGE = grid("1 0 0 0 0 1 / 0 1 0 0 1 0 / 0 0 1 1 0 0 / 1 0 0 0 1 0 / 0 1 0 0 1 
     ],
     ids=["diagonal", "vertical"],
 )
-def test_feature_maps_of_a_image_and_their_maxima(kernel, feature_map, pooled):
+def test_feature_maps_of_an_image_and_their_maxima(kernel, feature_map, pooled):
     expected = grid(feature_map)
     np.testing.assert_array_equal(by_hand(IMAGE, grid(kernel)), expected)
     y = filtered(IMAGE, grid(kernel))
@@ -106,9 +107,9 @@ def test_feature_maps_of_a_image_and_their_maxima(kernel, feature_map, pooled):
 @pytest.mark.parametrize("p", [0, 1, 2])
 @pytest.mark.parametrize("f", [1, 2, 3, 5])
 @pytest.mark.parametrize("s", [1, 2, 3])
-def test_output_size_is_that_of_the_formula(n, p, f, s):
+def test_output_size_equals_the_formula(n, p, f, s):
     size = (n + 2 * p - f) // s + 1
-    # The formula counts the places where the filter starts.
+    # The formula counts the positions where the filter starts.
     assert size == len(
         [start for start in range(n + 2 * p) if start % s == 0 and start + f <= n + 2 * p]
     )
@@ -134,7 +135,7 @@ def test_overlapping_windows_share_their_border():
     np.testing.assert_array_equal(np.array(shared)[0, 0, :, 0], [9, 9])
 
 
-def test_moving_the_image_moves_its_feature_map():
+def test_shifting_the_image_shifts_its_feature_map():
     rng = np.random.default_rng(0)
     image = np.zeros((1, 12, 12, 2), "float32")
     image[:, 4:8, 3:7] = rng.normal(size=(1, 4, 4, 2))
@@ -142,7 +143,7 @@ def test_moving_the_image_moves_its_feature_map():
     convolution = keras.layers.Conv2D(3, 3, padding="same")
     y, y_moved = np.array(convolution(image)), np.array(convolution(moved))
     np.testing.assert_allclose(y_moved, np.roll(y, (2, -1), axis=(1, 2)), atol=1e-6)
-    # After a stride of 2 this holds for even steps alone: an odd one meets other places.
+    # After a stride of 2 this holds only for even shifts, since odd ones reach other positions.
     halved = keras.layers.MaxPooling2D(2)
     even = np.array(halved(np.roll(y, 2, axis=1)))
     np.testing.assert_array_equal(even, np.roll(np.array(halved(y)), 1, axis=1))

@@ -1,4 +1,4 @@
-"""The recurrent networks of a deep-learning course, computed by hand and by their equations."""
+"""Recurrent networks of a deep-learning course, by hand and by their equations."""
 
 import keras
 import numpy as np
@@ -51,13 +51,13 @@ def linear_network():
         ([[1, 1], [2, 2], [1, 1]], [4, 16, 36]),
     ],
 )
-def test_linear_network_of_ones_remembers_the_order_of_its_inputs(inputs, outputs):
+def test_linear_network_of_ones_depends_on_the_order_of_its_inputs(inputs, outputs):
     y = array(linear_network()(np.array([inputs], "float32")))
     np.testing.assert_array_equal(y, [[[value, value] for value in outputs]])
 
 
 def with_random_weights(cell, **kwargs):
-    """The layer, and its weights; all random, so that no bias is zero."""
+    """The layer and its weights, all random, so that no bias is zero."""
     layer = recurrent_layer(cell, UNITS, **kwargs)
     layer.build((None, None, 3))
     weights = [RNG.normal(0, 0.7, w.shape).astype("float32") for w in layer.get_weights()]
@@ -67,10 +67,10 @@ def with_random_weights(cell, **kwargs):
 
 def assert_steps_equal(layer, step, states):
     """Compares a layer with `output, states = step(x, states)`, one step after another."""
-    found = array(layer(X))
+    outputs = array(layer(X))
     for t in range(X.shape[1]):
         output, states = step(X[:, t], states)
-        np.testing.assert_allclose(found[:, t], output, atol=1e-5)
+        np.testing.assert_allclose(outputs[:, t], output, atol=1e-5)
 
 
 def zeros(units=UNITS):
@@ -99,11 +99,11 @@ def test_jordan_network_feeds_back_its_output():
     assert_steps_equal(layer, step, zeros(2))
 
 
-def test_lstm_gates_what_enters_stays_in_and_leaves_its_memory():
+def test_lstm_gates_control_input_memory_and_output():
     """Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000.
 
-    The columns of the weights are those of the input gate, the forget gate, the memory's
-    input and the output gate.
+    The columns of the weights belong to the input gate, the forget gate, the memory's input and
+    the output gate.
     """
     layer, (w, u, b) = with_random_weights("lstm")
 
@@ -120,8 +120,8 @@ def test_lstm_gates_what_enters_stays_in_and_leaves_its_memory():
 def test_gru_mixes_its_state_with_a_candidate():
     """Cho et al., 2014, with the reset gate after the product (Keras' default, and CuDNN's).
 
-    The columns are those of the update gate z, the reset gate r and the candidate; one bias
-    belongs to the inputs and one to the state. z is the share that is kept.
+    The columns belong to the update gate z, the reset gate r and the candidate. There is one bias
+    for the inputs and one for the state. z is the fraction of the state that is kept.
     """
     layer, (w, u, b) = with_random_weights("gru")
 
@@ -136,35 +136,35 @@ def test_gru_mixes_its_state_with_a_candidate():
 
 
 @pytest.mark.parametrize("cell", ["elman", "lstm", "peephole_lstm", "gru"])
-def test_other_direction_reads_the_sequence_from_its_end(cell):
+def test_second_direction_reads_the_sequence_in_reverse(cell):
     both, weights = with_random_weights(cell, bidirectional=True)
-    one, _ = with_random_weights(cell)
+    single, _ = with_random_weights(cell)
     y = array(both(X))
     half = len(weights) // 2
-    one.set_weights(weights[:half])
-    np.testing.assert_allclose(y[..., :UNITS], array(one(X)), atol=1e-5)
-    one.set_weights(weights[half:])
-    np.testing.assert_allclose(y[..., UNITS:], array(one(X[:, ::-1]))[:, ::-1], atol=1e-5)
+    single.set_weights(weights[:half])
+    np.testing.assert_allclose(y[..., :UNITS], array(single(X)), atol=1e-5)
+    single.set_weights(weights[half:])
+    np.testing.assert_allclose(y[..., UNITS:], array(single(X[:, ::-1]))[:, ::-1], atol=1e-5)
 
 
-def test_two_jordan_networks_scores_are_added():
+def test_scores_of_both_jordan_directions_are_added():
     both, weights = with_random_weights("jordan", bidirectional=True, output_units=2)
-    one, _ = with_random_weights("jordan", output_units=2)
-    one.set_weights(weights[:5])
-    forward = array(one(X))
-    one.set_weights(weights[5:])
-    backward = array(one(X[:, ::-1]))[:, ::-1]
+    single, _ = with_random_weights("jordan", output_units=2)
+    single.set_weights(weights[:5])
+    forward = array(single(X))
+    single.set_weights(weights[5:])
+    backward = array(single(X[:, ::-1]))[:, ::-1]
     np.testing.assert_allclose(array(both(X)), forward + backward, atol=1e-5)
 
 
-def test_lstm_whose_gates_are_pinned_keeps_a_number_for_ever():
+def test_lstm_with_fixed_gates_keeps_a_number():
     """Input gate open at the first step alone, forget gate open, so that c_t = tanh(x_1)."""
     layer, _ = with_random_weights("lstm", return_sequences=True)
     kernel, bias = np.zeros((3, 4, UNITS)), np.zeros((4, UNITS))
     kernel[0, 2], kernel[1, 0] = 1, 1
     bias[1], bias[3], bias[0] = 50, 50, -50
     layer.set_weights([kernel.reshape(3, -1), np.zeros((UNITS, 4 * UNITS)), bias.reshape(-1)])
-    # The first feature is what is seen, the second opens the input gate.
+    # The first feature is the input to store, the second opens the input gate.
     x = np.array([[[0.5, 100, 0], [9, 0, 0], [-9, 0, 0], [3, 0, 0]]], "float32")
     kept = np.tanh(np.tanh(0.5))
     np.testing.assert_allclose(array(layer(x)), np.full((1, 4, UNITS), kept), atol=1e-5)

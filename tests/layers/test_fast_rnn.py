@@ -1,4 +1,4 @@
-"""The layers that train fast on a CPU do what Keras' plain recurrence does, to rounding."""
+"""Layers that train fast on a CPU agree with Keras' plain recurrence up to rounding."""
 
 import keras
 import numpy as np
@@ -18,14 +18,14 @@ KINDS = {
         ),
     ),
 }
-# A few steps, all in the graph; more than those, in chunks, the last of which is not full.
+# Unrolled in the graph (two lengths), and in chunks, the last of which is not full.
 LENGTHS = (1, 5, 45)
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def pair(kind, dtype="float64", **kwargs):
-    """Returns our layer and Keras' own, built with the same random weights."""
+    """Our layer and Keras' layer, built with the same random weights."""
     ours, plain = (make(UNITS, dtype=dtype, **kwargs) for make in KINDS[kind])
     rng = np.random.default_rng(0)
     for layer in (ours, plain):
@@ -41,7 +41,7 @@ def sequences(time):
 
 
 def ragged_mask(time):
-    """Steps are real or not at random; the first sequence has none, the second's start late."""
+    """Masks steps at random; the first sequence has no real step, the second starts late."""
     mask = np.random.default_rng(1).random((BATCH, time)) < 0.6
     mask[0] = False
     mask[1, : time // 2] = False
@@ -49,36 +49,36 @@ def ragged_mask(time):
 
 
 def outputs_and_gradients(layer, training, x, states=(), **kwargs):
-    """Returns outputs, and the gradients of a mix of them in inputs, states and weights."""
+    """Outputs, and gradients of a mix of them with respect to inputs, states and weights."""
 
     def outputs(x, *states):
-        given = {"initial_state": list(states)} if states else {}
-        return keras.tree.flatten(layer(x, training=training, **given, **kwargs))
+        initial = {"initial_state": list(states)} if states else {}
+        return keras.tree.flatten(layer(x, training=training, **initial, **kwargs))
 
     def mix(*tensors):
-        # The sine gives each output a gradient of its own.
+        # The sine gives each output a different gradient.
         return sum(
             keras.ops.sum(keras.ops.sin((1 + index) * y))
             for index, y in enumerate(outputs(*tensors))
         )
 
-    found = gradients(mix, x, *states, variables=layer.trainable_variables)
-    return [keras.ops.convert_to_numpy(y) for y in outputs(x, *states)], found
+    computed = gradients(mix, x, *states, variables=layer.trainable_variables)
+    return [keras.ops.convert_to_numpy(y) for y in outputs(x, *states)], computed
 
 
-def assert_alike(kind, time, states=False, mask=False, **kwargs):
+def assert_agrees_with_keras(kind, time, states=False, mask=False, **kwargs):
     x = sequences(time)
     rng = np.random.default_rng(2)
     count = 1 if kind == "SimpleRNN" else 2
-    given = {"states": [rng.normal(size=(BATCH, UNITS)) for _ in range(count)]} if states else {}
+    options = {"states": [rng.normal(size=(BATCH, UNITS)) for _ in range(count)]} if states else {}
     if mask:
-        given["mask"] = keras.ops.convert_to_tensor(ragged_mask(time))
+        options["mask"] = keras.ops.convert_to_tensor(ragged_mask(time))
     ours, plain = pair(kind, **kwargs)
-    found = outputs_and_gradients(ours, True, x, **given)
-    expected = outputs_and_gradients(plain, True, x, **given)
-    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
-        assert one.shape == other.shape
-        np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+    actual = outputs_and_gradients(ours, True, x, **options)
+    expected = outputs_and_gradients(plain, True, x, **options)
+    for ours, theirs in zip(keras.tree.flatten(actual), keras.tree.flatten(expected), strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=1e-8, atol=1e-10)
 
 
 @on_tensorflow
@@ -86,18 +86,16 @@ def assert_alike(kind, time, states=False, mask=False, **kwargs):
 @pytest.mark.parametrize("time", LENGTHS)
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("return_sequences", [False, True])
-def test_outputs_and_gradients_are_those_of_the_plain_recurrence(
-    kind, time, mask, return_sequences
-):
-    assert_alike(kind, time, mask=mask, return_sequences=return_sequences)
+def test_outputs_and_gradients_agree_with_the_plain_recurrence(kind, time, mask, return_sequences):
+    assert_agrees_with_keras(kind, time, mask=mask, return_sequences=return_sequences)
 
 
 @on_tensorflow
 @each_kind
 @pytest.mark.parametrize("time", LENGTHS[1:])
 @pytest.mark.parametrize("zeros", [False, True])
-def test_states_given_and_returned_masked_and_backwards_are_too(kind, time, zeros):
-    assert_alike(
+def test_initial_states_masks_and_reversal_agree_with_keras(kind, time, zeros):
+    assert_agrees_with_keras(
         kind,
         time,
         states=True,
@@ -111,13 +109,13 @@ def test_states_given_and_returned_masked_and_backwards_are_too(kind, time, zero
 
 @on_tensorflow
 @pytest.mark.parametrize("kind", ["LSTM", "SimpleRNN"])
-def test_a_layer_without_bias_and_with_dropout_is_too(kind):
-    assert_alike(kind, 5, use_bias=False, dropout=0.5, seed=3, return_sequences=True)
+def test_a_layer_without_bias_and_with_dropout_agrees_with_keras(kind):
+    assert_agrees_with_keras(kind, 5, use_bias=False, dropout=0.5, seed=3, return_sequences=True)
 
 
 @on_tensorflow
 @each_kind
-def test_fast_recurrence_is_used_in_training_and_only_there(kind, monkeypatch):
+def test_fast_recurrence_is_used_only_in_training(kind, monkeypatch):
     from dlrecipes.layers import _cpu_recurrence
 
     used = []
@@ -133,7 +131,7 @@ def test_fast_recurrence_is_used_in_training_and_only_there(kind, monkeypatch):
 @pytest.mark.parametrize(
     "kwargs", [{"recurrent_dropout": 0.5}, {"unroll": True}, {"activation": "relu"}]
 )
-def test_what_the_fast_recurrence_is_not_written_for_is_left_to_keras(kwargs, monkeypatch):
+def test_unsupported_options_use_keras_recurrence(kwargs, monkeypatch):
     from dlrecipes.layers import _cpu_recurrence
 
     monkeypatch.setattr(_cpu_recurrence, "run", None)
@@ -142,17 +140,17 @@ def test_what_the_fast_recurrence_is_not_written_for_is_left_to_keras(kwargs, mo
 
 
 @each_kind
-def test_integer_inputs_and_a_mask_with_a_last_axis_are_taken_as_by_keras(kind):
+def test_integer_inputs_and_a_mask_with_a_last_axis_agree_with_keras(kind):
     ours, plain = pair(kind, dtype="float32")
     x = np.arange(BATCH * 5 * FEATURES).reshape(BATCH, 5, FEATURES) % 3
     mask = keras.ops.convert_to_tensor(np.ones((BATCH, 5, 1), bool))
-    for given in ({}, {"mask": mask}):
-        y = keras.ops.convert_to_numpy(ours(x.astype("int32"), training=True, **given))
+    for options in ({}, {"mask": mask}):
+        y = keras.ops.convert_to_numpy(ours(x.astype("int32"), training=True, **options))
         expected = keras.ops.convert_to_numpy(plain(x.astype("float32")))
         np.testing.assert_allclose(y, expected, atol=1e-6)
 
 
-def test_a_cell_of_ones_own_is_used_in_training_too():
+def test_a_custom_cell_is_used_in_training_as_well():
     class Twice(keras.layers.LSTMCell):
         def call(self, inputs, states, training=False):
             h, states = super().call(inputs, states, training=training)
@@ -167,7 +165,7 @@ def test_a_cell_of_ones_own_is_used_in_training_too():
 
 @on_tensorflow
 @each_kind
-def test_unknown_batch_and_time_give_the_same_in_one_graph(kind):
+def test_one_graph_supports_any_batch_and_time(kind):
     import tensorflow as tf
 
     ours, plain = pair(kind, return_sequences=True)
@@ -190,7 +188,7 @@ def test_unknown_batch_and_time_give_the_same_in_one_graph(kind):
 
 @on_tensorflow
 @each_kind
-def test_bfloat16_is_nearer_to_the_exact_outputs_than_the_plain_recurrence(kind):
+def test_bfloat16_outputs_are_no_less_exact_than_the_plain_recurrence(kind):
     x = sequences(40)
     exact = outputs_and_gradients(pair(kind)[1], True, x)[0][0]
     errors = []
@@ -202,7 +200,7 @@ def test_bfloat16_is_nearer_to_the_exact_outputs_than_the_plain_recurrence(kind)
 
 
 @each_kind
-def test_both_directions_in_a_wrapper_are_those_of_keras(kind):
+def test_bidirectional_wrapper_agrees_with_keras(kind):
     ours, plain = (
         keras.layers.Bidirectional(make(UNITS, return_sequences=True)) for make in KINDS[kind]
     )
@@ -210,26 +208,26 @@ def test_both_directions_in_a_wrapper_are_those_of_keras(kind):
     ours(x), plain(x)
     plain.set_weights(ours.get_weights())
     mask = keras.ops.convert_to_tensor(np.arange(5) < np.array([[5], [3], [1], [4]]))
-    for given in (None, mask):
+    for steps in (None, mask):
         np.testing.assert_allclose(
-            keras.ops.convert_to_numpy(ours(x, mask=given, training=True)),
-            keras.ops.convert_to_numpy(plain(x, mask=given)),
+            keras.ops.convert_to_numpy(ours(x, mask=steps, training=True)),
+            keras.ops.convert_to_numpy(plain(x, mask=steps)),
             atol=1e-6,
         )
 
 
 @each_kind
-def test_a_stateful_layer_goes_on_where_it_stopped(kind):
+def test_a_stateful_layer_continues_from_its_last_state(kind):
     whole, _ = pair(kind, dtype="float32", return_sequences=True)
     parts = KINDS[kind][0](UNITS, return_sequences=True, stateful=True)
     parts.build((BATCH, 3, FEATURES))
     parts.set_weights(whole.get_weights())
     x = sequences(6).astype("float32")
-    found = [
+    outputs = [
         keras.ops.convert_to_numpy(parts(piece, training=True)) for piece in (x[:, :3], x[:, 3:])
     ]
     expected = keras.ops.convert_to_numpy(whole(x))
-    np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(outputs, axis=1), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +260,6 @@ def test_xla_compiles_it(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("units", [0, -1])
-def test_bad_units_are_refused(kind, units):
+def test_invalid_units_raise(kind, units):
     with pytest.raises(ValueError, match="units"):
         KINDS[kind][0](units)

@@ -30,7 +30,7 @@ def elman(units):
 
 
 def by_hand(layer, x, mask, fed=softmax):
-    """Elman cells on top of one another, step by step; a masked step repeats the output."""
+    """Stacked Elman cells, step by step; a masked step repeats the output."""
     cells = [[array(w) for w in cell.weights] for cell in layer.cell.cells]
     kernel, bias = array(layer.cell.output_kernel), array(layer.cell.output_bias)
     hidden = [np.zeros((len(x), len(w[2]))) for w in cells]
@@ -50,17 +50,17 @@ def by_hand(layer, x, mask, fed=softmax):
 @pytest.mark.parametrize("mask", [np.ones_like(MASK), MASK])
 def test_outputs_equal_the_equations_step_by_step(mask):
     layer = built([elman(4), elman(3)])
-    found = array(layer(X, mask=ops.convert_to_tensor(mask)))
-    np.testing.assert_allclose(found, by_hand(layer, X, mask), atol=1e-5)
+    outputs = array(layer(X, mask=ops.convert_to_tensor(mask)))
+    np.testing.assert_allclose(outputs, by_hand(layer, X, mask), atol=1e-5)
 
 
-def test_feedback_activation_is_between_the_output_and_the_next_input():
+def test_feedback_activation_is_applied_between_output_and_next_input():
     layer = built([elman(4)], feedback_activation="linear")
     expected = by_hand(layer, X, np.ones_like(MASK), fed=lambda scores: scores)
     np.testing.assert_allclose(array(layer(X)), expected, atol=1e-5)
 
 
-def test_a_cell_without_memory_makes_it_a_jordan_network():
+def test_with_a_memoryless_cell_it_is_a_jordan_network():
     """With U = 0, h = tanh([x, s] W + b): W's rows are a Jordan cell's two kernels."""
     layer = built(elman(4))
     inner = layer.cell.cells
@@ -73,7 +73,7 @@ def test_a_cell_without_memory_makes_it_a_jordan_network():
     np.testing.assert_allclose(array(layer(X)), array(jordan(X)), atol=1e-6)
 
 
-def test_states_are_the_output_what_is_fed_back_and_those_of_the_cells():
+def test_states_are_the_output_the_feedback_and_the_states_of_the_cells():
     cells = [keras.layers.LSTMCell(4), keras.layers.GRUCell(3)]
     cell = FeedbackCell(cells, 2)
     assert cell.state_size == [2, 2, 4, 4, 3]
@@ -83,8 +83,8 @@ def test_states_are_the_output_what_is_fed_back_and_those_of_the_cells():
     h, (_, c) = cells[0](
         ops.concatenate([X[:, 0], ops.zeros((2, 2))], axis=1), [ops.zeros((2, 4))] * 2
     )
-    for found, expected in ((states[2], h), (states[3], c)):
-        np.testing.assert_allclose(array(found), array(expected), atol=1e-6)
+    for state, expected in ((states[2], h), (states[3], c)):
+        np.testing.assert_allclose(array(state), array(expected), atol=1e-6)
     assert tuple(states[4].shape) == (2, 3)
 
 
@@ -94,10 +94,10 @@ def test_states_are_the_output_what_is_fed_back_and_those_of_the_cells():
         (keras.layers.GRUCell(2), 0, "output_units must be"),
         (keras.layers.GRUCell(2), 1.5, "output_units must be"),
         ([], 2, "not empty"),
-        ([keras.layers.GRUCell(2, dropout=0.5)], 2, "must have no dropout"),
-        (keras.layers.LSTMCell(2, recurrent_dropout=0.5), 2, "must have no dropout"),
+        ([keras.layers.GRUCell(2, dropout=0.5)], 2, "must not have dropout"),
+        (keras.layers.LSTMCell(2, recurrent_dropout=0.5), 2, "must not have dropout"),
     ],
 )
-def test_bad_arguments_are_refused(cells, units, message):
+def test_invalid_arguments_raise(cells, units, message):
     with pytest.raises(ValueError, match=message):
         FeedbackCell(cells, units)

@@ -23,14 +23,14 @@ def by_hand(x, kernel, stride=1):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_each_channel_is_filtered_on_its_own(name):
+def test_each_channel_is_filtered_independently(name):
     y = np.array(FixedKernelConv2D(name)(X))
     np.testing.assert_allclose(y, by_hand(X, KERNELS[name]), atol=1e-4)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("flip", [False, True])
-def test_own_numbers_with_steps_and_flipped(stride, flip):
+def test_custom_kernels_with_strides_and_flipping(stride, flip):
     kernel = np.array(OWN)[::-1, ::-1] if flip else np.array(OWN)
     y = np.array(FixedKernelConv2D(OWN, stride, flip=flip)(X))
     np.testing.assert_allclose(y, by_hand(X, kernel, stride), atol=1e-5)
@@ -38,7 +38,7 @@ def test_own_numbers_with_steps_and_flipped(stride, flip):
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-def test_it_is_depthwise_convolution_of_keras(stride, padding):
+def test_it_equals_keras_depthwise_convolution(stride, padding):
     ours = FixedKernelConv2D(OWN, stride, padding)
     theirs = keras.layers.DepthwiseConv2D((3, 2), stride, padding, use_bias=False)
     theirs.build(X.shape)
@@ -49,7 +49,7 @@ def test_it_is_depthwise_convolution_of_keras(stride, padding):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_edge_kernels_ignore_flat_images_and_others_keep_them(name):
+def test_edge_kernels_are_zero_on_flat_images_and_others_preserve_them(name):
     edges = name.startswith(("edges", "prewitt", "sobel", "scharr"))
     y = np.array(FixedKernelConv2D(name)(np.full((1, 5, 5, 2), 4.0, "float32")))
     np.testing.assert_allclose(y, 0.0 if edges else 4.0, atol=1e-5)
@@ -68,7 +68,7 @@ def test_direction_and_sign_of_edges(name):
     np.testing.assert_array_equal(np.array(FixedKernelConv2D(horizontal)(bright_left)), 0)
 
 
-def test_identity_gives_the_image_back():
+def test_identity_returns_the_image():
     np.testing.assert_array_equal(np.array(FixedKernelConv2D(padding="same")(X)), X)
 
 
@@ -80,7 +80,7 @@ def test_sharpen_is_the_image_minus_its_laplacian():
 
 def test_laplacian_of_a_parabola_is_its_second_derivative():
     rows, columns = np.meshgrid(np.arange(6.0), np.arange(7.0), indexing="ij")
-    # The second derivatives of 3 a^2 + b^2 add up to 8, the mixed one of a b is 1.
+    # The second derivatives of 3 a^2 + b^2 sum to 8, and the mixed one of a b is 1.
     parabola = (3 * rows**2 + columns**2)[None, :, :, None]
     np.testing.assert_allclose(np.array(FixedKernelConv2D("edges_4")(parabola)), 8, atol=1e-4)
     saddle = (rows * columns)[None, :, :, None]
@@ -89,13 +89,13 @@ def test_laplacian_of_a_parabola_is_its_second_derivative():
     np.testing.assert_allclose(mixed, 2 * 2, atol=1e-4)
 
 
-def test_blurring_twice_by_gaussian_3_is_blurring_once_by_5():
+def test_two_blurs_by_gaussian_3_equal_one_by_gaussian_5():
     small, large = FixedKernelConv2D("gaussian_blur"), FixedKernelConv2D("gaussian_blur_5")
     np.testing.assert_allclose(np.array(small(small(X))), np.array(large(X)), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_flipping_changes_the_sign_of_directed_kernels_alone(name):
+def test_flipping_changes_the_sign_of_directional_kernels_only(name):
     sign = -1 if name.startswith(("prewitt", "sobel", "scharr")) else 1
     np.testing.assert_allclose(
         np.array(FixedKernelConv2D(name, flip=True)(X)),
@@ -104,7 +104,7 @@ def test_flipping_changes_the_sign_of_directed_kernels_alone(name):
     )
 
 
-def test_it_has_no_weights_and_takes_integers():
+def test_it_has_no_weights_and_accepts_integers():
     layer = FixedKernelConv2D("edges_4")
     y = layer(np.arange(25, dtype="int32").reshape(1, 5, 5, 1) ** 2)
     assert layer.weights == []
@@ -123,11 +123,11 @@ def test_it_has_no_weights_and_takes_integers():
         ({"padding": "full"}, "padding must be 'valid' or 'same'"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         FixedKernelConv2D(**kwargs)
 
 
-def test_images_smaller_than_the_kernel_are_refused():
+def test_images_smaller_than_the_kernel_raise():
     with pytest.raises(ValueError, match=r"as large as the window, \(3, 3\)"):
         FixedKernelConv2D(np.ones((3, 3)), padding="valid")(np.zeros((1, 2, 2, 1), "float32"))

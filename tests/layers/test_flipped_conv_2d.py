@@ -8,7 +8,7 @@ RNG = np.random.default_rng(0)
 
 
 def convolved(x, w):
-    """The mathematical definition of the whole convolution: sum of x[m, n] w[i - m, j - n]."""
+    """The mathematical definition of the full convolution: sum of x[m, n] w[i - m, j - n]."""
     height, width = x.shape[0] + w.shape[0] - 1, x.shape[1] + w.shape[1] - 1
     y = np.zeros((height, width))
     for i in range(height):
@@ -21,7 +21,7 @@ def convolved(x, w):
 
 
 def by_layer(x, w, whole=False):
-    """One image and one kernel through the layer; `whole` pads so that nothing is left out."""
+    """One image and one kernel through the layer; `whole` pads for the full convolution."""
     if whole:
         x = np.pad(x, [(size - 1, size - 1) for size in w.shape])
     layer = FlippedConv2D(1, w.shape, use_bias=False)
@@ -35,7 +35,7 @@ def test_outputs_equal_the_mathematical_definition(size):
     x, w = RNG.normal(size=(5, 6)), RNG.normal(size=size)
     whole = convolved(x, w)
     np.testing.assert_allclose(by_layer(x, w, whole=True), whole, atol=1e-5)
-    # Where the kernel lies within the image.
+    # Positions where the kernel lies within the image.
     inside = whole[size[0] - 1 : x.shape[0], size[1] - 1 : x.shape[1]]
     np.testing.assert_allclose(by_layer(x, w), inside, atol=1e-5)
 
@@ -50,7 +50,7 @@ def test_outputs_equal_the_mathematical_definition(size):
         {"activation": "tanh", "bias_initializer": "random_normal"},
     ],
 )
-def test_with_the_kernel_flipped_it_is_keras_conv2d(kwargs):
+def test_it_equals_keras_conv2d_with_a_flipped_kernel(kwargs):
     x = RNG.normal(size=(2, 7, 8, 4)).astype("float32")
     ours, theirs = FlippedConv2D(6, (3, 2), **kwargs), keras.layers.Conv2D(6, (3, 2), **kwargs)
     ours.build(x.shape)
@@ -60,7 +60,7 @@ def test_with_the_kernel_flipped_it_is_keras_conv2d(kwargs):
     np.testing.assert_allclose(np.array(ours(x)), np.array(theirs(x)), atol=1e-5)
 
 
-def test_impulse_gives_the_kernel_itself():
+def test_impulse_returns_the_kernel():
     impulse = np.zeros((5, 5))
     impulse[2, 2] = 1
     w = RNG.normal(size=(3, 3))
@@ -82,6 +82,6 @@ def test_it_is_commutative_and_associative():
     np.testing.assert_allclose(by_layer(v, x, whole=True), by_layer(x, v, whole=True), atol=1e-5)
 
 
-def test_bad_arguments_are_refused():
+def test_invalid_arguments_raise():
     with pytest.raises(ValueError, match="filters"):
         FlippedConv2D(0, 3)

@@ -4,9 +4,9 @@ from keras import ops
 
 from dlrecipes.layers import HopfieldNetwork
 
-# The first pattern, and it with a pair of units flipped: alike in all but two or four places.
-ALIKE = np.ones((3, 12))
-ALIKE[1, :2] = ALIKE[2, 2:4] = -1
+# A pattern, and two copies with a pair of units flipped: they differ in two or four units.
+SIMILAR = np.ones((3, 12))
+SIMILAR[1, :2] = SIMILAR[2, 2:4] = -1
 
 
 def bipolar(*shape, seed=0):
@@ -22,7 +22,7 @@ def recalled(layer, states):
 
 
 def symmetric(units):
-    """A network of arbitrary whole symmetric weights."""
+    """A network with arbitrary symmetric integer weights."""
     layer = HopfieldNetwork(units)
     layer.build((None, units))
     weights = np.triu(np.random.default_rng(1).integers(-3, 4, (units, units)), 1)
@@ -33,9 +33,9 @@ def symmetric(units):
 def updated_by_hand(weights, state, order):
     state = state.copy()
     for i in order:
-        heard = sum(weights[i, j] * state[j] for j in range(len(state)))
-        if heard != 0:
-            state[i] = 1 if heard > 0 else -1
+        field = sum(weights[i, j] * state[j] for j in range(len(state)))
+        if field != 0:
+            state[i] = 1 if field > 0 else -1
     return state
 
 
@@ -56,26 +56,26 @@ def test_stored_patterns_are_recalled_from_corrupted_ones(update):
     for row in corrupted:
         row[rng.permutation(60)[:9]] *= -1
     np.testing.assert_array_equal(recalled(layer, corrupted), patterns)
-    # What is far from a pattern is near its negative, which is stored with it.
+    # A state far from a pattern is near its negative, which is also stored.
     np.testing.assert_array_equal(recalled(layer, -corrupted), -patterns)
 
 
-def test_projection_keeps_patterns_that_hebbian_sums_confuse():
+def test_projection_recalls_patterns_that_the_hebbian_rule_confuses():
     hebbian, projection = HopfieldNetwork(12), HopfieldNetwork(12, rule="projection")
     for layer in (hebbian, projection):
-        layer.store(ALIKE)
-    # In the second pattern, unit 0 hears -3 from unit 1 (w = 3, s = -1), -1 from each of units
-    # 2 and 3, and 1 from each of the other eight: 3 in all, and turns.
-    assert recalled(hebbian, ALIKE[1:2])[0, 0] == 1
-    np.testing.assert_array_equal(recalled(projection, ALIKE), ALIKE)
+        layer.store(SIMILAR)
+    # In the second pattern, unit 0 receives -3 from unit 1 (w = 3, s = -1), -1 from each of units
+    # 2 and 3, and 1 from each of the other eight: 3 in total, so it flips.
+    assert recalled(hebbian, SIMILAR[1:2])[0, 0] == 1
+    np.testing.assert_array_equal(recalled(projection, SIMILAR), SIMILAR)
 
 
-def test_projection_weights_leave_the_patterns_span_as_it_is():
+def test_projection_weights_project_onto_the_span_of_the_patterns():
     layer = HopfieldNetwork(12, rule="projection")
-    layer.store(ALIKE)
+    layer.store(SIMILAR)
     kernel = numpy(layer.kernel)
     assert np.all(np.diag(kernel) == 0)
-    # Orthogonal rows that span the same: units 0 and 1, 2 and 3, and the others.
+    # Orthogonal rows that span the same space: units 0 and 1, 2 and 3, and the others.
     blocks = [slice(0, 2), slice(2, 4), slice(4, 12)]
     expected = np.zeros((12, 12))
     for block in blocks:
@@ -85,7 +85,7 @@ def test_projection_weights_leave_the_patterns_span_as_it_is():
     np.testing.assert_allclose(kernel, expected, atol=1e-6)
 
 
-def test_storing_replaces_what_was_stored():
+def test_storing_replaces_earlier_patterns():
     layer, x = HopfieldNetwork(5), bipolar(2, 5)
     layer.store(bipolar(2, 5, seed=1))
     layer.store(x)
@@ -103,13 +103,13 @@ def test_energy_equals_the_double_sum():
     np.testing.assert_array_equal(numpy(layer.energy(ops.array(states))), expected)
 
 
-def test_sweep_visits_units_in_the_order_given_and_hears_the_new_states():
+def test_sweep_updates_units_in_order_using_the_new_states():
     layer, weights = symmetric(8)
     states, order = bipolar(5, 8), [6, 1, 1, 4, 0]
-    for given, by_hand in ((None, range(8)), (order, order)):
-        expected = [updated_by_hand(weights, state, by_hand) for state in states]
-        found = layer.sweep(ops.array(states, "float32"), given)
-        np.testing.assert_array_equal(numpy(found), expected)
+    for argument, units in ((None, range(8)), (order, order)):
+        expected = [updated_by_hand(weights, state, units) for state in states]
+        updated = layer.sweep(ops.array(states, "float32"), argument)
+        np.testing.assert_array_equal(numpy(updated), expected)
 
 
 def test_asynchronous_updates_never_raise_the_energy():
@@ -124,27 +124,27 @@ def test_asynchronous_updates_never_raise_the_energy():
     assert fell
 
 
-def test_asynchronous_recall_ends_in_a_state_that_nothing_changes():
+def test_asynchronous_recall_ends_in_a_fixed_point():
     layer, weights = symmetric(10)
     for state in recalled(layer, bipolar(6, 10)):
         np.testing.assert_array_equal(updated_by_hand(weights, state, range(10)), state)
 
 
 @pytest.mark.parametrize(("max_sweeps", "expected"), [(1, [-1, 1]), (2, [1, -1]), (3, [-1, 1])])
-def test_bound_ends_a_synchronous_swing_between_two_states(max_sweeps, expected):
+def test_max_sweeps_ends_a_synchronous_oscillation(max_sweeps, expected):
     # Each unit takes the other's state.
     layer = HopfieldNetwork(2, update="synchronous", max_sweeps=max_sweeps)
     layer.store([[1, 1]])
     assert recalled(layer, [[1, -1]]).tolist() == [expected]
 
 
-def test_one_unit_at_a_time_there_is_no_swing():
+def test_asynchronous_updates_do_not_oscillate():
     layer = HopfieldNetwork(2)
     layer.store([[1, 1]])
     assert recalled(layer, [[1, -1]]).tolist() == [[-1, -1]]
 
 
-def test_unit_that_hears_nothing_keeps_its_state():
+def test_unit_without_input_keeps_its_state():
     layer = HopfieldNetwork(3)
     assert recalled(layer, [[-2.0, 0.0, 5.0]]).tolist() == [[-1, 1, 1]]
 
@@ -159,32 +159,32 @@ def test_unit_that_hears_nothing_keeps_its_state():
         ({"units": 2, "update": "random"}, "update must be one of"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         HopfieldNetwork(**kwargs)
 
 
 @pytest.mark.parametrize("patterns", [[], [[1, -1]], [1, -1, 1], [[1, 0, 1]]])
-def test_bad_patterns_are_refused(patterns):
+def test_invalid_patterns_raise(patterns):
     with pytest.raises(ValueError, match=r"patterns must be -1 and 1 and of shape \(patterns, 3\)"):
         HopfieldNetwork(3).store(patterns)
 
 
 @pytest.mark.parametrize("shape", [(2, 4), (3,), (1, 2, 3)])
 @pytest.mark.parametrize("method", ["__call__", "energy", "step", "sweep"])
-def test_states_of_another_shape_are_refused_also_once_patterns_are_stored(method, shape):
+def test_states_of_another_shape_raise_after_patterns_are_stored(method, shape):
     layer = HopfieldNetwork(3)
     layer.store([[1, -1, 1]])
     with pytest.raises(ValueError, match=r"states must be of shape \(batch, units\)"):
         getattr(layer, method)(np.ones(shape, "float32"))
 
 
-def test_states_of_another_size_are_refused():
+def test_states_of_another_size_raise():
     with pytest.raises(ValueError, match=r"units = 3, not \(\w+, 4\)"):
         HopfieldNetwork(3).build((None, 4))
 
 
-def test_sixteen_bit_policy_hears_each_unit():
+def test_sixteen_bit_policy_sums_over_all_units_exactly():
     # 300 units of 1 and one of -1: in bfloat16 a sum of 257 and more would lose them.
     layer = HopfieldNetwork(301, update="synchronous", dtype="bfloat16")
     layer.store(np.ones((1, 301)))

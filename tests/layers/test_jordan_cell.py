@@ -40,7 +40,7 @@ def test_outputs_equal_the_equations_step_by_step():
     np.testing.assert_allclose(np.array(layer(X)), by_hand(weights, X), atol=1e-5)
 
 
-def test_masked_steps_leave_the_state_alone():
+def test_masked_steps_leave_the_state_unchanged():
     layer, weights = built()
     mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 1, 1, 1, 0]], bool)
     y = np.array(layer(X, mask=keras.ops.array(mask)))
@@ -51,7 +51,7 @@ def test_masked_steps_leave_the_state_alone():
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
-def test_state_is_the_distribution_of_the_last_output():
+def test_state_is_the_softmax_of_the_output():
     cell = JordanCell(5, 3)
     y, (scores, state) = cell(X[:, 0], [keras.ops.zeros((2, 3))] * 2)
     np.testing.assert_array_equal(np.array(scores), np.array(y))
@@ -72,6 +72,6 @@ def test_output_units_default_to_units():
 
 
 @pytest.mark.parametrize("units, output_units", [(0, None), (2.5, None), (2, 0), (2, "three")])
-def test_bad_sizes_are_refused(units, output_units):
+def test_invalid_sizes_raise(units, output_units):
     with pytest.raises(ValueError, match="must be"):
         JordanCell(units, output_units)

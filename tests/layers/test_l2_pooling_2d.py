@@ -9,14 +9,14 @@ RNG = np.random.default_rng(0)
 
 
 def by_hand(x, window, steps, padding):
-    """Norms over windows, of which beyond the border there is nothing."""
+    """Norms over windows, without values beyond the border."""
     height, width, channels = x.shape
     starts = []
     for size, reach, step in zip((height, width), window, steps, strict=True):
         if padding == "valid":
             starts.append(range(0, size - reach + 1, step))
         else:
-            # As Keras: the windows that are needed, their surplus half before, the odd one behind.
+            # As in Keras: half of the padding before, and the odd row or column after.
             count = -(-size // step)
             before = max((count - 1) * step + reach - size, 0) // 2
             starts.append(range(-before, -before + count * step, step))
@@ -57,8 +57,8 @@ def numeric(function, x):
 def test_outputs_are_the_norms_of_the_windows(pool_size, strides, window, steps, padding):
     x = RNG.normal(size=(2, 5, 6, 3)).astype("float32")
     y = np.array(L2Pooling2D(pool_size, strides, padding)(x))
-    for image, found in zip(x, y, strict=True):
-        np.testing.assert_allclose(found, by_hand(image, window, steps, padding), rtol=1e-5)
+    for image, norms in zip(x, y, strict=True):
+        np.testing.assert_allclose(norms, by_hand(image, window, steps, padding), rtol=1e-5)
 
 
 def test_it_is_the_sum_and_not_the_mean():
@@ -70,27 +70,27 @@ def test_it_is_the_sum_and_not_the_mean():
 def test_gradient_equals_finite_differences(padding):
     x = RNG.normal(size=(5, 4, 2)).astype("float32")
     factors = RNG.normal(size=by_hand(x, (3, 3), (2, 2), padding).shape).astype("float32")
-    found = gradient(L2Pooling2D(3, 2, padding), x, factors)
+    actual = gradient(L2Pooling2D(3, 2, padding), x, factors)
     expected = numeric(lambda z: np.sum(factors * by_hand(z, (3, 3), (2, 2), padding)), x)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
-def test_gradient_at_a_window_of_zeros_is_zero_as_central_differences_are():
+def test_gradient_at_a_window_of_zeros_is_zero_like_central_differences():
     x = RNG.normal(size=(4, 4, 1)).astype("float32")
     x[:2, :2] = 0
     factors = RNG.normal(size=(2, 2, 1)).astype("float32")
     expected = numeric(lambda z: np.sum(factors * by_hand(z, (2, 2), (2, 2), "valid")), x)
     # The norm is even around zero, so that both sides of the difference are equal.
     np.testing.assert_array_equal(expected[:2, :2], 0)
-    found = gradient(L2Pooling2D(2), x, factors)
-    np.testing.assert_array_equal(found[:2, :2], 0)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    actual = gradient(L2Pooling2D(2), x, factors)
+    np.testing.assert_array_equal(actual[:2, :2], 0)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
 def test_gradient_near_zero_does_not_vanish():
-    # It is x over the norm, 1 over 2 here, however small both are.
-    found = gradient(L2Pooling2D(2), np.full((2, 2, 1), 1e-15, "float32"), np.ones((1, 1, 1)))
-    np.testing.assert_allclose(found, 0.5, rtol=1e-4)
+    # It is x divided by the norm, here 1 / 2, even if both are tiny.
+    actual = gradient(L2Pooling2D(2), np.full((2, 2, 1), 1e-15, "float32"), np.ones((1, 1, 1)))
+    np.testing.assert_allclose(actual, 0.5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_gradient_near_zero_does_not_vanish():
         ({"padding": "full"}, "padding must be 'valid' or 'same'"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         L2Pooling2D(**kwargs)
 
 
-def test_images_smaller_than_a_window_are_refused():
+def test_images_smaller_than_a_window_raise():
     x = np.zeros((1, 8, 8, 1), "float32")
     for image in (x, keras.KerasTensor((None, 8, 8, 1))):
         with pytest.raises(ValueError, match=r"as large as the window, \(9, 9\)"):

@@ -34,7 +34,7 @@ def path_score(layer, scores, path):
 
 
 def enumerated(layer, scores):
-    """All paths of one unpadded sentence, with their scores and the log of their sum."""
+    """All paths of one unpadded sentence, their scores and the log of the sum of exponentials."""
     paths = list(itertools.product(range(K), repeat=len(scores)))
     totals = np.array([path_score(layer, scores, path) for path in paths])
     top = totals.max()
@@ -58,15 +58,15 @@ def test_marginals_equal_the_enumeration_of_all_paths():
     result = np.array(layer(SCORES, mask=MASK))
     for i, scores, _ in sentences():
         paths, totals, log_sum = enumerated(layer, scores)
-        chance = np.exp(totals - log_sum)
-        expected = np.array([[chance[paths[:, t] == k].sum() for k in range(K)]
+        probability = np.exp(totals - log_sum)
+        expected = np.array([[probability[paths[:, t] == k].sum() for k in range(K)]
                              for t in range(len(scores))])  # fmt: skip
         np.testing.assert_allclose(result[i, : len(scores)], expected, atol=1e-9)
         np.testing.assert_array_equal(result[i, len(scores) :], 0)
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
-def test_decoded_path_is_the_best_of_all_paths(scale):
+def test_decoded_path_has_the_highest_score(scale):
     layer = make(scale=scale)
     result = np.array(layer.decode(SCORES, MASK))
     assert result.dtype == np.int32
@@ -113,7 +113,7 @@ def test_padding_influences_neither_values_nor_gradients():
         np.testing.assert_allclose(gradient, expected, atol=1e-12)
 
 
-def test_a_wholly_masked_sentence_is_certain_and_gives_no_gradient():
+def test_a_fully_masked_sentence_has_log_likelihood_0_and_no_gradient():
     layer = make()
     mask = np.zeros_like(MASK)
     np.testing.assert_array_equal(np.array(layer.log_likelihood(SCORES, TAGS, mask)), 0)
@@ -141,7 +141,7 @@ def test_float32_is_exact_while_scores_and_transitions_differ_by_less_than_80():
         np.testing.assert_allclose(result[i], expected, rtol=1e-5, atol=1e-4)
 
 
-def test_huge_scores_and_forbidden_transitions_neither_overflow_nor_lose_the_rest():
+def test_huge_scores_and_forbidden_transitions_keep_values_exact_and_gradients_finite():
     layer = make("float32")
     transitions = np.array(layer.transitions)
     transitions[0, 1] = -1e4
@@ -164,7 +164,7 @@ def test_mixed_precision_computes_in_float32():
     np.testing.assert_allclose(np.array(marginals), np.array(exact(scores, mask=MASK)), atol=1e-6)
 
 
-def test_mask_of_the_words_is_used():
+def test_mask_of_the_embedding_is_used():
     layer = make("float32")
     ids = np.where(MASK, TAGS + 1, 0)
     embedded = keras.layers.Embedding(K + 1, K, mask_zero=True)(ids)
@@ -179,7 +179,7 @@ def signature():
 
 
 @on_tensorflow
-def test_decode_is_served_for_any_batch_and_time(tmp_path):
+def test_exported_decode_supports_any_batch_and_time(tmp_path):
     import tensorflow as tf
 
     layer = make("float32")
@@ -218,7 +218,7 @@ def test_likelihood_is_traced_once_for_any_batch_and_time():
 
 @on_tensorflow
 @pytest.mark.parametrize("method", ["__call__", "decode"])
-def test_litert_gives_the_same_for_any_length_with_its_built_in_operations(method):
+def test_litert_agrees_for_any_length_with_built_in_operations(method):
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
     from tensorflow.python.framework import convert_to_constants
@@ -228,7 +228,7 @@ def test_litert_gives_the_same_for_any_length_with_its_built_in_operations(metho
     traced = tf.function(lambda scores: compute(scores))
     concrete = traced.get_concrete_function(tf.TensorSpec((1, None, K), "float32"))
     frozen = convert_to_constants.convert_variables_to_constants_v2(concrete)
-    # Without Flex among its supported operations the converter refuses whatever is not built in.
+    # Without Flex among its supported operations, the converter accepts only built-in ones.
     converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     interpreter = Interpreter(model_content=converter.convert())
     source = interpreter.get_input_details()[0]["index"]
@@ -244,26 +244,26 @@ def test_litert_gives_the_same_for_any_length_with_its_built_in_operations(metho
 
 
 @pytest.mark.parametrize("num_tags", [0, -2, 2.5, None])
-def test_bad_number_of_tags_is_refused(num_tags):
+def test_invalid_number_of_tags_raises(num_tags):
     with pytest.raises(ValueError, match="num_tags must be"):
         LinearChainCRF(num_tags)
 
 
-def test_scores_for_another_number_of_tags_are_refused():
+def test_scores_for_another_number_of_tags_raise():
     with pytest.raises(ValueError, match=r"num_tags = 4, not \(\w+, \w+, 3\)"):
         LinearChainCRF(4)(SCORES)
 
 
-def test_forbidden_moves_are_never_decoded_and_all_but_impossible():
+def test_forbidden_transitions_are_never_decoded_and_have_negligible_probability():
     free = make()
-    barred = LinearChainCRF(K, forbidden=[(0, 2), (1, 2)], forbidden_start=[2], dtype="float64")
-    barred.build((None, None, K))
-    barred.set_weights(free.get_weights())
-    decoded = np.array(barred.decode(SCORES, MASK))
-    likelihood = np.array(barred.log_likelihood(SCORES, TAGS, MASK))
+    restricted = LinearChainCRF(K, forbidden=[(0, 2), (1, 2)], forbidden_start=[2], dtype="float64")
+    restricted.build((None, None, K))
+    restricted.set_weights(free.get_weights())
+    decoded = np.array(restricted.decode(SCORES, MASK))
+    likelihood = np.array(restricted.log_likelihood(SCORES, TAGS, MASK))
     for i, scores, tags in sentences():
         paths, totals, _ = enumerated(free, scores)
-        # With these moves forbidden, tag 2 is out of reach.
+        # With these transitions forbidden, tag 2 is unreachable.
         allowed = (paths != 2).all(axis=1)
         best = paths[allowed][totals[allowed].argmax()]
         np.testing.assert_array_equal(decoded[i, : len(scores)], best)
@@ -274,14 +274,14 @@ def test_forbidden_moves_are_never_decoded_and_all_but_impossible():
             assert likelihood[i] < -20
 
 
-def test_forbidden_tags_that_do_not_exist_are_refused():
+def test_forbidden_tags_out_of_range_raise():
     with pytest.raises(ValueError, match=r"in \[0, 3\)"):
         LinearChainCRF(3, forbidden=[(0, 3)])
 
 
 @pytest.mark.parametrize("method", ["__call__", "decode", "log_likelihood"])
 @pytest.mark.parametrize("shape", [(2, 4), (1, 2, 3)])
-def test_scores_of_another_shape_are_refused_also_once_built(method, shape):
+def test_scores_of_another_shape_raise_after_building(method, shape):
     layer = LinearChainCRF(4)
     layer.build((None, None, 4))
     tags = [np.zeros(shape[:2], "int32")] if method == "log_likelihood" else []
@@ -299,6 +299,6 @@ def test_scores_of_another_shape_are_refused_also_once_built(method, shape):
         ({"forbidden_start": [0.5]}, "forbidden tags must be integers"),
     ],
 )
-def test_forbidden_tags_of_another_form_are_refused(kwargs, message):
+def test_malformed_forbidden_tags_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         LinearChainCRF(4, **kwargs)

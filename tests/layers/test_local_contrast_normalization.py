@@ -9,7 +9,7 @@ RNG = np.random.default_rng(0)
 
 
 def weighted_mean(x, window):
-    """The mean over all maps and that part of the window which lies within the image."""
+    """The mean over all maps and the part of the window within the image."""
     height, width, maps = x.shape
     reach = len(window) // 2
     y = np.zeros((height, width), x.dtype)
@@ -55,8 +55,8 @@ def numeric(function, x):
 def test_outputs_equal_the_equations_up_to_the_borders(kwargs):
     x = RNG.normal(size=(2, 6, 11, 3)).astype("float32")
     y = np.array(LocalContrastNormalization(**kwargs)(x))
-    for image, found in zip(x, y, strict=True):
-        np.testing.assert_allclose(found, by_hand(image, **kwargs), atol=1e-5)
+    for image, normalised in zip(x, y, strict=True):
+        np.testing.assert_allclose(normalised, by_hand(image, **kwargs), atol=1e-5)
 
 
 def test_constant_image_becomes_zero_up_to_its_corners():
@@ -65,14 +65,14 @@ def test_constant_image_becomes_zero_up_to_its_corners():
     np.testing.assert_allclose(y, 0, atol=1e-3)
 
 
-def test_brightness_and_contrast_make_no_difference():
+def test_output_is_invariant_to_brightness_and_contrast():
     x = RNG.normal(size=(1, 8, 8, 2)).astype("float32")
     layer = LocalContrastNormalization(5)
     np.testing.assert_allclose(np.array(layer(7 * x + 30)), np.array(layer(x)), atol=1e-4)
 
 
 def test_flat_regions_are_divided_by_the_mean_deviation_of_the_image():
-    # Noise in the left part; far to the right the same noise, a thousand times weaker.
+    # Noise on the left, and noise a thousand times weaker on the right.
     x = RNG.normal(size=(1, 6, 24, 1)).astype("float32")
     x[:, :, 12:] *= 1e-3
     y = np.array(LocalContrastNormalization(3)(x))
@@ -83,9 +83,9 @@ def test_flat_regions_are_divided_by_the_mean_deviation_of_the_image():
 def test_gradient_equals_finite_differences():
     x = RNG.normal(size=(4, 4, 2)).astype("float32")
     factors = RNG.normal(size=x.shape).astype("float32")
-    found = gradient(LocalContrastNormalization(3), x, factors)
+    actual = gradient(LocalContrastNormalization(3), x, factors)
     expected = numeric(lambda z: np.sum(factors * by_hand(z, 3)), x)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
 
 
 def test_image_of_zeros_has_a_finite_gradient():
@@ -102,6 +102,6 @@ def test_image_of_zeros_has_a_finite_gradient():
         ({"epsilon": 0.0}, "epsilon must be above 0"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         LocalContrastNormalization(**kwargs)

@@ -44,13 +44,13 @@ def test_outputs_equal_the_equation_in_any_rank(shape, size):
     np.testing.assert_allclose(np.array(y), by_hand(x, size, 0.7, 0.6, 1.5), rtol=1e-5)
 
 
-def test_defaults_are_the_papers():
-    # So large that alpha's share can be seen.
+def test_defaults_match_the_paper():
+    # Large inputs, for which alpha's term matters.
     x = 200 * RNG.normal(size=(1, 2, 2, 96)).astype("float32")
     np.testing.assert_allclose(np.array(LocalResponseNormalization()(x)), by_hand(x), rtol=1e-5)
 
 
-def test_silent_neighbourhood_is_divided_by_a_power_of_k():
+def test_without_active_neighbours_the_divisor_is_a_power_of_k():
     x = np.array([[1e-3, 0, 0, 0, 0, 0]], "float32")
     expected = x / 2**0.75
     np.testing.assert_allclose(np.array(LocalResponseNormalization()(x)), expected, rtol=1e-6)
@@ -67,13 +67,13 @@ def test_neighbours_compete_and_distant_channels_do_not():
 def test_gradient_equals_finite_differences():
     x = RNG.normal(size=(2, 2, 6)).astype("float32")
     factors = RNG.normal(size=x.shape).astype("float32")
-    found = gradient(LocalResponseNormalization(3, alpha=0.5), x, factors)
+    actual = gradient(LocalResponseNormalization(3, alpha=0.5), x, factors)
     expected = numeric(lambda z: np.sum(factors * by_hand(z, 3, alpha=0.5)), x)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
 def test_float16_squares_do_not_overflow():
-    # 60000 is near float16's largest number, and its square far beyond it.
+    # 60000 is near float16's largest number, and its square is far beyond.
     y = LocalResponseNormalization(dtype="float16")(np.full((1, 3), 60000.0, "float16"))
     expected = by_hand(np.full((1, 3), 60000.0))
     np.testing.assert_allclose(np.array(y), expected, rtol=1e-3)
@@ -92,11 +92,11 @@ def test_float16_squares_do_not_overflow():
         ({"k": 0}, "k must be above 0"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         LocalResponseNormalization(**kwargs)
 
 
-def test_unknown_number_of_channels_is_refused():
+def test_unknown_number_of_channels_raises():
     with pytest.raises(ValueError, match="known number of channels"):
         LocalResponseNormalization()(keras.Input((4, 4, None)))

@@ -19,13 +19,13 @@ def test_gradient_equals_finite_differences_and_the_formula(float64):
     def total(x):
         return ops.sum(layer(x))
 
-    found = gradients(total, X)[0]
-    np.testing.assert_allclose(found, slopes(total, X)[0], atol=1e-8)
+    gradient = gradients(total, X)[0]
+    np.testing.assert_allclose(gradient, slopes(total, X)[0], atol=1e-8)
     y = 1 / (1 + np.exp(-2.5 * X))
-    np.testing.assert_allclose(found, 2.5 * y * (1 - y), rtol=1e-7)
+    np.testing.assert_allclose(gradient, 2.5 * y * (1 - y), rtol=1e-7)
 
 
-def test_far_inputs_neither_overflow_nor_lose_their_slope_to_nan():
+def test_far_inputs_neither_overflow_nor_have_nan_gradients():
     x = np.array([-1e30, -80.0, 80.0, 1e30], "float32")
     y = ops.convert_to_numpy(Logistic()(ops.array(x)))
     np.testing.assert_allclose(y, [0, np.exp(-80.0), 1, 1], rtol=1e-5)
@@ -34,6 +34,6 @@ def test_far_inputs_neither_overflow_nor_lose_their_slope_to_nan():
 
 
 @pytest.mark.parametrize("slope", [0, -1.0, np.inf, np.nan, None, "1"])
-def test_bad_slope_is_refused(slope):
+def test_invalid_slope_raises(slope):
     with pytest.raises(ValueError, match="slope must be a finite number above 0"):
         Logistic(slope)

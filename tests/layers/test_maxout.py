@@ -39,7 +39,7 @@ def test_axes_before_the_last_are_kept():
     ("second", "function"),
     [(0, lambda x: np.maximum(x, 0)), (-1, np.abs), (0.1, lambda x: np.maximum(x, 0.1 * x))],
 )
-def test_two_pieces_can_be_common_activations(second, function):
+def test_two_pieces_can_represent_common_activations(second, function):
     layer = Maxout(3, use_bias=False)
     layer.build((None, 3))
     layer.set_weights([np.concatenate([np.eye(3), second * np.eye(3)], axis=1)])
@@ -63,12 +63,12 @@ def test_gradients_equal_finite_differences(float64):
         return ops.sum(ops.square(layer(x)))
 
     variables = layer.trainable_variables
-    found = gradients(total, X, variables=variables)
-    for ours, numeric in zip(found, slopes(total, X, variables=variables), strict=True):
+    computed = gradients(total, X, variables=variables)
+    for ours, numeric in zip(computed, slopes(total, X, variables=variables), strict=True):
         np.testing.assert_allclose(ours, numeric, atol=1e-8)
 
 
-def test_regularizers_and_constraints_reach_the_weights():
+def test_regularizers_and_constraints_apply_to_the_weights():
     layer = Maxout(
         2,
         kernel_initializer="ones",
@@ -85,14 +85,14 @@ def test_regularizers_and_constraints_reach_the_weights():
     bounded = ops.convert_to_numpy(kernel.constraint(kernel))
     np.testing.assert_allclose(bounded, np.full((3, 4), 3**-0.5), rtol=1e-5)
     assert isinstance(layer.affine.bias.constraint, keras.constraints.NonNeg)
-    again = Maxout.from_config(layer.get_config())
-    assert again.get_config() == layer.get_config()
-    assert again.affine.kernel_constraint.max_value == 1
+    restored = Maxout.from_config(layer.get_config())
+    assert restored.get_config() == layer.get_config()
+    assert restored.affine.kernel_constraint.max_value == 1
 
 
 @pytest.mark.parametrize(
     ("kwargs", "name"), [({"units": 0}, "units"), ({"units": 2, "pieces": 0}, "pieces")]
 )
-def test_bad_sizes_are_refused(kwargs, name):
+def test_invalid_sizes_raise(kwargs, name):
     with pytest.raises(ValueError, match=f"{name} must be an integer"):
         Maxout(**kwargs)

@@ -43,7 +43,7 @@ def test_same_padding_is_zeros_around_the_image():
     np.testing.assert_allclose(y, by_hand(padded, *layer.get_weights(), 2, 2), atol=1e-5)
 
 
-def test_window_of_one_pixel_is_maxout_at_each_position():
+def test_a_one_pixel_window_is_maxout_at_each_position():
     conv, dense = MaxoutConv2D(2, 1, pieces=2), Maxout(2, pieces=2)
     dense.build((None, 3))
     y = ops.convert_to_numpy(conv(X))
@@ -55,7 +55,7 @@ def test_window_of_one_pixel_is_maxout_at_each_position():
 @pytest.mark.parametrize(
     ("padding", "expected"), [("valid", (None, 3, 2, 4)), ("same", (None, 4, 3, 4))]
 )
-def test_shape_is_known_before_the_layer_is_built(padding, expected):
+def test_output_shape_is_known_before_the_layer_is_built(padding, expected):
     layer = MaxoutConv2D(4, 3, strides=2, padding=padding)
     # (7 - 3) / 2 + 1 and (6 - 3) // 2 + 1; 7 / 2 and 6 / 2 rounded up.
     assert tuple(layer.compute_output_shape((None, 7, 6, 3))) == expected
@@ -66,11 +66,11 @@ def test_regularizers_and_constraints_survive_a_round_trip():
     layer = MaxoutConv2D(
         1, 2, kernel_initializer="ones", kernel_regularizer="l1", bias_constraint="non_neg"
     )
-    again = MaxoutConv2D.from_config(layer.get_config())
-    again.build((None, 4, 4, 3))
+    restored = MaxoutConv2D.from_config(layer.get_config())
+    restored.build((None, 4, 4, 3))
     # 2 x 2 x 3 x 2 ones, each times Keras' 0.01.
-    np.testing.assert_allclose(float(again.losses[0]), 0.24, rtol=1e-5)
-    assert isinstance(again.affine.bias.constraint, keras.constraints.NonNeg)
+    np.testing.assert_allclose(float(restored.losses[0]), 0.24, rtol=1e-5)
+    assert isinstance(restored.affine.bias.constraint, keras.constraints.NonNeg)
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_regularizers_and_constraints_survive_a_round_trip():
         ({"filters": 2, "kernel_size": 3, "strides": 2, "dilation_rate": 2}, "dilation_rate"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, name):
+def test_invalid_arguments_raise(kwargs, name):
     with pytest.raises(ValueError, match=name):
         MaxoutConv2D(**kwargs)
 
 
 @pytest.mark.parametrize(("kwargs", "size"), [({}, 3), ({"dilation_rate": 2}, 5)])
-def test_image_smaller_than_the_window_is_refused(kwargs, size):
+def test_image_smaller_than_the_window_raises(kwargs, size):
     with pytest.raises(ValueError, match=f"at least {size} by {size} pixels, not {size - 1} by 9"):
         MaxoutConv2D(2, 3, **kwargs).build((None, size - 1, 9, 3))
     MaxoutConv2D(2, 3, **kwargs).build((None, size, 9, 3))

@@ -15,7 +15,7 @@ def iou(a, b):
 
 
 def greedy(boxes, scores, most, overlap, floor=-np.inf, candidates=None, classes=None):
-    """The algorithm as it is told, one box after the other."""
+    """The greedy algorithm, box by box."""
     left = [int(i) for i in np.argsort(-scores, kind="stable") if scores[i] > floor]
     left, kept = left[:candidates], []
     while left and len(kept) < most:
@@ -54,14 +54,14 @@ def assert_kept(outputs, expected, boxes, scores):
 
 @pytest.mark.parametrize("overlap", [0.0, 0.3, 0.7, 1.0])
 @pytest.mark.parametrize("most", [1, 8, 60])
-def test_what_is_kept_equals_the_greedy_loop(overlap, most):
+def test_kept_boxes_equal_the_greedy_loop(overlap, most):
     layer = NonMaxSuppression(most, overlap)
     for seed in range(2):
         boxes, scores = random_boxes(seed, 40)
         assert_kept(run(layer, boxes, scores), greedy(boxes, scores, most, overlap), boxes, scores)
 
 
-def test_of_equal_scores_the_first_goes_first():
+def test_equal_scores_keep_the_order_of_the_inputs():
     rng = np.random.default_rng(1)
     layer = NonMaxSuppression(20, 0.4)
     for seed in range(5):
@@ -71,9 +71,9 @@ def test_of_equal_scores_the_first_goes_first():
         assert_kept(run(layer, boxes, scores), expected, boxes, scores)
 
 
-def test_identical_boxes_leave_one_and_boxes_without_area_leave_all():
+def test_only_one_of_identical_boxes_is_kept_and_all_boxes_without_area():
     box = [2.0, 3.0, 9.0, 8.0]
-    # A point twice, a line twice, one turned inside out twice.
+    # A point, a line and a box with swapped corners, twice each.
     degenerate = [[4.0, 4, 4, 4]] * 2 + [[1.0, 1, 6, 1]] * 2 + [[9.0, 8, 2, 3]] * 2
     boxes = np.array([box, box, box, *degenerate], "float32")
     scores = np.array([1, 3, 2, 9, 8, 7, 6, 5, 4], "float32")
@@ -81,14 +81,14 @@ def test_identical_boxes_leave_one_and_boxes_without_area_leave_all():
     assert greedy(boxes, scores, 9, 0.5) == [3, 4, 5, 6, 7, 8, 1]
 
 
-def test_an_overlap_of_exactly_the_threshold_is_no_reason_to_remove():
+def test_an_overlap_equal_to_the_threshold_is_kept():
     boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 2], [0, 0, 4, 3]], "float32")
     scores = np.array([3, 2, 1], "float32")
-    # Of the first box the second covers 1/2, the third 3/4.
+    # The second box covers 1/2 of the first, and the third 3/4.
     assert_kept(run(NonMaxSuppression(3, 0.5), boxes, scores), [0, 1], boxes, scores)
 
 
-def test_classes_suppress_only_themselves():
+def test_boxes_suppress_only_their_own_class():
     classes = np.random.default_rng(2).integers(0, 3, 40).astype("int32")
     for seed in range(5):
         boxes, scores = random_boxes(seed, 40, extent=10)
@@ -109,7 +109,7 @@ def test_scores_must_be_above_the_threshold_and_among_the_best():
     assert_kept(outputs, greedy(boxes, scores, 40, 0.5, candidates=12), boxes, scores)
 
 
-def test_scores_that_are_no_numbers_are_never_kept():
+def test_nan_and_minus_infinity_scores_are_never_kept():
     boxes, scores = random_boxes(0, 6, extent=1000)
     scores[[1, 4]] = np.nan, -np.inf
     outputs = run(NonMaxSuppression(6), boxes, scores)
@@ -117,7 +117,7 @@ def test_scores_that_are_no_numbers_are_never_kept():
     assert outputs["count"] == 4
 
 
-def test_nothing_kept_is_all_padding():
+def test_outputs_without_a_kept_box_are_padding():
     boxes, scores = random_boxes(0, 6)
     assert_kept(run(NonMaxSuppression(3, score_threshold=99.0), boxes, scores), [], boxes, scores)
 
@@ -127,13 +127,13 @@ def test_images_of_a_batch_are_independent():
     boxes, scores = (np.stack(x) for x in zip(*pairs, strict=True))
     outputs = NonMaxSuppression(10, 0.4)(boxes, scores)
     indices = keras.ops.convert_to_numpy(outputs["indices"])
-    for one, (own_boxes, own_scores) in zip(indices, pairs, strict=True):
+    for row, (own_boxes, own_scores) in zip(indices, pairs, strict=True):
         expected = greedy(own_boxes, own_scores, 10, 0.4)
-        assert one.tolist() == expected + [-1] * (10 - len(expected))
+        assert row.tolist() == expected + [-1] * (10 - len(expected))
 
 
 class Scored(keras.layers.Layer):
-    """Scores held as a weight, so that their gradient can be asked for."""
+    """Holds the scores as a weight, so that their gradient can be computed."""
 
     def __init__(self, scores):
         super().__init__()
@@ -145,14 +145,14 @@ class Scored(keras.layers.Layer):
         return self.suppress(boxes, keras.ops.convert_to_tensor(self.held))["scores"]
 
 
-def test_gradient_reaches_the_scores_that_were_chosen_and_no_others():
+def test_gradient_flows_only_to_the_selected_scores():
     boxes, scores = random_boxes(0, 12)
     expected = np.zeros((1, 12), "float32")
     upstream = np.random.default_rng(1).normal(size=(1, 4))
     kept = greedy(boxes, scores, 4, 0.3)
     expected[0, kept] = upstream[0, : len(kept)]
-    given = keras.Input(batch_shape=(1, 12, 4), name="boxes")
-    model = keras.Model({"boxes": given}, Scored(scores[None])(given))
+    inputs = keras.Input(batch_shape=(1, 12, 4), name="boxes")
+    model = keras.Model({"boxes": inputs}, Scored(scores[None])(inputs))
     gradient = gradients_of(model, {"boxes": boxes[None]})[0]
     np.testing.assert_allclose(gradient, expected, atol=1e-6)
 
@@ -169,7 +169,7 @@ def test_gradient_reaches_the_scores_that_were_chosen_and_no_others():
         ("score_threshold", "0.5"),
     ],
 )
-def test_bad_arguments_are_refused(name, value):
+def test_invalid_arguments_raise(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         NonMaxSuppression(**{name: value})
 
@@ -183,7 +183,7 @@ def test_bad_arguments_are_refused(name, value):
         (((1, 5, 4), (1, 5), (5,)), "classes"),
     ],
 )
-def test_other_shapes_are_refused(shapes, name):
+def test_other_shapes_raise(shapes, name):
     for make in (lambda shape: np.zeros(shape, "float32"), keras.KerasTensor):
         with pytest.raises(ValueError, match=rf"{name} must be of shape \(batch, boxes"):
             NonMaxSuppression()(*(make(shape) for shape in shapes))

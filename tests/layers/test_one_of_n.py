@@ -13,7 +13,7 @@ def by_hand(ids, size):
     return identity[ids]
 
 
-def test_each_id_has_its_own_column_and_padding_none():
+def test_each_id_has_its_own_column_and_padding_is_zero():
     np.testing.assert_array_equal(np.array(OneOfN(5)(IDS)), by_hand(IDS, 5))
 
 
@@ -23,7 +23,7 @@ def test_padding_is_masked():
     np.testing.assert_array_equal(np.array(layer(IDS)._keras_mask), IDS != 0)
 
 
-def test_a_recurrent_layer_does_not_see_the_padding():
+def test_a_recurrent_layer_ignores_the_padding():
     layer, recurrent = OneOfN(5), keras.layers.SimpleRNN(4)
     padded = recurrent(layer(IDS[:1]))
     np.testing.assert_allclose(np.array(padded), np.array(recurrent(layer(IDS[:1, :3]))), atol=1e-6)
@@ -36,6 +36,6 @@ def test_large_ids_stay_exact_in_half_precision():
 
 
 @pytest.mark.parametrize("size", [1, 0, 2.5, None])
-def test_bad_size_is_refused(size):
+def test_invalid_size_raises(size):
     with pytest.raises(ValueError, match="size must be"):
         OneOfN(size)

@@ -12,26 +12,26 @@ each_mode = pytest.mark.parametrize("mode", ["off_diagonal", "identity"])
 
 
 def by_hand(kernel, mode, axis=-1):
-    """The sum over all pairs of filters, themselves included where the mode says so."""
-    filters = [one.ravel() for one in np.moveaxis(kernel.astype("float64"), axis, 0)]
+    """The sum over all pairs of filters; `"identity"` includes a filter with itself."""
+    filters = [kernel.ravel() for kernel in np.moveaxis(kernel.astype("float64"), axis, 0)]
     total = 0.0
-    for i, one in enumerate(filters):
-        for j, other in enumerate(filters):
+    for i, first in enumerate(filters):
+        for j, second in enumerate(filters):
             if i != j:
-                total += (one @ other) ** 2
+                total += (first @ second) ** 2
             elif mode == "identity":
-                total += (one @ one - 1) ** 2
+                total += (first @ first - 1) ** 2
     return total
 
 
 @each_mode
 @pytest.mark.parametrize("axis", [-1, -2, 0])
 def test_penalty_equals_the_sum_over_pairs_of_filters(mode, axis):
-    found = float(OrthogonalRegularizer(0.1, mode, axis)(KERNEL))
-    np.testing.assert_allclose(found, 0.1 * by_hand(KERNEL, mode, axis), rtol=1e-5)
+    penalty = float(OrthogonalRegularizer(0.1, mode, axis)(KERNEL))
+    np.testing.assert_allclose(penalty, 0.1 * by_hand(KERNEL, mode, axis), rtol=1e-5)
 
 
-def test_filters_at_right_angles_cost_nothing_whatever_their_length():
+def test_orthogonal_filters_of_any_length_have_no_penalty():
     kernel = 3 * np.eye(4).reshape(2, 2, 4)
     assert float(OrthogonalRegularizer(1.0)(kernel)) == 0
     # Four lengths of 3 instead of 1: four times (9 - 1)^2.
@@ -50,7 +50,7 @@ def test_gradient_equals_finite_differences(mode):
         np.testing.assert_allclose(gradient[index], 0.1 * sides / 2e-5, rtol=1e-3)
 
 
-def test_fit_brings_filters_to_right_angles():
+def test_fit_makes_filters_orthogonal():
     layer = keras.layers.Dense(
         2, use_bias=False, kernel_regularizer=OrthogonalRegularizer(1.0, "identity")
     )
@@ -62,9 +62,9 @@ def test_fit_brings_filters_to_right_angles():
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(2), atol=1e-3)
 
 
-def test_it_sums_in_float32_what_came_in_16_bits():
+def test_sixteen_bit_weights_are_summed_in_float32():
     kernel = keras.ops.ones((1, 1000, 2), dtype="bfloat16")
-    # Two products of 1000, squared; bfloat16 would round that.
+    # Two products of 1000, squared, which bfloat16 would round.
     assert float(OrthogonalRegularizer(1.0)(kernel)) == 2e6
 
 
@@ -72,16 +72,16 @@ def test_it_sums_in_float32_what_came_in_16_bits():
     ("kwargs", "message"),
     [
         ({"factor": -1.0}, "factor must be"),
-        ({"mode": "rows"}, "mode 'rows' is not"),
+        ({"mode": "rows"}, "mode must be one of"),
         ({"axis": None}, "axis must be"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         OrthogonalRegularizer(**kwargs)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((3,), -1), ((3, 3), 2), ((3, 3), -3)])
-def test_a_weight_without_filters_is_refused(shape, axis):
+def test_a_weight_without_the_filter_axis_raises(shape, axis):
     with pytest.raises(ValueError, match="at least two axes"):
         OrthogonalRegularizer(axis=axis)(np.zeros(shape))

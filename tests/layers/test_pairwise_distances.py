@@ -31,32 +31,32 @@ def by_loops(metric, first, second):
 
 
 def gradient_at(points, metric):
-    """The gradient, in the points, of a random mix of the distances among them; and that mix."""
+    """The gradient of a random mix of the distances with respect to the points, and the mix."""
     mix = np.random.default_rng(1).normal(size=(len(points), len(points))).astype("float32")
     layer = PairwiseDistances(metric)
     return gradients(lambda x: ops.sum(layer(x) * mix), points.astype("float32"))[0], mix
 
 
 @each_metric
-def test_distances_are_those_of_the_definition(metric):
-    two = array(PairwiseDistances(metric)([A, B]))
-    np.testing.assert_allclose(two, by_loops(metric, A, B), atol=1e-5)
-    one = array(PairwiseDistances(metric)(A))
-    np.testing.assert_allclose(one, by_loops(metric, A, A), atol=1e-5)
-    np.testing.assert_array_equal(array(PairwiseDistances(metric)([A])), one)
+def test_distances_equal_the_definition(metric):
+    between = array(PairwiseDistances(metric)([A, B]))
+    np.testing.assert_allclose(between, by_loops(metric, A, B), atol=1e-5)
+    within = array(PairwiseDistances(metric)(A))
+    np.testing.assert_allclose(within, by_loops(metric, A, A), atol=1e-5)
+    np.testing.assert_array_equal(array(PairwiseDistances(metric)([A])), within)
 
 
 @each_metric
 def test_each_example_of_a_batch_may_be_a_set(metric):
     first, second = np.stack([A, 2 * A]), np.stack([B, B + 1])
-    found = array(PairwiseDistances(metric)([first, second]))
+    distances = array(PairwiseDistances(metric)([first, second]))
     expected = [by_loops(metric, a, b) for a, b in zip(first, second, strict=True)]
-    np.testing.assert_allclose(found, expected, atol=2e-5)
+    np.testing.assert_allclose(distances, expected, atol=2e-5)
 
 
 @each_metric
-def test_nothing_is_negative_and_a_vector_is_at_zero_from_itself(metric):
-    """Far from the origin, where rounding makes a third of the squares negative."""
+def test_distances_are_not_negative_and_zero_from_a_vector_to_itself(metric):
+    """The points are far from the origin, where rounding makes a third of the squares negative."""
     x = 100 + np.random.default_rng(2).normal(size=(40, 7)).astype("float32") / 1000
     distances = array(PairwiseDistances(metric)(x))
     assert (distances >= 0).all()
@@ -78,7 +78,7 @@ def test_gradient_equals_finite_differences(metric):
     np.testing.assert_allclose(gradient, numeric, atol=1e-4)
 
 
-def test_equal_vectors_have_a_zero_gradient_and_harm_no_other():
+def test_equal_vectors_have_a_zero_gradient_and_do_not_affect_others():
     """Rows 0 and 1 are equal, at distance 5 from row 2: d|a - b| = (a - b) / |a - b|."""
     points = np.array([[0.0, 0.0], [0.0, 0.0], [3.0, 4.0]])
     gradient, mix = gradient_at(points, "euclidean")
@@ -91,15 +91,15 @@ def test_equal_vectors_have_a_zero_gradient_and_harm_no_other():
 @each_metric
 def test_zero_vectors_give_finite_distances_and_gradients(metric):
     points = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]])
-    found = array(PairwiseDistances(metric)(points.astype("float32")))
-    # A zero vector has no direction: its cosine with any other counts as 0.
+    distances = array(PairwiseDistances(metric)(points.astype("float32")))
+    # A zero vector has no direction: its cosine with any other vector is taken to be 0.
     between = 1.0 if metric == "cosine" else 0.0
-    np.testing.assert_array_equal(found, [[0, between, 1], [between, 0, 1], [1, 1, 0]])
+    np.testing.assert_array_equal(distances, [[0, between, 1], [between, 0, 1], [1, 1, 0]])
     assert np.isfinite(gradient_at(points, metric)[0]).all()
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "float64"])
-def test_distances_keep_float32_at_least(policy):
+def test_distances_have_float32_at_least(policy):
     layer = PairwiseDistances(dtype=policy)
     dtype = "float64" if policy == "float64" else "float32"
     x = ops.convert_to_tensor(A.astype(dtype))
@@ -113,13 +113,13 @@ def test_distances_keep_float32_at_least(policy):
 
 @on_tensorflow
 @each_metric
-def test_lite_compares_a_set_with_itself(metric, tmp_path):
+def test_litert_compares_a_set_with_itself(metric, tmp_path):
     points = keras.Input((None, 3), name="points")
     model = keras.Model(points, PairwiseDistances(metric)(points))
     assert_lite_agrees(model, [{"points": A[None]}, {"points": B[None]}], tmp_path)
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_invalid_metrics_and_sets_raise():
     with pytest.raises(ValueError, match="metric 'manhattan' is not one of squared_euclidean"):
         PairwiseDistances("manhattan")
     with pytest.raises(ValueError, match="one set of vectors or two, not 3"):
@@ -129,7 +129,7 @@ def test_what_cannot_be_compared_is_refused():
 
 
 @pytest.mark.parametrize("metric", ["squared_euclidean", "cosine"])
-def test_vectors_of_other_sizes_are_refused_eagerly_too(metric):
+def test_vectors_of_other_sizes_raise_in_eager_calls(metric):
     layer = PairwiseDistances(metric)
     with pytest.raises(ValueError, match="of one size, not of 3 and 2"):
         layer([np.zeros((4, 3), "float32"), np.zeros((4, 2), "float32")])

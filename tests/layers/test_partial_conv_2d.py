@@ -9,10 +9,10 @@ TABLE = np.array([[1, 0, 1, 1], [1, 1, 0, 1], [0, 1, 0, 1]], bool)
 
 
 def papers_table():
-    """Table I of the paper: which of S2's 6 maps each of C3's 16 sees."""
+    """Table I of the paper: the maps of S2 (rows) that each map of C3 (columns) sees."""
     seen = [[(first + step) % 6 for step in range(3)] for first in range(6)]
     seen += [[(first + step) % 6 for step in range(4)] for first in range(6)]
-    # The discontinuous ones: two neighbours and the two neighbours on the other side.
+    # The discontinuous rows: two neighbouring maps and the two on the opposite side.
     seen += [[first, first + 1, first + 3, (first + 4) % 6] for first in range(3)]
     seen += [range(6)]
     table = np.zeros((6, 16), bool)
@@ -22,7 +22,7 @@ def papers_table():
 
 
 def by_hand(x, kernel, bias, table):
-    """The definition, for steps of one and no padding; `kernel` is in the table's order."""
+    """The definition, for strides of 1 without padding; `kernel` is in the table's order."""
     height, width = kernel.shape[:2]
     rows, columns = x.shape[1] - height + 1, x.shape[2] - width + 1
     y = np.zeros((len(x), rows, columns, table.shape[1])) + bias
@@ -46,7 +46,7 @@ def test_outputs_equal_the_definition():
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize("strides", [1, (2, 3)])
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_it_is_conv2d_with_zeros_where_there_is_no_connection(padding, strides, use_bias):
+def test_it_equals_conv2d_with_zeros_for_absent_connections(padding, strides, use_bias):
     x = RNG.normal(size=(2, 6, 7, 3)).astype("float32")
     ours = PartialConv2D(4, 3, TABLE, strides, padding, "tanh", use_bias=use_bias)
     theirs = keras.layers.Conv2D(4, 3, strides, padding, activation="tanh", use_bias=use_bias)
@@ -60,7 +60,7 @@ def test_it_is_conv2d_with_zeros_where_there_is_no_connection(padding, strides, 
     assert ours.compute_output_shape(x.shape) == y.shape
 
 
-def test_a_table_of_blocks_is_grouped_convolution():
+def test_a_block_diagonal_table_is_grouped_convolution():
     x = RNG.normal(size=(1, 4, 4, 4)).astype("float32")
     grouped = keras.layers.Conv2D(2, 3, groups=2)
     ours = PartialConv2D(2, 3, [[1, 0], [1, 0], [0, 1], [0, 1]])
@@ -83,7 +83,7 @@ def test_only_present_connections_have_parameters_as_in_the_paper():
     assert layer.compute_output_shape((None, 14, 14, 6)) == (None, 10, 10, 16)
 
 
-def test_each_map_is_initialised_for_the_number_of_its_own_inputs():
+def test_each_map_is_initialised_for_its_number_of_inputs():
     class PerInput(keras.initializers.Initializer):
         """Fills a kernel with the number of inputs that each unit would have."""
 
@@ -97,7 +97,7 @@ def test_each_map_is_initialised_for_the_number_of_its_own_inputs():
     np.testing.assert_array_equal(np.array(layer.kernel)[2, 1], expected)
 
 
-def test_no_two_connections_start_alike():
+def test_connections_start_with_different_weights():
     layer = PartialConv2D(16, 3, papers_table())
     layer.build((None, None, None, 6))
     values = np.array(layer.kernel).ravel()
@@ -110,22 +110,22 @@ def test_no_two_connections_start_alike():
         ({"filters": 0}, "filters must be an integer"),
         ({"filters": 5}, "table of filters = 5 columns, not of shape"),
         ({"connections": [1, 1, 1, 1]}, "table of filters = 4 columns"),
-        ({"connections": [[1, 0, 1, 0]]}, r"true entry in each column, not \[1, 3\]"),
+        ({"connections": [[1, 0, 1, 0]]}, r"true entry in each column, but columns \[1, 3\]"),
         ({"kernel_size": (3, 0)}, "kernel_size must be one or two integers"),
         ({"strides": 0}, "strides must be one or two integers"),
         ({"padding": "causal"}, "padding must be 'valid' or 'same'"),
     ],
 )
-def test_bad_arguments_are_refused(change, message):
+def test_invalid_arguments_raise(change, message):
     with pytest.raises(ValueError, match=message):
         PartialConv2D(**{"filters": 4, "kernel_size": 3, "connections": TABLE, **change})
 
 
-def test_other_numbers_of_input_maps_are_refused():
+def test_other_numbers_of_input_maps_raise():
     with pytest.raises(ValueError, match="as many maps as the table has rows, 3, not 2"):
         PartialConv2D(4, 3, TABLE).build((None, 5, 5, 2))
 
 
-def test_maps_smaller_than_the_kernel_are_refused():
+def test_maps_smaller_than_the_kernel_raise():
     with pytest.raises(ValueError, match=r"as large as the window, \(3, 3\)"):
         PartialConv2D(1, 3, [[1]], padding="valid")(np.zeros((1, 2, 2, 1), "float32"))

@@ -44,7 +44,7 @@ def test_outputs_equal_the_equations_step_by_step(mask):
 
 
 @pytest.mark.parametrize("mask", [None, MASK])
-def test_without_peepholes_it_is_keras_lstm_with_the_same_weights(mask):
+def test_without_peepholes_it_equals_keras_lstm(mask):
     layer, lstm = built(), keras.layers.LSTM(4, return_sequences=True)
     mask = None if mask is None else keras.ops.array(mask)
     expected = np.array(lstm(X, mask=mask))
@@ -56,7 +56,7 @@ def test_without_peepholes_it_is_keras_lstm_with_the_same_weights(mask):
     np.testing.assert_allclose(np.array(layer(X, mask=mask)), expected, atol=1e-6)
 
 
-def test_forget_gate_starts_open_unless_told_otherwise():
+def test_forget_gate_starts_open_by_default():
     expected = np.array([0] * 4 + [1] * 4 + [0] * 8)
     np.testing.assert_array_equal(np.array(built().cell.bias), expected)
     plain = built(unit_forget_bias=False)
@@ -64,17 +64,17 @@ def test_forget_gate_starts_open_unless_told_otherwise():
 
 
 @pytest.mark.parametrize("units", [0, -1, 1.5, None, True])
-def test_bad_units_are_refused(units):
+def test_invalid_units_raise(units):
     with pytest.raises(ValueError, match="units must be"):
         PeepholeLSTMCell(units)
 
 
 @pytest.mark.parametrize("units", [0, True, "4"])
-def test_bad_units_of_the_layer_are_refused(units):
+def test_invalid_units_of_the_layer_raise(units):
     with pytest.raises(ValueError, match="units must be an integer"):
         PeepholeLSTM(units)
 
 
-def test_layer_refuses_inputs_without_time():
+def test_inputs_without_a_time_axis_raise():
     with pytest.raises(ValueError, match="expected ndim=3"):
         PeepholeLSTM(4)(np.zeros((2, 3), "float32"))

@@ -28,37 +28,37 @@ def test_the_nearest_prototype_has_the_smallest_output():
     np.testing.assert_array_equal(y.argmin(axis=1), np.arange(10))
 
 
-def test_a_bit_that_is_flipped_costs_four():
+def test_each_flipped_bit_adds_four():
     prototype = np.where(RNG.random((1, 84)) < 0.5, -1, 1)
     x = prototype.astype("float32")
     x[0, :7] *= -1
     assert float(RBFOutput(1, prototype)(x)[0, 0]) == 7 * (1 - -1) ** 2
 
 
-def test_small_distances_between_large_vectors_keep_their_digits():
+def test_small_distances_between_large_vectors_are_exact():
     prototypes = np.array([[1000.0, -1000.0]])
     x = np.array([[1000.25, -1000.0]], "float32")
     assert float(RBFOutput(1, prototypes)(x)[0, 0]) == 0.25**2
 
 
-def test_prototypes_are_fixed_unless_told_otherwise():
-    fixed, learnt = RBFOutput(4), RBFOutput(4, trainable_prototypes=True)
-    for layer in (fixed, learnt):
+def test_prototypes_are_fixed_by_default():
+    fixed, trained = RBFOutput(4), RBFOutput(4, trainable_prototypes=True)
+    for layer in (fixed, trained):
         layer.build((None, 84))
         assert layer.count_params() == 4 * 84
     assert fixed.trainable_weights == []
-    assert len(learnt.trainable_weights) == 1
+    assert len(trained.trainable_weights) == 1
 
 
-def test_drawn_prototypes_are_signs_in_equal_parts_and_repeat_with_the_seed():
+def test_random_prototypes_are_balanced_signs_and_repeat_with_the_seed():
     layers = [RBFOutput(50, seed=seed) for seed in (1, 1, 2)]
     for layer in layers:
         layer.build((None, 84))
-    first, again, other = (np.array(layer.kernel) for layer in layers)
+    first, repeated, other = (np.array(layer.kernel) for layer in layers)
     assert set(np.unique(first)) == {-1.0, 1.0}
-    # 4,200 throws of a coin: the mean of signs has a standard deviation of 0.015.
+    # 4,200 fair coin flips: the mean of the signs has a standard deviation of 0.015.
     assert abs(first.mean()) < 0.08
-    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, repeated)
     assert np.any(first != other)
 
 
@@ -79,11 +79,11 @@ def test_gradient_points_away_from_the_prototype():
         ({"units": 2, "prototypes": [1, -1]}, r"shape \(units = 2, features\)"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         RBFOutput(**kwargs)
 
 
-def test_inputs_of_another_length_are_refused():
+def test_inputs_of_another_length_raise():
     with pytest.raises(ValueError, match=r"\(units, 3\) for inputs of 3 features, not \(1, 2\)"):
         RBFOutput(1, [[1, -1]]).build((None, 3))

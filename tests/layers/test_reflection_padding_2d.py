@@ -30,7 +30,7 @@ def by_hand(x, top, bottom, left, right):
         ([[0, 1], [2, 0]], (0, 1, 2, 0)),
     ],
 )
-def test_image_goes_on_as_its_mirror_image(padding, sides):
+def test_padding_is_the_mirror_image(padding, sides):
     layer = ReflectionPadding2D(padding)
     y = np.array(layer(X))
     np.testing.assert_array_equal(y, by_hand(X, *sides))
@@ -38,21 +38,21 @@ def test_image_goes_on_as_its_mirror_image(padding, sides):
 
 
 @pytest.mark.parametrize("padding", [1, (1, 2), ((3, 0), (1, 4))])
-def test_sizes_are_those_of_zero_padding(padding):
+def test_output_sizes_equal_zero_padding(padding):
     shape = (None, None, 5, 3)
     expected = keras.layers.ZeroPadding2D(padding).compute_output_shape(shape)
     assert ReflectionPadding2D(padding).compute_output_shape(shape) == expected
 
 
-def test_convolution_after_it_keeps_size_and_flat_images_flat():
-    # Zeros instead would darken the border.
+def test_convolution_after_padding_keeps_size_and_flat_images_flat():
+    # Padding with zeros would darken the border.
     mean = keras.layers.DepthwiseConv2D(3, depthwise_initializer="ones")
     y = np.array(mean(ReflectionPadding2D(1)(np.ones((1, 4, 5, 3), "float32"))))
     np.testing.assert_allclose(y, np.full((1, 4, 5, 3), 9.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize("padding, message", [((4, 0), "height, 4, not 4"), (5, "height, 4")])
-def test_padding_as_large_as_the_image_is_refused(padding, message):
+def test_padding_as_large_as_the_image_raises(padding, message):
     with pytest.raises(ValueError, match=message):
         ReflectionPadding2D(padding)(X)
     with pytest.raises(ValueError, match="width, 5, not 5"):
@@ -60,6 +60,6 @@ def test_padding_as_large_as_the_image_is_refused(padding, message):
 
 
 @pytest.mark.parametrize("padding", [-1, 1.5, "1", None, (1, 2, 3), ((1, 2), (1, -1)), (1, (2,))])
-def test_other_forms_are_refused(padding):
+def test_malformed_padding_raises(padding):
     with pytest.raises(ValueError, match="padding must be an integer of at least 0"):
         ReflectionPadding2D(padding)

@@ -16,10 +16,10 @@ def inputs(number=50):
     return rng.normal(size=(1, number)).astype("float32"), deltas, anchors
 
 
-def test_proposals_are_decoded_cut_off_sifted_and_suppressed():
+def test_proposals_are_decoded_clipped_filtered_and_suppressed():
     objectness, deltas, anchors = inputs()
     layer = RegionProposals(20, max_candidates=30, iou_threshold=0.4, min_size=8)
-    found = layer(objectness, deltas, anchors, IMAGE)
+    proposals = layer(objectness, deltas, anchors, IMAGE)
 
     boxes = keras.ops.convert_to_numpy(BoxCoder()(deltas, anchors))[0].reshape(-1, 2, 2)
     boxes = np.clip(boxes, 0, [80, 60])
@@ -31,27 +31,27 @@ def test_proposals_are_decoded_cut_off_sifted_and_suppressed():
     real = keras.ops.convert_to_numpy(kept["indices"]) >= 0
     assert not real.all()
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(found["boxes"]),
+        keras.ops.convert_to_numpy(proposals["boxes"]),
         keras.ops.convert_to_numpy(kept["boxes"]),
         atol=1e-5,
     )
     np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(found["scores"]),
+        keras.ops.convert_to_numpy(proposals["scores"]),
         np.where(real, 1 / (1 + np.exp(-logits)), 0),
         rtol=1e-5,
     )
 
 
-def test_certain_scores_are_still_told_apart():
+def test_proposals_with_saturated_scores_keep_their_order():
     # Both probabilities are 1 in float32.
     anchors = np.array([[0, 0, 20, 20], [40, 40, 60, 60]], "float32")
     objectness = np.array([[40, 50]], "float32")
-    found = RegionProposals(2)(objectness, np.zeros((1, 2, 4), "float32"), anchors, IMAGE)
-    assert keras.ops.convert_to_numpy(found["boxes"])[0, 0].tolist() == [40, 40, 60, 60]
+    proposals = RegionProposals(2)(objectness, np.zeros((1, 2, 4), "float32"), anchors, IMAGE)
+    assert keras.ops.convert_to_numpy(proposals["boxes"])[0, 0].tolist() == [40, 40, 60, 60]
 
 
 class Learning(keras.layers.Layer):
-    """Holds objectness and deltas as weights, so that their gradients can be asked for."""
+    """Holds objectness and deltas as weights, so that their gradients can be computed."""
 
     def __init__(self, objectness, deltas, anchors):
         super().__init__()
@@ -68,12 +68,12 @@ class Learning(keras.layers.Layer):
         return boxes + sum(keras.ops.sum(x) for x in held)
 
 
-def test_proposals_are_constants_to_the_gradient():
+def test_proposals_carry_no_gradient():
     image = keras.Input(batch_shape=IMAGE.shape, name="image")
     model = keras.Model({"image": image}, Learning(*inputs())(image))
     gradients = gradients_of(model, {"image": IMAGE})
     upstream = np.random.default_rng(1).normal(size=(1, 10, 4)).astype("float32").sum()
-    # What is left is the sum that was added beside the proposals.
+    # The remaining gradient comes from the sum that is added to the proposals.
     for gradient in gradients:
         np.testing.assert_allclose(gradient, np.full(gradient.shape, upstream), rtol=1e-4)
 
@@ -82,6 +82,6 @@ def test_proposals_are_constants_to_the_gradient():
     "name, value",
     [("num_proposals", 0), ("max_candidates", 0), ("iou_threshold", 2), ("min_size", -1)],
 )
-def test_bad_arguments_are_refused(name, value):
+def test_invalid_arguments_raise(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         RegionProposals(**{name: value})

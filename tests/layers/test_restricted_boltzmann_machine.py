@@ -13,7 +13,7 @@ A = np.array([0.5, -1.0, 0.25])
 B = np.array([-0.5, 1.0])
 V = np.array(list(itertools.product([0.0, 1.0], repeat=3)))
 H = np.array(list(itertools.product([0.0, 1.0], repeat=2)))
-# A grid fine and wide enough for sums over it to be integrals.
+# A grid that is fine and wide enough for sums over it to approximate integrals.
 LINE = np.arange(-12.0, 12.0, 0.1)
 PLANE = np.array(list(itertools.product(LINE, LINE)))
 
@@ -28,13 +28,13 @@ def machine(w=W, a=A, b=B, **kwargs):
 
 
 def energies(v, h, w=W, a=A, b=B, visible="bernoulli", hidden="bernoulli"):
-    """The energies of all pairs of rows, one by one as the equations say."""
+    """The energies of all pairs of rows, according to the equations."""
     own = {
         "bernoulli": lambda x, bias: -x @ bias,
         "gaussian": lambda x, bias: np.sum((x - bias) ** 2, axis=-1) / 2,
     }
-    together = v @ w @ h.T
-    return own[visible](v, a)[:, None] + own[hidden](h, b)[None, :] - together
+    interaction = v @ w @ h.T
+    return own[visible](v, a)[:, None] + own[hidden](h, b)[None, :] - interaction
 
 
 def array(x):
@@ -49,8 +49,8 @@ def numpy(x):
 def test_energy_equals_its_equation(kinds):
     expected = energies(V, H, **kinds)
     for j, h in enumerate(H):
-        found = machine(**kinds).energy(array(V), array(np.tile(h, (len(V), 1))))
-        np.testing.assert_allclose(numpy(found), expected[:, j], atol=1e-5)
+        actual = machine(**kinds).energy(array(V), array(np.tile(h, (len(V), 1))))
+        np.testing.assert_allclose(numpy(actual), expected[:, j], atol=1e-5)
 
 
 def test_free_energy_equals_the_sum_over_all_hidden_states():
@@ -58,7 +58,7 @@ def test_free_energy_equals_the_sum_over_all_hidden_states():
     np.testing.assert_allclose(numpy(machine().free_energy(array(V))), expected, atol=1e-5)
 
 
-def test_conditionals_equal_those_of_the_enumerated_joint_distribution():
+def test_conditionals_equal_the_enumerated_joint_distribution():
     joint = np.exp(-energies(V, H))
     joint /= joint.sum()
     given_v = (joint @ H) / joint.sum(axis=1, keepdims=True)
@@ -69,7 +69,7 @@ def test_conditionals_equal_those_of_the_enumerated_joint_distribution():
     np.testing.assert_allclose(numpy(layer.visible_probabilities(array(H))), given_h, atol=1e-5)
 
 
-def test_gaussian_visible_units_equal_integrals_over_them():
+def test_gaussian_visible_units_agree_with_numerical_integrals():
     w, a = W[:2], A[:2]
     kinds = {"w": w, "a": a, "visible": "gaussian"}
     layer = machine(**kinds)
@@ -85,12 +85,12 @@ def test_gaussian_visible_units_equal_integrals_over_them():
     )
 
 
-def test_gaussian_hidden_units_equal_integrals_over_them():
+def test_gaussian_hidden_units_agree_with_numerical_integrals():
     layer = machine(hidden="gaussian")
     density = np.exp(-energies(V, PLANE, hidden="gaussian"))
     mean = (density @ PLANE) / density.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(numpy(layer(array(V))), mean, atol=1e-4)
-    # Each square of the grid is 0.1 wide; the constant is that of two standard normals.
+    # Each square of the grid is 0.1 wide; the constant belongs to two standard normals.
     free = -np.log(0.1**2 * density.sum(axis=1)) + np.log(2 * np.pi)
     np.testing.assert_allclose(numpy(layer.free_energy(array(V))), free, atol=1e-4)
 
@@ -100,23 +100,23 @@ def test_gradient_of_the_free_energy_is_minus_the_statistics_of_contrastive_dive
     weights = [layer.kernel, layer.visible_bias, layer.hidden_bias]
     v = V[[3, 5]]
     p = 1 / (1 + np.exp(-(v @ W + B)))
-    found = gradients(lambda: ops.sum(layer.free_energy(array(v))), variables=weights)
-    for ours, expected in zip(found, (-v.T @ p, -v.sum(axis=0), -p.sum(axis=0)), strict=True):
+    computed = gradients(lambda: ops.sum(layer.free_energy(array(v))), variables=weights)
+    for ours, expected in zip(computed, (-v.T @ p, -v.sum(axis=0), -p.sum(axis=0)), strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
-def test_gibbs_steps_reach_the_enumerated_distribution():
+def test_gibbs_sampling_converges_to_the_enumerated_distribution():
     layer, count = machine(seed=3), 8000
     v = array(np.zeros((count, 3)))
     for _ in range(12):
         v = layer.gibbs_step(v)
     codes = numpy(v).astype(int) @ [4, 2, 1]
-    found = np.bincount(codes, minlength=8) / count
+    frequencies = np.bincount(codes, minlength=8) / count
     expected = np.exp(-energies(V, H)).sum(axis=1)
     expected /= expected.sum()
-    # Four standard deviations of a share.
+    # Four standard deviations of a frequency.
     bound = 4 * np.sqrt(expected * (1 - expected) / count)
-    assert np.all(np.abs(found - expected) < bound)
+    assert np.all(np.abs(frequencies - expected) < bound)
 
 
 @pytest.mark.parametrize(("visible", "deviation"), [("bernoulli", None), ("gaussian", 1.0)])
@@ -130,21 +130,21 @@ def test_visible_samples_have_their_mean_and_variance(visible, deviation):
     np.testing.assert_allclose(samples.std(axis=0), deviation * np.ones(3), rtol=0.05)
 
 
-def test_same_seed_draws_the_same_and_each_draw_is_new():
-    one, two, v = machine(seed=5), machine(seed=5), array(np.ones((50, 3)))
-    first = numpy(one.sample_hidden(v))
-    np.testing.assert_array_equal(first, numpy(two.sample_hidden(v)))
-    assert np.any(first != numpy(one.sample_hidden(v)))
+def test_same_seed_gives_the_same_samples_and_each_call_new_ones():
+    first, second, v = machine(seed=5), machine(seed=5), array(np.ones((50, 3)))
+    samples = numpy(first.sample_hidden(v))
+    np.testing.assert_array_equal(samples, numpy(second.sample_hidden(v)))
+    assert np.any(samples != numpy(first.sample_hidden(v)))
 
 
-def test_layers_of_one_size_start_with_different_small_weights():
+def test_layers_of_equal_size_start_with_different_small_weights():
     kernels = []
     for _ in range(2):
         layer = RestrictedBoltzmannMachine(40)
         layer.build((None, 50))
         kernels.append(numpy(layer.kernel))
     assert np.all(kernels[0] != kernels[1])
-    # 2,000 draws tell a standard deviation to about 2 percent.
+    # 2,000 samples determine a standard deviation to about 2 percent.
     np.testing.assert_allclose([kernel.std() for kernel in kernels], 0.01, rtol=0.1)
 
 
@@ -164,16 +164,16 @@ def test_methods_build_the_layer_and_the_regularizer_is_a_loss():
         ({"hidden_units": 2, "visible": "gaussian", "hidden": "gaussian"}, "both 'gaussian'"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         RestrictedBoltzmannMachine(**kwargs)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
 def test_sixteen_bit_policy_sums_energies_in_float32(policy):
-    # Weights and states that bfloat16 holds; 1000.25 it does not.
+    # bfloat16 represents the weights and states, but not 1000.25.
     layer = machine(a=np.array([1000.0, 0.0, 0.25]), dtype=policy)
-    found = layer.energy(array([[1, 0, 1]]), array([[0, 0]]))
-    assert float(found[0]) == -1000.25
+    energy = layer.energy(array([[1, 0, 1]]), array([[0, 0]]))
+    assert float(energy[0]) == -1000.25
     y = layer(array([[1, 0, 1]]))
     assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"

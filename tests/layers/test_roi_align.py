@@ -7,7 +7,7 @@ from dlrecipes.layers import RoIAlign
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(2, 5, 7, 3)).astype("float32")
-# In pixels at a stride of 4: inside, a sliver, reaching out of the image, no area at all.
+# In pixels at a stride of 4: inside, narrow, extending beyond the image, without area.
 ROIS = np.array(
     [
         [[2, 3, 17, 12], [9.5, 1, 10.25, 19], [-6, -3, 40, 9], [8, 8, 8, 8]],
@@ -18,7 +18,7 @@ ROIS = np.array(
 
 
 def bilinear(image, y, x):
-    """One bilinear sample at a place counted in positions, at the edge where it is outside."""
+    """One bilinear sample at a point in units of positions, clipped to the edge."""
     height, width = image.shape[:2]
     y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
     y0, x0 = int(np.floor(y)), int(np.floor(x))
@@ -48,14 +48,14 @@ def test_features_equal_a_loop_over_bins_and_samples(size, sampling):
     np.testing.assert_allclose(y, by_hand(FEATURES, ROIS, size, sampling, 1 / 4), atol=1e-5)
 
 
-def test_a_region_of_whole_positions_is_read_as_it_is():
+def test_a_region_of_whole_positions_is_copied():
     rois = np.array([[[2, 1, 5, 4]]], "float32")
     y = keras.ops.convert_to_numpy(RoIAlign(3, 1, 1.0)(FEATURES[:1], rois))
     np.testing.assert_allclose(y[0, 0], FEATURES[0, 1:4, 2:5], atol=1e-6)
 
 
-def test_moving_a_region_by_part_of_a_position_moves_its_features():
-    # On a slope of 1 a position, features are the places themselves.
+def test_a_fractional_shift_of_a_region_shifts_its_features():
+    # On a ramp of 1 per position, features equal the coordinates.
     slope = np.broadcast_to(np.arange(9, dtype="float32")[:, None, None], (1, 9, 9, 1))
     rois = np.array([[[32, 32, 96, 96], [32, 35.2, 96, 99.2]]], "float32")
     y = keras.ops.convert_to_numpy(RoIAlign(2)(slope, rois))
@@ -63,7 +63,7 @@ def test_moving_a_region_by_part_of_a_position_moves_its_features():
 
 
 class Held(keras.layers.Layer):
-    """Holds a feature map as a weight, so that its gradient can be asked for."""
+    """Holds a feature map as a weight, so that its gradient can be computed."""
 
     def __init__(self):
         super().__init__()
@@ -78,10 +78,10 @@ class Held(keras.layers.Layer):
 def test_gradient_to_the_feature_map_equals_finite_differences():
     rois = keras.Input(batch_shape=ROIS.shape, name="rois")
     gradient = gradients_of(keras.Model({"rois": rois}, Held()(rois)), {"rois": ROIS})[0]
-    # gradients_of mixes the outputs with these.
+    # gradients_of weights the outputs with these numbers.
     upstream = np.random.default_rng(1).normal(size=(2, 4, 2, 2, 3)).astype("float32")
     layer, numeric = RoIAlign(2, 2, 1 / 4), np.zeros(FEATURES.shape)
-    # All channels and both examples at once: neither mixes with another.
+    # All channels and both examples at once, since they are independent.
     for row, column in np.ndindex(FEATURES.shape[1:3]):
         step = np.zeros(FEATURES.shape, "float32")
         step[:, row, column] = 0.5
@@ -92,21 +92,21 @@ def test_gradient_to_the_feature_map_equals_finite_differences():
     np.testing.assert_allclose(gradient, numeric, atol=1e-4)
 
 
-def test_each_image_of_a_batch_is_read_by_its_own_regions():
+def test_regions_belong_to_their_own_image():
     layer = RoIAlign(2, 2, 1 / 4)
     both = keras.ops.convert_to_numpy(layer(FEATURES, ROIS))
     other = FEATURES.copy()
     other[0] = 0
-    again = keras.ops.convert_to_numpy(layer(other, ROIS))
-    np.testing.assert_allclose(again[1], both[1], atol=1e-6)
-    np.testing.assert_allclose(again[0], 0, atol=1e-6)
+    changed = keras.ops.convert_to_numpy(layer(other, ROIS))
+    np.testing.assert_allclose(changed[1], both[1], atol=1e-6)
+    np.testing.assert_allclose(changed[0], 0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "name, value",
     [("output_size", 0), ("output_size", 1.5), ("sampling_ratio", 0), ("spatial_scale", 0)],
 )
-def test_bad_arguments_are_refused(name, value):
+def test_invalid_arguments_raise(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         RoIAlign(**{name: value})
 
@@ -119,7 +119,7 @@ def test_bad_arguments_are_refused(name, value):
         (((8, 8, 2), (1, 5, 4)), "features"),
     ],
 )
-def test_other_shapes_are_refused(shapes, name):
+def test_other_shapes_raise(shapes, name):
     for make in (lambda shape: np.zeros(shape, "float32"), keras.KerasTensor):
         with pytest.raises(ValueError, match=rf"{name} must be of shape \(batch, "):
             RoIAlign()(*(make(shape) for shape in shapes))

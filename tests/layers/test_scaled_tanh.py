@@ -11,12 +11,12 @@ def test_outputs_equal_the_equation():
     np.testing.assert_allclose(np.array(y), 3.0 * np.tanh(0.4 * x), rtol=1e-5)
 
 
-def test_it_goes_through_one_and_minus_one_as_the_paper_says():
+def test_it_passes_through_one_and_minus_one_as_in_the_paper():
     y = ScaledTanh()(np.array([-1.0, 0.0, 1.0], "float32"))
     np.testing.assert_allclose(np.array(y), [-1, 0, 1], atol=1e-5)
 
 
-def test_it_bends_most_near_one_as_the_paper_says():
+def test_its_curvature_is_largest_near_one_as_in_the_paper():
     a = np.linspace(0, 3, 61, dtype="float32")
     y = np.array(ScaledTanh()(a))
     bend = np.abs(y[2:] - 2 * y[1:-1] + y[:-2])
@@ -36,6 +36,6 @@ def test_mask_is_passed_on():
 
 @pytest.mark.parametrize("name", ["amplitude", "slope"])
 @pytest.mark.parametrize("value", [0, -1.0])
-def test_bad_arguments_are_refused(name, value):
+def test_invalid_arguments_raise(name, value):
     with pytest.raises(ValueError, match=f"{name} must be above 0"):
         ScaledTanh(**{name: value})

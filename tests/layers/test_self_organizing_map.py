@@ -38,15 +38,15 @@ def near_by_hand(winner, radius):
     return np.exp(-np.array(squared) / (2 * radius**2))
 
 
-def test_distances_lie_as_the_grid_does():
+def test_distances_have_the_layout_of_the_grid():
     y = numpy(built()(array(X)))
     for b, x in enumerate(X):
         for i, (row, column) in enumerate(PLACES):
             np.testing.assert_allclose(y[b, row, column], np.sum((x - W[i]) ** 2), rtol=1e-5)
 
 
-def test_distances_keep_their_digits_far_from_the_origin():
-    # Squares of about 1e6 leave float32 with steps of 1/16.
+def test_distances_are_exact_far_from_the_origin():
+    # At squares of about 1e6, float32 has a resolution of 1/16.
     x, w = np.round(X * 64) / 64 + 1000, np.round(W * 64) / 64 + 1000
     expected = np.sum((x[:, None] - w) ** 2, axis=-1).reshape(5, ROWS, COLUMNS)
     np.testing.assert_allclose(numpy(built(w)(array(x))), expected, atol=1e-4)
@@ -54,8 +54,8 @@ def test_distances_keep_their_digits_far_from_the_origin():
 
 def test_winner_is_the_nearest_unit():
     layer = built()
-    found = numpy(layer.winner(layer(array(X))))
-    assert found.tolist() == [list(PLACES[winner_by_hand(x)]) for x in X]
+    winners = numpy(layer.winner(layer(array(X))))
+    assert winners.tolist() == [list(PLACES[winner_by_hand(x)]) for x in X]
 
 
 def test_first_of_several_nearest_units_wins():
@@ -64,11 +64,11 @@ def test_first_of_several_nearest_units_wins():
     assert numpy(built().winner(array(distances))).tolist() == [[1, 3]]
 
 
-def test_neighbourhood_is_a_bell_over_the_grid():
-    found = numpy(built().neighbourhood(ops.array([[1, 2], [0, 0]]), 1.5))
+def test_neighbourhood_is_a_gaussian_over_the_grid():
+    weights = numpy(built().neighbourhood(ops.array([[1, 2], [0, 0]]), 1.5))
     expected = [near_by_hand(PLACES.index((1, 2)), 1.5), near_by_hand(0, 1.5)]
-    np.testing.assert_allclose(found.reshape(2, -1), expected, rtol=1e-5)
-    assert found[0, 1, 2] == 1
+    np.testing.assert_allclose(weights.reshape(2, -1), expected, rtol=1e-5)
+    assert weights[0, 1, 2] == 1
 
 
 def test_update_with_one_example_is_kohonens_step():
@@ -78,7 +78,7 @@ def test_update_with_one_example_is_kohonens_step():
     np.testing.assert_allclose(numpy(built().update(array(X[:1]), 0.3, 0.8)), expected, atol=1e-6)
 
 
-def test_update_is_the_mean_of_the_examples_own_steps_and_assigns_nothing():
+def test_update_averages_the_steps_of_the_examples_and_assigns_nothing():
     layer = built()
     steps = [near_by_hand(winner_by_hand(x), 0.8)[:, None] * (x - W) for x in X]
     expected = W + 0.3 * np.mean(steps, axis=0)
@@ -92,14 +92,14 @@ def test_batch_update_gives_each_unit_the_mean_of_its_neighbourhood():
     np.testing.assert_allclose(numpy(built().batch_update(array(X), 0.8)), expected, atol=1e-5)
 
 
-def test_unit_with_no_example_near_keeps_its_vector():
+def test_unit_without_examples_nearby_keeps_its_vector():
     layer = built(np.array([[0.0], [10.0], [20.0]]), (1, 3))
-    # A radius of a tenth of a step: exp(-50) one step away.
-    found = numpy(layer.batch_update(array([[1.0], [2.0]]), 0.1))
-    np.testing.assert_allclose(found, [[1.5], [10.0], [20.0]], rtol=1e-6)
+    # A radius of a tenth of a step gives a weight of exp(-50) one step away.
+    codebook = numpy(layer.batch_update(array([[1.0], [2.0]]), 0.1))
+    np.testing.assert_allclose(codebook, [[1.5], [10.0], [20.0]], rtol=1e-6)
 
 
-def test_map_of_a_line_orders_itself():
+def test_map_of_a_line_becomes_ordered():
     rng = np.random.default_rng(1)
     data, layer = array(rng.uniform(size=(200, 1))), built(rng.uniform(size=(8, 1)), (1, 8))
     for radius in np.geomspace(4, 0.5, 12):
@@ -110,13 +110,13 @@ def test_map_of_a_line_orders_itself():
 
 def test_gradient_of_a_distance_points_away_from_the_example():
     layer = built()
-    found = gradients(lambda: layer(array(X[:1]))[0, 1, 2], variables=[layer.codebook])[0]
+    gradient = gradients(lambda: layer(array(X[:1]))[0, 1, 2], variables=[layer.codebook])[0]
     expected = np.zeros_like(W)
     expected[6] = 2 * (W[6] - X[0])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
 
 
-def test_radius_of_zero_moves_the_winner_alone():
+def test_radius_of_zero_moves_only_the_winner():
     x, winner = X[0], winner_by_hand(X[0])
     expected = W.copy()
     expected[winner] += 0.3 * (x - W[winner])
@@ -125,20 +125,20 @@ def test_radius_of_zero_moves_the_winner_alone():
     np.testing.assert_allclose(numpy(built().batch_update(array(X[:1]), 0)), expected, atol=1e-6)
 
 
-def test_tensors_may_be_rates_and_radii():
+def test_rates_and_radii_may_be_tensors():
     rate, radius = ops.array(0.3), ops.array(0.8)
     expected = numpy(built().update(array(X), 0.3, 0.8))
     np.testing.assert_allclose(numpy(built().update(array(X), rate, radius)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("rate", [0, -0.1, 1.5, np.float64(np.nan), None, "0.1"])
-def test_bad_rate_is_refused(rate):
+def test_invalid_rate_raises(rate):
     with pytest.raises(ValueError, match=r"rate must be in \(0, 1\], not"):
         built().update(array(X), rate, 1.0)
 
 
 @pytest.mark.parametrize("radius", [-1, np.nan, np.inf, None, "1"])
-def test_bad_radius_is_refused(radius):
+def test_invalid_radius_raises(radius):
     for compute in (
         lambda: built().update(array(X), 0.1, radius),
         lambda: built().batch_update(array(X), radius),
@@ -148,7 +148,7 @@ def test_bad_radius_is_refused(radius):
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (2,), (5, 1, 2)])
-def test_vectors_of_another_shape_are_refused(shape):
+def test_vectors_of_another_shape_raise(shape):
     x = np.zeros(shape, "float32")
     for compute in (built(), lambda x: built().batch_update(x, 1.0)):
         with pytest.raises(ValueError, match=r"inputs must be of shape \(batch, 2\)"):
@@ -158,14 +158,14 @@ def test_vectors_of_another_shape_are_refused(shape):
 
 
 @pytest.mark.parametrize("grid", [0, True, (2, 0), (1, 2, 3), 1.5])
-def test_bad_grid_is_refused(grid):
+def test_invalid_grid_raises(grid):
     with pytest.raises(ValueError, match="grid must be"):
         SelfOrganizingMap(grid)
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
-def test_sixteen_bit_policy_leaves_distances_in_float32(policy):
-    # Multiples of 1/8 that bfloat16 holds; their squares it does not.
+def test_sixteen_bit_policy_keeps_distances_in_float32(policy):
+    # bfloat16 represents these multiples of 1/8, but not their squares.
     w = np.round(W * 8) / 8
     y = built(w, dtype=policy)(array(X[:1]))
     assert keras.backend.standardize_dtype(y.dtype) == "float32"

@@ -19,7 +19,7 @@ def test_outputs_equal_loops_over_units_and_inputs():
             assert y[b, j] == (1 if total >= t[j] else 0)
 
 
-def test_one_threshold_serves_all_units():
+def test_one_threshold_applies_to_all_units():
     layer = ThresholdUnit(3, threshold=0.5)
     layer.build((None, 2))
     np.testing.assert_array_equal(ops.convert_to_numpy(layer.thresholds), [0.5] * 3)
@@ -46,18 +46,18 @@ def test_variables_are_trainable_unless_fixed():
     assert len(fixed.non_trainable_variables) == 2
 
 
-def test_step_has_no_gradient_and_the_potential_has_the_weighted_sums():
+def test_output_has_no_gradient_and_the_potential_has_one():
     unit = ThresholdUnit(weights=[2, -3], threshold=1)
     x = np.array([[1.0, 1.0]], "float32")
-    stepped = gradients(lambda x: ops.sum(unit(x)), x)[0]
-    assert stepped is None or not stepped.any()
+    gradient = gradients(lambda x: ops.sum(unit(x)), x)[0]
+    assert gradient is None or not gradient.any()
     np.testing.assert_array_equal(gradients(lambda x: ops.sum(unit.potential(x)), x)[0], [[2, -3]])
     # 2 - 3 - 1.
     assert float(unit.potential(ops.array(x))[0, 0]) == -2
 
 
 def test_sixteen_bit_policy_does_not_round_the_sum():
-    # In bfloat16, 1.001 is 1: the threshold of 1.0005 would not be reached.
+    # In bfloat16, 1.001 rounds to 1, which is below the threshold of 1.0005.
     unit = ThresholdUnit(weights=[1.0], threshold=1.0005, dtype="mixed_bfloat16")
     y = keras.Sequential([keras.Input((1,)), unit])(ops.array([[1.0], [1.001]]))
     assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
@@ -83,11 +83,11 @@ def test_sixteen_bit_policy_does_not_round_the_sum():
         ({"weights": [[1, 2], [3, 4]]}, r"weights must be of shape \(features, 1\)"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         ThresholdUnit(**kwargs)
 
 
-def test_weights_for_another_number_of_inputs_are_refused():
-    with pytest.raises(ValueError, match="weights are for 2 inputs, but 3 came"):
+def test_weights_for_another_number_of_inputs_raise():
+    with pytest.raises(ValueError, match="weights must be for 3 inputs, not 2"):
         ThresholdUnit(weights=[1, 1]).build((None, 3))

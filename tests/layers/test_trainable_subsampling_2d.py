@@ -39,16 +39,16 @@ def test_outputs_equal_the_equation(pool_size, strides, window, steps):
     assert layer.compute_output_shape(X.shape) == y.shape
 
 
-def test_it_begins_as_average_pooling():
+def test_it_starts_as_average_pooling():
     expected = keras.layers.AveragePooling2D((2, 3))(X)
-    found = TrainableSubsampling2D((2, 3))(X)
-    np.testing.assert_allclose(np.array(found), np.array(expected), atol=1e-6)
+    actual = TrainableSubsampling2D((2, 3))(X)
+    np.testing.assert_allclose(np.array(actual), np.array(expected), atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "maps, size, parameters", [(6, 28, 12), (16, 10, 32)], ids=["S2 of LeNet-5", "S4"]
 )
-def test_parameters_and_sizes_are_the_papers(maps, size, parameters):
+def test_parameters_and_sizes_match_the_paper(maps, size, parameters):
     layer = TrainableSubsampling2D(2)
     layer.build((None, size, size, maps))
     assert layer.count_params() == parameters
@@ -64,11 +64,11 @@ def test_parameters_and_sizes_are_the_papers(maps, size, parameters):
         ({"strides": (1, 0)}, "strides must be one or two integers"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         TrainableSubsampling2D(**kwargs)
 
 
-def test_maps_smaller_than_a_window_are_refused():
+def test_maps_smaller_than_a_window_raise():
     with pytest.raises(ValueError, match=r"as large as the window, \(3, 3\)"):
         TrainableSubsampling2D(3)(np.zeros((1, 2, 2, 1), "float32"))

@@ -18,11 +18,11 @@ def counts_by_hand(ids):
     return counts
 
 
-def test_counts_are_those_of_the_ngrams_without_padding():
+def test_counts_cover_the_ngrams_without_padding():
     np.testing.assert_array_equal(np.array(WordHashing(SIZE)(IDS)), counts_by_hand(IDS))
 
 
-def test_order_and_padding_make_no_difference():
+def test_order_and_padding_do_not_matter():
     longer = np.concatenate([np.zeros_like(IDS), IDS[:, :, ::-1]], axis=2)
     layer = WordHashing(SIZE, 5)
     np.testing.assert_allclose(np.array(layer(longer)), np.array(layer(IDS)), atol=1e-6)
@@ -34,7 +34,7 @@ def test_projection_equals_the_counts_times_the_kernel():
     np.testing.assert_allclose(y, counts_by_hand(IDS) @ np.array(layer.kernel), atol=1e-5)
 
 
-def test_projection_gradient_equals_that_of_the_counts():
+def test_projection_gradient_equals_the_gradient_through_the_counts():
     layer = WordHashing(SIZE, 5)
     layer.build(IDS.shape)
     upstream = np.random.default_rng(1).normal(size=(3, 4, 5)).astype("float32")
@@ -46,7 +46,7 @@ def test_projection_gradient_equals_that_of_the_counts():
 
 
 @pytest.mark.parametrize("units", [None, 5])
-def test_every_axis_may_be_unknown(units):
+def test_every_size_may_be_unknown(units):
     layer = WordHashing(SIZE, units)
     x = keras.Input((None, None), dtype="int32")
     model = keras.Model(x, layer(x))
@@ -57,11 +57,11 @@ def test_every_axis_may_be_unknown(units):
         np.testing.assert_allclose(np.array(model(ids)), expected, atol=1e-5)
 
 
-def test_no_mask_is_made():
+def test_no_mask_is_created():
     assert getattr(WordHashing(SIZE)(IDS), "_keras_mask", None) is None
 
 
 @pytest.mark.parametrize("size, units", [(1, None), (2.5, None), (5, 0), (5, "four")])
-def test_bad_sizes_are_refused(size, units):
+def test_invalid_sizes_raise(size, units):
     with pytest.raises(ValueError, match="must be"):
         WordHashing(size, units)

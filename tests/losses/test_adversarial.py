@@ -6,7 +6,7 @@ from dlrecipes import losses
 from dlrecipes.losses.adversarial import GAMES, adversarial_losses
 
 RNG = np.random.default_rng(0)
-# Patches, more real examples than generated ones.
+# Patch outputs, with more real examples than generated ones.
 REAL = RNG.normal(size=(3, 2, 2, 1)).astype("float32")
 FAKE = RNG.normal(size=(2, 2, 2, 1)).astype("float32")
 LOG_2 = np.log(2)
@@ -18,7 +18,7 @@ def probability(logits):
     return 1 / (1 + np.exp(-logits.astype("float64")))
 
 
-# The papers' formulas, of probabilities where the papers have them.
+# The formulas of the papers, on probabilities where the papers use them.
 DISCRIMINATORS = {
     "minimax": lambda r, f: -np.log(probability(r)).mean() - np.log(1 - probability(f)).mean(),
     "non_saturating": lambda r, f: (
@@ -35,7 +35,7 @@ GENERATORS = {
     "hinge": lambda f: -f.mean(),
     "wasserstein": lambda f: -f.mean(),
 }
-# Of logits that are all 0: log 1/2 for each expectation; squares and hinges at distance 1.
+# For logits of 0: log 1/2 for each expectation, and squares and hinges at distance 1.
 AT_ZERO = {
     "minimax": (2 * LOG_2, -LOG_2),
     "non_saturating": (2 * LOG_2, LOG_2),
@@ -46,19 +46,19 @@ AT_ZERO = {
 
 
 @each_game
-def test_losses_equal_the_papers_formulas(game):
+def test_losses_equal_the_formulas_of_the_papers(game):
     discriminator_loss, generator_loss = adversarial_losses(game)
     expected = DISCRIMINATORS[game](REAL, FAKE), GENERATORS[game](FAKE)
-    found = float(discriminator_loss(REAL, FAKE)), float(generator_loss(FAKE))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    actual = float(discriminator_loss(REAL, FAKE)), float(generator_loss(FAKE))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 @each_game
-def test_an_undecided_discriminator_costs_what_arithmetic_says(game):
+def test_losses_at_zero_logits_equal_the_values_by_hand(game):
     discriminator_loss, generator_loss = adversarial_losses(game)
     zeros = np.zeros((4, 1), "float32")
-    found = float(discriminator_loss(zeros, zeros)), float(generator_loss(zeros))
-    np.testing.assert_allclose(found, AT_ZERO[game], rtol=1e-6)
+    actual = float(discriminator_loss(zeros, zeros)), float(generator_loss(zeros))
+    np.testing.assert_allclose(actual, AT_ZERO[game], rtol=1e-6)
 
 
 @each_game
@@ -71,18 +71,18 @@ def test_losses_are_scalars_for_logits_of_any_shape(game):
 
 
 @each_game
-def test_pairs_are_public_under_the_names_of_their_game(game):
+def test_pairs_are_exported_under_the_name_of_their_game(game):
     pair = getattr(losses, f"{game}_discriminator_loss"), getattr(losses, f"{game}_generator_loss")
     assert adversarial_losses(game) == pair
 
 
-def test_a_game_that_is_not_there_is_refused_with_those_that_are():
+def test_an_unknown_game_raises_with_the_known_names():
     with pytest.raises(ValueError, match=r"'wgan' is not one of minimax, .*wasserstein"):
         adversarial_losses("wgan")
 
 
 @pytest.mark.parametrize("game", ["minimax", "non_saturating"])
-def test_sure_discriminators_cost_their_logit_or_nothing_without_overflow(game):
+def test_extreme_logits_do_not_overflow(game):
     discriminator_loss, generator_loss = adversarial_losses(game)
     high, low = np.array([1e4], "float32"), np.array([-1e4], "float32")
     assert float(discriminator_loss(high, low)) == 0
@@ -92,33 +92,33 @@ def test_sure_discriminators_cost_their_logit_or_nothing_without_overflow(game):
 
 
 @pytest.mark.parametrize("game", ["minimax", "non_saturating"])
-def test_smoothing_moves_the_target_of_real_examples_alone(game):
+def test_smoothing_changes_only_the_target_of_real_examples(game):
     discriminator_loss, _ = adversarial_losses(game)
     p, q = probability(REAL), probability(FAKE)
     expected = (-0.9 * np.log(p) - 0.1 * np.log(1 - p)).mean() - np.log(1 - q).mean()
-    found = float(discriminator_loss(REAL, FAKE, label_smoothing=0.1))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    actual = float(discriminator_loss(REAL, FAKE, label_smoothing=0.1))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_smoothed_loss_is_least_at_the_smoothed_probability():
+def test_smoothed_loss_is_minimal_at_the_smoothed_probability():
     sure_of_fakes = np.array([-50.0])
     logits = np.linspace(-4, 4, 801)
-    found = [
+    actual = [
         float(losses.non_saturating_discriminator_loss([logit], sure_of_fakes, 0.1))
         for logit in logits[::4]
     ]
-    best = logits[::4][int(np.argmin(found))]
+    best = logits[::4][int(np.argmin(actual))]
     np.testing.assert_allclose(probability(best), 0.9, atol=0.005)
 
 
-def test_least_squares_targets_may_be_chosen():
-    found = float(losses.least_squares_discriminator_loss([3.0], [1.0], 1.0, -1.0))
-    assert found == 0.5 * 2**2 + 0.5 * 2**2
+def test_least_squares_targets_are_configurable():
+    actual = float(losses.least_squares_discriminator_loss([3.0], [1.0], 1.0, -1.0))
+    assert actual == 0.5 * 2**2 + 0.5 * 2**2
     assert float(losses.least_squares_generator_loss([3.0], target=0.0)) == 4.5
 
 
 @pytest.mark.parametrize("label_smoothing", [-0.1, 1.1])
-def test_bad_smoothing_is_refused(label_smoothing):
+def test_invalid_smoothing_raises(label_smoothing):
     with pytest.raises(ValueError, match="label_smoothing must be in"):
         losses.non_saturating_discriminator_loss([0.0], [0.0], label_smoothing)
 
@@ -128,6 +128,6 @@ def test_16_bit_logits_are_averaged_in_float32(game):
     logits = keras.ops.cast(np.full((4096,), 0.75, "float32"), "bfloat16")
     discriminator_loss, generator_loss = adversarial_losses(game)
     exact = np.full((1,), 0.75)
-    found = float(discriminator_loss(logits, logits)), float(generator_loss(logits))
+    actual = float(discriminator_loss(logits, logits)), float(generator_loss(logits))
     expected = DISCRIMINATORS[game](exact, exact), GENERATORS[game](exact)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)

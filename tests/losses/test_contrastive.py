@@ -12,22 +12,22 @@ SAME = np.array([1, 0, 0, 1, 0, 1])
 @pytest.mark.parametrize("margin", [0.5, 2.5])
 def test_loss_equals_a_loop_over_pairs(margin):
     costs = []
-    for one, other, same in zip(FIRST, SECOND, SAME, strict=True):
-        d = np.sqrt(((one - other) ** 2).sum())
+    for first, second, same in zip(FIRST, SECOND, SAME, strict=True):
+        d = np.sqrt(((first - second) ** 2).sum())
         costs.append(d**2 / 2 if same else max(0.0, margin - d) ** 2 / 2)
     assert (np.array(costs)[SAME == 0] > 0).any() == (margin > 1)
-    found = float(contrastive_loss(FIRST, SECOND, SAME, margin))
-    np.testing.assert_allclose(found, np.mean(costs), rtol=1e-5)
+    actual = float(contrastive_loss(FIRST, SECOND, SAME, margin))
+    np.testing.assert_allclose(actual, np.mean(costs), rtol=1e-5)
 
 
-def test_pairs_at_the_same_place_cost_nothing_or_half_the_squared_margin():
+def test_coinciding_pairs_cost_nothing_or_half_the_squared_margin():
     assert float(contrastive_loss(FIRST, FIRST, np.ones(6))) == 0
     assert float(contrastive_loss(FIRST, FIRST, np.zeros(6), margin=3.0)) == 3.0**2 / 2
 
 
 def test_labels_may_be_a_column_or_booleans():
     expected = float(contrastive_loss(FIRST, SECOND, SAME))
-    # Minus one for pairs that are not alike is common too.
+    # -1 is also a common label of dissimilar pairs.
     for same in (SAME[:, None], SAME.astype(bool), SAME.astype("float32"), 2 * SAME - 1):
         assert float(contrastive_loss(FIRST, SECOND, ops.convert_to_tensor(same))) == expected
 
@@ -44,6 +44,6 @@ def test_labels_may_be_a_column_or_booleans():
         ({"first": FIRST[0]}, r"first must have shape \(batch, units\), not \(3,\)"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_raise(kwargs, message):
     with pytest.raises(ValueError, match=message):
         contrastive_loss(**{"first": FIRST, "second": SECOND, "same": SAME, **kwargs})

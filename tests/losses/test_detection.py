@@ -21,17 +21,17 @@ def numpy(x):
 
 
 def deltas(*shape):
-    # Wide enough for both branches.
+    # Large enough for both branches.
     return (2 * RNG.normal(size=(*shape, 4))).astype("float32")
 
 
-def test_region_proposals_cost_what_equation_1_says():
+def test_region_proposal_loss_equals_equation_1():
     labels = np.array([[1, 0, -1, 1, 0], [0, -1, -1, 0, -1]])
     true, predicted = deltas(2, 5), deltas(2, 5)
     logits = RNG.normal(size=(2, 5)).astype("float32")
     expected = []
     for image in range(2):
-        cost, counted = 0.0, 0
+        cost, count = 0.0, 0
         for anchor in range(5):
             label = labels[image, anchor]
             if label == -1:
@@ -40,19 +40,19 @@ def test_region_proposals_cost_what_equation_1_says():
             cost -= np.log(p if label == 1 else 1 - p)
             if label == 1:
                 cost += 3 * smooth_l1(true[image, anchor], predicted[image, anchor])
-            counted += 1
-        expected.append(cost / counted)
-    found = region_proposal_loss(labels, true, logits, predicted, box_weight=3.0)
-    np.testing.assert_allclose(numpy(found), expected, rtol=1e-5)
+            count += 1
+        expected.append(cost / count)
+    actual = region_proposal_loss(labels, true, logits, predicted, box_weight=3.0)
+    np.testing.assert_allclose(numpy(actual), expected, rtol=1e-5)
 
 
-def test_detections_cost_what_equation_1_of_fast_rcnn_says():
+def test_detection_loss_equals_equation_1_of_fast_rcnn():
     labels = np.array([[2, 0, -1, 1], [0, 3, 3, -1]])
     true, predicted = deltas(2, 4), deltas(2, 4, 3)
     logits = RNG.normal(size=(2, 4, 4)).astype("float32")
     expected = []
     for image in range(2):
-        cost, counted = 0.0, 0
+        cost, count = 0.0, 0
         for proposal in range(4):
             label = labels[image, proposal]
             if label == -1:
@@ -62,13 +62,13 @@ def test_detections_cost_what_equation_1_of_fast_rcnn_says():
             if label > 0:
                 own = predicted[image, proposal, label - 1]
                 cost += 3 * smooth_l1(true[image, proposal], own)
-            counted += 1
-        expected.append(cost / counted)
-    found = detection_loss(labels, true, logits, predicted, box_weight=3.0)
-    np.testing.assert_allclose(numpy(found), expected, rtol=1e-5)
+            count += 1
+        expected.append(cost / count)
+    actual = detection_loss(labels, true, logits, predicted, box_weight=3.0)
+    np.testing.assert_allclose(numpy(actual), expected, rtol=1e-5)
 
 
-def test_a_image_where_nothing_counts_costs_nothing():
+def test_an_image_with_only_ignored_labels_has_loss_0():
     none = np.full((1, 3), -1)
     logits = np.ones((1, 3), "float32")
     assert numpy(region_proposal_loss(none, deltas(1, 3), logits, deltas(1, 3))).tolist() == [0]
@@ -76,8 +76,8 @@ def test_a_image_where_nothing_counts_costs_nothing():
     assert numpy(detection_loss(none, deltas(1, 3), logits, deltas(1, 3, 1))).tolist() == [0]
 
 
-def test_with_the_papers_sample_both_parts_weigh_about_the_same():
-    # Section 3.1.2: of 256 anchors 1 / 256 each in one sum, 10 / 2400 each in the other.
+def test_with_the_sample_size_of_the_paper_the_weights_nearly_agree():
+    # Section 3.1.2: each of 256 anchors weighs 1 / 256 in one sum and 10 / 2400 in the other.
     labels = np.where(np.arange(256) < 128, 1, 0)[None]
     true, predicted = np.zeros((1, 256, 4), "float32"), np.full((1, 256, 4), 3, "float32")
     logits = np.zeros((1, 256), "float32")
@@ -87,7 +87,7 @@ def test_with_the_papers_sample_both_parts_weigh_about_the_same():
     np.testing.assert_allclose(whole - alone, papers, rtol=0.07)
 
 
-def test_unmistakable_logits_do_not_overflow():
+def test_extreme_logits_do_not_overflow():
     logits = np.array([[1e4, -1e4]], "float32")
     zero = np.zeros((1, 2, 4), "float32")
     assert numpy(region_proposal_loss([[1, 0]], zero, logits, zero)).tolist() == [0]
@@ -127,7 +127,7 @@ def detections(**replaced):
         (detections, {"deltas": np.zeros((2, 4))}, "deltas must have shape"),
     ],
 )
-def test_bad_arguments_are_refused(loss, kwargs, message):
+def test_invalid_arguments_raise(loss, kwargs, message):
     loss()
     with pytest.raises(ValueError, match=message):
         loss(**kwargs)

@@ -25,7 +25,7 @@ each_mining = pytest.mark.parametrize("mining", MINERS)
 
 
 def by_loops(embeddings, labels, mining, margin=MARGIN, root=False):
-    """The costs of the triplets that are mined, one by one."""
+    """The costs of the mined triplets, one by one."""
     d = ((embeddings[:, None] - embeddings[None]).astype("float64") ** 2).sum(axis=-1)
     d = np.sqrt(d) if root else d
     everyone = range(len(labels))
@@ -60,13 +60,13 @@ def gradient(embeddings, labels, **kwargs):
 @each_mining
 @pytest.mark.parametrize("margin", [0.0, MARGIN, 2.0])
 @pytest.mark.parametrize("root", [False, True])
-def test_loss_and_share_equal_loops_over_triplets(mining, margin, root):
+def test_loss_and_active_fraction_equal_loops_over_triplets(mining, margin, root):
     kwargs = {"margin": margin, "metric": "euclidean" if root else "squared_euclidean"}
     costs = by_loops(EMBEDDINGS, LABELS, mining, margin, root)
-    found = float(triplet_loss(LABELS, EMBEDDINGS, mining, **kwargs))
-    np.testing.assert_allclose(found, mean(costs, mining), rtol=1e-5, atol=1e-7)
-    share = float(active_triplets(LABELS, EMBEDDINGS, mining, **kwargs))
-    np.testing.assert_allclose(share, (costs > 0).mean(), rtol=1e-5)
+    actual = float(triplet_loss(LABELS, EMBEDDINGS, mining, **kwargs))
+    np.testing.assert_allclose(actual, mean(costs, mining), rtol=1e-5, atol=1e-7)
+    fraction = float(active_triplets(LABELS, EMBEDDINGS, mining, **kwargs))
+    np.testing.assert_allclose(fraction, (costs > 0).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ def test_loss_and_share_equal_loops_over_triplets(mining, margin, root):
         # Anchors 0: 1-2.25, 1-16; 1: 1-.25, 1-9; 1.5: 6.25-2.25, 6.25-.25; 4: 6.25-16, 6.25-9.
         ("batch_all", [0, 0, 0.95, 0, 4.2, 6.2, 0, 0]),
         ("batch_all_nonzero", [0.95, 4.2, 6.2]),
-        # Anchor 1.5 has no negative beyond 6.25: the farthest, at 2.25, stands in.
+        # Anchor 1.5 has no negative beyond 6.25, so the farthest, at 2.25, is used.
         ("semi_hard", [0, 0, 4.2, 0]),
         ("hard", [0, 0.95, 6.2, 0]),
         ("batch_hard", [0, 0.95, 6.2, 0]),
     ],
 )
-def test_points_on_a_line_cost_what_is_computed_by_hand(mining, costs):
+def test_loss_of_points_on_a_line_equals_the_value_by_hand(mining, costs):
     np.testing.assert_allclose(float(triplet_loss(PEOPLE, LINE, mining)), np.mean(costs), rtol=1e-6)
 
 
-def test_gradient_draws_the_positive_in_and_pushes_the_negative_out():
-    """The batch-hard triplets that cost: (1, 0, 1.5) and (1.5, 4, 1), each a quarter of the mean.
+def test_gradient_attracts_the_positive_and_repels_the_negative():
+    """The batch-hard triplets with a cost, (1, 0, 1.5) and (1.5, 4, 1), have weight 1/4 each.
 
     For (a, p, n): d/da = 2(n - p), d/dp = 2(p - a), d/dn = 2(a - n).
     """
@@ -96,13 +96,13 @@ def test_gradient_draws_the_positive_in_and_pushes_the_negative_out():
         expected[a] += 2 * (x[n] - x[p]) / 4
         expected[p] += 2 * (x[p] - x[a]) / 4
         expected[n] += 2 * (x[a] - x[n]) / 4
-    found = gradient(LINE, PEOPLE, mining="batch_hard")
-    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
+    actual = gradient(LINE, PEOPLE, mining="batch_hard")
+    np.testing.assert_allclose(actual[:, 0], expected, rtol=1e-5)
 
 
 @each_mining
 @pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]])
-def test_batch_without_a_triplet_costs_nothing_and_moves_nothing(mining, labels):
+def test_batch_without_a_triplet_has_zero_loss_and_gradient(mining, labels):
     labels = np.array(labels)
     assert float(triplet_loss(labels, LINE, mining)) == 0
     assert float(active_triplets(labels, LINE, mining)) == 0
@@ -110,18 +110,18 @@ def test_batch_without_a_triplet_costs_nothing_and_moves_nothing(mining, labels)
 
 
 @each_mining
-def test_anchor_without_a_positive_counts_only_as_a_negative(mining):
+def test_example_without_a_positive_is_used_only_as_a_negative(mining):
     labels = np.array([0, 0, 1, 2])
     costs = by_loops(LINE, labels, mining)
     assert len(costs) == {"batch_all": 4, "batch_all_nonzero": 4}.get(mining, 2)
-    found = float(triplet_loss(labels, LINE, mining))
-    np.testing.assert_allclose(found, mean(costs, mining), rtol=1e-6)
+    actual = float(triplet_loss(labels, LINE, mining))
+    np.testing.assert_allclose(actual, mean(costs, mining), rtol=1e-6)
 
 
 @each_mining
 @pytest.mark.parametrize("metric", ["squared_euclidean", "euclidean", "cosine"])
 def test_collapsed_embeddings_cost_the_margin_with_finite_gradients(mining, metric):
-    """All distances are 0: max(0, 0 - 0 + margin) for each triplet."""
+    """All distances are 0, so each triplet costs max(0, 0 - 0 + margin)."""
     x = np.full((4, 3), 0.3, "float32")
     kwargs = {"mining": mining, "metric": metric}
     np.testing.assert_allclose(float(triplet_loss(PEOPLE, x, **kwargs)), MARGIN, atol=1e-6)
@@ -148,12 +148,12 @@ def compiled(loss):
     return model
 
 
-def test_compile_takes_the_loss_with_labels_first():
+def test_compile_accepts_the_loss():
     model = compiled(triplet_loss)
     before = keras.ops.convert_to_numpy(model.weights[0])
     expected = mean(by_loops(EMBEDDINGS @ before, LABELS, "semi_hard"), "semi_hard")
-    found = model.fit(EMBEDDINGS, LABELS, batch_size=12, shuffle=False, verbose=0).history["loss"]
-    np.testing.assert_allclose(found, [expected], rtol=1e-4)
+    actual = model.fit(EMBEDDINGS, LABELS, batch_size=12, shuffle=False, verbose=0).history["loss"]
+    np.testing.assert_allclose(actual, [expected], rtol=1e-4)
     assert (keras.ops.convert_to_numpy(model.weights[0]) != before).any()
 
 
@@ -163,7 +163,7 @@ def hard_loss(labels, embeddings):
 
 
 @pytest.mark.parametrize("loss", [triplet_loss, hard_loss])
-def test_a_saved_model_keeps_the_loss_it_was_compiled_with(loss, tmp_path):
+def test_a_saved_model_keeps_its_compiled_loss(loss, tmp_path):
     model = compiled(loss)
     model.fit(EMBEDDINGS, LABELS, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -190,6 +190,6 @@ def test_a_saved_model_keeps_the_loss_it_was_compiled_with(loss, tmp_path):
     ],
 )
 @pytest.mark.parametrize("function", [triplet_loss, active_triplets])
-def test_bad_arguments_are_refused(function, kwargs, message):
+def test_invalid_arguments_raise(function, kwargs, message):
     with pytest.raises(ValueError, match=message):
         function(**{"labels": PEOPLE, "embeddings": LINE, **kwargs})

@@ -67,7 +67,7 @@ def test_bad_arguments_of_an_mlp_are_refused(kwargs, name):
     [
         ({"num_features": 0}, "num_features must be"),
         ({"num_features": 2, "units": 0}, "units must be"),
-        ({"num_features": 3, "weights": [1, 1]}, "weights are for 2 inputs, but 3 came"),
+        ({"num_features": 3, "weights": [1, 1]}, "weights must be for 3 inputs, not 2"),
     ],
 )
 def test_bad_arguments_of_a_perceptron_are_refused(kwargs, message):
