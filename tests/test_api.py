@@ -54,8 +54,8 @@ def test_a_recipe_has_its_settings():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("slot_fillin", {}, "Did you mean slot_filling"),
-        ("slot_filling", {"unit": 3}, "unit: no such setting. Did you mean units"),
+        ("slot_fillin", {}, "Did you mean 'slot_filling'"),
+        ("slot_filling", {"unit": 3}, "unit: no such setting. Did you mean 'units'"),
         ("slot_filling", {"units": 0}, "units: 0 is not an integer >= 1"),
     ],
 )

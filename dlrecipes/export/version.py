@@ -109,7 +109,7 @@ class ModelVersion:
             name: TensorInfo(
                 spec.dtype.name, None if spec.shape.rank is None else tuple(spec.shape)
             )
-            for name, spec in named.items()
+            for name, spec in sorted(named.items())
         }
 
     def call(self, signature: str = "serving_default", /, **inputs: Any) -> dict[str, np.ndarray]:

@@ -53,7 +53,7 @@ def test_a_new_recipe_reads_data_of_ones_own(dlrecipes, my_task, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        (".", "this exists already"),
+        (".", "a recipe's name must begin with a letter"),
         ("missing/mine", "missing: there is no such folder."),
         ("123", "a recipe's name must begin with a letter"),
     ],

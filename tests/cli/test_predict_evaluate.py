@@ -79,7 +79,7 @@ def test_an_empty_sentence_is_named_by_its_number(ask, empty):
 
 def test_standard_input_that_is_not_utf8_is_named_by_its_line(ask, typed):
     typed(b"to Rome\nto \xff\n")
-    assert refusal(ask("predict", "-"), 1) == "Standard input, line 2: this is not UTF-8."
+    assert refusal(ask("predict", "-"), 1) == "Standard input, line 2: not UTF-8."
 
 
 def test_predictions_keep_the_words_and_their_order(ask, typed):

@@ -1,5 +1,6 @@
 """`dlrecipes run`: what is refused before anything is loaded or written; how Ctrl-C ends."""
 
+import importlib
 import json
 import shlex
 import time
@@ -21,7 +22,7 @@ def refused(dlrecipes, empty_directory, monkeypatch):
     """Runs slot filling with options that are wrong; returns the lines of the message."""
 
     def load_tensorflow():
-        raise AssertionError("what is refused is refused at once")
+        raise AssertionError("refused before anything is loaded")
 
     monkeypatch.setattr("dlrecipes._utils.quiet.load_tensorflow", load_tensorflow)
 
@@ -115,7 +116,7 @@ def test_a_finished_run_is_not_resumed(refused, stored_run):
 @pytest.mark.parametrize("options", [("--units", "3"), ("--config", "x.yaml"), ("--no-lowercase",)])
 def test_resuming_takes_no_other_settings(refused, stored_run, options):
     stored_run("monday")
-    assert refused("--resume", *options)[0] == "--resume goes on with the run's own settings."
+    assert refused("--resume", *options)[0] == "--resume uses the run's own settings."
 
 
 def test_resuming_does_not_leave_the_folder_of_runs(refused, stored_run, empty_directory):
@@ -165,7 +166,8 @@ def asked(monkeypatch):
         calls.append((recipe, folder, models))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "run", run)
+    # The attribute of that name of the package is the function.
+    monkeypatch.setattr(importlib.import_module("dlrecipes.runner.run"), "run", run)
     return calls
 
 
@@ -272,7 +274,7 @@ def test_workers_that_do_not_know_of_one_another_are_refused(refused, monkeypatc
 def test_several_workers_need_the_name_of_the_run(refused, as_worker):
     as_worker(1)
     first, hint = refused(*TOGETHER)
-    assert first.startswith("Several workers need the run's name")
+    assert first.startswith("Multi-worker runs need --name")
     assert "--name NAME" in hint
 
 

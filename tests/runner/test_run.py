@@ -85,7 +85,7 @@ def test_history_has_a_row_for_each_epoch(whole):
 def test_what_is_published_is_the_best_epoch_as_evaluated(whole):
     recipe = tiny_recipe()
     model = keras.saving.load_model(whole.version.folder / "model.keras")
-    again = recipe.evaluate(model, recipe.load_data().test)
+    again = recipe.evaluate(model, recipe.load_data(), "test")
     assert again == whole.metrics["test"]
 
 

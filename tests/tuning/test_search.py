@@ -240,4 +240,4 @@ def test_a_search_that_another_process_is_at_is_refused(line, dlrecipes, monkeyp
         assert alone
         answer = dlrecipes("tune", str(line), "--trials", "1", "--epochs", "1")
     assert answer.code == 2
-    assert "another process is at this search" in answer.err
+    assert "in use by another process" in answer.err
