@@ -64,7 +64,7 @@ def run(
     models_dir: str | Path = "saved_models",
     say: Callable[[str], None] = print,
 ) -> Result:
-    """Trains, evaluates, draws and publishes a recipe, as `dlrecipes run` does.
+    """Trains, evaluates and publishes a recipe, like `dlrecipes run`.
 
     Args:
         recipe: A recipe (`load_recipe`, or an object of your own class), a name or a folder.

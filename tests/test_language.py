@@ -20,6 +20,11 @@ UNIT = (
     "folder|position|unit|member|fold|seed|poem|verb|recipe|run|setting|signature|version|"
     "iteration|update|input|output|channel|variable|replica|process|thread|query|face|facade"
 )
+RATED = (
+    "steps|examples|images|batches|units|lines|rows|files|sentences|passes|seconds|milliseconds|ms|"
+    "requests|folders|bits|bytes|numbers|words|characters|filters|epochs|minutes|hours|points|"
+    "operations|multiplications|line|row|folder|file|bar|word|number|column|colour|weight|name"
+)
 PATTERNS = {
     "tell": r"\b(tell|tells|told|telling)\b",
     "wanted": r"\bwanted\b",
@@ -29,7 +34,7 @@ PATTERNS = {
     "a sentence that begins with 'Of'": r"(?:^|[.:!?] +)Of [a-z`]",
     "a sentence that begins with 'What'": r"(?:^|[.:!] +)What\b(?![^.!]*\?)",
     "that of": r"\bthat of\b",
-    "X a Y": rf"\b[a-z]+s an? ({UNIT})\b(?=[,.;:)]|$| (?:of|and|or|at|is|are|for|each)\b)",
+    "X a Y": rf"\b({RATED}) an? ({UNIT})\b(?! (that|which|who|with))",
     ", for it": r", for (it|they|he|she)\b",
     "beside": r"\bbeside\b",
     ", too": r", too\b",

@@ -22,16 +22,16 @@ def command(recipe: str, models_dir: Path) -> None:
     config = source.config()
     text = (source.folder / "__init__.py").read_text(encoding="utf-8")
     click.echo(f"{source.name}: {ast.get_docstring(ast.parse(text)) or ''}\n")
-    rows = [("setting", "default", "wanted", "help")]
+    rows = [("setting", "default", "expected", "help")]
     rows += [
-        (about.written, spelled(about.default), about.wanted, about.help)
+        (about.written, spelled(about.default), about.expected, about.help)
         for about in settings(config)
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    for option, default, wanted, text in rows:
+    for option, default, expected, text in rows:
         click.echo(f"  {option:<{widths[0]}}  {default:<{widths[1]}}  {text}")
-        if option != "setting" and wanted not in ("a text", "true or false"):
-            click.echo(f"  {'':<{widths[0]}}  {'':<{widths[1]}}  ({wanted})")
+        if option != "setting" and expected not in ("a text", "true or false"):
+            click.echo(f"  {'':<{widths[0]}}  {'':<{widths[1]}}  ({expected})")
     there = versions(models_dir / source.name)
     published = f"version {there[-1]} in {models_dir / source.name}" if there else "nothing yet"
     click.echo(f"\nPublished: {published}")

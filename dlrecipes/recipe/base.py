@@ -62,7 +62,7 @@ class Recipe(ABC):
     objective: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_loss", "min")
     # The task in Hugging Face's terms, for the model card.
     pipeline_tag: ClassVar[str] = "other"
-    # Nested mappings of `evaluate` that the closing table and the model card show, too.
+    # Nested mappings of `evaluate` that the closing table and the model card show as well.
     metric_groups: ClassVar[tuple[str, ...]] = ()
     # Whether `predict` of several inputs equals `predict` of each: then they are read in parts.
     independent_inputs: ClassVar[bool] = True
@@ -207,6 +207,6 @@ def batches_and_steps(
         dataset: A dataset that ends, or a dataset with its steps per epoch.
 
     Returns:
-        The dataset, and the steps; `None` where the dataset ends by itself.
+        The dataset, and the steps; `None` for a dataset that ends.
     """
     return dataset if isinstance(dataset, tuple) else (dataset, None)

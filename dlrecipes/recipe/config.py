@@ -1,4 +1,4 @@
-"""The settings of a recipe: declared once, checked, spelt for YAML and the command line."""
+"""Settings of a recipe: declared once, validated, written as YAML and as options."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Search:
-    """The range in which `dlrecipes tune` looks for a hyperparameter.
+    """Search range of a hyperparameter.
 
     Args:
-        low: Smallest value; `None` where `choices` are given.
-        high: Largest value.
-        sampling: `"linear"` or `"log"`.
-        choices: The values to choose from, instead of a range.
+        low: Smallest value; `None` where `choices` are given. Defaults to `None`.
+        high: Largest value. Defaults to `None`.
+        sampling: `"linear"` or `"log"`. Defaults to `"linear"`.
+        choices: Values to choose from, instead of a range. Defaults to none.
+
+    Example:
+
+    >>> from dlrecipes.recipe import Search
+    >>> str(Search(1e-4, 1e-2, "log")), str(Search(choices=("lstm", "gru")))
+    ('0.0001 to 0.01, log', 'lstm, gru')
     """
 
     low: float | None = None
@@ -39,16 +45,18 @@ class Search:
 
 
 def setting(default: Any, help: str, *, search: Search | None = None, **bounds: Any) -> Any:
-    """Declares one hyperparameter of a `RecipeConfig`: everything about it, once.
+    """Declares one setting of a `RecipeConfig`: default, help, bounds and search range.
 
     Args:
-        default: Its value where the user gives none.
-        help: One line, as `--help` and README show it.
-        search: Where `dlrecipes tune` looks for it; `None` leaves it fixed.
-        **bounds: `ge`, `gt`, `le`, `lt`, `min_length`, as pydantic's `Field` takes them.
+        default: Default value.
+        help: One line, shown by `--help` and in the recipe's README.
+        search: Search range of `dlrecipes tune`; `None` keeps the setting fixed. Defaults to
+            `None`.
+        **bounds: `ge`, `gt`, `le`, `lt` or `min_length`, as in pydantic's `Field`.
 
     Example:
 
+    >>> from dlrecipes.recipe import RecipeConfig, Search, setting
     >>> class Config(RecipeConfig):
     ...     units: int = setting(64, "Hidden units.", ge=1, search=Search(16, 256, "log"))
     >>> Config(units=32).units
@@ -59,9 +67,9 @@ def setting(default: Any, help: str, *, search: Search | None = None, **bounds: 
 
 
 class Options(pydantic.BaseModel):
-    """Values that are declared with `setting`, each once: checked all together.
+    """Values declared with `setting`, validated together.
 
-    A recipe's `Config` is one, and so is `PredictOptions`, what its `predict` can be told.
+    The base of a recipe's `Config` and of its `PredictOptions`.
     """
 
     model_config = pydantic.ConfigDict(
@@ -70,7 +78,7 @@ class Options(pydantic.BaseModel):
 
     @pydantic.field_validator("*", mode="before")
     @classmethod
-    def _refuse_what_pydantic_would_bend(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+    def _reject_lossy_conversions(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         about = _read(info.field_name, cls.model_fields[info.field_name])
         if about.kind == "list" and isinstance(value, str):
             value = tuple(part.strip() for part in value.split(",") if part.strip())
@@ -78,35 +86,35 @@ class Options(pydantic.BaseModel):
             value = (value,)
         parts = value if isinstance(value, list | tuple) else [value]
         if about.item in ("integer", "number") and any(isinstance(part, bool) for part in parts):
-            raise ValueError("a number is wanted, not true or false")
+            raise ValueError("expected a number, got true or false")
         if about.kind == "choice" and isinstance(value, str):
-            # The command line has texts alone, and a choice may be between numbers.
+            # The command line gives text, and choices may be numbers.
             known = get_args(cls.model_fields[info.field_name].annotation)
             value = {str(choice): choice for choice in known}.get(value, value)
         if about.choices and len({str(part) for part in parts}) < len(parts):
-            raise ValueError("each choice is wanted once")
+            raise ValueError("duplicate choice")
         return value
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "the settings") -> Self:
-        """Returns the checked configuration.
+        """Returns the validated configuration.
 
         Args:
-            values: Settings by name, as YAML or the command line give them.
-            where: What an error message calls their source.
+            values: Settings by name, from YAML or the command line.
+            where: Source of the values, for error messages.
 
         Raises:
-            UsageError: One line for each unknown name and each wrong value.
+            UsageError: With one line for each unknown name and each wrong value.
         """
         try:
             return cls(**values)
         except pydantic.ValidationError as error:
-            found = error.errors()
-            inside = {problem["loc"][0] for problem in found if len(problem["loc"]) > 1}
+            errors = error.errors()
+            inside = {problem["loc"][0] for problem in errors if len(problem["loc"]) > 1}
             problems = [
                 cls._explain(problem)
-                for problem in found
-                # A list whose only part is wrong is not called too short as well.
+                for problem in errors
+                # A list whose only element is wrong is not reported as too short.
                 if problem["type"] != "too_short" or problem["loc"][0] not in inside
             ]
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
@@ -115,10 +123,10 @@ class Options(pydantic.BaseModel):
 
     @classmethod
     def from_yaml(cls, path: Path) -> dict[str, Any]:
-        """Returns the settings that a YAML file holds, not yet checked.
+        """Returns the settings in a YAML file, not yet validated.
 
         Raises:
-            UsageError: If the file cannot be read, or is no mapping from names to values.
+            UsageError: If the file cannot be read, or is not a mapping from names to values.
         """
         import yaml
 
@@ -127,26 +135,26 @@ class Options(pydantic.BaseModel):
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}.", "Name a YAML file.") from None
         except UnicodeDecodeError:
-            raise UsageError(f"{path}: this is not UTF-8.") from None
-        except (yaml.YAMLError, ValueError) as error:  # also: the 45th of a month
+            raise UsageError(f"{path}: not UTF-8.") from None
+        except (yaml.YAMLError, ValueError) as error:  # such as a date with day 45
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
-            raise UsageError(f"{path}{line}: this is not YAML.") from None
+            raise UsageError(f"{path}{line}: not valid YAML.") from None
         if values is None:
             return {}
         if not isinstance(values, dict):
-            raise UsageError(f"{path}: a line 'name: value' for each setting is wanted.")
+            raise UsageError(f"{path}: expected a line 'name: value' for each setting.")
         return {str(name): value for name, value in values.items()}
 
     def to_yaml(self) -> str:
-        """Returns all settings, one a line."""
+        """Returns all settings as YAML, one per line."""
         import yaml
 
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def search_space(cls) -> dict[str, Search]:
-        """Returns where each tunable hyperparameter is looked for, by name."""
+        """Returns the search ranges of the settings that have one, by name."""
         return {s.name: s.search for s in settings(cls) if s.search}
 
     @classmethod
@@ -157,10 +165,10 @@ class Options(pydantic.BaseModel):
         if name not in cls.model_fields:
             return problem["msg"].removeprefix("Value error, ") + "."
         about = next(s for s in settings(cls) if s.name == name)
-        given = problem["input"]
-        listed = about.kind == "list" and isinstance(given, tuple | list)
-        typed = ",".join(map(str, given)) if listed else given
-        text = f"{name}: {typed!r} is not {about.wanted}."
+        value = problem["input"]
+        is_list = about.kind == "list" and isinstance(value, tuple | list)
+        typed = ",".join(map(str, value)) if is_list else value
+        text = f"{name}: {typed!r} is not {about.expected}."
         names = str(typed).split(",") if about.kind == "list" else [str(typed)]
         wrong = [part for name in names if (part := name.strip()) not in about.choices]
         if about.choices and wrong:
@@ -169,23 +177,25 @@ class Options(pydantic.BaseModel):
 
 
 class RecipeConfig(Options):
-    """The settings of a recipe; the ones here are every recipe's.
+    """Settings of a recipe; those declared here are shared by all recipes.
 
     A subclass declares its own with `setting`. Values come from defaults, then a YAML
     file, then options; unknown names and wrong values are refused, all at once.
     """
 
-    data: str = setting("builtin", "'builtin', a folder or file, or 'tfds:NAME' where it has one.")
-    data_dir: str = setting("~/tensorflow_datasets", "Where 'tfds:' data sets are kept.")
-    seed: int = setting(0, "Decides weights, order and generated data.", ge=0, le=2**31 - 1)
-    epochs: int = setting(20, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(5, "Epochs without a better validation before it stops.", ge=1)
-    batch_size: int = setting(32, "Examples a step.", ge=1, le=65_536)
+    data: str = setting(
+        "builtin", "'builtin', a path, or 'tfds:NAME' if the recipe supports it."
+    )
+    data_dir: str = setting("~/tensorflow_datasets", "Folder of TFDS datasets.")
+    seed: int = setting(0, "Seed of weights, data order and generated data.", ge=0, le=2**31 - 1)
+    epochs: int = setting(20, "Maximum number of epochs.", ge=1, le=100_000)
+    patience: int = setting(5, "Epochs without improvement before stopping.", ge=1)
+    batch_size: int = setting(32, "Batch size.", ge=1, le=65_536)
 
     def located(self) -> RecipeConfig:
         """Returns the configuration with the data's path made absolute.
 
-        What a run keeps must mean the same from every folder.
+        A stored configuration must be valid in every working directory.
         """
         if self.data == "builtin" or self.data.startswith("tfds:"):
             return self
@@ -194,18 +204,18 @@ class RecipeConfig(Options):
 
 @dataclass(frozen=True)
 class Setting:
-    """All that is known of one setting, read off its declaration.
+    """A setting as it was declared.
 
     Args:
-        name: Its key in YAML.
+        name: Key in YAML.
         kind: `"integer"`, `"number"`, `"switch"`, `"choice"`, `"text"` or `"list"`.
-        item: The kind of a list's parts; otherwise `kind` again.
-        default: Its value where none is given.
-        help: One line.
-        bounds: Of a number, or of a list's parts, in words.
-        least: The fewest parts of a list.
-        choices: The values to choose from.
-        search: Where it is tuned.
+        item: Kind of a list's elements; otherwise equal to `kind`.
+        default: Default value.
+        help: One line of help.
+        bounds: Bounds of a number, or of a list's elements, in words.
+        min_length: Minimum number of a list's elements.
+        choices: Values to choose from; empty where any value fits.
+        search: Search range; `None` for a fixed setting.
     """
 
     name: str
@@ -214,35 +224,35 @@ class Setting:
     default: Any
     help: str
     bounds: str
-    least: int
+    min_length: int
     choices: tuple[str, ...]
     search: Search | None
 
     @property
     def option(self) -> str:
-        """Its option on the command line."""
+        """Option on the command line."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def written(self) -> str:
-        """How it is written on the command line: a switch is on or off."""
+        """Options as written in help: a switch has one to turn it off."""
         return f"{self.option} / --no-{self.option[2:]}" if self.kind == "switch" else self.option
 
     @property
-    def wanted(self) -> str:
-        """What a right value is, in words."""
+    def expected(self) -> str:
+        """Description of a valid value."""
         if self.choices:
-            several = "one or several, each once, by commas, of"
+            several = "one or several of, separated by commas,"
             return f"{several if self.kind == 'list' else 'one of'} {', '.join(self.choices)}"
         words = {"integer": "an integer", "number": "a number", "switch": "true or false"}
         if self.kind == "list":
-            least = f", at least {self.least}" if self.least else ""
-            return f"{f'{self.item}s {self.bounds}'.rstrip()}, by commas{least}"
+            minimum = f", at least {self.min_length}" if self.min_length else ""
+            return f"{f'{self.item}s {self.bounds}'.rstrip()}, separated by commas{minimum}"
         return f"{words.get(self.kind, 'a text')} {self.bounds}".rstrip()
 
 
 def settings(config: type[Options]) -> list[Setting]:
-    """Returns the settings of a configuration in their order, the recipe's own first."""
+    """Returns the settings of a configuration in order, the recipe's own first."""
     shared = set(RecipeConfig.model_fields)
     names = sorted(config.model_fields, key=lambda name: name in shared)
     return [_read(name, config.model_fields[name]) for name in names]
@@ -276,14 +286,14 @@ def _read(name: str, declared: pydantic.fields.FieldInfo) -> Setting:
         default=declared.default,
         help=declared.description or "",
         bounds=" and ".join(bounds),
-        least=max((getattr(limit, "min_length", None) or 0 for limit in limits), default=0),
+        min_length=max((getattr(limit, "min_length", None) or 0 for limit in limits), default=0),
         choices=choices,
         search=extra.get("search"),
     )
 
 
 def spelled(value: Any) -> str:
-    """Returns a setting's value as the command line takes it."""
+    """Returns a value as it is typed on the command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):

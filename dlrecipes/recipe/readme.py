@@ -33,7 +33,7 @@ def read_results(path: Path) -> list[dict[str, str]]:
     """Returns the rows of a results.csv.
 
     Raises:
-        DataError: If a column is missing or a value is no number, with file and line.
+        DataError: If a column is missing, or a value is not a number, with file and line.
     """
     with io.StringIO(_read(path), newline="") as file:
         reader = csv.DictReader(file)
@@ -45,7 +45,7 @@ def read_results(path: Path) -> list[dict[str, str]]:
             for name in ("value", "minutes"):
                 if not _is_number(row[name]):
                     place = f"{path}:{reader.line_num}"
-                    raise DataError(f"{place}: {name} is {row[name]!r}, no number.")
+                    raise DataError(f"{place}: {name} is {row[name]!r}, expected a number.")
             rows.append(row)
     return rows
 
@@ -58,22 +58,22 @@ def _is_number(text: str | None) -> bool:
 
 
 def settings_table(config: type[RecipeConfig]) -> str:
-    """Returns the table of all settings: option, default, what is wanted, search range."""
+    """Returns the table of all settings: option, default, valid values, search range, help."""
     rows = [
         [
             f"`{about.written}`",
             f"`{spelled(about.default)}`",
-            about.wanted,
+            about.expected,
             about.search or "",
             about.help,
         ]
         for about in settings(config)
     ]
-    return table(["setting", "default", "wanted", "search range", "what it is"], rows)
+    return table(["setting", "default", "values", "search range", "meaning"], rows)
 
 
 def results_table(rows: list[dict[str, str]]) -> str:
-    """Returns one row a configuration: each metric's mean, and its range over the seeds."""
+    """Returns the table of results: per configuration the mean and range over the seeds."""
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     groups = defaultdict(list)
     for row in rows:
@@ -87,7 +87,7 @@ def results_table(rows: list[dict[str, str]]) -> str:
         seeds = len({row["seed"] for row in members})
         minutes = sum(float(row["minutes"]) for row in members) / len(members)
         lines.append([data, configuration, *cells, seeds, f"{minutes:.1f}"])
-    header = ["data", "configuration", *metrics, "seeds", "minutes each"]
+    header = ["data", "configuration", *metrics, "seeds", "minutes per run"]
     return table(header, lines)
 
 
@@ -95,7 +95,7 @@ def _mean_and_range(values: list[float]) -> str:
     if not values:
         return ""
     if all(value.is_integer() and value >= 1000 for value in values):
-        # Parameters and the like, which the seed does not change.
+        # Counts such as parameters do not depend on the seed.
         return " to ".join(f"{value:,.0f}" for value in sorted(set(values)))
     mean = f"{sum(values) / len(values):.4f}"
     return mean if len(values) == 1 else f"{mean} ({min(values):.4f} to {max(values):.4f})"
@@ -111,25 +111,25 @@ def generated(folder: Path) -> dict[str, str]:
 
 
 def updated(folder: Path) -> str:
-    """Returns the recipe's README with its generated sections made anew.
+    """Returns the recipe's README with its generated sections updated.
 
     Raises:
-        DataError: If README has no place for a section.
+        DataError: If README lacks the markers of a section.
     """
     return filled(folder / "README.md", generated(folder))
 
 
 def filled(path: Path, sections: Mapping[str, str]) -> str:
-    """Returns a file with sections made anew.
+    """Returns a file's text with its generated sections updated.
 
     A section stands between `<!-- NAME: generated -->` and `<!-- end -->`.
 
     Args:
         path: The file.
-        sections: What stands in each, by name.
+        sections: Content by section name.
 
     Raises:
-        DataError: If the file has no place for a section.
+        DataError: If the file lacks the markers of a section.
     """
     text = _read(path)
     for name, content in sections.items():
@@ -139,7 +139,7 @@ def filled(path: Path, sections: Mapping[str, str]) -> str:
         )
         if count != 1:
             raise DataError(
-                f"{path}: one section '<!-- {name}: generated -->' to '<!-- end -->' is wanted."
+                f"{path}: expected one section '<!-- {name}: generated -->' to '<!-- end -->'."
             )
     return text
 
@@ -148,4 +148,4 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
-        raise DataError(f"{path}: this is not UTF-8.") from None
+        raise DataError(f"{path}: not UTF-8.") from None

@@ -27,12 +27,12 @@ FILES = ("__init__.py", "config.py", "data.py", "recipe.py", "README.md", "resul
 
 @dataclass(frozen=True)
 class Source:
-    """Where a recipe lies; nothing of it is imported before it is asked for.
+    """A recipe's location; its modules are imported when they are used.
 
     Args:
-        name: The recipe's name.
-        package: The package to import it as.
-        folder: Its folder.
+        name: Name of the recipe.
+        package: Package that it is imported as.
+        folder: Folder of its files.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Source:
         return _only(self._module("config"), RecipeConfig)
 
     def predict_options(self) -> type[Options] | None:
-        """Returns what the recipe's predictions can be told, if it declares any."""
+        """Returns the recipe's `PredictOptions`; `None` if it declares none."""
         return getattr(self._module("config"), "PredictOptions", None)
 
     def recipe(self) -> type[Recipe]:
@@ -83,36 +83,36 @@ class Source:
         except Exception as error:
             raise UsageError(
                 f"{_place(error, self.folder, name)}: {type(error).__name__}: {_first(error)}.",
-                f"Mend it, then type: dlrecipes validate {self.folder}",
+                f"Fix it, then type: dlrecipes validate {self.folder}",
             ) from error
 
 
 def sources() -> list[Source]:
-    """Returns the recipes that are known by name, sorted."""
-    found = {}
+    """Returns the recipes that are known by name, sorted by name."""
+    recipes = {}
     spec = importlib.util.find_spec(BUILT_IN)
     for root in spec.submodule_search_locations if spec else ():
         for folder in Path(root).iterdir():
             if (folder / "recipe.py").is_file():
-                found[folder.name] = Source(folder.name, f"{BUILT_IN}.{folder.name}", folder)
+                recipes[folder.name] = Source(folder.name, f"{BUILT_IN}.{folder.name}", folder)
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
         try:
             spec = importlib.util.find_spec(entry.module)
-        except Exception:  # one broken package does not take the others away
+        except Exception:  # one broken package must not hide the others
             continue
         for root in (spec.submodule_search_locations or ()) if spec else ():
-            found[entry.name] = Source(entry.name, entry.value, Path(root))
-    return [found[name] for name in sorted(found)]
+            recipes[entry.name] = Source(entry.name, entry.value, Path(root))
+    return [recipes[name] for name in sorted(recipes)]
 
 
 def find(name: str) -> Source:
-    """Returns the recipe of that name, or the one in that folder.
+    """Returns the recipe of a name or in a folder.
 
     Args:
-        name: A name that `dlrecipes list` prints, or a folder's path.
+        name: Name that `dlrecipes list` prints, or path of a folder.
 
     Raises:
-        UsageError: If there is none; names the nearest.
+        UsageError: If there is none; the message suggests the nearest name.
     """
     known = {source.name: source for source in sources()}
     if name in known:
@@ -126,7 +126,7 @@ def find(name: str) -> Source:
     if "/" in name or name.startswith("."):
         raise UsageError(f"{name}: there is no such folder.", _here(folder))
     hint = nearest(name, known) or "'dlrecipes list' shows them."
-    raise UsageError(f"There is no recipe {name!r}.", hint)
+    raise UsageError(f"Unknown recipe {name!r}.", hint)
 
 
 def _in_folder(folder: Path) -> Source:
@@ -136,11 +136,11 @@ def _in_folder(folder: Path) -> Source:
     ]
     if missing:
         raise UsageError(
-            f"{folder}: this is no recipe: it has no {', no '.join(missing)}.",
-            "'dlrecipes copy RECIPE FOLDER' makes one.",
+            f"{folder}: not a recipe: it has no {', no '.join(missing)}.",
+            "'dlrecipes new FOLDER' writes one.",
         )
     plain = "".join(c if c.isalnum() else "_" for c in folder.name)
-    # Two folders of one name are two packages, also within one process.
+    # Two folders with the same name are different packages.
     package = f"dlrecipes_folder_{plain}_{zlib.crc32(os.fsencode(folder)):08x}"
     return Source(folder.name, package, folder)
 
@@ -174,7 +174,7 @@ def _only(module: ModuleType, base: type) -> type:
     if len(own) != 1:
         names = ", ".join(c.__name__ for c in own) or "none"
         raise UsageError(
-            f"{module.__file__}: one class derived from {base.__name__} is wanted, not {names}."
+            f"{module.__file__}: expected one class derived from {base.__name__}, got {names}."
         )
     return own[0]
 

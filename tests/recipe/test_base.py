@@ -63,7 +63,7 @@ def yaml_refusal(path):
 def test_a_declaration_gives_option_default_bounds_and_search_range():
     layers = about("layers")
     assert (layers.option, layers.default, layers.help) == ("--layers", 2, "Layers of the network.")
-    assert layers.wanted == "an integer >= 1 and <= 8"
+    assert layers.expected == "an integer >= 1 and <= 8"
     assert Config.search_space()["layers"] == layers.search == Search(1, 4)
     assert str(layers.search) == "1 to 4"
     assert str(about("rate").search) == "0.0001 to 0.1, log"
@@ -84,7 +84,7 @@ def test_a_declaration_gives_option_default_bounds_and_search_range():
     ],
 )
 def test_what_is_wanted_is_read_off_type_and_bounds(name, wanted):
-    assert about(name).wanted == wanted
+    assert about(name).expected == expected
 
 
 def test_only_what_is_declared_tunable_is_searched():
