@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-jax test-slow bench lint format readme clean
+.PHONY: run test test-jax test-slow bench lint format types docs readme clean
 
 run: $(VENV)/installed
 	$(BIN)/dlrecipes run slot_filling
@@ -39,6 +39,12 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The documentation site, in build/docs. It needs no network once its packages are installed.
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
+	@echo "The site is in build/docs/index.html."
+
 # The tables of the recipes' READMEs, from config.py and results.csv, and docs/library.md, from
 # docstrings.
 readme: $(VENV)/installed
@@ -52,4 +58,4 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist docs/api *.egg-info .pytest_cache .ruff_cache .mypy_cache
