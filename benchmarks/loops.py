@@ -1,12 +1,12 @@
-"""Times a step of the training loops: dlrecipes beside the same step in PyTorch.
+"""Times a step of the training loops in dlrecipes and in PyTorch.
 
-dlrecipes trains through `compile` and `fit` of its trainers; PyTorch through an eager loop that
-does the same, no gradient computed that is not used, in both memory formats for images: the
-faster one counts. Its Adam is the default one; "fused Adam" is, beside that, with PyTorch's own
-fused one (`Adam(..., fused=True)`). How they are timed stands in race.py.
+dlrecipes trains through `compile` and `fit` of its trainers. PyTorch trains in an eager loop with
+the same step and without unused gradients, for images in both memory formats, of which the faster
+one counts. Its Adam is the default implementation; the contenders "fused Adam" use PyTorch's own
+`Adam(..., fused=True)`. race.py explains how times are measured.
 
     python benchmarks/loops.py                     all workloads, table and CSV
-    python benchmarks/loops.py --only dcgan        one of them
+    python benchmarks/loops.py --only dcgan        one workload
 
 Needs PyTorch: `pip install torch==2.13.0`.
 """
@@ -23,14 +23,14 @@ CHARACTERS, WINDOW, CHUNKS = 5000, 32, 4
 
 @dataclass(frozen=True)
 class Workload:
-    """A loop to time; `limits` are the ratios that are wanted, by contender.
+    """A training loop to time.
 
     Args:
-        loop: Which one.
-        dtype: `"float32"` or `"bfloat16"`, mixed.
-        steps: Steps a block.
-        limits: Ratios wanted, by contender.
-        batch: Examples a step.
+        loop: `"pix2pix"`, `"dcgan"`, `"triplet"` or `"bptt"`.
+        dtype: `"float32"`, or `"bfloat16"` for mixed precision.
+        steps: Number of steps per block.
+        limits: Target ratios of our time to another one, by contender.
+        batch: Number of examples per step. Defaults to 64.
     """
 
     loop: str
@@ -53,14 +53,14 @@ WORKLOADS = {
 
 
 def contenders(work: Workload) -> list[str]:
-    """Returns who competes."""
+    """Returns the contenders of a workload."""
     if work.loop == "bptt":
         return ["dlrecipes", "torch", "torch fused Adam"]
     return ["dlrecipes", "torch", "torch channels_last", "torch channels_last fused Adam"]
 
 
 def data(work: Workload) -> tuple[np.ndarray, ...]:
-    """Returns a batch, channels last: what its values are costs no time."""
+    """Returns a batch of random values, channels last."""
     rng = np.random.default_rng(0)
     side = {"pix2pix": 128}.get(work.loop, 64)
     if work.loop == "bptt":
@@ -75,11 +75,11 @@ def data(work: Workload) -> tuple[np.ndarray, ...]:
     return images, rng.uniform(-1, 1, shape).astype("float32")
 
 
-# Of this package.
+# This package.
 
 
 def keras_trainer(work: Workload) -> race.Train:
-    """Returns the function that trains our loop."""
+    """Returns the function that trains the loop with this package."""
     import keras
     import tensorflow as tf
 
@@ -106,7 +106,7 @@ def pix2pix():
 
 
 def dcgan():
-    """Returns our GAN of DCGAN's networks, compiled."""
+    """Returns our GAN with DCGAN's networks, compiled."""
     from dlrecipes import models, training
 
     networks = models.dcgan_generator(filters=64), models.dcgan_discriminator(filters=64)
@@ -116,7 +116,7 @@ def dcgan():
 
 
 def triplet():
-    """Returns our embedding trainer, compiled."""
+    """Returns our trainer of embeddings, compiled."""
     import keras
 
     from dlrecipes import models, training
@@ -127,7 +127,7 @@ def triplet():
 
 
 def bptt():
-    """Returns our character model over chunks, compiled."""
+    """Returns our character model with truncated BPTT, compiled."""
     import keras
 
     from dlrecipes import layers, training
@@ -143,11 +143,17 @@ def bptt():
     return model
 
 
-# Of PyTorch.
+# PyTorch.
 
 
 def torch_trainer(work: Workload, channels_last: bool, fused: bool) -> race.Train:
-    """Returns the function that trains the same loop in PyTorch."""
+    """Returns the function that trains the loop with PyTorch.
+
+    Args:
+        work: Workload to train.
+        channels_last: Whether images use the memory format `channels_last`.
+        fused: Whether Adam is the fused one.
+    """
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -181,12 +187,12 @@ def judge(outputs, real: bool):
     """Returns the cross-entropy of a discriminator's logits."""
     import torch
 
-    wanted = torch.ones_like(outputs) if real else torch.zeros_like(outputs)
-    return torch.nn.functional.binary_cross_entropy_with_logits(outputs, wanted)
+    targets = torch.ones_like(outputs) if real else torch.zeros_like(outputs)
+    return torch.nn.functional.binary_cross_entropy_with_logits(outputs, targets)
 
 
 def torch_pix2pix(batch, placed, cast, adam):
-    """Returns a step of pix2pix, as the authors' code does it."""
+    """Returns a step of pix2pix that follows the authors' code."""
     import torch
     import torch_networks
 
@@ -200,23 +206,23 @@ def torch_pix2pix(batch, placed, cast, adam):
         discriminator.requires_grad_(True)
         optimizers[1].zero_grad()
         with cast():
-            drawn = discriminator(torch.cat([condition, fake.detach()], 1)).float()
-            given = discriminator(torch.cat([condition, target], 1)).float()
-        ((judge(drawn, False) + judge(given, True)) / 2).backward()
+            fake_logits = discriminator(torch.cat([condition, fake.detach()], 1)).float()
+            real_logits = discriminator(torch.cat([condition, target], 1)).float()
+        ((judge(fake_logits, False) + judge(real_logits, True)) / 2).backward()
         optimizers[1].step()
         discriminator.requires_grad_(False)
         optimizers[0].zero_grad()
         with cast():
-            drawn = discriminator(torch.cat([condition, fake], 1)).float()
+            fake_logits = discriminator(torch.cat([condition, fake], 1)).float()
         distance = torch.nn.functional.l1_loss(fake.float(), target)
-        (judge(drawn, True) + 100 * distance).backward()
+        (judge(fake_logits, True) + 100 * distance).backward()
         optimizers[0].step()
 
     return step
 
 
 def torch_dcgan(batch, placed, cast, adam):
-    """Returns a step of algorithm 1 with k = 1: fresh noise for each update."""
+    """Returns a step of algorithm 1 with k = 1 and new noise for each update."""
     import torch
     import torch_networks
 
@@ -231,21 +237,21 @@ def torch_dcgan(batch, placed, cast, adam):
         with torch.no_grad(), cast():
             fake = generator(torch.randn(len(real), 100))
         with cast():
-            given, drawn = discriminator(real).float(), discriminator(fake).float()
-        (judge(given, True) + judge(drawn, False)).backward()
+            real_logits, fake_logits = discriminator(real).float(), discriminator(fake).float()
+        (judge(real_logits, True) + judge(fake_logits, False)).backward()
         optimizers[1].step()
         discriminator.requires_grad_(False)
         optimizers[0].zero_grad()
         with cast():
-            drawn = discriminator(generator(torch.randn(len(real), 100))).float()
-        judge(drawn, True).backward()
+            fake_logits = discriminator(generator(torch.randn(len(real), 100))).float()
+        judge(fake_logits, True).backward()
         optimizers[0].step()
 
     return step
 
 
 def torch_triplet(batch, placed, cast, adam):
-    """Returns a step with semi-hard negatives (FaceNet, section 3.2), none in a Python loop."""
+    """Returns a step with semi-hard negatives (FaceNet, section 3.2), without a Python loop."""
     import torch
     import torch_networks
 
@@ -275,7 +281,7 @@ def torch_triplet(batch, placed, cast, adam):
 
 
 def torch_bptt(batch, placed, cast, adam):
-    """Returns a step over the chunks of a batch, each an update, its state carried on."""
+    """Returns a step that updates once per chunk of a batch and carries the state over."""
     import torch
     import torch_networks
 
@@ -302,7 +308,7 @@ def torch_bptt(batch, placed, cast, adam):
 
 
 def trainer(work: Workload, contender: str) -> race.Train:
-    """Returns the function that trains as a contender does."""
+    """Returns the function that trains a contender."""
     if contender == "dlrecipes":
         return keras_trainer(work)
     return torch_trainer(work, "channels_last" in contender, "fused" in contender)

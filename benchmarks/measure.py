@@ -1,10 +1,10 @@
-"""Measures a recipe's configurations over seeds and writes its results.csv.
+"""Measures the configurations of a recipe over several seeds and writes its results.csv.
 
     python benchmarks/measure.py slot_filling --source ATIS=FOLDER
 
-reads benchmarks/slot_filling.yaml: for each configuration a label, the data (`builtin`, or a
-name that `--source` gives a folder), and options of `dlrecipes run`. What results.csv holds
-already, with the same command, is not measured again.
+reads benchmarks/slot_filling.yaml, which lists configurations. Each has a label, the name of a data
+set (`builtin`, or one whose folder `--source` names), and options of `dlrecipes run`. Commands that
+are already in results.csv are skipped.
 """
 
 from __future__ import annotations
@@ -25,16 +25,22 @@ HERE = Path(__file__).resolve().parent
 
 @click.command()
 @click.argument("recipe")
-@click.option("--source", multiple=True, help="NAME=FOLDER of data that the YAML file names.")
-@click.option("--only", default="", help="Only configurations whose data and label contain this.")
+@click.option(
+    "--source",
+    multiple=True,
+    help="NAME=FOLDER: the folder of a data set that the YAML file names. Repeatable.",
+)
+@click.option(
+    "--only", default="", help="Measure only configurations whose data and label contain this text."
+)
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder in which runs are kept, with figures and published models.",
+    help="Folder to keep the runs in, with figures and published models.",
 )
 def main(recipe: str, source: tuple[str, ...], only: str, keep: Path | None) -> None:
-    """Measure what benchmarks/RECIPE.yaml lists; write the rows to RECIPE's results.csv."""
-    folders = dict(one.split("=", 1) for one in source)
+    """Measure the configurations in benchmarks/RECIPE.yaml and add them to RECIPE's results.csv."""
+    folders = dict(pair.split("=", 1) for pair in source)
     plan = yaml.safe_load((HERE / f"{recipe}.yaml").read_text(encoding="utf-8"))
     table = find(recipe).folder / "results.csv"
     for entry in plan["configurations"]:
@@ -55,7 +61,17 @@ def measure(
     folders: dict[str, str],
     keep: Path | None = None,
 ) -> None:
-    """Trains one configuration with one seed, and adds its rows to the table."""
+    """Trains one configuration with one seed, and adds its rows to the table.
+
+    Args:
+        recipe: Name of the recipe.
+        table: Path of the recipe's results.csv.
+        plan: Content of the YAML file.
+        entry: One of its configurations.
+        seed: Seed of the run.
+        folders: Folder of each data set by name.
+        keep: Folder to keep the run in. Defaults to `None`: a temporary folder.
+    """
     options = {**plan.get("options", {}).get(entry["data"], {}), **entry.get("options", {})}
     words = [_option(name, value) for name, value in options.items()]
     source = [] if entry["data"] == "builtin" else [f"--data {entry['data']}"]
@@ -67,21 +83,21 @@ def measure(
         settings["data"] = folders[entry["data"]]
     click.echo(command)
     metrics, environment = train(recipe, settings, keep)
-    found = flat({**metrics, **metrics["test"]})
+    values = flat({**metrics, **metrics["test"]})
     rows = [
         {
             "data": entry["data"],
             "configuration": entry["configuration"],
             "seed": seed,
             "metric": name,
-            "value": f"{found[name]:.4f}" if isinstance(found[name], float) else found[name],
+            "value": f"{values[name]:.4f}" if isinstance(values[name], float) else values[name],
             "minutes": f"{metrics['seconds']['train'] / 60:.2f}",
             "machine": environment["machine"],
             "version": environment["dlrecipes"],
             "command": command,
         }
         for name in plan["metrics"]
-        if name in found
+        if name in values
     ]
     with table.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -92,14 +108,14 @@ def measure(
 
 
 def flat(metrics: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """Returns nested metrics under names with a dot between the levels, such as `free.rhyme`."""
-    found: dict[str, Any] = {}
+    """Returns nested metrics with dots between the levels, such as `constrained.rhyme`."""
+    flattened: dict[str, Any] = {}
     for name, value in metrics.items():
         if isinstance(value, dict):
-            found |= flat(value, f"{above}{name}.")
+            flattened |= flat(value, f"{above}{name}.")
         else:
-            found[f"{above}{name}"] = value
-    return found
+            flattened[f"{above}{name}"] = value
+    return flattened
 
 
 def _option(name: str, value: Any) -> str:
@@ -112,7 +128,13 @@ def _option(name: str, value: Any) -> str:
 def train(
     recipe: str, settings: dict[str, Any], keep: Path | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the metrics of one training, and what it ran on; keeps files where it is told to."""
+    """Returns the metrics and the environment of one run.
+
+    Args:
+        recipe: Name of the recipe.
+        settings: Settings of the run.
+        keep: Folder to keep the run in. Defaults to `None`: a temporary folder.
+    """
     from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()

@@ -1,10 +1,11 @@
-"""Chooses facenet's settings for a few people by cross-validation over people.
+"""Compares settings of facenet for small datasets by cross-validation over people.
 
     python benchmarks/people.py FOLDER [CANDIDATE ...]
 
-FOLDER holds folders `train` and `valid` (and `test`), each of one folder of images a person, as
-`dlrecipes run facenet --data FOLDER` takes it. The people of `train` and `valid` are parted in
-five: each fifth in turn is unseen in training and scored. Those of `test` are never read.
+FOLDER holds the folders `train` and `valid` (and `test`), each with one folder of images per
+person, as for `dlrecipes run facenet --data FOLDER`. The people of `train` and `valid` are divided
+into five folds. Each fold in turn is excluded from training and scored. People in `test` are never
+read.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
 @click.argument("candidates", nargs=-1, type=click.Choice(list(CANDIDATES)))
 @click.option("--seed", default=0, show_default=True)
 def main(folder: Path, candidates: Sequence[str], seed: int) -> None:
-    """Score candidates on people of FOLDER that their training has not seen."""
+    """Score candidates on people of FOLDER that were excluded from training."""
     try:
         people = people_of(folder)
         for name in candidates or CANDIDATES:
@@ -61,36 +62,36 @@ def main(folder: Path, candidates: Sequence[str], seed: int) -> None:
 
 
 def people_of(folder: Path) -> list[Path]:
-    """Returns the folders of the people who train and validate."""
+    """Returns the folders of the people in `train` and `valid`."""
     parts = image_files.parts(folder)
-    there = [parts[part] for part in ("train", "validation") if part in parts]
-    # Of one name there is one person.
-    found = {one.name: one for part in there for one in part.iterdir() if one.is_dir()}
-    if len(found) < 2 * FOLDS:
+    folders = [parts[part] for part in ("train", "validation") if part in parts]
+    # The same name in both folders is the same person.
+    people = {path.name: path for part in folders for path in part.iterdir() if path.is_dir()}
+    if len(people) < 2 * FOLDS:
         raise DataError(
-            f"{folder}: {len(found)} people are in train and valid; {2 * FOLDS} are wanted."
+            f"{folder}: expected at least {2 * FOLDS} people in train and valid, got {len(people)}."
         )
-    return [found[name] for name in sorted(found, key=image_files.natural)]
+    return [people[name] for name in sorted(people, key=image_files.natural)]
 
 
 def compare(name: str, people: Sequence[Path], seed: int) -> None:
-    """Prints a candidate's scores, of each fold and their means."""
+    """Prints the scores of a candidate for each fold, and their means."""
     rows = []
     for fold in range(FOLDS):
         first, last = (round(len(people) * k / FOLDS) for k in (fold, fold + 1))
         unseen = people[first:last]
-        seen = [one for one in people if one not in unseen]
+        seen = [person for person in people if person not in unseen]
         rows.append(score(seen, unseen, {**COMMON, **CANDIDATES[name], "seed": seed}))
-        told = f"{name}, fold {fold + 1} of {FOLDS}"
-        click.echo(f"{told}: " + ", ".join(f"{key} {x:.4f}" for key, x in rows[-1].items()))
-    means = {key: statistics.mean(one[key] for one in rows) for key in rows[0]}
+        label = f"{name}, fold {fold + 1} of {FOLDS}"
+        click.echo(f"{label}: " + ", ".join(f"{key} {x:.4f}" for key, x in rows[-1].items()))
+    means = {key: statistics.mean(row[key] for row in rows) for key in rows[0]}
     click.echo(f"{name}: " + ", ".join(f"{key} {x:.4f}" for key, x in means.items()))
 
 
 def score(
     seen: Sequence[Path], unseen: Sequence[Path], settings: Mapping[str, Any]
 ) -> dict[str, float]:
-    """Returns rank 1 and equal error rate of unseen people, after training on others."""
+    """Returns rank-1 accuracy and equal error rate for unseen people after training on others."""
     from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
@@ -102,15 +103,15 @@ def score(
     keras.backend.clear_session()
     with tempfile.TemporaryDirectory() as place:
         data = Path(place) / "people"
-        # The recipe wants a part to test with, of other names; it is not scored here.
+        # The recipe requires a test part with other names. It is not scored here.
         for part, people, mark in (
             ("train", seen, ""),
             ("valid", unseen, ""),
             ("test", unseen, "_"),
         ):
             (data / part).mkdir(parents=True)
-            for one in people:
-                (data / part / f"{one.name}{mark}").symlink_to(one.resolve())
+            for person in people:
+                (data / part / f"{person.name}{mark}").symlink_to(person.resolve())
         source = find("facenet")
         task = source.recipe()(source.config().parse({**settings, "data": str(data)}), "facenet")
         run = Path(place) / "run"

@@ -1,8 +1,9 @@
-"""Contenders side by side: a process each, which sleeps while another is timed.
+"""Compares the time of a training step between contenders, each in its own process.
 
-Blocks of steps alternate between them, and the median block counts. What a benchmark brings is a
-function from a workload's and a contender's name to a function that trains some steps and
-returns the seconds each took. Time to trace or compile is the first step's, and is given apart.
+Blocks of steps alternate between the contenders, and the median block counts. The others sleep
+while one is timed. A benchmark supplies a function that takes a workload and a contender and
+returns a function that trains some steps and returns the seconds per step. Time to trace or compile
+belongs to the first step, which is reported separately.
 """
 
 import argparse
@@ -22,13 +23,13 @@ Train = Callable[[int], float]
 
 
 def clocked(model, data, together: int = 1) -> Train:
-    """Returns a function that trains a compiled Keras model by `fit` and times it.
+    """Returns a function that trains a compiled Keras model with `fit` and times it.
 
     Args:
-        model: The model.
-        data: Makes what `fit` takes first (arrays, or a data set) from a number of steps, and
-            its other arguments.
-        together: Steps an execution.
+        model: Compiled model.
+        data: Function from a number of steps to the positional arguments of `fit` (arrays or a
+            dataset) and its keyword arguments.
+        together: Number of steps per execution. Defaults to 1.
     """
     import keras
 
@@ -42,17 +43,17 @@ def clocked(model, data, together: int = 1) -> Train:
     clock = Clock()
 
     def train(steps: int) -> float:
-        # One execution more than is timed: the first also starts the data.
+        # The first execution also starts the data pipeline and is not timed.
         executions = -(-steps // together)
-        given, options = data((executions + 1) * together)
-        model.fit(*given, verbose=0, callbacks=[clock], **options)
+        examples, options = data((executions + 1) * together)
+        model.fit(*examples, verbose=0, callbacks=[clock], **options)
         return (clock.ends[-1] - clock.ends[0]) / (executions * together)
 
     return train
 
 
 def stepped(step: Callable[[], None]) -> Train:
-    """Returns a function that takes steps, one more than it times."""
+    """Returns a function that runs steps and times all but the first."""
 
     def train(steps: int) -> float:
         step()
@@ -65,7 +66,13 @@ def stepped(step: Callable[[], None]) -> Train:
 
 
 class Contender:
-    """A process that trains when it is told to."""
+    """A process that trains blocks of steps on request.
+
+    Args:
+        script: File of the benchmark.
+        workload: Name of the workload.
+        contender: Name of the contender.
+    """
 
     def __init__(self, script: str, workload: str, contender: str):
         self.process = subprocess.Popen(
@@ -76,19 +83,19 @@ class Contender:
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
-        self.first = self._answer("first")
+        self.first = self._read_time("first")
 
-    def _answer(self, kind: str) -> float:
+    def _read_time(self, kind: str) -> float:
         for line in self.process.stdout:
             if line.startswith(f"{kind} "):
                 return float(line.split()[1])
-        raise RuntimeError(f"A contender stopped without an answer: {self.process.args}.")
+        raise RuntimeError(f"A contender stopped without printing a time: {self.process.args}.")
 
     def seconds(self, steps: int) -> float:
-        """Returns the seconds a step, over some steps."""
+        """Returns the mean seconds per step over some steps."""
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
-        return self._answer("step")
+        return self._read_time("step")
 
     def stop(self) -> None:
         """Ends the process."""
@@ -97,7 +104,7 @@ class Contender:
 
 
 def contend(train: Train) -> None:
-    """Answers each line of the standard input, a number of steps, with the seconds a step."""
+    """Reads numbers of steps from standard input and prints the seconds per step for each."""
     start = time.perf_counter()
     train(1)
     print("first", time.perf_counter() - start, flush=True)
@@ -108,44 +115,52 @@ def contend(train: Train) -> None:
 def compare(
     script: str, workload: str, contenders: Sequence[str], steps: int, rounds: int
 ) -> dict[str, tuple[float, float]]:
-    """Returns milliseconds a step and seconds of the first step, by contender."""
-    racing = {one: Contender(script, workload, one) for one in contenders}
-    blocks = {one: [] for one in racing}
+    """Returns the milliseconds per step and the seconds of the first step, by contender.
+
+    Args:
+        script: File of the benchmark.
+        workload: Name of the workload.
+        contenders: Names of the contenders.
+        steps: Number of steps per block.
+        rounds: Number of blocks per contender.
+    """
+    processes = {name: Contender(script, workload, name) for name in contenders}
+    blocks: dict[str, list[float]] = {name: [] for name in processes}
     for _ in range(rounds):
-        for one, contender in racing.items():
-            blocks[one].append(1000 * contender.seconds(steps))
-    for contender in racing.values():
-        contender.stop()
-    return {one: (statistics.median(blocks[one]), racing[one].first) for one in racing}
+        for name, process in processes.items():
+            blocks[name].append(1000 * process.seconds(steps))
+    for process in processes.values():
+        process.stop()
+    return {name: (statistics.median(blocks[name]), processes[name].first) for name in processes}
 
 
 def print_ratios(workload: str, ms: Mapping[str, float], limits: Mapping[str, float]) -> None:
-    """Prints our time over each contender's best, and what ratio is wanted.
+    """Prints the ratio of our time to the other contenders' times, with its target.
 
     Args:
-        workload: Its name.
-        ms: Milliseconds by contender.
-        limits: Ratios wanted, by contender; of several, apart by "|", the fastest counts.
+        workload: Name of the workload.
+        ms: Milliseconds per step, by contender.
+        limits: Target ratios, by contender; the fastest of several, separated by "|", counts.
     """
-    for names, wanted in limits.items():
-        ratio = ms["dlrecipes"] / min(ms[one] for one in names.split("|"))
-        word = "within" if ratio <= wanted else "over"
-        print(f"{workload:26} {ratio:.2f} of {names}: {word} the {wanted:.2f} wanted", flush=True)
+    for names, limit in limits.items():
+        ratio = ms["dlrecipes"] / min(ms[name] for name in names.split("|"))
+        word = "within" if ratio <= limit else "over"
+        print(f"{workload:26} {ratio:.2f} of {names}: {word} the target {limit:.2f}", flush=True)
 
 
 def versions() -> str:
-    """Returns the versions that were compared."""
-    found = []
+    """Returns the versions of the compared packages."""
+    names = []
     for package in ("tensorflow", "keras", "torch"):
         try:
-            found.append(f"{package} {version(package)}")
+            names.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            found.append(f"no {package}")
-    return ", ".join(found)
+            names.append(f"no {package}")
+    return ", ".join(names)
 
 
 def processor() -> str:
-    """Returns the processor's name, where the system tells it."""
+    """Returns the name of the processor, or its architecture where the name is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -155,18 +170,20 @@ def processor() -> str:
 
 
 def main(script: str, about: str, workloads: Mapping, contenders, trainer) -> None:
-    """Prints the table, and writes it as CSV beside the script when all workloads ran.
+    """Prints the table, and writes it as CSV next to the script when all workloads ran.
 
     Args:
-        script: The benchmark's file.
-        about: Its first line, for `--help`.
-        workloads: By name; each has `steps` a block and `limits` by contender.
-        contenders: Returns who competes in a workload.
-        trainer: Returns the function that trains, from a workload and a contender's name.
+        script: File of the benchmark.
+        about: Description for `--help`.
+        workloads: Workloads by name, each with `steps` per block and `limits` by contender.
+        contenders: Function from a workload to the names of its contenders.
+        trainer: Function from a workload and a contender to the function that trains.
     """
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--only", default="", help="workloads whose name holds this text")
-    parser.add_argument("--rounds", type=int, default=7, help="blocks a contender")
+    parser.add_argument(
+        "--only", default="", help="run only workloads whose name contains this text"
+    )
+    parser.add_argument("--rounds", type=int, default=7, help="number of blocks per contender")
     parser.add_argument("--csv", type=Path, default=Path(script).with_suffix(".csv"))
     parser.add_argument("--contender", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -178,12 +195,12 @@ def main(script: str, about: str, workloads: Mapping, contenders, trainer) -> No
     for name, work in workloads.items():
         if args.only.lower() not in name.lower():
             continue
-        found = compare(script, name, contenders(work), work.steps, args.rounds)
-        for one, (ms, first) in found.items():
-            about = (os.cpu_count(), processor(), versions())
-            rows.append((name, one, f"{ms:.2f}", f"{first:.1f}", *about))
-            print(f"{name:26} {one:20} {ms:8.2f} ms   first step {first:5.1f} s", flush=True)
-        print_ratios(name, {one: ms for one, (ms, _) in found.items()}, work.limits)
+        times = compare(script, name, contenders(work), work.steps, args.rounds)
+        for contender, (ms, first) in times.items():
+            machine = (os.cpu_count(), processor(), versions())
+            rows.append((name, contender, f"{ms:.2f}", f"{first:.1f}", *machine))
+            print(f"{name:26} {contender:20} {ms:8.2f} ms   first step {first:5.1f} s", flush=True)
+        print_ratios(name, {contender: ms for contender, (ms, _) in times.items()}, work.limits)
     if not args.only:
         with args.csv.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([COLUMNS, *rows])

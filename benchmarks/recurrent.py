@@ -1,12 +1,12 @@
-"""Times a training step of recurrent networks: dlrecipes, plain Keras and PyTorch side by side.
+"""Times a training step of recurrent networks in dlrecipes, plain Keras and PyTorch.
 
-Keras trains through `compile("adam", ...)` and `fit`, and so does dlrecipes, by its
-`SupervisedTrainer`; nothing else is said ("32 steps" apart, which is compiled
-with `steps_per_execution=32`); PyTorch through the usual eager loop. How they are timed stands
-in race.py.
+Keras trains through `compile("adam", ...)` and `fit`. dlrecipes does the same with its
+`SupervisedTrainer`. All other options have their defaults, except that the contenders "32 steps"
+are compiled with `steps_per_execution=32`. PyTorch trains in the usual eager loop. race.py explains
+how times are measured.
 
     python benchmarks/recurrent.py                     all workloads, table and CSV
-    python benchmarks/recurrent.py --only elman        one of them
+    python benchmarks/recurrent.py --only elman        one workload
 
 Needs PyTorch: `pip install torch==2.13.0`.
 """
@@ -19,7 +19,7 @@ import race
 
 @dataclass(frozen=True)
 class Workload:
-    """A network and its batches; `limits` are the ratios that are wanted, by contender."""
+    """A network and its batches; `limits` are target ratios of times, by contender."""
 
     cell: str
     units: int
@@ -62,19 +62,19 @@ WORKLOADS = {
 
 
 def contenders(work: Workload) -> list[str]:
-    """Returns who competes: `torch.compile` where PyTorch has no layer of its own."""
+    """Returns the contenders, with `torch.compile` where PyTorch has no such layer."""
     several = ["dlrecipes, 32 steps", "keras, 32 steps"] if work.steps >= 32 else []
     compiled = ["torch.compile"] if work.cell == "peephole" else []
     return ["dlrecipes", "keras", *several, "torch", *compiled]
 
 
 def keras_trainer(work: Workload, ours: bool, together: int):
-    """Returns a function that trains some steps and returns the seconds each took.
+    """Returns a function that trains some steps with Keras and returns the seconds per step.
 
     Args:
-        work: What is trained.
-        ours: Whether its recurrent layers are of this package, or Keras' own.
-        together: Steps an execution.
+        work: Workload to train.
+        ours: Whether the recurrent layers are this package's, or Keras' own.
+        together: Number of steps per execution.
     """
     import keras
     import numpy as np
@@ -115,7 +115,7 @@ def keras_trainer(work: Workload, ours: bool, together: int):
 
 
 def torch_trainer(work: Workload, compiled: bool):
-    """Returns a function that trains some steps and returns the seconds each took."""
+    """Returns a function that trains some steps with PyTorch and returns the seconds per step."""
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -179,7 +179,7 @@ def torch_trainer(work: Workload, compiled: bool):
 
 
 def trainer(work: Workload, contender: str) -> race.Train:
-    """Returns the function that trains as a contender does."""
+    """Returns the function that trains a contender."""
     if contender.startswith("torch"):
         return torch_trainer(work, contender == "torch.compile")
     ours = contender.startswith("dlrecipes")

@@ -1,4 +1,4 @@
-"""The networks of `dlrecipes.models` that are timed, written in PyTorch: the same layers."""
+"""PyTorch versions of the networks of `dlrecipes.models` that loops.py times."""
 
 import torch
 from torch import nn
@@ -7,7 +7,7 @@ NORMALIZATION = {"eps": 1e-5}
 
 
 def dcgan_generator(filters: int) -> nn.Module:
-    """Returns the generator of 64x64 images from 100 numbers."""
+    """Returns the generator of 64x64 images from noise of size 100."""
     width = 8 * filters
     layers = [
         nn.Linear(100, 16 * width, bias=False),
@@ -43,8 +43,8 @@ class UNet(nn.Module):
     """The generator of pix2pix.
 
     Args:
-        levels: How often the side is halved.
-        filters: Filters of the first layer.
+        levels: Number of times the height and width are halved.
+        filters: Number of filters of the first layer. Defaults to 64.
     """
 
     def __init__(self, levels: int, filters: int = 64):
@@ -61,7 +61,7 @@ class UNet(nn.Module):
         for done, level in enumerate(reversed(range(1, levels))):
             before = widths[level] * (2 if done else 1)
             layers = [
-                # What it reads is no encoder's output but the last, or a copy of one.
+                # In place: the input is the last encoder's output or a concatenated copy.
                 nn.ReLU(inplace=True),
                 nn.ConvTranspose2d(before, widths[level - 1], 4, 2, 1, bias=False),
                 nn.BatchNorm2d(widths[level - 1], **NORMALIZATION),
@@ -71,7 +71,7 @@ class UNet(nn.Module):
         self.last = nn.Sequential(nn.ReLU(inplace=True), last, nn.Tanh())
 
     def forward(self, x):
-        """Returns the image that is drawn from another."""
+        """Translates a batch of images."""
         encoded = []
         for layer in self.down:
             x = layer(x)
@@ -82,7 +82,7 @@ class UNet(nn.Module):
 
 
 def patchgan(filters: int = 64) -> nn.Module:
-    """Returns the discriminator of pix2pix, of two images one behind the other."""
+    """Returns the discriminator of pix2pix, for two images concatenated along the channels."""
     layers = [nn.Conv2d(6, filters, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     width = filters
     for stride in (2, 2, 1):
@@ -96,7 +96,7 @@ def patchgan(filters: int = 64) -> nn.Module:
 
 
 def facenet_small(filters: tuple[int, ...] = (32, 64, 128, 256)) -> nn.Module:
-    """Returns the small embedding network of colour images."""
+    """Returns the small embedding network for colour images."""
     layers, before = [], 3
     for width in filters:
         layers += [
@@ -113,7 +113,7 @@ class CharacterLM(nn.Module):
     """Two LSTMs of 512 units over embedded characters.
 
     Args:
-        characters: Size of the alphabet.
+        characters: Number of different characters.
     """
 
     def __init__(self, characters: int):
@@ -123,6 +123,6 @@ class CharacterLM(nn.Module):
         self.scores = nn.Linear(512, characters)
 
     def forward(self, x, states):
-        """Returns scores of each next character, and the states after the last."""
+        """Returns the logits of each next character, and the states after the last step."""
         x, states = self.recurrent(self.embedding(x), states)
         return self.scores(x), states

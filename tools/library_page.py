@@ -1,4 +1,4 @@
-"""The page that lists every public name of the library, generated from the docstrings."""
+"""The page that lists every public name of the library, generated from docstrings."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from dlrecipes.errors import DataError
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "library.md"
 
-# Package, heading, and names by group; a package without groups is one table. A name that
-# its package has and no group, or the other way round, is refused.
+# For each package, its heading and its names by group. A package without groups becomes one table.
+# Groups and package must hold the same names: `grouped` raises an error otherwise.
 SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "dlrecipes.layers": (
         "Layers",
         {
-            "Neurons, activations and memories": """
+            "Neurons, activations and associative memories": """
                 BipolarStep Gaussian HopfieldNetwork Logistic Maxout RBFOutput
                 RestrictedBoltzmannMachine ScaledTanh SelfOrganizingMap Step ThresholdUnit""",
-            "Convolution, pooling and normalisation": """
+            "Convolution, pooling and normalization": """
                 BatchNormalization FixedKernelConv2D FlippedConv2D L2Pooling2D
                 LocalContrastNormalization LocalResponseNormalization MaxoutConv2D PartialConv2D
                 ReflectionPadding2D TrainableSubsampling2D""",
-            "Distortion of images": "ElasticDistortion",
+            "Image augmentation": "ElasticDistortion",
             "Recurrent cells": "FeedbackCell JordanCell PeepholeLSTMCell",
             "Recurrent layers": "LSTM PeepholeLSTM SimpleRNN",
             "Words and tags": "ContextWindow LinearChainCRF OneOfN WordDropout WordHashing",
@@ -45,9 +45,9 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "Classic networks": """
                 autoencoder deep_belief_network hopfield_network mlp perceptron
                 restricted_boltzmann_machine self_organizing_map""",
-            "Classification of images": "alexnet googlenet lenet5 resnet small_cnn vgg",
+            "Image classification": "alexnet googlenet lenet5 resnet small_cnn vgg",
             "Sequences": "character_lm sequence_model tagger",
-            "Generation of images": """
+            "Image generation": """
                 biggan_discriminator biggan_generator cyclegan_generator dcgan_discriminator
                 dcgan_generator patchgan pix2pix_unet""",
             "Embeddings": "facenet_inception_resnet facenet_small",
@@ -71,7 +71,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "dlrecipes.training": (
         "Training",
         {
-            "Every trainer": """
+            "General": """
                 Checkpoints StopOnDivergence SupervisedTrainer Trainer learning_rate_schedule""",
             "Classification": "ImageClassifier",
             "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",
@@ -79,24 +79,24 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 CarriedState CharacterLanguageModel SequenceTagger TruncatedBPTT gradient_by_lag""",
             "Embeddings": "TripletEmbedding",
             "Boltzmann machines and pre-training": "ContrastiveDivergence pretrain",
-            "Classic rules": """
+            "Classic learning and stopping rules": """
                 BackPropagation PerceptronRule StopOnPlateau StopOnGeneralizationGap
                 decayed_error""",
-            "Ways out of a local minimum": """
+            "Escaping local minima": """
                 EvolutionarySearch GlobalSearch RandomPerturbation Restarts SearchResult
                 SimulatedAnnealing""",
         },
     ),
     "dlrecipes.metrics": ("Metrics", {}),
 }
-# Packages in which every name comes from a paper.
-OF_PAPERS = ("dlrecipes.layers", "dlrecipes.models", "dlrecipes.losses")
+# Packages in which every name needs a reference.
+REFERENCED = ("dlrecipes.layers", "dlrecipes.models", "dlrecipes.losses")
 
 INTRODUCTION = """# The library
 
-Every public name, with what it needs to be given, its first line and the paper it follows.
-`help(NAME)` tells the rest: shapes, bounds, an example that runs. Layers, models and losses
-work on every Keras backend; trainers are TensorFlow's.
+Every public name with its required arguments, the first line of its docstring, and the paper
+it follows. `help(NAME)` adds shapes, bounds and a runnable example. Layers, models and losses run
+on every Keras backend; trainers need TensorFlow.
 
 This page is generated from the docstrings by `make readme`."""
 
@@ -105,28 +105,28 @@ def page() -> str:
     """Returns the page as Markdown.
 
     Raises:
-        DataError: If a name is in no group or in several, or its docstring lacks what the
-            page shows.
+        DataError: If a name is in no group or in several groups, or its docstring lacks
+            something that the page shows.
     """
     parts = [INTRODUCTION]
     for package, (heading, groups) in SECTIONS.items():
         parts.append(f"## {heading}\n\n`from {package} import ...`")
         for group, names in grouped(package, groups).items():
             rows = [row(package, name) for name in names]
-            listed = table(["name", "what it does", "paper"], rows)
-            parts.append(f"### {group}\n\n{listed}" if group else listed)
+            names_table = table(["name", "description", "paper"], rows)
+            parts.append(f"### {group}\n\n{names_table}" if group else names_table)
     return "\n\n".join(parts) + "\n"
 
 
 def grouped(package: str, groups: dict[str, str]) -> dict[str, list[str]]:
-    """Returns a package's public names by group, in alphabetical order.
+    """Returns the public names of a package by group, in alphabetical order.
 
     Args:
-        package: The package's full name.
-        groups: Names by group, apart by spaces; without groups, all names are one, `""`.
+        package: Full name of the package.
+        groups: Names by group, separated by spaces. Empty puts all names into one group, `""`.
 
     Raises:
-        DataError: If a name is in no group or in several, or the package has no such name.
+        DataError: If a name is in no group or in several groups, or the package lacks it.
     """
     public = importlib.import_module(package).__all__
     if not groups:
@@ -134,73 +134,79 @@ def grouped(package: str, groups: dict[str, str]) -> dict[str, list[str]]:
     listed = [name for names in groups.values() for name in names.split()]
     for name in sorted({*public, *listed}):
         if name not in public:
-            raise DataError(f"{package} has no {name}, which library_page.py lists.")
+            raise DataError(f"library_page.py lists {name}, which {package} does not have.")
         if listed.count(name) != 1:
-            places = "no group" if name not in listed else "several groups"
-            raise DataError(f"{package}.{name} is in {places} of library_page.py; one is wanted.")
+            count = "no group" if name not in listed else "several groups"
+            raise DataError(
+                f"library_page.py: expected {package}.{name} in one group, got {count}."
+            )
     return {group: sorted(names.split(), key=str.lower) for group, names in groups.items()}
 
 
 def row(package: str, name: str) -> list[str]:
-    """Returns a name's cells: its call, linked to the source; its first line; its paper."""
+    """Returns the cells of a name: its call, linked to the source, first line and paper."""
     documented = getattr(importlib.import_module(package), name)
     full_name = f"{package}.{name}"
     source = Path(inspect.getsourcefile(inspect.unwrap(documented))).resolve().relative_to(ROOT)
     return [
         f"[`{call(name, documented)}`](../{source.as_posix()})",
         summary(full_name, documented),
-        paper(full_name, documented, wanted=package in OF_PAPERS),
+        paper(full_name, documented, required=package in REFERENCED),
     ]
 
 
 def call(name: str, documented: Any) -> str:
-    """Returns how a class or function is called: what must be given, and `...` for the rest.
+    """Returns a call with the required arguments, and `...` for optional ones.
 
     Example:
 
+    >>> from tools.library_page import call
     >>> call("sorted", sorted)
     'sorted(iterable, ...)'
     """
     parameters = inspect.signature(documented).parameters.values()
-    needed = [
-        one.name
-        for one in parameters
-        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    required = [
+        parameter.name
+        for parameter in parameters
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
-    rest = ["..."] if len(parameters) > len(needed) else []
-    return f"{name}({', '.join([*needed, *rest])})"
+    optional = ["..."] if len(parameters) > len(required) else []
+    return f"{name}({', '.join([*required, *optional])})"
 
 
 def summary(full_name: str, documented: Any) -> str:
     """Returns the first line of a docstring.
 
     Raises:
-        DataError: If it is not one sentence.
+        DataError: If that line is not one whole sentence.
     """
     first = inspect.cleandoc(documented.__doc__ or "").partition("\n\n")[0]
     if "\n" in first or not re.fullmatch(r"[A-Z`](?:(?![.!?] [A-Z]).)*\.", first):
-        raise DataError(f"{full_name}: its docstring must begin with one line, a sentence.")
+        raise DataError(f"{full_name}: the docstring must begin with one sentence on one line.")
     return first.replace("*", "\\*")
 
 
-def paper(full_name: str, documented: Any, wanted: bool = True) -> str:
-    """Returns authors and year of the first reference in a docstring.
+def paper(full_name: str, documented: Any, required: bool = True) -> str:
+    """Returns the authors and year of the first reference in a docstring.
 
     Args:
-        full_name: The name, for messages.
-        documented: The class or function.
-        wanted: Whether it must have a reference; else `""` is returned where it has none.
+        full_name: Full name, for error messages.
+        documented: Class or function.
+        required: Whether a missing reference is an error; if not, it yields `""`. Defaults to
+            `True`.
 
     Raises:
-        DataError: If there is none, or it does not begin with authors and a year.
+        DataError: If a required reference is missing, or a reference does not begin with authors
+            and a year.
     """
     text = inspect.cleandoc(documented.__doc__ or "")
-    found = re.search(r"^Reference:\n((?:    .*\n?)+)", text, re.MULTILINE)
-    if not found and not wanted:
+    section = re.search(r"^Reference:\n((?:    .*\n?)+)", text, re.MULTILINE)
+    if not section and not required:
         return ""
-    reference = re.match(r"([^\d\"]+), (\d{4})\b", " ".join(found[1].split()) if found else "")
+    reference = re.match(r"([^\d\"]+), (\d{4})\b", " ".join(section[1].split()) if section else "")
     if not reference:
         raise DataError(f"{full_name}: its Reference must begin with authors and year.")
     authors = re.split(r", | and ", reference[1])
-    who = f"{authors[0]} et al." if len(authors) > 3 else reference[1]
-    return f"{who}, {reference[2]}"
+    short = f"{authors[0]} et al." if len(authors) > 3 else reference[1]
+    return f"{short}, {reference[2]}"

@@ -1,6 +1,7 @@
-"""Writes what is generated: README tables of the recipes, the library page and the speed page.
+"""Generates the tables of the recipes' READMEs, the library page and the speed page.
 
-Run as `python -m tools.readme [FOLDER ...]` (`make readme`); without arguments, everything.
+Run as `python -m tools.readme [FOLDER ...]` (`make readme`). Without arguments it writes
+everything; with recipe folders, only their READMEs.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from pathlib import Path
 
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import DataError
-from dlrecipes.recipe.readme import filled, updated
+from dlrecipes.recipe.readme import updated
 from dlrecipes.recipe.registry import sources
 from tools import library_page, speed_page
 
 
 def main() -> None:
-    """Writes the READMEs named on the command line, or all of them and the generated pages."""
+    """Writes the READMEs named on the command line, or all READMEs and both pages."""
     folders = [Path(name) for name in sys.argv[1:]]
     try:
         for folder in folders or [source.folder for source in sources()]:
@@ -25,8 +26,6 @@ def main() -> None:
             load_tensorflow()
             library_page.PAGE.write_text(library_page.page(), encoding="utf-8")
             speed_page.PAGE.write_text(speed_page.page(), encoding="utf-8")
-            readme = filled(speed_page.README, {"speed": speed_page.loops_table()})
-            speed_page.README.write_text(readme, encoding="utf-8")
     except DataError as error:
         sys.exit(str(error))
 

@@ -1,4 +1,4 @@
-"""The page of measured speed, generated from what the benchmarks wrote."""
+"""The page of measured speed, generated from the benchmarks' CSV files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from dlrecipes._utils.markdown import table
 from tools.library_page import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
-README = ROOT / "README.md"
 RECURRENT = ROOT / "benchmarks" / "recurrent.csv"
 LOOPS = ROOT / "benchmarks" / "loops.csv"
 
 TEXT = """# Speed
 
-A training step on a CPU, in milliseconds; in brackets our time over the other's, below 1 where
-ours is faster. The first step, which traces or compiles, is apart, in seconds. All contenders of
-a row were timed in turns in one run of `make bench`.
+Recurrent layers, batch normalization and Adam train faster on a CPU than Keras' own
+implementations, with the same weights and the same results. The tables show the time of a
+training step on a CPU, in milliseconds, and in parentheses our time divided by the other
+implementation's: below 1, ours is faster. The first step, which includes tracing or compilation,
+is listed separately, in seconds. All implementations of a row were timed alternately in one run of
+`make bench`.
 
 ## Recurrent layers
 
@@ -25,10 +27,11 @@ a row were timed in turns in one run of `make bench`.
 
 {about_recurrent}
 
-`dlrecipes` is a network with our layers, compiled with `compile("adam", ...)` and trained with
-`fit` of `SupervisedTrainer`; `keras` is one with Keras' own layers and `fit`. "32 steps" are both
-with Keras' own switch `steps_per_execution=32`: worth setting where a step takes a few
-milliseconds, most of them outside the recurrent layer.
+- `dlrecipes`: a network with our layers, compiled with `compile("adam", ...)` and trained with the
+  `fit` of `SupervisedTrainer`.
+- `keras`: the same network with Keras' layers, trained with Keras' `fit`.
+- "32 steps": either of them with Keras' own option `steps_per_execution=32`. It pays off where a
+  step takes a few milliseconds and most of them are spent outside the recurrent layer.
 
 ## Training loops
 
@@ -36,25 +39,25 @@ milliseconds, most of them outside the recurrent layer.
 
 {about_loops}
 
-`dlrecipes` is the trainer with our networks, through `compile` and `fit`; `torch` does the same
-step in an eager loop, with the same layers and no gradient that is not used. Its Adam is the
-default one, and "fused Adam" is `Adam(..., fused=True)`.
+- `dlrecipes`: the trainer with our networks, through `compile` and `fit`.
+- `torch`: the same step in an eager loop, with the same layers and without unused gradients. Adam
+  is PyTorch's default implementation; "fused Adam" is `Adam(..., fused=True)`.
 
 This page is generated from `benchmarks/recurrent.csv` and `benchmarks/loops.csv` by
 `make readme`."""
 
 
 def page(recurrent: Path = RECURRENT, loops: Path = LOOPS) -> str:
-    """Returns the page as Markdown, from the benchmarks' CSV files."""
+    """Returns the page as Markdown.
+
+    Args:
+        recurrent: CSV file of `benchmarks/recurrent.py`. Defaults to the committed one.
+        loops: CSV file of `benchmarks/loops.py`. Defaults to the committed one.
+    """
     rows = {"recurrent": _rows(recurrent), "loops": _rows(loops)}
-    tables = {name: _table(found) for name, found in rows.items()}
-    about = {f"about_{name}": _about(found) for name, found in rows.items()}
+    tables = {name: _table(measured) for name, measured in rows.items()}
+    about = {f"about_{name}": _about(measured) for name, measured in rows.items()}
     return TEXT.format(**tables, **about) + "\n"
-
-
-def loops_table(path: Path = LOOPS) -> str:
-    """Returns the table of the training loops alone, as README shows it."""
-    return _table(_rows(path))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -66,8 +69,8 @@ def _table(rows: list[dict[str, str]]) -> str:
     contenders = list(dict.fromkeys(row["contender"] for row in rows))
     lines = []
     for workload in dict.fromkeys(row["workload"] for row in rows):
-        found = {row["contender"]: row for row in rows if row["workload"] == workload}
-        lines.append([workload, *(_cell(found, one) for one in contenders)])
+        by_contender = {row["contender"]: row for row in rows if row["workload"] == workload}
+        lines.append([workload, *(_cell(by_contender, name) for name in contenders)])
     return table(["workload", *contenders], lines)
 
 
@@ -76,13 +79,13 @@ def _about(rows: list[dict[str, str]]) -> str:
     return "\n".join(sorted(about))
 
 
-def _cell(found: dict[str, dict[str, str]], contender: str) -> str:
-    if contender not in found:
+def _cell(by_contender: dict[str, dict[str, str]], contender: str) -> str:
+    if contender not in by_contender:
         return ""
-    row = found[contender]
+    row = by_contender[contender]
     ms, first = float(row["ms_a_step"]), row["first_step_s"]
     ratio = ""
     if not contender.startswith("dlrecipes"):
         ours = contender.replace("keras", "dlrecipes") if "keras" in contender else "dlrecipes"
-        ratio = f" ({float(found[ours]['ms_a_step']) / ms:.2f})"
+        ratio = f" ({float(by_contender[ours]['ms_a_step']) / ms:.2f})"
     return f"{ms:.1f}{ratio}; first {first} s"

@@ -1,11 +1,11 @@
-"""A dependency over many steps that an LSTM learns and an Elman network misses: adding.
+"""The adding problem: an LSTM learns a dependency over many steps that an Elman network misses.
 
-`python docs/demonstrations/adding_problem.py` writes `adding_problem.png` beside itself, in two
+`python docs/demonstrations/adding_problem.py` writes `adding_problem.png` to its own folder, in two
 minutes on one core.
 
-Each step shows a number between 0 and 1 and a mark. Two steps are marked, one among the first ten
-and one in the first half; the target, after the last step, is the sum of the two numbers. Who
-always answers 1 has the sum's variance, 1/6, as mean squared error.
+Each step shows a number between 0 and 1 and a mark. Two steps are marked, one of the first ten and
+another of the first half. The target, after the last step, is the sum of the two marked numbers.
+The mean squared error of the constant answer 1 is the variance of that sum, 1/6.
 
 Reference: Hochreiter and Schmidhuber, 1997, "Long short-term memory", section 5.4 (their numbers
 are between -1 and 1, and their sums scaled).
@@ -31,15 +31,15 @@ def adding(count: int, time: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns sequences of shape `(count, time, 2)` and their sums, of shape `(count, 1)`.
 
     Args:
-        count: Examples.
-        time: Steps of a sequence, at least 4.
-        seed: Seed of the draws.
+        count: Number of examples.
+        time: Number of steps per sequence, at least 4.
+        seed: Seed of the random numbers.
     """
     rng = np.random.default_rng(seed)
     numbers = rng.uniform(size=(count, time))
     half = time // 2
     first = rng.integers(0, min(10, half), count)
-    # Any other step of the first half.
+    # A different step of the first half.
     second = (first + rng.integers(1, half, count)) % half
     marks, rows = np.zeros((count, time)), np.arange(count)
     marks[rows, first] = marks[rows, second] = 1
@@ -54,10 +54,10 @@ def learn(
 
     Args:
         cell: `"elman"` or `"lstm"`.
-        time: Steps of a sequence.
-        epochs: Epochs of 100 steps.
-        units: Hidden units.
-        seed: Seed of the weights and of the data.
+        time: Number of steps per sequence. Defaults to 40.
+        epochs: Number of epochs, each of 100 steps. Defaults to 40.
+        units: Number of hidden units. Defaults to 32.
+        seed: Seed of the weights and of the data. Defaults to 0.
     """
     keras.utils.set_random_seed(seed)
     network = sequence_model("many_to_one", 1, num_features=2, cell=cell, units=units)
@@ -65,7 +65,7 @@ def learn(
     optimizer = keras.optimizers.Adam(0.003, global_clipnorm=1.0)
     model.compile(optimizer, "mse", steps_per_execution=STEPS_PER_EPOCH)
     x, y = adding(BATCH * STEPS_PER_EPOCH * epochs, time, seed=2 * seed + 1)
-    # Every epoch is of new sequences: what is learned is no memory of examples.
+    # Each epoch has new sequences, so that the network cannot memorize examples.
     parts = zip(np.split(x, epochs), np.split(y, epochs), strict=True)
     test_x, test_y = adding(TEST, time, seed=0)
     errors = []
@@ -77,10 +77,10 @@ def learn(
 
 
 def draw(errors: dict[str, Sequence[Sequence[float]]]) -> Figure:
-    """Draws the errors by step.
+    """Returns a figure of the errors by step.
 
     Args:
-        errors: By the network's name, those of each seed after each epoch.
+        errors: For each network by name, and for each seed, the errors after each epoch.
     """
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axis = figure.subplots()
@@ -100,7 +100,7 @@ def draw(errors: dict[str, Sequence[Sequence[float]]]) -> Figure:
 
 
 def main() -> None:
-    """Trains and draws."""
+    """Trains the networks and writes the figure."""
     errors = {"Elman": [], "LSTM": []}
     for name, runs in errors.items():
         for seed in SEEDS:

@@ -1,7 +1,7 @@
-"""A GAN learns a mixture of two normal distributions, drawn as in figure 1 of the paper.
+"""A GAN learns a mixture of two normal distributions, plotted as in figure 1 of the paper.
 
-`python docs/demonstrations/gan_mixture.py` writes `gan_mixture.png` beside itself, in half a
-minute on one core.
+`python docs/demonstrations/gan_mixture.py` writes `gan_mixture.png` to its own folder, in
+half a minute on one core.
 
 Reference: Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
 "Generative adversarial nets", figure 1.
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from dlrecipes.figures import BLUE, GREY, ORANGE
 from dlrecipes.training import GAN
 
-SHARES, MEANS, DEVIATIONS = np.array([0.4, 0.6]), np.array([-2.0, 1.5]), np.array([0.5, 0.8])
+WEIGHTS, MEANS, DEVIATIONS = np.array([0.4, 0.6]), np.array([-2.0, 1.5]), np.array([0.5, 0.8])
 MINIBATCH, DISCRIMINATOR_STEPS, STEPS_PER_EPOCH = 256, 3, 50
 SNAPSHOTS = (0, 50, 150, 500, 2000)
 X = np.linspace(-4.5, 4.5, 301, dtype="float32")
@@ -27,13 +27,13 @@ Z = np.linspace(-1, 1, 41, dtype="float32")
 
 
 class Snapshot(NamedTuple):
-    """The two networks at one point in time.
+    """The two networks at one point of the training.
 
     Args:
-        step: Updates of the generator so far.
-        generated: Sample of the generator's distribution.
-        probabilities: The discriminator's D(x) at `X`.
-        images: The generator's x at `Z`.
+        step: Number of generator updates so far.
+        generated: Samples of the generator's distribution.
+        probabilities: Output D(x) of the discriminator at each of `X`.
+        images: Output G(z) of the generator at each of `Z`.
     """
 
     step: int
@@ -43,20 +43,20 @@ class Snapshot(NamedTuple):
 
 
 def density(x: np.ndarray) -> np.ndarray:
-    """Returns the density of the data at each x."""
+    """Returns the probability density of the data at each x."""
     standard = (x[:, None] - MEANS) / DEVIATIONS
-    return (SHARES * np.exp(-(standard**2) / 2) / (DEVIATIONS * np.sqrt(2 * np.pi))).sum(axis=1)
+    return (WEIGHTS * np.exp(-(standard**2) / 2) / (DEVIATIONS * np.sqrt(2 * np.pi))).sum(axis=1)
 
 
 def sample(count: int, seed: int) -> np.ndarray:
-    """Returns draws from the data's distribution, float32 of shape `(count, 1)`."""
+    """Returns samples of the data's distribution, float32 of shape `(count, 1)`."""
     rng = np.random.default_rng(seed)
-    parts = rng.choice(2, size=count, p=SHARES)
+    parts = rng.choice(2, size=count, p=WEIGHTS)
     return rng.normal(MEANS[parts], DEVIATIONS[parts]).astype("float32")[:, None]
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns the Wasserstein-1 distance of two samples of one size, of numbers."""
+    """Returns the Wasserstein-1 distance between two equally large samples of numbers."""
     return float(np.abs(np.sort(first, axis=None) - np.sort(second, axis=None)).mean())
 
 
@@ -64,8 +64,8 @@ def trainer(steps: int, seed: int = 0) -> GAN:
     """Returns a compiled GAN of two small networks.
 
     Args:
-        steps: Updates of the generator over which the learning rates fall to 0.
-        seed: Seed of the initial weights and of the noise.
+        steps: Number of generator updates over which the learning rates fall to 0.
+        seed: Seed of the initial weights and of the noise. Defaults to 0.
     """
     keras.utils.set_random_seed(seed)
     generator, discriminator = (
@@ -89,11 +89,12 @@ def trainer(steps: int, seed: int = 0) -> GAN:
 
 
 def train(snapshots: Sequence[int] = SNAPSHOTS, seed: int = 0) -> list[Snapshot]:
-    """Trains a GAN; returns what it was at some points in time.
+    """Trains a GAN and returns snapshots of it.
 
     Args:
-        snapshots: Numbers of the generator's updates, rising multiples of `STEPS_PER_EPOCH`.
-        seed: Seed of everything.
+        snapshots: Numbers of generator updates after which to take a snapshot: increasing multiples
+            of `STEPS_PER_EPOCH`. Defaults to `SNAPSHOTS`.
+        seed: Seed of weights, data and noise. Defaults to 0.
     """
     model = trainer(snapshots[-1], seed)
     batch = MINIBATCH * DISCRIMINATOR_STEPS
@@ -116,7 +117,7 @@ def train(snapshots: Sequence[int] = SNAPSHOTS, seed: int = 0) -> list[Snapshot]
 
 
 def draw(snapshots: Sequence[Snapshot]) -> Figure:
-    """Draws D(x), both densities, and below them which z becomes which x, a column a snapshot."""
+    """Returns a figure with one column per snapshot: D(x) and both densities above, G(z) below."""
     figure = Figure(figsize=(3 * len(snapshots), 4.6), layout="constrained")
     rows = figure.subplots(2, len(snapshots), sharey="row", height_ratios=(2.4, 1), squeeze=False)
     truth = sample(20000, seed=1)
@@ -148,7 +149,7 @@ def _draw_densities(axis: Axes, snapshot: Snapshot) -> Axes:
     axis.stairs(heights, bins, fill=True, color=ORANGE, alpha=0.55, label="generator, p(G(z))")
     axis.set(ylim=(0, 0.64), xlim=(X[0], X[-1]), xlabel="x")
     if heights.max() > 0.64:
-        # At first all noise becomes one number.
+        # An untrained generator maps all noise to almost the same number.
         axis.annotate(f"to {heights.max():.0f}", (bins[heights.argmax() + 1], 0.6), (8, 0),
                       textcoords="offset points", fontsize=9)  # fmt: skip
     axis.spines["top"].set_visible(False)
@@ -162,7 +163,7 @@ def _draw_densities(axis: Axes, snapshot: Snapshot) -> Axes:
 
 
 def _draw_mapping(axis: Axes, snapshot: Snapshot) -> None:
-    # Noise on the lower edge, spread over the same width; what becomes of it on the upper edge.
+    # Lines from each noise value on the lower edge, scaled to the width of x, to G(z) above.
     below = Z * 0.9 * X[-1]
     axis.plot(np.stack([below, snapshot.images]), [[0], [1]], color=ORANGE, linewidth=0.8)
     axis.set(ylim=(0, 1), yticks=(0, 1), yticklabels=("noise z", "G(z)"))
@@ -172,7 +173,7 @@ def _draw_mapping(axis: Axes, snapshot: Snapshot) -> None:
 
 
 def main() -> None:
-    """Trains and writes the figure."""
+    """Trains the GAN and writes the figure."""
     draw(train()).savefig(Path(__file__).with_suffix(".png"), dpi=110)
 
 

@@ -1,14 +1,14 @@
-"""How fast the gradient vanishes or explodes on its way back in time: Elman against LSTM.
+"""How fast the gradient vanishes or explodes over time steps, in Elman networks and LSTMs.
 
-`python docs/demonstrations/vanishing_gradients.py` writes `vanishing_gradients.png` beside itself,
-in ten seconds on one core.
+`python docs/demonstrations/vanishing_gradients.py` writes `vanishing_gradients.png` to its own
+folder, in ten seconds on one core.
 
-Left: Elman networks whose recurrent kernel is an orthogonal matrix times its spectral radius.
-Right: LSTMs by the bias of the forget gate, whose value is the memory's own factor a step. Keras
-begins with 1, at which the gate is 0.73: such a memory forgets, too, until it has learned
-otherwise. With a bias of 5 the gate is 0.993, near the first LSTM, which had no such gate. The
-recurrent kernel is small, as in that paper: a larger one adds a path of its own, by which the
-gradient of an LSTM explodes, too.
+Left: Elman networks whose recurrent kernel is an orthogonal matrix times a spectral radius.
+Right: LSTMs with several biases of the forget gate. The gate's value is the factor by which the
+memory cell changes per step. Keras initializes the bias to 1, where the gate is 0.73: such a cell
+also forgets, until it has learned not to. With a bias of 5 the gate is 0.993, close to the first
+LSTM, which had no forget gate. The recurrent kernel is small, as in that paper. A larger one adds a
+second path, through which the gradient of an LSTM can explode as well.
 
 Reference: Bengio, Simard and Frasconi, 1994, "Learning long-term dependencies with gradient
 descent is difficult"; Hochreiter and Schmidhuber, 1997, "Long short-term memory"; Pascanu,
@@ -26,19 +26,19 @@ from dlrecipes.layers import LSTM, SimpleRNN
 from dlrecipes.training import gradient_by_lag
 
 UNITS, FEATURES, TIME, EXAMPLES = 32, 4, 60, 8
-# Tiny inputs keep tanh at its steepest, so that what is left is the kernel's own doing. Units that
-# saturate would hold an explosion back, for as long as they do.
+# Tiny inputs keep tanh in its linear region, so that the gradient depends on the kernel alone.
+# Saturated units would limit an exploding gradient.
 INPUT_SCALE = 1e-8
 RADII = (0.7, 0.9, 1.0, 1.1, 1.3)
 FORGET_BIASES = (0.0, 1.0, 3.0, 5.0)
 
 
 def norms_of(layer: keras.layers.RNN, seed: int = 0) -> np.ndarray:
-    """Returns the gradient's norm by lag, as a share of that at lag 1.
+    """Returns the gradient's norm by lag, divided by the norm at lag 1.
 
     Args:
-        layer: Recurrent layer, built, that returns its last output.
-        seed: Seed of inputs and targets.
+        layer: Built recurrent layer that returns its last output.
+        seed: Seed of inputs and targets. Defaults to 0.
     """
     rng = np.random.default_rng(seed)
     x = rng.normal(scale=INPUT_SCALE, size=(EXAMPLES, TIME, FEATURES)).astype("float32")
@@ -49,14 +49,14 @@ def norms_of(layer: keras.layers.RNN, seed: int = 0) -> np.ndarray:
 
 
 def elman(radius: float, seed: int = 0) -> SimpleRNN:
-    """Returns an Elman layer with a recurrent kernel of a spectral radius."""
+    """Returns an Elman layer whose recurrent kernel has the given spectral radius."""
     layer = SimpleRNN(UNITS, recurrent_initializer=keras.initializers.Orthogonal(radius, seed))
     layer.build((None, None, FEATURES))
     return layer
 
 
 def lstm(forget_bias: float, seed: int = 0) -> LSTM:
-    """Returns an LSTM layer with a small recurrent kernel and a bias of the forget gate."""
+    """Returns an LSTM layer with a small recurrent kernel and the given forget-gate bias."""
     layer = LSTM(UNITS, recurrent_initializer=keras.initializers.Orthogonal(0.1, seed))
     layer.build((None, None, FEATURES))
     bias = np.zeros((4, UNITS), "float32")
@@ -66,11 +66,11 @@ def lstm(forget_bias: float, seed: int = 0) -> LSTM:
 
 
 def draw(elmans: Mapping[float, np.ndarray], lstms: Mapping[float, np.ndarray]) -> Figure:
-    """Draws the norms by lag, Elman left and LSTM right.
+    """Returns a figure of the norms by lag, with Elman networks left and LSTMs right.
 
     Args:
-        elmans: Norms by spectral radius.
-        lstms: Norms by the forget gate's bias.
+        elmans: Norms of the Elman networks by spectral radius.
+        lstms: Norms of the LSTMs by the bias of their forget gates.
     """
     figure = Figure(figsize=(10, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -91,12 +91,12 @@ def draw(elmans: Mapping[float, np.ndarray], lstms: Mapping[float, np.ndarray]) 
 
 
 def main() -> None:
-    """Measures and draws."""
+    """Measures the gradients and writes the figure."""
     elmans = {radius: norms_of(elman(radius)) for radius in RADII}
     lstms = {bias: norms_of(lstm(bias)) for bias in FORGET_BIASES}
-    for name, found in (("spectral radius", elmans), ("forget bias", lstms)):
-        for value, norms in found.items():
-            print(f"{name} {value:g}: {norms[-1]:.2g} of the norm is left after {TIME} steps")
+    for name, curves in (("spectral radius", elmans), ("forget bias", lstms)):
+        for value, norms in curves.items():
+            print(f"{name} {value:g}: {norms[-1]:.2g} of the norm remains after {TIME} steps")
     draw(elmans, lstms).savefig(Path(__file__).with_suffix(".png"), dpi=120)
 
 

@@ -4,7 +4,7 @@ from dlrecipes.recipe.readme import updated
 from tools import readme
 
 
-def test_the_command_writes_the_readmes_it_is_given(own_recipe, monkeypatch):
+def test_the_command_updates_only_the_folders_on_its_command_line(own_recipe, monkeypatch):
     folder = own_recipe()
     (folder / "README.md").write_text(
         "<!-- settings: generated -->\n<!-- end -->\n<!-- results: generated -->\n<!-- end -->\n",

@@ -1,8 +1,7 @@
-"""The page of measured speed shows what the benchmark wrote."""
+"""The speed page shows the benchmarks' measurements."""
 
 import pytest
 
-from dlrecipes.recipe.readme import filled
 from tools import speed_page
 
 CSV = """workload,contender,ms_a_step,first_step_s,cores,machine,versions
@@ -13,7 +12,7 @@ LM,torch,200.00,0.1,2,processor,keras 3
 """
 
 
-def test_each_contender_is_compared_with_ours(tmp_path):
+def test_each_time_is_followed_by_our_time_divided_by_it(tmp_path):
     (tmp_path / "times.csv").write_text(CSV, encoding="utf-8")
     (tmp_path / "loops.csv").write_text(CSV.replace("tagger", "DCGAN"), encoding="utf-8")
     text = speed_page.page(tmp_path / "times.csv", tmp_path / "loops.csv")
@@ -24,10 +23,7 @@ def test_each_contender_is_compared_with_ours(tmp_path):
     assert "processor, 2 cores; keras 3." in text
 
 
-def test_the_page_is_what_the_benchmark_wrote():
+def test_the_committed_page_matches_the_committed_measurements():
     if not speed_page.RECURRENT.is_file():
         pytest.skip("not a checkout")
-    assert speed_page.PAGE.read_text(encoding="utf-8") == speed_page.page()
-    readme = speed_page.README.read_text(encoding="utf-8")
-    assert filled(speed_page.README, {"speed": speed_page.loops_table()}) == readme
-    assert speed_page.loops_table() in readme
+    assert speed_page.PAGE.read_text(encoding="utf-8") == speed_page.page(), "run: make readme"
