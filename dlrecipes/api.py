@@ -81,7 +81,7 @@ def run(
         The run's `folder`, the published `version`, and its `metrics`.
 
     Raises:
-        RecipeError: If data, training or publishing fail in a way the user can mend.
+        RecipeError: If data, training or publishing fail in a way the user can fix.
         KeyboardInterrupt: On Ctrl-C; `resume=True` continues the run.
     """
     from dlrecipes.runner import run_folder

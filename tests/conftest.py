@@ -15,7 +15,7 @@ from dlrecipes.recipe import registry
 # Graphs are many small objects that live as long as the tests: looking through them takes time.
 gc.set_threshold(200_000, 50, 50)
 
-# What is begun in the background ignores Ctrl-C, and so would the processes that tests interrupt.
+# Background processes ignore Ctrl-C, and so would the processes that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -116,7 +116,7 @@ def test_imports_run_downwards():
 
 
 def test_no_module_imports_in_a_circle():
-    """Circles within a package hide behind imports inside functions: those count, too."""
+    """Circles within a package hide behind imports inside functions: those count as well."""
     edges = {
         name: {other for other in imports(name) if other in FILES and other != name}
         for name in FILES

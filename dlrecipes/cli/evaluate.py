@@ -12,13 +12,13 @@ from dlrecipes.cli.options import model_version, models_dir, published_recipe
 
 @click.command(name="evaluate")
 @click.argument("recipe")
-@click.option("--data", help="Other data than the model's own: a folder, a file.")
+@click.option("--data", help="Data to evaluate; by default the model's own.")
 @click.option(
     "--split",
     type=click.Choice(["train", "validation", "test"]),
     default="test",
     show_default=True,
-    help="Which part of the data.",
+    help="Split of the data.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 @model_version
@@ -43,7 +43,7 @@ def command(recipe, data, split, as_json, model_version: int | None, models_dir:
     for name, value in metrics.items():
         if isinstance(value, dict):
             click.echo(f"  {name}")
-            for key, one in value.items():
-                click.echo(f"    {key:<30} {one:.4f}")
+            for key, number in value.items():
+                click.echo(f"    {key:<30} {number:.4f}")
         else:
             click.echo(f"  {name:<32} {value:.4f}")

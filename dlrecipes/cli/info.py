@@ -1,4 +1,4 @@
-"""`dlrecipes info RECIPE`: what a recipe does and every setting it has."""
+"""`dlrecipes info RECIPE`: what a recipe does and all its settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def command(recipe: str, models_dir: Path) -> None:
         click.echo(f"  {option:<{widths[0]}}  {default:<{widths[1]}}  {text}")
         if option != "setting" and expected not in ("a text", "true or false"):
             click.echo(f"  {'':<{widths[0]}}  {'':<{widths[1]}}  ({expected})")
-    there = versions(models_dir / source.name)
-    published = f"version {there[-1]} in {models_dir / source.name}" if there else "nothing yet"
-    click.echo(f"\nPublished: {published}")
+    published = versions(models_dir / source.name)
+    latest = (
+        f"version {published[-1]} in {models_dir / source.name}" if published else "nothing yet"
+    )
+    click.echo(f"\nPublished: {latest}")
     click.echo(f"README: {source.folder / 'README.md'}")

@@ -1,4 +1,4 @@
-"""`dlrecipes list`: the recipes, a line each."""
+"""`dlrecipes list`: the recipes, one per line."""
 
 import click
 
@@ -7,9 +7,9 @@ from dlrecipes.recipe.registry import sources
 
 @click.command(name="list")
 def command() -> None:
-    """Show the recipes, a line each."""
-    found = sources()
-    width = max((len(source.name) for source in found), default=0)
-    for source in found:
+    """Show the recipes, one per line."""
+    recipes = sources()
+    width = max((len(source.name) for source in recipes), default=0)
+    for source in recipes:
         click.echo(f"{source.name:<{width}}  {source.summary}")
     click.echo("\nMore of one: dlrecipes info RECIPE    Train it: dlrecipes run RECIPE")

@@ -1,4 +1,4 @@
-"""The entry point: finds the verb, and turns failures into one line and an exit code."""
+"""The entry point: finds the verb, and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Examples:
 
 
 class Verbs(click.Group):
-    """Imports a verb's file when the verb is used, so that `--help` is quick."""
+    """Imports a verb's module when the verb is used, so that `--help` is quick."""
 
     def list_commands(self, context):
-        """Returns the verbs in the order of use."""
+        """Returns the verbs in the order in which they are used."""
         return list(VERBS)
 
     def get_command(self, context, name):
@@ -50,10 +50,10 @@ class Verbs(click.Group):
         return importlib.import_module(f"dlrecipes.cli.{name}").command
 
     def resolve_command(self, context, args):
-        """Finds the verb, or says which is the nearest."""
+        """Finds the verb, or suggests the nearest one."""
         if args and self.get_command(context, args[0]) is None:
             hint = nearest(args[0], VERBS) or "'dlrecipes --help' shows them."
-            raise click.UsageError(f"There is no command {args[0]!r}. {hint}")
+            raise click.UsageError(f"Unknown command {args[0]!r}. {hint}")
         return super().resolve_command(context, args)
 
 
@@ -77,7 +77,7 @@ def main(args: list[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         code = _fail("interrupted.", "", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has gone; Python would complain at exit.
+        # The reader of our output is gone; without this Python complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Options that verbs share, and the options that a recipe's settings become."""
+"""Options that verbs share, and options from a recipe's settings."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ host = click.option("--host", default="127.0.0.1", help="Address to listen on; 0
 
 
 def check_models(models: Path) -> None:
-    """Refuses a folder of published models that is not there, before TensorFlow is loaded.
+    """Checks the folder of published models before TensorFlow is loaded.
 
     Raises:
-        UsageError: If it is not; what is no folder `served_models` refuses.
+        UsageError: If the folder does not exist, or is that of one model.
     """
     if not models.is_dir():
         raise UsageError(
@@ -57,8 +57,8 @@ def check_models(models: Path) -> None:
         )
     if any((path / "saved_model.pb").is_file() for path in version_folders(models).values()):
         raise UsageError(
-            f"--models {models}: this is one model's folder.",
-            f"Give the folder that holds it: --models {models.resolve().parent}",
+            f"--models {models}: this is the folder of one model.",
+            f"Give its parent: --models {models.resolve().parent}",
         )
 
 
@@ -68,10 +68,10 @@ def published_recipe(
     """Returns a recipe with the configuration of its published version, and the version.
 
     Args:
-        recipe: As the user typed it: a name, or a folder.
-        models: The folder of published models.
-        version: Which version; `None` for the latest.
-        data: Other data than the version's own.
+        recipe: Name or folder, as the user typed it.
+        models: Folder of published models.
+        version: Version number; `None` for the latest.
+        data: Value of `--data`; `None` for the version's own data. Defaults to `None`.
     """
     from dlrecipes.export.version import find_version
     from dlrecipes.recipe.registry import find
@@ -87,7 +87,7 @@ def published_recipe(
 
 
 def setting_options(config: type[RecipeConfig]) -> list[click.Option]:
-    """Returns an option for each setting; values stay text, the configuration checks them."""
+    """Returns an option for each setting; values stay text until they are validated."""
     return [_option(about) for about in settings(config)]
 
 
@@ -112,31 +112,31 @@ def _metavar(about: Setting) -> str | None:
 
 
 def typed_settings(values: dict[str, Any], unknown: Iterable[str]) -> dict[str, Any]:
-    """Returns the settings typed on the command line, with all that is no setting among them.
+    """Returns the settings typed on the command line, including unknown ones.
 
     Args:
-        values: What click parsed; `None` where nothing was typed.
-        unknown: What click did not know: `--name`, `--name=value`, values.
+        values: Values that click parsed; `None` for options that were not typed.
+        unknown: Arguments that click does not know: `--name`, `--name=value`, values.
     """
-    found = {name: value for name, value in values.items() if value is not None}
+    typed = {name: value for name, value in values.items() if value is not None}
     words = list(unknown)
     while words:
         word = words.pop(0)
         if not word.startswith("--"):
-            found[word] = None
+            typed[word] = None
             continue
         name, equals, value = word[2:].partition("=")
         if not equals and words and not words[0].startswith("--"):
             value = words.pop(0)
-        found[name.replace("-", "_")] = value
-    return found
+        typed[name.replace("-", "_")] = value
+    return typed
 
 
 class RecipeCommands(click.Group):
     """A verb whose sub-commands are the recipes, each with its own settings as options.
 
     Args:
-        make: From a recipe's source to its command.
+        make: Function from a recipe's source to its command.
     """
 
     def __init__(self, *args: Any, make: Callable[[Any], click.Command], **attributes: Any):

@@ -38,8 +38,8 @@ RESERVED = (
 
 HELP = """Search the hyperparameters of RECIPE in the ranges that its settings declare.
 
-Settings that are given are fixed, the others are looked for. The same command, typed
-again after Ctrl-C or a crash, goes on with the trials it had.
+Settings on the command line are fixed, the others are tuned. The same command, typed
+again after Ctrl-C or a crash, resumes, even in the middle of a trial.
 
 \b
 Examples:
@@ -62,48 +62,46 @@ def make(source: Source) -> click.Command:
             type=click.Choice(TUNERS),
             default="random",
             show_default=True,
-            help="How trials are chosen.",
+            help="Method that chooses the trials.",
         ),
         click.Option(
             ["--trials"],
             type=click.IntRange(1, 100_000),
             default=10,
             show_default=True,
-            help="How many, at most; hyperband makes its own number.",
+            help="Maximum number of trials; hyperband chooses its own.",
         ),
         click.Option(
             ["--time-limit"],
             type=click.FloatRange(min=0, min_open=True),
-            help="Minutes that the search may take.",
+            help="Time limit of the search, in minutes.",
         ),
         click.Option(
             ["--objective"],
             metavar="NAME[:min|:max]",
-            help="A validation metric, or a logged value; the recipe's by default.",
+            help="Validation metric or logged value to optimize; by default the recipe's.",
         ),
         click.Option(
-            ["--max-epochs"], type=click.IntRange(1, 100_000), help="Epochs of a trial, at most."
+            ["--max-epochs"], type=click.IntRange(1, 100_000), help="Maximum epochs per trial."
         ),
         click.Option(
             ["--workers"],
             type=click.IntRange(1, 64),
             default=1,
             show_default=True,
-            help="Trials at a time, each with its share of the cores.",
+            help="Trials that run at the same time; they divide the cores.",
         ),
-        click.Option(
-            ["--threads"], type=click.IntRange(1, 1024), help="Threads a trial computes with."
-        ),
-        click.Option(["--name"], default="search", show_default=True, help="The search's name."),
+        click.Option(["--threads"], type=click.IntRange(1, 1024), help="Threads per trial."),
+        click.Option(["--name"], default="search", show_default=True, help="Name of the search."),
         click.Option(
             ["--searches-dir"],
             type=FOLDER,
             default="searches",
             show_default=True,
-            help="Where searches are kept.",
+            help="Folder of all searches.",
         ),
         click.Option(
-            ["--publish"], is_flag=True, help="Run the best configuration at the end, and publish."
+            ["--publish"], is_flag=True, help="Run and publish the best configuration at the end."
         ),
     ]
     command = click.Command(
@@ -141,10 +139,10 @@ def _tune(
     checked = config.parse(typed, source.name).located()
     fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, "data"}}
     if not name.strip() or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"--name {name!r}: a folder's name is wanted, without slashes.")
+        raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")
     if not config.search_space().keys() - fixed.keys():
         raise UsageError(
-            f"{source.name}: nothing is left to search for.",
+            f"{source.name}: nothing is left to tune.",
             "Fix fewer settings" + ("." if config.search_space() else ", or declare ranges."),
         )
     direction = _direction(objective) if objective else None
@@ -176,12 +174,12 @@ def _tune(
     seen: set[str] = set()
 
     def on_update(oracle: Any) -> None:
-        found = report.rows(spec, oracle, folder)
-        report.write(spec, found, folder)
-        for row in found:
+        trials = report.rows(spec, oracle, folder)
+        report.write(spec, trials, folder)
+        for row in trials:
             if row.state in ("done", "failed") and row.name not in seen:
                 seen.add(row.name)
-                _tell(spec, row)
+                _print(spec, row)
 
     try:
         with try_lock(folder) as alone:
@@ -189,41 +187,41 @@ def _tune(
                 raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
             oracle = search(spec, folder, on_update)
     except UnknownObjective:
-        if new:  # The command that names it rightly begins anew.
+        if new:  # The corrected command starts a new search.
             shutil.rmtree(folder)
         raise
     except KeyboardInterrupt:
-        click.echo("\nInterrupted. The same command goes on with it.", err=True)
+        click.echo("\nInterrupted. The same command resumes the search.", err=True)
         sys.exit(INTERRUPTED)
     if oracle is None:
-        click.echo(f"{source.name}: this worker has done its part; the chief has the table.")
+        click.echo(f"{source.name}: this worker is done; the chief has the table.")
         return
-    found = report.rows(spec, oracle, folder)
-    report.write(spec, found, folder)
-    report.draw(spec, found, folder / "figures")
-    click.echo(report.summary(spec, found, folder, source.argument))
-    if report.best(spec, found) is None:
+    trials = report.rows(spec, oracle, folder)
+    report.write(spec, trials, folder)
+    report.draw(spec, trials, folder / "figures")
+    click.echo(report.summary(spec, trials, folder, source.argument))
+    if report.best(spec, trials) is None:
         sys.exit(1)
     if publish:
         _publish(source, folder / report.BEST_FILE, models_dir)
 
 
-def _tell(spec: Any, row: Any) -> None:
-    said = row.problem if row.score is None else f"{spec.objective[0]} {row.score:.5g}"
-    click.echo(f"  trial {row.name}: {said}")
+def _print(spec: Any, row: Any) -> None:
+    outcome = row.problem if row.score is None else f"{spec.objective[0]} {row.score:.5g}"
+    click.echo(f"  trial {row.name}: {outcome}")
 
 
 def _direction(objective: str) -> tuple[str, str]:
     name, _, direction = objective.partition(":")
     if not name or direction not in ("", "min", "max"):
         raise UsageError(
-            f"--objective {objective}: this is not NAME, NAME:min or NAME:max.",
-            "Such is val_loss:min.",
+            f"--objective {objective}: expected NAME, NAME:min or NAME:max.",
+            "Such as val_loss:min.",
         )
-    # What is an error is to be small; all else, if nothing is said, large.
+    # Errors and losses are minimized; everything else is maximized by default.
     small = ("loss", "error", "perplexity", "eer", "fid", "l1", "bits")
-    least = any(name == one or name.endswith((f"_{one}", f".{one}")) for one in small)
-    return name, direction or ("min" if least else "max")
+    minimized = any(name == x or name.endswith((f"_{x}", f".{x}")) for x in small)
+    return name, direction or ("min" if minimized else "max")
 
 
 def _publish(source: Source, best: Path, models_dir: Path) -> None:

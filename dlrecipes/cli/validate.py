@@ -1,4 +1,4 @@
-"""`dlrecipes validate RECIPE|FOLDER`: whether a recipe keeps the contract."""
+"""`dlrecipes validate RECIPE|FOLDER`: whether a recipe follows the contract."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ SECTIONS = (
 @click.command(name="validate")
 @click.argument("recipe")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Check this YAML too."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="YAML file of settings to check as well.",
 )
 def command(recipe: str, config_file: Path | None) -> None:
     """Check a recipe (a name, or a folder of your own): files, settings, class, README.
 
-    Every problem is shown at once. Nothing is trained.
+    All problems are shown at once. Nothing is trained.
     """
     source = find(recipe)
     problems = list(_problems(source))
@@ -49,7 +52,7 @@ def command(recipe: str, config_file: Path | None) -> None:
         click.echo(f"Error: {problem}", err=True)
     if problems:
         raise SystemExit(1)
-    click.echo(f"{source.folder}: {source.name} keeps the contract.")
+    click.echo(f"{source.folder}: {source.name} follows the contract.")
 
 
 def _problems(source: Source) -> Iterator[str]:
@@ -62,15 +65,15 @@ def _problems(source: Source) -> Iterator[str]:
         checks.append(_readme)
     lines = set()
     for check in checks:
-        for problem in _found(check, source):
-            # A line that cannot be parsed stops every later check; it is told once.
+        for problem in _report(check, source):
+            # A line that cannot be parsed fails every later check: report it once.
             line = re.match(r".*?:\d+: ", problem)
             if line is None or line[0] not in lines:
                 yield problem
             lines |= {line[0]} if line else set()
 
 
-def _found(check: Callable[[Source], Iterator[str]], source: Source) -> Iterator[str]:
+def _report(check: Callable[[Source], Iterator[str]], source: Source) -> Iterator[str]:
     try:
         yield from check(source)
     except RecipeError as error:
@@ -85,10 +88,10 @@ def _modules(source: Source) -> Iterator[str]:
             yield f"{path}:{error.lineno}: {error.msg}."
             continue
         except ValueError:
-            yield f"{path}: this is not UTF-8."
+            yield f"{path}: not UTF-8."
             continue
         if path.name == "__init__.py" and not ast.get_docstring(tree):
-            yield f"{path}: a docstring is wanted; 'list' prints its first line."
+            yield f"{path}: expected a docstring; 'dlrecipes list' prints its first line."
         for node in ast.walk(tree):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:

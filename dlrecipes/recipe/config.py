@@ -183,9 +183,7 @@ class RecipeConfig(Options):
     file, then options; unknown names and wrong values are refused, all at once.
     """
 
-    data: str = setting(
-        "builtin", "'builtin', a path, or 'tfds:NAME' if the recipe supports it."
-    )
+    data: str = setting("builtin", "'builtin', a path, or 'tfds:NAME' if the recipe supports it.")
     data_dir: str = setting("~/tensorflow_datasets", "Folder of TFDS datasets.")
     seed: int = setting(0, "Seed of weights, data order and generated data.", ge=0, le=2**31 - 1)
     epochs: int = setting(20, "Maximum number of epochs.", ge=1, le=100_000)

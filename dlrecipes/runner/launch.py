@@ -78,7 +78,7 @@ def launch(
         already, or this process is a worker that the chief publishes for.
 
     Raises:
-        RecipeError: If settings, data, training or publishing fail in a way the user can mend.
+        RecipeError: If settings, data, training or publishing fail in a way the user can fix.
         Interrupted: On Ctrl-C, with the folder of the run that can be resumed.
     """
     options = options or Launch()
@@ -108,7 +108,7 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
         options: Name, folders and strategy. Defaults to a new run in this folder.
 
     Raises:
-        RecipeError: If data, training or publishing fail in a way the user can mend.
+        RecipeError: If data, training or publishing fail in a way the user can fix.
         Interrupted: On Ctrl-C, with the folder of the run that can be resumed.
     """
     options = options or Launch()

@@ -1,4 +1,4 @@
-"""The model card: what a published model is, what it was measured at, how to call it."""
+"""Model card: data, configuration, metrics and usage of a published model."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def model_card(
     """Returns the card as Markdown.
 
     Args:
-        recipe: The recipe that was run.
+        recipe: The recipe.
         splits: Its data.
-        metrics: What `metrics.json` holds.
+        metrics: Contents of `metrics.json`.
         environment: Versions and machine.
-        usage: The recipe's own words on how to call the model.
+        usage: How to call the model, in Markdown.
     """
     names, validation = (
         flatten_metrics(metrics[part], recipe.metric_groups) for part in ("test", "validation")
@@ -41,8 +41,8 @@ def model_card(
         FILES.rstrip(),
         "## Call it\n\n" + usage.strip(),
         "## Results\n\n" + table(["metric", "validation", "test"], rows),
-        f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), of which "
-        f"epoch {metrics['best_epoch']} was kept; {metrics['parameters']:,} parameters.",
+        f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), kept "
+        f"epoch {metrics['best_epoch']}; {metrics['parameters']:,} parameters.",
         *(["## Data\n\n" + table(["", ""], facts)] if facts else []),
         "## Configuration\n\n" + table(["setting", "value"], chosen),
         "## Environment\n\n" + table(["", ""], [[k, v] for k, v in environment.items()]),
@@ -51,17 +51,17 @@ def model_card(
 
 
 def front_matter(recipe: Recipe, metrics: Sequence[str]) -> str:
-    """Returns what model hubs read at a card's beginning, as YAML.
+    """Returns the YAML front matter that model hubs read.
 
     Args:
         recipe: The recipe that was run.
-        metrics: Names of the metrics that the card tells.
+        metrics: Names of the metrics in the card.
     """
     import yaml
 
     data = recipe.config.data
     facts = {
-        # Of a model of somebody's own data only they can tell.
+        # Only the owner of the data knows the license of a model trained on it.
         "license": "apache-2.0" if data == "builtin" else "unknown",
         "library_name": "keras",
         "pipeline_tag": recipe.pipeline_tag,
@@ -73,24 +73,25 @@ def front_matter(recipe: Recipe, metrics: Sequence[str]) -> str:
 
 
 def flatten_metrics(metrics: Mapping[str, Any], groups: Sequence[str] = ()) -> dict[str, float]:
-    """Returns the metrics that are single numbers, those of some groups after their group's name.
+    """Returns the metrics that are single numbers, by flat names.
 
     Args:
         metrics: Numbers, or mappings from names to numbers, by name.
-        groups: Names of mappings that are told as well.
+        groups: Mappings whose numbers are included, as `group name`. Defaults to none.
 
     Example:
 
+    >>> from dlrecipes.runner.model_card import flatten_metrics
     >>> flatten_metrics({"auc": 0.9, "pixels": {"auc": 0.5}, "by_class": {"a": 1.0}}, ["pixels"])
     {'auc': 0.9, 'pixels auc': 0.5}
     """
-    found = {}
+    numbers = {}
     for name, value in metrics.items():
         if isinstance(value, int | float):
-            found[name] = value
+            numbers[name] = value
         elif name in groups:
-            found |= {f"{name} {key}": one for key, one in flatten_metrics(value).items()}
-    return found
+            numbers |= {f"{name} {key}": number for key, number in flatten_metrics(value).items()}
+    return numbers
 
 
 def _number(value: float | None) -> str:

@@ -40,7 +40,7 @@ SNAPSHOTS = "snapshots"
 
 @dataclass(frozen=True)
 class Result:
-    """What a run ended with.
+    """Result of a run.
 
     Args:
         folder: The run's folder.
@@ -60,16 +60,16 @@ class Result:
 def run(
     recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None = None
 ) -> Result:
-    """Trains, evaluates and publishes a recipe; goes on where the folder's run was killed.
+    """Trains, evaluates and publishes a recipe; resumes the folder's unfinished run.
 
     Args:
         recipe: The recipe, configured.
         folder: The run's folder, which exists.
         models: The folder of published models.
-        strategy: Of this process alone, to train under.
+        strategy: Strategy of this process to train under. Defaults to `None`, one device.
 
     Raises:
-        RecipeError: If data, training or publishing fails in a way the user can mend.
+        RecipeError: If data, training or publishing fail in a way the user can fix.
     """
     with try_lock(folder) as alone:
         if not alone:
@@ -104,16 +104,16 @@ def export(
 
     Args:
         recipe: The recipe, with the version's configuration.
-        version: What is published again.
+        version: Version to publish again.
         models: The folder of published models.
-        formats: Smaller forms of the LiteRT file; `None` for those that the recipe makes.
-        onnx: Whether there is to be an ONNX file.
+        formats: Formats of smaller LiteRT files; `None` for the recipe's. Defaults to `None`.
+        onnx: Whether to write an ONNX file. Defaults to `False`.
 
     Returns:
         The new version's folder.
 
     Raises:
-        RecipeError: If data, loading or publishing fails in a way the user can mend.
+        RecipeError: If data, loading or publishing fail in a way the user can fix.
     """
     make_deterministic(recipe.config.seed)
     splits = recipe.load_data()
@@ -135,12 +135,12 @@ def _publish(
     if formats is not None:
         if exports.quantized is None and formats:
             raise UsageError(
-                f"{recipe.name}: this recipe does not say how smaller forms are measured.",
+                f"{recipe.name}: the recipe does not say how to measure smaller LiteRT files.",
                 "Have its `signatures` return Exports(..., quantized=Quantized(...)).",
             )
         smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=formats)
         exports = dataclasses.replace(exports, quantized=smaller)
-    # What is compared again of the reloaded Keras file needs no more than one example.
+    # One example suffices to compare the reloaded Keras file.
     few = dataclasses.replace(splits, test=splits.test[:1])
     text = model_card.model_card(recipe, splits, metrics, environment(), exports.usage)
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
@@ -160,17 +160,17 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     parts: Sequence[Part] = ("test", "validation"),
 ) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
-    """Trains and evaluates a recipe, and publishes nothing: a trial, a measurement.
+    """Trains and evaluates a recipe without publishing it.
 
     Args:
         recipe: The recipe, configured.
-        folder: The run's folder; what it holds is gone on with.
-        strategy: Of this process alone, to train under.
-        parts: Of the data, on which it is evaluated.
+        folder: The run's folder; training resumes from its checkpoints.
+        strategy: Strategy of this process to train under. Defaults to `None`, one device.
+        parts: Splits to evaluate. Defaults to test and validation.
 
     Returns:
-        The model of the best epoch, on one device; its data; its checkpoints; and what
-        `metrics.json` holds.
+        Model of the best epoch, on one device; its data; its checkpoints; and the contents of
+        `metrics.json`.
     """
     atomic_write(folder / CONFIG_FILE, recipe.config.to_yaml())
     atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
@@ -179,7 +179,7 @@ def train(
     here = 0.0
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         here = fit_on_all(recipe, splits, folder, strategy).seconds_here
-        # What follows is done by one device, with the names of layers that a first model has.
+        # One device does the rest, with the layer names of a first model.
         keras.utils.clear_session()
         make_deterministic(recipe.config.seed)
     model = recipe.build(splits)
@@ -205,13 +205,13 @@ def train(
 def fit_on_all(
     recipe: Recipe, splits: Splits, folder: Path, strategy: tf.distribute.Strategy
 ) -> Checkpoints:
-    """Trains under a strategy, from the chief's last checkpoint on; evaluates nothing.
+    """Trains under a strategy from the chief's last checkpoint, without evaluating.
 
     Args:
-        recipe: The recipe, configured alike on all workers.
+        recipe: The recipe, with the same settings on all workers.
         splits: Its data.
         folder: This worker's own folder; the chief's is the run's.
-        strategy: Of one process or of several.
+        strategy: Strategy of one process or of several.
     """
     with strategy.scope():
         model = recipe.build(splits)
@@ -219,7 +219,7 @@ def fit_on_all(
     checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
     if distribute.is_chief(strategy):
         checkpoints.resume(model)
-    # The others have none of their own: what they wrote before may not be what the chief has.
+    # Other workers take the chief's checkpoint: their own may differ.
     if distribute.several_workers(strategy):
         last = checkpoints.path(checkpoints.epochs)
         kept = last if checkpoints.epochs else None
@@ -236,7 +236,7 @@ def _json(metrics: Mapping[str, Any]) -> str:
 
 
 def make_deterministic(seed: int) -> None:
-    """Makes the same seed give the same weights, bit for bit, on the same machine."""
+    """Makes training reproducible: the same seed gives the same weights bit for bit."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -248,7 +248,7 @@ def fit(
     folder: Path,
     checkpoints: Checkpoints,
 ) -> None:
-    """Trains on from the checkpoints until validation no longer improves."""
+    """Trains from the last checkpoint until validation no longer improves."""
     config = recipe.config
     if checkpoints.stopped or checkpoints.epochs >= config.epochs:
         return
@@ -270,13 +270,13 @@ def fit(
             steps_per_epoch=steps,
             validation_data=validation,
             validation_steps=validation_steps,
-            # A bar that redraws itself is for a terminal; a log gets a line an epoch.
+            # A progress bar on a terminal, one line per epoch in a log.
             verbose=1 if sys.stdout.isatty() else 2,
             callbacks=[
                 StopOnDivergence(checkpoints.folder),
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                 *early,
-                # Before the epoch counts as done: one that is done has its snapshot.
+                # Before the checkpoint: a finished epoch has its snapshot.
                 snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
                 checkpoints,
                 history,
@@ -289,7 +289,7 @@ def draw(
 ) -> None:
     """Draws the learning curves and the recipe's own figures.
 
-    A figure that fails is told and left out: it must not cost the trained model.
+    A figure that fails is reported and left out: it must not cost the trained model.
     """
     folder.mkdir(exist_ok=True)
 
@@ -298,7 +298,7 @@ def draw(
         yield from recipe.figures(model, splits)
 
     try:
-        # Words and names are the user's: "$" in them is no formula.
+        # Words and names are the user's: "$" does not begin a formula.
         with suppress_stderr(), matplotlib.rc_context({"text.parse_math": False}):
             for name, figure in figures():
                 save(folder, name, figure)
@@ -309,7 +309,7 @@ def draw(
 
 
 def environment() -> dict[str, Any]:
-    """Returns what a result depends on beside its configuration."""
+    """Returns what a result depends on besides its configuration."""
     packages = ("dlrecipes", "tensorflow", "keras", "numpy", "ai-edge-litert")
     return {
         **{name: version(name) for name in packages},
@@ -329,7 +329,7 @@ def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
 
 @contextlib.contextmanager
 def _without_keras_shuffle_warning() -> Iterator[None]:
-    # Keras warns that it will not shuffle a data set, which is what is wanted here.
+    # Keras warns that it does not shuffle a dataset, which is intended here.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
         yield

@@ -1,4 +1,4 @@
-"""The folders of runs: made for new ones, found for those that were killed."""
+"""Folders of runs: created for new runs, found for unfinished ones."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dlrecipes.recipe import RecipeConfig
 
 
 def new_folder(runs: Path, name: str | None) -> Path:
-    """Makes the folder of a new run; two runs at the same time never get the same.
+    """Creates the folder of a new run; two runs at the same time never share one.
 
     Args:
         runs: The recipe's folder of runs.
-        name: The run's name; `None` names it for the time.
+        name: Name of the run; `None` names it after the time.
 
     Raises:
         UsageError: If there is a run of that name.
@@ -36,21 +36,21 @@ def new_folder(runs: Path, name: str | None) -> Path:
 
 
 def check_new(runs: Path, name: str | None) -> None:
-    """Refuses a name that a new run cannot have; makes nothing.
+    """Checks the name of a new run; creates nothing.
 
     Raises:
-        UsageError: If it is no folder's name, or there is a run of that name.
+        UsageError: If the name cannot be a folder's, or a run of that name exists.
     """
     _check_name(name)
     if name is not None and (runs / name).exists():
         raise UsageError(
             f"{runs / name}: there is a run of that name.",
-            "Choose another --name, or go on with it: --resume.",
+            "Choose another --name, or continue it with --resume.",
         )
 
 
 def unfinished_folder(runs: Path, name: str | None) -> Path:
-    """Returns the run to resume: the one named, or the latest that did not finish.
+    """Returns the run to resume: that of a name, or the latest unfinished one.
 
     Raises:
         UsageError: If there is none.
@@ -70,7 +70,7 @@ def unfinished_folder(runs: Path, name: str | None) -> Path:
 
 
 def same_run(runs: Path, name: str, settings: RecipeConfig) -> Path | None:
-    """Returns the run of that name if there is one, which the same command goes on with.
+    """Returns the run of a name if there is one, which the same command resumes.
 
     Raises:
         UsageError: If it was trained with other settings.
@@ -83,7 +83,7 @@ def same_run(runs: Path, name: str, settings: RecipeConfig) -> Path | None:
     if _checkpoints(folder) and stored.is_file() and stored.read_text() != settings.to_yaml():
         raise UsageError(
             f"{folder}: there is a run of that name, with other settings.",
-            "Choose another --name, or go on with it: --resume.",
+            "Choose another --name, or continue it with --resume.",
         )
     return folder
 
@@ -116,4 +116,4 @@ def is_finished(folder: Path) -> bool:
 
 def _check_name(name: str | None) -> None:
     if name is not None and (not name.strip() or Path(name).name != name or name.startswith(".")):
-        raise UsageError(f"--name {name!r}: a folder's name is wanted, without slashes.")
+        raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")

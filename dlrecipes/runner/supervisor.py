@@ -1,7 +1,7 @@
-"""Training on several workers that goes on when one of them is lost; loads no TensorFlow.
+"""Supervises multi-worker training, so that it survives the loss of a worker.
 
-TensorFlow's workers live and die together: when one is lost, the others can only start again.
-So the training runs in a child process, and what stays is its parent.
+When one of TensorFlow's workers is lost, the others can only start again. Therefore training runs
+in a child process, which its parent restarts. This module does not load TensorFlow.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from dlrecipes._utils import processes
 from dlrecipes.distribute import Cluster
 from dlrecipes.errors import RecipeError
 
-# What a child ends with whose peers were lost (sysexits.h: EX_TEMPFAIL).
+# Exit code of a child that lost its peers (sysexits.h: EX_TEMPFAIL).
 LOST = 75
-# How long the others are waited for, in seconds.
+# How long to wait for the other workers, in seconds.
 WAIT_S = 900.0
-# How often training may be cut in an epoch without that one was done.
+# How often training may be interrupted within one epoch.
 ATTEMPTS = 5
 
 
 def train(
     task: Mapping[str, Any], folder: Path, cluster: Cluster, done: Callable[[], bool]
 ) -> None:
-    """Trains in a child process, which is started again when it or another worker is lost.
+    """Trains in a child process, which restarts when it or another worker is lost.
 
     TensorFlow notices within about ten seconds that a worker is lost.
 
     Args:
-        task: What `dlrecipes.runner.worker` is to do; names of arguments and values of JSON.
+        task: Task of `dlrecipes.runner.worker`, as JSON values by name.
         folder: This worker's folder, in which checkpoints are counted.
         cluster: The workers.
-        done: Returns whether the training is over, so that no other worker will come.
+        done: Function that returns whether training is over: no other worker will join then.
 
     Raises:
-        RecipeError: What the child ended with, or that no progress is made.
+        RecipeError: If the child fails, or makes no progress.
     """
     since, cuts = time.monotonic(), 0
     while not done():
@@ -61,16 +61,16 @@ def train(
             cuts = 1 if _epochs(folder) > epochs else cuts + 1
         elif time.monotonic() > since + WAIT_S:
             raise RecipeError(
-                f"{cluster.name}: not all of the {cluster.workers} workers came in "
+                f"{cluster.name}: not all {cluster.workers} workers joined within "
                 f"{WAIT_S / 60:.0f} minutes.",
-                "What is done is kept: start them all again with the same command.",
+                "Finished epochs are kept: start all workers again with the same command.",
             )
         if cuts > ATTEMPTS:
             raise RecipeError(
-                f"{cluster.name}: training was cut {cuts} times in one epoch: {why}.",
-                "What is done is kept: start them all again with the same command.",
+                f"{cluster.name}: training was interrupted {cuts} times in one epoch: {why}.",
+                "Finished epochs are kept: start all workers again with the same command.",
             )
-        print(f"\n{cluster.name}: training was cut ({why}); it starts again.", flush=True)
+        print(f"\n{cluster.name}: training was interrupted ({why}); restarting.", flush=True)
         time.sleep(1 if report.get("joined") else 5)
 
 
@@ -89,7 +89,7 @@ def _child(task: Mapping[str, Any], deadline: float) -> tuple[int, dict[str, Any
         ) as child:
             try:
                 while True:
-                    # TensorFlow has no bound of its own for this wait.
+                    # TensorFlow itself waits for its peers forever.
                     alone = not report.exists()
                     left = max(0.0, deadline - time.monotonic()) if alone else None
                     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -98,7 +98,7 @@ def _child(task: Mapping[str, Any], deadline: float) -> tuple[int, dict[str, Any
                     if alone and not left:
                         child.kill()
             finally:
-                # A checkpoint is whole or absent: nothing is lost that should be kept.
+                # Checkpoints are written atomically: killing the child loses none.
                 child.kill()
                 child.wait()
         return code, processes.read_report(report)

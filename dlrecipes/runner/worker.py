@@ -1,4 +1,4 @@
-"""The process in which one of several workers trains; `supervisor` starts it."""
+"""Process of one worker of a multi-worker training; `supervisor` starts it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.recipe import Recipe, Splits, registry
 from dlrecipes.runner.supervisor import LOST
 
-# May differ from worker to worker: where its disk has the data.
+# Settings that may differ between workers: the location of the data.
 OWN = ("data", "data_dir")
 
 
 def main() -> None:
-    """Does the task that the command line holds as JSON; ends with `supervisor.LOST` if cut."""
+    """Runs the task given as JSON in `argv[1]`; exits with `supervisor.LOST` if interrupted."""
     task = json.loads(sys.argv[1])
     exit_with_parent()
     report = Path(task["report"])
@@ -31,57 +31,61 @@ def main() -> None:
     load_tensorflow()
     from dlrecipes import distribute
 
-    told: dict[str, Any] = {}
+    written: dict[str, Any] = {}
 
-    def tell(**more: Any) -> None:
-        told.update(more)
-        atomic_write(report, json.dumps(told))
+    def write(**more: Any) -> None:
+        written.update(more)
+        atomic_write(report, json.dumps(written))
 
     code = 1
     try:
-        _train(task, tell)
+        _train(task, write)
         code = 0
     except RecipeError as error:
-        tell(error=error.message, hint=error.hint, kind=type(error).__name__)
+        write(error=error.message, hint=error.hint, kind=type(error).__name__)
     except OSError as error:
         what = f"{error.filename or task['folder']}: {error.strerror or error}."
-        tell(error=what, hint="What is done is kept: the same command goes on.", kind="RecipeError")
+        write(
+            error=what,
+            hint="Finished epochs are kept: the same command resumes.",
+            kind="RecipeError",
+        )
     except Exception as error:
-        first = _said(error)
+        first = _cause(error)
         if distribute.is_worker_failure(error):
-            tell(lost=first)
+            write(lost=first)
             code = LOST
         elif os.environ.get("DLRECIPES_TRACEBACK"):
             raise
         else:
-            tell(
+            write(
                 error=f"this is a fault of dlrecipes: {type(error).__name__}: {first}",
                 hint="DLRECIPES_TRACEBACK=1 shows where.",
                 kind="RecipeError",
             )
     sys.stdout.flush()
     if code:
-        # TensorFlow's farewell would wait for a worker that is lost.
+        # TensorFlow's shutdown would wait for the lost worker.
         os._exit(code)
 
 
-def _train(task: dict[str, Any], tell: Any) -> None:
+def _train(task: dict[str, Any], write: Any) -> None:
     from dlrecipes import distribute
     from dlrecipes.runner.run import fit_on_all
 
     folder = Path(task["folder"])
     strategy = distribute.strategy("multi_worker")
     text = distribute.broadcast_from_chief(strategy, json.dumps(task["settings"]).encode()).decode()
-    tell(joined=True)
+    write(joined=True)
     if not distribute.is_chief(strategy):
-        # What it wrote before may not be what the chief has.
+        # Old checkpoints of this worker may differ from the chief's.
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     recipe, splits = _prepared(task, json.loads(text), strategy)
     fit_on_all(recipe, splits, folder, strategy)
 
 
 def _prepared(task: dict[str, Any], chief: dict[str, Any], strategy: Any) -> tuple[Recipe, Splits]:
-    """Returns the recipe and its data, or ends all workers if one cannot have them."""
+    """Returns the recipe and its data, or stops all workers if one has no data."""
     from dlrecipes import distribute, runner
 
     sizes, wrong = None, None
@@ -97,12 +101,12 @@ def _prepared(task: dict[str, Any], chief: dict[str, Any], strategy: Any) -> tup
     theirs = json.loads(distribute.broadcast_from_chief(strategy, json.dumps(sizes).encode()))
     if sizes and theirs and sizes != theirs:
         wrong = DataError(
-            f"{config.data}: {sizes[0]} and {sizes[1]} examples to train and to validate; "
+            f"{config.data}: {sizes[0]} and {sizes[1]} examples for training and validation; "
             f"the chief has {theirs[0]} and {theirs[1]}.",
             "All workers need the same data.",
         )
     if not distribute.all_true(strategy, wrong is None):
-        raise wrong or RecipeError("Another worker cannot begin.", "It says why.")
+        raise wrong or RecipeError("Another worker cannot start.", "Its output says why.")
     return recipe, splits
 
 
@@ -119,9 +123,9 @@ def _agreed(own: dict[str, Any] | None, chief: dict[str, Any]) -> dict[str, Any]
     return own
 
 
-def _said(error: Exception) -> str:
-    """Returns the line of a message that says what happened, not in which node."""
+def _cause(error: Exception) -> str:
+    """Returns the line of an error message that names the cause, not the graph node."""
     lines = [re.sub(r"^\{\{.*?\}\}", "", line).strip() for line in str(error).splitlines()]
     lines = [line for line in lines if line and not line.startswith(("[[", "Detected at", "File"))]
-    told = [line for line in lines if "aborted by" in line]
-    return (told or lines[1:] or lines or [type(error).__name__])[0][:200]
+    causes = [line for line in lines if "aborted by" in line]
+    return (causes or lines[1:] or lines or [type(error).__name__])[0][:200]

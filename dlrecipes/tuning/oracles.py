@@ -13,7 +13,7 @@ from dlrecipes.tuning.spec import SearchSpec, hyperparameters
 
 
 class AtomicState:
-    """Has an oracle write its state whole or not at all: it may be killed while it does."""
+    """Makes an oracle write its state atomically: it may be killed at any time."""
 
     def save(self) -> None:
         """Writes the oracle's state."""
@@ -44,19 +44,19 @@ ORACLES = {"random": _Random, "bayesian": _Bayesian, "hyperband": _Hyperband, "g
 
 
 def make_oracle(spec: SearchSpec) -> Any:
-    """Returns what chooses a spec's trials."""
+    """Returns the oracle that chooses a search's trials."""
     shared = {
         "objective": keras_tuner.Objective(*spec.objective),
         "hyperparameters": hyperparameters(spec),
         "allow_new_entries": True,
         "tune_new_entries": True,
-        # Impossible architectures are nothing that ends a search.
+        # Impossible architectures must not end a search.
         "max_consecutive_failed_trials": 10**6,
     }
     if spec.tuner == "hyperband":
         return ORACLES["hyperband"](max_epochs=spec.epochs, seed=spec.seed + 1, **shared)
     if spec.tuner == "bayesian":
-        # keras-tuner's own number, three for each setting, is more than most searches have.
+        # keras-tuner's default, three per setting, exceeds most searches.
         shared["num_initial_points"] = max(2, min(3 * len(spec.space), spec.trials // 3))
-    # keras-tuner takes the seed 0 for none.
+    # keras-tuner takes seed 0 for no seed.
     return ORACLES[spec.tuner](max_trials=spec.trials, seed=spec.seed + 1, **shared)

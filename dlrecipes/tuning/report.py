@@ -1,4 +1,4 @@
-"""What a search found: a table of its trials, the best configuration, and figures."""
+"""Results of a search: a table of its trials, the best configuration, and figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dlrecipes.tuning.trial import REPORT_FILE
 from dlrecipes.tuning.tuner import TRIALS
 
 TABLE_FILE, BEST_FILE = "trials.csv", "best.yaml"
-LONGER = "  (for the {} epochs of a trial; more with --epochs)"
+LONGER = "  (with the {} epochs of a trial; --epochs for more)"
 STATES = {"COMPLETED": "done", "FAILED": "failed", "INVALID": "failed", "RUNNING": "running"}
 
 
@@ -31,12 +31,12 @@ class Row:
     """One trial.
 
     Args:
-        name: Its number, as its folder is called.
+        name: Number of the trial, the name of its folder.
         state: `"done"`, `"failed"` or `"running"`.
-        score: The objective, where it is done.
-        values: What was tried, by setting.
-        about: `parameters`, `epochs` and `seconds`, where it is done.
-        problem: Why it failed.
+        score: Objective of a finished trial, else `None`.
+        values: Tuned settings by name.
+        about: `parameters`, `epochs` and `seconds` of a finished trial.
+        problem: Reason of a failure. Defaults to none.
     """
 
     name: str
@@ -48,53 +48,53 @@ class Row:
 
 
 def rows(spec: SearchSpec, oracle: Any, folder: Path) -> list[Row]:
-    """Returns a search's trials in the order in which they began."""
-    found = []
-    for name, one in sorted(oracle.trials.items(), key=lambda pair: int(pair[0])):
+    """Returns a search's trials in the order of their start."""
+    trials = []
+    for name, trial in sorted(oracle.trials.items(), key=lambda pair: int(pair[0])):
         try:
-            settings = settings_of(spec, one.hyperparameters.values)
+            settings = settings_of(spec, trial.hyperparameters.values)
         except UsageError:
-            settings = dict(one.hyperparameters.values)
+            settings = dict(trial.hyperparameters.values)
         kept = read_report(folder / TRIALS / name / REPORT_FILE)
-        found.append(
+        trials.append(
             Row(
                 name,
-                STATES.get(one.status, one.status.lower()),
-                one.score if one.status == "COMPLETED" else None,
+                STATES.get(trial.status, trial.status.lower()),
+                trial.score if trial.status == "COMPLETED" else None,
                 {key: settings[key] for key in spec.space if key in settings},
                 {key: kept[key] for key in ("parameters", "epochs", "seconds") if key in kept},
-                # What a worker says of a trial that failed does not come over keras-tuner's gRPC.
-                " ".join((one.message or kept.get("error", "")).split()),
+                # keras-tuner's gRPC does not transmit a worker's error message.
+                " ".join((trial.message or kept.get("error", "")).split()),
             )
         )
-    return found
+    return trials
 
 
-def best(spec: SearchSpec, found: Sequence[Row]) -> Row | None:
-    """Returns the best trial, or `None` where none is done."""
-    return next(iter(ranked(spec, found)), None)
+def best(spec: SearchSpec, trials: Sequence[Row]) -> Row | None:
+    """Returns the best trial, or `None` if none is finished."""
+    return next(iter(ranked(spec, trials)), None)
 
 
-def ranked(spec: SearchSpec, found: Sequence[Row]) -> list[Row]:
-    """Returns the trials that are done, the best first."""
+def ranked(spec: SearchSpec, trials: Sequence[Row]) -> list[Row]:
+    """Returns the finished trials, best first."""
     sign = 1 if spec.objective[1] == "min" else -1
-    done = [row for row in found if row.score is not None]
+    done = [row for row in trials if row.score is not None]
     return sorted(done, key=lambda row: sign * row.score)
 
 
-def write(spec: SearchSpec, found: Sequence[Row], folder: Path) -> None:
-    """Writes `trials.csv`, and with a trial that is done `best.yaml`."""
+def write(spec: SearchSpec, trials: Sequence[Row], folder: Path) -> None:
+    """Writes `trials.csv` and, if a trial is finished, `best.yaml`."""
     text = io.StringIO()
     about = ("parameters", "epochs", "seconds")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "state", spec.objective[0], *spec.space, *about, "problem"])
-    for row in found:
+    for row in trials:
         score = "" if row.score is None else f"{row.score:.6g}"
         values = [spelled(row.values[key]) if key in row.values else "" for key in spec.space]
         more = [row.about.get(key, "") for key in about]
         writer.writerow([row.name, row.state, score, *values, *more, row.problem])
     atomic_write(folder / TABLE_FILE, text.getvalue())
-    first = best(spec, found)
+    first = best(spec, trials)
     if first is not None:
         config = spec.config.parse({**spec.fixed, **first.values, **_epochs(spec)})
         atomic_write(folder / BEST_FILE, config.to_yaml())
@@ -104,34 +104,34 @@ def _epochs(spec: SearchSpec) -> dict[str, int]:
     return {} if spec.max_epochs is None else {"epochs": spec.max_epochs}
 
 
-def draw(spec: SearchSpec, found: Sequence[Row], folder: Path) -> None:
+def draw(spec: SearchSpec, trials: Sequence[Row], folder: Path) -> None:
     """Draws the objective by trial, and the trials as parallel coordinates."""
-    done = [row for row in found if row.score is not None]
+    done = [row for row in trials if row.score is not None]
     if not done:
         return
     folder.mkdir(exist_ok=True)
     for name, figure in (
-        ("objective", by_trial(spec, found)),
+        ("objective", by_trial(spec, trials)),
         ("parallel_coordinates", parallel(spec, done)),
     ):
         save(folder, name, figure)
 
 
-def by_trial(spec: SearchSpec, found: Sequence[Row]) -> Figure:
-    """Draws each trial's objective, and the best so far.
+def by_trial(spec: SearchSpec, trials: Sequence[Row]) -> Figure:
+    """Draws the objective of each trial and the best value so far.
 
     Args:
-        spec: What was searched.
-        found: The trials; one at least is done.
+        spec: Specification of the search.
+        trials: The trials, of which at least one is finished.
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axis = figure.subplots()
-    done = [(k, row.score) for k, row in enumerate(found, start=1) if row.score is not None]
+    done = [(k, row.score) for k, row in enumerate(trials, start=1) if row.score is not None]
     numbers, scores = zip(*done, strict=True)
     better = np.minimum if spec.objective[1] == "min" else np.maximum
-    axis.plot(numbers, scores, "o", color=BLUE, label="a trial")
-    axis.step(numbers, better.accumulate(scores), where="post", color=ORANGE, label="the best")
-    failed = [k for k, row in enumerate(found, start=1) if row.state == "failed"]
+    axis.plot(numbers, scores, "o", color=BLUE, label="trial")
+    axis.step(numbers, better.accumulate(scores), where="post", color=ORANGE, label="best so far")
+    failed = [k for k, row in enumerate(trials, start=1) if row.state == "failed"]
     for k in failed:
         label = "failed" if k == failed[0] else None
         axis.axvline(k, color=GREY, linestyle=":", label=label)
@@ -145,8 +145,8 @@ def parallel(spec: SearchSpec, done: Sequence[Row]) -> Figure:
     """Draws each trial as a line through its settings, coloured by its objective.
 
     Args:
-        spec: What was searched.
-        done: Trials with a score.
+        spec: Specification of the search.
+        done: Finished trials.
     """
     import matplotlib
 
@@ -190,29 +190,29 @@ def _places(
         return [(h, label) for label, h in known.items()], [known[spelled(v)] for v in values]
     scale = np.log if search.sampling == "log" else np.asarray
     low, high = scale(search.low), scale(search.high)
-    found = [float((scale(value) - low) / (high - low)) for value in values]
-    return [(0.0, f"{search.low:g}"), (1.0, f"{search.high:g}")], found
+    heights = [float((scale(value) - low) / (high - low)) for value in values]
+    return [(0.0, f"{search.low:g}"), (1.0, f"{search.high:g}")], heights
 
 
-def summary(spec: SearchSpec, found: Sequence[Row], folder: Path, typed: str) -> str:
-    """Returns what a search prints at its end.
+def summary(spec: SearchSpec, trials: Sequence[Row], folder: Path, typed: str) -> str:
+    """Returns the closing message of a search.
 
     Args:
-        spec: What was searched.
-        found: Its trials.
+        spec: Specification of the search.
+        trials: Its trials.
         folder: The search's folder.
         typed: The recipe as the user typed it.
     """
-    first = best(spec, found)
-    failed = [row for row in found if row.state == "failed"]
-    counts = f"{sum(row.score is not None for row in found)} trials are done"
+    first = best(spec, trials)
+    failed = [row for row in trials if row.state == "failed"]
+    counts = f"{sum(row.score is not None for row in trials)} trials finished"
     lines = [f"\n{spec.recipe}: {counts}, {len(failed)} failed."]
     lines += [f"  trial {row.name} failed: {row.problem}" for row in failed[:3]]
     if first is None:
         late = "" if spec.seconds is None else f" in {spec.seconds / 60:g} minutes"
         return "\n".join([*lines, f"  No trial has a result{late}; see {folder / TRIALS}."])
     lines += [f"\n  {spec.objective[0]:>12}  trial  settings"]
-    for row in ranked(spec, found)[:5]:
+    for row in ranked(spec, trials)[:5]:
         chosen = " ".join(f"{key}={spelled(value)}" for key, value in row.values.items())
         lines.append(f"  {row.score:>12.5g}  {row.name:>5}  {chosen}")
     return "\n".join(

@@ -20,19 +20,19 @@ from dlrecipes.tuning.tuner import RecipeTuner
 def search(
     spec: SearchSpec, folder: Path, on_update: Callable[[Any], None] = lambda oracle: None
 ) -> Any:
-    """Searches, or goes on with a search that was cut; returns the oracle with all trials.
+    """Runs or resumes a search; returns the oracle with all trials.
 
     With `KERASTUNER_ORACLE_IP`, `_PORT` and `KERASTUNER_TUNER_ID` set, this process is the chief
     or a worker of a search over several machines, as keras-tuner has it. The chief has all
     trials when it ends; a worker knows of its own alone, and gets `None`.
 
     Args:
-        spec: What is searched.
+        spec: Specification of the search.
         folder: The search's folder, which exists.
-        on_update: Is called with the oracle when a trial has ended.
+        on_update: Called with the oracle after each trial. Defaults to nothing.
 
     Raises:
-        RecipeError: If workers are lost again and again.
+        RecipeError: If workers are lost repeatedly.
     """
     deadline = None if spec.seconds is None else time.monotonic() + spec.seconds
     if spec.workers == 1:
@@ -48,7 +48,7 @@ def search(
     tuner.save()
     with workers.serve_oracle(tuner.oracle) as port:
         workers.supervise(spec, folder, port, deadline, tuner.oracle, on_update)
-    # The last trial's end, too.
+    # After the last trial as well.
     tuner.save()
     return tuner.oracle
 

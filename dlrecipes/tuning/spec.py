@@ -1,4 +1,4 @@
-"""What is searched, and where: a recipe's declared ranges as keras-tuner has them."""
+"""Specification of a search: a recipe's declared ranges in keras-tuner's terms."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ HYPERBAND_EPOCHS = "tuner/epochs"
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """What is searched.
+    """Specification of a search.
 
     Args:
         recipe: The recipe's name or folder.
         config: Its class of settings.
-        fixed: Settings that are not looked for, by name.
-        tuner: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`.
-        trials: How many, at most.
-        objective: The name of what is looked for, and `"min"` or `"max"`.
-        max_epochs: Epochs of a trial at most; the configuration's without.
-        seconds: How long the search may take; `None` for no bound.
-        threads: Threads of a trial; all cores' without.
-        workers: Trials at a time.
-        seed: Decides what is tried.
+        fixed: Settings that are not tuned, by name. Defaults to none.
+        tuner: `"random"`, `"bayesian"`, `"hyperband"` or `"grid"`. Defaults to `"random"`.
+        trials: Maximum number of trials. Defaults to 10.
+        objective: Name of the optimized value, and `"min"` or `"max"`. Defaults to minimizing
+            `val_loss`.
+        max_epochs: Maximum epochs per trial; `None` for the configuration's. Defaults to `None`.
+        seconds: Time limit of the search; `None` for no limit. Defaults to `None`.
+        threads: Threads per trial; `None` for all cores. Defaults to `None`.
+        workers: Number of trials that run at the same time. Defaults to 1.
+        seed: Seed of the choices. Defaults to 0.
     """
 
     recipe: str
@@ -50,14 +51,14 @@ class SearchSpec:
 
     @property
     def space(self) -> dict[str, Search]:
-        """Where each setting that is not fixed is looked for; not epochs that are bounded."""
+        """Search ranges of the settings that are not fixed, without epochs if they are limited."""
         bounded = {"epochs"} if self.max_epochs is not None or self.tuner == "hyperband" else set()
         left = self.config.search_space().keys() - self.fixed.keys() - bounded
         return {name: one for name, one in self.config.search_space().items() if name in left}
 
     @property
     def epochs(self) -> int:
-        """Epochs of a trial at most."""
+        """Maximum epochs per trial."""
         usual = self.config.parse(self.fixed).epochs
         return usual if self.max_epochs is None else self.max_epochs
 
@@ -65,10 +66,10 @@ class SearchSpec:
 def hyperparameters(
     spec: SearchSpec, hp: keras_tuner.HyperParameters | None = None
 ) -> keras_tuner.HyperParameters:
-    """Declares a spec's search space in keras-tuner's terms.
+    """Declares a search space in keras-tuner's terms.
 
     Args:
-        spec: What is searched; the configuration's defaults become the space's defaults.
+        spec: Specification; the configuration's defaults become the space's defaults.
         hp: Hyperparameters to declare the space in. Defaults to new ones.
 
     Returns:
@@ -100,10 +101,10 @@ def hyperparameters(
 
 
 def settings_of(spec: SearchSpec, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns all settings of a trial, checked, for the values that keras-tuner chose.
+    """Returns all settings of a trial, validated, for the values that keras-tuner chose.
 
     Raises:
-        UsageError: If they do not go together.
+        UsageError: If the values do not fit together.
     """
     space = spec.space
     chosen = {name: _short(value, space[name]) for name, value in values.items() if name in space}
@@ -115,18 +116,18 @@ def settings_of(spec: SearchSpec, values: Mapping[str, Any]) -> dict[str, Any]:
 def _short(value: Any, search: Search) -> Any:
     if search.choices or not isinstance(value, float):
         return value
-    # More digits say nothing, and make a configuration hard to read.
+    # More digits make a configuration hard to read and change nothing.
     return min(max(float(f"{value:.{DIGITS}g}"), search.low), search.high)
 
 
 def open_folder(folder: Path, spec: SearchSpec) -> bool:
-    """Makes a search's folder, or finds that it is this spec's.
+    """Creates a search's folder, or checks that it belongs to this search.
 
     Returns:
-        Whether it is new.
+        Whether the folder is new.
 
     Raises:
-        UsageError: If another search has it.
+        UsageError: If it belongs to another search.
     """
     about = yaml.safe_dump(
         {
@@ -148,8 +149,8 @@ def open_folder(folder: Path, spec: SearchSpec) -> bool:
     new = not path.is_file()
     if not new and path.read_text(encoding="utf-8") != about:
         raise UsageError(
-            f"{folder}: there is a search of that name for something else.",
-            "Choose another --name, or repeat its command to go on with it.",
+            f"{folder}: there is another search of that name.",
+            "Choose another --name, or repeat its command to resume it.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(path, about)

@@ -1,8 +1,7 @@
-"""One trial of a search: a recipe trained and evaluated in a process of its own.
+"""One trial of a search: a recipe trained and evaluated in its own process.
 
-What ends that process, memory that does not suffice included, ends one trial. It is the very run
-that `dlrecipes run` makes, without its figures and without publishing, and without a look at
-the test data.
+Whatever ends that process, such as a lack of memory, ends one trial only. A trial is an ordinary
+`dlrecipes run` without figures and publishing, and without evaluating the test data.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
 
 
 class TrialFailed(RecipeError):  # noqa: N818
-    """A trial that has no result, and why."""
+    """A trial without a result; the message says why."""
 
 
 class UnknownObjective(UsageError):  # noqa: N818
-    """What is looked for is no value that a trial has: no other trial will have it."""
+    """The objective is not a metric or logged value of the recipe."""
 
 
 class OutOfTime(RecipeError):  # noqa: N818
-    """The search's time was over before the trial's end."""
+    """The search reached its time limit during the trial."""
 
 
 def run(
@@ -46,23 +45,23 @@ def run(
     threads: int | None = None,
     deadline: float | None = None,
 ) -> dict[str, float]:
-    """Runs a trial, or goes on with one that was cut.
+    """Runs or resumes a trial.
 
     Args:
         recipe: The recipe's name or folder.
         settings: All its settings.
-        folder: The trial's folder, made if it is not there.
-        objective: The name of what is looked for, and `"min"` or `"max"`.
-        threads: Threads that TensorFlow computes with; as many as there are cores without.
-        deadline: When it is cut, by `time.monotonic`; what it has done is kept.
+        folder: The trial's folder, created if needed.
+        objective: Name of the optimized value, and `"min"` or `"max"`.
+        threads: TensorFlow's threads; `None` for all cores. Defaults to `None`.
+        deadline: Time limit, by `time.monotonic`; finished epochs are kept. Defaults to `None`.
 
     Returns:
         The objective as `score`, and `parameters`, `epochs` and `seconds`.
 
     Raises:
-        TrialFailed: If it has no score.
-        UnknownObjective: If there is nothing of the objective's name.
-        OutOfTime: If it was cut.
+        TrialFailed: If the trial has no score.
+        UnknownObjective: If no value has the objective's name.
+        OutOfTime: If the trial reached its time limit.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT_FILE
@@ -81,11 +80,11 @@ def run(
         try:
             while child.poll() is None:
                 if deadline is not None and time.monotonic() > deadline:
-                    raise OutOfTime(f"{folder}: the time is over; what is done is kept.")
+                    raise OutOfTime(f"{folder}: time limit reached; finished epochs are kept.")
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(0.5)
         finally:
-            # Checkpoints are whole or absent: nothing is lost that should be kept.
+            # Checkpoints are written atomically: killing the child loses none.
             child.kill()
             child.communicate()
     found = processes.read_report(path)
@@ -94,13 +93,13 @@ def run(
     if found.get("unknown"):
         raise UnknownObjective(found["error"])
     why = found.get("error") or f"its process ended with code {child.returncode}"
-    # Of a search with several workers the report is all that tells why.
+    # With several workers only the report says why.
     atomic_write(path, json.dumps({"error": why}))
     raise TrialFailed(f"{why}{'' if why.endswith('.') else '.'}", f"See {folder / LOG_FILE}.")
 
 
 def main() -> None:
-    """Does the task that the command line holds as JSON."""
+    """Runs the task given as JSON in `argv[1]`."""
     task = json.loads(sys.argv[1])
     exit_with_parent()
     report = Path(task["folder"]) / REPORT_FILE
@@ -149,7 +148,7 @@ def _trained(task: Mapping[str, Any]) -> dict[str, float]:
 def _score(
     name: str, direction: str, history: list[dict[str, float]], metrics: Mapping[str, Any]
 ) -> float:
-    """Returns a logged value at its best epoch, or a metric; `group.name` for those of a group."""
+    """Returns a logged value at its best epoch, or a metric (`group.name` in a group)."""
     if name in history[0]:
         return float({"min": min, "max": max}[direction](logs[name] for logs in history))
     found: Any = metrics
@@ -157,5 +156,5 @@ def _score(
         found = found.get(part) if isinstance(found, Mapping) else None
     if not isinstance(found, int | float):
         known = [*history[0], *(key for key, one in metrics.items() if not isinstance(one, dict))]
-        raise UnknownObjective(f"--objective {name}: there are {', '.join(known)}.")
+        raise UnknownObjective(f"--objective {name}: unknown; expected one of {', '.join(known)}.")
     return float(found)

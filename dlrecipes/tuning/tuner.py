@@ -1,4 +1,4 @@
-"""A spec's trials, chosen by one of keras-tuner's oracles and run one by one."""
+"""keras-tuner's tuner for recipes: runs the trials that an oracle chooses, one by one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from dlrecipes.tuning import trial
 from dlrecipes.tuning.spec import SearchSpec, settings_of
 
 TRIALS, ORACLE = "trials", "oracle"
-# keras-tuner asks at once again.
+# keras-tuner asks again at once.
 IDLE_S = 0.5
 
 
 class RecipeTuner(BaseTuner):
-    """Runs a spec's trials, each in a process of its own.
+    """Runs the trials of a search, each in its own process.
 
     Args:
-        oracle: What chooses the trials.
-        spec: What is searched.
+        oracle: Oracle of keras-tuner.
+        spec: Specification of the search.
         folder: The search's folder.
-        deadline: When it ends, by `time.monotonic`.
+        deadline: Time limit, by `time.monotonic`. Defaults to `None`.
     """
 
     def __init__(self, oracle: Any, spec: SearchSpec, folder: Path, deadline: float | None = None):
@@ -35,20 +35,20 @@ class RecipeTuner(BaseTuner):
         self.folder = folder
         self.deadline = deadline
         self._asked = False
-        # It tells what it reads of an earlier search.
+        # keras-tuner prints what it reloads.
         with contextlib.redirect_stdout(io.StringIO()):
             super().__init__(oracle, directory=str(folder), project_name=ORACLE)
 
     def pre_create_trial(self) -> None:
-        """Ends the search when its time is over; waits where other workers' trials must end."""
+        """Ends the search at its time limit; waits while other workers' trials must end."""
         if self._asked:
             time.sleep(IDLE_S)
         self._asked = True
         if self.deadline is not None and time.monotonic() > self.deadline:
-            raise FatalError("The time is over.")
+            raise FatalError("Time limit reached.")
 
     def on_trial_begin(self, trial: Any) -> None:
-        """As keras-tuner's."""
+        """Resets the wait of `pre_create_trial`."""
         self._asked = False
         super().on_trial_begin(trial)
 
@@ -68,13 +68,13 @@ class RecipeTuner(BaseTuner):
         except trial.OutOfTime as error:
             raise FatalError(str(error)) from error
         except trial.UnknownObjective:
-            raise  # No other trial would have it.
+            raise  # Every other trial would fail as well.
         except RecipeError as error:
             raise FailedTrialError(str(error)) from error
         return {spec.objective[0]: found["score"]}
 
     def _try_run_and_update_trial(self, trial_: Any, *args: Any, **kwargs: Any) -> None:
-        """As keras-tuner's, which prints the traceback of a trial that failed."""
+        """Like keras-tuner's, which prints the traceback of a failed trial."""
         try:
             self._run_and_update_trial(trial_, *args, **kwargs)
             trial_.status = "COMPLETED"
@@ -82,7 +82,7 @@ class RecipeTuner(BaseTuner):
             trial_.status, trial_.message = "FAILED", str(error)
 
     def save_model(self, trial_id: str, model: Any, step: int = 0) -> None:
-        """Does nothing: a trial's folder has its checkpoints."""
+        """Does nothing: checkpoints are in the trial's folder."""
 
     def load_model(self, trial_: Any) -> None:
         """Does nothing: the best configuration is run again to be published."""

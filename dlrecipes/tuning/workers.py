@@ -1,4 +1,4 @@
-"""Several trials at a time on this machine: workers that ask an oracle by keras-tuner's gRPC."""
+"""Parallel trials on this machine: workers that ask an oracle through keras-tuner's gRPC."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dlrecipes.tuning.oracles import make_oracle
 from dlrecipes.tuning.spec import SearchSpec
 from dlrecipes.tuning.tuner import TRIALS, RecipeTuner
 
-# How often a worker that was lost is started again without that a trial ended.
+# How often a lost worker is restarted within one trial.
 ATTEMPTS = 3
 
 
 @contextlib.contextmanager
 def serve_oracle(found: Any) -> Iterator[int]:
-    """Yields the port at which workers of this machine reach the oracle, by keras-tuner's gRPC."""
+    """Yields the port on which workers of this machine reach the oracle."""
     import grpc
     from keras_tuner.src import protos
     from keras_tuner.src.distribute.oracle_chief import OracleServicer
@@ -52,19 +52,19 @@ def supervise(
     oracle: Any,
     on_update: Callable[[Any], None],
 ) -> None:
-    """Runs a spec's workers; one that is lost is started again, and goes on with its trial.
+    """Runs the workers of a search; a lost one restarts and resumes its trial.
 
     Args:
-        spec: What is searched.
+        spec: Specification of the search.
         folder: The search's folder.
-        port: Where the oracle is serve_oracle.
-        deadline: When the search ends, by `time.monotonic`.
-        oracle: What is serve_oracle there.
-        on_update: Is called with it when a trial has ended.
+        port: Port of the oracle.
+        deadline: Time limit, by `time.monotonic`.
+        oracle: The oracle behind that port.
+        on_update: Called with the oracle after each trial.
 
     Raises:
-        RecipeError: If a worker is lost again and again in one trial.
-        UnknownObjective: If trials have nothing of the objective's name.
+        RecipeError: If a worker is lost repeatedly in one trial.
+        UnknownObjective: If no value has the objective's name.
     """
     one = {
         "recipe": spec.recipe,
@@ -122,7 +122,7 @@ def supervise(
                         f"(code {child.returncode}).",
                         f"See {folder / f'worker{number}.log'}.",
                     )
-                print(f"worker{number} was lost; it starts again.", file=sys.stderr, flush=True)
+                print(f"worker{number} was lost; restarting.", file=sys.stderr, flush=True)
                 running[number] = begin(number)
     finally:
         for child in running.values():
@@ -132,13 +132,13 @@ def supervise(
 
 
 def _unknown(folder: Path) -> str:
-    """Returns what a trial said of an objective that it does not have."""
+    """Returns a trial's error message about an unknown objective."""
     reports = map(processes.read_report, (folder / TRIALS).glob(f"*/{trial.REPORT_FILE}"))
     return next((one["error"] for one in reports if one.get("unknown")), "unknown objective")
 
 
 def main() -> None:
-    """Is one of several workers on this machine; its task is the command line's JSON."""
+    """Runs one of several workers on this machine; `argv[1]` has its task as JSON."""
     task = json.loads(sys.argv[1])
     processes.exit_with_parent()
     folder = Path(task.pop("folder"))

@@ -21,7 +21,7 @@ def contents(folder):
 
 
 def documented(folder):
-    """Gives a recipe's folder the README and the results that the contract wants."""
+    """Gives a recipe's folder the README and the results of a built-in one."""
     sections = "\n".join(f"## {section}\n\n" for section in SECTIONS)
     (folder / "README.md").write_text(f"# Mine\n\n{sections}{MARKERS}\n", encoding="utf-8")
     (folder / "results.csv").write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
@@ -31,7 +31,7 @@ def documented(folder):
 
 @pytest.fixture
 def kept(own_recipe, forget):
-    """A folder that keeps the contract."""
+    """A folder that follows the contract."""
     folder = documented(own_recipe())
     forget(folder)
     return folder
@@ -112,13 +112,13 @@ def test_a_copy_that_fails_leaves_nothing(dlrecipes, own_recipe, empty_directory
     assert list(empty_directory.iterdir()) == []
 
 
-def test_a_recipe_that_keeps_the_contract_passes(dlrecipes, kept):
+def test_a_recipe_that_follows_the_contract_passes(dlrecipes, kept):
     answer = dlrecipes("validate", kept)
     assert (answer.code, answer.err) == (0, "")
-    assert answer.out == f"{kept}: mine keeps the contract.\n"
+    assert answer.out == f"{kept}: mine follows the contract.\n"
 
 
-def test_built_in_recipes_keep_the_contract(dlrecipes):
+def test_built_in_recipes_follow_the_contract(dlrecipes):
     for source in registry.sources():
         answer = dlrecipes("validate", source.name)
         assert (answer.code, answer.err) == (0, ""), source.name
@@ -147,7 +147,7 @@ def test_validate_finds_everything_at_once(dlrecipes, documented_recipe):
 
 
 @pytest.mark.parametrize("module", ["__init__", "config", "recipe"])
-def test_validate_tells_one_broken_line_once(dlrecipes, kept, module):
+def test_validate_reports_a_broken_line_once(dlrecipes, kept, module):
     (kept / f"{module}.py").write_text('"Doc."\n\nx = (\n')
     (found,) = problems(dlrecipes("validate", kept), kept)
     assert found == f"{module}.py:3: '(' was never closed."
@@ -169,7 +169,7 @@ def test_a_recipe_of_ones_own_needs_no_documents(dlrecipes, kept):
 @pytest.mark.parametrize(
     ("module", "old", "new", "start"),
     [
-        ("__init__", '"""Mine: does nothing."""', "", "__init__.py: a docstring is wanted"),
+        ("__init__", '"""Mine: does nothing."""', "", "__init__.py: expected a docstring"),
         ("config", "(8,", "(65,", "config.py: 1 setting is wrong"),
         ("config", "units:", "resume:", "config.py: resume is an option of 'run' itself."),
         ("config", "units:", "config:", "config.py: config is an option of 'run' itself."),
@@ -183,7 +183,9 @@ def test_a_recipe_of_ones_own_needs_no_documents(dlrecipes, kept):
         ),
     ],
 )
-def test_validate_finds_what_breaks_the_contract(dlrecipes, kept, forget, module, old, new, start):
+def test_validate_finds_what_violates_the_contract(
+    dlrecipes, kept, forget, module, old, new, start
+):
     path = kept / f"{module}.py"
     text = path.read_text()
     assert old in text
@@ -216,7 +218,7 @@ def test_validate_names_a_file_that_is_not_utf8(dlrecipes, documented_recipe, na
     with (documented_recipe / name).open("ab") as file:
         file.write(b"# \xff\n")
     found = problems(dlrecipes("validate", documented_recipe), documented_recipe)
-    assert f"{name}: this is not UTF-8." in found
+    assert f"{name}: not UTF-8." in found
 
 
 def test_validate_checks_a_yaml_file_too(dlrecipes, kept, tmp_path):
@@ -229,7 +231,7 @@ def test_validate_checks_a_yaml_file_too(dlrecipes, kept, tmp_path):
     assert answer.err.startswith(f"Error: {path}: 2 settings are wrong:\n")
 
 
-def test_validate_refuses_what_is_no_recipe(dlrecipes, tmp_path):
+def test_validate_refuses_a_folder_without_a_recipe(dlrecipes, tmp_path):
     answer = dlrecipes("validate", tmp_path)
     assert answer.code == 2
     assert "this is no recipe" in answer.err

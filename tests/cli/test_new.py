@@ -15,7 +15,7 @@ def my_task(dlrecipes, empty_directory):
     return empty_directory / "my_task"
 
 
-def test_a_new_recipe_is_at_most_60_lines_and_keeps_the_contract(dlrecipes, my_task):
+def test_a_new_recipe_is_at_most_60_lines_and_follows_the_contract(dlrecipes, my_task):
     lines = [line for path in my_task.glob("*.py") for line in path.read_text().splitlines()]
     assert len(lines) <= 60
     assert dlrecipes("validate", my_task).code == 0

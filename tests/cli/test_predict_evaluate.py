@@ -93,7 +93,7 @@ def test_predictions_keep_the_words_and_their_order(ask, typed):
     assert ask("predict", "-").out == answer.out
 
 
-def test_evaluation_of_the_published_model_is_that_of_the_run(ask, run_once):
+def test_evaluation_of_the_published_model_equals_the_runs(ask, run_once):
     answer = ask("evaluate", "--json")
     assert (answer.code, answer.err) == (0, "")
     measured = json.loads(answer.out)

@@ -1,4 +1,4 @@
-"""`dlrecipes run`: what is refused before anything is loaded or written; how Ctrl-C ends."""
+"""`dlrecipes run`: mistakes are refused before anything is written; Ctrl-C can be resumed."""
 
 import importlib
 import json
@@ -54,12 +54,12 @@ def stored_run(empty_directory):
 
 def test_an_unknown_recipe_gets_the_nearest(refused):
     assert refused(recipe="slot_fillin") == [
-        "There is no recipe 'slot_fillin'.",
+        "Unknown recipe 'slot_fillin'.",
         "Did you mean 'slot_filling'?",
     ]
 
 
-def test_every_wrong_option_is_told_at_once(refused):
+def test_all_wrong_options_are_reported_at_once(refused):
     first, *lines = refused("--epcohs", "3", "--units=0", "--cell", "lstmm", "--no-bidirectionl")
     assert first == "slot_filling: 4 settings are wrong:"
     assert sorted(line.split(":")[0] for line in lines) == [
@@ -132,7 +132,7 @@ def test_a_run_with_a_damaged_configuration_is_not_resumed(refused, stored_run):
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".", ".hidden", "", "  ", "/tmp/x"])
 def test_a_name_is_the_name_of_a_folder(refused, name):
-    assert "a folder's name is wanted" in refused("--name", name)[0]
+    assert "expected the name of a folder" in refused("--name", name)[0]
 
 
 def test_a_name_is_used_once(refused, stored_run):
@@ -148,7 +148,7 @@ def test_wrong_yaml_is_named_with_its_file(refused, empty_directory):
     path.write_text("units: [\n")
     assert refused("--config", "my.yaml")[0].startswith("my.yaml:")
     path.write_text("- units\n")
-    assert refused("--config", "my.yaml")[0].startswith("my.yaml: a line 'name: value'")
+    assert refused("--config", "my.yaml")[0].startswith("my.yaml: expected a line 'name: value'")
     path.write_text("unit: 3\ncell: rnn\n")
     first, *lines = refused("--config", "my.yaml", "--epochs", "0")
     assert first == "slot_filling, my.yaml: 3 settings are wrong:"
@@ -157,9 +157,7 @@ def test_wrong_yaml_is_named_with_its_file(refused, empty_directory):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """Stands in for training: keeps what was to be run, then is interrupted."""
-    from dlrecipes import runner
-
+    """Replaces training: records the run, then is interrupted."""
     calls = []
 
     def run(recipe, folder, models, strategy=None):
@@ -171,7 +169,7 @@ def asked(monkeypatch):
     return calls
 
 
-def test_an_interrupted_run_says_how_to_go_on(dlrecipes, empty_directory, asked):
+def test_an_interrupted_run_says_how_to_resume(dlrecipes, empty_directory, asked):
     answer = dlrecipes("run", "slot_filling", "--name", "on monday")
     assert answer.code == 130
     (line,) = [line for line in answer.err.splitlines() if "--resume" in line]
@@ -179,7 +177,7 @@ def test_an_interrupted_run_says_how_to_go_on(dlrecipes, empty_directory, asked)
     assert shlex.split(line) == expected
 
 
-def test_what_an_interrupted_run_says_goes_on_with_it(
+def test_the_command_of_an_interrupted_run_resumes_it(
     dlrecipes, own_recipe, empty_directory, asked
 ):
     folder = own_recipe("my slots")
@@ -187,7 +185,7 @@ def test_what_an_interrupted_run_says_goes_on_with_it(
     answer = dlrecipes("run", folder, "--units", "16", *places)
     (line,) = [line for line in answer.err.splitlines() if "--resume" in line]
     run = asked[0][1]
-    # What the runner writes first.
+    # The runner writes this first.
     (run / "config.yaml").write_text(asked[0][0].config.to_yaml())
     assert dlrecipes(*shlex.split(line)[1:]).code == 130
     (one, *places), (other, *again) = asked
@@ -197,7 +195,7 @@ def test_what_an_interrupted_run_says_goes_on_with_it(
     assert yaml.safe_load((run / "config.yaml").read_text())["units"] == 16
 
 
-def test_options_go_before_the_yaml_file(dlrecipes, empty_directory, asked):
+def test_options_take_precedence_over_the_yaml_file(dlrecipes, empty_directory, asked):
     (empty_directory / "my.yaml").write_text("units: 7\ndepth: 3\nlearning_rate: 1e-3\n")
     dlrecipes("run", "slot_filling", "--config", "my.yaml", "--depth=2", "--no-lowercase")
     config = asked[0][0].config
@@ -257,7 +255,7 @@ def as_worker(monkeypatch):
 
 @pytest.fixture
 def supervised(monkeypatch):
-    """Stands in for the training of a worker: keeps its task and its folder."""
+    """Replaces the training of a worker: records its task and folder."""
     calls = []
     monkeypatch.setattr(supervisor, "train", lambda *given: calls.append(given))
     return calls
@@ -266,7 +264,7 @@ def supervised(monkeypatch):
 TOGETHER = ("--strategy", "multi_worker")
 
 
-def test_workers_that_do_not_know_of_one_another_are_refused(refused, monkeypatch):
+def test_workers_without_a_cluster_are_refused(refused, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     assert refused(*TOGETHER)[0].startswith("TF_CONFIG is not set")
 
@@ -278,7 +276,7 @@ def test_several_workers_need_the_name_of_the_run(refused, as_worker):
     assert "--name NAME" in hint
 
 
-def test_the_same_command_of_a_chief_goes_on(
+def test_the_same_command_of_a_chief_resumes(
     dlrecipes, empty_directory, as_worker, supervised, asked
 ):
     as_worker(0)
@@ -290,7 +288,7 @@ def test_the_same_command_of_a_chief_goes_on(
     (task, folder, cluster, _), _ = supervised
     assert (task["recipe"], task["settings"]["units"]) == ("slot_filling", 9)
     assert (str(folder), cluster.workers) == ("runs/slot_filling/monday", 2)
-    # Whoever publishes is one process: it trains under no strategy.
+    # The process that publishes trains without a strategy.
     assert [run[0].config.units for run in asked] == [9, 9]
     (line,) = [line for line in second.err.splitlines() if "--resume" in line]
     assert "--strategy multi_worker" in line
@@ -330,7 +328,7 @@ def test_a_worker_that_is_not_the_chief_writes_nothing_and_publishes_nothing(
     ]
     ((task, folder, _, _),) = supervised
     assert not folder.exists()
-    # It goes on with what the chief tells it, whose disk it may not see.
+    # The chief sends the settings: this worker may not see its disk.
     assert task["settings"] is None if resume else task["settings"]["units"] == 9
     assert asked == []
     assert list(empty_directory.iterdir()) == []

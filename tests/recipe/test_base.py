@@ -70,20 +70,20 @@ def test_a_declaration_gives_option_default_bounds_and_search_range():
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("rate", "a number > 0 and <= 0.5"),
         ("weight", "a number"),
         ("size", "one of small, large"),
-        ("colours", "one or several, each once, by commas, of red, green, blue"),
-        ("widths", "integers >= 1 and <= 9, by commas, at least 1"),
-        ("scales", "numbers, by commas"),
+        ("colours", "one or several of, separated by commas, red, green, blue"),
+        ("widths", "integers >= 1 and <= 9, separated by commas, at least 1"),
+        ("scales", "numbers, separated by commas"),
         ("shuffle", "true or false"),
         ("data", "a text"),
         ("seed", f"an integer >= 0 and <= {2**31 - 1}"),
     ],
 )
-def test_what_is_wanted_is_read_off_type_and_bounds(name, wanted):
+def test_valid_values_are_described_by_type_and_bounds(name, expected):
     assert about(name).expected == expected
 
 
@@ -107,7 +107,7 @@ def test_a_recipes_own_settings_come_before_the_shared_ones():
     assert names[: -len(shared)] == list(Config.__annotations__)
 
 
-def test_every_wrong_name_and_value_is_told_at_once_with_the_nearest():
+def test_all_wrong_names_and_values_are_reported_with_the_nearest():
     lines = refusal({"layer": 3, "layers": 9, "size": "smal", "rate": "fast", "zzzz": 1})
     assert sorted(lines) == sorted(
         [
@@ -180,10 +180,10 @@ def test_a_choice_is_named_once_in_a_list():
     assert "Did you mean" not in line
 
 
-def test_each_wrong_part_of_a_list_is_told_once():
+def test_each_wrong_element_of_a_list_is_reported_once():
     assert refusal({"widths": "3,10,x"}) == [
-        "widths: '10' is not integers >= 1 and <= 9, by commas, at least 1.",
-        "widths: 'x' is not integers >= 1 and <= 9, by commas, at least 1.",
+        "widths: '10' is not integers >= 1 and <= 9, separated by commas, at least 1.",
+        "widths: 'x' is not integers >= 1 and <= 9, separated by commas, at least 1.",
     ]
     (line,) = refusal({"colours": "gren"})
     assert line.endswith("Did you mean 'green'?")
@@ -204,7 +204,7 @@ def test_yaml_text_is_not_bent_into_a_choice(tmp_path):
     assert refusal(values) == ["size: False is not one of small, large."]
 
 
-def test_a_null_in_yaml_is_no_value(tmp_path):
+def test_null_in_yaml_is_refused(tmp_path):
     assert len(refusal(Config.from_yaml(yaml_file(tmp_path, "layers:\nrate: ~\n")))) == 2
 
 
@@ -214,7 +214,7 @@ def test_an_empty_yaml_file_sets_nothing(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", ["- layers: 3\n", "layers\n", "3\n"])
-def test_yaml_that_is_no_mapping_is_refused(tmp_path, content):
+def test_yaml_without_a_mapping_is_refused(tmp_path, content):
     path = yaml_file(tmp_path, content)
     assert yaml_refusal(path) == f"{path}: a line 'name: value' for each setting is wanted."
 
@@ -261,7 +261,7 @@ def test_what_is_written_down_is_read_again_as_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0.002, 0.1 + 0.2, 1e-05, 123456789.5, True, (1, 2), "text", 7])
-def test_a_spelled_value_is_no_other_value(value):
+def test_a_spelled_value_parses_to_itself(value):
     text = spelled(value)
     if isinstance(value, tuple):
         assert tuple(int(part) for part in text.split(",")) == value

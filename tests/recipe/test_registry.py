@@ -82,7 +82,7 @@ def test_a_name_goes_before_a_folder_of_that_name(own_recipe, tmp_path, monkeypa
 @pytest.mark.parametrize("name", ["slotfilling", "slot-filling", "slots_filling"])
 def test_an_unknown_name_gets_the_nearest(name):
     error = refusal(name)
-    assert error.message == f"There is no recipe {name!r}."
+    assert error.message == f"Unknown recipe {name!r}."
     assert error.hint == "Did you mean 'slot_filling'?"
 
 
@@ -91,7 +91,7 @@ def test_a_name_like_no_other_is_sent_to_list(name):
     assert "dlrecipes list" in refusal(name).hint
 
 
-def test_a_missing_folder_gets_the_nearest_beside_it(own_recipe, tmp_path):
+def test_a_missing_folder_gets_the_nearest_name(own_recipe, tmp_path):
     own_recipe("my_slots")
     error = refusal(tmp_path / "my_slot")
     assert error.message == f"{tmp_path / 'my_slot'}: there is no such folder."
@@ -103,15 +103,15 @@ def test_an_unknown_home_folder_is_refused():
     assert "no such home folder" in refusal("~no_such_user_here/mine").message
 
 
-def test_a_folder_without_its_files_is_no_recipe(own_recipe):
+def test_a_folder_without_its_files_is_refused(own_recipe):
     folder = own_recipe()
     (folder / "recipe.py").unlink()
     error = refusal(folder)
-    assert error.message == f"{folder}: this is no recipe: it has no recipe.py."
+    assert error.message == f"{folder}: not a recipe: it has no recipe.py."
     assert "dlrecipes copy" in error.hint
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_a_file_is_refused(tmp_path):
     (tmp_path / "mine").write_text("")
     assert "no such folder" in refusal(tmp_path / "mine").message
 
@@ -156,7 +156,7 @@ CLASS = 'class {}(RecipeConfig):\n    """Settings."""\n'
 
 
 @pytest.mark.parametrize(("classes", "found"), [([], "none"), (["One", "Other"], "One, Other")])
-def test_one_class_is_wanted_in_a_module(own_recipe, classes, found):
+def test_a_module_has_exactly_one_class(own_recipe, classes, found):
     text = "from dlrecipes.recipe import RecipeConfig\n" + "".join(map(CLASS.format, classes))
     folder = own_recipe(config=text)
     error = refusal(folder, lambda source: source.config())

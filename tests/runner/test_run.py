@@ -109,7 +109,7 @@ def test_two_runs_at_the_same_second_get_folders_of_their_own(tmp_path):
     assert len(made) == 5
 
 
-# Training alone is killed by a quick test, too: in `conformance`.
+# tests/conformance has a quick test that kills training alone.
 @pytest.mark.slow
 def test_killed_twice_and_resumed_ends_with_the_weights_of_the_whole_run(whole, tmp_path):
     options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]

@@ -92,7 +92,7 @@ def is_running(number):
         status = Path(f"/proc/{number}/stat").read_text()
     except OSError:
         return False
-    # What is left of a process that ended may wait to be reaped: a zombie.
+    # A finished process may wait to be reaped: a zombie.
     return status.rpartition(")")[2].split()[0] not in "ZX"
 
 

@@ -20,7 +20,7 @@ import dlrecipes.training  # noqa: F401  (the classes that are loaded)
 # falls for longer than that: what is published is the last epoch.
 SIZES = {"units": 8, "word-units": 8, "ngram-units": 8}
 TINY = {**SIZES, "examples": 100, "batch-size": 33, "epochs": 3, "monitor": "loss"}
-# A replica draws its dropout for itself: without it, two are as one.
+# Each replica has its own dropout: without it, two replicas equal one.
 EXACT = {**TINY, "dropout": 0, "word-dropout": 0}
 
 pytestmark = pytest.mark.skipif(
@@ -221,7 +221,7 @@ def whole(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_killed_worker_that_is_started_again_goes_on(whole, tmp_path, which):
+def test_a_killed_worker_that_is_restarted_resumes(whole, tmp_path, which):
     workers = Workers(tmp_path, TINY)
     workers.wait_for("checkpoints/epoch-0001")
     workers.running[which].send_signal(signal.SIGKILL)
@@ -233,7 +233,7 @@ def test_a_killed_worker_that_is_started_again_goes_on(whole, tmp_path, which):
 
 
 @pytest.mark.slow
-def test_a_training_process_that_is_killed_is_started_again_by_itself(whole, tmp_path):
+def test_a_training_process_that_is_killed_restarts(whole, tmp_path):
     workers = Workers(tmp_path, TINY)
     workers.wait_for("checkpoints/epoch-0002")
     os.kill(child_of(workers.running[1]), signal.SIGKILL)

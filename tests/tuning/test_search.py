@@ -124,7 +124,7 @@ def test_a_search_ranks_its_trials_and_writes_the_best(line):
 
 
 @pytest.mark.slow
-def test_the_same_command_has_nothing_left_and_more_trials_go_on(line):
+def test_the_same_command_has_nothing_left_and_more_trials_continue_it(line):
     tune(line, "--trials", "2", "--max-epochs", "3", "--seed", "1")
     rows, folder = table(line), line.parent / "searches" / "line" / "search"
     before = (folder / "trials.csv").read_text()
@@ -137,7 +137,7 @@ def test_the_same_command_has_nothing_left_and_more_trials_go_on(line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_failed_trials_are_recorded_and_the_search_goes_on(line, workers):
+def test_failed_trials_are_recorded_and_the_search_continues(line, workers):
     # Above 0.8 a trial's process dies, above 0.9 it runs out of memory.
     text = (line / "config.py").read_text().replace("Search(0.001, 1.0", "Search(0.7, 1.0")
     (line / "config.py").write_text(text)
@@ -152,7 +152,7 @@ def test_failed_trials_are_recorded_and_the_search_goes_on(line, workers):
 
 
 @pytest.mark.slow
-def test_a_search_that_is_killed_goes_on_with_its_trials(line, tmp_path):
+def test_a_search_that_is_killed_resumes_its_trials(line, tmp_path):
     with subprocess.Popen(
         command(line, "--trials", "4", "--epochs", "400"), cwd=line.parent
     ) as process:
@@ -225,7 +225,7 @@ def test_wrong_options_are_one_line(dlrecipes, line, monkeypatch, options, said)
 
 
 @pytest.mark.slow
-def test_an_objective_that_is_none_is_told(line):
+def test_an_unknown_objective_is_reported(line):
     found = tune(line, "--trials", "3", "--objective", "glory", "--epochs", "1", code=2)
     assert "--objective glory: there are " in found.stderr
     # At the first trial, for the others would not have it either; the name is free again.

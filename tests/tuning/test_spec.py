@@ -99,7 +99,7 @@ def test_a_state_is_written_whole(tmp_path, monkeypatch):
     assert json.loads(before)["ongoing_trials"] == {"t": trial.trial_id}
 
 
-def test_nothing_to_search_for_is_told():
+def test_a_search_without_settings_is_refused():
     fixed = {"units": 1, "dropout": 0.1, "cell": "a", "depth": 1, "tied": True}
     with pytest.raises(UsageError, match="Nothing is left"):
         hyperparameters(SearchSpec("r", Config, fixed))
