@@ -40,7 +40,7 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
         uint8 array of shape `(height, width)` for `"L"`, `(height, width, 3)` for `"RGB"`.
 
     Raises:
-        UsageError: If there is no such file, or the path is a folder.
+        UsageError: If the file does not exist, or `path` names a folder instead.
         DataError: If the file is not an image, is truncated or damaged, or has more than 100
             million pixels.
 
@@ -60,7 +60,7 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
 
     path = Path(path).expanduser()
     if not path.is_file():
-        problem = "this is a folder" if path.is_dir() else "there is no such file"
+        problem = "expected a file, got a folder" if path.is_dir() else "there is no such file"
         raise UsageError(f"{path}: {problem}.", "Give the path of an image file.")
     try:
         with warnings.catch_warnings(), Image.open(path) as file:
@@ -105,7 +105,7 @@ def read_image_bytes(path: str | Path) -> bytes:
         RGB image as PNG.
 
     Raises:
-        UsageError: If there is no such file, or the path is a folder.
+        UsageError: If the file does not exist, or `path` names a folder instead.
         DataError: If the file is not an image, or is truncated or damaged.
 
     Example:

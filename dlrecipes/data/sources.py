@@ -93,7 +93,7 @@ def existing_folder(path: str | Path, expected: str) -> Path:
         expected: Kind of folder, for the error message's hint, such as `"a folder of images"`.
 
     Raises:
-        DataError: If the path does not exist or is a file.
+        DataError: If the folder does not exist, or `path` names a file instead.
 
     Example:
 
@@ -105,6 +105,6 @@ def existing_folder(path: str | Path, expected: str) -> Path:
     """
     path = Path(path).expanduser()
     if not path.is_dir():
-        problem = "this is not a folder" if path.exists() else "there is no such folder"
+        problem = "expected a folder, got a file" if path.exists() else "there is no such folder"
         raise DataError(f"{path}: {problem}.", f"Give {expected}.")
     return path

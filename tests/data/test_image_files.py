@@ -78,7 +78,7 @@ def test_unreadable_images_are_reported_in_one_line_with_the_file(tmp_path, monk
 def test_missing_files_and_folders_are_usage_errors(tmp_path, read):
     with pytest.raises(UsageError, match=r"none\.png: there is no such file\. Give the path of"):
         read(tmp_path / "none.png")
-    with pytest.raises(UsageError, match=r": this is a folder\. Give the path of"):
+    with pytest.raises(UsageError, match=r": expected a file, got a folder\. Give the path of"):
         read(str(tmp_path))
 
 

@@ -56,5 +56,7 @@ def test_missing_folders_and_files_are_rejected_with_what_is_expected(tmp_path):
     with pytest.raises(DataError, match=r"none: there is no such folder\. Give a folder of images"):
         existing_folder(tmp_path / "none", "a folder of images")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file: this is not a folder\. Give a folder of images"):
+    with pytest.raises(
+        DataError, match=r"file: expected a folder, got a file\. Give a folder of images"
+    ):
         existing_folder(tmp_path / "file", "a folder of images")
