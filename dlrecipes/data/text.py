@@ -41,7 +41,7 @@ def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
     sentences = tf.strings.regex_replace(sentences, rf"({PUNCTUATION}+)(\s|$)", r" \1 ")
     sentences = tf.strings.regex_replace(sentences, r"(^|\s)([^\s.]{2,}|\d)\.\s*$", r"\1\2 . ")
     tokens = tf.strings.split(sentences)
-    # Each mark of a run ("really?!") becomes a token; RE2 has no lookahead to split it above.
+    # Every mark of a run ("really?!") is split off; RE2 has no lookahead to do so above.
     runs = tf.strings.regex_full_match(tokens.values, rf"{PUNCTUATION}+")
     apart = tf.strings.regex_replace(tokens.values, f"({PUNCTUATION})", r"\1 ")
     tokens = tokens.with_values(tf.where(runs, apart, tokens.values))
