@@ -82,6 +82,13 @@ def test_missing_files_and_folders_are_usage_errors(tmp_path, read):
         read(str(tmp_path))
 
 
+def test_unreadable_paths_are_one_line_errors(tmp_path):
+    with pytest.raises(DataError, match=r"the image cannot be read: File name too long"):
+        read_image(tmp_path / ("a" * 300 + ".png"))
+    with pytest.raises(UsageError, match=r"~no user\.png: there is no such file"):
+        read_image("~no user.png")
+
+
 def test_home_folders_are_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     save(tmp_path / "a.png", GREY)
