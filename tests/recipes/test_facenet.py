@@ -297,7 +297,7 @@ def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monke
         (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
         (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of images in it"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
-        (["known", "0-3.png"], {}, UsageError, "this is a folder"),
+        (["known", "0-3.png"], {}, UsageError, "expected a file, got a folder"),
         (["text.png", "0-3.png"], {}, DataError, "text.png: this is not an image"),
     ],
 )
