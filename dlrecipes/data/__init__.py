@@ -1,1 +1,1 @@
-"""Sources of data that recipes share: generators, folder readers, text encoding."""
+"""Data that recipes share: generators, readers of files and folders, text encoding."""

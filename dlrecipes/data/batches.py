@@ -1,7 +1,7 @@
 """Endless training batches whose order is a function of seed and epoch alone.
 
-A run that is killed goes on with the very batches it would have seen: nothing
-about the order is kept in a state that could be lost.
+A run that was killed resumes with exactly the batches it would have seen, because the
+order is not kept in a state that could be lost.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,18 @@ import tensorflow as tf
 
 
 def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Returns how many batches one pass makes, the last and smaller one included."""
+    """Returns the number of batches in one pass, including the smaller last one.
+
+    Args:
+        examples: Number of examples.
+        batch_size: Examples per batch.
+
+    Example:
+
+    >>> from dlrecipes.data.batches import steps_per_epoch
+    >>> steps_per_epoch(11, batch_size=4)
+    3
+    """
     return -(-examples // batch_size)
 
 
@@ -39,22 +50,34 @@ def training_batches(
     start_epoch: int = 0,
     lengths: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Returns an endless data set: epoch after epoch, each in its own order.
+    """Returns an endless dataset that shuffles the examples in each epoch.
 
-    With `lengths`, sentences of about the same length share a batch, and each batch is
-    cut to its longest: that is most of the speed of a recurrent network.
+    With `lengths`, sentences of similar length share a batch, and each batch is cut to its
+    longest sentence, which makes recurrent networks several times as fast.
 
     Args:
-        inputs: Arrays by name, first dimension `examples`, second `time` where `lengths`
-            is given.
-        targets: Likewise.
-        batch_size: Examples a batch, at least 1; an epoch's last batch may be smaller.
-        seed: Decides every epoch's order.
-        start_epoch: The epoch to begin with, counted from 0.
-        lengths: Length of each example, or `None` for examples of one size.
+        inputs: Arrays by name with shape `(examples, ...)`, or `(examples, time, ...)` if
+            `lengths` is given.
+        targets: Arrays by name, of the same shapes as `inputs`; those without a `time` axis are
+            not cut.
+        batch_size: Examples per batch, at least 1; the last batch of an epoch may be smaller.
+        seed: Seed of the order in every epoch.
+        start_epoch: First epoch, counted from 0. Defaults to 0.
+        lengths: Length of each example, integers of shape `(examples,)`. Defaults to `None`: all
+            examples have the same size.
 
     Returns:
-        Data set of `(inputs, targets)`; `steps_per_epoch(...)` elements make one epoch.
+        Dataset of `(inputs, targets)`; each `steps_per_epoch(...)` elements are one epoch.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.batches import steps_per_epoch, training_batches
+    >>> inputs, targets = {"x": np.arange(5)}, {"y": np.arange(5)}
+    >>> batches = training_batches(inputs, targets, batch_size=2, seed=0)
+    >>> epoch = batches.take(steps_per_epoch(5, 2))
+    >>> sorted(int(number) for x, _ in epoch for number in x["x"])
+    [0, 1, 2, 3, 4]
     """
     count = len(next(iter(inputs.values())))
     steps = steps_per_epoch(count, batch_size)
@@ -70,7 +93,7 @@ def training_batches(
         )
 
     epochs = tf.data.Dataset.counter(start_epoch).flat_map(batches_of)
-    return _plain(epochs.map(_gatherer(inputs, targets, rows)).prefetch(4))
+    return _with_options(epochs.map(_gatherer(inputs, targets, rows)).prefetch(4))
 
 
 def evaluation_batches(
@@ -79,11 +102,21 @@ def evaluation_batches(
     batch_size: int,
     lengths: np.ndarray | None = None,
 ) -> tf.data.Dataset:
-    """Returns one pass over the data in its own order; arguments as `training_batches`."""
+    """Returns a dataset with one pass over the examples in their own order.
+
+    Args:
+        inputs: Arrays by name, as for `training_batches`.
+        targets: Arrays by name, as for `training_batches`.
+        batch_size: Examples per batch, at least 1; the last batch may be smaller.
+        lengths: Length of each example, as for `training_batches`. Defaults to `None`.
+
+    Returns:
+        Dataset of `(inputs, targets)`.
+    """
     count = len(next(iter(inputs.values())))
     rows = None if lengths is None else tf.constant(lengths, tf.int32)
     order = tf.data.Dataset.range(count, output_type=tf.int32).batch(batch_size)
-    return _plain(order.map(_gatherer(inputs, targets, rows)).prefetch(4))
+    return _with_options(order.map(_gatherer(inputs, targets, rows)).prefetch(4))
 
 
 def array_batches(
@@ -126,7 +159,7 @@ def array_batches(
 def _order(count: int, lengths: tf.Tensor | None, seed: int, epoch: tf.Tensor) -> tf.Tensor:
     if lengths is None:
         return tf.random.experimental.stateless_shuffle(tf.range(count), seed=[seed, 2 * epoch])
-    # A length blurred by up to two keeps neighbours from meeting in every epoch.
+    # Random noise of up to two keeps sentences from sharing a batch in every epoch.
     blur = tf.random.stateless_uniform([count], seed=[seed, 2 * epoch], maxval=2.0)
     return tf.argsort(tf.cast(lengths, tf.float32) + blur, stable=True)
 
@@ -147,7 +180,7 @@ def _gatherer(inputs, targets, lengths):
     return gather
 
 
-def _plain(dataset: tf.data.Dataset) -> tf.data.Dataset:
+def _with_options(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     # Autotuning makes the end of every `fit` wait seconds for a background timer.
     options.autotune.enabled = False

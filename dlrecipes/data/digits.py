@@ -10,25 +10,29 @@ from pathlib import Path
 import numpy as np
 
 from dlrecipes.data import idx, image_files, tfds
+from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
-# What MNIST's images are, and the box that its digits fill.
+# Side of MNIST's images, and of the box that its digits fill.
 SIZE, FILLED = 28, 20
-# Of training images without a validation part of their own; of images without any part.
+# Fraction of the training images that replaces a missing split, and fractions of the three splits
+# of a folder without any.
 HELD_OUT = 1 / 12
 SHARES = (0.8, 0.1, 0.1)
-# Transposed in TFDS.
+# Datasets whose images are transposed in TFDS.
 TRANSPOSED = ("emnist",)
+MOST_CLASSES = 10_000
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Grey images of 28x28, light on black, and their classes; slices are the same again.
+    """Images with their classes; slices are `LabelledImages` again.
 
     Args:
-        images: uint8 array of shape `(count, 28, 28)`.
-        labels: int32 array of shape `(count,)`, places in `names`.
-        names: The classes.
+        images: uint8 array of shape `(count, height, width)` or `(count, height, width,
+            channels)`. Digits are grey, 28x28, light on black.
+        labels: int32 array of shape `(count,)`, indices of `names`.
+        names: Names of the classes.
     """
 
     images: np.ndarray
@@ -46,69 +50,85 @@ Parts = tuple[LabelledImages, LabelledImages, LabelledImages]
 
 
 def builtin_digits(seed: int) -> Parts:
-    """Returns scikit-learn's 1,797 digits by 43 writers, 60, 20 and 20 % of each class.
+    """Returns scikit-learn's 1,797 digits by 43 writers, split 60/20/20 within each class.
 
     Args:
-        seed: Decides who is in which part.
+        seed: Seed of the split.
+
+    Returns:
+        Training, validation and test images.
+
+    Example:
+
+    >>> from dlrecipes.data.digits import builtin_digits
+    >>> train, validation, test = builtin_digits(seed=0)
+    >>> train.images.shape[1:], len(train) + len(validation) + len(test)
+    ((28, 28), 1797)
 
     Reference:
         Alpaydin and Kaynak, 1998, "Optical recognition of handwritten digits", UCI machine
-        learning repository.
+        learning repository, https://doi.org/10.24432/C50P49.
     """
     from sklearn.datasets import load_digits
 
-    found = load_digits()
-    images = fitted((found.images * (255 / 16)).round().astype("uint8"))
-    names = tuple(str(digit) for digit in found.target_names)
-    whole = LabelledImages(images, found.target.astype("int32"), names)
+    digits = load_digits()
+    images = fitted((digits.images * (255 / 16)).round().astype("uint8"))
+    names = tuple(str(digit) for digit in digits.target_names)
+    whole = LabelledImages(images, digits.target.astype("int32"), names)
     return split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
 
 
 def read_digits(path: Path, seed: int) -> Parts:
-    """Returns training, validation and test images of a folder, of IDX files or images.
+    """Returns training, validation and test images from a folder of IDX files or of images.
 
-    IDX files: a twelfth of the training part is held out for validation. Images: folders
-    `train`, `validation` and `test` of a folder a class each; of what is missing a twelfth of
-    the training part is held out. Or a folder a class alone, 80, 10 and 10 % of each.
+    Three layouts are read:
+
+    - IDX files named like MNIST's; a twelfth of the training images is held out for validation.
+    - Folders `train`, `validation` and `test`, each with one folder of images per class; a
+      twelfth of the training images is held out for each missing split.
+    - One folder of images per class, which is split 80/10/10 within each class.
 
     Args:
-        path: The folder.
-        seed: Decides what is held out.
+        path: Folder to read; a leading `~` is expanded.
+        seed: Seed of the split.
+
+    Returns:
+        Training, validation and test images.
 
     Raises:
-        DataError: If something cannot be read as it is, saying where.
+        DataError: If the folder or a file in it cannot be read; the message names it.
     """
-    path = Path(path)
-    if not path.is_dir():
-        reason = "this is no folder" if path.exists() else "there is no such folder"
-        raise DataError(
-            f"{path}: {reason}.", "Give a folder of IDX files, or of a folder of images a class."
-        )
+    path = existing_folder(path, "a folder of IDX files, or one with a folder of images per class")
     if idx.is_idx_folder(path):
         return _idx_parts(path, seed)
-    there = image_files.parts(path)
-    if not there:
+    folders = image_files.parts(path)
+    if not folders:
         return split(_folder(path), seed, SHARES, str(path))
-    train = _folder(there["train"])
-    found = {part: _folder(there[part], train.names) for part in there if part != "train"}
+    train = _folder(folders["train"])
+    parts = {part: _folder(folders[part], train.names) for part in folders if part != "train"}
     for part in ("test", "validation"):
-        if part not in found:
-            train, _, found[part] = split(train, seed, (1 - HELD_OUT, 0, HELD_OUT), str(path))
-    return train, found["validation"], found["test"]
+        if part not in parts:
+            train, _, parts[part] = split(train, seed, (1 - HELD_OUT, 0, HELD_OUT), str(path))
+    return train, parts["validation"], parts["test"]
 
 
-def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
-    """Returns the parts of a data set of TensorFlow Datasets: images with one label each.
+def tfds_digits(name: str, data_dir: str | Path, seed: int) -> Parts:
+    """Returns the splits of a dataset of TensorFlow Datasets whose images have one label each.
 
-    A twelfth of the training part is held out for validation.
+    A twelfth of the training images is held out for validation.
 
     Args:
-        name: Such as `"mnist"`, `"fashion_mnist"`, `"kmnist"` or `"emnist/digits"`.
-        data_dir: Where it is kept, or downloaded to.
-        seed: Decides what is held out.
+        name: Name in the catalogue, such as `"mnist"`, `"fashion_mnist"`, `"kmnist"` or
+            `"emnist/digits"`.
+        data_dir: Folder of the downloaded datasets; a leading `~` is expanded.
+        seed: Seed of the split.
+
+    Returns:
+        Training, validation and test images.
 
     Raises:
-        DataError: If there is no such data set, it cannot be had, or holds something else.
+        DataError: If the dataset does not exist, cannot be downloaded, or does not consist of
+            labelled images.
     """
     where = f"tfds:{name}"
     with tfds.prepared(name, data_dir) as builder:
@@ -116,8 +136,8 @@ def tfds_digits(name: str, data_dir: Path, seed: int) -> Parts:
         missing = {"image", "label"} - set(features)
         if missing or not {"train", "test"} <= set(builder.info.splits):
             raise DataError(
-                f"{where}: images with a label, in the splits train and test, are wanted.",
-                "Such are mnist, fashion_mnist, kmnist and emnist/digits.",
+                f"{where}: expected images with a label, in the splits train and test.",
+                "Try mnist, fashion_mnist, kmnist or emnist/digits.",
             )
         names = tuple(str(label) for label in features["label"].names)
         parts = {part: _tfds_part(builder, part, names) for part in ("train", "test")}
@@ -132,38 +152,42 @@ def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledImages:
         images.append(image.T if builder.name.split("/")[0] in TRANSPOSED else image)
         labels.append(example["label"])
     if len({image.shape for image in images}) > 1:
-        raise DataError(f"tfds:{builder.name}: images of one size are wanted.")
+        raise DataError(f"tfds:{builder.name}: expected images of one size.")
     return LabelledImages(fitted(np.stack(images)), np.array(labels, "int32"), names)
 
 
 def _idx_parts(folder: Path, seed: int) -> Parts:
-    found = idx.read_idx_folder(folder)
-    count = 1 + max(int(labels.max()) for _, labels in found.values())
-    if min(int(labels.min()) for _, labels in found.values()) < 0 or count > 10_000:
-        raise DataError(f"{folder}: labels from 0 on are wanted.")
-    names = tuple(str(label) for label in range(count))
+    arrays = idx.read_idx_folder(folder)
+    largest = max(int(labels.max()) for _, labels in arrays.values())
+    smallest = min(int(labels.min()) for _, labels in arrays.values())
+    if smallest < 0 or largest >= MOST_CLASSES:
+        raise DataError(
+            f"{folder}: expected labels from 0 to below {MOST_CLASSES:,}, got {smallest} to "
+            f"{largest}."
+        )
+    names = tuple(str(label) for label in range(largest + 1))
     whole, test = (
         LabelledImages(fitted(images), labels, names)
-        for images, labels in (found["train"], found["test"])
+        for images, labels in (arrays["train"], arrays["test"])
     )
     train, _, validation = split(whole, seed, (1 - HELD_OUT, 0, HELD_OUT), str(folder))
     return train, validation, test
 
 
 def _folder(folder: Path, names: Sequence[str] | None = None) -> LabelledImages:
-    """Returns the images of a folder a class, each brought to what MNIST's are."""
+    """Returns the images of a folder with one folder per class, in the format of MNIST."""
     import tensorflow as tf
 
     from dlrecipes.data.handwriting import normalise
 
     normalised = tf.function(normalise, input_signature=[tf.TensorSpec([None, None], tf.uint8)])
-    found = image_files.classes(folder)
-    unknown = [name for name in found if names is not None and name not in names]
+    files_of = image_files.classes(folder)
+    unknown = [name for name in files_of if names is not None and name not in names]
     if unknown:
-        raise DataError(f"{folder}: the class {unknown[0]!r} is not among those of training.")
-    names = tuple(found) if names is None else tuple(names)
+        raise DataError(f"{folder}: the class {unknown[0]!r} does not occur in the training data.")
+    names = tuple(files_of) if names is None else tuple(names)
     images, labels = [], []
-    for name, files in found.items():
+    for name, files in files_of.items():
         for file in files:
             ink = normalised(image_files.read_image(file, "L")).numpy()
             images.append((ink * 255).round().astype("uint8"))
@@ -172,10 +196,21 @@ def _folder(folder: Path, names: Sequence[str] | None = None) -> LabelledImages:
 
 
 def fitted(images: np.ndarray) -> np.ndarray:
-    """Returns images of one size as 28x28: smaller ones fill 20x20, as MNIST's digits do.
+    """Returns images resized to 28x28; smaller ones fill a box of 20x20, as MNIST's digits do.
 
     Args:
         images: uint8 array of shape `(count, height, width)`.
+
+    Returns:
+        uint8 array of shape `(count, 28, 28)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.digits import fitted
+    >>> images = fitted(np.full((1, 8, 8), 255, "uint8"))
+    >>> images.shape, int((images > 0).sum())
+    ((1, 28, 28), 400)
     """
     sides = images.shape[1:]
     if sides == (SIZE, SIZE):
@@ -191,24 +226,28 @@ def fitted(images: np.ndarray) -> np.ndarray:
 
 
 def split(whole: LabelledImages, seed: int, shares: Sequence[float], where: str) -> Parts:
-    """Returns three parts with about the same share of each class.
+    """Returns three splits, stratified by class.
 
     Args:
-        whole: The images.
-        seed: Decides which are where; the same seed gives the same parts.
-        shares: Of the first, the second and the third part; they sum to 1.
-        where: What an error message calls the data.
+        whole: Images to split.
+        seed: Seed of the split.
+        shares: Fractions of the images for the first, second and third split; they sum to 1. A
+            fraction of 0 gives an empty split.
+        where: Name of the data in error messages.
+
+    Returns:
+        Three splits, each with at least one image per class.
 
     Raises:
-        DataError: If a class has too few images for each part to have one.
+        DataError: If a class has fewer images than there are splits.
     """
     counts = Counter(whole.labels.tolist())
-    wanted = sum(share > 0 for share in shares)
-    label, least = min(counts.items(), key=lambda item: item[1])
-    if least < wanted:
+    needed = sum(share > 0 for share in shares)
+    label, fewest = min(counts.items(), key=lambda item: item[1])
+    if fewest < needed:
         raise DataError(
-            f"{where}: the class {whole.names[label]!r} has {least} of the {wanted} images "
-            "that are needed to train, to validate and to test.",
+            f"{where}: the class {whole.names[label]!r} has {fewest} images; training, validation "
+            f"and test together need at least {needed}.",
             "Give more images of it, or folders train, validation and test.",
         )
     rng, places = np.random.default_rng(seed), ([], [], [])
@@ -222,7 +261,14 @@ def split(whole: LabelledImages, seed: int, shares: Sequence[float], where: str)
 
 
 def described(parts: Parts) -> Mapping[str, str]:
-    """Returns facts of the parts for a model card: how many images, which classes."""
+    """Returns a description of the splits for the model card: numbers of images and classes.
+
+    Args:
+        parts: Training, validation and test images.
+
+    Returns:
+        Text by heading.
+    """
     train, validation, test = parts
     shown = ", ".join(train.names[:20]) + (", ..." if len(train.names) > 20 else "")
     return {

@@ -1,4 +1,4 @@
-"""Images of faces with whom they show: built in, a folder a person, TFDS; parted by people."""
+"""Labelled images of faces, split by person: built in, folders, TFDS."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ import numpy as np
 
 from dlrecipes.data import image_files, tfds
 from dlrecipes.data.generated.faces import generated_faces
+from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
-# Of the people: training, validation, test.
+# Fractions of the people in training, validation and test.
 SHARES = (0.7, 0.15, 0.15)
 PARTS = ("train", "validation", "test")
-# Without two people with two images each nothing can be verified.
+# Verification needs two people with two images each.
 LEAST_PEOPLE, LEAST_IMAGES = 2, 2
 
 
 @dataclass(frozen=True)
 class FaceImages:
-    """Images of one size and whom they show; slices are the same again.
+    """Images of one size with the people they show; slices are `FaceImages` again.
 
     Args:
         images: uint8 array of shape `(count, size, size, channels)`, 1 or 3 channels.
-        labels: int32 array of shape `(count,)`, places in `names`.
-        names: The people.
-        left_out: How many people were left out because there is one image of them.
+        labels: int32 array of shape `(count,)`, indices of `names`.
+        names: Names of the people.
+        left_out: Number of people that were skipped because they have a single image. Defaults
+            to 0.
     """
 
     images: np.ndarray
@@ -46,7 +48,7 @@ class FaceImages:
 
     @property
     def people(self) -> int:
-        """How many people are shown."""
+        """Number of different people in the images."""
         return len(np.unique(self.labels))
 
 
@@ -55,12 +57,12 @@ Parts = tuple[FaceImages, FaceImages, FaceImages]
 
 @dataclass(frozen=True)
 class Size:
-    """What images are brought to.
+    """Size that images are cropped and resized to.
 
     Args:
         side: Height and width in pixels.
-        crop: Share of an image's height and width, about its middle, that is kept.
-        channels: 1 for grey, 3 for colour.
+        crop: Fraction of an image's height and width that a central crop keeps. Defaults to 1.0.
+        channels: 1 for grey, 3 for colour. Defaults to 1.
     """
 
     side: int
@@ -69,13 +71,23 @@ class Size:
 
 
 def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Parts:
-    """Returns generated faces; nobody is in two parts.
+    """Returns generated faces; the splits share no people.
 
     Args:
-        people: How many are in the training, the validation and the test part.
-        each: Images of each.
-        size: Of the images.
-        seed: Decides who they are, and every image.
+        people: Numbers of people in training, validation and test.
+        each: Images per person.
+        size: Size and channels of the images; they are not cropped.
+        seed: Seed of the people and of their images.
+
+    Returns:
+        Training, validation and test images.
+
+    Example:
+
+    >>> from dlrecipes.data.faces import Size, builtin_faces
+    >>> train, validation, test = builtin_faces((4, 2, 2), 3, Size(16), seed=0)
+    >>> len(train), train.people, train.images.shape
+    (12, 4, (12, 16, 16, 1))
     """
     parts, first = [], 0
     for count in people:
@@ -89,83 +101,93 @@ def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Pa
 
 
 def read_faces(path: Path, size: Size, seed: int) -> Parts:
-    """Returns training, validation and test images of a folder with one folder a person.
+    """Returns training, validation and test images from a folder with one folder per person.
 
-    Folders `train`, `validation` and `test` hold such folders, of different people; of what is
-    missing people of the training part are held out. Without them the people are parted, 70, 15
-    and 15 %. People of whom there is one image are left out.
+    The folder holds one folder of images per person, and the people are split 70/15/15. Or it
+    holds folders `train`, `validation` and `test` with such folders of different people; people
+    of the training split are held out for each missing split. People with a single image are
+    skipped.
 
     Args:
-        path: The folder.
-        size: What the images are brought to.
-        seed: Decides who is held out.
+        path: Folder to read; a leading `~` is expanded.
+        size: Size that the images are cropped and resized to.
+        seed: Seed of the split.
+
+    Returns:
+        Training, validation and test images.
 
     Raises:
-        DataError: If something cannot be read as it is, saying where, or there are too few.
+        DataError: If the folder or a file in it cannot be read, there are too few people, or two
+            splits share a person; the message names the folder or file.
     """
-    path = Path(path)
-    if not path.is_dir():
-        reason = "this is no folder" if path.exists() else "there is no such folder"
-        raise DataError(f"{path}: {reason}.", "Give a folder with one folder of images a person.")
-    there = image_files.parts(path)
-    if not there:
+    path = existing_folder(path, "a folder with one folder of images per person")
+    folders = image_files.parts(path)
+    if not folders:
         return split(_folder(path, size), seed, SHARES, str(path))
-    found = {part: _folder(there[part], size) for part in there}
-    _refuse_acquaintances(found, there)
-    missing = [part for part in PARTS if part not in found]
+    parts = {part: _folder(folders[part], size) for part in folders}
+    _reject_shared_people(parts, folders)
+    missing = [part for part in PARTS if part not in parts]
     if missing:
         held = sum(SHARES[PARTS.index(part)] for part in missing)
         shares = [1 - held, *(SHARES[k] if PARTS[k] in missing else 0 for k in (1, 2))]
-        parts = split(found["train"], seed, shares, str(there["train"]))
-        found |= {part: parts[PARTS.index(part)] for part in ("train", *missing)}
+        new = split(parts["train"], seed, shares, str(folders["train"]))
+        parts |= {part: new[PARTS.index(part)] for part in ("train", *missing)}
     for part in PARTS:
-        _refuse_few(found[part], f"{there.get(part, path)}")
-    return tuple(found[part] for part in PARTS)
+        _reject_too_few(parts[part], f"{folders.get(part, path)}")
+    return tuple(parts[part] for part in PARTS)
 
 
-def tfds_faces(name: str, data_dir: Path, size: Size, seed: int) -> Parts:
-    """Returns the parts of a data set of TensorFlow Datasets: images with a person's name.
+def tfds_faces(name: str, data_dir: str | Path, size: Size, seed: int) -> Parts:
+    """Returns the splits of a dataset of TensorFlow Datasets whose labels are people's names.
 
     Args:
-        name: Such as `"lfw"`.
-        data_dir: Where it is kept, or downloaded to.
-        size: What the images are brought to.
-        seed: Decides who is in which part.
+        name: Name in the catalogue, such as `"lfw"`.
+        data_dir: Folder of the downloaded datasets; a leading `~` is expanded.
+        size: Size that the images are cropped and resized to.
+        seed: Seed of the split.
+
+    Returns:
+        Training, validation and test images.
 
     Raises:
-        DataError: If there is no such data set, it cannot be had, or holds something else.
+        DataError: If the dataset does not exist, cannot be downloaded, or does not consist of
+            labelled images of enough people.
     """
     where = f"tfds:{name}"
     with tfds.prepared(name, data_dir) as builder:
         if {"image", "label"} - set(builder.info.features):
-            raise DataError(f"{where}: images with a label are wanted.", "Such is lfw.")
+            raise DataError(f"{where}: expected images with a label.", "Try lfw.")
         images, names = [], []
         for example in builder.as_dataset(split="all").as_numpy_iterator():
             images.append(_fitted(example["image"], size))
             label = example["label"]
             names.append(label.decode() if isinstance(label, bytes) else str(label))
-    return split(_gathered(images, names, where), seed, SHARES, where)
+    return split(_labelled(images, names, where), seed, SHARES, where)
 
 
 def split(whole: FaceImages, seed: int, shares: Sequence[float], where: str) -> Parts:
-    """Returns three parts, of different people.
+    """Returns three splits of different people.
 
     Args:
-        whole: The images.
-        seed: Decides who is where; the same seed gives the same parts.
-        shares: Of the people in the first, the second and the third part; they sum to 1.
-        where: What an error message calls the data.
+        whole: Images to split.
+        seed: Seed of the split.
+        shares: Fractions of the people for the first, second and third split; they sum to 1. A
+            fraction of 0 gives an empty split.
+        where: Name of the data in error messages.
+
+    Returns:
+        Three splits, each with at least two people.
 
     Raises:
-        DataError: If there are too few people for two in each part.
+        DataError: If there are too few people for two in each split.
     """
     people = np.unique(whole.labels)
     sizes = [0 if not share else max(2, round(share * len(people))) for share in shares[1:]]
     if len(people) - sum(sizes) < LEAST_PEOPLE:
         needed = LEAST_PEOPLE * sum(share > 0 for share in shares)
         raise DataError(
-            f"{where}: there are {len(people)} people with two images or more; to train, to "
-            f"validate and to test on different ones at least {needed} are needed.",
+            f"{where}: {len(people)} people have two images or more; training, validation and "
+            f"test on different people need at least {needed}.",
             "Give images of more people.",
         )
     order = np.random.default_rng(seed).permutation(people)
@@ -177,7 +199,14 @@ def split(whole: FaceImages, seed: int, shares: Sequence[float], where: str) -> 
 
 
 def described(parts: Parts) -> Mapping[str, str]:
-    """Returns facts of the parts for a model card: how many images of how many people."""
+    """Returns a description of the splits for the model card: numbers of images and people.
+
+    Args:
+        parts: Training, validation and test images.
+
+    Returns:
+        Text by heading.
+    """
     names = ("training", "validation", "test")
     facts = {
         name: f"{len(part):,} images of {part.people:,} people"
@@ -185,19 +214,27 @@ def described(parts: Parts) -> Mapping[str, str]:
     }
     left_out = sum(part.left_out for part in parts)
     if left_out:
-        facts["left out"] = f"{left_out:,} people of whom there is one image"
+        facts["left out"] = f"{left_out:,} people with a single image"
     return facts
 
 
 def fitted(image, size: Size):
-    """Returns an image of any size as the network takes it; works inside a `tf.function`.
+    """Returns an image cropped and resized for the network; works inside a `tf.function`.
 
     Args:
-        image: float32 tensor of shape `(height, width, 1 to 4)`, from 0 to 1.
-        size: What it is brought to.
+        image: float32 tensor of shape `(height, width, channels)` with 1 to 4 channels, from 0
+            to 1.
+        size: Size to crop and resize to.
 
     Returns:
         float32 tensor of shape `(side, side, channels)`, from 0 to 1.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.faces import Size, fitted
+    >>> fitted(tf.zeros([40, 30, 3]), Size(16, crop=0.5)).shape.as_list()
+    [16, 16, 1]
     """
     import tensorflow as tf
 
@@ -211,8 +248,8 @@ def fitted(image, size: Size):
 
 
 def _fitted(image: np.ndarray, size: Size) -> np.ndarray:
-    found = fitted(image.astype("float32") / 255, size).numpy()
-    return (found * 255).round().astype("uint8")
+    resized = fitted(image.astype("float32") / 255, size).numpy()
+    return (resized * 255).round().astype("uint8")
 
 
 def _folder(folder: Path, size: Size) -> FaceImages:
@@ -222,17 +259,17 @@ def _folder(folder: Path, size: Size) -> FaceImages:
             colours = image_files.read_image(file, "RGB" if size.channels == 3 else "L")
             images.append(_fitted(np.atleast_3d(colours), size))
             names.append(name)
-    return _gathered(images, names, str(folder))
+    return _labelled(images, names, str(folder))
 
 
-def _gathered(images: Sequence[np.ndarray], names: Sequence[str], where: str) -> FaceImages:
+def _labelled(images: Sequence[np.ndarray], names: Sequence[str], where: str) -> FaceImages:
     counts = Counter(names)
     known = [name for name, count in counts.items() if count >= LEAST_IMAGES]
     if len(known) < LEAST_PEOPLE:
-        alone = next((name for name in counts if name not in known), "")
+        single = next((name for name in counts if name not in known), "")
         raise DataError(
-            f"{where}: two people with two images or more are wanted, there is {len(known)}"
-            + (f"; of {alone!r} there is one image." if alone else "."),
+            f"{where}: expected at least two people with two images each, got {len(known)}"
+            + (f"; {single!r} has a single image." if single else "."),
             "Give more images of each person.",
         )
     rows = [row for row, name in enumerate(names) if name in set(known)]
@@ -243,22 +280,22 @@ def _gathered(images: Sequence[np.ndarray], names: Sequence[str], where: str) ->
 
 
 def _compact(part: FaceImages) -> FaceImages:
-    """Returns the same with the names of those alone who are shown."""
+    """Returns the same images with only the names of the people they show."""
     shown, labels = np.unique(part.labels, return_inverse=True)
     names = tuple(part.names[place] for place in shown)
     return FaceImages(part.images, labels.astype("int32"), names)
 
 
-def _refuse_acquaintances(found: Mapping[str, FaceImages], there: Mapping[str, Path]) -> None:
-    for first, second in itertools.combinations([part for part in PARTS if part in found], 2):
-        both = set(found[first].names) & set(found[second].names)
-        if both:
+def _reject_shared_people(parts: Mapping[str, FaceImages], folders: Mapping[str, Path]) -> None:
+    for first, second in itertools.combinations([part for part in PARTS if part in parts], 2):
+        shared = set(parts[first].names) & set(parts[second].names)
+        if shared:
             raise DataError(
-                f"{there[second]}: {min(both)!r} is among the people of {there[first].name}, too.",
-                "Validate and test with people whom no other part shows.",
+                f"{folders[second]}: {min(shared)!r} also occurs in {folders[first].name}.",
+                "Use different people in each of train, validation and test.",
             )
 
 
-def _refuse_few(part: FaceImages, where: str) -> None:
+def _reject_too_few(part: FaceImages, where: str) -> None:
     if part.people < LEAST_PEOPLE:
-        raise DataError(f"{where}: at least two people are wanted.")
+        raise DataError(f"{where}: expected at least two people, got {part.people}.")

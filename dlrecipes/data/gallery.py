@@ -1,4 +1,4 @@
-"""A gallery of people who are known by their images' embeddings, to be searched."""
+"""A searchable gallery of people, represented by the embeddings of their images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KEYS = ("embeddings", "names", "model")
 
 
 class Match(NamedTuple):
-    """A person of a gallery.
+    """A person in a gallery.
 
     Args:
-        name: Who it is.
-        distance: Squared distance of the nearest of the person's images.
+        name: Name of the person.
+        distance: Squared distance to the nearest of the person's images.
     """
 
     name: str
@@ -31,12 +31,15 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Embeddings of images, and of whom they are.
+    """Embeddings of images with the names of the people they show.
 
     Args:
         embeddings: float32 array of shape `(images, units)`.
-        names: Of each image, whom it shows.
-        model: What tells the model that made the embeddings from others.
+        names: Name of the person in each image.
+        model: Identifier of the model that computed the embeddings.
+
+    Raises:
+        ValueError: If there are no embeddings, or not one name for each.
     """
 
     embeddings: np.ndarray
@@ -44,16 +47,21 @@ class Gallery:
     model: str
 
     def nearest(self, embedding: np.ndarray, people: int = 1) -> list[Match]:
-        """Returns the people whose images are nearest, each by the best of them.
+        """Returns the nearest people, each with the distance of their nearest image.
 
-        All images are looked at: 100,000 of 128 numbers take a few milliseconds.
+        The search is exhaustive: 100,000 embeddings of 128 units take a few milliseconds.
 
         Args:
-            embedding: Shape `(units,)`.
-            people: How many at most, at least 1.
+            embedding: Embedding of shape `(units,)`.
+            people: Maximum number of people, at least 1. Defaults to 1.
+
+        Returns:
+            Matches of different people, nearest first.
 
         Example:
 
+        >>> import numpy as np
+        >>> from dlrecipes.data.gallery import Gallery
         >>> gallery = Gallery(np.array([[0.0, 1], [1, 0], [1, 0.1]]), ["Li", "Ann", "Ann"], "")
         >>> [(match.name, round(match.distance, 2)) for match in gallery.nearest([1, 0.2], 2)]
         [('Ann', 0.01), ('Li', 1.64)]
@@ -61,32 +69,35 @@ class Gallery:
         embedding = np.asarray(embedding, "float32")
         # |g - e|^2 = |g|^2 - 2 g.e + |e|^2: one product with the whole gallery.
         distances = self._lengths - 2 * (self._vectors @ embedding) + embedding @ embedding
-        found: dict[str, float] = {}
-        wanted = min(len(distances), 8 * people)
+        nearest: dict[str, float] = {}
+        count = min(len(distances), 8 * people)
         while True:
-            near = np.argpartition(distances, wanted - 1)[:wanted]
-            for row in near[np.argsort(distances[near], kind="stable")]:
-                found.setdefault(self.names[row], float(max(distances[row], 0)))
-            if len(found) >= people or wanted == len(distances):
-                matches = [Match(name, distance) for name, distance in found.items()]
+            rows = np.argpartition(distances, count - 1)[:count]
+            for row in rows[np.argsort(distances[rows], kind="stable")]:
+                nearest.setdefault(self.names[row], float(max(distances[row], 0)))
+            if len(nearest) >= people or count == len(distances):
+                matches = [Match(name, distance) for name, distance in nearest.items()]
                 return matches[:people]
-            wanted, found = min(len(distances), 8 * wanted), {}
+            count, nearest = min(len(distances), 8 * count), {}
 
     def __post_init__(self):
         vectors = np.ascontiguousarray(self.embeddings, "float32")
         if vectors.ndim != 2 or not len(vectors) or len(vectors) != len(self.names):
-            raise ValueError("A gallery needs embeddings, and a name for each.")
+            raise ValueError("A gallery needs embeddings and one name for each.")
         object.__setattr__(self, "_vectors", vectors)
         object.__setattr__(self, "_lengths", np.einsum("nu,nu->n", vectors, vectors))
 
     def save(self, path: Path) -> None:
-        """Writes the gallery to a file, whole or not at all.
+        """Writes the gallery to a file, atomically.
+
+        Args:
+            path: File to write, usually with the suffix `.npz`.
 
         Raises:
-            DataError: If it cannot be written.
+            DataError: If the file cannot be written.
         """
         if Path(path).is_dir():
-            raise DataError(f"{path} cannot be written: this is a folder.", "Name a file.")
+            raise DataError(f"{path}: expected a file, got a folder.", "Give the path of a file.")
         file = io.BytesIO()
         values = (self._vectors, np.array(list(self.names)), np.array(self.model))
         np.savez(file, **dict(zip(KEYS, values, strict=True)))
@@ -97,28 +108,27 @@ class Gallery:
 
     @classmethod
     def load(cls, path: Path, model: str) -> Gallery:
-        """Returns the gallery of a file.
+        """Returns the gallery that `save` wrote to a file.
 
         Args:
-            path: What `save` wrote.
-            model: The model that is to search it.
+            path: File that `save` wrote.
+            model: Identifier of the model that will search the gallery.
 
         Raises:
-            DataError: If it is no such file, or of another model.
+            DataError: If the file is not a gallery, or belongs to another model.
         """
         try:
-            with np.load(path, allow_pickle=False) as found:
-                embeddings, names, made_by = (found[key] for key in KEYS)
+            with np.load(path, allow_pickle=False) as arrays:
+                embeddings, names, made_by = (arrays[key] for key in KEYS)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            why = (
-                reason(error) if isinstance(error, OSError) and error.errno else "it is no gallery"
-            )
+            has_reason = isinstance(error, OSError) and error.errno
+            why = reason(error) if has_reason else "it is not a gallery"
             raise DataError(
-                f"{path} cannot be read: {why}.", "Make it with --enrol FILE.npz."
+                f"{path} cannot be read: {why}.", "Create it with --enrol FILE.npz."
             ) from None
         if str(made_by) != model:
             raise DataError(
-                f"{path}: the gallery was made by another model; its distances mean nothing here.",
+                f"{path}: the gallery belongs to another model, so distances would be meaningless.",
                 "Enrol the images again: --gallery FOLDER --enrol FILE.npz.",
             )
         return cls(embeddings, [str(name) for name in names], model)

@@ -1,45 +1,47 @@
-"""Images of handwriting to what MNIST's images are, inside the graph."""
+"""Normalisation of images of handwriting to the format of MNIST, inside the graph."""
 
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-# MNIST's digits fill 20 of their 28 pixels.
+# MNIST's digits fill a box of 20 pixels in their 28.
 FILLED = 20 / 28
-# The longest side, in pixels, of the reduced image in which ink is looked for.
+# Longest side, in pixels, of the reduced image that is searched for ink.
 _REDUCED = 160
-# Ink that differs from the paper by less, of black to white, is no ink.
+# Smallest difference between ink and paper, where black to white is 1.
 _FAINTEST = 0.04
-# How many times the paper's own noise the mean of nine pixels exceeds where there is ink.
+# Where there is ink, the mean of nine pixels exceeds the paper's noise by this factor.
 _ABOVE_NOISE = 3.0
 
 
-# There is nothing to convert here, and looking for it takes several times as long as tracing.
+# AutoGraph has nothing to convert here, and its search takes several times as long as tracing.
 @tf.autograph.experimental.do_not_convert
 def normalise(image: tf.Tensor, size: int = 28) -> tf.Tensor:
-    """Returns an image of one character as MNIST has its digits.
+    """Returns an image of one character in the format of MNIST's digits.
 
-    Light ink on black, whichever of the two the image has lighter; the ink's bounding box
-    scaled to fit 20/28 of the square, keeping its proportions; its centre of mass in the
-    middle of the square, as near as whole pixels and the box's edges allow. The light may be
-    uneven: the paper is a quadratic surface that fits the image's border. An image without
+    The ink is light on black, in images of dark ink as well as of light ink. Its bounding box is
+    scaled to fit 20/28 of the square, keeping the aspect ratio, and its centre of mass is in the
+    middle of the square, as far as whole pixels and the edges allow. The lighting may be uneven:
+    the paper's brightness is a quadratic surface fitted to the image's border. An image without
     ink gives zeros. Works inside a `tf.function`, for any height and width.
 
     Args:
-        image: Grey image of shape `(height, width)`, or `(batch, height, width)` of several:
-            integers over their type's range, or floating-point numbers from 0 to 1. Its border
-            is mostly paper.
-        size: Height and width of what is returned, at least 7.
+        image: Grey image of shape `(height, width)`, or a batch of images of shape `(batch,
+            height, width)`: integers over their type's range, or floating-point numbers from 0
+            to 1. The border of an image is mostly paper.
+        size: Height and width of the result, at least 7. Defaults to 28.
 
     Returns:
-        float32 tensor of shape `(size, size)`, or `(batch, size, size)`, from 0 (paper) to 1
+        float32 tensor of shape `(size, size)` or `(batch, size, size)`, from 0 (paper) to 1
         (ink).
 
     Raises:
-        ValueError: If the image has not two or three dimensions, or `size` is below 7.
+        ValueError: If `image` does not have two or three dimensions, or `size` is below 7.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.handwriting import normalise
     >>> dark_stroke = tf.pad(tf.zeros([40, 4]), [[30, 10], [20, 90]], constant_values=1.0)
     >>> ink = normalise(dark_stroke).numpy()
     >>> ink.sum(axis=0).round().astype(int).tolist()[11:17]
@@ -47,8 +49,10 @@ def normalise(image: tf.Tensor, size: int = 28) -> tf.Tensor:
 
     Reference:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document
-        recognition", section III.A, for the box and the centre of mass. Otsu, 1979, "A
-        threshold selection method from gray-level histograms", equation 18, for what is ink.
+        recognition", section III.A (the box and the centre of mass),
+        https://doi.org/10.1109/5.726791; Otsu, 1979, "A threshold selection method from
+        gray-level histograms", equation 18 (the threshold of ink),
+        https://doi.org/10.1109/TSMC.1979.4310076.
     """
     if size < 7:
         raise ValueError(f"size must be at least 7, not {size!r}.")
@@ -65,14 +69,14 @@ def normalise(image: tf.Tensor, size: int = 28) -> tf.Tensor:
     def blank() -> tf.Tensor:
         return tf.zeros([tf.shape(images)[0], size, size])
 
-    def sought() -> tf.Tensor:
+    def normalised() -> tf.Tensor:
         reduced = _reduce(images)
         paper, dark = _paper(reduced)
         mask, level = _ink_mask(_ink(reduced, paper, dark))
         return _framed(_ink(images, paper, dark), mask, level, size)
 
-    found = tf.cond(tf.size(images) > 0, sought, blank)
-    return tf.ensure_shape(found, [image.shape[0], size, size])
+    result = tf.cond(tf.size(images) > 0, normalised, blank)
+    return tf.ensure_shape(result, [image.shape[0], size, size])
 
 
 def _reduce(images: tf.Tensor) -> tf.Tensor:
@@ -83,7 +87,7 @@ def _reduce(images: tf.Tensor) -> tf.Tensor:
 
 
 def _places(sides: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the coordinates of rows and of columns, each from -1 to 1."""
+    """Returns the coordinates of the rows and of the columns, each from -1 to 1."""
     rows, columns = (
         (2.0 * tf.range(tf.cast(side, tf.float32)) + 1.0) / tf.cast(side, tf.float32) - 1.0
         for side in tf.unstack(sides, 2)
@@ -92,7 +96,7 @@ def _places(sides: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _paper(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the paper's six coefficients, and whether ink is darker than it, for each."""
+    """Returns, per image, the paper's six coefficients and whether ink is darker than paper."""
     sides = tf.shape(images)[1:]
     width = tf.maximum(1, tf.reduce_min(sides) // 12)
     inner = tf.zeros(tf.maximum(0, sides - 2 * width), tf.bool)
@@ -102,14 +106,14 @@ def _paper(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     y, x = tf.meshgrid(*_places(sides), indexing="ij")
     terms = tf.stack([tf.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
     terms = tf.boolean_mask(terms, border)
-    # Of shapes (batch, border pixels) and (border pixels, 6).
+    # Shapes (batch, border pixels) and (border pixels, 6).
     values = tf.boolean_mask(images, border, axis=1)
-    # Least absolute deviations, by reweighting: strokes that reach the border count little.
-    # A slight pull to a level surface decides what a narrow border leaves open.
+    # Least absolute deviations by reweighting: strokes that reach the border have little weight.
+    # A slight pull to a flat surface decides where a narrow border leaves the fit open.
     pull = tf.linalg.diag([0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     middle = _quantile(values, 0.5)[:, None]
     values -= middle
-    # Each pixel's 36 products of two terms: a weighted sum of them is one product of matrices.
+    # Each pixel's 36 products of two terms: their weighted sum is one matrix product.
     products = tf.reshape(terms[:, :, None] * terms[:, None, :], [-1, 36])
     weights = 1.0 / tf.maximum(tf.abs(values), 0.02)
     for _ in range(8):
@@ -125,7 +129,7 @@ def _paper(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _light(paper: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
-    """Returns the papers' quadratic surfaces, of shape `(batch, height, width)`."""
+    """Returns the quadratic surfaces of the paper, of shape `(batch, height, width)`."""
     rows, columns = _places(sides)
     level, x, y, xx, xy, yy = (part[:, None, None] for part in tf.unstack(paper, 6, axis=1))
     rows, columns = rows[:, None], columns[None]
@@ -133,15 +137,15 @@ def _light(paper: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
 
 
 def _ink(images: tf.Tensor, paper: tf.Tensor, dark: tf.Tensor) -> tf.Tensor:
-    """Returns how far each pixel is from the paper, towards the ink; negative beyond it."""
+    """Returns the distance of each pixel from the paper towards ink; negative away from it."""
     light = _light(paper, tf.shape(images)[1:])
-    # Ink takes a share of the light that falls on white paper; on black it adds to it.
+    # Dark ink absorbs a fraction of the light that falls on paper; light ink adds to it.
     darker = (light - images) / tf.maximum(light, 0.1)
     return tf.where(dark[:, None, None], darker, images - light)
 
 
 def _ink_mask(ink: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns which pixels are ink, faint edges included, and how strong full ink is."""
+    """Returns a mask of the ink, including faint edges, and the strength of full ink."""
     flat = tf.reshape(ink, [tf.shape(ink)[0], -1])
     noise = 1.4826 * _quantile(tf.abs(flat - _quantile(flat, 0.5)[:, None]), 0.5)
     # A single pixel may be noise; nine neighbours hardly are.
@@ -164,10 +168,10 @@ def _ink_mask(ink: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _framed(ink: tf.Tensor, mask: tf.Tensor, level: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns the ink, of which the mask tells roughly where it is, in its place.
+    """Returns the ink, scaled and centred in the square; the mask gives its rough position.
 
-    Each image's box has a size of its own: it is cut and scaled by products with matrices
-    that have rows of zeros for what it does not need.
+    Each image's box has its own size, so cutting and scaling are matrix products whose
+    matrices have rows of zeros outside the box.
     """
     filled = round(size * FILLED)
     whole, sides = tf.shape(ink)[1:], tf.shape(mask)[1:]
@@ -191,7 +195,7 @@ def _framed(ink: tf.Tensor, mask: tf.Tensor, level: tf.Tensor, size: int) -> tf.
         ink,
         [_reducing(filled, inside[:, k], start[:, k], end[:, k], whole[k]) for k in range(2)],
     )
-    # Thin strokes are grey after they were reduced; MNIST's are white at their middle.
+    # Thin strokes are grey after downscaling; MNIST's are white at their middle.
     ink = tf.math.divide_no_nan(ink, tf.reduce_max(ink, axis=[1, 2], keepdims=True))
     room = tf.minimum(size - inside, tf.maximum(0, _offset(ink, size)))
     rows = tf.range(size)[:, None] == tf.range(filled) + room[:, :, None, None]
@@ -199,7 +203,7 @@ def _framed(ink: tf.Tensor, mask: tf.Tensor, level: tf.Tensor, size: int) -> tf.
 
 
 def _rows_and_columns(images: tf.Tensor, by: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns images whose rows and columns are sums of others: `by[0] @ image @ by[1].T`."""
+    """Returns images with rows and columns recombined: `by[0] @ image @ by[1].T`."""
     rows, columns = by
     return tf.matmul(tf.matmul(rows, images), columns, transpose_b=True)
 
@@ -208,17 +212,17 @@ def _box(mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the first and last row and column with ink, each of shape `(batch, 2)`."""
     first, last = [], []
     for axis in (2, 1):
-        there = tf.cast(tf.reduce_any(mask, axis=axis), tf.int32)
-        first.append(tf.argmax(there, axis=1, output_type=tf.int32))
-        from_the_end = tf.argmax(tf.reverse(there, [1]), axis=1, output_type=tf.int32)
-        last.append(tf.shape(there)[1] - 1 - from_the_end)
+        inked = tf.cast(tf.reduce_any(mask, axis=axis), tf.int32)
+        first.append(tf.argmax(inked, axis=1, output_type=tf.int32))
+        from_the_end = tf.argmax(tf.reverse(inked, [1]), axis=1, output_type=tf.int32)
+        last.append(tf.shape(inked)[1] - 1 - from_the_end)
     return tf.stack(first, axis=1), tf.stack(last, axis=1)
 
 
 def _enlarging(side, start, end, first, last, coarse) -> tf.Tensor:
     """Returns the weights of `coarse` pixels, `first` to `last`, for `start` to `end` of `side`.
 
-    Linear interpolation between centres; of shape `(batch, side, coarse)`.
+    Linear interpolation between pixel centres; the shape is `(batch, side, coarse)`.
     """
     place = tf.range(tf.cast(side, tf.float32)) + 0.5 - _column(start)
     source = place * _column(last + 1 - first) / _column(end - start) - 0.5 + _column(first)
@@ -229,9 +233,10 @@ def _enlarging(side, start, end, first, last, coarse) -> tf.Tensor:
 
 
 def _reducing(rows: int, count, start, end, side) -> tf.Tensor:
-    """Returns the weights of pixels `start` to `end` for `count` of some rows, antialiased.
+    """Returns the weights of pixels `start` to `end` for the first `count` rows, antialiased.
 
-    Triangles as wide as a row where that is wider than a pixel; of shape `(batch, rows, side)`.
+    The weights are triangles, at least a pixel and a row wide; the shape is `(batch, rows,
+    side)`.
     """
     step = _column(end - start) / _column(count)
     row = tf.range(float(rows))
@@ -249,7 +254,7 @@ def _column(values: tf.Tensor) -> tf.Tensor:
 
 
 def _offset(ink: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns where the ink's first row and column belong for its mass to be in the middle."""
+    """Returns the first row and column of the ink that put its centre of mass in the middle."""
     mass = tf.maximum(tf.reduce_sum(ink, axis=[1, 2]), 1e-6)
     places = tf.range(tf.cast(tf.shape(ink)[1], tf.float32))
     centre = [tf.linalg.matvec(tf.reduce_sum(ink, axis=axis), places) / mass for axis in (2, 1)]
@@ -257,28 +262,28 @@ def _offset(ink: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _otsu(ink: tf.Tensor, bins: int = 128) -> tf.Tensor:
-    """Returns, for each row of numbers from 0, the threshold that parts two classes best."""
+    """Returns Otsu's threshold for each row of non-negative numbers."""
     top = tf.maximum(tf.reduce_max(ink, axis=1), 1e-6)
     images, pixels = tf.unstack(tf.shape(ink), 2)
-    drawer = tf.minimum(bins - 1, tf.cast(ink / top[:, None] * bins, tf.int32))
-    drawer += bins * tf.range(images)[:, None]
-    counts = tf.math.bincount(tf.reshape(drawer, [-1]), minlength=bins * images)
-    shares = tf.reshape(counts, [-1, bins]) / pixels
-    shares = tf.cast(shares, tf.float32)
+    index = tf.minimum(bins - 1, tf.cast(ink / top[:, None] * bins, tf.int32))
+    index += bins * tf.range(images)[:, None]
+    counts = tf.math.bincount(tf.reshape(index, [-1]), minlength=bins * images)
+    histogram = tf.reshape(counts, [-1, bins]) / pixels
+    histogram = tf.cast(histogram, tf.float32)
     values = (tf.range(float(bins)) + 0.5) / bins
-    below, sums = tf.cumsum(shares, axis=1), tf.cumsum(shares * values, axis=1)
+    below, sums = tf.cumsum(histogram, axis=1), tf.cumsum(histogram * values, axis=1)
     between = (sums[:, -1:] * below - sums) ** 2
     between = tf.math.divide_no_nan(between, below * (1.0 - below))
     best = tf.argmax(between[:, :-1], axis=1)
     return top * (tf.cast(best, tf.float32) + 1.0) / bins
 
 
-def _quantile(values: tf.Tensor, share: float, counted: tf.Tensor | None = None) -> tf.Tensor:
-    """Returns of each row the value that a share do not exceed; 1 where none are counted."""
+def _quantile(values: tf.Tensor, fraction: float, counted: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns a quantile of the counted values in each row; 1 if none are counted."""
     if counted is None:
         counted = tf.ones_like(values, tf.bool)
     ordered = tf.sort(tf.where(counted, values, values.dtype.max), axis=1)
     count = tf.reduce_sum(tf.cast(counted, tf.int32), axis=1)
-    place = tf.cast(share * tf.cast(count - 1, tf.float32), tf.int32)
-    found = tf.gather(ordered, tf.maximum(place, 0), axis=1, batch_dims=1)
-    return tf.where(count > 0, found, 1.0)
+    place = tf.cast(fraction * tf.cast(count - 1, tf.float32), tf.int32)
+    quantile = tf.gather(ordered, tf.maximum(place, 0), axis=1, batch_dims=1)
+    return tf.where(count > 0, quantile, 1.0)

@@ -1,6 +1,6 @@
-"""Endless training batches of some images of each of some identities.
+"""Endless PK batches: K images of each of P identities.
 
-What losses need that compare examples of one batch: positives and negatives in each.
+Losses that compare the examples of a batch need positives and negatives in every batch.
 As in `data.batches`, the order is a function of seed and epoch alone.
 """
 
@@ -11,20 +11,22 @@ import tensorflow as tf
 
 from dlrecipes.errors import DataError
 
-# Tells the draws of one epoch apart.
+# Separate the random streams of one epoch.
 _IDENTITIES, _IMAGES = 0, 1
 
 
 def identity_steps(labels: np.ndarray, identities: int, images: int) -> int:
-    """Returns how many batches show as many images as there are, the last one whole.
+    """Returns the number of PK batches that hold at least as many images as the dataset.
 
     Args:
-        labels: As for `identity_rows`.
-        identities: As for `identity_rows`.
-        images: As for `identity_rows`.
+        labels: Identity of each image, integers or strings of shape `(images,)`.
+        identities: Identities per batch (P).
+        images: Images per identity (K).
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.data.identities import identity_steps
     >>> identity_steps(np.array([0, 0, 0, 1, 1, 2, 2, 2, 2]), identities=2, images=2)
     3
     """
@@ -39,32 +41,33 @@ def identity_rows(
     start_epoch: int = 0,
     steps: int | None = None,
 ) -> tf.data.Dataset:
-    """Returns an endless data set of the rows of each batch: P identities by K images.
+    """Returns an endless dataset with the rows of each PK batch: P identities by K images.
 
-    The identities come in rounds: in each round each of them once, in an order of its own;
-    those that fill up its last batch come twice. An identity's K images are drawn anew each
-    time, none of them twice, unless it has fewer than K: then each of them comes
-    as often as the others or once more. An identity with a single image, which has no
-    positive, is left out.
+    Each round goes through all identities once, in random order; some of them occur a second
+    time, to fill the round's last batch. The K images of an identity are sampled without
+    replacement each time. If it has fewer than K, they are repeated as evenly as possible.
+    Identities with a single image have no positive pair and are skipped.
 
     Args:
-        labels: Whom each image shows: one integer or string an image.
-        identities: P, the identities of a batch, at least 2.
-        images: K, the images of each, at least 2.
-        seed: Decides every epoch's order.
-        start_epoch: The epoch to begin with, counted from 0.
-        steps: Batches of an epoch, at least 1; by default `identity_steps(...)`.
+        labels: Identity of each image, integers or strings of shape `(images,)`.
+        identities: Identities per batch (P), at least 2.
+        images: Images per identity (K), at least 2.
+        seed: Seed of the order in every epoch.
+        start_epoch: First epoch, counted from 0. Defaults to 0.
+        steps: Batches per epoch, at least 1. Defaults to `identity_steps(...)`.
 
     Returns:
-        Data set of int32 tensors of shape `(identities * images,)`, an identity's images
-        one after the other; each `steps` of them make one epoch.
+        Dataset of int32 tensors of shape `(identities * images,)`, in which the images of an
+        identity are adjacent; each `steps` elements are one epoch.
 
     Raises:
-        ValueError: If an argument is out of its bounds, or `labels` is no vector.
+        ValueError: If an argument is out of bounds, or `labels` is not one-dimensional.
         DataError: If fewer than P identities have two images or more.
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.data.identities import identity_rows
     >>> labels = np.array([7, 7, 7, 8, 8, 9, 9, 9, 9])
     >>> rows = next(iter(identity_rows(labels, identities=2, images=2, seed=0)))
     >>> shown = labels[rows.numpy()]
@@ -73,7 +76,7 @@ def identity_rows(
 
     Reference:
         Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
-        re-identification", section 2.
+        re-identification", section 2, https://arxiv.org/abs/1703.07737.
     """
     least = {"identities": (identities, 2), "images": (images, 2), "steps": (steps, 1)}
     for name, (value, bound) in least.items():
@@ -82,23 +85,23 @@ def identity_rows(
     table, counts = _by_identity(labels, images)
     if len(counts) < identities:
         raise DataError(
-            f"{len(counts)} identities have two images or more: too few for batches of "
-            f"{identities}.",
-            "Ask for fewer identities a batch, or bring more images of each.",
+            f"Expected at least {identities} identities with two images or more, got "
+            f"{len(counts)}.",
+            "Use fewer identities per batch, or give more images of each.",
         )
     steps = identity_steps(labels, identities, images) if steps is None else steps
-    steps_a_round = -(-len(counts) // identities)
+    steps_per_round = -(-len(counts) // identities)
 
     def rows(epoch: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-        key = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int64), epoch]), step // steps_a_round)
+        key = tf.random.fold_in(tf.stack([tf.cast(seed, tf.int64), epoch]), step // steps_per_round)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(len(counts)), seed=tf.random.fold_in(key, _IDENTITIES)
         )
-        # What is left of a round is filled up from its beginning, which the batch does not hold.
-        first = tf.cast(step % steps_a_round, tf.int32) * identities
+        # The last batch of a round is filled from the beginning of the round.
+        first = tf.cast(step % steps_per_round, tf.int32) * identities
         chosen = tf.gather(order, (first + tf.range(identities)) % len(counts))
-        key = tf.random.fold_in(tf.random.fold_in(key, _IMAGES), step % steps_a_round)
-        return _drawn(tf.gather(table, chosen), tf.gather(counts, chosen), images, key)
+        key = tf.random.fold_in(tf.random.fold_in(key, _IMAGES), step % steps_per_round)
+        return _sampled_rows(tf.gather(table, chosen), tf.gather(counts, chosen), images, key)
 
     def epoch_of(epoch: tf.Tensor) -> tf.data.Dataset:
         return tf.data.Dataset.range(steps).map(lambda step: rows(epoch, step))
@@ -115,26 +118,29 @@ def pk_batches(
     start_epoch: int = 0,
     steps: int | None = None,
 ) -> tf.data.Dataset:
-    """Returns an endless data set of examples with their labels, as `identity_rows` has them.
+    """Returns an endless dataset of PK batches of examples and labels; see `identity_rows`.
 
     Args:
-        examples: Array, or a structure of arrays, with the images along the first axis.
-        labels: As for `identity_rows`.
-        identities: As for `identity_rows`.
-        images: As for `identity_rows`.
-        seed: As for `identity_rows`.
-        start_epoch: As for `identity_rows`.
-        steps: As for `identity_rows`.
+        examples: Array or structure of arrays, with the images along the first axis.
+        labels: Identity of each image, integers or strings of shape `(images,)`.
+        identities: Identities per batch (P), at least 2.
+        images: Images per identity (K), at least 2.
+        seed: Seed of the order in every epoch.
+        start_epoch: First epoch, counted from 0. Defaults to 0.
+        steps: Batches per epoch, at least 1. Defaults to `identity_steps(...)`.
 
     Returns:
-        Data set of `(examples, labels)`, the first axis of size `identities * images`.
+        Dataset of `(examples, labels)`, whose first axis has size `identities * images`.
 
     Raises:
-        ValueError: As for `identity_rows`, or if there are not as many examples as labels.
-        DataError: As for `identity_rows`.
+        ValueError: If an argument is out of bounds, `labels` is not one-dimensional, or there
+            are not as many examples as labels.
+        DataError: If fewer than P identities have two images or more.
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.data.identities import pk_batches
     >>> images, labels = np.zeros((6, 8, 8, 1), "float32"), np.array([0, 0, 1, 1, 2, 2])
     >>> batches = pk_batches(images, labels, identities=2, images=2, seed=0)
     >>> [tuple(part.shape) for part in next(iter(batches))]
@@ -150,7 +156,7 @@ def pk_batches(
 
 
 def _by_identity(labels: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of each identity that has two or more, padded, and how many they are."""
+    """Returns the padded rows of each identity with two images or more, and their numbers."""
     labels = np.asarray(labels)
     if labels.ndim != 1:
         raise ValueError(f"labels must have shape (images,), not {labels.shape}.")
@@ -163,13 +169,13 @@ def _by_identity(labels: np.ndarray, images: int) -> tuple[np.ndarray, np.ndarra
     return table[counts > 1], counts[counts > 1].astype("int32")
 
 
-def _drawn(table: tf.Tensor, counts: tf.Tensor, images: int, key: tf.Tensor) -> tf.Tensor:
-    """Returns some rows of each identity, of which the table has `counts`, in one vector."""
-    draws = tf.random.stateless_uniform(tf.shape(table), key)
+def _sampled_rows(table: tf.Tensor, counts: tf.Tensor, images: int, key: tf.Tensor) -> tf.Tensor:
+    """Returns sampled rows of each identity, which has `counts` rows in the table, as a vector."""
+    priority = tf.random.stateless_uniform(tf.shape(table), key)
     real = tf.range(tf.shape(table)[1]) < counts[:, None]
-    _, columns = tf.math.top_k(tf.where(real, draws, -1.0), k=images)
-    again = tf.range(images) % counts[:, None]
-    columns = tf.gather(columns, again, axis=1, batch_dims=1)
+    _, columns = tf.math.top_k(tf.where(real, priority, -1.0), k=images)
+    repeated = tf.range(images) % counts[:, None]
+    columns = tf.gather(columns, repeated, axis=1, batch_dims=1)
     rows = tf.gather(table, columns, axis=1, batch_dims=1)
     return tf.reshape(rows, [table.shape[0] * images])
 

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST and its kin."""
+"""IDX files, the format of MNIST and of datasets modelled on it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,34 @@ import numpy as np
 
 from dlrecipes.errors import DataError
 
-# The third byte names the type; numbers are big-endian.
+# The third byte of a file names its type; numbers are big-endian.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 PARTS = {"train": ("train",), "test": ("t10k", "test")}
 KINDS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Returns the array that an IDX file holds, gzipped or not.
+    """Returns the array in an IDX file, gzipped or not.
 
     Args:
-        path: The file.
+        path: IDX file.
 
     Returns:
         Array of the file's type and shape.
 
     Raises:
-        DataError: If it cannot be read, is no IDX file, or holds more or fewer bytes than its
-            header says.
+        DataError: If the file cannot be read, is not an IDX file, or holds more or fewer bytes
+            than its header says.
+
+    Example:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from dlrecipes.data.idx import read_idx
+    >>> path = Path(tempfile.mkdtemp()) / "labels"
+    >>> _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    >>> read_idx(path).tolist()
+    [7, 2, 1]
 
     Reference:
         LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section "File
@@ -37,7 +47,7 @@ def read_idx(path: Path) -> np.ndarray:
     content = _content(Path(path))
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or not content[3]:
         raise DataError(
-            f"{path}: this is no IDX file: it begins with {content[:4].hex(' ') or 'nothing'}.",
+            f"{path}: this is not an IDX file: it begins with {content[:4].hex(' ') or 'nothing'}.",
             "An IDX file begins with 00 00, its type (08 for bytes) and its number of dimensions.",
         )
     dtype, rank = np.dtype(TYPES[content[2]]), content[3]
@@ -45,12 +55,12 @@ def read_idx(path: Path) -> np.ndarray:
     if len(content) < start:
         raise DataError(f"{path}: the file ends within its header, after {len(content)} bytes.")
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">u4"))
-    wanted, found = prod(shape) * dtype.itemsize, len(content) - start
-    if wanted != found:
+    expected, actual = prod(shape) * dtype.itemsize, len(content) - start
+    if expected != actual:
         sizes = " x ".join(map(str, shape))
         raise DataError(
-            f"{path}: {found:,} bytes of data where {sizes} need {wanted:,}.",
-            "The file is cut off; copy it again." if found < wanted else "It is damaged.",
+            f"{path}: expected {expected:,} bytes of data for {sizes}, got {actual:,}.",
+            "The file is truncated; copy it again." if actual < expected else "It is damaged.",
         )
     return (
         np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
@@ -71,54 +81,57 @@ def _content(path: Path) -> bytes:
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Returns whether a folder holds IDX files, by their names."""
+    """Returns whether a folder holds files that are named like MNIST's IDX files."""
     return any(_files(folder, part, kind) for part in PARTS for kind in KINDS)
 
 
 def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Returns the images and labels of `"train"` and `"test"`, from files named as MNIST's.
+    """Returns the images and labels of `"train"` and `"test"` from files named like MNIST's.
 
     Args:
-        folder: Holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
-            `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, perhaps with `.gz`, a dot in
-            place of the second hyphen, `test` for `t10k`, or a prefix: `emnist-digits-`.
+        folder: Folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
+            `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. The names may end in `.gz`,
+            have a dot instead of the second hyphen, `test` instead of `t10k`, or a prefix such as
+            `emnist-digits-`.
 
     Returns:
-        By part: uint8 images `(count, height, width)`, and labels `(count,)`.
+        For each split, uint8 images of shape `(count, height, width)` and int32 labels of shape
+        `(count,)`.
 
     Raises:
-        DataError: If a file is missing or wrong, or two do not go together.
+        DataError: If a file is missing, duplicate or malformed, or images and labels do not match.
     """
-    found = {}
+    splits = {}
     for part, names in PARTS.items():
-        images, labels = (read_idx(_one(folder, part, kind)) for kind in KINDS)
+        images, labels = (read_idx(_file(folder, part, kind)) for kind in KINDS)
         name = f"{folder}, {names[0]}"
         if images.ndim != 3 or images.dtype != np.uint8:
             raise DataError(
-                f"{name}: images of shape {images.shape} and type {images.dtype}; count, "
-                "height and width, as bytes, are wanted."
+                f"{name}: expected uint8 images of shape (count, height, width), got "
+                f"{images.dtype} of shape {images.shape}."
             )
         if labels.ndim != 1 or len(labels) != len(images):
-            found = " x ".join(f"{side:,}" for side in labels.shape)
-            raise DataError(f"{name}: {len(images):,} images, but {found} labels.")
+            count = " x ".join(f"{side:,}" for side in labels.shape)
+            raise DataError(f"{name}: {len(images):,} images, but {count} labels.")
         if not len(images):
             raise DataError(f"{name}: there are no images.")
-        found[part] = (images, labels.astype("int32"))
-    sizes = {images.shape[1:] for images, _ in found.values()}
-    if len(sizes) > 1:
-        raise DataError(f"{folder}: training images have another size than test images.")
-    return found
+        splits[part] = (images, labels.astype("int32"))
+    sizes = [images.shape[1:] for images, _ in splits.values()]
+    if len(set(sizes)) > 1:
+        train, test = (" x ".join(map(str, size)) for size in sizes)
+        raise DataError(f"{folder}: the training images are {train}, but the test images {test}.")
+    return splits
 
 
-def _one(folder: Path, part: str, kind: str) -> Path:
+def _file(folder: Path, part: str, kind: str) -> Path:
     files = _files(folder, part, kind)
-    wanted = f"{PARTS[part][0]}-{kind}-{KINDS[kind]}[.gz]"
+    expected = f"{PARTS[part][0]}-{kind}-{KINDS[kind]}[.gz]"
     if not files:
-        raise DataError(f"{folder}: {wanted} is missing.", "Four files make the data set.")
-    # The same file, gzipped and not, is one.
+        raise DataError(f"{folder}: {expected} is missing.", "The dataset consists of four files.")
+    # A file next to its gzipped copy is not a duplicate.
     if len({file.name.removesuffix(".gz") for file in files}) > 1:
         names = ", ".join(file.name for file in files)
-        raise DataError(f"{folder}: {names}: one {wanted} is wanted.", "Keep one in the folder.")
+        raise DataError(f"{folder}: expected one {expected}, got {names}.", "Keep one of them.")
     return files[0]
 
 

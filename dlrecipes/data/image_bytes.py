@@ -1,4 +1,4 @@
-"""Image files to pixels, inside the graph."""
+"""Decoding of image files inside the graph."""
 
 from typing import Literal
 
@@ -9,24 +9,27 @@ from dlrecipes.errors import DataError
 
 
 def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
-    """Returns the image that a PNG, JPEG, BMP, GIF or WebP file holds.
+    """Returns the image in a PNG, JPEG, BMP, GIF or WebP file.
 
-    What is transparent becomes white. A JPEG's EXIF orientation is applied, of a GIF the first
-    frame is taken, of 16 bits the upper 8. Works inside a `tf.function`.
+    Transparent areas become white. The EXIF orientation of a JPEG is applied; of a GIF only the
+    first frame is read, and of 16-bit images only the upper 8 bits. Works inside a
+    `tf.function`.
 
     Args:
-        contents: Scalar string tensor, the file's bytes.
-        channels: 1 for grey, to which colour is brought by its luminance; 3 for colour.
+        contents: Scalar string tensor with the file's bytes.
+        channels: 1 for grey (colour is converted to luminance), 3 for colour. Defaults to 1.
 
     Returns:
-        float32 tensor of shape `(height, width, channels)`, from 0 to 1 (white).
+        float32 tensor of shape `(height, width, channels)`, from 0 (black) to 1 (white).
 
     Raises:
-        DataError: If it cannot be decoded. Inside a `tf.function`, which cannot raise it:
-            `tf.errors.InvalidArgumentError`, whose first line says why.
+        DataError: If the bytes cannot be decoded. Inside a `tf.function`, the error is
+            `tf.errors.InvalidArgumentError`, whose first line gives the reason.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_bytes import decode
     >>> file = tf.io.encode_png(tf.constant([[[0], [51]], [[102], [255]]], tf.uint8))
     >>> (5 * decode(file)[..., 0]).numpy().round().tolist()
     [[0.0, 1.0], [2.0, 5.0]]
@@ -37,11 +40,11 @@ def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
     except tf.errors.InvalidArgumentError as error:
         why = error.message.splitlines()[0].rpartition("}} ")[2].removesuffix(" [Op:DecodeImage]")
         raise DataError(
-            f"This is no image that can be decoded: {why.rstrip('.')}.",
+            f"The image cannot be decoded: {why.rstrip('.')}.",
             "Give the bytes of a whole PNG, JPEG, BMP, GIF or WebP file.",
         ) from None
     pixels = tf.image.convert_image_dtype(tf.ensure_shape(pixels, [None, None, None]), tf.float32)
-    # Many a BMP has a fourth channel that is not used and zero.
+    # In many BMP files the fourth channel is unused and zero.
     unused = tf.strings.substr(contents, 0, 2) == b"BM"
     return _upright(of_channels(pixels, channels, unused), _orientation(contents))
 
@@ -49,14 +52,26 @@ def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
 def of_channels(
     pixels: tf.Tensor, channels: Literal[1, 3], ignore_clear: bool | tf.Tensor = False
 ) -> tf.Tensor:
-    """Returns an image of 1 to 4 channels as grey or colour, what is transparent as white.
+    """Returns an image of 1 to 4 channels as grey or colour, with transparent areas white.
 
-    One channel is grey, two grey and alpha, three colour, four colour and alpha.
+    One channel is grey, two are grey and alpha, three are colour, four are colour and alpha.
 
     Args:
-        pixels: float32, `(..., channels)`, from 0 to 1.
+        pixels: float32 tensor of shape `(..., channels)`, from 0 to 1.
         channels: 1 for grey, 3 for colour.
-        ignore_clear: Whether an alpha channel that is 0 throughout is none.
+        ignore_clear: Whether to ignore an alpha channel that is 0 everywhere. Defaults to
+            `False`.
+
+    Returns:
+        float32 tensor of shape `(..., channels)`, from 0 to 1.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_bytes import of_channels
+    >>> half_transparent_black = tf.constant([[[0.0, 0.5]]])
+    >>> of_channels(half_transparent_black, 3).numpy().tolist()
+    [[[0.5, 0.5, 0.5]]]
     """
     count = tf.shape(pixels)[-1]
     is_colour = count > 2
@@ -64,22 +79,22 @@ def of_channels(
     colours, rest = pixels[..., :first], pixels[..., first:]
     if channels == 1:
         weights = tf.where(is_colour, tf.constant(LUMINANCE), tf.constant([1.0, 0.0, 0.0]))
-        found = tf.linalg.matvec(colours, weights[:first])[..., None]
+        image = tf.linalg.matvec(colours, weights[:first])[..., None]
     else:
         times = tf.where(is_colour, 1, 3)
-        found = tf.tile(
+        image = tf.tile(
             colours, tf.concat([tf.ones([tf.rank(pixels) - 1], tf.int32), [times]], axis=0)
         )
     alpha = tf.reduce_max(rest, axis=-1, keepdims=True)
     opaque = tf.equal(count, first) | (ignore_clear & (tf.reduce_max(alpha) <= 0.0))
-    found = tf.where(opaque, found, 1.0 + alpha * (found - 1.0))
-    return tf.ensure_shape(found, [*pixels.shape[:-1], channels])
+    image = tf.where(opaque, image, 1.0 + alpha * (image - 1.0))
+    return tf.ensure_shape(image, [*pixels.shape[:-1], channels])
 
 
 def _orientation(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the EXIF orientation of a JPEG file, 1 to 8; 1 where none is told."""
-    # Its entry is tag 0x0112, type 3, count 1, value; of either order of bytes. The first of
-    # them is the image's own, and a segment of EXIF data ends before 64 KiB.
+    """Returns the EXIF orientation of a JPEG file, 1 to 8; 1 if the file does not give it."""
+    # The entry is tag 0x0112, type 3, count 1, value, in either byte order. The first entry is
+    # the image's own (others belong to thumbnails), and an EXIF segment ends before 64 KiB.
     head = tf.strings.substr(contents, 0, 65_536)
     data = tf.pad(tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32), [[0, 12]])
     count = tf.size(data) - 12
@@ -95,12 +110,11 @@ def _orientation(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Returns an image turned and mirrored as its EXIF orientation says."""
-    is_one_of = tf.reduce_any
-    turned = tf.cond(
+    """Returns an image rotated and mirrored according to its EXIF orientation."""
+    rotated = tf.cond(
         orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: tf.identity(image)
     )
-    turned = tf.cond(
-        is_one_of(orientation == [2, 3, 6, 7]), lambda: turned[:, ::-1], lambda: turned
-    )
-    return tf.cond(is_one_of(orientation == [3, 4, 7, 8]), lambda: turned[::-1], lambda: turned)
+    mirrored = tf.reduce_any(orientation == [2, 3, 6, 7])
+    rotated = tf.cond(mirrored, lambda: rotated[:, ::-1], lambda: rotated)
+    flipped = tf.reduce_any(orientation == [3, 4, 7, 8])
+    return tf.cond(flipped, lambda: rotated[::-1], lambda: rotated)

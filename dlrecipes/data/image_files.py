@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.data.sources import expand_home
+from dlrecipes.errors import DataError, UsageError, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 PARTS = {
@@ -40,7 +41,7 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
         uint8 array of shape `(height, width)` for `"L"`, `(height, width, 3)` for `"RGB"`.
 
     Raises:
-        UsageError: If there is no such file, or the path is a folder.
+        UsageError: If the file does not exist, or `path` names a folder instead.
         DataError: If the file is not an image, is truncated or damaged, or has more than 100
             million pixels.
 
@@ -58,11 +59,11 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    path = Path(path).expanduser()
-    if not path.is_file():
-        problem = "this is a folder" if path.is_dir() else "there is no such file"
-        raise UsageError(f"{path}: {problem}.", "Give the path of an image file.")
+    path = expand_home(path)
     try:
+        if path.is_dir() or not path.exists():
+            problem = "expected a file, got a folder" if path.is_dir() else "there is no such file"
+            raise UsageError(f"{path}: {problem}.", "Give the path of an image file.")
         with warnings.catch_warnings(), Image.open(path) as file:
             # Pillow warns about large images, which are rejected here.
             warnings.simplefilter("ignore")
@@ -83,20 +84,20 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
         raise DataError(
             f"{path}: this is not an image.", f"Supported formats: {', '.join(SUFFIXES)}."
         ) from None
-    except DataError:
+    except (DataError, UsageError):
         raise
     except Exception as error:
         # Pillow's readers raise exceptions of any kind on damaged files.
         raise DataError(
-            f"{path}: the image cannot be read: {str(error).rstrip('.')}.", "Copy it again."
+            f"{path}: the image cannot be read: {reason(error).rstrip('.')}.", "Copy it again."
         ) from None
 
 
 def read_image_bytes(path: str | Path) -> bytes:
-    """Returns an image file as the bytes of a PNG file, which a graph can decode.
+    """Returns the image in a file as PNG bytes, which a graph can decode.
 
-    `tf.io.decode_image`, and a signature that takes `image_bytes`, read fewer formats than
-    `read_image` does. The pixels are those of `read_image(path, "RGB")`.
+    `tf.io.decode_image`, and thus signatures with an input `image_bytes`, support fewer formats
+    than `read_image` does. The pixels are equal to `read_image(path, "RGB")`.
 
     Args:
         path: Image file of any format that `read_image` reads; a leading `~` is expanded.
@@ -105,7 +106,7 @@ def read_image_bytes(path: str | Path) -> bytes:
         RGB image as PNG.
 
     Raises:
-        UsageError: If there is no such file, or the path is a folder.
+        UsageError: If the file does not exist, or `path` names a folder instead.
         DataError: If the file is not an image, or is truncated or damaged.
 
     Example:
@@ -117,13 +118,13 @@ def read_image_bytes(path: str | Path) -> bytes:
     >>> from dlrecipes.data.image_files import read_image_bytes
     >>> path = Path(tempfile.mkdtemp()) / "scan.tiff"
     >>> Image.fromarray(np.zeros((2, 3), "uint8")).save(path)
-    >>> read_image_bytes(path)[:4]
-    b'\x89PNG'
+    >>> read_image_bytes(path)[1:4]
+    b'PNG'
     """
     from PIL import Image
 
     content = io.BytesIO()
-    # Speed counts here, the size does not.
+    # The bytes are decoded at once, so speed matters more than size.
     Image.fromarray(read_image(path, "RGB")).save(content, "PNG", compress_level=1)
     return content.getvalue()
 

@@ -1,4 +1,4 @@
-"""Pairs of images that belong together: generated, or files with the two side by side."""
+"""Pairs of an image and its translation: generated, or files with the two side by side."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrecipes.data import image_files
 from dlrecipes.data.generated.facades import coloured, generated_facades
+from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
 SHARES = (0.8, 0.1, 0.1)
@@ -18,11 +19,11 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class ImagePairs:
-    """Images of one size and those that belong to them; slices are the same again.
+    """Pairs of images of one size; slices are `ImagePairs` again.
 
     Args:
         left: uint8 array of shape `(count, size, size, 3)`.
-        right: Likewise.
+        right: uint8 array of the same shape; image `k` belongs to image `k` of `left`.
     """
 
     left: np.ndarray
@@ -39,12 +40,22 @@ Parts = tuple[ImagePairs, ImagePairs, ImagePairs]
 
 
 def builtin_pairs(counts: Sequence[int], size: int, seed: int) -> Parts:
-    """Returns generated facades: photographs on the left, their maps on the right.
+    """Returns generated facades: photographs on the left, their label maps on the right.
 
     Args:
-        counts: How many are in the training, the validation and the test part.
-        size: Height and width in pixels.
-        seed: Decides them all.
+        counts: Numbers of pairs in training, validation and test.
+        size: Height and width in pixels, at least 32.
+        seed: Seed of the facades.
+
+    Returns:
+        Training, validation and test pairs.
+
+    Example:
+
+    >>> from dlrecipes.data.image_pairs import builtin_pairs
+    >>> train, validation, test = builtin_pairs((2, 1, 1), size=32, seed=0)
+    >>> train.left.shape, train.right.shape
+    ((2, 32, 32, 3), (2, 32, 32, 3))
     """
     parts, first = [], 0
     for count in counts:
@@ -55,46 +66,55 @@ def builtin_pairs(counts: Sequence[int], size: int, seed: int) -> Parts:
 
 
 def read_pairs(path: Path, size: int, seed: int) -> Parts:
-    """Returns the pairs of a folder of images, each of two images side by side.
+    """Returns training, validation and test pairs from a folder of two-in-one images.
 
-    Folders `train`, `validation` (val) and `test` hold them, or one folder that is split 80, 10 and
-    10 %; of what is missing a part of the training images is held out.
+    Each image file holds two images of the same size side by side. The files lie in folders
+    `train`, `validation` (or `val`) and `test`, and training pairs are held out for each missing
+    split; or in the folder itself, which is then split 80/10/10.
 
     Args:
-        path: The folder.
-        size: Height and width that each image is brought to.
-        seed: Decides what is held out.
+        path: Folder to read; a leading `~` is expanded.
+        size: Height and width that each image is resized to.
+        seed: Seed of the split.
+
+    Returns:
+        Training, validation and test pairs.
 
     Raises:
-        DataError: If something cannot be read as it is, saying where, or there are too few.
+        DataError: If the folder or a file in it cannot be read, or there are too few pairs; the
+            message names the folder or file.
     """
-    path = Path(path)
-    if not path.is_dir():
-        reason = "this is no folder" if path.exists() else "there is no such folder"
-        raise DataError(f"{path}: {reason}.", "Give a folder of images, two side by side in each.")
-    there = image_files.parts(path) or {"train": path}
-    found = {part: _folder(folder, size) for part, folder in there.items()}
-    missing = [part for part in PARTS if part not in found]
+    path = existing_folder(path, "a folder of images, two side by side in each")
+    folders = image_files.parts(path) or {"train": path}
+    parts = {part: _folder(folder, size) for part, folder in folders.items()}
+    missing = [part for part in PARTS if part not in parts]
     if missing:
+        whole = parts["train"]
         shares = [SHARES[PARTS.index(part)] for part in missing]
-        sizes = [max(1, round(share * len(found["train"]))) for share in shares]
-        kept = len(found["train"]) - sum(sizes)
+        sizes = [max(1, round(share * len(whole))) for share in shares]
+        kept = len(whole) - sum(sizes)
         if kept < 1:
             raise DataError(
-                f"{there['train']}: {len(found['train'])} pairs are too few to hold out "
-                f"{' and '.join(missing)}.",
+                f"{folders['train']}: expected at least {1 + sum(sizes)} pairs, to hold out "
+                f"{' and '.join(missing)}, got {len(whole)}.",
                 "Give more pairs, or folders train, val and test.",
             )
-        order = np.random.default_rng(seed).permutation(len(found["train"]))
+        order = np.random.default_rng(seed).permutation(len(whole))
         rows = np.split(order, np.cumsum([kept, *sizes])[:-1])
-        whole = found["train"]
         for part, own in zip(("train", *missing), rows, strict=True):
-            found[part] = whole[np.sort(own)]
-    return tuple(found[part] for part in PARTS)
+            parts[part] = whole[np.sort(own)]
+    return tuple(parts[part] for part in PARTS)
 
 
 def described(parts: Parts) -> Mapping[str, str]:
-    """Returns facts of the parts for a model card."""
+    """Returns a description of the splits for the model card: numbers of pairs.
+
+    Args:
+        parts: Training, validation and test pairs.
+
+    Returns:
+        Text by heading.
+    """
     return {
         f"{name} pairs": f"{len(part):,}"
         for name, part in zip(("training", "validation", "test"), parts, strict=True)
@@ -102,16 +122,26 @@ def described(parts: Parts) -> Mapping[str, str]:
 
 
 def brought_to(image, size: int):
-    """Returns an image at a size, smoothed where it is made smaller; works in a `tf.function`.
+    """Returns an image resized with antialiasing; works inside a `tf.function`.
 
     Args:
         image: float32 tensor of shape `(height, width, 3)`, from 0 to 1.
-        size: Height and width of what is returned.
+        size: Height and width of the result.
+
+    Returns:
+        float32 tensor of shape `(size, size, 3)`, from 0 to 1.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_pairs import brought_to
+    >>> brought_to(tf.zeros([40, 30, 3]), 16).shape.as_list()
+    [16, 16, 3]
     """
     import tensorflow as tf
 
-    found = tf.image.resize(image, [size, size], antialias=True)
-    return tf.clip_by_value(found, 0.0, 1.0)
+    resized = tf.image.resize(image, [size, size], antialias=True)
+    return tf.clip_by_value(resized, 0.0, 1.0)
 
 
 def _folder(folder: Path, size: int) -> ImagePairs:
@@ -119,7 +149,7 @@ def _folder(folder: Path, size: int) -> ImagePairs:
     if not files:
         raise DataError(
             f"{folder}: there are no images.",
-            f"Files of {', '.join(image_files.SUFFIXES[:3])} and others are read.",
+            f"Supported formats: {', '.join(image_files.SUFFIXES)}.",
         )
     halves = [_halves(file, size) for file in files]
     return ImagePairs(*(np.stack(side) for side in zip(*halves, strict=True)))
@@ -128,11 +158,12 @@ def _folder(folder: Path, size: int) -> ImagePairs:
 def _halves(file: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
     whole = image_files.read_image(file, "RGB")
     height, width = whole.shape[:2]
-    # Two images of one size: of any shape that could be an image's.
+    # The halves have the same size; their aspect ratio must be plausible for an image.
     if width % 2 or not 0.25 <= (width / 2) / height <= 4:
         raise DataError(
-            f"{file}: {width} x {height} pixels are no two images of one size side by side.",
-            "Join each input and its target to one image, twice as wide.",
+            f"{file}: expected two images of the same size side by side, got {width} x {height} "
+            "pixels.",
+            "Join each input and its target into one image, twice as wide.",
         )
     sides = whole[:, : width // 2], whole[:, width // 2 :]
     return tuple(

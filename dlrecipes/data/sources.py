@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import DataError, UsageError, reason
 
 BUILTIN, TFDS = "builtin", "tfds:"
 
@@ -53,7 +53,7 @@ def load_source(
     if data == BUILTIN:
         return builtin()
     if not data.startswith(TFDS):
-        return folder(Path(data).expanduser())
+        return folder(expand_home(data))
     if tfds is None:
         raise UsageError(
             f"--data {data}: {recipe} does not support TFDS datasets.",
@@ -93,7 +93,7 @@ def existing_folder(path: str | Path, expected: str) -> Path:
         expected: Kind of folder, for the error message's hint, such as `"a folder of images"`.
 
     Raises:
-        DataError: If the path does not exist or is a file.
+        DataError: If the folder does not exist, or `path` names a file instead.
 
     Example:
 
@@ -103,8 +103,27 @@ def existing_folder(path: str | Path, expected: str) -> Path:
     >>> str(existing_folder(folder, "a folder of images")) == folder
     True
     """
-    path = Path(path).expanduser()
-    if not path.is_dir():
-        problem = "this is not a folder" if path.exists() else "there is no such folder"
-        raise DataError(f"{path}: {problem}.", f"Give {expected}.")
-    return path
+    path = expand_home(path)
+    try:
+        if path.is_dir():
+            return path
+        problem = "expected a folder, got a file" if path.exists() else "there is no such folder"
+    except OSError as error:
+        problem = reason(error)
+    raise DataError(f"{path}: {problem}.", f"Give {expected}.")
+
+
+def expand_home(path: str | Path) -> Path:
+    """Returns a path with a leading `~` or `~user` expanded, or unchanged if there is no such user.
+
+    Example:
+
+    >>> from dlrecipes.data.sources import expand_home
+    >>> str(expand_home("~no such user/images"))
+    '~no such user/images'
+    """
+    path = Path(path)
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path

@@ -1,4 +1,4 @@
-"""How tags mark spans: BIO, IOB1, IOBES and BILOU, and the way from each to BIO."""
+"""Tagging schemes for spans: BIO, IOB1, IOBES and BILOU, and conversion to BIO."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,11 +8,11 @@ TAG = re.compile(r"O|[BIESLU]-.+")
 
 
 class TagError(ValueError):
-    """A tag that its scheme does not have where it stands.
+    """A tag that its scheme does not allow at its position.
 
     Args:
-        position: The tag's place in its sequence, from 0.
-        message: What is wrong with it.
+        position: Index of the tag in its sequence, from 0.
+        message: Description of the mistake.
     """
 
     def __init__(self, position: int, message: str):
@@ -21,27 +21,28 @@ class TagError(ValueError):
 
 
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
-    """Returns the scheme that a data set's tags are written in.
+    """Returns the tagging scheme of a dataset.
 
-    Any `E-` or `S-` means IOBES, any `L-` or `U-` BILOU. Otherwise it is IOB1 when some
-    span starts with `I-` and every `B-` stands directly after a span of its slot, and else
-    BIO. Noisy BIO can thus be taken for IOB1; that changes nothing, as both have the same
-    spans (`to_bio`).
+    Any `E-` or `S-` means IOBES, any `L-` or `U-` means BILOU. Otherwise the scheme is IOB1 if
+    some span starts with `I-` and every `B-` directly follows a span of its slot, else BIO.
+    Noisy BIO may be detected as IOB1, without consequence: `to_bio` finds the same spans.
 
     Args:
-        sequences: Tag sequences, one a sentence, of all splits together.
+        sequences: Tag sequences of all sentences, of all splits together.
 
     Returns:
         `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
 
     Example:
 
+    >>> from dlrecipes.data.tag_schemes import detect_scheme
     >>> detect_scheme([["B-city", "E-city", "O"]]), detect_scheme([["O", "I-city", "B-city"]])
     ('IOBES', 'IOB1')
 
     Reference:
-        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning" (IOB1);
-        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks".
+        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning" (IOB1),
+        https://arxiv.org/abs/cmp-lg/9505040; Tjong Kim Sang and Veenstra, 1999, "Representing
+        text chunks", https://arxiv.org/abs/cs/9907006.
     """
     prefixes = set()
     starts_with_i, b_elsewhere = False, False
@@ -63,26 +64,28 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
 def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
     """Returns the BIO tags of the same spans.
 
-    In BIO and IOB1 an `I-` that continues no span opens one, as in conlleval.
+    In BIO and IOB1, an `I-` that does not continue a span opens one, as in conlleval.
 
     Args:
-        tags: One sentence's tags.
+        tags: Tags of one sentence.
         scheme: `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
 
     Raises:
-        ValueError: If the scheme is unknown, a tag is none of its tags, or, in IOBES and
+        ValueError: If the scheme is unknown, a tag does not belong to it, or, in IOBES and
             BILOU, a span is not opened or not closed.
 
     Example:
 
+    >>> from dlrecipes.data.tag_schemes import to_bio
     >>> to_bio(["S-day", "B-city", "E-city", "O"], "IOBES")
     ('B-day', 'B-city', 'I-city', 'O')
     >>> to_bio(["I-city", "I-city", "B-city", "O"], "IOB1")
     ('B-city', 'I-city', 'B-city', 'O')
 
     Reference:
-        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks"; Ratinov and Roth,
-        2009, "Design challenges and misconceptions in named entity recognition" (BILOU).
+        Tjong Kim Sang and Veenstra, 1999, "Representing text chunks",
+        https://arxiv.org/abs/cs/9907006; Ratinov and Roth, 2009, "Design challenges and
+        misconceptions in named entity recognition" (BILOU).
     """
     if scheme not in SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme!r}.")
@@ -109,5 +112,7 @@ def _check_closed(tags: Sequence[str], last: str) -> None:
             message = f"the span of {tags[position - 1]!r} ends without {last}-{slot_open}"
             raise TagError(position - 1, message)
         if continues and not slot_open:
-            raise TagError(position, f"the tag {tag!r} continues no span: B-{slot} is missing")
+            raise TagError(
+                position, f"the tag {tag!r} does not continue a span: B-{slot} is missing"
+            )
         slot_open = slot if prefix in ("B", "I") else ""

@@ -1,4 +1,4 @@
-"""A sentence whose words carry tags, and whose whole may carry an intent."""
+"""A sentence with a tag for each word and, optionally, an intent."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ class TaggedSentence:
     """One example of a tagging task.
 
     Args:
-        tokens: The words, as they are written; at least one.
-        tags: One BIO tag a word: `"O"`, `"B-city"`, `"I-city"`.
-        intent: What the whole sentence asks for, or `None` where the data does not say.
+        tokens: Words as written; at least one.
+        tags: One BIO tag per word: `"O"`, `"B-city"`, `"I-city"`.
+        intent: Intent of the whole sentence. Defaults to `None`: the data has no intents.
     """
 
     tokens: tuple[str, ...]

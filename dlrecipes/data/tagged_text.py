@@ -1,4 +1,4 @@
-"""Readers of tagged sentences: seq.in and seq.out, or CoNLL columns."""
+"""Readers of tagged sentences in seq.in and seq.out files, or in CoNLL columns."""
 
 import os
 import random
@@ -22,7 +22,7 @@ _LAYOUTS = (
     "Give a folder with train/, valid/ and test/ that hold seq.in and seq.out, "
     "a folder with train.txt, valid.txt and test.txt in CoNLL columns, or one such file."
 )
-_ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, where it has intents, label."
+_ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, label (intents)."
 _TAG_HINT = "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-)."
 _INTENT = re.compile(r"#[ \t]*intent[ \t]*[:=][ \t]*(.+)")
 # Not \s: a no-break space is part of its word.
@@ -31,7 +31,7 @@ _SPACES = re.compile(r"[ \t]+")
 
 @dataclass(frozen=True)
 class _Read:
-    """A sentence as its file has it; `lines` are the line numbers of its tags."""
+    """A sentence as read from its file; `lines` are the line numbers of its tags."""
 
     tokens: tuple[str, ...]
     tags: tuple[str, ...]
@@ -46,39 +46,40 @@ class _Read:
 def read_tagged(
     path: str | os.PathLike, seed: int = 0
 ) -> tuple[list[TaggedSentence], list[TaggedSentence], list[TaggedSentence]]:
-    """Reads the train, validation and test sentences of a data set, with BIO tags.
+    """Reads the training, validation and test sentences of a dataset, with BIO tags.
 
-    These are read as they are:
+    Three layouts are read:
 
-    - a folder with sub-folders `train`, `valid` (or `validation`, `dev`) and `test`, each
-      with `seq.in` (a sentence a line, words separated by spaces), `seq.out` (their tags)
-      and, optionally, `label` (an intent a line);
-    - a folder with CoNLL files of those names (also `testa` and `testb`), with the
-      extension .txt, .conll, .bio, .iob, .tsv or none: a word a line, the first column the
-      word and the last its tag, a blank line between sentences. A comment
-      `# intent: x` before a sentence gives its intent; other comments there, and
-      `-DOCSTART-` lines, are skipped. A line `# O`, whose last column is a tag, is a word;
-    - one CoNLL file, or one folder with `seq.in` and `seq.out`.
+    - A folder with subfolders `train`, `valid` (or `validation`, `dev`) and `test`, each with
+      `seq.in` (one sentence per line, words separated by spaces), `seq.out` (their tags) and,
+      optionally, `label` (one intent per line).
+    - A folder with CoNLL files of those names (also `testa` and `testb`), with the suffix .txt,
+      .conll, .bio, .iob, .tsv or none. Each line has a word in its first column and the tag in
+      its last; blank lines separate sentences. A comment `# intent: x` before a sentence gives
+      its intent; other comments there, and `-DOCSTART-` lines, are skipped. Lines such as
+      `# O`, whose last column is a tag, are words, not comments.
+    - A single CoNLL file, or a single folder with `seq.in` and `seq.out`.
 
-    The last is split: a tenth of the sentences, at least one, for validation, as many for
-    test. Where a folder has train and test only, a tenth of train becomes validation. Which
-    sentences depends on `seed` alone; they keep their order. Tags in IOB1, IOBES or BILOU are
-    recognised over the whole data set (`detect_scheme`) and become BIO. Files are UTF-8;
-    only ASCII spaces and tabs separate words.
+    The third layout is split: a tenth of the sentences, at least one, becomes validation, and
+    another tenth becomes test. In a folder with only train and test, a tenth of train becomes
+    validation. The choice depends only on `seed`, and the order is kept. Tags in IOB1, IOBES or
+    BILOU are detected over the whole dataset (`detect_scheme`) and converted to BIO. Files are
+    UTF-8; only ASCII spaces and tabs separate words.
 
     Args:
-        path: The folder or file.
-        seed: Chooses the sentences that are split off, where any are.
+        path: Folder or file to read.
+        seed: Seed of the split. Defaults to 0.
 
     Returns:
-        Three lists: train, validation, test.
+        Training, validation and test sentences.
 
     Raises:
-        DataError: If something is missing or does not parse; names file and line.
+        DataError: If something is missing or does not parse; the message names file and line.
 
     Example:
 
     >>> import pathlib, tempfile
+    >>> from dlrecipes.data.tagged_text import read_tagged
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "cities.txt")
     ...     _ = path.write_text("to O\\nRome S-city\\n\\nOslo S-city\\n\\nnow O\\n")
@@ -101,19 +102,19 @@ def _read_splits(root: Path, seed: int) -> list[list[_Read]]:
     if not root.is_dir():
         if root.name in ("seq.in", "seq.out", "label"):
             hint = f"Give the folder, {root.parent}."
-            raise DataError(f"{root} is only a part of its data set.", hint)
+            raise DataError(f"{root} is only a part of its dataset.", hint)
         return _split_off(_read_conll(root), 2, seed, root)
-    found = {split: _find(root, split) for split in SPLITS}
-    if found["train"] is None:
+    paths = {split: _find(root, split) for split in SPLITS}
+    if paths["train"] is None:
         if any((root / name).exists() for name in ("seq.in", "seq.out")):
             return _split_off(_read_sequences(root), 2, seed, root)
         raise _no_train(root)
-    if found["test"] is None:
-        hint = f"Add it, or give {found['train']} alone, which is then split 80/10/10."
+    if paths["test"] is None:
+        hint = f"Add it, or give only {paths['train']}, which is then split 80/10/10."
         raise DataError(f"{root} has no test data (test).", hint)
-    splits = {name: _read_split(path) for name, path in found.items() if path is not None}
+    splits = {name: _read_split(path) for name, path in paths.items() if path is not None}
     if "validation" not in splits:
-        splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, found["train"])
+        splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, paths["train"])
     return [splits[name] for name in SPLITS]
 
 
@@ -127,7 +128,7 @@ def _missing(root: Path) -> DataError:
 def _unreadable(error: OSError, root: Path) -> DataError:
     reason = (error.strerror or type(error).__name__).lower()
     is_folder = isinstance(error, IsADirectoryError)
-    hint = "A file belongs here." if is_folder else "Check that you may read it."
+    hint = "Expected a file, got a folder." if is_folder else "Check the permissions."
     return DataError(f"{error.filename or root} cannot be read: {reason}.", hint)
 
 
@@ -140,19 +141,19 @@ def _no_train(root: Path) -> DataError:
 
 
 def _find(root: Path, split: str) -> Path | None:
-    found = [
+    entries = [
         entry
         for entry in sorted(root.iterdir())
         if entry.stem in SPLITS[split] and entry.suffix in EXTENSIONS
     ]
-    if len(found) > 1:
-        names = " and ".join(entry.name for entry in found)
+    if len(entries) > 1:
+        names = " and ".join(entry.name for entry in entries)
         raise DataError(f"{root} has {split} data more than once: {names}.", "Keep one of them.")
-    return found[0] if found else None
+    return entries[0] if entries else None
 
 
 def _split_off(sentences: list[_Read], parts: int, seed: int, source: Path) -> list[list[_Read]]:
-    """Returns what is left, then each part: a tenth of the sentences, at least one."""
+    """Returns the remaining sentences, then `parts` parts of a tenth, at least one sentence."""
     if len(sentences) <= parts:
         raise DataError(
             f"{source} holds too few sentences to split: {len(sentences)}.",
@@ -166,7 +167,7 @@ def _split_off(sentences: list[_Read], parts: int, seed: int, source: Path) -> l
 
 
 def _read_split(path: Path) -> list[_Read]:
-    # A folder "train" is one of sequences; a folder "train.txt" is refused as a file.
+    # A folder "train" holds seq.in and seq.out; "train.txt" must be a file.
     return _read_sequences(path) if path.is_dir() and not path.suffix else _read_conll(path)
 
 
@@ -182,7 +183,7 @@ def _read_lines(path: Path) -> list[str]:
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
-        raise DataError(f"{path} is empty.", "It holds no sentence.")
+        raise DataError(f"{path} is empty.", "Expected at least one sentence.")
     return lines
 
 
@@ -195,17 +196,17 @@ def _read_sequences(folder: Path) -> list[_Read]:
     files = [folder / name for name in ("seq.in", "seq.out", "label") if name in names]
     contents = [_read_lines(path) for path in files]
     for path, lines in zip(files, contents, strict=True):
-        _refuse(
+        _raise_first(
             DataError(f"{path}:{number}: the line is empty.", "Each line is one sentence.")
             for number, line in enumerate(lines, start=1)
             if not line
         )
         _check_line_counts(files[0], contents[0], path, lines)
     words, tags = ([tuple(_SPACES.split(line)) for line in lines] for lines in contents[:2])
-    _refuse(
+    _raise_first(
         DataError(
             f"{files[1]}:{number}: {len(b)} tags, but {files[0]}:{number} has {len(a)} words.",
-            "Each word has one tag; spaces separate them.",
+            "Expected one tag per word, separated by spaces.",
         )
         for number, (a, b) in enumerate(zip(words, tags, strict=True), start=1)
         if len(a) != len(b)
@@ -220,12 +221,12 @@ def _read_sequences(folder: Path) -> list[_Read]:
 def _check_line_counts(path: Path, lines: list[str], other: Path, other_lines: list[str]) -> None:
     if len(lines) == len(other_lines):
         return
-    (short, some), (long, more) = sorted(
+    (short, fewer), (long, more) = sorted(
         [(path, len(lines)), (other, len(other_lines))], key=lambda pair: pair[1]
     )
     raise DataError(
-        f"{long}:{some + 1}: the line has no counterpart: "
-        f"{long.name} has {more} lines, {short.name} has {some}.",
+        f"{long}:{fewer + 1}: the line has no counterpart: "
+        f"{long.name} has {more} lines, {short.name} has {fewer}.",
         "Line k of each file belongs to sentence k.",
     )
 
@@ -249,9 +250,10 @@ def _read_conll(path: Path) -> list[_Read]:
             problems.append(_bad_row(path, number, columns))
         else:
             rows.append((columns[0], columns[-1], number))
-    _refuse(problems)
+    _raise_first(problems)
     if not sentences:
-        raise DataError(f"{path} holds no sentence.", "A line is a word and its tag: Rome B-city.")
+        hint = "Expected lines with a word and its tag, such as: Rome B-city."
+        raise DataError(f"{path} contains no sentences.", hint)
     return sentences
 
 
@@ -268,19 +270,19 @@ def _is_row(columns: list[str]) -> bool:
 def _bad_row(path: Path, number: int, columns: list[str]) -> DataError:
     if len(columns) < 2:
         return DataError(
-            f"{path}:{number}: one column, {columns[0]!r}; a word and its tag are needed.",
+            f"{path}:{number}: expected a word and its tag, got one column, {columns[0]!r}.",
             "Separate columns by tabs or spaces, sentences by a blank line.",
         )
     return DataError(
-        f"{path}:{number}: the word {columns[0]!r} holds a space.",
-        "Separate columns by tabs alone or by spaces alone.",
+        f"{path}:{number}: the word {columns[0]!r} contains a space.",
+        "Separate columns only by tabs, or only by spaces.",
     )
 
 
 def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
     everything = [sentence for split in splits for sentence in split]
-    _refuse(
-        DataError(f"{sentence.at(k)}: {_of(sentence, k, 'does not parse')}.", _TAG_HINT)
+    _raise_first(
+        DataError(f"{sentence.at(k)}: {_tag_text(sentence, k)} does not parse.", _TAG_HINT)
         for sentence in everything
         for k, tag in enumerate(sentence.tags)
         if not TAG.fullmatch(tag)
@@ -298,31 +300,31 @@ def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
                 continue
             converted[-1].append(TaggedSentence(sentence.tokens, tags, sentence.intent))
     if problems:
-        hint = _why(scheme, everything)
-        _refuse(DataError(problem.message, hint) for problem in problems)
+        hint = _scheme_evidence(scheme, everything)
+        _raise_first(DataError(problem.message, hint) for problem in problems)
     return converted
 
 
-def _of(sentence: _Read, k: int, what: str) -> str:
-    return f"the tag {sentence.tags[k]!r} of word {k + 1}, {sentence.tokens[k]!r}, {what}"
+def _tag_text(sentence: _Read, k: int) -> str:
+    return f"the tag {sentence.tags[k]!r} of word {k + 1}, {sentence.tokens[k]!r},"
 
 
-def _why(scheme: str, sentences: list[_Read]) -> str:
-    """Says which tag made the data set one of `scheme`: a stray one may be the mistake."""
+def _scheme_evidence(scheme: str, sentences: list[_Read]) -> str:
+    """Returns a hint that names the tag that implies `scheme`, which may itself be the mistake."""
     marks = set(SCHEMES[scheme]) - set(SCHEMES["BIO"])
     for sentence in sentences:
         for k, tag in enumerate(sentence.tags):
             if tag[0] in marks:
-                return f"The data set is read as {scheme}, for {tag!r} at {sentence.at(k)}."
+                return f"The dataset is read as {scheme} because of {tag!r} at {sentence.at(k)}."
     return ""
 
 
-def _refuse(problems: Iterable[DataError]) -> None:
-    """Raises the first of the problems, if any, and says how many share its hint."""
+def _raise_first(problems: Iterable[DataError]) -> None:
+    """Raises the first of the problems, if any, with the number of others that share its hint."""
     problems = list(problems)
     if not problems:
         return
     first = problems[0]
-    alike = sum(problem.hint == first.hint for problem in problems) - 1
-    more = f" (and {alike} more like it)." if alike else "."
+    others = sum(problem.hint == first.hint for problem in problems) - 1
+    more = f" (and {others} more like it)." if others else "."
     raise DataError(first.message.removesuffix(".") + more, first.hint)

@@ -1,4 +1,4 @@
-"""Text to integers, inside the graph: tokens, word ids with 'other', letter n-gram ids."""
+"""Text encoding inside the graph: tokens, word ids and letter n-gram ids."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,33 +13,35 @@ PUNCTUATION = "[,;!?，。！？；、]"
 
 
 def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
-    """Splits sentences into tokens, with TensorFlow's graph operations alone.
+    """Splits sentences into tokens, using only TensorFlow graph operations.
 
-    `"words"` makes each Han character a token, detaches punctuation that ends a
-    word, and the full stop that ends the sentence (but not the one of `p.m.` or
-    `St.`). `"whitespace"` splits at white space and nowhere else.
+    `"words"` makes each Han character a token, and detaches punctuation at the end of words
+    and the full stop of the sentence (but not those of `p.m.` and `St.`). `"whitespace"`
+    splits only at white space.
 
     Args:
         sentences: String tensor of shape `(batch,)`, UTF-8.
-        tokenizer: `"words"` or `"whitespace"`.
+        tokenizer: `"words"` or `"whitespace"`. Defaults to `"words"`.
 
     Returns:
         Ragged string tensor of shape `(batch, None)`. An empty sentence has no tokens.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.text import tokenize
     >>> tokenize(tf.constant(["Leave Rome at 7 p.m., please."])).to_list()
     [[b'Leave', b'Rome', b'at', b'7', b'p.m.', b',', b'please', b'.']]
     """
     if tokenizer == "whitespace":
         return tf.strings.split(sentences)
-    # Unicode's spaces too: Chinese is typed with U+3000.
+    # All Unicode spaces count: Chinese is typed with U+3000.
     sentences = tf.strings.regex_replace(sentences, r"\p{Zs}", " ")
     sentences = tf.strings.regex_replace(sentences, r"(\p{Han})", r" \1 ")
     sentences = tf.strings.regex_replace(sentences, rf"({PUNCTUATION}+)(\s|$)", r" \1 ")
     sentences = tf.strings.regex_replace(sentences, r"(^|\s)([^\s.]{2,}|\d)\.\s*$", r"\1\2 . ")
     tokens = tf.strings.split(sentences)
-    # Each mark of a run ("really?!") is a token; RE2 cannot look ahead to split it before.
+    # Every mark of a run ("really?!") is split off; RE2 has no lookahead to do so above.
     runs = tf.strings.regex_full_match(tokens.values, rf"{PUNCTUATION}+")
     apart = tf.strings.regex_replace(tokens.values, f"({PUNCTUATION})", r"\1 ")
     tokens = tokens.with_values(tf.where(runs, apart, tokens.values))
@@ -47,49 +49,61 @@ def tokenize(sentences: tf.Tensor, tokenizer: str = "words") -> tf.RaggedTensor:
 
 
 def choose_tokenizer(sentences: Iterable[Sequence[str]], sample: int = 2000) -> str:
-    """Returns the finest tokenizer that gives back the data's own tokens.
+    """Returns the finest tokenizer that reproduces the tokens of the data.
 
     Args:
         sentences: Token sequences of the training data.
-        sample: How many of them are looked at.
+        sample: Number of sentences to check. Defaults to 2000.
+
+    Returns:
+        `"words"` or `"whitespace"`.
 
     Example:
 
+    >>> from dlrecipes.data.text import choose_tokenizer
     >>> choose_tokenizer([["what", "'s", "up", "?"]])
     'words'
     >>> choose_tokenizer([["what's", "up?"]])
     'whitespace'
     """
-    some = [list(tokens) for _, tokens in zip(range(sample), sentences, strict=False)]
-    joined = tf.constant([" ".join(tokens) for tokens in some], tf.string)
+    checked = [list(tokens) for _, tokens in zip(range(sample), sentences, strict=False)]
+    joined = tf.constant([" ".join(tokens) for tokens in checked], tf.string)
     again = [[t.decode() for t in row] for row in tokenize(joined, "words").to_list()]
-    return "words" if again == some else "whitespace"
+    return "words" if again == checked else "whitespace"
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class TextEncoder(tf.Module):
-    """Tokens to word ids and letter n-gram ids, the same in training and in an exported graph.
+    """Encodes tokens as word ids and letter n-gram ids, in training and in an exported graph.
 
-    Id 0 is padding and id 1 is 'other': a word (or n-gram) that the vocabulary does not
-    hold. A word's n-grams are those of the word between two `#` (Huang et al. 2013).
+    Id 0 is padding and id 1 is 'other': a word or n-gram that is not in the vocabulary. The
+    n-grams of a word are taken from the word between two `#` (Huang et al., 2013).
 
     Args:
-        words: The known words, normalised; word `k` has id `k + 2`.
-        ngrams: The known letter n-grams; likewise.
-        ngram_sizes: Lengths of the n-grams, in letters, at least 1.
-        lowercase: Whether upper and lower case are one.
-        fold_digits: Whether all digits are one (`1991` is `0000`).
-        tokenizer: How raw sentences are split; see `tokenize`.
+        words: Known words, normalised; word `k` has id `k + 2`.
+        ngrams: Known letter n-grams; n-gram `k` has id `k + 2`. Defaults to `()`.
+        ngram_sizes: Lengths of the n-grams in letters, each at least 1. Defaults to `(3,)`.
+        lowercase: Whether to convert words to lower case. Defaults to `True`.
+        fold_digits: Whether to replace every digit by 0 (`1991` becomes `0000`). Defaults to
+            `True`.
+        tokenizer: Tokenizer of raw sentences, `"words"` or `"whitespace"`; see `tokenize`.
+            Defaults to `"words"`.
+
+    Raises:
+        ValueError: If the tokenizer is unknown.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.text import TextEncoder
     >>> encoder = TextEncoder.fit([["fly", "to", "Rome"]], ngram_sizes=(3,))
     >>> encoder(tf.constant([["fly", "to", "Oslo", ""]]))["words"].numpy().tolist()
     [[2, 4, 1, 0]]
 
     Reference:
         Huang, He, Gao, Deng, Acero and Heck, 2013, "Learning deep structured semantic
-        models for web search using clickthrough data", section 3.2 (word hashing).
+        models for web search using clickthrough data", section 3.2 (word hashing),
+        https://doi.org/10.1145/2505515.2505665.
     """
 
     def __init__(
@@ -115,12 +129,12 @@ class TextEncoder(tf.Module):
 
     @property
     def num_words(self) -> int:
-        """Number of word ids, padding and 'other' included."""
+        """Number of word ids, including padding and 'other'."""
         return len(self.words) + 2
 
     @property
     def num_ngrams(self) -> int:
-        """Number of n-gram ids, padding and 'other' included."""
+        """Number of n-gram ids, including padding and 'other'."""
         return len(self.ngrams) + 2
 
     @classmethod
@@ -132,30 +146,33 @@ class TextEncoder(tf.Module):
         fold_digits: bool = True,
         minimum_count: int = 1,
     ) -> "TextEncoder":
-        """Returns the encoder whose vocabulary is that of `sentences`.
+        """Returns an encoder with the vocabulary of `sentences`.
 
-        An n-gram that stands in one word alone says no more than the word: it is left to
-        'other', which thereby is trained.
+        An n-gram that occurs in a single word adds nothing to that word. It is encoded as
+        'other', so that 'other' is trained.
 
         Args:
             sentences: Token sequences of the training data.
-            ngram_sizes: Lengths of the n-grams.
-            lowercase: Whether upper and lower case are one.
-            fold_digits: Whether all digits are one.
-            minimum_count: How often a word must occur to be known.
+            ngram_sizes: Lengths of the n-grams in letters, each at least 1. Defaults to `(3,)`.
+            lowercase: Whether to convert words to lower case. Defaults to `True`.
+            fold_digits: Whether to replace every digit by 0. Defaults to `True`.
+            minimum_count: Minimum number of occurrences of a known word. Defaults to 1.
+
+        Returns:
+            Encoder whose tokenizer is `choose_tokenizer(sentences)`.
         """
         sentences = [list(tokens) for tokens in sentences]
         plain = cls((), (), ngram_sizes, lowercase, fold_digits, choose_tokenizer(sentences))
         flat = plain.normalize(tf.constant([t for tokens in sentences for t in tokens], tf.string))
         counts = Counter(word.decode() for word in flat.numpy())
         words = sorted(word for word, count in counts.items() if count >= minimum_count)
-        found = plain.letter_ngrams(tf.constant(words, tf.string)).to_list()
-        in_words = Counter(gram.decode() for grams in found for gram in set(grams))
+        grams_of_words = plain.letter_ngrams(tf.constant(words, tf.string)).to_list()
+        in_words = Counter(gram.decode() for grams in grams_of_words for gram in set(grams))
         ngrams = sorted(gram for gram, count in in_words.items() if count >= 2)
         return cls(words, ngrams, ngram_sizes, lowercase, fold_digits, plain.tokenizer)
 
     def normalize(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Returns the tokens as the vocabulary writes them."""
+        """Returns tokens in the case and with the digits of the vocabulary."""
         if self.lowercase:
             tokens = tf.strings.lower(tokens, encoding="utf-8")
         if self.fold_digits:
@@ -169,7 +186,7 @@ class TextEncoder(tf.Module):
         return tf.strings.ngrams(letters, self.ngram_sizes, separator="")
 
     def tokenize(self, sentences: tf.Tensor) -> tf.RaggedTensor:
-        """Splits raw sentences, shape `(batch,)`, as the training data was split."""
+        """Splits raw sentences, shape `(batch,)`, with the encoder's tokenizer."""
         return tokenize(sentences, self.tokenizer)
 
     def __call__(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -184,17 +201,16 @@ class TextEncoder(tf.Module):
         """
         tokens = self.normalize(tokens)
         words = self._word_table.lookup(tokens)
-        found = self.letter_ngrams(tf.reshape(tokens, [-1])).to_tensor("", shape=[None, None])
-        # A word too short for an n-gram still has one, 'other': no n-gram at all is padding.
-        found = tf.pad(found, [[0, 0], [0, tf.cast(tf.shape(found)[1] == 0, tf.int32)]])
-        ids = self._ngram_table.lookup(found)
+        grams = self.letter_ngrams(tf.reshape(tokens, [-1])).to_tensor("", shape=[None, None])
+        # A word too short for n-grams gets the n-gram 'other': only padding has none.
+        grams = tf.pad(grams, [[0, 0], [0, tf.cast(tf.shape(grams)[1] == 0, tf.int32)]])
+        ids = self._ngram_table.lookup(grams)
         ids = tf.concat([tf.maximum(ids[:, :1], OTHER), ids[:, 1:]], axis=1)
-        ids = tf.reshape(ids, tf.concat([tf.shape(tokens), [tf.shape(found)[1]]], axis=0))
+        ids = tf.reshape(ids, tf.concat([tf.shape(tokens), [tf.shape(grams)[1]]], axis=0))
         ids = tf.where((words == PADDING)[..., None], PADDING, ids)
         return {"words": words, "ngrams": ids}
 
     def get_config(self) -> dict:
-        """Returns the constructor's arguments."""
         names = ("words", "ngrams", "ngram_sizes", "lowercase", "fold_digits", "tokenizer")
         return {
             name: list(value) if isinstance(value := getattr(self, name), tuple) else value
@@ -203,7 +219,7 @@ class TextEncoder(tf.Module):
 
     @classmethod
     def from_config(cls, config: dict) -> "TextEncoder":
-        """Returns the encoder that `get_config` described."""
+        """Returns the encoder with the constructor arguments in `config`."""
         return cls(**config)
 
 

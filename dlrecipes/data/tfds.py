@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets; whatever goes wrong with one is one line."""
+"""Datasets of TensorFlow Datasets, with one-line errors."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from dlrecipes.errors import DataError
 
 
 @contextlib.contextmanager
-def prepared(name: str, data_dir: Path) -> Iterator[Any]:
-    """Gives the builder of a data set that is there, or was downloaded.
+def prepared(name: str, data_dir: str | Path) -> Iterator[Any]:
+    """Provides the builder of a dataset, which is downloaded first if necessary.
 
     Args:
-        name: Its name in the catalogue, such as `"mnist"` or `"emnist/digits"`.
-        data_dir: Where it is kept, or downloaded to.
+        name: Name in the catalogue, such as `"mnist"` or `"emnist/digits"`.
+        data_dir: Folder of the downloaded datasets; a leading `~` is expanded.
+
+    Yields:
+        `tfds.core.DatasetBuilder` whose data is ready to read.
 
     Raises:
-        DataError: If there is no such data set, it cannot be had, or the block fails at it.
+        DataError: If the dataset does not exist, cannot be downloaded, or reading it inside the
+            `with` block fails.
     """
     import tensorflow_datasets
 
@@ -30,9 +34,9 @@ def prepared(name: str, data_dir: Path) -> Iterator[Any]:
     except DataError:
         raise
     except Exception as error:
-        # What a download, a disk or a name can go wrong by is of many kinds.
+        # A wrong name, a failed download and a full disk raise errors of many kinds.
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise DataError(
-            f"tfds:{name}: it cannot be had: {first[:200].rstrip('.')}.",
+            f"tfds:{name}: the dataset cannot be loaded: {first[:200].rstrip('.')}.",
             f"It needs a network once, or its files in --data-dir {data_dir}.",
         ) from None

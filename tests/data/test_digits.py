@@ -19,7 +19,7 @@ from dlrecipes.errors import DataError
 
 
 def write_classes(folder, count=3, names=("3", "10"), size=(40, 30)):
-    """Dark strokes on white: upright for the first class, level for the others."""
+    """Dark strokes on white: vertical for the first class, horizontal for the others."""
     for place, name in enumerate(names):
         (folder / name).mkdir(parents=True)
         for number in range(count):
@@ -46,7 +46,7 @@ def whole(counts):
     return LabelledImages(images.astype("u1"), labels, names)
 
 
-def test_a_split_loses_nothing_and_keeps_the_shares_of_each_class():
+def test_a_split_loses_nothing_and_is_stratified_by_class():
     data = whole([50, 100])
     parts = split(data, 0, (0.6, 0.2, 0.2), "here")
     seen = np.concatenate([part.images[:, 0, 0] for part in parts])
@@ -58,14 +58,14 @@ def test_a_split_loses_nothing_and_keeps_the_shares_of_each_class():
     assert (parts[1].images != other[1].images).any()
 
 
-def test_a_small_class_is_in_every_part_and_a_smaller_one_is_refused():
+def test_a_small_class_is_in_every_split_and_a_smaller_one_is_rejected():
     parts = split(whole([3, 100]), 0, (0.8, 0.1, 0.1), "here")
     assert [np.sum(part.labels == 0) for part in parts] == [1, 1, 1]
-    with pytest.raises(DataError, match="here: the class 'a' has 2 of the 3 images"):
+    with pytest.raises(DataError, match=r"here: the class 'a' has 2 images; .* at least 3"):
         split(whole([2, 100]), 0, (0.8, 0.1, 0.1), "here")
 
 
-def test_the_built_in_digits_are_all_there_as_mnists_are():
+def test_all_built_in_digits_are_in_one_split_in_the_format_of_mnist():
     train, validation, test = builtin_digits(0)
     assert len(train) + len(validation) + len(test) == 1797
     assert test.names == tuple("0123456789")
@@ -78,21 +78,21 @@ def test_the_built_in_digits_are_all_there_as_mnists_are():
 
 def test_small_images_fill_the_box_of_mnists_digits():
     assert fitted(np.full((2, 16, 8), 200, "u1"))[0].nonzero()[0].tolist()[0] == 4
-    found = fitted(np.full((1, 16, 8), 200, "u1"))[0]
-    rows, columns = np.nonzero(found)
+    image = fitted(np.full((1, 16, 8), 200, "u1"))[0]
+    rows, columns = np.nonzero(image)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 23, 9, 18)
-    assert set(found[4:24, 9:19].ravel()) == {200}
+    assert set(image[4:24, 9:19].ravel()) == {200}
     assert fitted(np.full((1, 56, 56), 7, "u1")).tolist() == np.full((1, 28, 28), 7).tolist()
 
 
-def test_idx_files_keep_their_test_part(tmp_path):
+def test_idx_files_keep_their_test_split(tmp_path):
     write_idx(tmp_path)
     train, validation, test = read_digits(tmp_path, 0)
     assert (len(train), len(validation), len(test)) == (22, 2, 4)
     assert train.names == ("0", "1")
 
 
-def test_a_folder_a_class_is_split_and_dark_on_light_is_turned(tmp_path):
+def test_class_folders_are_split_and_dark_ink_is_inverted(tmp_path):
     write_classes(tmp_path, count=10)
     parts = read_digits(tmp_path, 0)
     assert [len(part) for part in parts] == [16, 2, 2]
@@ -105,7 +105,7 @@ def test_a_folder_a_class_is_split_and_dark_on_light_is_turned(tmp_path):
     assert upright[0, 0] == 0
 
 
-def test_own_parts_are_kept_and_a_missing_one_is_held_out(tmp_path):
+def test_existing_splits_are_kept_and_missing_ones_held_out(tmp_path):
     write_classes(tmp_path / "train", count=12)
     write_classes(tmp_path / "test", count=2)
     train, validation, test = read_digits(tmp_path, 0)
@@ -114,23 +114,23 @@ def test_own_parts_are_kept_and_a_missing_one_is_held_out(tmp_path):
     assert [len(part) for part in read_digits(tmp_path, 0)] == [24, 2, 4]
 
 
-def test_a_class_that_training_has_not_is_refused(tmp_path):
+def test_a_class_without_training_images_is_rejected(tmp_path):
     write_classes(tmp_path / "train", count=12)
     write_classes(tmp_path / "test", names=("3", "7"))
-    with pytest.raises(DataError, match="the class '7' is not among those of training"):
+    with pytest.raises(DataError, match="the class '7' does not occur in the training data"):
         read_digits(tmp_path, 0)
 
 
-def test_what_is_no_folder_is_told(tmp_path):
+def test_missing_folders_and_files_are_rejected(tmp_path):
     with pytest.raises(DataError, match=r"there is no such folder\. Give a folder of IDX"):
         read_digits(tmp_path / "none", 0)
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="this is no folder"):
+    with pytest.raises(DataError, match="expected a folder, got a file"):
         read_digits(tmp_path / "file", 0)
 
 
 class Builder:
-    """What of a TFDS builder is used; `emnist` is transposed there."""
+    """Stands in for a TFDS builder; the images of `emnist` are transposed in TFDS."""
 
     name = "emnist/digits"
 
@@ -149,7 +149,7 @@ class Builder:
         return SimpleNamespace(as_numpy_iterator=lambda: iter(examples))
 
 
-def test_a_tfds_data_set_is_read_and_emnist_turned(monkeypatch, tmp_path):
+def test_a_tfds_dataset_is_read_and_emnist_transposed(monkeypatch, tmp_path):
     import tensorflow_datasets as tfds
 
     monkeypatch.setattr(tfds, "builder", lambda name, data_dir: Builder())
@@ -159,18 +159,18 @@ def test_a_tfds_data_set_is_read_and_emnist_turned(monkeypatch, tmp_path):
     assert np.argwhere(test.images[0]).tolist() == [[20, 3]]
 
 
-def test_what_tfds_cannot_give_is_told_in_one_line(monkeypatch, tmp_path):
-    with pytest.raises(DataError, match="tfds:no_such_set: it cannot be had") as caught:
+def test_unsuitable_tfds_datasets_are_reported_in_one_line(monkeypatch, tmp_path):
+    with pytest.raises(DataError, match="tfds:no_such_set: the dataset cannot be loaded") as caught:
         tfds_digits("no_such_set", tmp_path, 0)
     assert "\n" not in str(caught.value)
     import tensorflow_datasets as tfds
 
     monkeypatch.setattr(tfds, "builder", lambda name, data_dir: Builder(splits=("train",)))
-    with pytest.raises(DataError, match="in the splits train and test, are wanted"):
+    with pytest.raises(DataError, match="expected images with a label, in the splits"):
         tfds_digits("mnist", tmp_path, 0)
 
 
-def test_facts_of_the_data_name_sizes_and_classes():
+def test_the_description_names_sizes_and_classes():
     parts = split(whole([50, 100]), 0, (0.6, 0.2, 0.2), "here")
     assert described(parts) == {
         "training images": "90",

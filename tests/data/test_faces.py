@@ -1,4 +1,4 @@
-"""Images of people: parted so that nobody is in two parts, and read as they are."""
+"""Images of people: splits share nobody, and images of every format are read."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def people_of(part):
     return {part.names[label] for label in part.labels}
 
 
-def test_built_in_people_are_in_one_part_each():
+def test_built_in_splits_share_no_people():
     parts = builtin_faces((5, 2, 3), 4, SIZE, seed=0)
     assert [(len(part), part.people) for part in parts] == [(20, 5), (8, 2), (12, 3)]
     assert len(set.union(*map(people_of, parts))) == 10
@@ -30,23 +30,23 @@ def test_built_in_people_are_in_one_part_each():
     assert builtin_faces((2, 2, 2), 2, Size(16, channels=3), seed=0)[0].images.shape[-1] == 3
 
 
-def test_people_of_a_folder_are_parted(tmp_path):
+def test_a_folder_is_split_by_person(tmp_path):
     for number in range(10):
         person(tmp_path, f"s{number}")
     parts = read_faces(tmp_path, SIZE, seed=3)
-    found = [people_of(part) for part in parts]
-    assert [len(names) for names in found] == [6, 2, 2]
-    assert len(set.union(*found)) == 10
+    people = [people_of(part) for part in parts]
+    assert [len(names) for names in people] == [6, 2, 2]
+    assert len(set.union(*people)) == 10
     again = read_faces(tmp_path, SIZE, seed=3)
-    assert [people_of(part) for part in again] == found
-    # Labels are places in the names of the part itself.
+    assert [people_of(part) for part in again] == people
+    # Labels are indices of the names of the same split.
     for part in parts:
         assert set(part.labels.tolist()) == set(range(len(part.names)))
         for label in range(len(part.names)):
             assert len(np.unique(part.images[part.labels == label])) <= 3
 
 
-def test_parts_of_a_folder_are_kept_and_what_is_missing_is_held_out(tmp_path):
+def test_existing_splits_are_kept_and_missing_ones_held_out(tmp_path):
     for part, count in {"train": 6, "test": 2}.items():
         for number in range(count):
             person(tmp_path / part, f"{part}{number}")
@@ -64,43 +64,42 @@ def test_parts_of_a_folder_are_kept_and_what_is_missing_is_held_out(tmp_path):
         (("bob", "dan"), ("bob", "eve"), "valid", "test"),
     ],
 )
-def test_somebody_in_two_parts_is_refused(tmp_path, valid, test, first, second):
+def test_a_person_in_two_splits_is_rejected(tmp_path, valid, test, first, second):
     known = ("ann", "bob") if first == "train" else ("ann", "cai")
     for part, names in {"train": known, "valid": valid, "test": test}.items():
         for name in names:
             person(tmp_path / part, name)
     with pytest.raises(DataError) as caught:
         read_faces(tmp_path, SIZE, seed=0)
-    told = f"{tmp_path / second}: 'bob' is among the people of {first}, too."
-    assert caught.value.message == told
+    assert caught.value.message == f"{tmp_path / second}: 'bob' also occurs in {first}."
 
 
-def test_people_with_one_image_are_left_out_and_told(tmp_path):
+def test_people_with_a_single_image_are_skipped_and_counted(tmp_path):
     for number in range(6):
         person(tmp_path, f"s{number}")
     person(tmp_path, "alone", count=1)
     parts = read_faces(tmp_path, SIZE, seed=0)
     assert "alone" not in set.union(*map(people_of, parts))
-    assert described(parts)["left out"] == "1 people of whom there is one image"
+    assert described(parts)["left out"] == "1 people with a single image"
 
 
 @pytest.mark.parametrize(
     "people, message",
     [
         ({"ann": 3}, "one class folder"),
-        ({"ann": 3, "bob": 1}, "there is 1; of 'bob' there is one image"),
+        ({"ann": 3, "bob": 1}, "two images each, got 1; 'bob' has a single image"),
         ({"ann": 3, "bob": 0}, "bob: the class has no images"),
-        ({"ann": 3, "bob": 3}, "there are 2 people with two images or more; .* at least 6"),
+        ({"ann": 3, "bob": 3}, "2 people have two images or more; .* at least 6"),
     ],
 )
-def test_too_few_are_told_by_what_is_missing(tmp_path, people, message):
+def test_errors_about_too_few_images_say_what_is_missing(tmp_path, people, message):
     for name, count in people.items():
         person(tmp_path, name, count)
     with pytest.raises(DataError, match=message):
         read_faces(tmp_path, SIZE, seed=0)
 
 
-def test_no_folder_and_damaged_images_are_told(tmp_path):
+def test_missing_folders_and_damaged_images_are_reported(tmp_path):
     with pytest.raises(DataError, match="there is no such folder"):
         read_faces(tmp_path / "nothing", SIZE, seed=0)
     for number in range(6):
@@ -112,14 +111,14 @@ def test_no_folder_and_damaged_images_are_told(tmp_path):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_of_any_kind_and_size_are_brought_to_one(tmp_path, mode, channels):
+def test_images_of_any_mode_and_size_are_resized(tmp_path, mode, channels):
     for number in range(6):
         person(tmp_path, f"s{number}", 2, (30 + number, 17), mode)
     train, _, _ = read_faces(tmp_path, Size(16, channels=channels), seed=0)
     assert train.images.shape[1:] == (16, 16, channels)
 
 
-def test_the_middle_is_kept():
+def test_the_crop_is_central():
     image = np.zeros((40, 40, 1), "float32")
     image[10:30, 10:30] = 1
     assert fitted(image, Size(16, crop=0.5)).numpy().min() == pytest.approx(1)

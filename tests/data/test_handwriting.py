@@ -27,7 +27,7 @@ def digits():
 
 
 def photographed(digit, seed):
-    """A digit ten times as large, dark on paper, off the middle, in uneven light, with noise."""
+    """A digit ten times as large, dark on paper, off centre, in uneven light, with noise."""
     rng = np.random.default_rng(seed)
     large = np.asarray(tf.image.resize(digit[..., None], [280, 280], "bicubic"))[..., 0]
     paper = np.zeros((480, 640))
@@ -41,31 +41,31 @@ def correlation(a, b):
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
-def test_a_photographed_digit_comes_back(normalised, digits):
+def test_photographed_digits_are_restored(normalised, digits):
     plain = [normalised(digit) for digit in digits]
     back = [normalised(photographed(digit, seed)) for seed, digit in enumerate(digits)]
     scores = [correlation(a, b) for a, b in zip(plain, back, strict=True)]
     assert np.median(scores) > 0.97
     assert min(scores) > 0.85
-    # Those of another digit are not as near.
+    # Another digit is not as similar.
     others = [correlation(a, b) for a, b in zip(plain, back[1:], strict=False)]
     assert np.median(others) < 0.75
 
 
-def test_the_ink_is_light_whichever_was_light(normalised, digits):
+def test_ink_is_light_for_dark_and_for_light_ink(normalised, digits):
     for digit in digits[:10]:
         frame = np.pad(digit, 10)
         np.testing.assert_allclose(normalised(1 - frame), normalised(frame), atol=0.12)
 
 
-def test_the_box_is_filled_and_the_mass_in_the_middle(normalised, digits):
+def test_the_box_is_filled_and_the_centre_of_mass_is_in_the_middle(normalised, digits):
     y, x = np.mgrid[:28, :28]
     for digit in digits:
-        found = normalised(np.pad(digit, ((3, 60), (40, 5))))
-        rows, columns = np.nonzero(found > 0.02)
+        image = normalised(np.pad(digit, ((3, 60), (40, 5))))
+        rows, columns = np.nonzero(image > 0.02)
         assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
-        centre = np.array([(y * found).sum(), (x * found).sum()]) / found.sum()
-        # Whole pixels; and a box that may not leave the square.
+        centre = np.array([(y * image).sum(), (x * image).sum()]) / image.sum()
+        # The offset is in whole pixels, and the box may not leave the square.
         assert np.abs(centre - 13.5).max() < 4
 
 
@@ -75,39 +75,39 @@ def test_a_blank_image_gives_zeros(normalised, shape, level):
     assert not normalised(np.full(shape, level)).any()
 
 
-def test_noise_and_numbers_that_are_none_give_no_nan(normalised):
+def test_noise_nan_and_infinity_give_finite_results(normalised):
     rng = np.random.default_rng(0)
     for image in (rng.random((50, 60)), np.full((9, 9), np.nan), np.full((9, 9), np.inf)):
-        found = normalised(image)
-        assert np.isfinite(found).all()
-        assert found.min() >= 0
-        assert found.max() <= 1
+        result = normalised(image)
+        assert np.isfinite(result).all()
+        assert result.min() >= 0
+        assert result.max() <= 1
 
 
 @pytest.mark.skipif(not MNIST.exists(), reason="needs MNIST in shared/data")
-def test_mnists_own_images_hardly_change(normalised):
+def test_mnist_images_hardly_change(normalised):
     content = gzip.decompress(MNIST.read_bytes())
     images = np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)[:200] / 255
     changes = [np.abs(normalised(image) - image).mean() for image in images]
-    # Of ink that covers 0.13 of an image on the average.
+    # The mean of an image's ink is 0.13.
     assert np.median(changes) < 0.02
 
 
-def test_several_at_once_are_as_each_alone(digits):
+def test_batches_match_single_images(digits):
     images = np.stack([photographed(digit, seed) for seed, digit in enumerate(digits[:6])])
-    # One of them is light on dark, one has no ink.
+    # One image is light on dark, another has no ink.
     images[1] = 1 - images[1]
     images[2] = 0.5
     images = images.astype("float32")
-    found = normalise(images).numpy()
-    assert found.shape == (6, 28, 28)
-    assert not found[2].any()
-    for one, image in zip(found, images, strict=True):
-        np.testing.assert_allclose(one, normalise(image).numpy(), atol=1e-4)
+    batch = normalise(images).numpy()
+    assert batch.shape == (6, 28, 28)
+    assert not batch[2].any()
+    for result, image in zip(batch, images, strict=True):
+        np.testing.assert_allclose(result, normalise(image).numpy(), atol=1e-4)
     assert normalise(images[:0]).shape == (0, 28, 28)
 
 
-def test_impossible_arguments_are_refused():
+def test_invalid_arguments_are_rejected():
     with pytest.raises(ValueError, match="size must be"):
         normalise(tf.zeros([9, 9]), 6)
     with pytest.raises(ValueError, match=r"shape \(height, width\)"):

@@ -1,4 +1,4 @@
-"""Image files are decoded in the graph as Pillow does outside it."""
+"""Image files are decoded in the graph the way Pillow decodes them outside it."""
 
 import io
 
@@ -22,30 +22,30 @@ def saved(mode, path=None, **options):
     return file.getvalue() if path is None else path.read_bytes()
 
 
-@pytest.mark.parametrize("channels, into", [(1, "L"), (3, "RGB")])
+@pytest.mark.parametrize("channels, pillow_mode", [(1, "L"), (3, "RGB")])
 @pytest.mark.parametrize("mode", SHAPES)
-def test_pixels_are_those_that_pillow_reads(tmp_path, mode, channels, into):
+def test_pixels_match_pillows(tmp_path, mode, channels, pillow_mode):
     content = saved(mode, tmp_path / "a.png")
-    found = decode(content, channels).numpy()
-    wanted = read_image(tmp_path / "a.png", into).reshape(9, 7, channels)
-    # Pillow rounds to whole numbers, transparency and luminance each.
-    np.testing.assert_allclose(255 * found, wanted, atol=1.6)
+    pixels = decode(content, channels).numpy()
+    expected = read_image(tmp_path / "a.png", pillow_mode).reshape(9, 7, channels)
+    # Pillow rounds to integers twice: after compositing and after computing luminance.
+    np.testing.assert_allclose(255 * pixels, expected, atol=1.6)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("channels", [1, 3])
-def test_photographs_are_turned_upright(tmp_path, orientation, channels):
+def test_exif_orientation_is_applied(tmp_path, orientation, channels):
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = Image.new("RGB", (32, 16), "blue")
     image.paste("white", (0, 0, 16, 8))
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
-    found = decode((tmp_path / "a.jpg").read_bytes(), channels).numpy()
-    wanted = read_image(tmp_path / "a.jpg", "L" if channels == 1 else "RGB")
-    np.testing.assert_allclose(255 * found, wanted.reshape(found.shape), atol=4)
+    pixels = decode((tmp_path / "a.jpg").read_bytes(), channels).numpy()
+    expected = read_image(tmp_path / "a.jpg", "L" if channels == 1 else "RGB")
+    np.testing.assert_allclose(255 * pixels, expected.reshape(pixels.shape), atol=4)
 
 
-def test_shapes_are_known_to_the_graph():
+def test_rank_and_channels_are_known_in_the_graph():
     traced = tf.function(lambda content: decode(content, 3)).get_concrete_function(
         tf.TensorSpec([], tf.string)
     )
@@ -53,16 +53,16 @@ def test_shapes_are_known_to_the_graph():
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n cut off"])
-def test_what_cannot_be_decoded_is_one_line(content):
-    with pytest.raises(DataError, match="no image that can be decoded") as caught:
+def test_undecodable_files_give_a_one_line_error(content):
+    with pytest.raises(DataError, match="The image cannot be decoded") as caught:
         decode(content)
     assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_clear_pixels_become_white(channels):
+def test_transparent_pixels_become_white(channels):
     clear = tf.constant([[[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 1.0]]])
-    found = of_channels(clear, channels).numpy()
-    assert found[0, 0] == pytest.approx(np.ones(channels))
-    assert found[0, 1] == pytest.approx([0.299] if channels == 1 else [1, 0, 0])
+    pixels = of_channels(clear, channels).numpy()
+    assert pixels[0, 0] == pytest.approx(np.ones(channels))
+    assert pixels[0, 1] == pytest.approx([0.299] if channels == 1 else [1, 0, 0])
     assert (of_channels(clear * 0, 3, ignore_clear=True).numpy() == 0).all()

@@ -78,8 +78,15 @@ def test_unreadable_images_are_reported_in_one_line_with_the_file(tmp_path, monk
 def test_missing_files_and_folders_are_usage_errors(tmp_path, read):
     with pytest.raises(UsageError, match=r"none\.png: there is no such file\. Give the path of"):
         read(tmp_path / "none.png")
-    with pytest.raises(UsageError, match=r": this is a folder\. Give the path of"):
+    with pytest.raises(UsageError, match=r": expected a file, got a folder\. Give the path of"):
         read(str(tmp_path))
+
+
+def test_unreadable_paths_are_one_line_errors(tmp_path):
+    with pytest.raises(DataError, match=r"the image cannot be read: File name too long"):
+        read_image(tmp_path / ("a" * 300 + ".png"))
+    with pytest.raises(UsageError, match=r"~no user\.png: there is no such file"):
+        read_image("~no user.png")
 
 
 def test_home_folders_are_expanded(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Pairs of images side by side: halves are told apart, parts are kept, faults are named."""
+"""Pairs of images side by side: halves, splits and errors that name the file."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_left_and_right_halves_stay_together(tmp_path):
     assert sorted(seen) == [10 * number for number in range(10)]
 
 
-def test_parts_of_a_folder_are_kept_and_validation_held_out(tmp_path):
+def test_existing_splits_are_kept_and_validation_is_held_out(tmp_path):
     for number in range(10):
         pair(tmp_path / "train" / f"{number}.png", (10, number, 0), (0, 0, 0))
     pair(tmp_path / "test" / "a.png", (99, 0, 0), (0, 0, 0))
@@ -40,38 +40,38 @@ def test_parts_of_a_folder_are_kept_and_validation_held_out(tmp_path):
 
 
 @pytest.mark.parametrize("mode, colour", [("L", 90), ("RGBA", (90, 90, 90, 255)), ("P", 3)])
-def test_grey_images_and_those_with_alpha_are_colour(tmp_path, mode, colour):
+def test_grey_palette_and_alpha_images_become_rgb(tmp_path, mode, colour):
     for number in range(4):
         pair(tmp_path / f"{number}.png", colour, colour, mode=mode)
     assert read_pairs(tmp_path, 16, seed=0)[0].left.shape[1:] == (16, 16, 3)
 
 
-def test_built_in_pairs_are_photographs_and_maps():
+def test_built_in_pairs_are_photographs_and_label_maps():
     parts = builtin_pairs((3, 2, 1), 32, seed=0)
     assert [len(part) for part in parts] == [3, 2, 1]
     assert parts[0].left.shape == (3, 32, 32, 3)
-    # A map has few colours, a photograph many.
+    # A label map has few colours, a photograph many.
     assert len(np.unique(parts[0].right.reshape(-1, 3), axis=0)) <= 12
     assert len(np.unique(parts[0].left.reshape(-1, 3), axis=0)) > 100
 
 
 @pytest.mark.parametrize(
     "size, message",
-    [((41, 20), "41 x 20 pixels are no two"), ((400, 20), "400 x 20"), ((10, 60), "10 x 60")],
+    [((41, 20), "got 41 x 20 pixels"), ((400, 20), "got 400 x 20"), ((10, 60), "got 10 x 60")],
 )
 def test_pairs_of_unequal_size_are_named(tmp_path, size, message):
     Image.new("RGB", size).save(tmp_path / "odd.png")
-    with pytest.raises(DataError, match=rf"odd\.png: {message}"):
+    with pytest.raises(DataError, match=rf"odd\.png: expected two images .* {message}"):
         read_pairs(tmp_path, 16, seed=0)
 
 
-def test_a_folder_without_images_or_with_too_few_is_told(tmp_path):
+def test_folders_with_too_few_images_are_rejected(tmp_path):
     with pytest.raises(DataError, match="there are no images"):
         read_pairs(tmp_path, 16, seed=0)
     with pytest.raises(DataError, match="there is no such folder"):
         read_pairs(tmp_path / "none", 16, seed=0)
     pair(tmp_path / "a.png", 0, 0)
-    with pytest.raises(DataError, match="1 pairs are too few to hold out validation and test"):
+    with pytest.raises(DataError, match="at least 3 pairs, to hold out validation and test, got 1"):
         read_pairs(tmp_path, 16, seed=0)
 
 

@@ -29,6 +29,8 @@ def test_home_folders_are_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert load_source("~/mine", **READERS) == ("folder", tmp_path / "mine")
     assert existing_folder("~", "a folder of images") == tmp_path
+    with pytest.raises(DataError, match="~no user/images: there is no such folder"):
+        existing_folder("~no user/images", "a folder of images")
 
 
 def test_recipes_without_tfds_datasets_name_what_they_read():
@@ -55,6 +57,10 @@ def test_missing_folders_and_files_are_rejected_with_what_is_expected(tmp_path):
     assert existing_folder(str(tmp_path), "a folder of images") == tmp_path
     with pytest.raises(DataError, match=r"none: there is no such folder\. Give a folder of images"):
         existing_folder(tmp_path / "none", "a folder of images")
+    with pytest.raises(DataError, match="File name too long"):
+        existing_folder(tmp_path / ("a" * 300), "a folder of images")
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"file: this is not a folder\. Give a folder of images"):
+    with pytest.raises(
+        DataError, match=r"file: expected a folder, got a file\. Give a folder of images"
+    ):
         existing_folder(tmp_path / "file", "a folder of images")

@@ -4,10 +4,10 @@ import pytest
 from dlrecipes.data.streams import stream_batches, stream_steps
 
 
-def test_rows_go_on_from_batch_to_batch_and_targets_are_one_step_ahead():
+def test_rows_continue_from_batch_to_batch_and_targets_are_one_step_ahead():
     text = np.arange(100, dtype="int32")
     batches = list(stream_batches(text, streams=3, length=4).as_numpy_iterator())
-    # 99 tokens with a next one, 33 a stream: 8 batches of 4 steps, and one token is left over.
+    # 99 tokens have a successor, 33 per stream: 8 batches of 4 steps, and one token is left over.
     assert len(batches) == stream_steps(100, 3, 4) == 8
     x, y = (np.concatenate(parts, axis=1) for parts in zip(*batches, strict=True))
     for row, start in enumerate((0, 33, 66)):
@@ -21,8 +21,8 @@ def test_every_pass_is_the_same_and_shapes_are_known():
     assert dataset.element_spec[0].shape == (2, 5)
     assert len(dataset) == stream_steps(50, 2, 5)
     first, second = (list(dataset.as_numpy_iterator()) for _ in range(2))
-    for one, other in zip(first, second, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for batch, repeated in zip(first, second, strict=True):
+        np.testing.assert_array_equal(batch, repeated)
 
 
 def test_vectors_can_be_streamed():
@@ -30,13 +30,13 @@ def test_vectors_can_be_streamed():
     assert x.shape == y.shape == (2, 4, 3)
 
 
-def test_all_but_the_rest_is_used_when_a_text_just_fits():
+def test_a_text_that_just_fits_makes_one_batch():
     assert len(stream_batches(np.arange(9), streams=2, length=4)) == 1
     with pytest.raises(ValueError, match="2 streams of batches of 4 steps need 9 tokens, not 8"):
         stream_batches(np.arange(8), streams=2, length=4)
 
 
 @pytest.mark.parametrize("streams, length", [(0, 4), (2, 0)])
-def test_sizes_below_one_are_refused(streams, length):
+def test_sizes_below_one_are_rejected(streams, length):
     with pytest.raises(ValueError, match="must be at least 1"):
         stream_batches(np.arange(20), streams, length)

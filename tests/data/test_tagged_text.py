@@ -50,7 +50,7 @@ def conll(count):
 
 
 def encode(spans, length, scheme):
-    """Writes spans in a scheme, by that scheme's own definition."""
+    """Returns the tags of spans by the definition of the scheme."""
     tags = ["O"] * length
     last, single = {"IOBES": "ES", "BILOU": "LU"}.get(scheme, "IB")
     for k, (slot, start, end) in enumerate(spans):
@@ -68,7 +68,7 @@ def encode(spans, length, scheme):
     return tags
 
 
-def draw_spans(generator, length):
+def random_spans(generator, length):
     spans, position = [], 0
     while position < length:
         size = generator.randint(1, 3)
@@ -94,19 +94,19 @@ def test_importing_the_reader_loads_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-def test_atis_is_read_as_it_is():
+def test_atis_is_read_unchanged():
     if not ATIS.is_dir():
-        pytest.skip(f"{ATIS} is not there")
+        pytest.skip(f"{ATIS} does not exist")
     splits = read_tagged(ATIS)
     assert [len(split) for split in splits] == [4478, 500, 893]
     for split, name in zip(splits, ("train", "valid", "test"), strict=True):
         lines = {
             part: (ATIS / name / part).read_text().split("\n") for part in ("seq.in", "seq.out")
         }
-        assert [" ".join(one.tokens) for one in split] == [
+        assert [" ".join(sentence.tokens) for sentence in split] == [
             line.strip() for line in lines["seq.in"] if line
         ]
-        assert [" ".join(one.tags) for one in split] == [
+        assert [" ".join(sentence.tags) for sentence in split] == [
             line.strip() for line in lines["seq.out"] if line
         ]
     assert splits[0][0].intent == "atis_flight"
@@ -139,7 +139,7 @@ def test_conll_folders_are_read_by_name(tmp_path, names):
     contents = ("a O\nb B-x\n\nc O\n", "d O\n", "e O\n")
     write(tmp_path, {**dict(zip(names, contents, strict=True)), ".DS_Store": "", "README.md": "x"})
     splits = read_tagged(tmp_path)
-    assert [[one.tokens for one in split] for split in splits] == [
+    assert [[sentence.tokens for sentence in split] for split in splits] == [
         [("a", "b"), ("c",)],
         [("d",)],
         [("e",)],
@@ -161,7 +161,7 @@ def test_conll_takes_the_first_column_as_word_and_the_last_as_tag(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["conll", "sequences"])
-def test_windows_files_are_read_silently(tmp_path, layout):
+def test_windows_files_are_read(tmp_path, layout):
     bom = b"\xef\xbb\xbf"
     if layout == "conll":
         train = {"train.txt": bom + b"a\tO\r\nb \tB-x \r\n\r\nc\tO\r\n \t\r\n\r\n"}
@@ -169,11 +169,11 @@ def test_windows_files_are_read_silently(tmp_path, layout):
         train = sequences(bom + b"a\tb\r\nc \r\n\r\n", bom + b"O  B-x\r\nO\r\n", b"p\r\nq\r\n")
     write(tmp_path, {**train, "dev.txt": "d O", "test.txt": "e O"})
     sentences = read_tagged(tmp_path)[0]
-    assert [(one.tokens, one.tags) for one in sentences] == [
+    assert [(sentence.tokens, sentence.tags) for sentence in sentences] == [
         (("a", "b"), ("O", "B-x")),
         (("c",), ("O",)),
     ]
-    assert layout == "conll" or [one.intent for one in sentences] == ["p", "q"]
+    assert layout == "conll" or [sentence.intent for sentence in sentences] == ["p", "q"]
 
 
 @pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2028", "\x85", "\u200b", "\x0b"])
@@ -200,9 +200,9 @@ def test_single_data_is_split_by_seed_80_10_10(tmp_path, kind):
         write(path, {"seq.in": "\n".join(words), "seq.out": "\n".join(["O"] * 50)})
     splits = read_tagged(path, seed=3)
     assert [len(split) for split in splits] == [40, 5, 5]
-    found = [[one.tokens[0] for one in split] for split in splits]
-    assert sorted(word for part in found for word in part) == sorted(words)
-    assert all(part == sorted(part, key=words.index) for part in found)
+    words_of = [[sentence.tokens[0] for sentence in split] for split in splits]
+    assert sorted(word for part in words_of for word in part) == sorted(words)
+    assert all(part == sorted(part, key=words.index) for part in words_of)
     assert read_tagged(path, seed=3) == splits
     assert read_tagged(path, seed=4) != splits
 
@@ -211,11 +211,11 @@ def test_missing_validation_is_split_off_from_train(tmp_path):
     write(tmp_path, {"train.txt": conll(30), "test.txt": "t O\n"})
     train, validation, test = read_tagged(tmp_path)
     assert (len(train), len(validation)) == (27, 3)
-    assert len({one.tokens for one in train + validation}) == 30
+    assert len({sentence.tokens for sentence in train + validation}) == 30
     assert test == [TaggedSentence(("t",), ("O",))]
 
 
-def test_too_few_sentences_to_split_are_refused(tmp_path):
+def test_too_few_sentences_to_split_are_rejected(tmp_path):
     write(tmp_path, {"all.txt": conll(2), "d/train.txt": conll(1), "d/test.txt": conll(1)})
     assert "all.txt holds too few sentences to split: 2. At least 3" in refusal(
         tmp_path / "all.txt"
@@ -246,16 +246,16 @@ def test_too_few_sentences_to_split_are_refused(tmp_path):
         ([["U-a"]], "BILOU"),
     ],
 )
-def test_scheme_is_recognised_over_all_sequences(sequences, scheme):
+def test_the_scheme_is_detected_over_all_sequences(sequences, scheme):
     assert detect_scheme(sequences) == scheme
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
-def test_conversion_keeps_the_spans_that_the_scheme_means(scheme):
+def test_conversion_keeps_the_spans_of_every_scheme(scheme):
     generator = random.Random(0)
     for _ in range(500):
         length = generator.randint(1, 10)
-        spans = draw_spans(generator, length)
+        spans = random_spans(generator, length)
         tags = to_bio(encode(spans, length, scheme), scheme)
         assert tag_spans(tags) == spans
         assert list(tags) == encode(spans, length, "BIO")
@@ -264,15 +264,16 @@ def test_conversion_keeps_the_spans_that_the_scheme_means(scheme):
 @pytest.mark.parametrize("scheme", ["IOB1", "IOBES", "BILOU"])
 def test_every_scheme_is_read_as_bio(tmp_path, scheme):
     generator = random.Random(1)
-    drawn = [(n, draw_spans(generator, n)) for n in generator.choices(range(1, 9), k=40)]
-    rows = [encode(spans, n, scheme) for n, spans in drawn]
+    examples = [(n, random_spans(generator, n)) for n in generator.choices(range(1, 9), k=40)]
+    rows = [encode(spans, n, scheme) for n, spans in examples]
     text = "\n".join("".join(f"w\t{tag}\n" for tag in tags) for tags in rows)
     write(tmp_path, {"train": text, "dev": "w\tO\n", "test": "w\tO\n"})
     train = read_tagged(tmp_path)[0]
-    assert [list(one.tags) for one in train] == [encode(spans, n, "BIO") for n, spans in drawn]
+    expected = [encode(spans, n, "BIO") for n, spans in examples]
+    assert [list(sentence.tags) for sentence in train] == expected
 
 
-def test_one_split_decides_the_scheme_of_all(tmp_path):
+def test_one_split_can_determine_the_scheme_of_all(tmp_path):
     write(tmp_path, {"train": "a S-x\n", "dev": "a B-x\nb I-x\nc E-x\n", "test": "a O\n"})
     assert read_tagged(tmp_path)[1][0].tags == ("B-x", "I-x", "I-x")
 
@@ -287,10 +288,10 @@ def test_noisy_bio_keeps_conlleval_spans():
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        (["O", "I-a", "E-a"], "'I-a' continues no span: B-a is missing"),
-        (["E-a"], "'E-a' continues no span"),
-        (["S-a", "I-a"], "'I-a' continues no span"),
-        (["B-a", "E-a", "E-a"], "'E-a' continues no span"),
+        (["O", "I-a", "E-a"], "'I-a' does not continue a span: B-a is missing"),
+        (["E-a"], "'E-a' does not continue a span"),
+        (["S-a", "I-a"], "'I-a' does not continue a span"),
+        (["B-a", "E-a", "E-a"], "'E-a' does not continue a span"),
         (["B-a", "O"], "'B-a' ends without E-a"),
         (["B-a", "I-a"], "'I-a' ends without E-a"),
         (["B-a", "B-a", "E-a"], "'B-a' ends without E-a"),
@@ -299,23 +300,23 @@ def test_noisy_bio_keeps_conlleval_spans():
         (["L-a"], "'L-a' is not a tag of IOBES"),
     ],
 )
-def test_iobes_that_does_not_parse_is_refused(tags, message):
+def test_malformed_iobes_is_rejected(tags, message):
     with pytest.raises(ValueError, match=message):
         to_bio(tags, "IOBES")
     if "L-a" not in tags:
         bilou = [tag.replace("E-", "L-").replace("S-", "U-") for tag in tags]
-        with pytest.raises(ValueError, match=r"continues no span|ends without L-a"):
+        with pytest.raises(ValueError, match=r"does not continue a span|ends without L-a"):
             to_bio(bilou, "BILOU")
 
 
-def test_an_unknown_scheme_is_refused():
+def test_an_unknown_scheme_is_rejected():
     with pytest.raises(ValueError, match="scheme must be one of BIO, IOB1, IOBES, BILOU"):
         to_bio(["O"], "IOB")
 
 
 @pytest.mark.parametrize("scheme", ["BIO", "IOB1", "IOBES", "BILOU"])
 @pytest.mark.parametrize("tag", ["city", "X-city", "B-", "B", "", "b-city", "O-city", "B_city"])
-def test_what_is_no_tag_is_refused_in_every_scheme(scheme, tag):
+def test_malformed_tags_are_rejected_in_every_scheme(scheme, tag):
     with pytest.raises(ValueError, match=f"'{tag}' is not a tag of {scheme}"):
         to_bio(["O", tag], scheme)
 
@@ -337,14 +338,14 @@ def test_a_tag_that_does_not_parse_is_named_with_its_line(tmp_path, tag):
     )
 
 
-def test_an_iobes_mistake_is_named_with_its_line_and_what_made_it_iobes(tmp_path):
+def test_an_iobes_mistake_is_named_with_its_line_and_the_tag_that_implies_iobes(tmp_path):
     write(tmp_path, {"train": "a O\nb B-x\nc O\n\nd B-x\n", "dev": "a O\n", "test": "a O\nb S-x\n"})
     message = refusal(tmp_path)
     assert f"{tmp_path}/train:2: the span of 'B-x' ends without E-x (word 2) (and 1 more" in message
-    assert f"read as IOBES, for 'S-x' at {tmp_path}/test:2." in message
+    assert f"read as IOBES because of 'S-x' at {tmp_path}/test:2." in message
 
 
-def test_mixed_iobes_and_bilou_is_refused(tmp_path):
+def test_mixed_iobes_and_bilou_is_rejected(tmp_path):
     write(tmp_path, {"train": "a S-x\n", "dev": "a U-x\n", "test": "a O\n"})
     message = refusal(tmp_path)
     assert "dev:1: the tag 'U-x' is not a tag of IOBES (word 1)." in message
@@ -380,16 +381,14 @@ def test_a_blank_line_in_the_middle_is_an_empty_sentence(tmp_path, name):
 def test_a_conll_line_of_one_column_is_named(tmp_path):
     write(tmp_path, {"train.txt": "a O\nRome\n\nb\nc O\n", "test.txt": "a O\n"})
     message = refusal(tmp_path)
-    assert (
-        f"{tmp_path}/train.txt:2: one column, 'Rome'; a word and its tag are needed (and 1 more"
-        in (message)
-    )
+    expected = "expected a word and its tag, got one column, 'Rome' (and 1 more"
+    assert f"{tmp_path}/train.txt:2: {expected}" in message
     assert "tabs or spaces" in message
 
 
-def test_a_word_with_a_space_among_tabs_is_refused(tmp_path):
+def test_a_word_with_a_space_between_tabs_is_rejected(tmp_path):
     write(tmp_path, {"train.txt": "a\tO\nNew York\tB-city\n", "test.txt": "a O\n"})
-    assert "train.txt:2: the word 'New York' holds a space." in refusal(tmp_path)
+    assert "train.txt:2: the word 'New York' contains a space." in refusal(tmp_path)
 
 
 def test_bytes_that_are_not_utf8_are_located(tmp_path):
@@ -399,23 +398,23 @@ def test_bytes_that_are_not_utf8_are_located(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \t\r\n", "\ufeff"])
-def test_an_empty_file_is_refused(tmp_path, content):
+def test_an_empty_file_is_rejected(tmp_path, content):
     write(tmp_path, {"train.txt": content, "test.txt": "a O\n"})
     assert f"{tmp_path}/train.txt is empty." in refusal(tmp_path)
     write(tmp_path / "s", with_test(sequences("a\n", content)))
     assert "train/seq.out is empty." in refusal(tmp_path / "s")
 
 
-def test_a_file_of_comments_alone_is_refused(tmp_path):
+def test_a_file_with_only_comments_is_rejected(tmp_path):
     write(tmp_path, {"train.txt": "# nothing here\n\n-DOCSTART- O\n", "test.txt": "a O\n"})
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt holds no sentence. A line is a word and its tag" in message
+    assert f"{tmp_path}/train.txt contains no sentences. Expected lines with a word" in message
 
 
 # --- mistakes in folders
 
 
-def test_a_missing_path_names_the_nearest_there_is(tmp_path):
+def test_a_missing_path_is_reported_with_the_nearest_name(tmp_path):
     (tmp_path / "atis").mkdir()
     assert refusal(tmp_path / "atiss") == f"{tmp_path}/atiss does not exist. Did you mean 'atis'?"
     message = refusal(tmp_path / "none" / "atis")
@@ -423,31 +422,32 @@ def test_a_missing_path_names_the_nearest_there_is(tmp_path):
     assert "Give a folder with train/" in refusal(tmp_path / "zzzzzz")
 
 
-def test_an_empty_folder_is_told_the_layouts(tmp_path):
+def test_an_empty_folder_is_rejected_with_the_layouts(tmp_path):
     message = refusal(tmp_path)
     assert message.startswith(f"{tmp_path} is empty. Give a folder with train/")
     assert "seq.in" in message and "CoNLL" in message
 
 
-def test_a_folder_without_train_names_the_nearest(tmp_path):
+def test_a_folder_without_train_is_rejected_with_the_nearest_name(tmp_path):
     write(tmp_path, {"trian.txt": "a O\n", "test.txt": "a O\n"})
     message = refusal(tmp_path)
     assert f"{tmp_path} has no training data (train). Did you mean 'trian.txt'?" in message
 
 
-def test_a_folder_without_test_is_refused(tmp_path):
+def test_a_folder_without_test_is_rejected(tmp_path):
     write(tmp_path, {"train.txt": "a O\n", "dev.txt": "a O\n"})
     message = refusal(tmp_path)
-    assert f"{tmp_path} has no test data (test). Add it, or give {tmp_path}/train.txt" in message
+    hint = f"Add it, or give only {tmp_path}/train.txt"
+    assert f"{tmp_path} has no test data (test). {hint}" in message
 
 
-def test_two_files_of_one_split_are_refused(tmp_path):
+def test_two_files_of_one_split_are_rejected(tmp_path):
     write(tmp_path, {"train.txt": "a O\n", "train.conll": "a O\n"})
     assert "train data more than once: train.conll and train.txt." in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["seq.in", "seq.out"])
-def test_a_missing_half_of_a_split_is_named(tmp_path, missing):
+def test_a_missing_file_of_a_split_is_named(tmp_path, missing):
     files = with_test(sequences("a\n", "O\n"))
     files[f"train/{missing.replace('.', '_')}"] = files.pop(f"train/{missing}")
     write(tmp_path, files)
@@ -458,30 +458,30 @@ def test_a_missing_half_of_a_split_is_named(tmp_path, missing):
     assert "A split holds seq.in" in message
 
 
-def test_a_half_alone_is_refused(tmp_path):
+def test_a_single_file_of_a_split_is_rejected(tmp_path):
     write(tmp_path, sequences("a\n", "O\n"))
     message = refusal(tmp_path / "train/seq.in")
-    assert f"seq.in is only a part of its data set. Give the folder, {tmp_path}/train." in message
+    assert f"seq.in is only a part of its dataset. Give the folder, {tmp_path}/train." in message
     (tmp_path / "train/seq.in").unlink()
     assert "train/seq.in is missing." in refusal(tmp_path / "train")
 
 
 @pytest.mark.parametrize("name", ["train.txt", "train/seq.out"])
-def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path, name):
+def test_a_folder_in_place_of_a_file_is_rejected(tmp_path, name):
     write(tmp_path, {"test.txt": "a O\n", f"{name}/x": ""})
     if name.startswith("train/"):
         write(tmp_path, {"train/seq.in": "a\n"})
     message = refusal(tmp_path)
-    assert f"{tmp_path}/{name} cannot be read: is a directory. A file belongs here." in message
+    assert f"{tmp_path}/{name} cannot be read: is a directory. Expected a file" in message
 
 
 def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
     write(tmp_path, {"train.txt": "a O\n", "test.txt": "a O\n"})
 
-    # Not chmod: root reads what it likes.
+    # Not chmod: root can read every file.
     def forbidden(self):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_bytes", forbidden)
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt cannot be read: permission denied. Check that" in message
+    assert f"{tmp_path}/train.txt cannot be read: permission denied. Check the" in message

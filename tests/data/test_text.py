@@ -37,7 +37,7 @@ def tokens_of(sentence, tokenizer="words"):
         ("what's o'clock", ["what's", "o'clock"]),
     ],
 )
-def test_words_are_split_from_punctuation_and_han_from_one_another(sentence, tokens):
+def test_punctuation_and_han_characters_become_tokens(sentence, tokens):
     assert tokens_of(sentence) == tokens
 
 
@@ -48,7 +48,7 @@ def test_whitespace_tokenizer_splits_as_python_does(sentence):
     assert tokens_of(sentence, "whitespace") == sentence.split()
 
 
-def test_sentences_of_a_batch_are_tokenized_apart():
+def test_sentences_of_a_batch_are_tokenized_independently():
     sentences = ["leave Rome.", "", "去北京!", "now!! go"]
     batch = tokenize(tf.constant(sentences)).to_list()
     assert [[t.decode() for t in row] for row in batch] == [tokens_of(s) for s in sentences]
@@ -64,28 +64,28 @@ def test_sentences_of_a_batch_are_tokenized_apart():
         ([], "words"),
     ],
 )
-def test_finest_tokenizer_that_gives_back_the_data_is_chosen(sentences, tokenizer):
+def test_the_finest_tokenizer_that_reproduces_the_data_is_chosen(sentences, tokenizer):
     assert choose_tokenizer(sentences) == tokenizer
     assert TextEncoder.fit(sentences).tokenizer == tokenizer
 
 
-def test_only_the_sample_decides_on_the_tokenizer():
+def test_only_the_sample_determines_the_tokenizer():
     sentences = [["to", "Rome"]] * 3 + [["to", "Rome,"]]
     assert choose_tokenizer(sentences, sample=3) == "words"
     assert choose_tokenizer(sentences, sample=4) == "whitespace"
 
 
 def slices(word, sizes):
-    """The word's letter n-grams, by plain Python."""
+    """Letter n-grams of a word, in plain Python."""
     edged = f"#{word}#"
     return [edged[i : i + n] for n in sizes for i in range(len(edged) - n + 1)]
 
 
 @pytest.mark.parametrize("sizes", [(3,), (1,), (2, 3), (4,)])
 @pytest.mark.parametrize("word", ["rome", "a", "façade", "北京", "🎉é", "sesssss"])
-def test_letter_ngrams_are_slices_of_the_edged_word(word, sizes):
-    (found,) = TextEncoder((), ngram_sizes=sizes).letter_ngrams(tf.constant([word])).to_list()
-    assert [gram.decode() for gram in found] == slices(word, sizes)
+def test_letter_ngrams_are_slices_of_the_word_between_edges(word, sizes):
+    (grams,) = TextEncoder((), ngram_sizes=sizes).letter_ngrams(tf.constant([word])).to_list()
+    assert [gram.decode() for gram in grams] == slices(word, sizes)
 
 
 def test_vocabulary_is_the_sorted_set_of_training_words():
@@ -97,7 +97,7 @@ def test_vocabulary_is_the_sorted_set_of_training_words():
     assert (PADDING, OTHER) == (0, 1)
 
 
-def test_rare_words_are_other():
+def test_rare_words_are_encoded_as_other():
     sentences = [["to", "to", "Rome"], ["Rome", "to", "Oslo"]]
     counted = {n: TextEncoder.fit(sentences, minimum_count=n).words for n in (1, 2, 3, 4)}
     assert counted == {1: ("oslo", "rome", "to"), 2: ("rome", "to"), 3: ("to",), 4: ()}
@@ -119,7 +119,7 @@ def test_digits_are_folded_or_kept():
     assert TextEncoder.fit(sentences, fold_digits=False).words == ("1991", "2024", "7b")
 
 
-def test_ngrams_of_one_word_alone_are_other():
+def test_ngrams_of_a_single_word_are_encoded_as_other():
     words = ["rome", "romania", "oslo", "aaaa"]
     encoder = TextEncoder.fit([words, words], ngram_sizes=(2, 3))
     every = {gram for word in words for gram in slices(word, (2, 3))}
@@ -138,7 +138,7 @@ def encoded(encoder, rows):
     return ids["words"].numpy(), ids["ngrams"].numpy()
 
 
-def test_ngram_ids_of_a_padded_batch_are_those_of_the_slices():
+def test_ngram_ids_of_a_padded_batch_match_the_slices():
     encoder = TextEncoder.fit([WORDS], ngram_sizes=SIZES)
     assert encoder.ngrams
     number = {gram: k + 2 for k, gram in enumerate(encoder.ngrams)}
@@ -154,7 +154,7 @@ def test_ngram_ids_of_a_padded_batch_are_those_of_the_slices():
 
 
 @pytest.mark.parametrize("rows", [[["a"]], [["a", "romania"]]])
-def test_word_shorter_than_the_ngram_has_other_for_one(rows):
+def test_a_word_shorter_than_the_ngrams_has_the_ngram_other(rows):
     # "#a#" has three letters: no slice of four.
     assert slices("a", (4,)) == []
     encoder = TextEncoder.fit([WORDS], ngram_sizes=(4,))
@@ -163,7 +163,7 @@ def test_word_shorter_than_the_ngram_has_other_for_one(rows):
     assert ngrams[0, 0].tolist() == [OTHER] + [PADDING] * (ngrams.shape[2] - 1)
 
 
-def test_each_sentence_alone_has_the_ids_that_it_has_in_a_batch():
+def test_ids_of_a_sentence_do_not_depend_on_its_batch():
     encoder = TextEncoder.fit([WORDS], ngram_sizes=SIZES)
     rows = [["romania", "oslo", "x"], ["a", "lo", ""], ["rome", "", ""]]
     words, ngrams = encoded(encoder, rows)
@@ -193,12 +193,12 @@ def test_config_rebuilds_the_encoder():
     assert again.tokenize(tf.constant(["a, b"])).to_list() == [[b"a,", b"b"]]
 
 
-def test_unknown_tokenizer_is_refused():
+def test_an_unknown_tokenizer_is_rejected():
     with pytest.raises(ValueError, match=r"tokenizer must be one of .* not 'letters'"):
         TextEncoder((), tokenizer="letters")
 
 
-def test_graph_of_unknown_shapes_gives_what_eager_mode_gives():
+def test_a_graph_with_unknown_shapes_matches_eager_mode():
     encoder = TextEncoder.fit([WORDS], ngram_sizes=SIZES)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
@@ -214,13 +214,13 @@ def test_graph_of_unknown_shapes_gives_what_eager_mode_gives():
     assert whole(tf.constant(["rome"]))["words"].numpy().tolist() == [[rome]]
 
 
-def test_batch_without_any_word_has_ids_of_no_time():
+def test_a_batch_without_words_has_a_time_axis_of_length_zero():
     ids = TextEncoder.fit([WORDS])(tf.zeros((2, 0), tf.string))
     assert ids["words"].shape == (2, 0)
     assert ids["ngrams"].shape[:2] == (2, 0)
 
 
-def test_an_ideographic_space_separates_words():
+def test_unicode_spaces_separate_words():
     assert tokenize(tf.constant(["去\u3000Rome\u00a0now"])).to_list() == [
         ["去".encode(), b"Rome", b"now"]
     ]

@@ -284,7 +284,7 @@ def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monke
     # Files that were changed by hand do not load: only whose they are is read of them.
     of_other = module("predict").fingerprint(ModelVersion(other))
     monkeypatch.setattr(module("predict"), "fingerprint", lambda version: of_other)
-    with pytest.raises(DataError, match="made by another model"):
+    with pytest.raises(DataError, match="belongs to another model"):
         ask(version, [people / "0-3.png"], gallery=str(index))
 
 
@@ -297,7 +297,7 @@ def test_a_gallery_of_an_older_model_is_refused(version, people, tmp_path, monke
         (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
         (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of images in it"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
-        (["known", "0-3.png"], {}, UsageError, "this is a folder"),
+        (["known", "0-3.png"], {}, UsageError, "expected a file, got a folder"),
         (["text.png", "0-3.png"], {}, DataError, "text.png: this is not an image"),
     ],
 )

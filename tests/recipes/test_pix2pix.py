@@ -104,7 +104,7 @@ def test_predictions_are_written_beside_one_another(version, tmp_path):
     [
         ([], ".", UsageError, "no image to translate"),
         (["none.png"], ".", UsageError, "none.png: there is no such file"),
-        (["."], ".", UsageError, "this is a folder"),
+        (["."], ".", UsageError, "expected a file, got a folder"),
         (["text.png"], ".", DataError, "text.png: this is not an image"),
         (["a/x.png", "b/x.jpg"], ".", UsageError, "several inputs are named x"),
         (["text.png"], "nowhere", UsageError, "--output-dir nowhere: there is no such folder"),

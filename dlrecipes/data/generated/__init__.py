@@ -1,1 +1,1 @@
-"""Built-in data: generated offline, deterministic by seed."""
+"""Built-in data, generated offline and deterministic by seed."""

@@ -1,4 +1,4 @@
-"""The design of a facade: rectangles of a class each, those in front last."""
+"""The design of a facade: rectangles with a class each, from back to front."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The classes of the CMP facade database, in its order.
+# Classes of the CMP facade database, in its order.
 CLASSES = (
     "background",
     "facade",
@@ -24,15 +24,15 @@ CLASSES = (
 
 
 class Part(NamedTuple):
-    """A rectangle of a design, its sides as shares of the image's.
+    """A rectangle of a design.
 
     Args:
-        kind: Place in `CLASSES`.
-        left: Its edges.
-        top: As left.
-        right: As left.
-        bottom: As left.
-        style: Which of a facade's ways to paint the class it has.
+        kind: Index of `CLASSES`.
+        left: Left edge as a fraction of the image's width.
+        top: Top edge as a fraction of the image's height.
+        right: Right edge as a fraction of the image's width.
+        bottom: Bottom edge as a fraction of the image's height.
+        style: Variant of the class's appearance. Defaults to 0.
     """
 
     kind: int
@@ -44,7 +44,7 @@ class Part(NamedTuple):
 
 
 def design(rng: np.random.Generator) -> list[Part]:
-    """Returns the parts of a facade, those in front last."""
+    """Returns the parts of a random facade, from back to front."""
     kind = {name: number for number, name in enumerate(CLASSES)}
     top = rng.uniform(0.02, 0.22)
     left, right = (rng.uniform(0, 0.10) if rng.random() < 0.5 else 0.0 for _ in "lr")
@@ -64,8 +64,8 @@ def design(rng: np.random.Generator) -> list[Part]:
             parts.append(Part(kind["molding"], left, line - 0.012, right, line + 0.008))
     pitch = (right - left) / columns
     wide, tall = rng.uniform(0.38, 0.66) * pitch, rng.uniform(0.5, 0.72) * height
-    shares = {"sill": 0.6, "blind": 0.4, "deco": 0.4, "balcony": 0.5, "shop": 0.5}
-    has = {name: rng.random() < share for name, share in shares.items()}
+    probabilities = {"sill": 0.6, "blind": 0.4, "deco": 0.4, "balcony": 0.5, "shop": 0.5}
+    has = {name: rng.random() < probability for name, probability in probabilities.items()}
     balconies = {floor for floor in range(floors - 1) if rng.random() < 0.5}
     for floor in range(floors - 1):
         for column in range(columns):
@@ -93,8 +93,8 @@ def _window(window: Part, kind, has, balcony: bool, rng) -> list[Part]:
                 blind = Part(kind["blind"], edge, window.top, edge + 0.24 * wide, window.bottom)
                 parts.append(blind)
         elif rng.random() < 0.6:
-            drawn = rng.uniform(0.2, 0.9) * tall
-            parts.append(window._replace(kind=kind["blind"], bottom=window.top + drawn, style=1))
+            lowered = rng.uniform(0.2, 0.9) * tall
+            parts.append(window._replace(kind=kind["blind"], bottom=window.top + lowered, style=1))
     if has["balcony"] and balcony:
         parts.append(
             Part(kind["balcony"], window.left - 0.18 * wide, window.bottom - 0.34 * tall,
@@ -109,7 +109,7 @@ def _window(window: Part, kind, has, balcony: bool, rng) -> list[Part]:
 
 
 def _ground_floor(kind, shops: bool, left, right, line, pitch, wide, rng) -> list[Part]:
-    """Returns a door, and shops or windows beside it."""
+    """Returns a door with shops or windows next to it."""
     columns = round((right - left) / pitch)
     entrance, parts = int(rng.integers(columns)), []
     for column in range(columns):
@@ -133,7 +133,7 @@ def _ground_floor(kind, shops: bool, left, right, line, pitch, wide, rng) -> lis
 
 
 def box(part: Part, size: int) -> tuple[slice, slice]:
-    """Returns the rows and columns of a part in an image of a size: one of each at least."""
+    """Returns the rows and columns of a part in a square image: at least one of each."""
     edges = [round(np.clip(edge, 0, 1) * size) for edge in part[1:5]]
     left, top, right, bottom = edges
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))

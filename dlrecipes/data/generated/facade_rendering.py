@@ -1,4 +1,4 @@
-"""The photograph of a facade's design: materials, shadows, light and the street's clutter."""
+"""Rendering of a facade's design: materials, shadows, light and objects in the street."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from dlrecipes.data.generated.facade_layout import CLASSES, Part, box
 
-# Photographs are painted so many times as large, and reduced: edges are smooth then.
+# Photographs are painted this many times as large and downscaled, so that edges are smooth.
 FINER = 2
 
 
 def photograph(parts: list[Part], size: int, rng: np.random.Generator) -> np.ndarray:
-    """Returns a photograph of a design, uint8."""
+    """Returns a photograph of a design, uint8 of shape `(size, size, 3)`."""
     large = size * FINER
     image = _sky(large, rng)
     look = _Look(large, rng)
@@ -28,7 +28,7 @@ def photograph(parts: list[Part], size: int, rng: np.random.Generator) -> np.nda
 
 
 class _Look:
-    """How one facade's materials look: a method a class paints a rectangle of it."""
+    """Materials of one facade, with one method per class that paints a rectangle."""
 
     def __init__(self, size: int, rng: np.random.Generator):
         self.rng, self.size = rng, size
@@ -136,8 +136,8 @@ def _shadow(whole: np.ndarray, row: int, columns: slice, depth: int) -> None:
 
 
 def _blotches(shape: tuple[int, int], strength: float, rng) -> np.ndarray:
-    """Returns smooth noise: of three scales."""
-    found = np.zeros(shape)
+    """Returns smooth noise of three scales."""
+    noise = np.zeros(shape)
     for cells in (3, 9, 27):
         few = rng.normal(0, 1, (cells + 1, cells + 1))
         rows, columns = (np.linspace(0, cells - 1e-6, n) for n in shape)
@@ -145,8 +145,8 @@ def _blotches(shape: tuple[int, int], strength: float, rng) -> np.ndarray:
         y, x = (rows - r)[:, None], (columns - c)[None]
         upper = few[np.ix_(r, c)] * (1 - x) + few[np.ix_(r, c + 1)] * x
         lower = few[np.ix_(r + 1, c)] * (1 - x) + few[np.ix_(r + 1, c + 1)] * x
-        found += upper * (1 - y) + lower * y
-    return strength * found / np.sqrt(3)
+        noise += upper * (1 - y) + lower * y
+    return strength * noise / np.sqrt(3)
 
 
 def _sky(size: int, rng) -> np.ndarray:
@@ -154,13 +154,13 @@ def _sky(size: int, rng) -> np.ndarray:
     blue = np.array([0.45, 0.62, 0.85]) * rng.uniform(0.8, 1.1)
     clouds = np.clip(_blotches((size, size), 0.35, rng), 0, 0.5)[..., None] * rng.uniform(0, 1)
     sky = blue + (0.9 - blue) * np.clip(1.5 * down, 0, 1) * rng.uniform(0.4, 1)
-    # What stands beside the house goes down to the street.
-    beside = rng.uniform(0.3, 0.7) * np.array([1.0, 0.95, 0.88])
-    return np.where(down < rng.uniform(0.12, 0.4), sky + clouds * (1 - sky), beside)
+    # The neighbouring houses reach down to the street.
+    neighbours = rng.uniform(0.3, 0.7) * np.array([1.0, 0.95, 0.88])
+    return np.where(down < rng.uniform(0.12, 0.4), sky + clouds * (1 - sky), neighbours)
 
 
 def _clutter(photograph: np.ndarray, rng) -> None:
-    """Paints what stands before the house: a tree, a lamp, a car, wires."""
+    """Paints objects in front of the house: a tree, a lamp post, a car, a wire."""
     size = len(photograph)
     y, x = np.mgrid[0:size, 0:size] / size
     if rng.random() < 0.3:
@@ -185,7 +185,7 @@ def _clutter(photograph: np.ndarray, rng) -> None:
 
 
 def _light(photograph: np.ndarray, rng) -> None:
-    """Changes the light: the sun's side, a shadow from across the street, the exposure."""
+    """Changes the light: direction of the sun, shadow from across the street, exposure."""
     size = len(photograph)
     y, x = (np.mgrid[0:size, 0:size] / size)[..., None]
     photograph *= 1 + rng.normal(0, 0.10) * (x - 0.5) * 2

@@ -1,8 +1,8 @@
-"""Facades that are designed and then photographed: a map of their parts, and an image.
+"""Generated facades: label maps of their parts, and photographs.
 
-A design is a list of rectangles, each of a class; the map shows them plainly. The photograph
-paints the same rectangles with materials, shadows, light and the street's clutter, of which the
-map says nothing.
+A design is a list of rectangles with a class each, which the label map shows directly. The
+photograph paints the same rectangles with materials, shadows, light and objects in the street,
+which do not appear in the map.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dlrecipes.data.generated.facade_rendering import photograph
 
 __all__ = ["CLASSES", "PALETTE", "classes_of", "coloured", "generated_facades"]
 
-# The colours of the classes in the label maps of the CMP facade database.
+# Colours of the classes in the label maps of the CMP facade database.
 PALETTE = np.array(
     [
         [0, 0, 170],
@@ -37,29 +37,30 @@ PALETTE = np.array(
 def generated_facades(
     count: int, seed: int, size: int = 64, first: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns maps of facades and photographs of them, the same for the same seed.
+    """Returns label maps and photographs of generated facades, deterministic by seed.
 
     Args:
-        count: How many, at least 1.
-        seed: Decides everything, together with a facade's number.
-        size: Height and width in pixels, at least 32.
-        first: Number of the first facade: other numbers are other facades.
+        count: Number of facades, at least 1.
+        seed: Random seed, at least 0; a facade depends on the seed and on its number.
+        size: Height and width in pixels, at least 32. Defaults to 64.
+        first: Number of the first facade, at least 0. Defaults to 0.
 
     Returns:
-        Classes, uint8 of shape `(count, size, size)`, places in `CLASSES`; photographs, uint8
-        of shape `(count, size, size, 3)`.
+        Label maps, uint8 of shape `(count, size, size)`, indices of `CLASSES`; photographs,
+        uint8 of shape `(count, size, size, 3)`.
 
     Raises:
-        ValueError: If an argument is out of its bounds.
+        ValueError: If an argument is out of bounds.
 
     Example:
 
+    >>> from dlrecipes.data.generated.facades import CLASSES, generated_facades
     >>> maps, photographs = generated_facades(2, seed=0, size=32)
     >>> maps.shape, photographs.shape, int(maps.max()) < len(CLASSES)
     ((2, 32, 32), (2, 32, 32, 3), True)
 
     Reference:
-        Tylecek and Sara, 2013, "Spatial pattern templates for recognition of objects with
+        Tyleček and Šára, 2013, "Spatial pattern templates for recognition of objects with
         regular structure" (the classes).
     """
     bounds = {"count": (count, 1), "size": (size, 32), "seed": (seed, 0), "first": (first, 0)}
@@ -76,26 +77,46 @@ def generated_facades(
 
 
 def coloured(maps: np.ndarray) -> np.ndarray:
-    """Returns maps of classes as images in the colours of the CMP database, uint8.
+    """Returns label maps as images in the colours of the CMP database.
 
     Args:
-        maps: Places in `CLASSES`, of any shape `(...)`; returns `(..., 3)`.
+        maps: Indices of `CLASSES`, integers of any shape `(...)`.
+
+    Returns:
+        uint8 array of shape `(..., 3)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.generated.facades import coloured
+    >>> coloured(np.array([0, 2])).tolist()
+    [[0, 0, 170], [0, 85, 255]]
     """
     return PALETTE[maps]
 
 
 def classes_of(images: np.ndarray) -> np.ndarray:
-    """Returns the class of each pixel's nearest colour: label maps that were compressed, too.
+    """Returns the class of each pixel by its nearest colour, which tolerates JPEG compression.
 
     Args:
-        images: uint8 of shape `(..., 3)`; returns `(...)`.
+        images: Coloured label maps, uint8 of shape `(..., 3)`.
+
+    Returns:
+        Indices of `CLASSES`, uint8 of shape `(...)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.generated.facades import classes_of
+    >>> classes_of(np.array([[4, 80, 250]], "uint8")).tolist()
+    [2]
     """
     gaps = images[..., None, :].astype("int32") - PALETTE.astype("int32")
     return (gaps**2).sum(axis=-1).argmin(axis=-1).astype("uint8")
 
 
 def _map(parts: list[Part], size: int) -> np.ndarray:
-    found = np.zeros((size, size), "uint8")
+    classes = np.zeros((size, size), "uint8")
     for part in parts:
-        found[box(part, size)] = part.kind
-    return found
+        classes[box(part, size)] = part.kind
+    return classes

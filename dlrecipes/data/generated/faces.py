@@ -1,17 +1,17 @@
-"""Faces that are drawn from numbers: who it is decides the build, all else differs by image.
+"""Generated faces, rendered from random numbers.
 
-A head is a bent ellipsoid that carries its features as a globe carries a map: it is turned, lit
-and looked at. Identity is what lies on it (proportions, hair, skin, marks); pose, light,
-expression, what covers it and where it stands are drawn anew for each image.
+A head is a deformed ellipsoid with its features mapped onto the surface; it is rotated, lit and
+projected. The identity determines proportions, hair, skin and marks. Pose, light, expression,
+occlusion and position are sampled for each image.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# Drawn at once: a batch of images of 64x64 needs some 100 MB.
+# Images rendered at once: a batch of 64x64 images needs about 100 MB.
 BATCH = 128
-# Random numbers that are drawn for an identity, and for an image of it: more than are used.
+# Random numbers per identity and per image: more than are used.
 TRAITS, CIRCUMSTANCES = 64, 48
 
 Colours = np.ndarray
@@ -20,24 +20,25 @@ Colours = np.ndarray
 def generated_faces(
     identities: int, images: int, seed: int, size: int = 64, first: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns images of people who do not exist, the same for the same seed.
+    """Returns images of people who do not exist, deterministic by seed.
 
     Args:
-        identities: How many people, at least 1.
-        images: Images of each, at least 1.
-        seed: Decides everything, together with an identity's number.
-        size: Height and width in pixels, at least 16.
-        first: Number of the first identity: other numbers are other people.
+        identities: Number of people, at least 1.
+        images: Images per person, at least 1.
+        seed: Random seed, at least 0; a person depends on the seed and on its number.
+        size: Height and width in pixels, at least 16. Defaults to 64.
+        first: Number of the first person, at least 0. Defaults to 0.
 
     Returns:
-        uint8 array of shape `(identities * images, size, size, 3)`, one person's images
-        after another's, and int32 labels, from `first` on.
+        Images, uint8 of shape `(identities * images, size, size, 3)`, grouped by person; labels,
+        int32 of shape `(identities * images,)`, which count from `first`.
 
     Raises:
-        ValueError: If an argument is out of its bounds.
+        ValueError: If an argument is out of bounds.
 
     Example:
 
+    >>> from dlrecipes.data.generated.faces import generated_faces
     >>> images, labels = generated_faces(3, 2, seed=0, size=32)
     >>> images.shape, labels.tolist()
     ((6, 32, 32, 3), [0, 0, 1, 1, 2, 2])
@@ -47,19 +48,19 @@ def generated_faces(
         if value < least:
             raise ValueError(f"{name} must be at least {least}, not {value!r}.")
     labels = np.repeat(np.arange(first, first + identities, dtype="int32"), images)
-    draws = [np.random.default_rng([seed, number]) for number in range(first, first + identities)]
-    traits = np.repeat([rng.random(TRAITS) for rng in draws], images, axis=0)
-    moments = np.concatenate([rng.random((images, CIRCUMSTANCES)) for rng in draws])
+    rngs = [np.random.default_rng([seed, number]) for number in range(first, first + identities)]
+    traits = np.repeat([rng.random(TRAITS) for rng in rngs], images, axis=0)
+    moments = np.concatenate([rng.random((images, CIRCUMSTANCES)) for rng in rngs])
     noise = np.random.default_rng([seed, first, identities])
-    drawn = [
-        _draw(traits[k : k + BATCH], moments[k : k + BATCH], size, noise)
+    batches = [
+        _render(traits[k : k + BATCH], moments[k : k + BATCH], size, noise)
         for k in range(0, len(labels), BATCH)
     ]
-    return np.concatenate(drawn), labels
+    return np.concatenate(batches), labels
 
 
-def _draw(traits: np.ndarray, moments: np.ndarray, size: int, noise) -> np.ndarray:
-    """Returns images, uint8, of rows of numbers from 0 to 1."""
+def _render(traits: np.ndarray, moments: np.ndarray, size: int, noise) -> np.ndarray:
+    """Returns uint8 images rendered from rows of random numbers between 0 and 1."""
     who, now = _Numbers(traits), _Numbers(moments)
     canvas = _Canvas(len(traits), size)
     pose = _Pose(canvas, who, now)
@@ -79,42 +80,42 @@ def _draw(traits: np.ndarray, moments: np.ndarray, size: int, noise) -> np.ndarr
 
 
 class _Numbers:
-    """Hands out columns of random numbers, each once, spread over a range."""
+    """Columns of random numbers, each used once and scaled to a range."""
 
     def __init__(self, values: np.ndarray):
         self._columns = iter(values.T.astype("float32"))
 
     def between(self, low: float, high: float) -> np.ndarray:
-        """Returns the next column, shape `(count, 1, 1)`."""
+        """Returns the next column, uniform, with shape `(count, 1, 1)`."""
         return (low + (high - low) * next(self._columns))[:, None, None]
 
     def about(self, middle: float, deviation: float) -> np.ndarray:
-        """Returns the next column, bent to be rarer far from the middle, at most 2 deviations."""
+        """Returns the next column, concentrated around the middle, within 2 deviations."""
         x = 2 * next(self._columns) - 1
         return (middle + 2 * deviation * np.sign(x) * np.abs(x) ** 1.4)[:, None, None]
 
 
 class _Canvas:
-    """Images that are painted with soft-edged shapes; x and y run from -1 to 1."""
+    """Images painted with soft-edged shapes; x and y run from -1 to 1."""
 
     def __init__(self, count: int, size: int):
         steps = (np.arange(size, dtype="float32") + 0.5) * (2 / size) - 1
         self.x, self.y = steps[None, None, :], steps[None, :, None]
         self.colours = np.zeros((count, size, size, 3), "float32")
-        # Edges are one and a half pixels wide.
+        # Edges are 1.5 pixels wide.
         self.sharpness = size / 3
 
     def shape(self, inside: np.ndarray, softness: float = 1.0) -> np.ndarray:
-        """Returns how much of each pixel is covered, where `inside` is a distance from the edge."""
+        """Returns the coverage of each pixel; `inside` is the signed distance from the edge."""
         return np.clip(0.5 + inside * (self.sharpness / softness), 0, 1)
 
     def paint(self, cover: np.ndarray, colour: Colours) -> None:
-        """Lays a colour, `(count, height, width, 3)` or less, over what is there."""
+        """Blends a colour, broadcastable to `(count, height, width, 3)`, over the images."""
         self.colours += cover[..., None] * (colour - self.colours)
 
 
 class _Pose:
-    """Where each pixel lies on the head, once it is turned, and which way it faces."""
+    """Position of each pixel on the rotated head, and direction of the surface there."""
 
     def __init__(self, canvas: _Canvas, who: _Numbers, now: _Numbers):
         self.canvas = canvas
@@ -122,7 +123,7 @@ class _Pose:
         dx, dy = now.about(0, 0.06), now.about(0.04, 0.05)
         x, y = (canvas.x - dx) / scale, (canvas.y - dy) / scale
         x, y = x * np.cos(roll) + y * np.sin(roll), y * np.cos(roll) - x * np.sin(roll)
-        # The outline: how broad the head is, and how much narrower or squarer below.
+        # The outline: breadth of the head, and how much narrower or squarer it is below.
         self.breadth, jaw = who.about(0.78, 0.045), who.about(0.20, 0.075)
         self.length, chin = who.about(1.03, 0.035), who.about(0.0, 0.05)
         down = y / self.length
@@ -134,7 +135,7 @@ class _Pose:
         self.head = canvas.shape((1 - radius) * self.breadth)
         depth = np.sqrt(np.clip(1 - across**2 - down**2, 0, 1))
         yaw, pitch = now.about(0, 0.22), now.about(0, 0.10)
-        # Turned back: what of the map of the face is seen there.
+        # Rotated back: coordinates on the surface of the face.
         self.u = across * np.cos(yaw) - depth * np.sin(yaw)
         ahead = depth * np.cos(yaw) + across * np.sin(yaw)
         self.v = down * np.cos(pitch) - ahead * np.sin(pitch)
@@ -142,7 +143,7 @@ class _Pose:
         self.front = np.clip(3 * (ahead * np.cos(pitch) + down * np.sin(pitch)), 0, 1) * self.head
 
     def ellipse(self, u, v, width, height, tilt=0.0, softness: float = 1.0) -> np.ndarray:
-        """Returns the cover of an ellipse on the face, its half axes given."""
+        """Returns the coverage of an ellipse on the face; width and height are half axes."""
         across, down = self.u - u, self.v - v
         if not np.isscalar(tilt) or tilt:
             across, down = across + tilt * down, down - tilt * across
@@ -213,7 +214,7 @@ def _cheeks(canvas, pose, skin, hair, who, now, light) -> None:
 
 
 def _marks(canvas, pose, skin, hair, who, now, light) -> None:
-    """Moles: their places are a person's own."""
+    """Moles, whose places belong to the person."""
     for _ in range(2):
         u, v, size = who.between(-0.5, 0.5), who.between(-0.3, 0.7), who.between(-0.05, 0.045)
         spot = pose.ellipse(u, v, np.maximum(size, 0.001), np.maximum(size, 0.001))
@@ -291,7 +292,7 @@ def _fringe(canvas, pose, hair, who, light) -> None:
 
 
 def _glasses(canvas, pose, who, now) -> None:
-    """Frames that a person has, mostly, and takes off at times."""
+    """Glasses, which some people own and wear in most of their images."""
     has, thick, dark = who.between(0, 1), who.between(0.016, 0.035), who.between(0.05, 0.4)
     worn = (has > 0.72) & (now.between(0, 1) > 0.25)
     for side in (-1, 1):
@@ -304,16 +305,16 @@ def _glasses(canvas, pose, who, now) -> None:
 
 
 def _cover(canvas: _Canvas, now: _Numbers) -> None:
-    """Something that stands before one image in six: a bar at any place and angle."""
-    there, angle = now.between(0, 1) > 0.84, now.between(0, np.pi)
+    """Occlusion in one image of six: a bar at a random position and angle."""
+    present, angle = now.between(0, 1) > 0.84, now.between(0, np.pi)
     place, width, grey = now.about(0, 0.3), now.between(0.06, 0.17), now.between(0.05, 0.7)
     off = canvas.x * np.cos(angle) + canvas.y * np.sin(angle) - place
-    bar = canvas.shape(width - np.abs(off)) * there
+    bar = canvas.shape(width - np.abs(off)) * present
     canvas.paint(bar, grey[..., None] * np.ones(3, "float32"))
 
 
 def _photographed(colours: np.ndarray, now: _Numbers, noise) -> np.ndarray:
-    """Returns what a camera makes of it: exposure, contrast, white balance, noise; uint8."""
+    """Returns uint8 images with the camera's exposure, contrast, white balance and noise."""
     gain, gamma, warmth = now.about(1.0, 0.10), now.about(1.0, 0.12), now.about(0, 0.03)
     balance = 1 + warmth[..., None] * np.array([1.0, 0.0, -1.0], "float32")
     seen = np.clip(colours * gain[..., None] * balance, 0, 1) ** gamma[..., None]

@@ -1,4 +1,4 @@
-"""Classical Chinese quatrains: prosody, a composer of regulated ones, and readers."""
+"""Classical Chinese quatrains: prosody, a composer of regulated quatrains, and readers."""
 
 from dlrecipes.data.quatrains.composed import quatrains
 from dlrecipes.data.quatrains.lexicon import THEMES

@@ -1,4 +1,4 @@
-"""Regulated quatrains composed from the lexicon: the built-in data of poem generation."""
+"""Composer of regulated quatrains from the lexicon: built-in data for poem generation."""
 
 import random
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from dlrecipes.data.quatrains.poem import LENGTHS, Poem
 from dlrecipes.data.quatrains.prosody import FREE, RHYME_NAMES, TEMPLATES
 from dlrecipes.errors import UsageError, nearest
 
-# Slots of a line, and how often it is built so.
+# Sequences of slots that make a line, with their weights.
 _STRUCTURES = {
     5: {("subject", "predicate"): 6, ("clause", "image"): 2, ("scene", "image"): 2},
     7: {
@@ -20,52 +20,56 @@ _STRUCTURES = {
         ("clause", "clause", "image"): 1,
     },
 }
-# How often a word of the poem's own theme is drawn, against one that suits any.
+# Weight of a word of the poem's own theme; a word that suits any theme has weight 1.
 _OWN = 3
-# The lexicon has enough words that end in these.
+# Rhymes with enough words in the lexicon.
 _RHYMES = tuple(RHYME_NAMES.index(name) for name in "啊衣乌哀欸熬欧安恩昂英雍")
 _PATIENCE = 2000
 
 
 def quatrains(count: int, seed: int = 0, length: int = 5, theme: str | None = None) -> list[Poem]:
-    """Composes regulated quatrains, all different.
+    """Composes different regulated quatrains.
 
-    Each follows one of the four templates of `prosody.TEMPLATES` in every tone, rhymes where
-    the template does, and repeats no character but within a word. A character with several
-    readings stands only where the one that is meant fits.
+    Each poem follows every tone and rhyme of one of the four templates in `prosody.TEMPLATES`,
+    and repeats characters only within a word. A character with several readings is used only
+    where the intended reading fits.
 
     Args:
-        count: How many, at least 1.
-        seed: The same seed gives the same poems in every process.
-        length: Characters a line, 5 or 7.
-        theme: One of `THEMES` for all poems; `None` draws one for each.
+        count: Number of poems, at least 1.
+        seed: Random seed; the same seed gives the same poems in every process. Defaults to 0.
+        length: Characters per line, 5 or 7. Defaults to 5.
+        theme: Theme of all poems, one of `THEMES`. Defaults to `None`: a random theme for each.
+
+    Returns:
+        Poems with their themes.
 
     Raises:
-        UsageError: An argument is out of bounds, there is no such theme, or the lexicon
-            does not yield as many different poems.
+        UsageError: If an argument is out of bounds, the theme is unknown, or the lexicon does
+            not yield that many different poems.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains import quatrains
     >>> first, second = quatrains(2, seed=1, theme="moonlight")
     >>> [len(line) for line in first.lines], first.theme, first == second
     ([5, 5, 5, 5], 'moonlight', False)
     """
     _check(count, length, theme)
-    rng, found, failures = random.Random(seed), {}, 0
-    about = theme or rng.choice(THEMES)
-    while len(found) < count:
-        poem = _compose(rng, length, about)
-        if poem is not None and poem.lines not in found:
-            found[poem.lines] = poem
-            about, failures = theme or rng.choice(THEMES), 0
+    rng, poems, failures = random.Random(seed), {}, 0
+    current_theme = theme or rng.choice(THEMES)
+    while len(poems) < count:
+        poem = _compose(rng, length, current_theme)
+        if poem is not None and poem.lines not in poems:
+            poems[poem.lines] = poem
+            current_theme, failures = theme or rng.choice(THEMES), 0
             continue
         failures += 1
         if failures > _PATIENCE:
             raise UsageError(
-                f"The lexicon yields no more than {len(found)} different quatrains.",
+                f"The lexicon yields no more than {len(poems)} different quatrains.",
                 "Ask for fewer.",
             )
-    return list(found.values())
+    return list(poems.values())
 
 
 def _check(count: int, length: int, theme: str | None) -> None:
@@ -75,34 +79,34 @@ def _check(count: int, length: int, theme: str | None) -> None:
         raise UsageError(f"A line cannot have {length!r} characters.", "Give 5 or 7.")
     if theme is not None and theme not in THEMES:
         raise UsageError(
-            f"There are no quatrains about {theme!r}; there are {', '.join(THEMES)}.",
+            f"Unknown theme {theme!r}; the themes are {', '.join(THEMES)}.",
             nearest(theme, THEMES),
         )
 
 
 @dataclass
 class _Draft:
-    """A poem in the making; no character of it is used again."""
+    """An unfinished poem and the characters it has used, which are not used again."""
 
     rng: random.Random
     theme: str
     used: set[str] = field(default_factory=set)
 
-    def draw(
+    def choose_word(
         self, slot: str, pattern: str, rhyme: int | None, kinds: tuple[str, ...]
     ) -> Word | None:
-        """Returns a word of the slot, of one of the kinds where any are named."""
+        """Returns a random word for the slot, of one of the kinds if any are named."""
         pools = [_pool(self.theme, slot, pattern, rhyme, kind) for kind in kinds or (None,)]
-        free = [word for pool in pools for word in pool if self.used.isdisjoint(word.text)]
-        if not free:
+        unused = [word for pool in pools for word in pool if self.used.isdisjoint(word.text)]
+        if not unused:
             return None
-        word = self.rng.choice(free)
+        word = self.rng.choice(unused)
         self.used.update(word.text)
         return word
 
 
 def _compose(rng: random.Random, length: int, theme: str) -> Poem | None:
-    """Returns a poem, or `None` where the words that were drawn leave none for a later line."""
+    """Returns a poem, or `None` if the chosen words leave none for a later line."""
     template = rng.choice(TEMPLATES[length])
     rhyme, draft, lines = rng.choice(_RHYMES), _Draft(rng, theme), []
     for number, pattern in enumerate(template.lines):
@@ -117,11 +121,12 @@ def _line(draft: _Draft, pattern: str, rhyme: int | None) -> str | None:
     structures = _STRUCTURES[len(pattern)]
     slots = draft.rng.choices(list(structures), list(structures.values()))[0]
     line, kinds = "", ()
-    # The end first: it has the rhyme, and says what the subject may be.
+    # From the end, which has the rhyme and restricts the kinds of the subject.
     for slot in reversed(slots):
         left = len(pattern) - len(line)
         part = pattern[left - WIDTHS[slot] : left]
-        word = draft.draw(slot, part, None if line else rhyme, kinds if slot == "subject" else ())
+        word_kinds = kinds if slot == "subject" else ()
+        word = draft.choose_word(slot, part, None if line else rhyme, word_kinds)
         if word is None:
             return None
         line, kinds = word.text + line, word.kinds
@@ -132,7 +137,7 @@ def _line(draft: _Draft, pattern: str, rhyme: int | None) -> str | None:
 def _pool(
     theme: str, slot: str, pattern: str, rhyme: int | None, kind: str | None
 ) -> tuple[Word, ...]:
-    """Returns the words that fit; those of the theme's own stand there several times."""
+    """Returns the words that fit, with words of the theme itself repeated by their weight."""
     fitting = [
         word
         for word in words()

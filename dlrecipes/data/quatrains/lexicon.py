@@ -1,4 +1,4 @@
-"""The words that quatrains are composed of: two or three characters, with slot and themes."""
+"""The lexicon of the quatrain composer: words of two or three characters."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -15,9 +15,9 @@ KINDS = (
     *("person", "boat", "sound", "place", "heart"),
 )
 WIDTHS = {"scene": 2, "subject": 2, "clause": 2, "predicate": 3, "image": 3}
-"""Slots of a line, and how many characters fill each."""
+"""Number of characters in each slot of a line."""
 
-# The reading that the lexicon's words mean, where a character has several: tone, rhyme.
+# Tone and rhyme of the intended reading, for characters with several readings.
 _LEVEL = (
     "沙斜家长衣行空帆平何凉华场横知难泥依相听休传同荷狼梧芦虫柴间看齐侯干单肥分忘亲中"
     "澄和将王扁禅当能吹乘蹄只藏从供胜重应迎更"
@@ -39,10 +39,10 @@ class Word:
 
     Args:
         text: Two or three simplified characters.
-        slot: `scene` (a time or place that opens a line), `subject`, `clause` (a sentence of
-            two characters), `predicate` or `image` (a sentence of three).
-        themes: The themes that it suits; words that suit any have all of them.
-        kinds: What a subject is, or what a predicate can be said of; else empty.
+        slot: `scene` (time or place at the beginning of a line), `subject`, `clause` (sentence
+            of two characters), `predicate` or `image` (sentence of three characters).
+        themes: Themes that the word suits; words that suit any theme have all of them.
+        kinds: Kind of a subject, or kinds of subject that a predicate fits; otherwise empty.
     """
 
     text: str
@@ -57,6 +57,7 @@ def words() -> tuple[Word, ...]:
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.lexicon import words
     >>> [word.text for word in words() if word.slot == "subject"][:3]
     ['明月', '孤月', '素月']
     """
@@ -70,30 +71,33 @@ def words() -> tuple[Word, ...]:
 
 
 def tone(character: str) -> str:
-    """Returns the tone that the lexicon's words mean: `P` or `Z`, or `""` where they differ.
+    """Returns the tone of a character in the lexicon: `P` or `Z`, or `""` if it varies.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.lexicon import tone
     >>> tone("空"), tone("白")
     ('P', 'Z')
     """
-    found = tones(character)
-    return _TONES.get(character, "") if len(found) > 1 else "".join(found)
+    possible = tones(character)
+    return _TONES.get(character, "") if len(possible) > 1 else "".join(possible)
 
 
 def rhyme(character: str) -> int:
-    """Returns the rhyme class, an index of `RHYME_NAMES`, that the lexicon's words mean.
+    """Returns the rhyme class of a character in the lexicon: an index of `RHYME_NAMES`.
 
-    It is -1 where they differ.
+    It is -1 if the class varies.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.lexicon import rhyme
+    >>> from dlrecipes.data.quatrains.prosody import RHYME_NAMES
     >>> RHYME_NAMES[rhyme("沙")]
     '啊'
     """
-    found = rhymes(character)
-    if len(found) == 1:
-        return next(iter(found))
+    possible = rhymes(character)
+    if len(possible) == 1:
+        return next(iter(possible))
     return RHYME_NAMES.index(_RHYMES[character]) if character in _RHYMES else -1
 
 

@@ -1,4 +1,4 @@
-"""A classical poem as its lines, and what counts as one of its characters."""
+"""Classical poems as lines of Han characters."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,14 @@ class Poem:
     """One poem.
 
     Args:
-        lines: Its lines, without punctuation.
-        title: What it is called, or `None` where the data does not say.
-        author: Who wrote it, or `None`.
-        theme: What it is about, or `None`.
+        lines: Lines of the poem, without punctuation.
+        title: Title of the poem. Defaults to `None`: unknown.
+        author: Name of the author. Defaults to `None`: unknown.
+        theme: Theme of the poem. Defaults to `None`: unknown.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains import Poem
     >>> str(Poem(("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")))
     '白日依山尽|黄河入海流|欲穷千里目|更上一层楼'
     """
@@ -35,10 +36,11 @@ class Poem:
 
 
 def is_han(character: str) -> bool:
-    """Returns whether a string is exactly one Han character, of any of Unicode's planes.
+    """Returns whether a string is exactly one Han character, on any Unicode plane.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.poem import is_han
     >>> is_han("月"), is_han("。"), is_han("m"), is_han("明月")
     (True, False, False, False)
     """
@@ -48,21 +50,22 @@ def is_han(character: str) -> bool:
 
 
 def is_quatrain(lines: tuple[str, ...] | list[str], length: int | None = None) -> bool:
-    """Returns whether lines are four of five, or four of seven, Han characters each.
+    """Returns whether a poem has four lines, each of five or each of seven Han characters.
 
     Args:
-        lines: The poem's lines.
-        length: Characters a line, 5 or 7; `None` takes either.
+        lines: Lines of the poem.
+        length: Characters per line, 5 or 7. Defaults to `None`: either.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.poem import is_quatrain
     >>> is_quatrain(["白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼"])
     True
     """
-    wanted = LENGTHS if length is None else (length,)
+    lengths = LENGTHS if length is None else (length,)
     return (
         len(lines) == LINES
         and len({len(line) for line in lines}) == 1
-        and len(lines[0]) in wanted
+        and len(lines[0]) in lengths
         and all(is_han(character) for line in lines for character in line)
     )

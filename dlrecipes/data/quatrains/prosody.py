@@ -1,4 +1,4 @@
-"""Tones and rhymes of characters, and the tone templates of regulated quatrains."""
+"""Tones and rhymes of characters, and tone templates of regulated quatrains."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ LEVEL, OBLIQUE, FREE = "P", "Z", "*"
 TONES = (LEVEL, OBLIQUE)
 CODES = {FREE: 0, LEVEL: 1, OBLIQUE: 2}
 RHYME_NAMES = tuple("啊喔鹅衣乌迂哀欸熬欧安恩昂英雍儿")
-# The standard's finals in pypinyin's spelling (v is ü); -i after z, c, s, zh, ch, sh, r is i.
+# The standard's finals in pypinyin's spelling: v is ü, and -i after z, c, s, zh, ch, sh, r is i.
 _FINALS = (
     *("a ia ua", "o uo", "e ie ve ê", "i", "u", "v", "ai uai", "ei uei", "ao iao", "ou iou"),
     *("an ian uan van", "en in uen vn", "ang iang uang", "eng ing ueng", "ong iong", "er"),
 )
 _RHYME_OF = {final: k for k, finals in enumerate(_FINALS) for final in finals.split()}
-# Mandarin tones that a Cantonese tone answers to, in characters of one origin.
+# Mandarin tones that correspond to each Cantonese tone, in characters of common origin.
 _MANDARIN = {"1": {"1"}, "4": {"2"}, "2": {"3"}, "5": {"3", "4"}, "3": {"4"}, "6": {"4"}}
 
 
 @dataclass(frozen=True)
 class Template:
-    """Where a quatrain's characters are level or oblique, and which of its lines rhyme.
+    """Tone pattern and rhyming lines of a regulated quatrain.
 
     Args:
-        name: `level` or `oblique` for the second character of the first line, and whether
-            the first line rhymes.
+        name: Tone of the first line's second character, `level` or `oblique`, and whether the
+            first line rhymes.
         lines: Four patterns of `P` (level), `Z` (oblique) and `*` (either).
-        rhyming: Indices, from 0, of the lines that rhyme.
+        rhyming: Indices of the rhyming lines, from 0.
     """
 
     name: str
@@ -54,10 +54,9 @@ TEMPLATES = {
 }
 """The four templates of each line length.
 
-The first, third and (of seven) fifth characters are free, with two exceptions: what would
-leave a rhyming line with a single level character before its rhyme (gu ping), and what would
-end a line in three level ones. The usual exchange at the end of a line, `PPZPZ` for
-`PPPZZ`, is not among the templates.
+The first and third characters (and the fifth of seven) are free, except where they could leave
+a rhyming line with a single level tone before its rhyme (gu ping), or end a line in three level
+tones. The common variant `PPZPZ` of the line ending `PPPZZ` is not among the templates.
 
 Reference:
     Wang Li, 1962, "Shici gelü" (Prosody of classical verse), chapter 2.
@@ -66,21 +65,22 @@ Reference:
 
 @cache
 def tones(character: str) -> frozenset[str]:
-    """Returns the tones that a character may have in verse: `P` level, `Z` oblique, or both.
+    """Returns the tones that a character may have in verse: `P` (level), `Z` (oblique) or both.
 
-    They are those of its Cantonese readings, which keep the old division: tones 1 and 4 are
-    level unless the syllable ends in -p, -t or -k. The main reading counts always, a further
-    one only where a Mandarin reading has the tone that answers to it. That leaves out the
-    changed tones of everyday speech, which would make every third character of a poem both.
+    They are derived from its Cantonese readings, which preserve the old division: tones 1 and 4
+    are level unless the syllable ends in -p, -t or -k. The main reading always counts, and a
+    further reading only if a Mandarin reading has the corresponding tone. This excludes the
+    changed tones of everyday speech, which would give a third of all characters both tones.
 
     Args:
-        character: One character, simplified or traditional.
+        character: Single character, simplified or traditional.
 
     Returns:
-        Empty where no reading is known, and for anything but one Han character.
+        Tones; empty if no reading is known, or if the string is not a single Han character.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.prosody import tones
     >>> sorted(tones("山")), sorted(tones("白")), sorted(tones("看")), sorted(tones("x"))
     (['P'], ['Z'], ['P', 'Z'], [])
 
@@ -108,32 +108,36 @@ def rhymes(character: str) -> frozenset[int]:
     """Returns the rhyme classes of a character's Mandarin readings: indices of `RHYME_NAMES`.
 
     Args:
-        character: One character, simplified or traditional.
+        character: Single character, simplified or traditional.
 
     Returns:
-        Empty where no reading is known, and for anything but one Han character.
+        Classes; empty if no reading is known, or if the string is not a single Han character.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.prosody import RHYME_NAMES, rhymes
     >>> [RHYME_NAMES[k] for word in "流楼" for k in rhymes(word)]
     ['欧', '欧']
 
     Reference:
-        Ministry of Education of China, 2019, "Zhonghua tongyun", table of the 16
-        rhymes.
+        Ministry of Education of China, 2019, "Zhonghua tongyun", table of the 16 rhymes.
     """
     finals = (reading.rstrip("12345") for reading in _mandarin(character))
     return frozenset(_RHYME_OF[final] for final in finals if final in _RHYME_OF)
 
 
 def tone_table(vocabulary: Sequence[str]) -> np.ndarray:
-    """Returns which tones each entry may have: bool of shape `(vocabulary, 2)`, level first.
+    """Returns the tones that each entry of a vocabulary may have.
 
     Args:
-        vocabulary: Characters; the row of a special token is all false.
+        vocabulary: Characters and special tokens.
+
+    Returns:
+        bool array of shape `(vocabulary, 2)`, level first; rows of special tokens are false.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.prosody import tone_table
     >>> tone_table(["山", "看", "<end>"]).tolist()
     [[True, False], [True, True], [False, False]]
     """
@@ -142,13 +146,17 @@ def tone_table(vocabulary: Sequence[str]) -> np.ndarray:
 
 
 def rhyme_table(vocabulary: Sequence[str]) -> np.ndarray:
-    """Returns the rhyme classes of each entry: bool of shape `(vocabulary, 16)`.
+    """Returns the rhyme classes of each entry of a vocabulary.
 
     Args:
-        vocabulary: Characters; the row of a special token is all false.
+        vocabulary: Characters and special tokens.
+
+    Returns:
+        bool array of shape `(vocabulary, 16)`; rows of special tokens are false.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.prosody import rhyme_table
     >>> rhyme_table(["流", "<end>"]).sum(axis=1).tolist()
     [1, 0]
     """
@@ -160,73 +168,78 @@ def template_arrays(length: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the templates of one line length as arrays.
 
     Args:
-        length: Characters a line, 5 or 7.
+        length: Characters per line, 5 or 7.
 
     Returns:
-        int8 of shape `(4, 4, length)`, template, line, position: 0 free, 1 level, 2 oblique;
-        and bool of shape `(4, 4)`, template, line: whether the line rhymes.
+        int8 array of shape `(4, 4, length)` (template, line, position): 0 is free, 1 level, 2
+        oblique. bool array of shape `(4, 4)` (template, line): whether the line rhymes.
 
     Raises:
-        ValueError: The length is neither 5 nor 7.
+        ValueError: If the length is neither 5 nor 7.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.prosody import template_arrays
     >>> patterns, rhyming = template_arrays(5)
     >>> patterns[0].tolist(), rhyming[0].tolist()
     ([[0, 2, 0, 1, 2], [1, 1, 0, 2, 1], [0, 1, 0, 2, 2], [0, 2, 2, 1, 1]], [False, True, False, True])
     """  # noqa: E501
     if length not in TEMPLATES:
-        raise ValueError(f"A line has 5 or 7 characters, not {length!r}.")
+        raise ValueError(f"length must be 5 or 7, not {length!r}.")
     templates = TEMPLATES[length]
-    patterns = [[[CODES[t] for t in line] for line in each.lines] for each in templates]
-    rhyming = [[line in each.rhyming for line in range(4)] for each in templates]
+    patterns = [
+        [[CODES[tone] for tone in line] for line in template.lines] for template in templates
+    ]
+    rhyming = [[line in template.rhyming for line in range(4)] for template in templates]
     return np.array(patterns, np.int8), np.array(rhyming)
 
 
 def templates_for(opening: str, length: int) -> list[int]:
-    """Returns which templates a poem may follow whose first line begins with given characters.
+    """Returns the templates whose first line can begin with an opening.
 
     Args:
-        opening: Han characters, at most a line of them; without any, every template fits.
-        length: Characters a line, 5 or 7.
+        opening: Han characters, at most one line; every template fits an empty opening.
+        length: Characters per line, 5 or 7.
 
     Returns:
         Indices of `TEMPLATES[length]`, at least one.
 
     Raises:
-        UsageError: There are other than Han characters or too many of them, the tone of one
-            is unknown, or no template begins with their tones.
-        ValueError: The length is neither 5 nor 7.
+        UsageError: If the opening is too long or has other than Han characters, the tone of a
+            character is unknown, or no template begins with its tones.
+        ValueError: If the length is neither 5 nor 7.
 
     Example:
 
+    >>> from dlrecipes.data.quatrains.prosody import templates_for
     >>> templates_for("白日", 5), templates_for("黄河远上", 7)
     ([0, 1], [0, 1])
     """
     patterns, _ = template_arrays(length)
     for character in opening:
         if not is_han(character):
-            raise UsageError(f"A poem cannot begin with {opening!r}.", "Give Han characters alone.")
+            raise UsageError(f"A poem cannot begin with {opening!r}.", "Give only Han characters.")
         if not tones(character):
             hint = "Choose another character."
             raise UsageError(f"The tone of {character!r} in {opening!r} is unknown.", hint)
     if len(opening) > length:
         raise UsageError(
-            f"{opening!r} has {len(opening)} characters, a line {length}.", "Give fewer."
+            f"Expected at most {length} characters, got {len(opening)}: {opening!r}.",
+            "Give fewer.",
         )
     table = np.insert(tone_table(list(opening)), 0, True, axis=1)
     allowed = table[np.arange(len(opening)), patterns[:, 0, : len(opening)]].all(axis=1)
     if not allowed.any():
-        read = " ".join("/".join(sorted(tones(character))) for character in opening)
+        pattern = " ".join("/".join(sorted(tones(character))) for character in opening)
         raise UsageError(
-            f"No template of {length} characters begins with {opening!r} ({read}).",
+            f"No template of {length} characters begins with {opening!r} ({pattern}).",
             "Its second, fourth and sixth characters must alternate in tone; give fewer or others.",
         )
     return np.flatnonzero(allowed).tolist()
 
 
 def _cantonese(character: str) -> list[str]:
-    # Each dictionary takes half a second to load: only where characters are looked up.
+    # Imported here because each dictionary takes half a second to load.
     from ToJyutping import get_jyutping_candidates
 
     return get_jyutping_candidates(character)[0][1]
@@ -239,14 +252,14 @@ def _mandarin(character: str) -> tuple[str, ...]:
         return ()
     from pypinyin import Style, pinyin
 
-    found = pinyin(
+    readings = pinyin(
         character,
         style=Style.FINALS_TONE3,
         heteronym=True,
         errors="ignore",
         neutral_tone_with_five=True,
     )
-    return tuple(final for finals in found for final in finals if final)
+    return tuple(final for finals in readings for final in finals if final)
 
 
 def _is_entering(reading: str) -> bool:

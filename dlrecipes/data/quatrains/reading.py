@@ -15,7 +15,7 @@ from dlrecipes.errors import DataError, nearest, reason
 
 _FORMATS = (
     'Give JSON lines, each {"content": "白日依山尽|黄河入海流|欲穷千里目|更上一层楼"}, '
-    "or text with one poem a line."
+    "or text with one poem per line."
 )
 _BREAKS = re.compile(r"[|｜/／\\\s,.!?;:，。！？；：、．]+")
 _JSON = (".json", ".jsonl", ".ndjson")
@@ -23,30 +23,31 @@ _GZIP = b"\x1f\x8b"
 
 
 def read_quatrains(path: str | os.PathLike) -> tuple[list[Poem], dict[str, int]]:
-    """Reads the quatrains of a file: four lines of five, or of seven, characters each.
+    """Reads the quatrains in a file: poems of four lines with five or seven characters each.
 
-    Two formats are told apart by what the file holds, and either may be gzipped:
+    The format is detected from the content, and the file may be gzipped:
 
-    - JSON lines: `content` holds the poem's lines, joined by vertical bars; `title`,
-      `author` and `theme` are optional, other keys are skipped.
-    - Plain text, one poem a line.
+    - JSON lines: `content` holds the lines of a poem, joined by vertical bars; `title`,
+      `author` and `theme` are optional, and other keys are ignored.
+    - Plain text, one poem per line.
 
     Bars, slashes, spaces and punctuation, Chinese or ASCII, separate the lines of a poem.
-    A poem that is no quatrain is skipped, and counted.
+    Poems that are not quatrains are skipped and counted.
 
     Args:
-        path: The file, in UTF-8.
+        path: UTF-8 file to read.
 
     Returns:
-        The quatrains in their order, and how many other poems were skipped, by reason.
+        Quatrains in the order of the file, and the number of skipped poems by reason.
 
     Raises:
-        DataError: The file cannot be read, a line is no JSON or has no `content` (names
-            file and line), or there is no quatrain.
+        DataError: If the file cannot be read, a line is not valid JSON or lacks `content` (the
+            message names file and line), or the file holds no quatrain.
 
     Example:
 
     >>> import pathlib, tempfile
+    >>> from dlrecipes.data.quatrains import read_quatrains
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "poems.txt")
     ...     _ = path.write_text("白日依山尽，黄河入海流。欲穷千里目，更上一层楼。\\n关关雎鸠\\n", "utf-8")
@@ -72,9 +73,10 @@ def read_quatrains(path: str | os.PathLike) -> tuple[list[Poem], dict[str, int]]
 
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
-    """Returns the lines that are not blank, with their numbers."""
+    """Returns the lines that are not blank, with their line numbers."""
     if path.is_dir():
-        raise DataError(f"{path} is a folder.", "Give a file with one poem a line.")
+        message = f"{path}: expected a file, got a folder."
+        raise DataError(message, "Give a file with one poem per line.")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -85,7 +87,7 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
         try:
             data = gzip.decompress(data)
         except (OSError, EOFError, zlib.error):
-            hint = "Fetch or copy it again."
+            hint = "Download or copy it again."
             raise DataError(f"{path} is a damaged gzip file.", hint) from None
     try:
         text = data.decode("utf-8-sig")
@@ -93,7 +95,7 @@ def _read_lines(path: Path) -> list[tuple[int, str]]:
         line = error.object.count(b"\n", 0, error.start) + 1
         message = f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8."
         raise DataError(message, "Save the file as UTF-8.") from None
-    # Not splitlines: a JSON string may hold U+2028 or U+0085 as it is.
+    # Not `splitlines`: a JSON string may contain U+2028 or U+0085 unescaped.
     lines = [(k, line.strip()) for k, line in enumerate(re.split("\r\n|\n|\r", text), start=1)]
     return [(k, line) for k, line in lines if line]
 
@@ -113,17 +115,17 @@ def _from_json(path: Path, lines: list[tuple[int, str]]) -> Iterator[Poem]:
     for number, line in lines:
         where = f"{path}:{number}"
         if number == lines[0][0] and line.startswith("["):
-            hint = "Write one object a line, without the brackets and commas around them."
-            raise DataError(f"{where}: a JSON array, where JSON lines are read.", hint)
+            hint = "Write one object per line, without the enclosing brackets and commas."
+            raise DataError(f"{where}: expected JSON lines, got a JSON array.", hint)
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            message = f"{where}: not JSON: {error.msg.lower()} at column {error.colno}."
+            message = f"{where}: invalid JSON: {error.msg.lower()} at column {error.colno}."
             raise DataError(message, _FORMATS) from None
         except (RecursionError, ValueError):
-            raise DataError(f"{where}: not JSON that can be read.", _FORMATS) from None
+            raise DataError(f"{where}: invalid JSON.", _FORMATS) from None
         if not isinstance(record, dict):
-            raise DataError(f"{where}: {_kind(record)}, not an object.", _FORMATS)
+            raise DataError(f"{where}: expected an object, got {_kind(record)}.", _FORMATS)
         if not isinstance(record.get("content"), str):
             raise _no_content(where, record)
         names = {name: record.get(name) for name in ("title", "author", "theme")}
@@ -134,18 +136,18 @@ def _from_json(path: Path, lines: list[tuple[int, str]]) -> Iterator[Poem]:
 def _no_content(where: str, record: dict) -> DataError:
     if "content" in record:
         kind = _kind(record["content"])
-        return DataError(f"{where}: 'content' is {kind}, not a string.", _FORMATS)
+        return DataError(f"{where}: expected 'content' to be a string, got {kind}.", _FORMATS)
     near = nearest("content", record)
     return DataError(f"{where}: there is no 'content'.", f"{near} {_FORMATS}".strip())
 
 
 def _kind(value: object) -> str:
     names = {dict: "an object", list: "an array", str: "a string", type(None): "null"}
-    return names.get(type(value), "true or false" if isinstance(value, bool) else "a number")
+    return names.get(type(value), "a Boolean" if isinstance(value, bool) else "a number")
 
 
 def _split(text: str) -> tuple[str, ...]:
-    # NFC, which makes compatibility ideographs the ordinary ones.
+    # NFC replaces compatibility ideographs by the ordinary ones.
     parts = _BREAKS.split(unicodedata.normalize("NFC", text))
     return tuple(part for part in parts if part)
 
@@ -154,7 +156,7 @@ def _not_a_quatrain(lines: tuple[str, ...]) -> str:
     if len(lines) != LINES:
         return f"do not have {LINES} lines"
     if not all(is_han(character) for line in lines for character in line):
-        return "hold other than Chinese characters"
+        return "contain other than Chinese characters"
     if {len(line) for line in lines} not in [{length} for length in LENGTHS]:
         return "do not have 5 or 7 characters in each line"
     return ""
@@ -163,5 +165,5 @@ def _not_a_quatrain(lines: tuple[str, ...]) -> str:
 def _no_quatrain(path: Path, skipped: Counter) -> DataError:
     if not skipped:
         return DataError(f"{path} is empty.", _FORMATS)
-    why = "; ".join(f"{count} {what}" for what, count in skipped.most_common())
-    return DataError(f"{path} holds no quatrain: of its poems, {why}.", _FORMATS)
+    reasons = "; ".join(f"{count} {text}" for text, count in skipped.most_common())
+    return DataError(f"{path} holds no quatrain: of its poems, {reasons}.", _FORMATS)

@@ -1,4 +1,4 @@
-"""Generated facades: a photograph shows what its map says, and more."""
+"""Generated facades: photographs match their label maps, and show more."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def facades():
     return generated_facades(40, seed=3, size=64)
 
 
-def test_same_seed_same_facades_and_other_numbers_others(facades):
+def test_facades_depend_on_seed_and_number(facades):
     maps, photographs = facades
     again = generated_facades(2, seed=3, size=64, first=5)
     np.testing.assert_array_equal(again[0], maps[5:7])
@@ -27,14 +27,14 @@ def test_same_seed_same_facades_and_other_numbers_others(facades):
     assert (generated_facades(1, seed=4)[1] != photographs[0]).mean() > 0.5
 
 
-def test_all_classes_occur_and_a_facade_is_mostly_wall(facades):
+def test_all_classes_occur_and_facades_are_mostly_wall(facades):
     maps, _ = facades
     assert set(np.unique(maps)) == set(range(len(CLASSES)))
-    shares = [(maps == number).mean() for number in range(len(CLASSES))]
-    assert max(range(len(CLASSES)), key=shares.__getitem__) == NUMBER["facade"]
+    fractions = [(maps == number).mean() for number in range(len(CLASSES))]
+    assert np.argmax(fractions) == NUMBER["facade"]
     # Each facade has windows and one door.
-    for one in maps:
-        assert {NUMBER["window"], NUMBER["door"], NUMBER["facade"]} <= set(np.unique(one))
+    for label_map in maps:
+        assert {NUMBER["window"], NUMBER["door"], NUMBER["facade"]} <= set(np.unique(label_map))
 
 
 def test_windows_are_darker_than_the_wall(facades):
@@ -45,18 +45,18 @@ def test_windows_are_darker_than_the_wall(facades):
         < brightness[k][maps[k] == NUMBER["facade"]].mean()
         for k in range(len(maps))
     ]
-    # Not all: a dark wall has lighter frames.
+    # Not all of them: a dark wall has lighter frames.
     assert np.mean(darker) > 0.7
 
 
-def test_a_map_does_not_tell_the_photograph(facades):
-    # The walls' colours differ from house to house though their class is one.
+def test_a_label_map_does_not_determine_the_photograph(facades):
+    # The colour of the walls varies between facades, although their class is the same.
     maps, photographs = facades
     walls = [photographs[k][maps[k] == NUMBER["facade"]].mean(axis=0) for k in range(len(maps))]
     assert np.std(walls, axis=0).min() > 10
 
 
-def test_colours_stand_for_classes_even_when_they_were_compressed(facades):
+def test_classes_are_recovered_from_noisy_colours(facades):
     maps, _ = facades
     images = coloured(maps)
     np.testing.assert_array_equal(classes_of(images), maps)
@@ -66,7 +66,7 @@ def test_colours_stand_for_classes_even_when_they_were_compressed(facades):
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "arguments, message",
     [
         ({"count": 0}, "count must be at least 1, not 0"),
         ({"size": 31}, "size must be at least 32"),
@@ -74,6 +74,6 @@ def test_colours_stand_for_classes_even_when_they_were_compressed(facades):
         ({"first": -1}, "first must be at least 0"),
     ],
 )
-def test_arguments_out_of_bounds_are_refused(given, message):
+def test_arguments_out_of_bounds_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
-        generated_facades(**{"count": 1, "seed": 0, **given})
+        generated_facades(**{"count": 1, "seed": 0, **arguments})

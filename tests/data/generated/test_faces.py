@@ -1,4 +1,4 @@
-"""Generated faces: whom they show is what stays, everything else differs."""
+"""Generated faces: images of a person share the identity and differ in all else."""
 
 import numpy as np
 import pytest
@@ -12,17 +12,17 @@ def faces():
     return images.astype("float32") / 255, labels
 
 
-def test_same_seed_same_images_and_another_seed_others():
+def test_images_depend_on_the_seed():
     first, again = (generated_faces(2, 3, seed=1, size=24) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     assert (generated_faces(2, 3, seed=2, size=24)[0] != first[0]).mean() > 0.5
 
 
-def test_numbers_go_on_and_name_other_people():
+def test_labels_count_from_first_and_each_number_is_another_person():
     _, labels = generated_faces(2, 2, seed=0, size=16, first=7)
     assert labels.tolist() == [7, 7, 8, 8]
-    later, one = (generated_faces(1, 1, seed=0, size=16, first=n)[0] for n in (1, 0))
-    assert (later != one).mean() > 0.5
+    second, first = (generated_faces(1, 1, seed=0, size=16, first=n)[0] for n in (1, 0))
+    assert (second != first).mean() > 0.5
 
 
 def test_images_of_one_person_differ(faces):
@@ -33,7 +33,7 @@ def test_images_of_one_person_differ(faces):
         assert gaps[~np.eye(6, dtype=bool)].min() > 0.03
 
 
-def test_pixels_hardly_tell_people_apart(faces):
+def test_pixels_hardly_distinguish_people(faces):
     images, labels = faces
     flat = images.reshape(len(images), -1)
     gaps = ((flat[:, None] - flat[None]) ** 2).sum(axis=-1)
@@ -41,13 +41,13 @@ def test_pixels_hardly_tell_people_apart(faces):
     upper = np.triu(np.ones_like(same), k=1).astype(bool)
     own, others = gaps[upper & same], gaps[upper & ~same]
     nearer = (own[:, None] < others[None]).mean()
-    # 1 would be perfect, 0.5 is chance.
+    # 1 is perfect, 0.5 is chance.
     assert 0.5 < nearer < 0.75
 
 
-def test_skin_is_a_persons_own(faces):
-    # The cheek, in which no feature lies: its colour by the light varies within a person, too,
-    # but the ratio of its channels is the skin's.
+def test_skin_colour_belongs_to_the_person(faces):
+    # The cheek has no features. The light changes its colour between the images of a person, but
+    # not the ratio of its channels.
     images, labels = faces
     cheeks = images[:, 17:20, 13:19].mean(axis=(1, 2))
     ratios = cheeks[:, 0] / (cheeks[:, 2] + 0.05)
@@ -57,7 +57,7 @@ def test_skin_is_a_persons_own(faces):
 
 
 @pytest.mark.parametrize(
-    "given, message",
+    "arguments, message",
     [
         ({"identities": 0}, "identities must be at least 1, not 0"),
         ({"images": 0}, "images must be at least 1"),
@@ -66,6 +66,6 @@ def test_skin_is_a_persons_own(faces):
         ({"seed": -1}, "seed must be at least 0"),
     ],
 )
-def test_arguments_out_of_bounds_are_refused(given, message):
+def test_arguments_out_of_bounds_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
-        generated_faces(**{"identities": 1, "images": 1, "seed": 0, **given})
+        generated_faces(**{"identities": 1, "images": 1, "seed": 0, **arguments})

@@ -24,7 +24,7 @@ def splits(language):
 
 
 def tokenise(text: str) -> list[str]:
-    """The rule that users' sentences are tokenised by."""
+    """Tokenises a sentence by the same rule as users' sentences."""
     text = re.sub(f"([{HAN}])", r" \1 ", text)
     text = re.sub(r"([,;!?，。！？；、]+)(?=\s|$)", lambda m: " " + " ".join(m[1]) + " ", text)
     words = text.split()
@@ -35,13 +35,13 @@ def tokenise(text: str) -> list[str]:
 
 
 def spans(sentence) -> list[tuple[str, tuple[str, ...]]]:
-    found = []
+    values = []
     for token, tag in zip(sentence.tokens, sentence.tags, strict=True):
         if tag.startswith("B-"):
-            found.append((tag[2:], [token]))
+            values.append((tag[2:], [token]))
         elif tag.startswith("I-"):
-            found[-1][1].append(token)
-    return [(slot, tuple(words)) for slot, words in found]
+            values[-1][1].append(token)
+    return [(slot, tuple(words)) for slot, words in values]
 
 
 def declared_slots(source) -> set[str]:
@@ -49,15 +49,15 @@ def declared_slots(source) -> set[str]:
     slots = set(re.findall(r"\{(\w+):", text))
     keys = set(re.findall(r"<(?:when|day|hours|moment):(\w+)>", text))
     of_keys = {f"{key}_{part}" for key in keys for part in re.findall(r"\{\$_(\w+):", text)}
-    # A return is dated but has no time: its symbols have none.
+    # The symbols of a return have a date but no time.
     return slots | (of_keys - {"return_time"})
 
 
 def contains(sentence, phrase: tuple[str, ...]) -> bool:
     words = tuple(token.lower() for token in sentence.tokens)
-    wanted = tuple(token.lower() for token in phrase)
-    width = len(wanted)
-    return any(words[i : i + width] == wanted for i in range(len(words) - width + 1))
+    lowered = tuple(token.lower() for token in phrase)
+    width = len(lowered)
+    return any(words[i : i + width] == lowered for i in range(len(words) - width + 1))
 
 
 def held_out(source) -> list[tuple[str, ...]]:
@@ -97,7 +97,7 @@ def test_sizes_are_honoured(language, sizes):
     assert tuple(map(len, travel_queries(language, sizes=sizes))) == sizes
 
 
-def test_no_sentence_occurs_twice_whatever_its_case_and_stop(splits):
+def test_no_sentence_occurs_twice_ignoring_case_and_stop(splits):
     texts = [
         " ".join(sentence.tokens).lower().rstrip(" .!?。？") for part in splits for sentence in part
     ]
@@ -130,24 +130,24 @@ def test_held_out_phrases_are_absent_from_training(language, splits):
         assert not any(needle in text for text in train), phrase
 
 
-def test_a_quarter_to_a_third_of_test_sentences_hold_a_held_out_phrase(language, splits):
+def test_28_percent_of_test_sentences_contain_a_held_out_phrase(language, splits):
     _, validation, test = splits
     phrases = held_out(SOURCES[language])
     with_new = sum(any(contains(s, phrase) for phrase in phrases) for s in test)
-    # Three standard deviations of a binomial share of 0.28 in 1,000 are 0.043.
+    # Three standard deviations of a binomial fraction of 0.28 in 1,000 are 0.043.
     assert abs(with_new / len(test) - 0.28) < 0.043
     assert any(contains(s, phrase) for phrase in phrases for s in validation)
 
 
-def test_validation_draws_from_half_of_the_held_out_phrases(language, splits):
-    drawn = [
+def test_validation_uses_half_of_the_held_out_phrases(language, splits):
+    used = [
         {phrase for phrase in SOURCES[language].GRAMMAR.new["city"] if contains(s, phrase)}
         for s in splits[1]
     ]
-    assert set().union(*drawn) <= set(SOURCES[language].GRAMMAR.new["city"][::2])
+    assert set().union(*used) <= set(SOURCES[language].GRAMMAR.new["city"][::2])
 
 
-def test_about_a_fifth_of_the_cities_and_airlines_is_held_out(language):
+def test_about_a_fifth_of_cities_and_airlines_is_held_out(language):
     grammar = SOURCES[language].GRAMMAR
     for name in ("city", "airline"):
         new, known = len(grammar.new[name]), len(grammar.known[name])
@@ -168,7 +168,7 @@ def test_the_same_words_fill_different_slots(splits):
         assert sum({first, second} <= slots for slots in slots_of.values()) >= 10
 
 
-def test_a_date_amid_the_same_near_words_depends_on_a_verb_far_away():
+def test_the_tag_of_a_date_may_depend_on_a_distant_verb():
     tags_of: dict[tuple[str, ...], set[str]] = {}
     for sentence in travel_queries("english")[0]:
         for i, tag in enumerate(sentence.tags):
@@ -183,19 +183,19 @@ def test_english_vocabulary_has_at_least_500_words():
     assert len({token.lower() for sentence in train for token in sentence.tokens}) >= 500
 
 
-def test_sentences_tokenise_back_when_joined_with_spaces(splits):
+def test_sentences_joined_with_spaces_are_tokenised_back(splits):
     for part in splits:
         for sentence in part:
             assert tuple(tokenise(" ".join(sentence.tokens))) == sentence.tokens
 
 
-def test_chinese_sentences_tokenise_back_when_written_without_spaces():
+def test_chinese_sentences_without_spaces_are_tokenised_back():
     for part in travel_queries("chinese"):
         for sentence in part:
             assert tuple(tokenise("".join(sentence.tokens))) == sentence.tokens
 
 
-def test_an_english_stop_may_touch_the_word_before_it():
+def test_english_punctuation_may_touch_the_word_before_it():
     for sentence in travel_queries("english")[0]:
         text = re.sub(r" ([,;!?.])(?= |$)", r"\1", " ".join(sentence.tokens))
         assert tuple(tokenise(text)) == sentence.tokens
@@ -207,7 +207,7 @@ def test_an_unknown_language_names_the_nearest():
 
 
 @pytest.mark.parametrize("sizes", [(0, 1, 1), (1, -1, 1), (1, 1), (10**6, 1, 1)])
-def test_sizes_out_of_bounds_are_refused(sizes):
+def test_sizes_out_of_bounds_are_rejected(sizes):
     with pytest.raises(UsageError, match=r"at least 1 each and at most 200,000 together"):
         travel_queries(sizes=sizes)
 
@@ -239,6 +239,6 @@ def test_grammar_reads_options_orders_keys_and_slots():
 
 
 @pytest.mark.parametrize("rule", ["<missing>", "(a|b", "a)", "[a"])
-def test_a_broken_rule_is_refused(rule):
+def test_a_malformed_rule_is_rejected(rule):
     with pytest.raises(ValueError, match=r"bracket|symbol|lacks"):
         Grammar({"all": rule}, {}, lambda word: [word])

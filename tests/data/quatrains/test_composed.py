@@ -14,13 +14,13 @@ from dlrecipes.data.quatrains.lexicon import KINDS, WIDTHS, rhyme, tone, words
 from dlrecipes.data.quatrains.prosody import rhymes, tones
 from dlrecipes.errors import UsageError
 
-# Wang Li's four kinds of line, with the first, third and fifth free but for the bans.
+# Wang Li's four kinds of line; the first, third and fifth characters are free within the rules.
 LINES = {
     5: {"a": "?Z?PZ", "b": "PP?ZP", "c": "?P?ZZ", "d": "?ZZPP"},
     7: {"a": "?P?Z?PZ", "b": "?ZPP?ZP", "c": "?Z?P?ZZ", "d": "?P?ZZPP"},
 }
 ORDERS = ("abcd", "dbcd", "cdab", "bdab")
-# The standard's finals as dictionaries print them, with a consonant before: loose spelling.
+# The standard's finals as dictionaries spell them after a consonant (non-strict spelling).
 FINALS = (
     *("a ia ua", "o uo", "e ie ue ve", "i", "u", "v", "ai uai", "ei ui", "ao iao", "ou iu"),
     *("an ian uan van", "en in un vn", "ang iang uang", "eng ing", "ong iong", "er"),
@@ -28,7 +28,7 @@ FINALS = (
 
 
 def spoken_tones(character):
-    """Level and oblique by Cantonese alone, any reading."""
+    """Tones of all Cantonese readings."""
     return {
         "P" if reading[-1] in "14" and reading[-2] not in "ptk" else "Z"
         for reading in get_jyutping_candidates(character)[0][1]
@@ -59,11 +59,11 @@ def poems(request):
     return quatrains(3000, seed=1, length=request.param)
 
 
-def test_every_poem_is_regulated_by_other_code(poems):
+def test_every_poem_passes_an_independent_check(poems):
     assert [poem for poem in poems if not is_regulated(poem.lines)] == []
 
 
-def test_the_other_code_refuses_what_is_not_regulated():
+def test_the_independent_check_rejects_unregulated_poems():
     assert is_regulated(["白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼"])
     assert not is_regulated(["床前明月光", "疑是地上霜", "举头望明月", "低头思故乡"])
     assert not is_regulated(["白日依山尽", "黄河入海来", "欲穷千里目", "更上一层楼"])
@@ -73,13 +73,13 @@ def test_thousands_of_poems_are_all_different(poems):
     assert len({poem.lines for poem in poems}) == len(poems) == 3000
 
 
-def test_poems_are_not_made_of_a_few_lines(poems):
+def test_poems_consist_of_many_different_lines(poems):
     lines = [line for poem in poems for line in poem.lines]
     assert len(set(lines)) > 0.7 * len(lines)
     assert Counter(lines).most_common(1)[0][1] < 0.005 * len(lines)
 
 
-def test_all_themes_and_all_templates_are_drawn(poems):
+def test_all_themes_and_templates_occur(poems):
     themes = Counter(poem.theme for poem in poems)
     assert set(themes) == set(THEMES)
     assert min(themes.values()) > 0.08 * len(poems)
@@ -93,14 +93,14 @@ def test_all_themes_and_all_templates_are_drawn(poems):
     assert min(orders[order] for order in ORDERS) > 0.1 * len(poems)
 
 
-def test_no_poem_repeats_a_character_but_within_a_word(poems):
+def test_poems_repeat_characters_only_within_a_word(poems):
     doubled = {c for word in words() for c in word.text if word.text.count(c) > 1}
     for poem in poems:
         counts = Counter("".join(poem.lines))
         assert {c for c, n in counts.items() if n > 1} <= doubled
 
 
-def test_same_seed_gives_the_same_poems_and_another_seed_others():
+def test_poems_depend_on_the_seed():
     assert quatrains(40, 3) == quatrains(40, 3)
     assert not set(quatrains(40, 3)) & set(quatrains(40, 4))
     assert quatrains(60, 3)[:40] == quatrains(40, 3)
@@ -124,7 +124,7 @@ def test_poems_do_not_depend_on_the_hash_seed():
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_poems_on_a_theme_draw_its_words(theme):
+def test_poems_on_a_theme_use_its_words(theme):
     own = {w.text for w in words() if w.themes != THEMES and theme in w.themes}
     poems = quatrains(300, 0, 7, theme)
     assert {poem.theme for poem in poems} == {theme}
@@ -132,7 +132,7 @@ def test_poems_on_a_theme_draw_its_words(theme):
         assert sum(word in line for line in poem.lines for word in own) >= 3
 
 
-def test_the_themes_are_told_apart_by_their_words():
+def test_themes_differ_in_their_words():
     words_of = {
         theme: Counter(
             line[k : k + 2] for p in quatrains(400, 0, 7, theme) for line in p.lines for k in (2,)
@@ -158,17 +158,17 @@ def test_composing_is_quick():
         ({"count": 0}, "Cannot compose 0 quatrains. Give at least 1."),
         ({"length": 6}, "A line cannot have 6 characters. Give 5 or 7."),
         ({"theme": "mooonlight"}, "Did you mean 'moonlight'?"),
-        ({"theme": "computers"}, "There are no quatrains about 'computers'; there are landscape"),
+        ({"theme": "computers"}, "Unknown theme 'computers'; the themes are landscape"),
     ],
 )
-def test_bad_requests_are_refused_in_one_line(options, message):
+def test_invalid_arguments_are_rejected_in_one_line(options, message):
     with pytest.raises(UsageError) as caught:
         quatrains(**{"count": 1, **options})
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_lexicon_that_cannot_fill_any_template_is_told(monkeypatch):
+def test_a_lexicon_that_cannot_fill_any_template_is_reported(monkeypatch):
     from dlrecipes.data.quatrains import composed
 
     monkeypatch.setattr(composed, "words", lambda: words()[:5])
@@ -194,19 +194,19 @@ def test_the_lexicon_is_large_and_well_formed():
         assert sum(word.themes != THEMES and theme in word.themes for word in entries) > 100
 
 
-def test_the_meant_reading_is_one_of_a_characters_readings():
+def test_the_intended_reading_is_one_of_a_characters_readings():
     for character in {c for word in words() for c in word.text}:
         assert {tone(character)} <= tones(character)
         assert rhyme(character) == -1 or rhyme(character) in rhymes(character)
 
 
-def test_the_lexicons_file_is_packaged():
+def test_the_lexicon_file_is_packaged():
     setup = configparser.ConfigParser()
     setup.read(Path(__file__).resolve().parents[3] / "setup.cfg")
     assert "*.txt" in setup["options.package_data"]["dlrecipes.data.quatrains"]
 
 
-def test_every_word_of_the_lexicon_is_used():
+def test_almost_every_word_of_the_lexicon_is_used():
     text = "\n".join(str(p) for n in (5, 7) for p in quatrains(12000, 5, n))
     missing = [word.text for word in words() if word.text not in text]
     assert len(missing) < 0.01 * len(words())

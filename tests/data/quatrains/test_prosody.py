@@ -18,7 +18,7 @@ from dlrecipes.data.quatrains.prosody import (
 )
 from dlrecipes.errors import UsageError
 
-# 中华通韵 (2019), each class by characters of all its finals.
+# 中华通韵 (2019): for each class, characters with each of its finals.
 STANDARD = {
     "啊": "霞花",
     "喔": "坡多",
@@ -46,31 +46,31 @@ def names(character):
 @pytest.mark.parametrize(
     ("characters", "expected"),
     [
-        # Old level tones, Mandarin's first and second.
+        # Old level tones: Mandarin's first and second.
         ("山河天涯人花", {"P"}),
         # Rising and departing tones.
         ("水海尽上处夜", {"Z"}),
-        # Entering tones, of which Mandarin has made level ones: -k, -t, -p in Cantonese.
+        # Entering tones (-k, -t, -p in Cantonese), some of which became level in Mandarin.
         ("国白日一八竹急插屋", {"Z"}),
-        # Two readings in verse: to look, middle and to hit, to pass, for and to be.
+        # Characters with two readings in verse.
         ("看中过为", {"P", "Z"}),
         # Traditional forms.
         ("東雲", {"P"}),
         ("國葉雪", {"Z"}),
     ],
 )
-def test_tones_are_those_of_the_old_readings(characters, expected):
+def test_tones_follow_the_old_readings(characters, expected):
     assert {c: tones(c) for c in characters} == dict.fromkeys(characters, expected)
 
 
 @pytest.mark.parametrize("character", "人花来年门流黄头楼船")
-def test_changed_tones_of_speech_make_no_character_oblique(character):
-    # Cantonese says jan2, faa2, ... in some words of everyday speech.
+def test_changed_tones_of_speech_do_not_count(character):
+    # In some everyday words they are read jan2, faa2, ... in Cantonese.
     assert tones(character) == {"P"}
 
 
 @pytest.mark.parametrize("nothing", ["", "x", "。", "|", " ", "7", "あ", "明月", "<end>", "\ud800"])
-def test_what_is_no_han_character_has_neither_tone_nor_rhyme(nothing):
+def test_other_characters_have_neither_tone_nor_rhyme(nothing):
     assert tones(nothing) == rhymes(nothing) == frozenset()
 
 
@@ -84,17 +84,17 @@ def test_characters_beyond_the_basic_plane_are_looked_up():
 
 
 @pytest.mark.parametrize(("name", "characters"), STANDARD.items())
-def test_rhymes_are_the_standards_classes(name, characters):
+def test_rhymes_are_the_classes_of_the_standard(name, characters):
     assert {c: names(c) for c in characters} == {c: {name} for c in characters}
 
 
-def test_there_are_the_standards_sixteen_classes_in_its_order():
+def test_the_sixteen_classes_are_in_the_order_of_the_standard():
     assert "".join(RHYME_NAMES) == "啊喔鹅衣乌迂哀欸熬欧安恩昂英雍儿"
     assert list(STANDARD) == list(RHYME_NAMES)
 
 
 def test_every_reading_gives_a_rhyme():
-    # xing, hang; xie and, in verse, xia; er, and ren of the character it once was.
+    # 行 is xing or hang; 斜 is xie or, in verse, xia; 儿 is er or, as an old character, ren.
     assert names("行") >= {"英", "昂"}
     assert names("斜") >= {"鹅", "啊"}
     assert "儿" in names("儿")
@@ -113,7 +113,7 @@ def test_tables_agree_with_single_characters():
     assert rhyme[[0, 5]].sum() == 0
 
 
-def test_tables_of_no_vocabulary_keep_their_shape():
+def test_tables_of_an_empty_vocabulary_keep_their_rank():
     assert tone_table([]).shape == (0, 2)
     assert rhyme_table([]).shape == (0, 16)
 
@@ -126,26 +126,26 @@ def test_templates_follow_the_rules_of_verse(length):
         assert {len(line) for line in lines} == {length}
         assert lines[0][1] == {"level": "P", "oblique": "Z"}[kind]
         assert template.rhyming == ((0, 1, 3) if first else (1, 3))
-        # Rhymes are level; a line that does not rhyme ends oblique.
+        # Rhymes are level, and the other lines end in an oblique tone.
         ends = ["P" if k in template.rhyming else "Z" for k in range(4)]
         assert [line[-1] for line in lines] == ends
         for line in lines:
             # The even characters alternate.
             even = line[1::2]
             assert all(a != b and {a, b} == {"P", "Z"} for a, b in pairwise(even))
-            # Never three level tones at the end.
+            # No line can end in three level tones.
             assert not all(tone in "P*" for tone in line[-3:])
-        # Lines 1 and 2 answer each other, as do 3 and 4; 2 and 3 hold together.
+        # Lines 1 and 2 are opposite, as are 3 and 4; lines 2 and 3 agree.
         assert [line[1] for line in lines] in (list("ZPPZ"), list("PZZP"))
 
 
 @pytest.mark.parametrize(("length", "start"), [(5, 0), (7, 2)])
-def test_no_rhyming_line_can_leave_its_level_tone_alone(length, start):
+def test_no_rhyming_line_can_have_an_isolated_level_tone(length, start):
     for line in {line for t in TEMPLATES[length] for line in t.lines if line.endswith("ZP")}:
         assert line[start : start + 2] == "PP"
 
 
-def test_templates_as_arrays_say_the_same():
+def test_template_arrays_match_the_templates():
     for length in (5, 7):
         patterns, rhyming = template_arrays(length)
         assert (patterns.shape, rhyming.shape) == ((4, 4, length), (4, 4))
@@ -155,13 +155,13 @@ def test_templates_as_arrays_say_the_same():
             assert tuple(np.flatnonzero(rhymed)) == template.rhyming
 
 
-def test_four_templates_differ():
+def test_the_four_templates_differ():
     for length in (5, 7):
         assert len({t.lines for t in TEMPLATES[length]}) == 4
 
 
-def test_lines_of_another_length_have_no_templates():
-    with pytest.raises(ValueError, match="A line has 5 or 7 characters, not 6"):
+def test_other_line_lengths_are_rejected():
+    with pytest.raises(ValueError, match="length must be 5 or 7, not 6"):
         template_arrays(6)
 
 
@@ -169,21 +169,21 @@ def test_lines_of_another_length_have_no_templates():
     ("opening", "length", "kinds"),
     [
         ("", 5, {"oblique", "level"}),
-        # One character is free, or (of a line PPZZP) level: 山 is P.
+        # The first character is free, or level in a line PPZZP; 山 is P.
         ("山", 5, {"oblique", "level"}),
         # 白日 is ZZ, 黄河远上 PPZZ.
         ("白日", 5, {"oblique"}),
         ("黄河远上", 7, {"level"}),
     ],
 )
-def test_an_opening_chooses_the_templates_it_fits(opening, length, kinds):
-    found = templates_for(opening, length)
-    assert {TEMPLATES[length][k].name.split()[0] for k in found} == kinds
-    assert len(found) == 2 * len(kinds)
+def test_an_opening_selects_the_templates_that_it_fits(opening, length, kinds):
+    indices = templates_for(opening, length)
+    assert {TEMPLATES[length][k].name.split()[0] for k in indices} == kinds
+    assert len(indices) == 2 * len(kinds)
 
 
-def test_a_whole_first_line_leaves_its_templates():
-    # ZZPPZ ends oblique: the line does not rhyme. ZZZPP does.
+def test_a_whole_first_line_selects_its_templates():
+    # ZZPPZ ends in an oblique tone, so the line does not rhyme; ZZZPP does.
     assert [TEMPLATES[5][k].name for k in templates_for("白日依山尽", 5)] == ["oblique start"]
     (rhymed,) = templates_for("更上一层楼", 5)
     assert TEMPLATES[5][rhymed].name == "oblique start, first line rhymes"
@@ -192,15 +192,15 @@ def test_a_whole_first_line_leaves_its_templates():
 @pytest.mark.parametrize(
     ("opening", "message"),
     [
-        ("moon", "cannot begin with 'moon'. Give Han characters alone."),
-        ("明，月", "Give Han characters alone."),
+        ("moon", "cannot begin with 'moon'. Give only Han characters."),
+        ("明，月", "Give only Han characters."),
         ("明月𠀀", "The tone of '𠀀' in '明月𠀀' is unknown."),
-        ("白日依山尽黄", "has 6 characters, a line 5. Give fewer."),
-        # ZZZZ: the second and the fourth do not alternate.
+        ("白日依山尽黄", "Expected at most 5 characters, got 6: '白日依山尽黄'. Give fewer."),
+        # ZZZZ: the second and fourth characters do not alternate.
         ("白日落尽", "No template of 5 characters begins with '白日落尽' (Z Z Z Z)."),
     ],
 )
-def test_an_opening_that_fits_no_template_is_told_in_one_line(opening, message):
+def test_an_opening_that_fits_no_template_is_rejected_in_one_line(opening, message):
     with pytest.raises(UsageError) as caught:
         templates_for(opening, 5)
     assert message in str(caught.value)
@@ -220,7 +220,7 @@ def test_a_quatrain_is_four_lines_of_five_or_seven_han_characters():
     assert is_quatrain(["𠮷" * 7] * 4)
 
 
-def test_a_poem_reads_as_its_lines():
+def test_a_poem_converts_to_its_lines():
     assert str(Poem(("月落", "乌啼"))) == "月落|乌啼"
 
 

@@ -33,7 +33,7 @@ def refusal(path):
 
 @pytest.mark.parametrize("name", ["poems.jsonl", "poems.json", "poems.txt", "poems"])
 @pytest.mark.parametrize("zipped", [False, True])
-def test_json_lines_are_read_whatever_the_files_name(tmp_path, name, zipped):
+def test_json_lines_are_detected_under_any_file_name(tmp_path, name, zipped):
     text = "\n".join([record(title="登鹳雀楼", author="王之涣", dynasty="Tang"), record(BRIDGE)])
     data = gzip.compress(text.encode()) if zipped else text
     poems, skipped = read_quatrains(write(tmp_path, data, name))
@@ -43,7 +43,7 @@ def test_json_lines_are_read_whatever_the_files_name(tmp_path, name, zipped):
     assert skipped == {}
 
 
-def test_optional_fields_that_are_no_text_are_left_out(tmp_path):
+def test_optional_fields_without_text_are_ignored(tmp_path):
     path = write(tmp_path, record(title=None, author=["王之涣"], theme=""), "a.jsonl")
     (poem,), _ = read_quatrains(path)
     assert (poem.title, poem.author, poem.theme) == (None, None, None)
@@ -64,105 +64,106 @@ def test_optional_fields_that_are_no_text_are_left_out(tmp_path):
         "\ufeff{}|{}|{}|{}\r\n\r\n",
     ],
 )
-def test_text_separates_lines_by_bars_slashes_spaces_or_punctuation(tmp_path, text):
+def test_bars_slashes_spaces_and_punctuation_separate_lines(tmp_path, text):
     (poem,), skipped = read_quatrains(write(tmp_path, text.format(*TOWER)))
     assert poem.lines == TOWER
     assert skipped == {}
 
 
-def test_content_may_hold_punctuation_too(tmp_path):
+def test_json_content_may_contain_punctuation(tmp_path):
     path = write(tmp_path, record([f"{line}，" for line in TOWER]), "a.jsonl")
     assert read_quatrains(path)[0][0].lines == TOWER
 
 
-def test_what_is_no_quatrain_is_skipped_and_counted(tmp_path):
-    poems = ["|".join(TOWER), "", "关关雎鸠|在河之洲|窈窕淑女|君子好逑", "|".join(TOWER * 2)]
-    poems += ["|".join((*TOWER[:3], "更上□层楼")), "|".join((*TOWER[:3], BRIDGE[0])), "abc"]
-    found, skipped = read_quatrains(write(tmp_path, "\n".join(poems)))
-    assert [poem.lines for poem in found] == [TOWER]
+def test_other_poems_are_skipped_and_counted(tmp_path):
+    texts = ["|".join(TOWER), "", "关关雎鸠|在河之洲|窈窕淑女|君子好逑", "|".join(TOWER * 2)]
+    texts += ["|".join((*TOWER[:3], "更上□层楼")), "|".join((*TOWER[:3], BRIDGE[0])), "abc"]
+    poems, skipped = read_quatrains(write(tmp_path, "\n".join(texts)))
+    assert [poem.lines for poem in poems] == [TOWER]
     assert skipped == {
         "do not have 5 or 7 characters in each line": 2,
         "do not have 4 lines": 2,
-        "hold other than Chinese characters": 1,
+        "contain other than Chinese characters": 1,
     }
 
 
-def test_characters_beyond_the_basic_plane_are_one_character_each(tmp_path):
+def test_characters_beyond_the_basic_plane_count_as_one_character(tmp_path):
     lines = ("𠮷日依山尽", *TOWER[1:])
     assert read_quatrains(write(tmp_path, "|".join(lines)))[0][0].lines == lines
 
 
-def test_compatibility_characters_become_ordinary_ones(tmp_path):
-    # U+F967 looks like 不 and is made it by Unicode's normal form C.
+def test_compatibility_characters_are_normalized(tmp_path):
+    # U+F967 looks like 不, and Unicode's normal form C converts it to 不.
     lines = ("\uf967日依山尽", *TOWER[1:])
     assert read_quatrains(write(tmp_path, "|".join(lines)))[0][0].lines[0] == "不日依山尽"
 
 
-def test_a_line_separator_inside_json_breaks_no_line(tmp_path):
+def test_a_line_separator_inside_json_does_not_end_the_line(tmp_path):
     path = write(tmp_path, record(title="a\u2028b\u0085c"), "a.jsonl")
     assert len(read_quatrains(path)[0]) == 1
 
 
 @pytest.mark.parametrize(
-    ("line", "what"),
+    ("line", "problem"),
     [
-        ('{"content": "白日', "not JSON: unterminated string"),
-        ("白日依山尽", "not JSON: expecting value at column 1"),
-        ("[1, 2]", "an array, not an object"),
-        ('"白日"', "a string, not an object"),
-        ("null", "null, not an object"),
+        ('{"content": "白日', "invalid JSON: unterminated string"),
+        ("白日依山尽", "invalid JSON: expecting value at column 1"),
+        ("[1, 2]", "expected an object, got an array"),
+        ('"白日"', "expected an object, got a string"),
+        ("null", "expected an object, got null"),
         ('{"contents": "白日"}', "there is no 'content'. Did you mean 'contents'?"),
         ("{}", "there is no 'content'."),
-        ('{"content": ["白日"]}', "'content' is an array, not a string"),
-        ('{"content": null}', "'content' is null, not a string"),
-        ('{"content": true}', "'content' is true or false, not a string"),
-        ("[" * 100_000, "not JSON that can be read"),
-        ('{"content": ' + "9" * 5000 + "}", "not JSON that can be read"),
+        ('{"content": ["白日"]}', "expected 'content' to be a string, got an array"),
+        ('{"content": null}', "expected 'content' to be a string, got null"),
+        ('{"content": true}', "expected 'content' to be a string, got a Boolean"),
+        ("[" * 100_000, "invalid JSON"),
+        ('{"content": ' + "9" * 5000 + "}", "invalid JSON"),
     ],
 )
-def test_wrong_json_is_told_with_file_and_line(tmp_path, line, what):
+def test_invalid_json_is_reported_with_file_and_line(tmp_path, line, problem):
     path = write(tmp_path, f"{record()}\n\n{line}\n", "poems.jsonl")
     message = refusal(path)
-    assert message.startswith(f"{path}:3: {what}")
+    assert message.startswith(f"{path}:3: {problem}")
 
 
-def test_a_json_array_is_told_to_be_lines(tmp_path):
+def test_a_json_array_is_rejected_in_favour_of_json_lines(tmp_path):
     path = write(tmp_path, f"[{record()},\n{record()}]", "poems.json")
-    assert "1: a JSON array, where JSON lines are read. Write one object a line" in refusal(path)
+    message = refusal(path)
+    assert "1: expected JSON lines, got a JSON array. Write one object per line" in message
 
 
 @pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"", mtime=0)])
-def test_an_empty_file_is_told(tmp_path, content):
+def test_an_empty_file_is_rejected(tmp_path, content):
     assert "is empty. Give JSON lines" in refusal(write(tmp_path, content))
 
 
-def test_a_file_without_a_quatrain_says_what_it_holds(tmp_path):
+def test_a_file_without_quatrains_is_rejected_with_reasons(tmp_path):
     path = write(tmp_path, "hello world\n你好\n关关雎鸠|在河之洲|窈窕淑女|君子好逑\n")
     message = refusal(path)
     assert "holds no quatrain: of its poems, 2 do not have 4 lines; 1 do not have 5" in message
 
 
-def test_a_missing_file_is_told_with_the_nearest_name(tmp_path):
+def test_a_missing_file_is_reported_with_the_nearest_name(tmp_path):
     write(tmp_path, "x", "poems.jsonl")
     assert "does not exist. Did you mean 'poems.jsonl'?" in refusal(tmp_path / "poem.jsonl")
     assert "does not exist. Give JSON lines" in refusal(tmp_path / "no" / "where")
 
 
-def test_a_folder_is_told_to_be_one(tmp_path):
-    assert "is a folder. Give a file" in refusal(tmp_path)
+def test_a_folder_is_rejected(tmp_path):
+    assert "expected a file, got a folder. Give a file" in refusal(tmp_path)
 
 
-def test_a_path_that_cannot_be_one_is_told():
+def test_an_impossible_path_is_reported():
     with pytest.raises(DataError, match="cannot be read"):
         read_quatrains("a\0b")
 
 
-def test_text_in_another_encoding_is_told_with_its_line(tmp_path):
+def test_text_in_another_encoding_is_reported_with_its_line(tmp_path):
     path = write(tmp_path, "|".join(TOWER).encode() + b"\n" + "白日".encode("gb18030"))
     assert refusal(path).startswith(f"{path}:2: byte 0xb0 is not UTF-8. Save the file as UTF-8.")
 
 
-def test_a_truncated_or_damaged_gzip_file_is_told(tmp_path):
+def test_truncated_and_damaged_gzip_files_are_reported(tmp_path):
     whole = gzip.compress((record() + "\n").encode() * 100)
     for damaged in (whole[:-20], whole[:15], whole[:20] + b"\xff" * 9 + whole[29:]):
         assert "is a damaged gzip file" in refusal(write(tmp_path, damaged, "a.jsonl.gz"))
@@ -171,7 +172,7 @@ def test_a_truncated_or_damaged_gzip_file_is_told(tmp_path):
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real quatrains are not here")
 def test_the_real_quatrains_are_read():
     poems, skipped = read_quatrains(REAL / "valid.jsonl.gz")
-    # 7,979 poems, of which some have □ for a lost character.
+    # 7,979 poems, some of which have □ for a lost character.
     assert len(poems) + sum(skipped.values()) == 7979
-    assert set(skipped) == {"hold other than Chinese characters"}
+    assert set(skipped) == {"contain other than Chinese characters"}
     assert len(poems) > 7900

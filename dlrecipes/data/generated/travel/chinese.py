@@ -1,9 +1,9 @@
-"""Chinese travel queries: the rules that put the words together.
+"""Grammar rules of the Chinese travel queries.
 
-Every Han character is a token, and so is a run of digits and Latin letters. As in
-English, a date or time with no verb of its own belongs to the last verb before it
-(抵达, 落地, 赶到 arrive; 出发, 起飞, 动身 leave), one that stands first belongs to the first
-verb after it, and a plain flight or trip is dated by its departure.
+Tokens are single Han characters and runs of digits and Latin letters. As in English, a
+date or time without its own verb belongs to the last verb before it (抵达, 落地, 赶到 arrive;
+出发, 起飞, 动身 leave). At the beginning of a sentence it belongs to the first verb after it,
+and without any verb it is the departure of the flight or trip.
 """
 
 import random
@@ -263,10 +263,10 @@ GRAMMAR = Grammar(RULES, WORDS, _TOKEN.findall)
 
 
 def finish(draft: Draft, rng: random.Random) -> bool:
-    """Gives a draft its punctuation; returns whether it can be used.
+    """Adds punctuation to a draft; returns whether it can be used.
 
-    Chinese is written without spaces, so that a digit right after another digit or a
-    comma could not be told from it again: such a draft is refused.
+    Chinese is written without spaces, so digits directly after other digits or a comma would
+    be ambiguous; such drafts are rejected.
     """
     without_stray(draft, "，", "，；")
     for before, after in zip(draft.tokens, draft.tokens[1:], strict=False):

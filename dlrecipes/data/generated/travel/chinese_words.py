@@ -1,4 +1,4 @@
-"""The words of Chinese travel queries; those in a second text are kept from training."""
+"""Word lists of the Chinese travel queries; the second text of a list is held out."""
 
 from dlrecipes.data.generated.travel.grammar import Words
 

@@ -1,8 +1,8 @@
-"""English travel queries: the rules that put the words together.
+"""Grammar rules of the English travel queries.
 
-What decides a tag is always in the sentence. A date or time with no verb of its own
-belongs to the last verb before it; a plain flight, trip or ticket is dated by its
-departure. Prepositions and articles stand outside a value.
+Every tag can be inferred from the sentence. A date or time without its own verb belongs to the
+last verb before it; without any verb, it is the departure of the flight, trip or ticket.
+Prepositions and articles are not part of a value.
 """
 
 import random
@@ -304,10 +304,10 @@ GRAMMAR = Grammar(RULES, WORDS, lambda word: [word])
 
 
 def finish(draft: Draft, rng: random.Random) -> bool:
-    """Gives a draft its punctuation and its case; returns whether it can be used."""
+    """Adds punctuation and case to a draft; returns whether it can be used."""
     without_stray(draft, ",", ",;")
     asks = _ASKING.search(" ".join(draft.tokens))
-    # A stop that touches "p.m." or "7" could not be told from a part of it.
+    # After "p.m." or "7", a final stop would be ambiguous.
     last = draft.tokens[-1]
     if rng.random() < 0.35 and len(last) > 1 and "." not in last:
         draft.tokens.append("?" if asks else rng.choice("...!"))

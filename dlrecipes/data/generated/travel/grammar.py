@@ -1,10 +1,10 @@
-"""A grammar that draws tagged sentences at random.
+"""A grammar that generates random tagged sentences.
 
-A symbol's text has one rule a line. In a rule a plain word stands for itself, and
+A symbol's text has one rule per line. In a rule, plain words are kept, and
 
     <name>        is any rule of the symbol `name`, or any phrase of the word list `name`;
     <name:key>    is the same with every `$` of those rules read as `key`;
-    {slot:name}   is `<name>`, with what it yields tagged as one value of `slot`;
+    {slot:name}   is `<name>`, with its expansion tagged as one value of `slot`;
     (a b|c)       is one of its alternatives; `[a b]` is `(a b|)`;
     a b & c & d   is its parts in any order.
 """
@@ -22,11 +22,11 @@ _PIECE = re.compile(r"<\w+(?::\w+)?>|\{\w+:\w+\}|[()|\[\]&]|[^\s()|\[\]&<>{}]+")
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A word list of which some phrases are kept from the training split.
+    """A word list with phrases that are held out from the training split.
 
     Args:
-        known: Phrases separated by commas; every split draws from them.
-        new: Phrases separated by commas that only the later splits draw from.
+        known: Comma-separated phrases that every split uses.
+        new: Comma-separated phrases that only validation and test use. Defaults to `""`.
     """
 
     known: str
@@ -35,11 +35,15 @@ class Words:
 
 @dataclass(slots=True)
 class Draft:
-    """A sentence while it is drawn.
+    """A sentence while it is generated.
 
     Args:
-        rng: The source of chance.
-        new: The held-out phrases that may be drawn, by the name of their word list.
+        rng: Random number generator.
+        new: Held-out phrases that may be used, by the name of their word list. Defaults to none.
+        tokens: Tokens so far. Defaults to none.
+        tags: BIO tags of the tokens. Defaults to none.
+        slot: Tag of the next token inside a slot, or `""` outside. Defaults to `""`.
+        used_new: Whether a held-out phrase was used. Defaults to `False`.
     """
 
     rng: random.Random
@@ -50,7 +54,7 @@ class Draft:
     used_new: bool = False
 
     def write(self, phrase: Phrase) -> None:
-        """Appends words, tagged with the slot that is open."""
+        """Appends words, tagged with the current slot."""
         for token in phrase:
             if not self.slot:
                 tag = "O"
@@ -65,18 +69,20 @@ _Node = Callable[[Draft], None]
 
 
 class Grammar:
-    """Rules and word lists, read once and drawn from many times.
+    """Rules and word lists that are parsed once and expanded many times.
 
     Args:
-        rules: The text of each symbol.
-        words: The word lists, under names that no symbol has.
-        split: Cuts one written word of a rule or of a word list into tokens.
+        rules: Text of each symbol, by name.
+        words: Word lists by name; the names differ from those of symbols.
+        split: Function that splits a written word of a rule or word list into tokens.
 
     Raises:
-        ValueError: A rule names a symbol that is not there, or its brackets do not match.
+        ValueError: If a rule names an unknown symbol, or its brackets do not match.
 
     Example:
 
+    >>> import random
+    >>> from dlrecipes.data.generated.travel.grammar import Draft, Grammar, Words
     >>> rules = {"ask": "[please] leave {from:city}"}
     >>> grammar = Grammar(rules, {"city": Words("New York")}, lambda word: [word])
     >>> grammar.draw("ask", Draft(random.Random(1))).tags[-2:]
@@ -99,7 +105,7 @@ class Grammar:
                 self._symbol(name, "")
 
     def draw(self, symbol: str, draft: Draft) -> Draft:
-        """Returns `draft` with one expansion of `symbol` appended to it."""
+        """Returns `draft` with a random expansion of `symbol` appended."""
         self._symbol(symbol, "")(draft)
         return draft
 
@@ -118,12 +124,12 @@ class Grammar:
         if name in self.known:
             return _word_list(name, self.known[name])
         if name not in self.rules:
-            raise ValueError(f"There is no symbol or word list {name!r}.")
+            raise ValueError(f"Unknown symbol or word list {name!r}.")
         lines = [line for line in self.rules[name].replace("$", key).split("\n") if line.strip()]
         stack = _PIECE.findall(" | ".join(lines))[::-1]
         node = self._choice(stack)
         if stack:
-            raise ValueError(f"Symbol {name!r} has a bracket too many.")
+            raise ValueError(f"Symbol {name!r} has an unmatched closing bracket.")
         return node
 
     def _choice(self, stack: list[str], closing: str = "") -> _Node:
@@ -132,7 +138,7 @@ class Grammar:
             stack.pop()
             options.append(self._shuffle(stack))
         if closing and (not stack or stack.pop() != closing):
-            raise ValueError(f"A rule lacks its {closing!r}.")
+            raise ValueError(f"A rule lacks its closing {closing!r}.")
         if closing == "]":
             options.append(_nothing)
         return options[0] if len(options) == 1 else _one_of(options)
@@ -170,7 +176,7 @@ def _nothing(draft: Draft) -> None:
 def _word_list(name: str, known: Sequence[Phrase]) -> _Node:
     def node(draft: Draft) -> None:
         new = draft.new.get(name)
-        # Rarely two in a sentence: the words around an unknown one are what it is told by.
+        # Rarely two per sentence: an unknown word is recognized by the known words around it.
         if new and draft.rng.random() < 0.25:
             draft.used_new = True
             draft.write(draft.rng.choice(new))
@@ -210,9 +216,9 @@ def _any_order(parts: Sequence[_Node]) -> _Node:
 
 
 def without_stray(draft: Draft, comma: str, stops: str) -> Draft:
-    """Drops the commas that begin or end a sentence or stand before another stop.
+    """Removes commas at the ends of a sentence or before another punctuation mark.
 
-    Clauses bring their own commas, so that two of them may meet.
+    Such commas occur because clauses bring their own.
     """
     tokens, tags = [], []
     for token, tag, after in zip(draft.tokens, draft.tags, [*draft.tokens[1:], comma], strict=True):
@@ -224,5 +230,5 @@ def without_stray(draft: Draft, comma: str, stops: str) -> Draft:
 
 
 def sentence(draft: Draft, intent: str) -> TaggedSentence:
-    """Returns what was drawn as an example."""
+    """Returns the example that a finished draft holds."""
     return TaggedSentence(tuple(draft.tokens), tuple(draft.tags), intent)
