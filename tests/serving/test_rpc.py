@@ -87,7 +87,7 @@ def test_a_long_string_is_not_repeated_to_fill_a_shape(stub):
     with pytest.raises(grpc.RpcError) as error:
         stub.Predict(request, timeout=60)
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "a shape that is not taken: [20]" in error.value.details()
+    assert "an invalid or too large shape: [20]" in error.value.details()
 
 
 def test_a_context_that_would_take_too_much_memory_is_refused(stub):
@@ -167,8 +167,8 @@ def with_unknown_input():
         (predict(np.float32([[1]])), "INVALID_ARGUMENT", "must have shape (any), not (1, 1)"),
         (predict(np.float32([5000])), "INVALID_ARGUMENT", "too large"),
         (predict(np.zeros(21, "float32")), "INVALID_ARGUMENT", "at most 20"),
-        (with_huge_shape(), "INVALID_ARGUMENT", "a shape that is not taken"),
-        (with_negative_shape(), "INVALID_ARGUMENT", "a shape that is not taken"),
+        (with_huge_shape(), "INVALID_ARGUMENT", "an invalid or too large shape"),
+        (with_negative_shape(), "INVALID_ARGUMENT", "an invalid or too large shape"),
         (with_unknown_input(), "INVALID_ARGUMENT", "not found in signature"),
     ],
 )
