@@ -81,8 +81,8 @@ class _JsonProtocol(HttpToolsProtocol):
         self._head: int | None = None
         # Bytes of the headers, and of the trailers that may follow a body.
         self._fields = 0
-        # Whether no request is incomplete, and how many requests began in the latest data.
-        self._idle, self._begun = True, 0
+        # Whether no request is incomplete, and how many requests started in the latest data.
+        self._idle, self._started = True, 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -99,7 +99,7 @@ class _JsonProtocol(HttpToolsProtocol):
         """Starts counting the bytes of a request's head, and its timer."""
         self._head = self._fields = 0
         self._idle = False
-        self._begun += 1
+        self._started += 1
         self._restart_timer()
         super().on_message_begin()
 
@@ -125,11 +125,11 @@ class _JsonProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parses data, and refuses a head that is too long."""
-        idle, self._begun = self._idle, 0
+        idle, self._started = self._idle, 0
         super().data_received(data)
         # If the head follows an earlier request in the same data, its position is unknown and
         # these bytes are not counted.
-        if self._head is not None and self._begun <= int(idle):
+        if self._head is not None and self._started <= int(idle):
             self._head += len(data)
             if self._head > LARGEST_HEAD:
                 self._refuse_head()
@@ -166,7 +166,7 @@ class _Server(uvicorn.Server):
         self.patience = patience
         self.stopping = stopping
 
-    def asked_early(self, sig: int, frame: FrameType | None) -> None:
+    def handle_early_signal(self, sig: int, frame: FrameType | None) -> None:
         """Handles a signal that arrives before uvicorn's own handlers are installed.
 
         Signals that uvicorn raises again after its shutdown are ignored.
@@ -214,7 +214,7 @@ def serve(settings: Settings) -> None:
         server = _Server(config, settings.patience, stopping)
         store.refresh()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, server.asked_early)
+            signal.signal(number, server.handle_early_signal)
         _print_start(settings, listening, store)
         server.run(sockets=[listening])
     print("Stopped.", file=sys.stderr)
@@ -242,12 +242,12 @@ def application(settings: Settings, store: ModelStore, stopping: threading.Event
     async def lifespan(_) -> AsyncIterator[None]:
         store.watch(settings.poll)
         rpc = await _start_grpc(settings, store, batcher, telemetry)
-        ending = asyncio.create_task(_stop_grpc(rpc, stopping, settings.patience))
+        grpc_stop = asyncio.create_task(_stop_grpc(rpc, stopping, settings.patience))
         try:
             yield
         finally:
             stopping.set()
-            await ending
+            await grpc_stop
             store.close()
             batcher.close()
 
