@@ -1,4 +1,4 @@
-"""`dlrecipes demo`: a page on which published models are tried."""
+"""`dlrecipes demo`: a web page for trying published models."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from dlrecipes.errors import UsageError
 
 @click.command(
     name="demo",
-    short_help="Try published models on a page: draw, type, paint.",
+    short_help="Try published models on a web page: draw, type, paint.",
     context_settings={"show_default": True},
 )
 @served_models
 @host
-@click.option("--port", type=click.IntRange(1, 65_535), default=7860)
+@click.option("--port", type=click.IntRange(1, 65_535), default=7860, help="Port of the page.")
 def command(models: Path, host: str, port: int) -> None:
-    """Try the published models in a browser, a tab for each.
+    """Try the published models in a browser, with one tab per model.
 
-    Draw a digit, type a query, choose a poem's theme, compare two faces, paint a facade,
-    draw a GAN's samples; of any other SavedModel, send a request. It asks the published
-    SavedModels and nothing else.
+    Draw a digit, type a query, choose a poem's theme, compare two faces, paint a facade
+    or generate a GAN's samples. Any other SavedModel gets a tab for JSON requests. The page
+    uses only the published SavedModels.
 
     \b
     Examples:
@@ -35,9 +35,10 @@ def command(models: Path, host: str, port: int) -> None:
     check_models(models)
     if importlib.util.find_spec("gradio") is None:
         raise UsageError(
-            "The page needs the package gradio.", "Install it: pip install 'dlrecipes[demo]'"
+            "The package gradio, which the page needs, is not installed.",
+            "Install it: pip install 'dlrecipes[demo]'",
         )
-    # Nothing is sent to anybody.
+    # No usage data is sent.
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
     from dlrecipes._utils.quiet import load_tensorflow

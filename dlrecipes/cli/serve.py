@@ -1,4 +1,4 @@
-"""`dlrecipes serve`: published models behind TensorFlow Serving's REST API."""
+"""`dlrecipes serve`: serves published models with TensorFlow Serving's REST API."""
 
 from __future__ import annotations
 
@@ -13,54 +13,76 @@ from dlrecipes.errors import UsageError
 
 @click.command(
     name="serve",
-    short_help="Serve published models by TensorFlow Serving's REST API.",
+    short_help="Serve published models with TensorFlow Serving's REST API.",
     context_settings={"show_default": True},
 )
 @served_models
 @host
-@click.option("--port", type=click.IntRange(0, 65_535), default=8501, help="0: any that is free.")
 @click.option(
-    "--grpc-port", type=click.IntRange(0, 65_535), default=None, help="Port of gRPC; none without."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8501,
+    help="Port of the REST API; 0 for a free one.",
 )
 @click.option(
-    "--max-batch", type=click.IntRange(1, 65_536), default=64, help="Examples of one run; 1: none."
+    "--grpc-port",
+    type=click.IntRange(0, 65_535),
+    default=None,
+    help="Port of the gRPC services, which are off by default; 0 for a free one.",
+)
+@click.option(
+    "--max-batch",
+    type=click.IntRange(1, 65_536),
+    default=64,
+    help="Maximum examples per run; 1 disables batching.",
 )
 @click.option(
     "--batch-timeout-ms",
     type=click.FloatRange(0, 10_000),
     default=2.0,
-    help="How long a request waits for others.",
+    help="Longest time that a request waits for others, in milliseconds.",
 )
 @click.option(
     "--queue",
     type=click.IntRange(1, 1_000_000),
     default=1000,
-    help="Requests that may wait; those beyond get 429.",
+    help="Maximum pending requests; further ones get status 429.",
 )
 @click.option(
-    "--time-limit", type=click.FloatRange(0.001, 86_400), default=60.0, help="Seconds a request."
+    "--time-limit",
+    type=click.FloatRange(0.001, 86_400),
+    default=60.0,
+    help="Timeout per request, in seconds.",
 )
 @click.option(
-    "--max-body-mb", type=click.FloatRange(0.001, 2048), default=32.0, help="Of a request."
+    "--max-body-mb",
+    type=click.FloatRange(0.001, 2048),
+    default=32.0,
+    help="Maximum size of a request's body, in MiB.",
 )
 @click.option(
-    "--max-rows", type=click.IntRange(1, 1_000_000), default=1024, help="Examples of a request."
+    "--max-rows",
+    type=click.IntRange(1, 1_000_000),
+    default=1024,
+    help="Maximum examples per request.",
 )
-@click.option("--threads", type=click.IntRange(1, 256), default=2, help="Runs at a time.")
+@click.option(
+    "--threads", type=click.IntRange(1, 256), default=2, help="Concurrent runs of models."
+)
 @click.option(
     "--poll-seconds",
     type=click.FloatRange(0.05, 86_400),
     default=1.0,
-    help="Between two looks for new versions.",
+    help="Interval in which the folder is checked for new versions, in seconds.",
 )
 @click.option(
     "--label",
     "labels",
     multiple=True,
     metavar="NAME:LABEL=VERSION",
-    help="A version that stays, under /labels/LABEL, too; may be given again.",
+    help="Keep a version and serve it under /labels/LABEL as well; repeatable.",
 )
-@click.option("--log/--no-log", default=True, help="A line of JSON for each request.")
+@click.option("--log/--no-log", default=True, help="Log one JSON line per request.")
 def command(
     models: Path,
     host: str,
@@ -79,8 +101,9 @@ def command(
 ) -> None:
     """Serve the latest version of each published model over HTTP.
 
-    It is TensorFlow Serving's REST API, and any SavedModel will do. New versions are
-    picked up while it runs. Ctrl-C or SIGTERM ends it when its requests are answered.
+    The API is TensorFlow Serving's REST API; any SavedModel can be served. New versions
+    are picked up while the server runs. On Ctrl-C or SIGTERM it answers the requests in
+    progress and exits.
 
     \b
     Examples:
@@ -89,12 +112,12 @@ def command(
         localhost:8501/v1/models/slot_filling:predict
       curl localhost:8501/v1/models/slot_filling/metadata
     """
-    found = _labels(labels)
+    versions_by_label = _parse_labels(labels)
     check_models(models)
 
     if grpc_port is not None and importlib.util.find_spec("tensorflow_serving") is None:
         raise UsageError(
-            "--grpc-port: TensorFlow Serving's API is not installed.",
+            "--grpc-port: the package tensorflow-serving-api is not installed.",
             "Install it: pip install 'dlrecipes[grpc]'",
         )
 
@@ -115,22 +138,22 @@ def command(
             threads,
             poll_seconds,
             Limits(round(max_body_mb * 2**20), max_rows, time_limit),
-            found,
+            versions_by_label,
             log,
             grpc_port=grpc_port,
         )
     )
 
 
-def _labels(typed: tuple[str, ...]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for one in typed:
-        name, _, rest = one.partition(":")
+def _parse_labels(values: tuple[str, ...]) -> dict[str, dict[str, int]]:
+    labels: dict[str, dict[str, int]] = {}
+    for value in values:
+        name, _, rest = value.partition(":")
         label, _, version = rest.partition("=")
         if not (name and label and version.isascii() and version.isdigit()):
             raise UsageError(
-                f"--label {one}: this is not NAME:LABEL=VERSION.",
-                "Such is slot_filling:stable=3.",
+                f"--label {value}: expected NAME:LABEL=VERSION.",
+                "Example: --label slot_filling:stable=3",
             )
-        found.setdefault(name, {})[label] = int(version)
-    return found
+        labels.setdefault(name, {})[label] = int(version)
+    return labels

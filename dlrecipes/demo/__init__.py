@@ -1,1 +1,1 @@
-"""A page on which published models are tried: `dlrecipes demo`."""
+"""The web page of `dlrecipes demo`, on which published models can be tried."""

@@ -1,4 +1,4 @@
-"""The page: a tab for each published model, laid out for what its SavedModel takes."""
+"""The page, with one tab per published model, chosen by the signatures of its SavedModel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export.version import versions
 
-# The first that fits a model lays out its tab; the last fits any.
+# The first entry that fits a model builds its tab; the last entry fits every model.
 KINDS = (
     (digits.fits, digits.build),
     (sentences.fits, sentences.build),
@@ -23,38 +23,45 @@ KINDS = (
     (samples.fits, samples.build),
     (lambda model: True, requests.build),
 )
-# No font is fetched: the page works without a network.
+# System fonts, so that the page works without a network.
 THEME = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
 
 
 def load(models: Path) -> list[Model]:
-    """Returns the latest version of each model of a folder, by name; says which do not load.
+    """Returns the latest version of each model in a folder, sorted by name.
+
+    Models that cannot be loaded are skipped, with a note on standard error.
+
+    Args:
+        models: Folder of published models.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there are no usable models.
     """
     print(f"Loading the models of {models}", flush=True)
-    found = []
+    loaded = []
     for folder in sorted(models.iterdir()):
         if not versions(folder):
             continue
         try:
             model = Model(folder)
         except PublishError:
-            continue  # It was told.
+            continue  # `Model` has printed the reason.
         if model.servable.signatures:
-            found.append(model)
+            loaded.append(model)
         else:
-            print(f"Note: {model.folder}: it has no signature to ask.", file=sys.stderr)
-    if not found:
-        raise UsageError(f"{models}: no model is published there.", "Make one: dlrecipes run NAME")
-    return found
+            print(f"Note: {model.folder} is left out: it has no signatures.", file=sys.stderr)
+    if not loaded:
+        raise UsageError(
+            f"{models}: no model is published there.", "Publish one: dlrecipes run RECIPE"
+        )
+    return loaded
 
 
 def page(models: list[Model]) -> gr.Blocks:
-    """Returns the page of some models."""
+    """Returns the page for a list of models."""
     with gr.Blocks(title="dlrecipes", analytics_enabled=False) as blocks:
-        gr.Markdown("# dlrecipes\nEach tab asks a published SavedModel.")
+        gr.Markdown("# dlrecipes\nEach tab runs a published SavedModel.")
         with gr.Tabs():
             for model in models:
                 with gr.Tab(model.name, id=model.name):
@@ -66,8 +73,13 @@ def page(models: list[Model]) -> gr.Blocks:
 def serve(models: list[Model], host: str, port: int) -> None:
     """Serves the page until Ctrl-C or SIGTERM.
 
+    Args:
+        models: Models to show.
+        host: Address to listen on.
+        port: Port to listen on.
+
     Raises:
-        UsageError: If the port is taken.
+        UsageError: If the port is in use.
     """
     try:
         page(models).launch(
@@ -82,20 +94,20 @@ def serve(models: list[Model], host: str, port: int) -> None:
         )
     except OSError as error:
         raise UsageError(
-            f"--port {port}: it cannot be listened on: {str(error).splitlines()[0]}",
+            f"--port {port}: cannot listen on it: {str(error).splitlines()[0]}",
             "Choose another --port.",
         ) from error
     wait(host, port, models)
 
 
 def wait(host: str, port: int, models: list[Model]) -> None:
-    """Says where the page is, and sleeps until a signal comes."""
+    """Prints the address of the page, and waits for Ctrl-C or SIGTERM."""
     import signal
     import threading
 
-    end = threading.Event()
+    stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: end.set())
+        signal.signal(number, lambda *_: stopped.set())
     names = ", ".join(model.name for model in models)
-    print(f"http://{host}:{port}  ({names}; Ctrl-C ends it)", flush=True)
-    end.wait()
+    print(f"http://{host}:{port}  ({names}; Ctrl-C stops it)", flush=True)
+    stopped.wait()

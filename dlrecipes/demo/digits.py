@@ -1,4 +1,4 @@
-"""A tab to draw in, for models that say what an image shows."""
+"""A tab with a drawing canvas, for image classifiers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fits(model: Model) -> bool:
 def build(model: Model) -> None:
     """Lays out the tab."""
     gr.Markdown("Draw a digit.")
-    # Columns have their width at once: a canvas stays where it was first laid out.
+    # Columns have their final width from the start; a canvas does not move after its first layout.
     with gr.Row():
         with gr.Column():
             pad = gr.Sketchpad(
@@ -32,24 +32,24 @@ def build(model: Model) -> None:
                 brush=gr.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
             )
         with gr.Column():
-            found = gr.Label(label="What it shows", num_top_classes=10)
-    pad.change(lambda drawn: said(model, drawn), pad, found, show_progress="minimal")
+            label = gr.Label(label="Prediction", num_top_classes=10)
+    pad.change(lambda drawing: said(model, drawing), pad, label, show_progress="minimal")
 
 
-def said(model: Model, drawn: dict[str, Any] | None) -> dict[str, float]:
-    """Returns the probability of each class for what was drawn; of a blank page nothing."""
-    if not drawn or drawn.get("composite") is None:
+def said(model: Model, drawing: dict[str, Any] | None) -> dict[str, float]:
+    """Returns the probability of each class for a drawing, or nothing for a blank canvas."""
+    if not drawing or drawing.get("composite") is None:
         return {}
-    page = on_white(drawn["composite"])
-    if page.min() == page.max():
+    image = on_white(drawing["composite"])
+    if image.min() == image.max():
         return {}
-    answer = model.ask("images", images=page[None])
-    names, chances = words(answer["classes"][0]), answer["probabilities"][0]
-    return dict(zip(names, chances.tolist(), strict=True))
+    outputs = model.ask("images", images=image[None])
+    classes, probabilities = words(outputs["classes"][0]), outputs["probabilities"][0]
+    return dict(zip(classes, probabilities.tolist(), strict=True))
 
 
 def on_white(image: np.ndarray) -> np.ndarray:
-    """Returns an image with an alpha channel as it looks on white, uint8 of three channels."""
+    """Returns an image composited over white, as uint8 with three channels."""
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     if image.shape[2] == 3:

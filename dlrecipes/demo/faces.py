@@ -1,4 +1,4 @@
-"""A tab to compare two images in, for models that embed them."""
+"""A tab that compares two images of faces, for models that embed images."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ def fits(model: Model) -> bool:
 
 def build(model: Model) -> None:
     """Lays out the tab."""
-    gr.Markdown("Two images of faces: do they show one person?")
+    gr.Markdown("Do two images of faces show the same person?")
     with gr.Row():
-        one, other = (
+        first, second = (
             gr.Image(
-                label=label.capitalize(),
+                label=f"{position.capitalize()} image",
                 type="numpy",
                 sources=["upload", "clipboard"],
-                elem_id=f"{model.name}-{label}",
+                elem_id=f"{model.name}-{position}",
             )
-            for label in ("one", "another")
+            for position in ("first", "second")
         )
-    found = gr.Markdown()
-    for image in (one, other):
-        image.change(lambda *pair: said(model, *pair), [one, other], found)
+    verdict = gr.Markdown()
+    for image in (first, second):
+        image.change(lambda *pair: said(model, *pair), [first, second], verdict)
 
 
 def said(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
-    """Returns whether two images show one person, as Markdown; of one alone nothing."""
+    """Returns whether two images show the same person, as Markdown; empty if one is missing."""
     if one is None or other is None:
         return ""
     first, second = (model.ask("images", images=x[None])["embedding"][0] for x in (one, other))
@@ -42,5 +42,7 @@ def said(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
     text = model.extra(THRESHOLD_FILE).strip()
     if not text:
         return f"The squared distance is {distance:.3g}."
-    same = "One person" if distance <= float(text) else "Two people"
-    return f"**{same}**: the squared distance is {distance:.3g}, the threshold {float(text):.3g}."
+    verdict = "Same person" if distance <= float(text) else "Different people"
+    return (
+        f"**{verdict}**: the squared distance is {distance:.3g}, the threshold {float(text):.3g}."
+    )

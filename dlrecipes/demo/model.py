@@ -1,4 +1,4 @@
-"""A published model as the page's tabs ask it: by its SavedModel alone."""
+"""A published model as the page uses it, which is its SavedModel."""
 
 from __future__ import annotations
 
@@ -17,63 +17,74 @@ from dlrecipes.serving.status import RequestError
 
 
 class Model:
-    """A published model.
+    """The latest version of a published model that can be loaded.
 
     Args:
-        folder: The model's folder, with its versions; the latest that loads is asked.
+        folder: Folder of the model, which contains one folder per version.
 
     Raises:
-        PublishError: If it cannot be loaded.
+        PublishError: If none of the versions can be loaded.
     """
 
     def __init__(self, folder: Path):
         self.name = folder.name
-        problem = f"{folder}: there is no version"
-        for number, place in sorted(version_folders(folder).items(), reverse=True):
+        problem = f"{folder} contains no version"
+        for number, version_folder in sorted(version_folders(folder).items(), reverse=True):
             try:
-                self.servable = Servable(self.name, number, place)
+                self.servable = Servable(self.name, number, version_folder)
             except Exception as error:
-                problem = f"{place}: it cannot be loaded: {reason(error)}"
+                problem = f"{version_folder} cannot be loaded: {reason(error)}"
                 print(f"Note: {problem}", file=sys.stderr)
             else:
-                self.version, self.folder = number, place
+                self.version, self.folder = number, version_folder
                 return
         raise PublishError(problem)
 
     def takes(self, signature: str, inputs: Collection[str], outputs: Collection[str]) -> bool:
-        """Returns whether a signature takes these inputs and returns at least these outputs."""
-        found = self.servable.signatures.get(signature or DEFAULT)
+        """Returns whether a signature has exactly these inputs and at least these outputs.
+
+        Args:
+            signature: Name of the signature; an empty name means the default signature.
+            inputs: Names of the inputs.
+            outputs: Names of the outputs.
+        """
+        entry = self.servable.signatures.get(signature or DEFAULT)
         return (
-            found is not None
-            and set(found.inputs) == set(inputs)
-            and set(found.function.structured_outputs) >= set(outputs)
+            entry is not None
+            and set(entry.inputs) == set(inputs)
+            and set(entry.function.structured_outputs) >= set(outputs)
         )
 
     def ask(self, signature: str = "", **inputs: Any) -> dict[str, np.ndarray]:
-        """Returns what a signature answers; inputs become arrays of its types.
+        """Returns the outputs of a signature.
+
+        Args:
+            signature: Name of the signature. Defaults to the default signature.
+            **inputs: Values of the inputs, which are converted to the signature's types. Values
+                for other names are ignored.
 
         Raises:
-            gr.Error: With the line that says why there is no answer.
+            gr.Error: If the signature refuses the inputs; the message is the reason.
         """
         try:
-            found = self.servable.signature(signature)
+            entry = self.servable.signature(signature)
             arrays = {
                 name: np.asarray(inputs[name], spec.dtype.as_numpy_dtype)
-                for name, spec in found.inputs.items()
+                for name, spec in entry.inputs.items()
             }
-            found.check(arrays)
-            return found.run(arrays)
+            entry.check(arrays)
+            return entry.run(arrays)
         except RequestError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     def extra(self, name: str) -> str:
-        """Returns a text file that was published beside the model, or nothing."""
+        """Returns the text of a file in the version's `assets.extra`, or an empty string."""
         path = self.folder / EXTRAS / name
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def given(value: Any, otherwise: Any) -> Any:
-    """Returns what a field of the page holds; one that was never touched may be None."""
+    """Returns the value of a field, or `otherwise` if it is None, as for an untouched field."""
     return otherwise if value is None else value
 
 

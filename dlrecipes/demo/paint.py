@@ -1,4 +1,4 @@
-"""A tab to paint in, for models that draw the image that belongs to another one."""
+"""A tab with a paint canvas, for models that translate images into images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DESIGNED = 64
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model draws images of images."""
+    """Returns whether a model translates images into images."""
     return model.takes("images", ["images"], ["images"])
 
 
@@ -45,30 +45,30 @@ def build(model: Model) -> None:
                 ),
             )
         with gr.Column():
-            found = gr.Image(label="Output", type="numpy", interactive=False)
+            output = gr.Image(label="Output", type="numpy", interactive=False)
     with gr.Row():
-        paint = gr.Button("Draw the photograph", variant="primary")
-        seed = gr.Slider(0, 100, 0, step=1, label="Another design, by number")
-    paint.click(lambda drawn: drawn_of(model, drawn), page, found)
+        generate = gr.Button("Generate the photograph", variant="primary")
+        seed = gr.Slider(0, 100, 0, step=1, label="Example label map")
+    generate.click(lambda painting: drawn_of(model, painting), page, output)
     seed.release(lambda number: designed(int(given(number, 0))), seed, page).then(
-        lambda drawn: drawn_of(model, drawn), page, found
+        lambda painting: drawn_of(model, painting), page, output
     )
 
 
 def designed(number: int) -> np.ndarray:
     """Returns the label map of a generated facade, uint8 of shape `(SIDE, SIDE, 3)`."""
     maps, _ = generated_facades(1, seed=1, size=DESIGNED, first=number)
-    times = SIDE // DESIGNED
-    return coloured(maps[0]).repeat(times, axis=0).repeat(times, axis=1)
+    scale = SIDE // DESIGNED
+    return coloured(maps[0]).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def drawn_of(model: Model, drawn: dict[str, Any] | None) -> np.ndarray | None:
-    """Returns what belongs to a painted image; nothing for none."""
-    if not drawn or drawn.get("composite") is None:
+def drawn_of(model: Model, painting: dict[str, Any] | None) -> np.ndarray | None:
+    """Returns the translation of a painted image, enlarged for display, or `None` for none."""
+    if not painting or painting.get("composite") is None:
         return None
-    found = model.ask("images", images=on_white(drawn["composite"])[None])["images"][0]
-    times = max(1, SIDE // len(found))
-    return found.repeat(times, axis=0).repeat(times, axis=1)
+    image = model.ask("images", images=on_white(painting["composite"])[None])["images"][0]
+    scale = max(1, SIDE // len(image))
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def _hex(colour: np.ndarray) -> str:

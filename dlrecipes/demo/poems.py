@@ -1,4 +1,4 @@
-"""A tab to ask for poems in, and one to have a text gone on with."""
+"""A tab for models that write poems, and one for models that continue a text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MARKS = {"P": "●", "Z": "○", "*": "·"}
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model writes poems with tones."""
+    """Returns whether a model writes poems with tonal patterns."""
     return model.takes("generate", REQUEST, ["lines", "pattern", "problem"])
 
 
@@ -40,16 +40,16 @@ def build(model: Model) -> None:
     with gr.Row():
         with gr.Column():
             theme = gr.Textbox(THEME, label="Theme")
-            length = gr.Radio(list(LENGTHS), value=LENGTH, label="Characters a line")
+            length = gr.Radio(list(LENGTHS), value=LENGTH, label="Characters per line")
             acrostic = gr.Textbox("", label="First characters of the lines")
             enforce = gr.Checkbox(True, label="Enforce tones and rhyme")
             temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
             seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
             write = gr.Button("Write", variant="primary")
         page = gr.HTML(label="Poem")
-    asked = [theme, length, acrostic, enforce, temperature, seed]
-    write.click(lambda *values: written(model, *values), asked, page)
-    seed.release(lambda *values: written(model, *values), asked, page)
+    fields = [theme, length, acrostic, enforce, temperature, seed]
+    write.click(lambda *values: written(model, *values), fields, page)
+    seed.release(lambda *values: written(model, *values), fields, page)
 
 
 def written(
@@ -61,12 +61,24 @@ def written(
     temperature: float | None,
     seed: float | None,
 ) -> str:
-    """Returns a poem as HTML, a mark for the wanted tone below each character.
+    """Returns a poem as HTML, with a mark for the tone of the pattern below each character.
+
+    The theme is not used if there is an acrostic. Arguments that are None have the page's initial
+    values.
+
+    Args:
+        model: Model that writes poems.
+        theme: Theme of the poem.
+        length: Key of `LENGTHS`.
+        acrostic: First characters of the lines, or empty.
+        enforce: Whether tones and rhyme are enforced.
+        temperature: Sampling temperature.
+        seed: Seed of the sampling.
 
     Raises:
-        gr.Error: If there is no such poem, saying why.
+        gr.Error: If the model cannot write such a poem; the message is the reason.
     """
-    answer = model.ask(
+    outputs = model.ask(
         "generate",
         theme=["" if acrostic else given(theme, THEME).encode()],
         first_line=[b""],
@@ -80,12 +92,12 @@ def written(
         top_p=[1.0],
         seed=[int(given(seed, 0))],
     )
-    problem = words(answer["problem"])[0]
+    problem = words(outputs["problem"])[0]
     if problem:
         raise gr.Error(problem, print_exception=False)
-    lines, patterns = words(answer["lines"][0]), words(answer["pattern"][0])
+    lines, patterns = words(outputs["lines"][0]), words(outputs["pattern"][0])
     rows = "".join(_line(*pair) for pair in zip(lines, patterns, strict=True))
-    rhyme = f"rhyme: {html.escape(words(answer['rhyme'])[0])}; " if "rhyme" in answer else ""
+    rhyme = f"rhyme: {html.escape(words(outputs['rhyme'])[0])}; " if "rhyme" in outputs else ""
     legend = f"{MARKS['P']} level, {MARKS['Z']} oblique, {MARKS['*']} either"
     return f"<table style='font-size:1.8em;border:none'>{rows}</table><p>{rhyme}{legend}</p>"
 
@@ -103,21 +115,21 @@ TEXT = ("prompt", "length", "temperature", "top_k", "top_p", "seed")
 
 
 def goes_on(model: Model) -> bool:
-    """Returns whether a model goes on with a text."""
+    """Returns whether a model continues a text."""
     return model.takes("generate", TEXT, ["text"])
 
 
 def build_text(model: Model) -> None:
-    """Lays out the tab of a model of a text."""
+    """Lays out the tab of a model that continues a text."""
     prompt = gr.Textbox(BEGINNING, label="Beginning")
     length = gr.Slider(1, 500, CHARACTERS, step=1, label="Characters")
     temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
-    write = gr.Button("Go on", variant="primary")
-    found = gr.Textbox(label="Text", lines=8, interactive=False)
+    write = gr.Button("Continue", variant="primary")
+    text = gr.Textbox(label="Text", lines=8, interactive=False)
 
-    asked = [prompt, length, temperature, seed]
-    write.click(lambda *values: went_on(model, *values), asked, found)
+    fields = [prompt, length, temperature, seed]
+    write.click(lambda *values: went_on(model, *values), fields, text)
 
 
 def went_on(
@@ -127,8 +139,18 @@ def went_on(
     temperature: float | None,
     seed: float | None,
 ) -> str:
-    """Returns a beginning and how a model goes on with it."""
-    answer = model.ask(
+    """Returns a prompt with a model's continuation.
+
+    Arguments that are None have the page's initial values.
+
+    Args:
+        model: Model that continues a text.
+        prompt: Beginning of the text.
+        length: Number of characters to generate.
+        temperature: Sampling temperature.
+        seed: Seed of the sampling.
+    """
+    outputs = model.ask(
         "generate",
         prompt=[given(prompt, BEGINNING).encode()],
         length=[int(given(length, CHARACTERS))],
@@ -137,4 +159,4 @@ def went_on(
         top_p=[1.0],
         seed=[int(given(seed, 0))],
     )
-    return words(answer["text"])[0]
+    return words(outputs["text"])[0]

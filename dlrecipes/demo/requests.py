@@ -1,4 +1,4 @@
-"""A tab for any other model: a request as one would send it to the server, and its answer."""
+"""A tab for any other model, with a request as the server takes it and the response."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ REQUEST = '{"instances": []}'
 def build(model: Model) -> None:
     """Lays out the tab."""
     names = sorted(model.servable.signatures)
-    gr.Markdown("A request as `dlrecipes serve` takes it, and its answer.")
+    gr.Markdown("A request in the format of `dlrecipes serve`, and the response.")
     signature = gr.Dropdown(names, value=names[0], label="Signature")
     takes = gr.Markdown(told(model, names[0]))
-    asked = gr.Code(REQUEST, language="json", label="Request", interactive=True)
+    request = gr.Code(REQUEST, language="json", label="Request", interactive=True)
     send = gr.Button("Send", variant="primary")
-    found = gr.Code(language="json", label="Answer", interactive=False)
+    response = gr.Code(language="json", label="Response", interactive=False)
     signature.change(lambda name: told(model, name), signature, takes)
-    send.click(lambda *values: answered(model, *values), [signature, asked], found)
+    send.click(lambda *values: answered(model, *values), [signature, request], response)
 
 
 def told(model: Model, signature: str) -> str:
-    """Returns what a signature takes, as Markdown."""
+    """Returns the inputs of a signature, as Markdown."""
     inputs = model.servable.signature(signature).inputs
     return ", ".join(
         f"`{name}`: {spec.dtype.name} of shape {spec.shape}" for name, spec in inputs.items()
@@ -35,18 +35,22 @@ def told(model: Model, signature: str) -> str:
 
 
 def answered(model: Model, signature: str, body: str | None) -> str:
-    """Returns the answer to a request, JSON.
+    """Returns the response to a request, as JSON.
+
+    Args:
+        model: Model to run.
+        signature: Name of the signature.
+        body: JSON body of the request. None means `REQUEST`.
 
     Raises:
-        gr.Error: With the line that the server would answer.
+        gr.Error: If the request is invalid; the message is the server's.
     """
     try:
-        found = model.servable.signature(signature)
-        arrays, rows = json_body.inputs(
-            json_body.parse(given(body, REQUEST).encode()), found.inputs
-        )
-        found.check(arrays)
-        answer = json_body.answer(found.run(arrays), rows)
+        entry = model.servable.signature(signature)
+        parsed = json_body.parse(given(body, REQUEST).encode())
+        arrays, rows = json_body.inputs(parsed, entry.inputs)
+        entry.check(arrays)
+        response = json_body.answer(entry.run(arrays), rows)
     except RequestError as error:
         raise gr.Error(str(error), print_exception=False) from error
-    return json.dumps(json.loads(answer), indent=2, ensure_ascii=False)
+    return json.dumps(json.loads(response), indent=2, ensure_ascii=False)

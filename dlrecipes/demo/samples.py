@@ -1,4 +1,4 @@
-"""A tab with a seed, for models that draw images of nothing."""
+"""A tab with a seed, for models that generate images without an input image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALL = "all in turn"
 
 
 def fits(model: Model) -> bool:
-    """Returns whether a model draws images of a seed, with or without a class."""
+    """Returns whether a model generates images from a seed, with or without a class."""
     return any(
         model.takes("", [*inputs, "seed", "count"], ["images"]) for inputs in ([], ["label"])
     )
@@ -25,20 +25,27 @@ def build(model: Model) -> None:
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
     count = gr.Slider(1, 64, COUNT, step=1, label="Images")
     label = gr.Dropdown([ALL, *names], value=ALL, label="Class", visible=bool(names))
-    draw = gr.Button("Draw", variant="primary")
-    found = gr.Gallery(label="Samples", columns=8, object_fit="contain", format="png")
+    generate = gr.Button("Generate", variant="primary")
+    gallery = gr.Gallery(label="Samples", columns=8, object_fit="contain", format="png")
 
-    def drawn(seed: float | None, count: float | None, label: str | None):
-        place = names.index(label) if label in names else -1
-        return samples(model, int(given(seed, 0)), int(given(count, COUNT)), place)
+    def update(seed: float | None, count: float | None, label: str | None):
+        index = names.index(label) if label in names else -1
+        return samples(model, int(given(seed, 0)), int(given(count, COUNT)), index)
 
-    for event in (seed.release, draw.click):
-        event(drawn, [seed, count, label], found)
+    for event in (seed.release, generate.click):
+        event(update, [seed, count, label], gallery)
 
 
 def samples(model: Model, seed: int, count: int, label: int = -1) -> list[np.ndarray]:
-    """Returns images of a seed, enlarged for the eye, uint8 of shape `(height, width, 3)`."""
+    """Returns generated images, enlarged for display, as uint8 of shape `(height, width, 3)`.
+
+    Args:
+        model: Model that generates images.
+        seed: Seed of the model.
+        count: Number of images.
+        label: Index of the class. Defaults to -1, which means all classes in turn.
+    """
     images = model.ask(seed=[seed], count=[count], label=[label])["images"]
-    times = max(1, SIDE // images.shape[1])
-    images = images.repeat(times, axis=1).repeat(times, axis=2)
+    scale = max(1, SIDE // images.shape[1])
+    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
     return list(np.repeat(images, 3, axis=3) if images.shape[3] == 1 else images)

@@ -1,4 +1,4 @@
-"""A tab to type a sentence in, for models that tag words."""
+"""A tab with a sentence, for models that tag its words."""
 
 from __future__ import annotations
 
@@ -17,23 +17,25 @@ def fits(model: Model) -> bool:
 
 def build(model: Model) -> None:
     """Lays out the tab."""
-    typed = gr.Textbox(SENTENCE, label="Sentence", submit_btn="Tag")
+    sentence = gr.Textbox(SENTENCE, label="Sentence", submit_btn="Tag")
     slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
     intent = gr.Textbox(label="Intent", interactive=False)
-    typed.submit(lambda text: said(model, text), typed, [slots, intent], show_progress="minimal")
+    sentence.submit(
+        lambda text: said(model, text), sentence, [slots, intent], show_progress="minimal"
+    )
 
 
 def said(model: Model, sentence: str | None) -> tuple[list[tuple[str, str | None]], str]:
-    """Returns the sentence in pieces with their slots, and its intent."""
-    answer = model.ask(sentences=[given(sentence, SENTENCE).encode()])
-    tokens, tags = words(answer["tokens"][0]), words(answer["tags"][0])
+    """Returns the pieces of a sentence with their slots, and its intent."""
+    outputs = model.ask(sentences=[given(sentence, SENTENCE).encode()])
+    tokens, tags = words(outputs["tokens"][0]), words(outputs["tags"][0])
     tokens = [token for token in tokens if token]
     gap = "" if tokens and all(len(token) == 1 for token in tokens) else " "
     pieces: list[tuple[str, str | None]] = []
-    at = 0
+    position = 0
     for slot, start, end in tag_spans(tags[: len(tokens)]):
-        pieces += [(token + gap, None) for token in tokens[at:start]]
+        pieces += [(token + gap, None) for token in tokens[position:start]]
         pieces.append((gap.join(tokens[start:end]), slot))
-        at = end
-    pieces += [(token + gap, None) for token in tokens[at:]]
-    return pieces, words(answer["intent"])[0] if "intent" in answer else ""
+        position = end
+    pieces += [(token + gap, None) for token in tokens[position:]]
+    return pieces, words(outputs["intent"])[0] if "intent" in outputs else ""

@@ -1,1 +1,1 @@
-"""A server for published models: TensorFlow Serving's REST API and, as an extra, its gRPC."""
+"""A server for published models with TensorFlow Serving's REST API and, optionally, gRPC."""

@@ -1,4 +1,4 @@
-"""Requests that are alike, answered together: one run of the model for several of them."""
+"""Batches compatible requests, so that one model run answers several of them."""
 
 from __future__ import annotations
 
@@ -17,42 +17,45 @@ from dlrecipes.serving.status import RequestError, of, too_many
 
 
 @dataclass(eq=False)
-class _Waiting:
+class _Request:
     arrays: Mapping[str, np.ndarray]
     rows: int
-    answer: asyncio.Future
+    result: asyncio.Future
 
 
 @dataclass(eq=False)
 class _Batch:
     owner: Any
     signature: Signature
-    # What those that may join it have in common.
+    # Requests can share a batch only if their keys are equal.
     key: Any = None
-    waiting: list[_Waiting] = field(default_factory=list)
+    requests: list[_Request] = field(default_factory=list)
     timer: asyncio.TimerHandle | None = None
 
     @property
     def rows(self) -> int:
-        return sum(one.rows for one in self.waiting)
+        return sum(request.rows for request in self.requests)
 
 
 class Batcher:
-    """Runs signatures off the event loop, in batches where requests are alike.
+    """Runs signatures outside the event loop and batches compatible requests.
 
-    Requests of one version and signature whose inputs have the same shapes behind the first
-    axis wait for one another until there are `max_batch` examples or the first has waited for
-    `timeout` seconds, and then until a thread is free: the busier the models are, the larger
-    are the batches. One that fails fails alone: its batch is run again in halves, until it is
-    found. One whose caller goes away leaves its batch.
-    Signatures that do not count examples along the first axis are run request by request.
+    Requests can share a batch if they are for the same version and signature and their inputs
+    have the same shapes after the first axis. A batch is due when it has `max_batch` examples or
+    when its first request has waited for `timeout` seconds. It then keeps accepting requests
+    until a thread is free, so batches grow with the load. If a run fails, the batch is split in
+    halves and run again, so that only the request at fault fails. A request whose caller has
+    disconnected leaves its batch. Signatures whose first axis does not count examples are run one
+    request at a time.
 
     Args:
-        threads: Runs at a time, at least 1.
-        max_batch: Examples of a run at most; 1 for no batching. A larger request runs alone.
-        timeout: Seconds that a request waits for others.
-        queue: Requests that may wait or run at a time; beyond, they are refused.
-        ran: Is told of each run: whose it was, and how many examples it had.
+        threads: Number of concurrent runs, at least 1.
+        max_batch: Maximum number of examples per run; 1 disables batching. A request that is
+            larger runs alone.
+        timeout: Longest time that a request waits for others, in seconds.
+        queue: Maximum number of pending requests, waiting or running; further ones are refused.
+        ran: Callback for each run; it receives the owner and the number of examples. Defaults to
+            a function that does nothing.
     """
 
     def __init__(
@@ -70,161 +73,169 @@ class Batcher:
         self.pending = 0
         self._free = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="model")
-        # Those that others may join, by their key; and those whose turn is next, which others
-        # may still join.
+        # Batches that accept further requests, by key, and batches that are ready to run. A batch
+        # can be in both until a thread is free.
         self._open: dict[Any, _Batch] = {}
         self._due: deque[_Batch] = deque()
         self._running: set[asyncio.Task] = set()
 
     def close(self) -> None:
-        """Lets the runs that have begun end, without waiting for them; nothing more is run."""
+        """Stops accepting runs without waiting for those in progress."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def run(
         self, owner: Any, signature: Signature, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Returns the outputs of one request.
+        """Returns the outputs for one request.
 
         Args:
-            owner: The version; requests of one are batched.
-            signature: What to run.
-            arrays: The inputs, checked.
+            owner: Version that the signature belongs to; requests for different versions are
+                never batched together.
+            signature: Signature to run.
+            arrays: Inputs by name, which `signature.check` has accepted.
 
         Raises:
-            RequestError: If they cannot be computed, or too many requests wait.
+            RequestError: If the outputs cannot be computed, or too many requests are pending.
         """
         if self.pending >= self.queue:
             raise too_many(self.pending)
         self.pending += 1
-        rows = _rows(arrays)
-        one = _Waiting(arrays, rows or 1, asyncio.get_running_loop().create_future())
+        rows = _count_rows(arrays)
+        request = _Request(arrays, rows or 1, asyncio.get_running_loop().create_future())
         if not signature.by_example or rows is None or not 0 < rows < self.max_batch:
-            batch = _Batch(owner, signature, waiting=[one])
+            batch = _Batch(owner, signature, requests=[request])
             self._due.append(batch)
         else:
-            batch = self._join(owner, signature, one)
-        self._next()
+            batch = self._join(owner, signature, request)
+        self._start_due()
         try:
-            return await one.answer
+            return await request.result
         finally:
             self.pending -= 1
-            if one in batch.waiting:
-                self._leave(batch, one)
+            if request in batch.requests:
+                self._leave(batch, request)
 
-    def _join(self, owner: Any, signature: Signature, one: _Waiting) -> _Batch:
-        shapes = tuple((name, array.shape[1:]) for name, array in sorted(one.arrays.items()))
+    def _join(self, owner: Any, signature: Signature, request: _Request) -> _Batch:
+        """Adds a request to the open batch that it fits, or to a new one."""
+        shapes = tuple((name, array.shape[1:]) for name, array in sorted(request.arrays.items()))
         key = (id(owner), signature.name, shapes)
         batch = self._open.get(key)
-        if batch is not None and batch.rows + one.rows > self.max_batch:
+        if batch is not None and batch.rows + request.rows > self.max_batch:
             self._seal(batch)
             batch = None
         if batch is None:
             batch = self._open[key] = _Batch(owner, signature, key)
             loop = asyncio.get_running_loop()
-            batch.timer = loop.call_later(self.timeout, self._ripe, batch)
-        batch.waiting.append(one)
+            batch.timer = loop.call_later(self.timeout, self._expire, batch)
+        batch.requests.append(request)
         if batch.rows == self.max_batch:
             self._seal(batch)
         return batch
 
-    def _leave(self, batch: _Batch, one: _Waiting) -> None:
-        """Takes a request whose caller has gone out of a batch that has not begun."""
-        batch.waiting.remove(one)
-        if not batch.waiting:
+    def _leave(self, batch: _Batch, request: _Request) -> None:
+        """Removes a request whose caller has disconnected from a batch that has not started."""
+        batch.requests.remove(request)
+        if not batch.requests:
             self._close(batch)
             with contextlib.suppress(ValueError):
                 self._due.remove(batch)
 
-    def _ripe(self, batch: _Batch) -> None:
-        """Has a batch run as soon as a thread is free; until then others may join it."""
+    def _expire(self, batch: _Batch) -> None:
+        """Queues a batch whose timeout has passed; it stays open until a thread is free."""
         batch.timer = None
         self._due.append(batch)
-        self._next()
+        self._start_due()
 
     def _seal(self, batch: _Batch) -> None:
-        """Has a batch run as soon as a thread is free, and none join it."""
+        """Closes a batch to further requests and queues it."""
         early = batch.timer is not None
         self._close(batch)
-        if early:  # Else it has its turn already, and keeps it.
+        if early:  # Otherwise the batch is queued already, and keeps its position.
             self._due.append(batch)
 
     def _close(self, batch: _Batch) -> None:
-        """Has none join a batch."""
+        """Closes a batch to further requests."""
         if self._open.get(batch.key) is batch:
             del self._open[batch.key]
         if batch.timer is not None:
             batch.timer.cancel()
             batch.timer = None
 
-    def _next(self) -> None:
+    def _start_due(self) -> None:
+        """Starts queued batches while threads are free."""
         while self._free and self._due:
             batch = self._due.popleft()
             self._close(batch)
             self._free -= 1
-            # From now on nobody leaves it.
-            waiting, batch.waiting = batch.waiting, []
-            work = self._answer(batch.owner, batch.signature, waiting)
+            # Requests can no longer leave the batch.
+            requests, batch.requests = batch.requests, []
+            work = self._run_requests(batch.owner, batch.signature, requests)
             task = asyncio.get_running_loop().create_task(work)
-            # The loop itself keeps tasks weakly.
+            # The event loop holds only weak references to tasks.
             self._running.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(self._free_thread)
 
-    def _ended(self, task: asyncio.Task) -> None:
+    def _free_thread(self, task: asyncio.Task) -> None:
         self._running.discard(task)
         self._free += 1
-        self._next()
+        self._start_due()
 
-    async def _answer(self, owner: Any, signature: Signature, waiting: list[_Waiting]) -> None:
-        # Whoever has gone away need not be answered.
-        waiting = [one for one in waiting if not one.answer.done()]
-        if not waiting:
+    async def _run_requests(
+        self, owner: Any, signature: Signature, requests: list[_Request]
+    ) -> None:
+        # Callers that have disconnected need no answer.
+        requests = [request for request in requests if not request.result.done()]
+        if not requests:
             return
         try:
-            self.ran(owner, sum(one.rows for one in waiting))
+            self.ran(owner, sum(request.rows for request in requests))
             loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._executor, signature.run, _joined(waiting))
-            parts = _parted(found, [one.rows for one in waiting])
+            inputs = _concatenate(requests)
+            outputs = await loop.run_in_executor(self._executor, signature.run, inputs)
+            results = _split(outputs, [request.rows for request in requests])
         except Exception as error:
-            if len(waiting) == 1:
-                _tell(waiting[0].answer, of(error))
+            if len(requests) == 1:
+                _resolve(requests[0].result, of(error))
                 return
-            half = len(waiting) // 2
-            for part in (waiting[:half], waiting[half:]):
-                await self._answer(owner, signature, part)
+            middle = len(requests) // 2
+            for half in (requests[:middle], requests[middle:]):
+                await self._run_requests(owner, signature, half)
             return
-        for one, part in zip(waiting, parts, strict=True):
-            _tell(one.answer, part)
+        for request, result in zip(requests, results, strict=True):
+            _resolve(request.result, result)
 
 
-def _rows(arrays: Mapping[str, np.ndarray]) -> int | None:
-    """Returns how many examples all inputs have, or `None` where they differ."""
-    found = {array.shape[0] if array.ndim else None for array in arrays.values()}
-    return found.pop() if len(found) == 1 else None
+def _count_rows(arrays: Mapping[str, np.ndarray]) -> int | None:
+    """Returns the number of examples of all inputs, or `None` if the inputs differ in it."""
+    counts = {array.shape[0] if array.ndim else None for array in arrays.values()}
+    return counts.pop() if len(counts) == 1 else None
 
 
-def _joined(waiting: list[_Waiting]) -> dict[str, np.ndarray]:
-    if len(waiting) == 1:
-        return dict(waiting[0].arrays)
-    names = waiting[0].arrays
-    return {name: np.concatenate([one.arrays[name] for one in waiting]) for name in names}
+def _concatenate(requests: list[_Request]) -> dict[str, np.ndarray]:
+    if len(requests) == 1:
+        return dict(requests[0].arrays)
+    names = requests[0].arrays
+    return {name: np.concatenate([request.arrays[name] for request in requests]) for name in names}
 
 
-def _parted(found: Mapping[str, np.ndarray], rows: list[int]) -> list[dict[str, np.ndarray]]:
+def _split(outputs: Mapping[str, np.ndarray], rows: list[int]) -> list[dict[str, np.ndarray]]:
     if len(rows) == 1:
-        return [dict(found)]
+        return [dict(outputs)]
     total, ends = sum(rows), np.cumsum(rows)[:-1]
-    for name, array in found.items():
+    for name, array in outputs.items():
         if not array.ndim or len(array) != total:
-            # The model's first axis is something else, whatever it says.
-            raise RequestError(f"output {name} has {array.shape} for {total} examples", "INTERNAL")
-    columns = {name: np.split(array, ends) for name, array in found.items()}
+            # The signature declares a batch axis, but the model does something else with it.
+            raise RequestError(
+                f"output {name}: expected {total} rows, got shape {array.shape}", "INTERNAL"
+            )
+    columns = {name: np.split(array, ends) for name, array in outputs.items()}
     return [{name: parts[k] for name, parts in columns.items()} for k in range(len(rows))]
 
 
-def _tell(answer: asyncio.Future, found: Any) -> None:
-    if answer.done():
+def _resolve(future: asyncio.Future, result: Any) -> None:
+    if future.done():
         return
-    if isinstance(found, Exception):
-        answer.set_exception(found)
+    if isinstance(result, Exception):
+        future.set_exception(result)
     else:
-        answer.set_result(found)
+        future.set_result(result)

@@ -1,4 +1,4 @@
-"""Classify and regress: features by name, as `tf.train.Example`s, and what comes back."""
+"""Classify and regress requests: `tf.train.Example`s in, classes with scores or values out."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ LARGEST = 2**63
 
 
 def serialized(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarray:
-    """Returns a request's examples, each with the features that all share, as bytes.
+    """Returns a request's examples as serialized protos, each with the context's features added.
 
     Args:
-        body: The request.
+        body: Parsed request.
         method: `"classify"` or `"regress"`, for messages.
-        limits: How many examples there may be, and how large they may be together.
+        limits: Limits on the number of examples and on their total size.
 
     Raises:
-        RequestError: If there are none or too many, or one has what is no feature.
+        RequestError: If there are no examples or too many, or a feature is invalid.
     """
     shared = _features(body["context"]) if "context" in body else {}
     if "examples" not in body:
@@ -41,18 +41,23 @@ def serialized(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarr
     if not examples:
         raise RequestError(f"JSON Value: {shown(body)} 'examples' value is an empty array")
     check_shared(len(examples), tf.train.Features(feature=shared).ByteSize(), limits)
-    found = np.empty(len(examples), object)
+    protos = np.empty(len(examples), object)
     for row, example in enumerate(examples):
         features = tf.train.Features(feature={**shared, **_features(example)})
-        found[row] = tf.train.Example(features=features).SerializeToString()
-    return found
+        protos[row] = tf.train.Example(features=features).SerializeToString()
+    return protos
 
 
 def check_shared(count: int, size: int, limits: Limits) -> None:
-    """Refuses examples whose shared features, so many bytes, would fill the memory.
+    """Refuses examples that would take too much memory once each has its copy of the context.
+
+    Args:
+        count: Number of examples.
+        size: Size of the context's features in bytes.
+        limits: Limits on the request.
 
     Raises:
-        RequestError: If they are too many, or too large when each has its own.
+        RequestError: If there are too many examples, or the copies would be too large.
     """
     check_rows(count, limits)
     check_size(count * size, "The context, once for each example,", limits)
@@ -106,17 +111,19 @@ def _kind(name: str, value: Any) -> str:
 
 
 def check_method(signature: Signature, method: str) -> None:
-    """Refuses a signature that is not for a method.
+    """Refuses a signature that does not support a method.
 
     Raises:
-        RequestError: If it is for another one, or takes something else than examples.
+        RequestError: If the signature is for another method, or its input is not one tensor of
+            strings.
     """
-    wanted, said = {"classify": (CLASSIFY, "classification"), "regress": (REGRESS, "regression")}[
-        method
-    ]
-    if signature.method != wanted:
+    expected, kind = {
+        "classify": (CLASSIFY, "classification"),
+        "regress": (REGRESS, "regression"),
+    }[method]
+    if signature.method != expected:
         raise RequestError(
-            f"Expected {said} signature method_name to be {wanted}. Was: {signature.method}"
+            f"Expected {kind} signature method_name to be {expected}. Was: {signature.method}"
         )
     specs = list(signature.inputs.values())
     if len(specs) != 1 or specs[0].dtype != tf.string:
@@ -124,43 +131,47 @@ def check_method(signature: Signature, method: str) -> None:
 
 
 def results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> list[Any]:
-    """Returns what a model answered: for each example its classes with scores, or its value.
+    """Returns the result for each example: its classes with scores, or its value.
 
     Args:
-        outputs: Those of the signature: `classes` and `scores`, or `outputs`.
+        outputs: Outputs of the signature: `classes`, `scores` or both, or `outputs`.
         method: `"classify"` or `"regress"`.
-        count: How many examples there were.
+        count: Number of examples.
 
     Raises:
-        RequestError: If the outputs are none of these.
+        RequestError: If the outputs have other names, types or shapes.
     """
-    wanted = ("classes", "scores") if method == "classify" else ("outputs",)
-    there = {name: outputs[name] for name in wanted if name in outputs}
-    if not there:
-        raise RequestError(f"Expected outputs {' or '.join(wanted)}, not {', '.join(outputs)}.")
-    for name, array in there.items():
+    expected = ("classes", "scores") if method == "classify" else ("outputs",)
+    present = {name: outputs[name] for name in expected if name in outputs}
+    if not present:
+        raise RequestError(f"Expected an output {' or '.join(expected)}, got {', '.join(outputs)}.")
+    for name, array in present.items():
         if not array.ndim or len(array) != count:
-            raise RequestError(f"Expected {name} to have a row for each of {count} examples.")
+            raise RequestError(
+                f"Expected {name} to have {count} rows, one per example, got shape {array.shape}."
+            )
         kinds = "OSU" if name == "classes" else "fiu"
         if array.dtype.kind not in kinds:
-            wanted_type = "strings" if name == "classes" else "numbers"
-            raise RequestError(f"Expected {name} to be {wanted_type}, not {array.dtype}.")
+            expected_type = "strings" if name == "classes" else "numbers"
+            raise RequestError(f"Expected {name} to be {expected_type}, got {array.dtype}.")
     if method == "regress":
-        values = there["outputs"]
+        values = present["outputs"]
         if values.size != count:
-            raise RequestError(f"Expected one value for each example, not shape {values.shape}.")
+            raise RequestError(f"Expected one value per example, got shape {values.shape}.")
         return shortest(values.reshape(count)).tolist()
-    labels = there.get("classes")
-    scores = there.get("scores")
-    for array in there.values():
+    labels = present.get("classes")
+    scores = present.get("scores")
+    for array in present.values():
         if array.ndim != 2:
-            raise RequestError(f"Expected shape (examples, classes), not {array.shape}.")
+            raise RequestError(f"Expected shape (examples, classes), got {array.shape}.")
     if labels is None:
         labels = np.full(scores.shape, b"", object)
     if scores is None:
         scores = np.zeros(labels.shape, "float32")
     if len({labels.shape[1], scores.shape[1]} - {1}) > 1:
-        raise RequestError(f"classes are {labels.shape} and scores {scores.shape}.")
+        raise RequestError(
+            f"Expected classes and scores of one shape, got {labels.shape} and {scores.shape}."
+        )
     labels = np.broadcast_to(labels, scores.shape)
     return [
         [[label.decode("utf-8", "replace"), score] for label, score in zip(*row, strict=True)]

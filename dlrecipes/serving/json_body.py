@@ -1,6 +1,6 @@
-"""The body of a request as JSON, and of its answer.
+"""JSON bodies of requests and responses.
 
-The formats and the messages follow TensorFlow Serving's REST API.
+The formats and the error messages are those of TensorFlow Serving's REST API.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ import tensorflow as tf
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.tensors import SHOWN, is_base64, listed, shown, to_array
 
-# What a number has that is too large for a double: a long exponent, or many digits.
+# Matches every number too large for a double: it has a long exponent or many digits.
 _LARGE = re.compile(r"[eE]\+?\d{3}|\d{100}")
 
-# RapidJSON's short word for what Python calls Infinity; it is no word within a string.
+# RapidJSON abbreviates Infinity as Inf. Strings are matched first, so that they stay unchanged.
 _INF = re.compile(r'("(?:[^"\\]|\\.)*")|\bInf\b')
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Returns the object that a body holds.
+    """Returns the JSON object of a request's body.
 
     Raises:
-        RequestError: If it holds none, saying why.
+        RequestError: If the body is not valid JSON, or not an object.
     """
     if not body:
         raise RequestError("JSON Parse error: The document is empty")
     try:
-        # RapidJSON passes over a byte order mark.
+        # RapidJSON skips a byte order mark.
         decoded = body.decode("utf-8-sig")
-        # As parse_float is slow, only where a number may be too large.
+        # parse_float is slow, so it is used only if a number may be too large.
         check = {"parse_float": _finite} if _LARGE.search(decoded) else {}
         if "Inf" in decoded:
-            decoded = _INF.sub(lambda found: found[1] or "Infinity", decoded)
-        found = json.loads(decoded, **check)
+            decoded = _INF.sub(lambda match: match[1] or "Infinity", decoded)
+        parsed = json.loads(decoded, **check)
     except UnicodeDecodeError as error:
         raise RequestError(
             f"JSON Parse error: Invalid encoding in string. at offset: {error.start}"
         ) from None
     except json.JSONDecodeError as error:
-        # Python tells the line and column, too; RapidJSON the offset alone.
+        # Python also reports line and column; RapidJSON reports the offset only.
         raise RequestError(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
     except RecursionError:
         raise RequestError("JSON Parse error: The document is nested too deeply") from None
     except ValueError as error:
         raise RequestError(f"JSON Parse error: {error}") from None
-    if not isinstance(found, dict):
-        raise RequestError(f"JSON Value: {shown(found)} Is not object")
-    return found
+    if not isinstance(parsed, dict):
+        raise RequestError(f"JSON Value: {shown(parsed)} Is not object")
+    return parsed
 
 
 def _finite(digits: str) -> float:
@@ -64,10 +64,10 @@ def _finite(digits: str) -> float:
 
 
 def signature_name(body: Mapping[str, Any]) -> str:
-    """Returns which signature a request names; empty for the default.
+    """Returns the name of the requested signature; an empty string means the default.
 
     Raises:
-        RequestError: If it is no string.
+        RequestError: If the name is not a string.
     """
     name = body.get("signature_name", "")
     if not isinstance(name, str):
@@ -79,10 +79,10 @@ def signature_name(body: Mapping[str, Any]) -> str:
 
 
 def rows(body: Mapping[str, Any]) -> int:
-    """Returns how many examples a predict request has at most, by the lengths of its lists."""
-    given = body.get("instances", body.get("inputs"))
-    columns = given.values() if isinstance(given, dict) else [given]
-    return max((len(one) for one in columns if isinstance(one, list)), default=1)
+    """Returns an upper bound of a predict request's number of examples: its longest list."""
+    values = body.get("instances", body.get("inputs"))
+    columns = values.values() if isinstance(values, dict) else [values]
+    return max((len(column) for column in columns if isinstance(column, list)), default=1)
 
 
 def inputs(
@@ -91,11 +91,11 @@ def inputs(
     """Returns a predict request's arrays by name, and whether it has rows (`instances`).
 
     Args:
-        body: The request.
-        specs: What the signature takes.
+        body: Parsed request.
+        specs: Inputs of the signature, by name.
 
     Raises:
-        RequestError: If they cannot be read as the signature wants them.
+        RequestError: If the values do not match the signature.
     """
     if "instances" in body:
         if "inputs" in body:
@@ -103,20 +103,20 @@ def inputs(
                 f"JSON Value: {shown(body)} Not formatted correctly expecting only one of "
                 "'inputs' or 'instances' keys to exist"
             )
-        given = body["instances"]
-        if not isinstance(given, list):
+        instances = body["instances"]
+        if not isinstance(instances, list):
             raise RequestError(
                 f"JSON Value: {shown(body)} Excepting 'instances' to be an list/array"
             )
-        if not given:
+        if not instances:
             raise RequestError(f"JSON Value: {shown(body)} No values in 'instances' array")
-        return _of_rows(given, specs), True
+        return _row_arrays(instances, specs), True
     if "inputs" not in body:
         raise RequestError("Missing 'inputs' or 'instances' key")
-    return _of_columns(body["inputs"], specs), False
+    return _column_arrays(body["inputs"], specs), False
 
 
-def _of_columns(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+def _column_arrays(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
     if not specs and value != {}:
         raise RequestError("The signature takes no inputs: 'inputs' must be {}.")
     if not isinstance(value, dict) or is_base64(value):
@@ -133,7 +133,7 @@ def _of_columns(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.
     return {name: to_array(value[name], spec.dtype) for name, spec in specs.items()}
 
 
-def _of_rows(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+def _row_arrays(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
     if not specs:
         raise RequestError("The signature takes no inputs: 'inputs' must be {}.")
     named = _is_named(rows[0])
@@ -175,22 +175,23 @@ def _column(values: list[Any], key: str, dtype: tf.DType) -> np.ndarray:
     try:
         return to_array(values, dtype)
     except RequestError:
-        # Again one by one: which row is it?
+        # Convert row by row to find the one at fault.
         shape = None
         for number, value in enumerate(values):
             try:
-                found = to_array(value, dtype).shape
+                row_shape = to_array(value, dtype).shape
             except RequestError as error:
                 reason = error.message
             else:
-                if shape is None or shape == found:
-                    shape = found
+                if shape is None or shape == row_shape:
+                    shape = row_shape
                     continue
-                if math.prod(shape) != math.prod(found):
-                    wanted, got = math.prod(shape), math.prod(found)
-                    reason = f"Expecting tensor size: {wanted} but got: {got}"
+                expected, got = math.prod(shape), math.prod(row_shape)
+                if expected != got:
+                    reason = f"Expecting tensor size: {expected} but got: {got}"
                 else:
-                    reason = f"Expecting shape {_dimensions(shape)} but got: {_dimensions(found)}"
+                    expected, got = _dimensions(shape), _dimensions(row_shape)
+                    reason = f"Expecting shape {expected} but got: {got}"
             raise RequestError(
                 f"Failed to process element: {number}{key} of 'instances' list. "
                 f"Error: INVALID_ARGUMENT: {reason}"
@@ -199,19 +200,20 @@ def _column(values: list[Any], key: str, dtype: tf.DType) -> np.ndarray:
 
 
 def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """Returns the body that answers a predict request.
+    """Returns the response body for a predict request.
 
     Args:
-        outputs: The signature's outputs by name.
-        rows: Whether the request had rows.
+        outputs: Outputs of the signature, by name.
+        rows: Whether the request had rows, so that the response has rows as well.
 
     Raises:
-        RequestError: If rows are wanted of outputs that have no or different numbers of rows.
+        RequestError: If `rows` is true and the outputs differ in their number of rows, or one of
+            them is a scalar.
     """
     names = sorted(outputs)
     if not rows:
-        found = {name: listed(name, outputs[name]) for name in names}
-        return _dumped({"outputs": found[names[0]] if len(found) == 1 else found})
+        values = {name: listed(name, outputs[name]) for name in names}
+        return _dump({"outputs": values[names[0]] if len(values) == 1 else values})
     count = None
     for name in names:
         if not outputs[name].ndim:
@@ -224,9 +226,9 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
         count = len(outputs[name])
     columns = [listed(name, outputs[name]) for name in names]
     if len(names) == 1:
-        return _dumped({"predictions": columns[0]})
-    rows_ = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return _dumped({"predictions": rows_})
+        return _dump({"predictions": columns[0]})
+    predictions = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return _dump({"predictions": predictions})
 
 
 def _is_named(row: Any) -> bool:
@@ -237,5 +239,5 @@ def _dimensions(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
 
 
-def _dumped(value: Any) -> bytes:
+def _dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

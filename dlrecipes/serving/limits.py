@@ -1,4 +1,4 @@
-"""What a server allows: each bound once, with the error that tells of it."""
+"""Limits on requests, each checked in one place with its error."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from starlette.requests import ClientDisconnect, Request
 
 from dlrecipes.serving.status import RequestError, too_many
 
-# What takes more bytes than these is worked on in a thread: the event loop goes on.
+# Work on more bytes than this runs in a thread, so that it does not block the event loop.
 SMALL = 16 * 1024
-# Bodies of the largest size that are held at a time.
+# All request bodies together may hold this many times the largest body.
 BODIES = 16
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a server.
+    """Limits on a single request.
 
     Args:
-        body: Bytes of a request's body at most, unpacked where it is gzipped.
-        rows: Examples of a request at most.
-        seconds: How long a request may take.
+        body: Maximum size of the body in bytes, after gzip decompression. Defaults to 32 MiB.
+        rows: Maximum number of examples. Defaults to 1024.
+        seconds: Maximum duration in seconds. Defaults to 60.
     """
 
     body: int = 32 * 2**20
@@ -34,18 +34,18 @@ class Limits:
     seconds: float = 60.0
 
     def too_long(self) -> RequestError:
-        """Returns the error of a request that took longer than it may."""
+        """Returns the error for a request that exceeded its time limit."""
         return RequestError(
             f"The request took longer than {self.seconds:g} s.", "DEADLINE_EXCEEDED"
         )
 
 
 class Admission:
-    """What the requests that have begun hold together.
+    """Bounds the number of concurrent requests and the total size of their bodies.
 
     Args:
-        requests: How many there may be.
-        size: Bytes of their bodies at most.
+        requests: Maximum number of concurrent requests.
+        size: Maximum total size of their bodies, in bytes.
     """
 
     def __init__(self, requests: int, size: int):
@@ -54,23 +54,23 @@ class Admission:
 
     @contextlib.contextmanager
     def request(self) -> Iterator[Callable[[int], None]]:
-        """Counts a request while the block runs; yields what takes the bytes that it reads.
+        """Admits a request for the duration of the block; yields a function that reserves bytes.
 
         Raises:
-            RequestError: If there are too many, or they hold too much.
+            RequestError: If there are too many requests, or their bodies are too large.
         """
         if self.now >= self.requests:
             raise too_many(self.now)
-        mine = 0
+        reserved = 0
 
         def reserve(size: int) -> None:
-            nonlocal mine
+            nonlocal reserved
             if self.held + size > self.size:
                 raise RequestError(
                     f"Requests hold {self.held} bytes already; try again later.",
                     "RESOURCE_EXHAUSTED",
                 )
-            mine += size
+            reserved += size
             self.held += size
 
         self.now += 1
@@ -78,11 +78,16 @@ class Admission:
             yield reserve
         finally:
             self.now -= 1
-            self.held -= mine
+            self.held -= reserved
 
 
 async def in_thread(work: Callable[[], Any], size: int) -> Any:
-    """Returns what some work on so many bytes returns, done in a thread where it is much."""
+    """Returns the result of `work`, which runs in a thread if it processes more than `SMALL` bytes.
+
+    Args:
+        work: Function to call.
+        size: Number of bytes that it processes.
+    """
     if size <= SMALL:
         return work()
     return await asyncio.get_running_loop().run_in_executor(None, work)
@@ -91,49 +96,52 @@ async def in_thread(work: Callable[[], Any], size: int) -> Any:
 async def read_body(
     request: Request, limits: Limits, reserve: Callable[[int], None] = lambda size: None
 ) -> bytes:
-    """Returns a request's body, unpacked where it is gzipped.
+    """Returns a request's body, decompressed if it is gzipped.
 
     Args:
-        request: The request.
-        limits: What is allowed.
-        reserve: Is told of the bytes as they come, and may refuse them.
+        request: Request to read.
+        limits: Limits on the request.
+        reserve: Function that is called with the number of bytes as they arrive, and that may
+            raise a `RequestError`. Defaults to a function that does nothing.
 
     Raises:
-        RequestError: If it is too large, or is not what it says.
+        RequestError: If the body is too large, or is not encoded as its headers declare.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", ""):
-        raise RequestError(f"Content-Encoding {coding[:40]!r} is not known; gzip is.", http=415)
+        raise RequestError(
+            f"Content-Encoding {coding[:40]!r} is not supported; use gzip or none.", http=415
+        )
     parts, size = [], 0
     try:
         async for part in request.stream():
             size += len(part)
-            _check(size, limits)
+            _check_body(size, limits)
             reserve(len(part))
             parts.append(part)
     except ClientDisconnect:
-        raise RequestError("The client has gone away.", "CANCELLED") from None
+        raise RequestError("The client has disconnected.", "CANCELLED") from None
     body = b"".join(parts)
     if coding != "gzip":
         return body
-    # However small it is, it may stand for much.
-    found = await in_thread(lambda: _unpacked(body, limits), limits.body)
-    reserve(len(found))
-    return found
+    # A small gzipped body can expand to the largest size.
+    unpacked = await in_thread(lambda: _decompress(body, limits), limits.body)
+    reserve(len(unpacked))
+    return unpacked
 
 
-def _unpacked(body: bytes, limits: Limits) -> bytes:
-    unpack = zlib.decompressobj(wbits=31)
+def _decompress(body: bytes, limits: Limits) -> bytes:
+    decompressor = zlib.decompressobj(wbits=31)
     try:
-        found = unpack.decompress(body, limits.body + 1)
+        unpacked = decompressor.decompress(body, limits.body + 1)
     except zlib.error as error:
-        raise RequestError(f"The body is not gzipped as it says: {error}.") from None
-    _check(len(found), limits)
-    if not unpack.eof:
-        raise RequestError("The gzipped body ends too early.")
-    if unpack.unused_data:
-        raise RequestError("Something follows the gzipped body.")
-    return found
+        raise RequestError(f"The body is not valid gzip: {error}.") from None
+    _check_body(len(unpacked), limits)
+    if not decompressor.eof:
+        raise RequestError("The gzipped body is truncated.")
+    if decompressor.unused_data:
+        raise RequestError("The gzipped body is followed by other data.")
+    return unpacked
 
 
 def check_rows(rows: int, limits: Limits) -> None:
@@ -144,20 +152,25 @@ def check_rows(rows: int, limits: Limits) -> None:
     """
     if rows > limits.rows:
         raise RequestError(
-            f"The request has {rows} examples; at most {limits.rows} are answered at once."
+            f"The request has {rows} examples; at most {limits.rows} are allowed per request."
         )
 
 
 def check_size(size: int, what: str, limits: Limits) -> None:
-    """Refuses a request of which so many bytes would be made.
+    """Refuses a request that would take too much memory.
+
+    Args:
+        size: Number of bytes that the request would take.
+        what: Subject of the message: the part of the request that takes them.
+        limits: Limits on the request.
 
     Raises:
-        RequestError: If there are more than `limits.body`.
+        RequestError: If `size` exceeds `limits.body`.
     """
     if size > limits.body:
         raise RequestError(f"{what} would take {size} bytes; at most {limits.body} are allowed.")
 
 
-def _check(size: int, limits: Limits) -> None:
+def _check_body(size: int, limits: Limits) -> None:
     if size > limits.body:
         raise RequestError(f"The body is larger than {limits.body} bytes.", http=413)

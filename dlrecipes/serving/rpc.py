@@ -39,10 +39,10 @@ class Rpc(
     """Answers gRPC requests.
 
     Args:
-        store: The models.
-        batcher: Runs them.
-        telemetry: Is told of each request.
-        limits: What is allowed.
+        store: Models to serve.
+        batcher: Batcher that runs their signatures.
+        telemetry: Recorder of each request.
+        limits: Limits on a request.
     """
 
     def __init__(self, store: ModelStore, batcher: Batcher, telemetry: Telemetry, limits: Limits):
@@ -63,58 +63,58 @@ class Rpc(
                 )
 
             def read() -> dict[str, np.ndarray]:
-                found = {
+                arrays = {
                     name: self._array(name, request.inputs[name], spec)
                     for name, spec in signature.inputs.items()
                 }
-                signature.check(found)
-                return found
+                signature.check(arrays)
+                return arrays
 
             arrays = await in_thread(read, request.ByteSize())
             outputs = await self.batcher.run(servable, signature, arrays)
-            wanted = list(request.output_filter) or sorted(outputs)
-            for name in wanted:
+            names = list(request.output_filter) or sorted(outputs)
+            for name in names:
                 if name not in outputs:
                     raise RequestError(f"output tensor alias not found in signature: {name}")
             response = predict_pb2.PredictResponse()
             _describe(response.model_spec, servable, signature.name)
-            for name in wanted:
+            for name in names:
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
             return response
 
         return await self._answer("predict", request.model_spec, context, work)
 
     async def Classify(self, request, context):  # noqa: N802
-        """Returns the classes of examples, with scores."""
+        """Returns the classes and scores of examples."""
 
-        def made(found: list, response: classification_pb2.ClassificationResponse) -> None:
-            for row in found:
+        def fill(results: list, response: classification_pb2.ClassificationResponse) -> None:
+            for row in results:
                 classes = response.result.classifications.add().classes
                 for label, score in row:
                     classes.add(label=label, score=score)
 
-        return await self._of_examples(
-            "classify", request, context, classification_pb2.ClassificationResponse(), made
+        return await self._run_examples(
+            "classify", request, context, classification_pb2.ClassificationResponse(), fill
         )
 
     async def Regress(self, request, context):  # noqa: N802
         """Returns the values of examples."""
 
-        def made(found: list, response: regression_pb2.RegressionResponse) -> None:
-            for value in found:
+        def fill(results: list, response: regression_pb2.RegressionResponse) -> None:
+            for value in results:
                 response.result.regressions.add(value=value)
 
-        return await self._of_examples(
-            "regress", request, context, regression_pb2.RegressionResponse(), made
+        return await self._run_examples(
+            "regress", request, context, regression_pb2.RegressionResponse(), fill
         )
 
     async def GetModelMetadata(self, request, context):  # noqa: N802
         """Returns a model's signatures."""
 
         async def work(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
-            for wanted in request.metadata_field:
-                if wanted != METADATA:
-                    raise RequestError(f"Metadata field {wanted} is not supported")
+            for field in request.metadata_field:
+                if field != METADATA:
+                    raise RequestError(f"Metadata field {field} is not supported")
             if not request.metadata_field:
                 raise RequestError("GetModelMetadataRequest must specify at least one field")
             response = get_model_metadata_pb2.GetModelMetadataResponse()
@@ -131,42 +131,42 @@ class Rpc(
         """Returns the states of a model's versions."""
         began, spec = time.perf_counter(), request.model_spec
         try:
-            found = self.store.status(spec.name, *_which(spec))
+            versions = self.store.status(spec.name, *_version_choice(spec))
         except RequestError as error:
             await self._refuse("status", spec.name, context, error, began)
         response = get_model_status_pb2.GetModelStatusResponse()
         states = get_model_status_pb2.ModelVersionStatus.State
-        for one in found:
-            told = response.model_version_status.add(
-                version=int(one["version"]), state=states.Value(one["state"])
+        for version in versions:
+            entry = response.model_version_status.add(
+                version=int(version["version"]), state=states.Value(version["state"])
             )
-            told.status.error_message = one["status"]["error_message"]
-            told.status.error_code = 0 if one["status"]["error_code"] == "OK" else 2
+            entry.status.error_message = version["status"]["error_message"]
+            entry.status.error_code = 0 if version["status"]["error_code"] == "OK" else 2
         self.telemetry.record(spec.name, "status", "OK", time.perf_counter() - began, rpc=True)
         return response
 
     async def MultiInference(self, request, context):  # noqa: N802
-        """Refuses: several signatures at a time are several requests."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not answered.")
+        """Refuses the call: clients send one request per signature instead."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not supported.")
 
     async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
-        """Refuses: the folder decides which models there are."""
+        """Refuses the call: the folder of models is the configuration."""
         await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, "HandleReloadConfigRequest is not answered."
+            grpc.StatusCode.UNIMPLEMENTED, "HandleReloadConfigRequest is not supported."
         )
 
-    async def _of_examples(
-        self, method: str, request: Any, context: Any, response: Any, made: Callable
+    async def _run_examples(
+        self, method: str, request: Any, context: Any, response: Any, fill: Callable
     ) -> Any:
         async def work(servable: Servable) -> Any:
             signature = servable.signature(request.model_spec.signature_name)
             examples.check_method(signature, method)
-            found = await in_thread(lambda: self._examples(request.input), request.ByteSize())
-            arrays = {next(iter(signature.inputs)): found}
+            protos = await in_thread(lambda: self._serialize(request.input), request.ByteSize())
+            arrays = {next(iter(signature.inputs)): protos}
             signature.check(arrays)
             outputs = await self.batcher.run(servable, signature, arrays)
             _describe(response.model_spec, servable, signature.name)
-            made(examples.results(outputs, method, len(found)), response)
+            fill(examples.results(outputs, method, len(protos)), response)
             return response
 
         return await self._answer(method, request.model_spec, context, work)
@@ -176,7 +176,7 @@ class Rpc(
     ) -> Any:
         began = time.perf_counter()
         try:
-            with self.store.using(spec.name, *_which(spec)) as servable:
+            with self.store.using(spec.name, *_version_choice(spec)) as servable:
                 response = await asyncio.wait_for(work(servable), self.limits.seconds)
         except asyncio.TimeoutError:
             await self._refuse(method, spec.name, context, self.limits.too_long(), began)
@@ -190,7 +190,7 @@ class Rpc(
     ) -> None:
         known = name if name in self.store.models else ""
         self.telemetry.record(known, method, error.code, time.perf_counter() - began, rpc=True)
-        # Raises: what follows is not reached.
+        # Raises an exception, so that callers do not continue.
         await context.abort(grpc.StatusCode[error.code], error.message)
 
     def _array(self, name: str, proto: Any, spec: tf.TensorSpec) -> np.ndarray:
@@ -198,46 +198,48 @@ class Rpc(
             raise RequestError(
                 f"input {name} must be of type {spec.dtype.name}, not {_type_name(proto.dtype)}."
             )
-        # One value may stand for any number of them: what all would take is bounded before.
+        # A proto may give one value for a tensor of any size, so the size is checked first.
         sizes = [dimension.size for dimension in proto.tensor_shape.dim]
-        each = spec.dtype.size
+        item_size = spec.dtype.size
         if spec.dtype == tf.string:
-            each += max(map(len, proto.string_val), default=0)
+            item_size += max(map(len, proto.string_val), default=0)
         count = math.prod(sizes)
-        given_each = spec.dtype == tf.string and len(proto.string_val) == count
-        if min(sizes, default=0) < 0 or (count * each > self.limits.body and not given_each):
-            raise RequestError(f"input {name} has a shape that is not taken: {sizes}.")
+        complete = spec.dtype == tf.string and len(proto.string_val) == count
+        if min(sizes, default=0) < 0 or (count * item_size > self.limits.body and not complete):
+            raise RequestError(f"input {name} has an invalid or too large shape: {sizes}.")
         check_rows(sizes[0] if sizes else 1, self.limits)
         try:
             return tf.make_ndarray(proto)
         except (TypeError, ValueError) as error:
             raise RequestError(f"input {name}: {error}") from None
 
-    def _examples(self, given: Any) -> np.ndarray:
-        shared = given.example_list_with_context
-        with_context = given.WhichOneof("kind") == "example_list_with_context"
-        listed = shared.examples if with_context else given.example_list.examples
+    def _serialize(self, request_input: Any) -> np.ndarray:
+        """Returns the examples as serialized protos, each with the context's features added."""
+        shared = request_input.example_list_with_context
+        with_context = request_input.WhichOneof("kind") == "example_list_with_context"
+        listed = shared.examples if with_context else request_input.example_list.examples
         if not listed:
             raise RequestError("Input is empty.")
         examples.check_shared(len(listed), shared.context.ByteSize(), self.limits)
-        found = np.empty(len(listed), object)
+        protos = np.empty(len(listed), object)
         for row, example in enumerate(listed):
-            whole = tf.train.Example()
+            merged = tf.train.Example()
             if with_context:
-                whole.CopyFrom(shared.context)
+                merged.CopyFrom(shared.context)
             for name, feature in example.features.feature.items():
-                whole.features.feature[name].CopyFrom(feature)
-            found[row] = whole.SerializeToString()
-        return found
+                merged.features.feature[name].CopyFrom(feature)
+            protos[row] = merged.SerializeToString()
+        return protos
 
 
 def add_to(server: grpc.aio.Server, rpc: Rpc) -> None:
-    """Has a gRPC server answer for both services."""
+    """Registers both services with a gRPC server."""
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(rpc, server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(rpc, server)
 
 
-def _which(spec: Any) -> tuple[int | None, str | None]:
+def _version_choice(spec: Any) -> tuple[int | None, str | None]:
+    """Returns the requested version and label; at most one of them is set."""
     kind = spec.WhichOneof("version_choice")
     return (
         spec.version.value if kind == "version" else None,

@@ -1,4 +1,4 @@
-"""One loaded version of a model: what its signatures take, and how they are run."""
+"""A loaded version of a model and its signatures."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ DEFAULT = "serving_default"
 PREDICT, CLASSIFY, REGRESS = (
     f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")
 )
-# What SavedModels keep for themselves.
+# Prefix of the signatures that SavedModels use internally.
 _PRIVATE = "__saved_model_"
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A function of a SavedModel.
+    """A signature of a SavedModel.
 
     Args:
-        name: Its name.
-        function: What computes.
-        inputs: What it takes, by name.
-        method: What TensorFlow Serving calls it for.
-        by_example: Whether the first axis of all inputs and outputs counts examples, of which
-            there may be any number: several requests can be answered at once.
+        name: Name of the signature.
+        function: Concrete function that computes the outputs.
+        inputs: Specifications of the inputs, by name.
+        method: TensorFlow Serving's method name: `PREDICT`, `CLASSIFY` or `REGRESS`.
+        by_example: Whether the first axis of all inputs and outputs is a batch axis of variable
+            size, so that requests can be batched.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Signature:
     by_example: bool
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Refuses arrays of another shape than the signature takes.
+        """Refuses arrays whose shapes do not match the signature.
 
         Raises:
-            RequestError: With the first that is wrong.
+            RequestError: For the first input whose shape does not match.
         """
         for name, spec in self.inputs.items():
             if not spec.shape.is_compatible_with(arrays[name].shape):
@@ -55,37 +55,37 @@ class Signature:
                 )
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs for arrays that were checked.
+        """Returns the outputs for arrays that `check` has accepted.
 
         Raises:
-            RequestError: If they cannot be computed.
+            RequestError: If the outputs cannot be computed.
         """
         try:
             tensors = {
                 name: tf.constant(arrays[name], spec.dtype) for name, spec in self.inputs.items()
             }
-            return {name: found.numpy() for name, found in self.function(**tensors).items()}
+            return {name: output.numpy() for name, output in self.function(**tensors).items()}
         except Exception as error:
             raise of(error) from error
 
 
 class Servable:
-    """A version of a model, loaded.
+    """A loaded version of a model.
 
     Args:
-        name: The model's name.
-        version: The version.
-        folder: Its folder, a SavedModel.
+        name: Name of the model.
+        version: Number of the version.
+        folder: Folder of the version, which is a SavedModel.
 
     Raises:
-        OSError, ValueError, tf.errors.OpError: If it cannot be loaded.
+        OSError, ValueError, tf.errors.OpError: If the SavedModel cannot be loaded.
     """
 
     def __init__(self, name: str, version: int, folder: Path):
         self.name = name
         self.version = version
         self.definitions = _definitions(folder)
-        # Its variables and tables live as long as this.
+        # Keeps the variables and tables of the signatures alive.
         self.loaded = tf.saved_model.load(str(folder))
         self.signatures = {
             key: _signature(key, function, self.definitions[key])
@@ -93,27 +93,27 @@ class Servable:
         }
 
     def signature(self, name: str = "") -> Signature:
-        """Returns a signature by name; by none, the default one.
+        """Returns a signature by name; an empty name means the default signature.
 
         Raises:
             RequestError: If there is no such signature.
         """
-        wanted = name or DEFAULT
-        if wanted not in self.signatures:
-            raise RequestError(f'Serving signature name: "{wanted}" not found in signature def')
-        return self.signatures[wanted]
+        name = name or DEFAULT
+        if name not in self.signatures:
+            raise RequestError(f'Serving signature name: "{name}" not found in signature def')
+        return self.signatures[name]
 
     def metadata(self) -> dict[str, Any]:
-        """Returns the signatures as TensorFlow Serving describes them."""
-        described = meta_graph_pb2.MetaGraphDef()
+        """Returns the signatures in the form of TensorFlow Serving's metadata."""
+        graph = meta_graph_pb2.MetaGraphDef()
         for key, definition in self.definitions.items():
-            described.signature_def[key].CopyFrom(definition)
-        found = json_format.MessageToDict(
-            described,
+            graph.signature_def[key].CopyFrom(definition)
+        fields = json_format.MessageToDict(
+            graph,
             preserving_proto_field_name=True,
             always_print_fields_with_no_presence=True,
         )
-        signatures = found["signature_def"]
+        signatures = fields["signature_def"]
         for signature in signatures.values():
             for side in ("inputs", "outputs"):
                 for tensor in signature[side].values():
@@ -122,13 +122,13 @@ class Servable:
 
 
 def _definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
-    described = saved_model_pb2.SavedModel()
-    described.ParseFromString((folder / "saved_model.pb").read_bytes())
-    for graph in described.meta_graphs:
+    saved_model = saved_model_pb2.SavedModel()
+    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    for graph in saved_model.meta_graphs:
         if "serve" in graph.meta_info_def.tags:
-            kept = graph.signature_def.items()
-            return {key: value for key, value in kept if not key.startswith(_PRIVATE)}
-    raise ValueError("it has no graph that is tagged 'serve'")
+            definitions = graph.signature_def.items()
+            return {key: value for key, value in definitions if not key.startswith(_PRIVATE)}
+    raise ValueError("no graph of the SavedModel is tagged 'serve'")
 
 
 def _signature(name: str, function: Any, definition: meta_graph_pb2.SignatureDef) -> Signature:

@@ -1,4 +1,4 @@
-"""The server's process: models, application, and a graceful end."""
+"""The server process: its settings, the application, and a graceful shutdown."""
 
 from __future__ import annotations
 
@@ -27,33 +27,34 @@ from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
 
 BACKLOG = 2048
-# Bytes of a request's first line and headers.
+# Maximum size of a request line with its headers, and of trailers, in bytes.
 LARGEST_HEAD = 64 * 1024
-# How long one may take to come.
+# Maximum time between the start of a connection or request and the end of the headers, in seconds.
 HEAD_SECONDS = 60.0
-# What a server that is stopped has beyond its patience, to close what it holds.
+# Time that a stopping server has after its patience to close connections, in seconds.
 GRACE = 5.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server runs.
+    """Settings of a server.
 
     Args:
-        models: The folder of published models.
-        host: The address that it listens on.
-        port: The port; 0 for any that is free.
-        max_batch: Examples of one run at most; 1 for no batching.
-        batch_timeout: Seconds that a request waits for others.
-        queue: Requests that may wait at a time.
-        threads: Runs of models at a time.
-        poll: Seconds between two looks for new versions.
-        limits: Bounds of a request.
-        labels: By model, versions by label.
-        log: Whether each request is logged.
-        grpc_port: Port of the gRPC services; `None` for none.
-        patience: Seconds that requests have to end in when the server is stopped; what runs
-            `GRACE` seconds later is cut.
+        models: Folder of published models.
+        host: Address to listen on. Defaults to `"127.0.0.1"`.
+        port: Port of the REST API; 0 selects a free port. Defaults to 8501.
+        max_batch: Maximum number of examples per run; 1 disables batching. Defaults to 64.
+        batch_timeout: Longest time that a request waits for others, in seconds. Defaults to
+            0.002.
+        queue: Maximum number of pending requests, waiting or running. Defaults to 1000.
+        threads: Number of concurrent runs of models. Defaults to 2.
+        poll: Interval in which the folder is checked for new versions, in seconds. Defaults to 1.
+        limits: Limits on a request. Defaults to `Limits()`.
+        labels: Versions by label, by model. Defaults to no labels.
+        log: Whether requests are logged. Defaults to `True`.
+        patience: Time that requests in progress have to finish when the server stops, in
+            seconds; the process exits at the latest `GRACE` seconds after that. Defaults to 30.
+        grpc_port: Port of the gRPC services; `None` disables them. Defaults to `None`.
     """
 
     models: Path
@@ -72,37 +73,38 @@ class Settings:
 
 
 class _JsonProtocol(HttpToolsProtocol):
-    """Says in JSON, too, that what came is no HTTP; bounds a request's headers and their time."""
+    """Answers malformed HTTP in JSON, and bounds the size and the time of a request's headers."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        # Bytes of a head that has begun; of headers, and of trailers behind the body.
+        # Bytes received of an incomplete head, which is a request line with its headers.
         self._head: int | None = None
-        # Whether no request is in the middle; how many began in what came last.
-        self._idle, self._begun = True, 0
+        # Bytes of the headers, and of the trailers that may follow a body.
         self._fields = 0
-        self._late: asyncio.TimerHandle | None = None
+        # Whether no request is incomplete, and how many requests started in the latest data.
+        self._idle, self._started = True, 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Waits for a request."""
+        """Starts the timer for the first request."""
         super().connection_made(transport)
-        self._wait()
+        self._restart_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Ends."""
-        self._wait(begin=False)
+        """Stops the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
-        """Begins a request."""
+        """Starts counting the bytes of a request's head, and its timer."""
         self._head = self._fields = 0
         self._idle = False
-        self._begun += 1
-        self._wait()
+        self._started += 1
+        self._restart_timer()
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a header, or what is like one behind the body."""
+        """Processes a header, or a trailer that follows the body."""
         self._fields += len(name) + len(value)
         if self._fields > LARGEST_HEAD:
             self._refuse_head()
@@ -110,40 +112,43 @@ class _JsonProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Ends a request's head."""
+        """Stops counting the bytes of the head, and its timer."""
         self._head = None
-        self._wait(begin=False)
+        self._stop_timer()
         if not self.transport.is_closing():
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Ends a request."""
+        """Marks the connection as idle."""
         self._idle = True
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Reads what came."""
-        idle, self._begun = self._idle, 0
+        """Parses data, and refuses a head that is too long."""
+        idle, self._started = self._idle, 0
         super().data_received(data)
-        # Where in the data a head began that follows something else is not known.
-        if self._head is not None and self._begun <= int(idle):
+        # If the head follows an earlier request in the same data, its position is unknown and
+        # these bytes are not counted.
+        if self._head is not None and self._started <= int(idle):
             self._head += len(data)
             if self._head > LARGEST_HEAD:
                 self._refuse_head()
 
-    def _wait(self, begin: bool = True) -> None:
-        if self._late is not None:
-            self._late.cancel()
-            self._late = None
-        if begin:
-            self._late = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+    def _restart_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _refuse_head(self) -> None:
         if not self.transport.is_closing():
-            self.send_400_response(f"The head is longer than {LARGEST_HEAD:,} bytes.")
+            self.send_400_response(f"The headers are longer than {LARGEST_HEAD:,} bytes.")
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what cannot be read, and ends the connection."""
+        """Answers a malformed request in JSON, and closes the connection."""
         body = json.dumps({"error": f"Malformed request: {msg}"}).encode()
         head = (
             "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
@@ -154,40 +159,46 @@ class _JsonProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is asked to stop, and stops though something hangs."""
+    """Sets an event when it is asked to stop, and exits even if a model's run hangs."""
 
     def __init__(self, config: uvicorn.Config, patience: float, stopping: threading.Event):
         super().__init__(config)
         self.patience = patience
         self.stopping = stopping
 
-    def asked_early(self, sig: int, frame: FrameType | None) -> None:
-        """Takes a signal before uvicorn does, but not what uvicorn raises again at its end."""
+    def handle_early_signal(self, sig: int, frame: FrameType | None) -> None:
+        """Handles a signal that arrives before uvicorn's own handlers are installed.
+
+        Signals that uvicorn raises again after its shutdown are ignored.
+        """
         if not self.stopping.is_set():
             self.handle_exit(sig, frame)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begins to stop; at Ctrl-C again, stops at once."""
+        """Starts the shutdown; on a second Ctrl-C, exits immediately."""
         if not self.stopping.is_set():
             self.stopping.set()
-            # A run of a model cannot be ended; Python waits for its thread for ever.
-            cut = threading.Timer(self.patience + GRACE, os._exit, (1,))
-            cut.daemon = True
-            cut.start()
+            # A model's run cannot be interrupted, and Python would wait for its thread forever.
+            timer = threading.Timer(self.patience + GRACE, os._exit, (1,))
+            timer.daemon = True
+            timer.start()
         elif sig == signal.SIGINT:
             os._exit(INTERRUPTED)
         super().handle_exit(sig, frame)
 
 
 def serve(settings: Settings) -> None:
-    """Serves until it is told to end, then lets the requests it has begun end.
+    """Serves until SIGTERM or Ctrl-C, then lets the requests in progress finish.
+
+    Args:
+        settings: Settings of the server.
 
     Raises:
-        UsageError: If it cannot listen there.
+        UsageError: If it cannot listen on the address or a port.
     """
     listening = _listen(settings.host, settings.port)
     with contextlib.closing(listening):
-        _check_rpc(settings)
+        _check_grpc_port(settings)
         store = ModelStore(settings.models, settings.labels)
         stopping = threading.Event()
         config = uvicorn.Config(
@@ -203,19 +214,19 @@ def serve(settings: Settings) -> None:
         server = _Server(config, settings.patience, stopping)
         store.refresh()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, server.asked_early)
-        _tell(settings, listening, store)
+            signal.signal(number, server.handle_early_signal)
+        _print_start(settings, listening, store)
         server.run(sockets=[listening])
     print("Stopped.", file=sys.stderr)
 
 
 def application(settings: Settings, store: ModelStore, stopping: threading.Event | None = None):
-    """Returns the application for a store of models, which it watches while it runs.
+    """Returns the ASGI application, which polls the store for new versions while it runs.
 
     Args:
-        settings: How it runs.
-        store: The models.
-        stopping: Set when gRPC takes no more calls.
+        settings: Settings of the server.
+        store: Models to serve.
+        stopping: Event that stops the gRPC services when it is set. Defaults to a new event.
     """
     stopping = stopping or threading.Event()
     telemetry = Telemetry(sys.stderr if settings.log else None)
@@ -230,29 +241,31 @@ def application(settings: Settings, store: ModelStore, stopping: threading.Event
     @contextlib.asynccontextmanager
     async def lifespan(_) -> AsyncIterator[None]:
         store.watch(settings.poll)
-        rpc = await _rpc(settings, store, batcher, telemetry)
-        ending = asyncio.create_task(_stop(rpc, stopping, settings.patience))
+        rpc = await _start_grpc(settings, store, batcher, telemetry)
+        grpc_stop = asyncio.create_task(_stop_grpc(rpc, stopping, settings.patience))
         try:
             yield
         finally:
             stopping.set()
-            await ending
+            await grpc_stop
             store.close()
             batcher.close()
 
     return Rest(store, batcher, telemetry, settings.limits).application(lifespan)
 
 
-async def _stop(rpc: Any, stopping: threading.Event, patience: float) -> None:
-    """Has gRPC end when HTTP does, not after it."""
+async def _stop_grpc(rpc: Any, stopping: threading.Event, patience: float) -> None:
+    """Stops the gRPC server as soon as HTTP begins to stop, not after it."""
     while not stopping.is_set():
         await asyncio.sleep(0.1)
     if rpc is not None:
         await rpc.stop(patience)
 
 
-async def _rpc(settings: Settings, store: ModelStore, batcher: Batcher, telemetry: Telemetry):
-    """Returns the gRPC server, started, where one is wanted."""
+async def _start_grpc(
+    settings: Settings, store: ModelStore, batcher: Batcher, telemetry: Telemetry
+) -> Any:
+    """Starts and returns the gRPC server, or returns `None` if it is disabled."""
     if settings.grpc_port is None:
         return None
     import grpc
@@ -263,15 +276,15 @@ async def _rpc(settings: Settings, store: ModelStore, batcher: Batcher, telemetr
     options = [size, ("grpc.so_reuseport", 0)]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.queue)
     add_to(server, Rpc(store, batcher, telemetry, settings.limits))
-    host = _address(settings.host)
+    host = _url_host(settings.host)
     port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
     await server.start()
     print(f"gRPC at {host}:{port}", flush=True)
     return server
 
 
-def _check_rpc(settings: Settings) -> None:
-    """Refuses a port of gRPC that is taken, before anything is served."""
+def _check_grpc_port(settings: Settings) -> None:
+    """Refuses a gRPC port that is in use, before models are loaded."""
     if settings.grpc_port:
         _listen(settings.host, settings.grpc_port, "--grpc-port").close()
 
@@ -282,31 +295,31 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-        # Whoever connects before models are loaded waits.
+        # Clients that connect while models are being loaded wait.
         listening.listen(BACKLOG)
     except OSError as error:
         listening.close()
         raise UsageError(
             f"--host {host} {option} {port}: {error.strerror or error}.",
-            "Give another port, or 0 for any that is free.",
+            "Choose another port, or 0 for a free one.",
         ) from None
     return listening
 
 
-def _tell(settings: Settings, listening: socket.socket, store: ModelStore) -> None:
+def _print_start(settings: Settings, listening: socket.socket, store: ModelStore) -> None:
     host, port = listening.getsockname()[:2]
     served = store.latest()
-    where = f"http://{_address(host)}:{port}/v1/models"
-    print(f"Serving {settings.models} at {where} (Ctrl-C ends it)")
+    url = f"http://{_url_host(host)}:{port}/v1/models"
+    print(f"Serving {settings.models} at {url} (Ctrl-C stops it)")
     for name, version in served.items():
         print(f"  {name}, version {version}")
     for line in store.missing_labels():
         print(f"Note: label {line} yet.", file=sys.stderr)
     if not served:
-        print("  There is no model yet; one that is published will be served.")
+        print("  No models yet; new ones are served as soon as they are published.")
     sys.stdout.flush()
 
 
-def _address(host: str) -> str:
-    """Returns a host as addresses have it."""
+def _url_host(host: str) -> str:
+    """Returns a host as it is written in a URL, with IPv6 addresses in square brackets."""
     return f"[{host}]" if ":" in host else host

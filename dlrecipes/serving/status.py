@@ -1,10 +1,10 @@
-"""What went wrong with a request, by the codes of gRPC and the HTTP statuses of each."""
+"""Request errors: gRPC status codes, and the HTTP status of each."""
 
 from __future__ import annotations
 
 from dlrecipes.errors import reason
 
-# TensorFlow Serving's mapping of its errors to HTTP.
+# HTTP statuses as TensorFlow Serving maps them.
 HTTP = {
     "OK": 200,
     "INVALID_ARGUMENT": 400,
@@ -24,7 +24,7 @@ HTTP = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
 }
-# By number, as TensorFlow's errors have them.
+# gRPC codes by number; TensorFlow's errors carry the number.
 CODES = (
     "OK",
     "CANCELLED",
@@ -48,12 +48,12 @@ LONGEST = 2000
 
 
 class RequestError(Exception):
-    """A request that gets no answer but a reason.
+    """An error that is returned to the client.
 
     Args:
-        message: The reason.
-        code: A code of gRPC.
-        http: The HTTP status, where it is not the code's own.
+        message: Message for the client; cut at `LONGEST` characters.
+        code: gRPC status code by name. Defaults to `"INVALID_ARGUMENT"`.
+        http: HTTP status. Defaults to the status of `code`.
     """
 
     def __init__(self, message: str, code: str = "INVALID_ARGUMENT", http: int | None = None):
@@ -64,14 +64,14 @@ class RequestError(Exception):
 
 
 def too_many(count: int) -> RequestError:
-    """Returns the error of a request that finds so many before it."""
+    """Returns the error for a request that arrives while `count` others are pending."""
     return RequestError(
         f"There are {count} requests waiting already; try again later.", "RESOURCE_EXHAUSTED"
     )
 
 
 def of(error: Exception) -> RequestError:
-    """Returns the request's error for one that running a model raised."""
+    """Returns the request error for an exception that a model raised."""
     if isinstance(error, RequestError):
         return error
     code = getattr(error, "error_code", None)

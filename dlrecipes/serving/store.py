@@ -1,4 +1,4 @@
-"""The models of a folder: which versions there are, loaded, served and let go."""
+"""Loads, serves and unloads the versions of the models in a folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from dlrecipes.export.version import version_folders
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 
-# States of TensorFlow Serving, in the order that a version goes through them.
+# TensorFlow Serving's states, in the order in which a version passes through them.
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
-# Ended versions of a model that are still told of.
+# Number of ended versions per model that the status still reports.
 REMEMBERED = 20
 
 
 @dataclass
 class Version:
-    """What is known of one version.
+    """The state of one version.
 
     Args:
-        number: The version.
-        state: One of `LOADING`, `AVAILABLE`, `UNLOADING`, `END`.
-        servable: The loaded model while there is one.
-        problem: Why it could not be loaded, or empty.
-        stamp: What its files are, to see whether a broken one was mended.
-        using: Requests that it answers now.
+        number: Number of the version.
+        state: `LOADING`, `AVAILABLE`, `UNLOADING` or `END`. Defaults to `LOADING`.
+        servable: Loaded model, or `None` if there is none. Defaults to `None`.
+        problem: Reason why the version could not be loaded, or empty. Defaults to empty.
+        stamp: Names, times and sizes of its files, which show whether a broken version was
+            repaired. Defaults to no files.
+        using: Number of requests in progress. Defaults to 0.
     """
 
     number: int
@@ -44,26 +45,29 @@ class Version:
 
 @dataclass
 class Model:
-    """The versions of one model, and those that have names."""
+    """The versions of one model, and its labels."""
 
     versions: dict[int, Version] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
 
     def available(self) -> list[int]:
-        """Returns the versions that answer requests, oldest first."""
-        return sorted(n for n, one in self.versions.items() if one.state == AVAILABLE)
+        """Returns the numbers of the versions that answer requests, in ascending order."""
+        return sorted(n for n, version in self.versions.items() if version.state == AVAILABLE)
 
 
 class ModelStore:
-    """Serves the latest version of each model in a folder, and those that have a label.
+    """Serves the latest version of each model in a folder, and the versions that have a label.
 
-    A new version is loaded beside the old one, which answers until then and ends the requests
-    it has begun. One that cannot be loaded is told of, and the last good one stays.
+    The old version keeps answering while a new one loads, and is unloaded once its last request
+    has finished. If a version cannot be loaded, the reason is reported and the last version that
+    could be loaded stays.
 
     Args:
-        folder: Holds a folder a model, with a folder a version (a SavedModel) in each.
-        labels: By model, versions by label.
-        load: What loads a version, by name, number and folder.
+        folder: Folder with one folder per model; each contains one folder per version, which is
+            a SavedModel.
+        labels: Versions by label, by model. Defaults to no labels.
+        load: Function that loads a version from the model's name, the number and the folder.
+            Defaults to `Servable`.
     """
 
     def __init__(
@@ -78,69 +82,76 @@ class ModelStore:
         self.models: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._ending = threading.Event()
-        self._say: Callable[[str], None] = lambda line: None
+        self._report: Callable[[str], None] = lambda line: None
         self._watcher: threading.Thread | None = None
 
     def watch(self, seconds: float) -> None:
-        """Looks for new versions every so many seconds, in a thread of its own, and says so."""
-        self._say = _note
+        """Starts a thread that calls `refresh` periodically and reports changes.
 
-        def look() -> None:
+        Args:
+            seconds: Interval in seconds.
+        """
+        self._report = _print_note
+
+        def poll() -> None:
             while not self._ending.wait(seconds):
                 try:
                     self.refresh()
                 except Exception as error:
-                    # A folder that cannot be read now can be read later.
-                    _note(f"{self.folder}: {error}")
+                    # The folder may become readable again.
+                    _print_note(f"{self.folder}: {error}")
 
-        self._watcher = threading.Thread(target=look, name="versions", daemon=True)
+        self._watcher = threading.Thread(target=poll, name="versions", daemon=True)
         self._watcher.start()
 
     def close(self) -> None:
-        """Ends the watch."""
+        """Stops the thread that `watch` started."""
         self._ending.set()
         if self._watcher is not None:
             self._watcher.join(timeout=10)
 
     def refresh(self) -> None:
-        """Loads what is new, and lets go what is replaced."""
+        """Loads new versions, and unloads those that they replace."""
         names = set(self.models)
         with contextlib.suppress(OSError):
             names |= {path.name for path in self.folder.iterdir() if path.is_dir()}
         for name in sorted(names):
-            there = version_folders(self.folder / name)
-            if there or name in self.models:
-                self._refresh(name, there)
+            folders = version_folders(self.folder / name)
+            if folders or name in self.models:
+                self._refresh(name, folders)
 
-    def _refresh(self, name: str, there: Mapping[int, Path]) -> None:
+    def _refresh(self, name: str, folders: Mapping[int, Path]) -> None:
         with self._lock:
             model = self.models.setdefault(name, Model(labels=self.labels.get(name, {})))
-        # A version whose folder was taken away is let go, whatever it is called.
-        labelled = set(model.labels.values()) & set(there)
-        # The newest that can be loaded; older ones only where there is none.
-        for number, folder in sorted(there.items(), reverse=True):
-            if self._loaded(name, model, number, folder):
+        # A version whose folder was deleted is unloaded even if it has a label.
+        labelled = set(model.labels.values()) & set(folders)
+        # Load the latest version; fall back to earlier ones only if it cannot be loaded.
+        for number, folder in sorted(folders.items(), reverse=True):
+            if self._ensure_loaded(name, model, number, folder):
                 break
         for number in labelled:
-            self._loaded(name, model, number, there[number])
+            self._ensure_loaded(name, model, number, folders[number])
         with self._lock:
-            usable = [n for n in model.available() if n in there] or model.available()
+            usable = [n for n in model.available() if n in folders] or model.available()
             kept = ({usable[-1]} if usable else set()) | labelled
             for number in model.available():
                 if number not in kept:
-                    self._let_go(model.versions[number])
-                    self._say(f"{name}: version {number} is let go")
-            # One that is broken is remembered while it is there, or it would be tried again.
+                    self._unload(model.versions[number])
+                    self._report(f"{name}: version {number} is no longer served")
+            # A broken version is remembered while its folder exists, so that it is not retried.
             ended = [
                 number
-                for number, one in sorted(model.versions.items())
-                if one.state == END and not (one.problem and number in there)
+                for number, version in sorted(model.versions.items())
+                if version.state == END and not (version.problem and number in folders)
             ]
             for number in ended[:-REMEMBERED]:
                 del model.versions[number]
 
-    def _loaded(self, name: str, model: Model, number: int, folder: Path) -> bool:
-        """Returns whether a version answers; loads it where it was not tried as it is now."""
+    def _ensure_loaded(self, name: str, model: Model, number: int, folder: Path) -> bool:
+        """Returns whether a version is available.
+
+        Loads it if necessary, unless it failed to load before and its files have not changed.
+        """
         version = model.versions.get(number)
         if version is not None and version.state == AVAILABLE:
             return True
@@ -154,30 +165,30 @@ class ModelStore:
         except Exception as error:
             with self._lock:
                 version.state, version.problem = END, reason(error)
-            _note(f"{folder} cannot be loaded and is not served: {version.problem}")
+            _print_note(f"{folder} cannot be loaded and is not served: {version.problem}")
             return False
         with self._lock:
             version.state, version.servable = AVAILABLE, servable
-        self._say(f"{name}: version {number} is served")
+        self._report(f"{name}: version {number} is served")
         return True
 
     @contextlib.contextmanager
     def using(
         self, name: str, number: int | None = None, label: str | None = None
     ) -> Iterator[Servable]:
-        """Yields a model's version, which stays while the block runs.
+        """Yields a version of a model, which stays loaded while the block runs.
 
         Args:
-            name: The model.
-            number: The version; the latest without.
-            label: Or the version's label.
+            name: Name of the model.
+            number: Number of the version. Defaults to the latest version.
+            label: Label of the version, instead of its number.
 
         Raises:
-            RequestError: If it is not there.
+            RequestError: If there is no such model, version or label.
         """
         with self._lock:
             model = self.models.get(name)
-            version = self._find(name, model, _labelled(model, number, label))
+            version = self._find(name, model, _resolve_label(model, number, label))
             version.using += 1
         try:
             yield version.servable
@@ -185,7 +196,7 @@ class ModelStore:
             with self._lock:
                 version.using -= 1
                 if version.state == UNLOADING and not version.using:
-                    self._end(version)
+                    self._release(version)
 
     def _find(self, name: str, model: Model | None, number: int | None) -> Version:
         which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
@@ -197,39 +208,44 @@ class ModelStore:
     def status(
         self, name: str, number: int | None = None, label: str | None = None
     ) -> list[dict[str, Any]]:
-        """Returns the states of a model's versions, newest first, as TensorFlow Serving does.
+        """Returns the states of a model's versions, latest first, in TensorFlow Serving's form.
+
+        Args:
+            name: Name of the model.
+            number: Number of a single version. Defaults to all versions.
+            label: Label of a single version, instead of its number.
 
         Raises:
-            RequestError: If there is no such model or version.
+            RequestError: If there is no such model, version or label.
         """
         with self._lock:
             model = self.models.get(name)
-            number = _labelled(model, number, label)
-            found = sorted(model.versions.items(), reverse=True) if model is not None else []
-            found = [one for n, one in found if number in (None, n)]
-            if not found:
+            number = _resolve_label(model, number, label)
+            items = sorted(model.versions.items(), reverse=True) if model is not None else []
+            versions = [version for n, version in items if number in (None, n)]
+            if not versions:
                 what = f"model with name {name}" + ("" if number is None else f" and {number}")
                 raise RequestError(f"Could not find any versions of {what}", "NOT_FOUND")
             return [
                 {
-                    "version": str(one.number),
-                    "state": one.state,
+                    "version": str(version.number),
+                    "state": version.state,
                     "status": {
-                        "error_code": "UNKNOWN" if one.problem else "OK",
-                        "error_message": one.problem,
+                        "error_code": "UNKNOWN" if version.problem else "OK",
+                        "error_message": version.problem,
                     },
                 }
-                for one in found
+                for version in versions
             ]
 
     def latest(self) -> dict[str, int]:
-        """Returns the models that answer requests, with the version that does."""
+        """Returns the latest available version of each model that has one."""
         with self._lock:
-            found = {name: model.available() for name, model in sorted(self.models.items())}
-        return {name: usable[-1] for name, usable in found.items() if usable}
+            numbers = {name: model.available() for name, model in sorted(self.models.items())}
+        return {name: available[-1] for name, available in numbers.items() if available}
 
     def missing_labels(self) -> list[str]:
-        """Returns, as text, the labels whose versions are not served."""
+        """Returns a message for each label whose version is not served."""
         with self._lock:
             return [
                 f"{label} is version {number} of {name}, which is not served"
@@ -238,23 +254,23 @@ class ModelStore:
                 if name not in self.models or number not in self.models[name].available()
             ]
 
-    def _let_go(self, version: Version) -> None:
+    def _unload(self, version: Version) -> None:
         version.state = UNLOADING
         if not version.using:
-            self._end(version)
+            self._release(version)
 
-    def _end(self, version: Version) -> None:
+    def _release(self, version: Version) -> None:
         version.state, version.servable = END, None
 
 
-def _note(line: str) -> None:
-    # Whoever reads it may have gone; models are watched all the same.
+def _print_note(line: str) -> None:
+    # Standard error may be closed, which must not stop the thread.
     with contextlib.suppress(OSError, ValueError):
         print(f"Note: {line}", file=sys.stderr, flush=True)
 
 
-def _labelled(model: Model | None, number: int | None, label: str | None) -> int | None:
-    """Returns the version that a request wants, by number or by label."""
+def _resolve_label(model: Model | None, number: int | None, label: str | None) -> int | None:
+    """Returns the number of the requested version, or `None` for the latest."""
     if label is None or model is None:
         return number
     if label not in model.labels:
@@ -263,10 +279,10 @@ def _labelled(model: Model | None, number: int | None, label: str | None) -> int
 
 
 def _stamp(folder: Path) -> tuple[Any, ...]:
-    """Returns what a version's files are; of one that is being copied it moves on."""
-    found = []
+    """Returns names, times and sizes of a version's files; they change while it is copied."""
+    files = []
     for path in sorted(folder.rglob("*")):
         with contextlib.suppress(OSError):
-            told = path.stat()
-            found.append((path.as_posix(), told.st_mtime, told.st_size))
-    return tuple(found)
+            stat = path.stat()
+            files.append((path.as_posix(), stat.st_mtime, stat.st_size))
+    return tuple(files)

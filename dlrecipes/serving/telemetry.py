@@ -1,4 +1,4 @@
-"""What a server tells of itself: counts and times for Prometheus, and a line a request."""
+"""Metrics for Prometheus and a JSON log with one line per request."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any, TextIO
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-# TensorFlow Serving's path and names.
+# The path and the names are TensorFlow Serving's.
 PATH = "/monitoring/prometheus/metrics"
 PREFIX = ":tensorflow:serving:"
-# Milliseconds of requests and examples of runs, at whose counts the histograms are cut.
+# Histogram bucket boundaries: request latencies in milliseconds, and examples per run.
 MILLISECONDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 class Telemetry:
-    """Counts requests, and writes a line of JSON for each.
+    """Counts requests and logs one JSON line per request.
 
     Args:
-        log: Where the lines go; `None` for none.
+        log: Stream that the lines are written to; `None` disables the log. Defaults to standard
+            error.
     """
 
     def __init__(self, log: TextIO | None = sys.stderr):
@@ -38,22 +39,22 @@ class Telemetry:
         )
         self.latency = Histogram(
             f"{PREFIX}request_latency",
-            "Microseconds from a request's beginning to its answer.",
+            "Time from the start of a request to its response, in microseconds.",
             ("model_name", "API", "entrypoint"),
-            buckets=[1000 * one for one in MILLISECONDS],
+            buckets=[1000 * milliseconds for milliseconds in MILLISECONDS],
             registry=self.registry,
         )
         self.examples = Histogram(
             f"{PREFIX}batch_size",
-            "Examples that were answered by one run of a model.",
+            "Examples per run of a model.",
             ("model_name",),
             buckets=SIZES,
             registry=self.registry,
         )
 
     def page(self) -> bytes:
-        """Returns the text that Prometheus reads."""
-        # The client ends the names of counters by what TensorFlow Serving's have not.
+        """Returns the metrics in Prometheus' text format."""
+        # The client appends "_total" to the names of counters; TensorFlow Serving does not.
         return generate_latest(self.registry).replace(b"request_count_total", b"request_count")
 
     def ran(self, servable: Any, examples: int) -> None:
@@ -61,14 +62,14 @@ class Telemetry:
         self.examples.labels(servable.name).observe(examples)
 
     def record(self, model: str, method: str, status: str, seconds: float, **more: Any) -> None:
-        """Counts a request and writes its line.
+        """Counts a request and logs it.
 
         Args:
-            model: The model's name where there is one of that name, else empty.
+            model: Name of the model, or an empty string if there is no such model.
             method: `predict`, `classify`, `regress`, `status`, `metadata` or `other`.
-            status: The code of gRPC.
-            seconds: How long it took.
-            **more: What else the line says.
+            status: gRPC status code by name, such as `"OK"`.
+            seconds: Duration of the request in seconds.
+            **more: Further fields of the log line; those that are `None` or empty are left out.
         """
         self.requests.labels(model, status).inc()
         entry = "GRPC" if more.get("rpc") else "REST"
@@ -83,6 +84,6 @@ class Telemetry:
             "milliseconds": round(1000 * seconds, 3),
             **{name: value for name, value in more.items() if value not in (None, "")},
         }
-        # Whoever reads the log may have gone; requests are answered all the same.
+        # A log whose reader has closed it must not fail the request.
         with contextlib.suppress(OSError, ValueError):
             print(json.dumps(line), file=self.log, flush=True)

@@ -1,4 +1,4 @@
-"""Values of JSON as arrays, and arrays as values of JSON, by TensorFlow Serving's rules."""
+"""Conversion between JSON values and arrays, by TensorFlow Serving's rules."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from dlrecipes.serving.status import RequestError
 
-# Dimensions that a tensor may have, and characters of a value in a message.
+# Maximum number of dimensions of a tensor.
 DEEPEST = 32
+# Maximum number of characters of a JSON value in a message.
 SHOWN = 200
 _TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String"}
 _NAMES = {tf.float32: "float", tf.float64: "double", tf.float16: "half"}
@@ -25,10 +26,10 @@ _FLOATS = {tf.float16: np.float16, tf.float32: np.float32, tf.float64: np.float6
 
 
 def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
-    """Returns a JSON value, a list of lists or a single one, as an array.
+    """Returns a JSON value as an array: a scalar, or lists nested to any depth up to `DEEPEST`.
 
     Raises:
-        RequestError: If lists differ in length, or an element is not of the type.
+        RequestError: If lists of one level differ in length, or an element has another type.
     """
     shape: list[int] = []
     first = value
@@ -51,7 +52,7 @@ def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
                     f"expected size: {size}"
                 )
         flat = list(itertools.chain.from_iterable(flat))
-    if any(type(one) is list for one in flat):
+    if any(type(value) is list for value in flat):
         raise RequestError(
             f"Encountered list at unexpected level: {len(shape)} expected < {len(shape)}"
         )
@@ -61,29 +62,31 @@ def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
 def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
     kinds = set(map(type, flat))
     if dtype == tf.string:
-        found = np.empty(len(flat), object)
-        found[:] = [text(one) for one in flat]
-        return found
+        strings = np.empty(len(flat), object)
+        strings[:] = [text(value) for value in flat]
+        return strings
     if dtype == tf.bool:
-        return np.array(_all(flat, kinds, {bool}, dtype), bool)
+        _check_types(flat, kinds, {bool}, dtype)
+        return np.array(flat, bool)
     if dtype in _FLOATS:
-        _all(flat, kinds, {int, float}, dtype)
-        whole, largest = _exact(dtype)
-        # The extremes tell of most requests that all is well; NaN compares with nothing.
-        if not -whole <= min(flat, default=0) <= max(flat, default=0) <= whole:
-            for one in flat:
-                too_large = abs(one) > whole if type(one) is int else largest < abs(one) < math.inf
-                if too_large:
+        _check_types(flat, kinds, {int, float}, dtype)
+        exact, largest = _float_bounds(dtype)
+        # The extremes suffice for most requests. Comparisons with NaN are false, so an array with
+        # NaN may take the loop as well.
+        if not -exact <= min(flat, default=0) <= max(flat, default=0) <= exact:
+            for value in flat:
+                size = abs(value)
+                if size > exact if type(value) is int else largest < size < math.inf:
                     raise RequestError(
-                        f"Cannot convert JSON value: {shown(one)} to {_name(dtype)} without loss "
+                        f"Cannot convert JSON value: {shown(value)} to {_name(dtype)} without loss "
                         "of precision."
                     )
         return np.array(flat, _FLOATS[dtype])
     if dtype.is_integer and not dtype.is_quantized:
-        _all(flat, kinds, {int}, dtype)
-        least, most = _bounds(dtype)
-        if flat and not least <= min(flat) <= max(flat) <= most:
-            raise _type_error(next(one for one in flat if not least <= one <= most), dtype)
+        _check_types(flat, kinds, {int}, dtype)
+        low, high = _integer_bounds(dtype)
+        if flat and not low <= min(flat) <= max(flat) <= high:
+            raise _type_error(next(value for value in flat if not low <= value <= high), dtype)
         return np.array(flat, dtype.as_numpy_dtype)
     raise RequestError(
         f"Conversion of JSON Value: {shown(flat[0] if flat else [])} to type: {_name(dtype)}",
@@ -92,51 +95,52 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
 
 
 @functools.cache
-def _exact(dtype: tf.DType) -> tuple[int, float]:
-    """Returns up to which integer a floating-point type has all, and its largest number."""
-    found = np.finfo(_FLOATS[dtype])
-    return 2 ** (found.nmant + 1) - 1, float(found.max)
+def _float_bounds(dtype: tf.DType) -> tuple[int, float]:
+    """Returns the largest integer accepted for a floating-point type, and its largest value."""
+    info = np.finfo(_FLOATS[dtype])
+    return 2 ** (info.nmant + 1) - 1, float(info.max)
 
 
 @functools.cache
-def _bounds(dtype: tf.DType) -> tuple[int, int]:
-    """Returns the least and the largest number of an integer type."""
+def _integer_bounds(dtype: tf.DType) -> tuple[int, int]:
+    """Returns the smallest and the largest value of an integer type."""
     return int(dtype.min), int(dtype.max)
 
 
-def _all(flat: Sequence[Any], kinds: set[type], wanted: set[type], dtype: tf.DType):
-    if not kinds <= wanted:
-        raise _type_error(next(one for one in flat if type(one) not in wanted), dtype)
-    return flat
+def _check_types(
+    flat: Sequence[Any], kinds: set[type], accepted: set[type], dtype: tf.DType
+) -> None:
+    if not kinds <= accepted:
+        raise _type_error(next(value for value in flat if type(value) not in accepted), dtype)
 
 
 def text(value: Any) -> bytes:
-    """Returns the bytes of a string, or of an object that holds them in base64.
+    """Returns the bytes of a string, or of an object with base64 data.
 
     Raises:
-        RequestError: If it is neither.
+        RequestError: If the value is neither, or cannot be encoded or decoded.
     """
     if isinstance(value, str):
         try:
             return value.encode("utf-8")
         except UnicodeEncodeError:
             raise RequestError(
-                f"JSON Value: {shown(value)} has half of a surrogate pair, which is no text"
+                f"JSON Value: {shown(value)} has an unpaired surrogate, which UTF-8 cannot encode"
             ) from None
     if not isinstance(value, dict):
         raise _type_error(value, tf.string)
     if not is_base64(value):
         raise RequestError(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
     try:
-        # Padding may lack, and the alphabet for addresses is taken, too.
-        coded = value["b64"].translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
-        return base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True)
+        # The padding may be missing, and the URL-safe alphabet is accepted as well.
+        encoded = value["b64"].translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise RequestError("Unable to base64 decode") from None
 
 
 def is_base64(value: Any) -> bool:
-    """Returns whether a value is bytes in base64: `{"b64": ...}`."""
+    """Returns whether a JSON value is an object with base64 data: `{"b64": ...}`."""
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
@@ -148,7 +152,7 @@ def _type_error(value: Any, dtype: tf.DType) -> RequestError:
 
 
 def json_type(value: Any) -> str:
-    """Returns what TensorFlow Serving calls the type of a JSON value."""
+    """Returns TensorFlow Serving's name for the type of a JSON value."""
     return str(value) if isinstance(value, bool) else _TYPES.get(type(value), "Number")
 
 
@@ -157,25 +161,31 @@ def _name(dtype: tf.DType) -> str:
 
 
 def shown(value: Any) -> str:
-    """Returns a JSON value for a message, cut where it is long."""
+    """Returns a JSON value as text for a message, cut at `SHOWN` characters."""
     try:
-        found = json.dumps(value, ensure_ascii=True)
+        dumped = json.dumps(value, ensure_ascii=True)
     except (RecursionError, ValueError):
-        found = type(value).__name__
-    return found if len(found) <= SHOWN else f"{found[:SHOWN]}..."
+        dumped = type(value).__name__
+    return dumped if len(dumped) <= SHOWN else f"{dumped[:SHOWN]}..."
 
 
 def listed(name: str, array: np.ndarray) -> Any:
-    """Returns an output as JSON has it: numbers, texts, or bytes where the name says so.
+    """Returns an output as a JSON value.
+
+    Strings become text, or base64 objects if the name ends in `_bytes`, as in TensorFlow Serving.
+
+    Args:
+        name: Name of the output.
+        array: Value of the output.
 
     Raises:
-        RequestError: If JSON has no such numbers.
+        RequestError: If JSON cannot represent the type, such as complex numbers.
     """
     if array.dtype == object:
         as_bytes = name.endswith("_bytes")
         return _strings(array.tolist() if array.ndim else array.item(), as_bytes)
     if array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        # 0.2 as 0.2, not as the number of twice the digits that is nearest to it in binary.
+        # float32(0.2) is written as 0.2, not as 0.20000000298023224.
         array = shortest(array)
     elif array.dtype.kind not in "fiub":
         array = array.astype("float64") if array.dtype.name == "bfloat16" else array
@@ -185,13 +195,13 @@ def listed(name: str, array: np.ndarray) -> Any:
 
 
 def shortest(array: np.ndarray) -> np.ndarray:
-    """Returns numbers as those of float64 that print with the fewest digits that tell them."""
+    """Returns float64 values that print with the fewest digits that identify the originals."""
     return array.astype("U32").astype("float64")
 
 
 def _strings(value: Any, as_bytes: bool) -> Any:
     if isinstance(value, list):
-        return [_strings(one, as_bytes) for one in value]
+        return [_strings(item, as_bytes) for item in value]
     content = value if isinstance(value, bytes) else str(value).encode()
     if as_bytes:
         return {"b64": base64.b64encode(content).decode()}

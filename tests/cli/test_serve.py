@@ -1,24 +1,26 @@
-"""`dlrecipes serve`: what is refused before TensorFlow is loaded."""
+"""`dlrecipes serve` refuses invalid options before TensorFlow is loaded."""
 
 import pytest
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--models", "none"], "--models none: there is no such folder"),
         (["--models", "file"], "file"),
-        (["--label", "slot_filling"], "--label slot_filling: this is not NAME:LABEL=VERSION"),
-        (["--label", "a:b=c"], "this is not NAME:LABEL=VERSION"),
+        (["--label", "slot_filling"], "--label slot_filling: expected NAME:LABEL=VERSION"),
+        (["--label", "a:b=c"], "expected NAME:LABEL=VERSION"),
         (["--port", "99999"], "--port"),
         (["--max-batch", "0"], "--max-batch"),
         (["--batch-timeout-ms", "-1"], "--batch-timeout-ms"),
     ],
 )
-def test_wrong_options_are_one_line(dlrecipes, tmp_path, monkeypatch, options, said):
+def test_invalid_options_are_reported_in_one_line(
+    dlrecipes, tmp_path, monkeypatch, options, message
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
     answer = dlrecipes("serve", *options)
     assert answer.code == 2
-    assert said in answer.err
+    assert message in answer.err
     assert len(answer.err.splitlines()) <= 2

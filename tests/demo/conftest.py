@@ -1,4 +1,4 @@
-"""SavedModels with the signatures of ours, and of anyone's, that need no training."""
+"""Untrained SavedModels with the signatures of the recipes, and with signatures of other kinds."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ IMAGES = spec(tf.uint8, None, None, None, None, name="images")
 
 
 def write(folder, **functions):
-    """Writes a SavedModel whose signatures are functions with their input specs."""
+    """Writes a SavedModel; each signature is a pair of a function and its input specs."""
     module = tf.Module()
     signatures = {
         name: tf.function(function, input_signature=specs).get_concrete_function()
@@ -28,18 +28,18 @@ def write(folder, **functions):
 
 
 def ink(images):
-    """Says "1" of an image that is dark in less than three tenths, "8" of any other."""
+    """Classifies an image as "1" if less than 30% of it is dark, and as "8" otherwise."""
     dark = tf.reduce_mean(tf.cast(images < 128, tf.float32), axis=[1, 2, 3])
-    chosen = tf.where(dark < 0.3, 1, 8)
+    digit = tf.where(dark < 0.3, 1, 8)
     batch = tf.shape(images)[0]
     return {
-        "label": tf.gather(tf.constant(DIGITS), chosen),
-        "probabilities": tf.one_hot(chosen, 10),
+        "label": tf.gather(tf.constant(DIGITS), digit),
+        "probabilities": tf.one_hot(digit, 10),
         "classes": tf.tile(tf.constant([DIGITS]), [batch, 1]),
     }
 
 
-def tagged(sentences):
+def tag_capitals(sentences):
     tokens = tf.strings.split(sentences).to_tensor("")
     capital = tf.strings.regex_full_match(tokens, "[A-Z].*")
     return {
@@ -57,7 +57,7 @@ def poem(**request):
         "lines": tf.tile(line[:, None], [1, 4]),
         "pattern": tf.tile(pattern[:, None], [1, 4]),
         "rhyme": tf.fill(tf.shape(line), "an"),
-        "problem": tf.where(known, "", "xyzzy: no character of it is known."),
+        "problem": tf.where(known, "", "xyzzy: none of its characters are in the vocabulary."),
     }
 
 
@@ -76,37 +76,37 @@ POEM = [
 ]
 
 
-def means(images):
+def mean_colour(images):
     """Embeds an image as its mean colour."""
     return {"embedding": tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2]) / 255}
 
 
-def inverted(images):
+def invert(images):
     return {"images": 255 - images[..., :3]}
 
 
 def noise(seed, count):
-    drawn = tf.random.stateless_uniform([count[0], 8, 8, 1], [seed[0], 0], 0, 256, tf.int32)
-    return {"images": tf.cast(drawn, tf.uint8)}
+    pixels = tf.random.stateless_uniform([count[0], 8, 8, 1], [seed[0], 0], 0, 256, tf.int32)
+    return {"images": tf.cast(pixels, tf.uint8)}
 
 
 @pytest.fixture(scope="session")
 def published(tmp_path_factory):
-    """A folder of published models, one of each kind that the page has a tab for."""
+    """A folder of published models, one for each kind of tab."""
     root = tmp_path_factory.mktemp("demo") / "saved_models"
     write(root / "digits", images=(ink, [IMAGES]))
-    write(root / "slots", serving_default=(tagged, [spec(tf.string, None, name="sentences")]))
-    names = [one.name for one in POEM]
+    write(root / "slots", serving_default=(tag_capitals, [spec(tf.string, None, name="sentences")]))
+    names = [tensor.name for tensor in POEM]
     write(
         root / "poems",
         generate=(lambda *values: poem(**dict(zip(names, values, strict=True))), POEM),
     )
-    write(root / "faces", images=(means, [IMAGES]))
+    write(root / "faces", images=(mean_colour, [IMAGES]))
     (root / "faces" / "1" / "assets.extra").mkdir()
     (root / "faces" / "1" / "assets.extra" / "threshold.txt").write_text("0.5\n")
-    write(root / "facades", images=(inverted, [IMAGES]))
-    whole = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
-    write(root / "samples", serving_default=(noise, whole))
+    write(root / "facades", images=(invert, [IMAGES]))
+    integers = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
+    write(root / "samples", serving_default=(noise, integers))
     write(
         root / "halves",
         serving_default=(lambda x: {"y": x / 2}, [spec(tf.float32, None, name="x")]),
@@ -116,15 +116,15 @@ def published(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def models(published):
-    """The loaded models by name."""
+    """The loaded models, by name."""
     from dlrecipes.demo import app
 
     return {model.name: model for model in app.load(published)}
 
 
 @pytest.fixture(scope="session")
-def white():
-    """A white page with a thin stroke in black."""
-    page = np.full((40, 40, 3), 255, "uint8")
-    page[5:35, 20] = 0
-    return page
+def stroke():
+    """A white image with a thin black stroke."""
+    image = np.full((40, 40, 3), 255, "uint8")
+    image[5:35, 20] = 0
+    return image

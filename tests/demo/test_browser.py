@@ -1,4 +1,4 @@
-"""The page in headless Chromium: each tab is used as a person would, and kept as a screenshot."""
+"""The page in headless Chromium: each tab is used once, and a screenshot of it is kept."""
 
 import os
 import shutil
@@ -11,8 +11,8 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
-# CI keeps what lies there.
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+# CI keeps the files in this folder.
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "build/screenshots"))
 
 
@@ -31,42 +31,46 @@ def address(published):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def page(address):
+    """The page, which all tests share because loading it takes a second."""
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page.goto(address)
+        yield page
+        browser.close()
 
 
 @pytest.fixture
-def tab(browser, address):
-    """Opens the page at a tab; at the end takes its screenshot, and looks for errors."""
+def open_tab(page):
+    """Opens a tab; after the test, takes a screenshot and checks that no script failed."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page = browser.new_page(viewport={"width": 1100, "height": 900})
     errors, names = [], []
-    page.on("pageerror", lambda error: errors.append(str(error)))
 
-    def opened(name):
+    def record(error):
+        errors.append(str(error))
+
+    def open_tab(name):
         names.append(name)
-        page.goto(address)
         page.get_by_role("tab", name=name).click()
         return page, page.get_by_role("tabpanel").filter(visible=True)
 
-    yield opened
+    page.on("pageerror", record)
+    yield open_tab
     page.screenshot(path=SCREENSHOTS / f"{names[0]}.png")
-    page.close()
+    page.remove_listener("pageerror", record)
     assert errors == []
 
 
-def test_a_digit_is_drawn_and_told(tab):
-    page, here = tab("digits")
-    canvas = here.locator("canvas").first
+def test_a_drawn_digit_is_recognized(open_tab):
+    page, panel = open_tab("digits")
+    canvas = panel.locator("canvas").first
     canvas.wait_for()
-    here.get_by_role("button", name="Brush").click()
-    undo = here.get_by_role("button", name="Undo")
-    # The canvas takes strokes a while after it has taken the brush.
-    for _ in range(20):
-        page.wait_for_timeout(500)
+    panel.get_by_role("button", name="Brush").click()
+    undo = panel.get_by_role("button", name="Undo")
+    # The canvas accepts strokes only some time after the brush was selected.
+    for _ in range(100):
+        page.wait_for_timeout(100)
         box = canvas.bounding_box()
         middle = box["x"] + box["width"] / 2
         page.mouse.move(middle, box["y"] + 0.2 * box["height"])
@@ -78,52 +82,53 @@ def test_a_digit_is_drawn_and_told(tab):
     sync_api.expect(page.get_by_test_id("label-output-value")).to_have_text("1", timeout=20_000)
 
 
-def test_slots_are_highlighted(tab):
-    page, here = tab("slots")
-    here.get_by_label("Sentence").fill("leave Beijing now")
-    here.get_by_role("button", name="Tag").click()
+def test_slots_are_highlighted(open_tab):
+    page, panel = open_tab("slots")
+    panel.get_by_label("Sentence").fill("leave Beijing now")
+    panel.get_by_role("button", name="Tag").click()
     sync_api.expect(page.get_by_text("city", exact=True).first).to_be_visible(timeout=20_000)
 
 
-def test_a_poem_is_written_with_its_tones(tab):
-    page, here = tab("poems")
-    here.get_by_role("button", name="Write").click()
+def test_a_poem_is_written_with_its_tones(open_tab):
+    page, panel = open_tab("poems")
+    panel.get_by_role("button", name="Write").click()
     sync_api.expect(page.locator("td", has_text="日").first).to_be_visible(timeout=20_000)
-    here.get_by_label("Theme").fill("xyzzy")
-    here.get_by_role("button", name="Write").click()
-    sync_api.expect(page.get_by_text("no character of it is known")).to_be_visible(timeout=20_000)
+    panel.get_by_label("Theme").fill("xyzzy")
+    panel.get_by_role("button", name="Write").click()
+    message = page.get_by_text("none of its characters are in the vocabulary")
+    sync_api.expect(message).to_be_visible(timeout=20_000)
 
 
-def test_two_faces_are_compared(tab, tmp_path):
+def test_two_faces_are_compared(open_tab, tmp_path):
     from PIL import Image
 
-    page, here = tab("faces")
-    for place, colour in (("one", "black"), ("another", "white")):
+    page, panel = open_tab("faces")
+    for position, colour in (("first", "black"), ("second", "white")):
         path = tmp_path / f"{colour}.png"
         Image.new("RGB", (20, 30), colour).save(path)
-        block = here.locator(f"#faces-{place}")
+        block = panel.locator(f"#faces-{position}")
         block.locator("input[type=file]").set_input_files(path)
         sync_api.expect(block.locator("img[src*='/file=']")).to_be_visible(timeout=20_000)
-    sync_api.expect(page.get_by_text("Two people")).to_be_visible(timeout=20_000)
+    sync_api.expect(page.get_by_text("Different people")).to_be_visible(timeout=20_000)
 
 
-def test_a_design_becomes_a_photograph(tab):
-    _, here = tab("facades")
-    here.locator("canvas").first.wait_for()
-    here.get_by_role("button", name="Draw the photograph").click()
-    image = here.locator("img").last
+def test_a_label_map_is_translated_into_a_photograph(open_tab):
+    _, panel = open_tab("facades")
+    panel.locator("canvas").first.wait_for()
+    panel.get_by_role("button", name="Generate the photograph").click()
+    image = panel.locator("img").last
     sync_api.expect(image).to_be_visible(timeout=20_000)
 
 
-def test_a_seed_draws_samples(tab):
-    page, here = tab("samples")
-    here.get_by_role("button", name="Draw").click()
+def test_samples_are_generated_from_a_seed(open_tab):
+    page, panel = open_tab("samples")
+    panel.get_by_role("button", name="Generate").click()
     sync_api.expect(page.locator(".grid-container img")).to_have_count(16, timeout=20_000)
 
 
-def test_any_model_answers_a_request(tab):
-    page, here = tab("halves")
-    here.get_by_role("button", name="Send").click()
+def test_other_models_have_a_tab_for_requests(open_tab):
+    page, panel = open_tab("halves")
+    panel.get_by_role("button", name="Send").click()
     sync_api.expect(page.get_by_text("No values in 'instances' array")).to_be_visible(
         timeout=20_000
     )

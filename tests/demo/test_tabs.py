@@ -1,4 +1,4 @@
-"""What the page's tabs show of what published models answer."""
+"""The page's tabs and how they present the outputs of published models."""
 
 import gradio as gr
 import numpy as np
@@ -10,11 +10,11 @@ from dlrecipes.errors import UsageError
 
 
 def test_each_model_gets_the_tab_of_its_kind(models):
-    found = {}
+    modules = {}
     for name, model in models.items():
         build = next(build for fits, build in app.KINDS if fits(model))
-        found[name] = build.__module__.rsplit(".", 1)[1]
-    assert found == {
+        modules[name] = build.__module__.rsplit(".", 1)[1]
+    assert modules == {
         "digits": "digits",
         "slots": "sentences",
         "poems": "poems",
@@ -25,7 +25,7 @@ def test_each_model_gets_the_tab_of_its_kind(models):
     }
 
 
-def test_the_page_is_laid_out(models):
+def test_the_page_has_one_tab_per_model(models):
     tabs = [
         block.label
         for block in app.page(list(models.values())).blocks.values()
@@ -34,28 +34,28 @@ def test_the_page_is_laid_out(models):
     assert tabs == sorted(models)
 
 
-def test_a_drawing_is_told_by_its_probabilities(models, white):
-    found = digits.said(models["digits"], {"composite": white})
-    assert max(found, key=found.get) == "1"
-    assert sum(found.values()) == pytest.approx(1)
+def test_a_drawing_gets_class_probabilities(models, stroke):
+    probabilities = digits.said(models["digits"], {"composite": stroke})
+    assert max(probabilities, key=probabilities.get) == "1"
+    assert sum(probabilities.values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("drawn", [None, {"composite": None}])
-def test_nothing_drawn_says_nothing(models, drawn):
-    assert digits.said(models["digits"], drawn) == {}
-    assert paint.drawn_of(models["facades"], drawn) is None
+@pytest.mark.parametrize("drawing", [None, {"composite": None}])
+def test_a_missing_drawing_has_no_result(models, drawing):
+    assert digits.said(models["digits"], drawing) == {}
+    assert paint.drawn_of(models["facades"], drawing) is None
 
 
-def test_a_blank_page_says_nothing(models, white):
-    assert digits.said(models["digits"], {"composite": np.full_like(white, 255)}) == {}
-    clear = np.zeros((*white.shape[:2], 4), "uint8")
-    assert digits.said(models["digits"], {"composite": clear}) == {}
+def test_a_blank_drawing_has_no_result(models, stroke):
+    assert digits.said(models["digits"], {"composite": np.full_like(stroke, 255)}) == {}
+    transparent = np.zeros((*stroke.shape[:2], 4), "uint8")
+    assert digits.said(models["digits"], {"composite": transparent}) == {}
 
 
-def test_what_is_transparent_is_white():
+def test_transparent_pixels_become_white():
     image = np.zeros((1, 3, 4), "uint8")
     image[0, :, 3] = 0, 255, 51
-    # Black, of which a fifth covers white: 255 * 0.8 is left.
+    # The third pixel is black with an alpha of 51/255 = 0.2 on white: 255 * 0.8 = 204.
     assert digits.on_white(image)[0].tolist() == [[255] * 3, [0] * 3, [204] * 3]
 
 
@@ -69,52 +69,51 @@ def test_a_poem_has_a_mark_for_each_tone(models):
     page = poems.written(models["poems"], "明月", "seven", "", True, 0.8, 3)
     assert page.count("<tr") == 4
     assert page.count("<td") == 28
-    # PP*ZZPP of each line, and once more in the legend.
+    # Each of the four lines has the pattern PP*ZZPP, and the legend has each mark once.
     assert [page.count(mark) for mark in "●○·"] == [4 * 4 + 1, 4 * 2 + 1, 4 + 1]
 
 
-def test_a_theme_that_is_not_known_is_one_line(models):
-    with pytest.raises(gr.Error, match="no character of it is known"):
+def test_an_unknown_theme_is_reported(models):
+    with pytest.raises(gr.Error, match="none of its characters are in the vocabulary"):
         poems.written(models["poems"], "xyzzy", "five", "", True, 0.8, 0)
 
 
-def test_a_field_that_was_never_touched_has_its_first_value(models, monkeypatch):
-    # As a browser may send it: nothing, of each.
-    model, asked = models["poems"], {}
+def test_an_untouched_field_has_its_initial_value(models, monkeypatch):
+    # A browser may send None for each field.
+    model, inputs = models["poems"], {}
     ask = model.ask
     monkeypatch.setattr(
-        model, "ask", lambda *name, **given: asked.update(given) or ask(*name, **given)
+        model, "ask", lambda *name, **values: inputs.update(values) or ask(*name, **values)
     )
     assert poems.written(model, *[None] * 6).count("<tr") == 4
-    first = {"theme": ["明月".encode()], "acrostic": [b""], "line_length": [5], "enforce": [True]}
-    assert {name: asked[name] for name in first} == first
-    assert (asked["temperature"], asked["seed"]) == ([0.8], [0])
+    initial = {"theme": ["明月".encode()], "acrostic": [b""], "line_length": [5], "enforce": [True]}
+    assert {name: inputs[name] for name in initial} == initial
+    assert (inputs["temperature"], inputs["seed"]) == ([0.8], [0])
     pieces, _ = sentences.said(models["slots"], None)
-    shown = "".join(text for text, _ in pieces).replace(" ", "")
-    assert shown == sentences.SENTENCE.replace(" ", "")
+    sentence = "".join(text for text, _ in pieces).replace(" ", "")
+    assert sentence == sentences.SENTENCE.replace(" ", "")
     with pytest.raises(gr.Error, match="No values in"):
         requests.answered(models["halves"], "serving_default", None)
 
 
-def test_two_faces_are_compared_with_the_threshold(models, white):
-    assert faces.said(models["faces"], white, None) == ""
-    assert "**One person**: the squared distance is 0," in faces.said(models["faces"], white, white)
+def test_two_faces_are_compared_with_the_threshold(models, stroke):
+    model = models["faces"]
+    assert faces.said(model, stroke, None) == ""
+    assert "**Same person**: the squared distance is 0," in faces.said(model, stroke, stroke)
     black = np.zeros((9, 7, 3), "uint8")
-    near_white = np.full((9, 7, 3), 255, "uint8")
-    # Three channels that differ by 1 each.
-    assert "**Two people**: the squared distance is 3," in faces.said(
-        models["faces"], black, near_white
-    )
+    white = np.full((9, 7, 3), 255, "uint8")
+    # Each of the three channels differs by 1.
+    assert "**Different people**: the squared distance is 3," in faces.said(model, black, white)
 
 
-def test_a_design_has_the_colours_of_the_classes_and_is_drawn(models):
-    design = paint.designed(2)
-    assert {tuple(colour) for colour in design.reshape(-1, 3)} <= {tuple(c) for c in PALETTE}
-    found = paint.drawn_of(models["facades"], {"composite": design})
-    np.testing.assert_array_equal(found, 255 - design)
+def test_an_example_label_map_has_the_palette_and_is_translated(models):
+    label_map = paint.designed(2)
+    assert {tuple(colour) for colour in label_map.reshape(-1, 3)} <= {tuple(c) for c in PALETTE}
+    image = paint.drawn_of(models["facades"], {"composite": label_map})
+    np.testing.assert_array_equal(image, 255 - label_map)
 
 
-def test_a_seed_draws_the_same_samples(models):
+def test_a_seed_reproduces_its_samples(models):
     first, again, other = (samples.samples(models["samples"], seed, 3) for seed in (1, 1, 2))
     assert len(first) == 3
     assert first[0].shape == (96, 96, 3)
@@ -122,17 +121,17 @@ def test_a_seed_draws_the_same_samples(models):
     assert not np.array_equal(first, other)
 
 
-def test_any_model_takes_a_request(models):
+def test_other_models_answer_json_requests(models):
     assert requests.told(models["halves"], "serving_default") == "`x`: float32 of shape (None,)"
-    answer = requests.answered(models["halves"], "serving_default", '{"instances": [1, 3]}')
-    assert answer.split() == ["{", '"predictions":', "[", "0.5,", "1.5", "]", "}"]
+    response = requests.answered(models["halves"], "serving_default", '{"instances": [1, 3]}')
+    assert response.split() == ["{", '"predictions":', "[", "0.5,", "1.5", "]", "}"]
     with pytest.raises(gr.Error, match="JSON Parse error"):
         requests.answered(models["halves"], "serving_default", "{")
 
 
-def test_what_does_not_load_is_told_and_left_out(tmp_path, capsys):
+def test_a_broken_model_is_reported_and_left_out(tmp_path, capsys):
     (tmp_path / "broken" / "1").mkdir(parents=True)
     (tmp_path / "broken" / "1" / "saved_model.pb").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="no model is published there"):
         app.load(tmp_path)
-    assert "it cannot be loaded" in capsys.readouterr().err
+    assert "cannot be loaded" in capsys.readouterr().err

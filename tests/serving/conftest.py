@@ -1,11 +1,21 @@
-"""Small SavedModels to serve, as anyone may have them."""
+"""Small SavedModels to serve, and one server process that several tests share."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 
 import pytest
 import tensorflow as tf
 
 
 class HalfPlusTwo(tf.Module):
-    """TensorFlow Serving's own example: x / 2 + a constant, and signatures of other kinds."""
+    """TensorFlow Serving's own example, x / 2 + a constant, with further kinds of signatures."""
 
     def __init__(self, constant=2.0):
         super().__init__()
@@ -64,7 +74,7 @@ def save(folder, constant=2.0):
 
 
 def _rename_methods(folder):
-    # As models of TensorFlow 1 have it; TensorFlow 2 writes 'predict' alone.
+    # TensorFlow 2 writes only the method 'predict'; models of TensorFlow 1 have the others.
     from tensorflow.core.protobuf import saved_model_pb2
 
     path = folder / "saved_model.pb"
@@ -78,11 +88,104 @@ def _rename_methods(folder):
 
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory):
-    """A version's folder, to be copied."""
+    """The folder of a saved version. Copy it; do not write there."""
     return save(tmp_path_factory.mktemp("saved") / "half")
+
+
+@pytest.fixture(scope="session")
+def half(saved, tmp_path_factory):
+    """A folder of models with version 1 of `half`. Do not write there."""
+    root = tmp_path_factory.mktemp("models")
+    shutil.copytree(saved, root / "half" / "1")
+    return root
 
 
 @pytest.fixture(scope="session")
 def save_model():
     """Saves a version to a folder, with another constant."""
     return save
+
+
+class Server:
+    """`dlrecipes serve` as a process, on free ports.
+
+    Args:
+        models: Folder of models.
+        log: File that standard error is written to.
+        *options: Further options of the command.
+    """
+
+    def __init__(self, models, log, *options):
+        self.models, self.log = models, log
+        command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(models)]
+        with log.open("w") as stderr:
+            self.process = subprocess.Popen(
+                [*command, "--port", "0", "--poll-seconds", "0.1", *options],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        line = self.process.stdout.readline()
+        assert line.startswith("Serving"), line + log.read_text()
+        self.url = line.split(" at ")[1].split("/v1")[0]
+        self.port = int(self.url.rsplit(":", 1)[1])
+
+    def grpc_address(self):
+        """Returns the address of the gRPC services; call it once."""
+        lines = iter(self.process.stdout.readline, "")
+        return next(line for line in lines if line.startswith("gRPC at")).split()[-1]
+
+    def ask(self, path, body=None):
+        """Returns status and JSON of the response to a request."""
+        data = None if body is None else json.dumps(body).encode()
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=60) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def logged(self):
+        """Returns the requests in the log so far."""
+        lines = self.log.read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.startswith("{") and line[-1] == "\n"]
+
+    def stop(self, number):
+        """Sends a signal, and checks that the server ends without an error."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=60)
+        log = self.log.read_text()
+        assert self.process.returncode == 0, log
+        assert "Traceback" not in log
+        assert log.rstrip().endswith("Stopped.")
+
+    def kill(self):
+        """Ends the process if it has not ended."""
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def start_server(tmp_path_factory):
+    """Starts a server of the test's own; the caller kills it."""
+    return lambda models, *options: Server(
+        models, tmp_path_factory.mktemp("server") / "stderr.txt", *options
+    )
+
+
+@pytest.fixture(scope="session")
+def server(half, start_server, tmp_path_factory):
+    """A server with `half`, over gRPC as well if it is installed, which Ctrl-C stops at the end.
+
+    Tests may publish models of other names in its folder.
+    """
+    models = shutil.copytree(half, tmp_path_factory.mktemp("served") / "models")
+    options = ["--label", "half:stable=1", "--max-rows", "20"]
+    if importlib.util.find_spec("tensorflow_serving") is not None:
+        options += ["--grpc-port", "0"]
+    server = start_server(models, *options)
+    try:
+        yield server
+        server.stop(signal.SIGINT)
+    finally:
+        server.kill()

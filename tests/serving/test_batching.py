@@ -1,4 +1,4 @@
-"""Requests together: who waits, what is shared, who fails."""
+"""Batching: which requests are run together, in which order, and which of them fail."""
 
 import asyncio
 import threading
@@ -13,8 +13,8 @@ from dlrecipes.serving.servable import PREDICT, Signature
 from dlrecipes.serving.status import RequestError
 
 
-class Recorded(Signature):
-    """A signature that adds 1, notes how many examples came at once, and refuses negatives."""
+class RecordingSignature(Signature):
+    """A signature that adds 1, records the batch sizes, and refuses negative numbers."""
 
     def run(self, arrays):
         with self.function["lock"]:
@@ -25,70 +25,70 @@ class Recorded(Signature):
         return {"y": arrays["x"] + 1}
 
 
-def recorded(by_example=True, seconds=0.0):
+def recording(by_example=True, seconds=0.0):
     function = {"sizes": [], "seconds": seconds, "lock": threading.Lock()}
     specs = {"x": tf.TensorSpec([None], tf.float32)}
-    return Recorded("serving_default", function, specs, PREDICT, by_example)
+    return RecordingSignature("serving_default", function, specs, PREDICT, by_example)
 
 
 def run(signature, requests, **settings):
-    """Sends all requests at once; returns what each got."""
+    """Sends all requests at once and returns their results or errors."""
     settings = {"max_batch": 8, "timeout": 0.05, "queue": 100, "threads": 4, **settings}
 
-    async def all_of_them():
+    async def send_all():
         batcher = Batcher(**settings)
         work = (batcher.run("owner", signature, {"x": np.float32(x)}) for x in requests)
-        found = await asyncio.gather(*work, return_exceptions=True)
+        results = await asyncio.gather(*work, return_exceptions=True)
         assert batcher.pending == 0
         batcher.close()
-        return found
+        return results
 
-    return asyncio.run(all_of_them())
+    return asyncio.run(send_all())
 
 
-def test_requests_at_one_time_are_one_run():
-    signature = recorded()
-    found = run(signature, [[1], [2, 3], [4]])
-    assert [one["y"].tolist() for one in found] == [[2], [3, 4], [5]]
+def test_simultaneous_requests_share_one_run():
+    signature = recording()
+    results = run(signature, [[1], [2, 3], [4]])
+    assert [result["y"].tolist() for result in results] == [[2], [3, 4], [5]]
     assert signature.function["sizes"] == [4]
 
 
 def test_a_full_batch_does_not_wait():
-    signature = recorded()
-    began = time.perf_counter()
+    signature = recording()
+    start = time.perf_counter()
     run(signature, [[k] for k in range(8)], timeout=60.0)
-    assert time.perf_counter() - began < 30
+    assert time.perf_counter() - start < 30
     assert signature.function["sizes"] == [8]
 
 
-def test_what_does_not_fit_begins_the_next():
-    signature = recorded()
-    found = run(signature, [[1] * 5, [2] * 5, [3] * 3])
+def test_a_request_that_does_not_fit_starts_the_next_batch():
+    signature = recording()
+    results = run(signature, [[1] * 5, [2] * 5, [3] * 3])
     assert sorted(signature.function["sizes"]) == [5, 8]
-    assert [len(one["y"]) for one in found] == [5, 5, 3]
+    assert [len(result["y"]) for result in results] == [5, 5, 3]
 
 
-def test_larger_requests_run_alone():
-    signature = recorded()
+def test_a_request_larger_than_a_batch_runs_alone():
+    signature = recording()
     run(signature, [list(range(20)), [1]])
     assert sorted(signature.function["sizes"]) == [1, 20]
 
 
 @pytest.mark.parametrize("settings", [{"max_batch": 1}, {"by_example": False}])
-def test_without_batching_each_runs_alone(settings):
-    signature = recorded(settings.pop("by_example", True))
+def test_each_request_runs_alone_without_batching(settings):
+    signature = recording(settings.pop("by_example", True))
     run(signature, [[1], [2], [3]], **settings)
     assert signature.function["sizes"] == [1, 1, 1]
 
 
-def test_other_shapes_are_other_batches():
-    signature = recorded()
+def test_requests_of_different_shapes_are_not_batched_together():
+    signature = recording()
     run(signature, [[[1, 2]], [[1, 2, 3]], [[4, 5]]])
     assert sorted(signature.function["sizes"]) == [1, 2]
 
 
-def test_one_that_fails_fails_alone():
-    signature = recorded()
+def test_a_failing_request_fails_alone():
+    signature = recording()
     good, bad, other = run(signature, [[1], [-1], [3]])
     assert (good["y"].tolist(), other["y"].tolist()) == ([2], [4])
     assert isinstance(bad, RequestError)
@@ -96,73 +96,73 @@ def test_one_that_fails_fails_alone():
     assert signature.function["sizes"] == [3, 1, 2, 1, 1]
 
 
-def test_one_of_many_that_fails_is_found_in_halves():
-    signature, told = recorded(), []
+def test_a_failing_request_among_many_is_found_by_bisection():
+    signature, sizes = recording(), []
     values = [[-1 if k == 21 else k] for k in range(64)]
-    found = run(signature, values, max_batch=64, ran=lambda owner, rows: told.append(rows))
-    bad = found.pop(21)
+    results = run(signature, values, max_batch=64, ran=lambda owner, rows: sizes.append(rows))
+    bad = results.pop(21)
     assert isinstance(bad, RequestError)
-    assert [one["y"].tolist() for one in found] == [[k + 1] for k in range(64) if k != 21]
-    # All, and two halves at each of six levels; each run is told of.
+    assert [result["y"].tolist() for result in results] == [[k + 1] for k in range(64) if k != 21]
+    # One run of all requests, and two halves on each of six levels; the callback gets every run.
     assert len(signature.function["sizes"]) == 1 + 2 * 6
-    assert told == signature.function["sizes"]
+    assert sizes == signature.function["sizes"]
 
 
-def test_whoever_leaves_takes_the_request_along():
-    signature = recorded(seconds=0.3)
+def test_requests_of_disconnected_callers_leave_their_batches():
+    signature = recording(seconds=0.3)
 
     async def leave():
         batcher = Batcher(1, 4, 0.001, 10)
         x = {"x": np.float32([1])}
         first = asyncio.create_task(batcher.run("o", signature, x))
         await asyncio.sleep(0.05)
-        # The one thread is busy: five wait, four of them in a batch that none can join.
+        # The only thread is busy: five requests wait, four of them in a batch that is full.
         leaving = [asyncio.create_task(batcher.run("o", signature, x)) for _ in range(5)]
         await asyncio.sleep(0.05)
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
         assert (batcher.pending, len(batcher._due), len(batcher._open)) == (1, 0, 0)
-        found = await first
+        result = await first
         batcher.close()
-        return found
+        return result
 
     assert asyncio.run(leave())["y"].tolist() == [2]
     assert signature.function["sizes"] == [1]
 
 
-def test_whatever_goes_wrong_is_told():
+def test_an_unexpected_exception_is_reported_as_internal():
     def ran(owner, rows):
         raise ValueError("no such counter")
 
-    (found,) = run(recorded(), [[1]], ran=ran)
-    assert (found.code, found.message) == ("INTERNAL", "ValueError: no such counter")
+    (error,) = run(recording(), [[1]], ran=ran)
+    assert (error.code, error.message) == ("INTERNAL", "ValueError: no such counter")
 
 
-def test_beyond_the_queue_requests_are_refused():
-    signature = recorded(seconds=0.05)
-    found = run(signature, [[k] for k in range(10)], max_batch=1, queue=4)
-    refused = [one for one in found if isinstance(one, RequestError)]
+def test_requests_beyond_the_queue_are_refused():
+    signature = recording(seconds=0.05)
+    results = run(signature, [[k] for k in range(10)], max_batch=1, queue=4)
+    refused = [result for result in results if isinstance(result, RequestError)]
     assert len(refused) == 6
-    assert {one.http for one in refused} == {429}
-    assert [one["y"].tolist() for one in found[:4]] == [[1], [2], [3], [4]]
+    assert {error.http for error in refused} == {429}
+    assert [result["y"].tolist() for result in results[:4]] == [[1], [2], [3], [4]]
 
 
-def test_an_output_whose_first_axis_is_something_else_is_run_apart():
-    signature = recorded()
+def test_requests_run_alone_if_outputs_lack_the_batch_axis():
+    signature = recording()
 
-    class Summed(Recorded):
+    class SummingSignature(RecordingSignature):
         def run(self, arrays):
             super().run(arrays)
             return {"y": arrays["x"].sum(keepdims=True)}
 
-    summed = Summed("s", signature.function, signature.inputs, PREDICT, True)
-    found = run(summed, [[1, 2], [3, 4]])
-    assert [one["y"].tolist() for one in found] == [[3], [7]]
+    summing = SummingSignature("s", signature.function, signature.inputs, PREDICT, True)
+    results = run(summing, [[1, 2], [3, 4]])
+    assert [result["y"].tolist() for result in results] == [[3], [7]]
 
 
-def test_who_has_gone_away_is_not_computed_for():
-    signature = recorded()
+def test_nothing_is_computed_for_a_disconnected_caller():
+    signature = recording()
 
     async def leave():
         batcher = Batcher(1, 8, 0.1, 10)
@@ -171,50 +171,52 @@ def test_who_has_gone_away_is_not_computed_for():
         staying = asyncio.create_task(batcher.run("o", signature, x))
         await asyncio.sleep(0.01)
         leaving.cancel()
-        found = await staying
+        result = await staying
         assert batcher.pending == 0
         batcher.close()
-        return found
+        return result
 
     assert asyncio.run(leave())["y"].tolist() == [2]
     assert signature.function["sizes"] == [1]
 
 
-def test_while_all_threads_are_busy_batches_grow():
-    signature = recorded(seconds=0.2)
+def test_batches_grow_while_all_threads_are_busy():
+    signature = recording(seconds=0.2)
 
     async def in_turn():
         batcher = Batcher(1, 8, 0.001, 100)
 
-        async def send(value, after):
-            await asyncio.sleep(after)
+        async def send(value, delay):
+            await asyncio.sleep(delay)
             return await batcher.run("owner", signature, {"x": np.float32([value])})
 
-        # The first runs at once; the others come one by one while it does.
-        found = await asyncio.gather(*(send(k, 0.015 * k) for k in range(8)))
+        # The first request runs at once; the others arrive one by one during its run.
+        results = await asyncio.gather(*(send(k, 0.015 * k) for k in range(8)))
         batcher.close()
-        return found
+        return results
 
-    assert [one["y"].tolist() for one in asyncio.run(in_turn())] == [[k + 1] for k in range(8)]
+    assert [result["y"].tolist() for result in asyncio.run(in_turn())] == [
+        [k + 1] for k in range(8)
+    ]
     assert signature.function["sizes"] == [1, 7]
 
 
-def test_a_batch_that_fills_while_it_waits_keeps_its_turn():
-    signature = recorded(seconds=0.1)
+def test_a_batch_that_fills_while_queued_keeps_its_position():
+    signature = recording(seconds=0.1)
     values = [[0], *([k] * 5 for k in range(1, 5))]
 
     async def in_turn():
         batcher = Batcher(1, 8, 0.001, 100)
-        ended = []
+        finished = []
 
-        async def send(value, after):
-            await asyncio.sleep(after)
+        async def send(value, delay):
+            await asyncio.sleep(delay)
             await batcher.run("owner", signature, {"x": np.float32(value)})
-            ended.append(value[0])
+            finished.append(value[0])
 
         await asyncio.gather(*(send(value, 0.01 * k) for k, value in enumerate(values)))
         batcher.close()
-        return ended
+        return finished
 
     assert asyncio.run(in_turn()) == [0, 1, 2, 3, 4]
     assert signature.function["sizes"] == [1, 5, 5, 5, 5]

@@ -1,4 +1,4 @@
-"""JSON to arrays and back, as TensorFlow Serving's documentation has it."""
+"""JSON bodies to arrays and back, by TensorFlow Serving's documentation."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ FLOAT = {"x": tf.TensorSpec([None], tf.float32)}
 TWO = {"tag": tf.TensorSpec([None], tf.string), "signal": tf.TensorSpec([None, 2], tf.float32)}
 
 
-def test_rows_of_one_input_need_no_name():
+def test_rows_of_a_single_input_need_no_name():
     arrays, rows = inputs({"instances": [1.0, 2.0, 5.0]}, FLOAT)
     assert rows
     np.testing.assert_array_equal(arrays["x"], np.float32([1, 2, 5]))
@@ -23,14 +23,14 @@ def test_rows_of_one_input_need_no_name():
     np.testing.assert_array_equal(named["x"], arrays["x"])
 
 
-def test_rows_of_several_inputs_are_put_together():
+def test_rows_of_several_inputs_are_joined_by_name():
     rows = [{"tag": "foo", "signal": [1, 2]}, {"tag": "bär", "signal": [3, 4.5]}]
     arrays, _ = inputs({"instances": rows}, TWO)
     assert arrays["tag"].tolist() == [b"foo", "bär".encode()]
     np.testing.assert_array_equal(arrays["signal"], np.float32([[1, 2], [3, 4.5]]))
 
 
-def test_columns_are_taken_as_they_are():
+def test_columns_keep_their_shape():
     arrays, rows = inputs({"inputs": {"tag": ["a"], "signal": [[1, 2]]}}, TWO)
     assert not rows
     assert arrays["tag"].tolist() == [b"a"]
@@ -40,22 +40,21 @@ def test_columns_are_taken_as_they_are():
     assert arrays["x"].shape == ()
 
 
-def test_bytes_come_in_base64_of_either_alphabet_padded_or_not():
+def test_base64_of_either_alphabet_is_decoded_with_or_without_padding():
     content = bytes(range(250, 256)) + b"x"
-    for coded in (base64.b64encode(content), base64.urlsafe_b64encode(content)):
-        for text in (coded.decode(), coded.decode().rstrip("=")):
-            found = to_array([{"b64": text}], tf.string)
-            assert found.tolist() == [content]
+    for encoded in (base64.b64encode(content), base64.urlsafe_b64encode(content)):
+        for text in (encoded.decode(), encoded.decode().rstrip("=")):
+            assert to_array([{"b64": text}], tf.string).tolist() == [content]
 
 
-def test_numbers_that_json_lacks_are_known():
-    found = to_array(parse(b'{"x": [NaN, Infinity, -Infinity]}')["x"], tf.float32)
-    assert np.isnan(found[0])
-    assert found[1:].tolist() == [np.inf, -np.inf]
+def test_nan_and_infinity_are_parsed():
+    array = to_array(parse(b'{"x": [NaN, Infinity, -Infinity]}')["x"], tf.float32)
+    assert np.isnan(array[0])
+    assert array[1:].tolist() == [np.inf, -np.inf]
 
 
 @pytest.mark.parametrize(
-    ("dtype", "value", "wanted"),
+    ("dtype", "value", "expected"),
     [
         (tf.int32, [[1, -2]], np.int32([[1, -2]])),
         (tf.int64, 2**62, np.int64(2**62)),
@@ -68,14 +67,14 @@ def test_numbers_that_json_lacks_are_known():
         (tf.float32, [[], []], np.zeros((2, 0), "float32")),
     ],
 )
-def test_each_type_has_its_numbers(dtype, value, wanted):
-    found = to_array(value, dtype)
-    assert found.dtype == wanted.dtype
-    np.testing.assert_array_equal(found, wanted)
+def test_values_are_converted_to_each_type(dtype, value, expected):
+    array = to_array(value, dtype)
+    assert array.dtype == expected.dtype
+    np.testing.assert_array_equal(array, expected)
 
 
 @pytest.mark.parametrize(
-    ("dtype", "value", "said"),
+    ("dtype", "value", "message"),
     [
         (tf.float32, ["a"], 'JSON Value: "a" Type: String is not of expected type: float'),
         (tf.float32, [None], "JSON Value: null Type: Null is not of expected type: float"),
@@ -92,21 +91,21 @@ def test_each_type_has_its_numbers(dtype, value, wanted):
         (tf.string, [{"b64": "AA", "x": 1}], "not formatted correctly for base64 data"),
         (tf.string, [{"b64": "!"}], "Unable to base64 decode"),
         (tf.string, [{"b64": "ü"}], "Unable to base64 decode"),
-        (tf.string, ["\ud800"], "half of a surrogate pair"),
+        (tf.string, ["\ud800"], "unpaired surrogate"),
         (tf.float32, [[1], [1, 2]], "unexpected size: 2 at level: 1 expected size: 1"),
         (tf.float32, [[1], 2], "JSON Value: 2 found at incorrect level: 2"),
         (tf.float32, [1, [2]], "Encountered list at unexpected level: 1 expected < 1"),
         (tf.complex64, [1], "to type: complex64"),
     ],
 )
-def test_what_is_no_tensor_is_told(dtype, value, said):
+def test_values_of_another_type_or_shape_are_refused(dtype, value, message):
     with pytest.raises(RequestError) as caught:
         to_array(value, dtype)
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert caught.value.http in (400, 501)
 
 
-def test_lists_too_deep_for_a_tensor_are_refused():
+def test_lists_nested_too_deeply_are_refused():
     value = 1.0
     for _ in range(40):
         value = [value]
@@ -114,8 +113,8 @@ def test_lists_too_deep_for_a_tensor_are_refused():
         to_array(value, tf.float32)
 
 
-def test_what_rapidjson_reads_is_read():
-    """A byte order mark, short words for infinity, and more inputs than there are."""
+def test_extensions_of_rapidjson_are_parsed():
+    """A byte order mark, the abbreviation Inf, and inputs that the signature does not have."""
     body = b'\xef\xbb\xbf{"inputs": {"x": [Inf, -Inf, NaN], "Inf": "Inf \\" Inf"}}'
     parsed = parse(body)
     assert parsed["inputs"]["Inf"] == 'Inf " Inf'
@@ -125,7 +124,7 @@ def test_what_rapidjson_reads_is_read():
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"", "JSON Parse error: The document is empty"),
         (b"{", "JSON Parse error"),
@@ -137,15 +136,15 @@ def test_what_rapidjson_reads_is_read():
         (b'{"x": ' + b'{"a":' * 200_000, "JSON Parse error"),
     ],
 )
-def test_what_is_no_json_is_told(body, said):
+def test_invalid_json_is_refused(body, message):
     with pytest.raises(RequestError) as caught:
         parse(body)
-    assert said in caught.value.message
+    assert message in caught.value.message
     assert len(caught.value.message) < 500
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ({}, "Missing 'inputs' or 'instances' key"),
         ({"inputs": [1], "instances": [1]}, "only one of 'inputs' or 'instances'"),
@@ -163,73 +162,72 @@ def test_what_is_no_json_is_told(body, said):
         ({"inputs": {"z": 1}}, "Missing named input: x in 'inputs' object."),
     ],
 )
-def test_what_is_no_request_is_told(body, said):
+def test_invalid_predict_requests_are_refused(body, message):
     with pytest.raises(RequestError) as caught:
         inputs(body, FLOAT)
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize("body", [{"instances": [1]}, {"inputs": [1]}])
-def test_several_inputs_must_be_named(body):
+def test_several_inputs_need_names(body):
     with pytest.raises(RequestError, match="multiple input tensors required"):
         inputs(body, TWO)
 
 
-def test_the_signature_is_a_string():
+def test_the_signature_name_must_be_a_string():
     assert signature_name({}) == ""
     assert signature_name({"signature_name": "two"}) == "two"
     with pytest.raises(RequestError, match="'signature_name' key must be a string value"):
         signature_name({"signature_name": 3})
 
 
-def test_one_output_stands_without_its_name():
+def test_a_single_output_has_no_name():
     y = {"y": np.float32([2.5, 3.0])}
     assert json.loads(answer(y, rows=True)) == {"predictions": [2.5, 3.0]}
     assert json.loads(answer(y, rows=False)) == {"outputs": [2.5, 3.0]}
 
 
-def test_several_outputs_have_names_in_each_row():
-    found = {"b": np.int32([[1, 2], [3, 4]]), "a": np.array([True, False])}
-    assert json.loads(answer(found, rows=True)) == {
+def test_several_outputs_are_named_in_each_row():
+    outputs = {"b": np.int32([[1, 2], [3, 4]]), "a": np.array([True, False])}
+    assert json.loads(answer(outputs, rows=True)) == {
         "predictions": [{"a": True, "b": [1, 2]}, {"a": False, "b": [3, 4]}]
     }
-    assert json.loads(answer(found, rows=False)) == {
+    assert json.loads(answer(outputs, rows=False)) == {
         "outputs": {"a": [True, False], "b": [[1, 2], [3, 4]]}
     }
 
 
-def test_floats_have_the_digits_that_tell_them():
-    found = {"y": np.float32([0.2, 1 / 3, 1e-30, 16777216, -0.0])}
-    text = answer(found, rows=False).decode()
+def test_floats_are_written_with_the_fewest_digits_that_identify_them():
+    y = np.float32([0.2, 1 / 3, 1e-30, 16777216, -0.0])
+    text = answer({"y": y}, rows=False).decode()
     assert "0.2," in text
     assert "0.33333334," in text
-    back = np.float32(json.loads(text)["outputs"])
-    np.testing.assert_array_equal(back, found["y"])
+    np.testing.assert_array_equal(np.float32(json.loads(text)["outputs"]), y)
 
 
-def test_numbers_that_are_none_are_written_as_tensorflow_serving_does():
+def test_nan_and_infinity_are_written_as_in_tensorflow_serving():
     text = answer({"y": np.float32([np.nan, np.inf, -np.inf])}, rows=False)
     assert text == b'{"outputs":[NaN,Infinity,-Infinity]}'
 
 
-def test_bytes_go_out_in_base64_by_their_name_alone():
+def test_only_outputs_named_bytes_are_written_in_base64():
     content = np.array([b"\xff\x00"], object)
-    found = json.loads(answer({"png_bytes": content, "text": content}, rows=True))
-    assert found == {"predictions": [{"png_bytes": {"b64": "/wA="}, "text": "\ufffd\x00"}]}
+    response = json.loads(answer({"png_bytes": content, "text": content}, rows=True))
+    assert response == {"predictions": [{"png_bytes": {"b64": "/wA="}, "text": "\ufffd\x00"}]}
 
 
 @pytest.mark.parametrize(
-    ("outputs", "said"),
+    ("outputs", "message"),
     [
         ({"y": np.float32(1)}, "y has no shape information"),
         ({"a": np.zeros(2), "b": np.zeros(3)}, "inconsistent batch size: 3 expecting: 2"),
     ],
 )
-def test_rows_need_one_first_axis(outputs, said):
-    with pytest.raises(RequestError, match=said):
+def test_rows_need_outputs_of_the_same_length(outputs, message):
+    with pytest.raises(RequestError, match=message):
         answer(outputs, rows=True)
     assert answer(outputs, rows=False)
 
 
-def test_long_values_are_cut_in_messages():
+def test_long_values_are_truncated_in_messages():
     assert len(shown(["x" * 10_000])) < 300

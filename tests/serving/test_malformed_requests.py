@@ -1,12 +1,11 @@
-"""Requests that are wrong by construction: each gets a 4xx in JSON, and the server goes on."""
+"""Requests that are invalid by construction get a 4xx in JSON, and the server keeps working."""
 
 import gzip
 import json
-import shutil
 from urllib.parse import quote
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
@@ -25,8 +24,8 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-# What is never a float32 of JSON.
-wrong_leaves = (
+# JSON values that cannot be converted to float32.
+invalid_leaves = (
     st.none()
     | st.booleans()
     | st.text()
@@ -37,7 +36,7 @@ wrong_leaves = (
 )
 
 
-def is_no_json(content):
+def is_invalid_json(content):
     try:
         json.loads(content)
     except (ValueError, RecursionError):
@@ -50,9 +49,9 @@ def nested(depth, opening):
 
 
 @st.composite
-def rows_with_a_wrong_one(draw):
+def rows_with_an_invalid_value(draw):
     rows = draw(st.lists(numbers, max_size=20))
-    rows.insert(draw(st.integers(0, len(rows))), draw(wrong_leaves))
+    rows.insert(draw(st.integers(0, len(rows))), draw(invalid_leaves))
     return {draw(st.sampled_from(["instances", "inputs"])): rows}
 
 
@@ -63,42 +62,42 @@ def ragged_rows(draw):
 
 
 objects = st.one_of(
-    # Neither key, both, or no list.
+    # Neither key, both keys, or a value that is not a list.
     st.dictionaries(st.text().filter(lambda k: k not in ("inputs", "instances")), json_values),
     st.builds(lambda a, b: {"inputs": a, "instances": b}, json_values, json_values),
     st.builds(lambda a: {"instances": a}, json_values.filter(lambda v: not isinstance(v, list))),
     st.just({"instances": []}),
-    rows_with_a_wrong_one(),
+    rows_with_an_invalid_value(),
     ragged_rows(),
-    # One level too many or too few.
+    # One level of nesting too many or too few.
     st.lists(numbers, max_size=9).map(lambda rows: {"instances": [rows, rows]}),
     numbers.map(lambda x: {"inputs": x}),
     # Names that the signature does not have.
     st.text().filter(lambda k: k not in ("x", "b64")).map(lambda k: {"instances": [{k: 1.0}]}),
     st.text().filter(lambda k: k not in ("x", "b64")).map(lambda k: {"inputs": {k: [1.0]}}),
-    # Signatures that there are none of.
+    # Unknown signatures.
     st.builds(
         lambda name: {"signature_name": name, "instances": [1.0]},
         json_values.filter(lambda v: v not in NAMES),
     ),
-    # Base64 that is none.
+    # Invalid base64.
     st.text(alphabet="!?*$ü", min_size=1).map(
         lambda t: {"signature_name": "two", "inputs": {"a": [[1, 2]], "text": [{"b64": t}]}}
     ),
-    # Beyond the bounds.
+    # More rows than the limit.
     st.integers(51, 400).map(lambda count: {"instances": [0.0] * count}),
-    # Too large for the model itself.
+    # Values that the model refuses.
     st.lists(st.integers(1000, 10_000), min_size=1, max_size=5).map(lambda x: {"inputs": x}),
 )
 
 bodies = st.one_of(
-    st.binary(max_size=200).filter(is_no_json),
-    st.text(max_size=100).map(lambda t: t.encode("utf-8", "surrogatepass")).filter(is_no_json),
+    st.binary(max_size=200).filter(is_invalid_json),
+    st.text(max_size=100).map(lambda t: t.encode("utf-8", "surrogatepass")).filter(is_invalid_json),
     json_values.filter(lambda v: not isinstance(v, dict)).map(lambda v: json.dumps(v).encode()),
     objects.map(lambda v: json.dumps(v).encode()),
-    # Cut off.
+    # Truncated JSON.
     st.builds(lambda v, n: json.dumps(v).encode()[: -n - 1], objects, st.integers(0, 5)).filter(
-        is_no_json
+        is_invalid_json
     ),
     st.builds(nested, st.integers(1, 9000), st.sampled_from([b"[", b'{"a":', b"[[", b"[{"])),
     st.integers(20_001, 40_000).map(lambda size: b" " * size),
@@ -127,7 +126,7 @@ requests = st.one_of(
         lambda method, path: (method, f"/{quote(path, safe='/:')}", b"", {}),
         st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
         st.text(max_size=40) | st.text(max_size=20).map("v1/models/half/{}".format),
-    ).filter(lambda one: not one[1].startswith(("/v1/models/half/metadata", "//"))),
+    ).filter(lambda request: not request[1].startswith(("/v1/models/half/metadata", "//"))),
     st.builds(
         lambda name, kind: ("POST", f"/v1/models/{quote(name, safe='')}{kind}", b"{}", {}),
         st.text(min_size=1, max_size=30).filter(lambda n: n != "half"),
@@ -137,55 +136,55 @@ requests = st.one_of(
 
 
 @pytest.fixture(scope="module")
-def client(saved, tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    shutil.copytree(saved, root / "half" / "1")
-    store = ModelStore(root)
+def client(half):
+    store = ModelStore(half)
     store.refresh()
     limits = Limits(body=20_000, rows=50)
-    wanted = Settings(root, limits=limits, batch_timeout=0.0, log=False)
-    with TestClient(application(wanted, store), raise_server_exceptions=False) as client:
+    settings = Settings(half, limits=limits, batch_timeout=0.0, log=False)
+    with TestClient(application(settings, store), raise_server_exceptions=False) as client:
         yield client
 
 
 def check(client, request):
     method, path, body, headers = request
-    found = client.request(method, path, content=body, headers=headers)
-    assert 400 <= found.status_code < 500, (request, found.status_code, found.text)
-    assert found.headers["content-type"] == "application/json"
-    message = found.json()["error"]
+    response = client.request(method, path, content=body, headers=headers)
+    assert 400 <= response.status_code < 500, (request, response.status_code, response.text)
+    assert response.headers["content-type"] == "application/json"
+    message = response.json()["error"]
     assert message
     assert "Traceback" not in message
 
 
-def still_answers(client):
-    found = client.post(PREDICT, content=b'{"instances": [1.0, 2.0]}')
-    assert found.json() == {"predictions": [2.5, 3.0]}
+def check_still_works(client):
+    response = client.post(PREDICT, content=b'{"instances": [1.0, 2.0]}')
+    assert response.json() == {"predictions": [2.5, 3.0]}
 
 
-def trying(count):
-    return settings(
+def check_many(count, check_one):
+    """Calls a function with generated requests."""
+    settings = hypothesis.settings(
         max_examples=count,
         deadline=None,
         derandomize=True,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(hypothesis.HealthCheck),
     )
+    settings(hypothesis.given(requests)(check_one))()
 
 
 def test_malformed_requests_are_refused(client):
-    trying(QUICK)(given(requests)(lambda request: check(client, request)))()
-    still_answers(client)
+    check_many(QUICK, lambda request: check(client, request))
+    check_still_works(client)
 
 
 @pytest.mark.slow
 def test_many_malformed_requests_are_refused(client):
     seen = []
 
-    def one(request):
+    def record_and_check(request):
         seen.append(request)
         check(client, request)
 
-    trying(MANY)(given(requests)(one))()
+    check_many(MANY, record_and_check)
     assert len(seen) >= MANY
-    still_answers(client)
+    check_still_works(client)

@@ -1,12 +1,6 @@
-"""gRPC by TensorFlow Serving's own client."""
+"""The gRPC services, called by TensorFlow Serving's own client."""
 
-import contextlib
-import os
-import shutil
-import signal
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -25,45 +19,24 @@ from tensorflow_serving.apis import (  # noqa: E402
     regression_pb2,
 )
 
+from dlrecipes.serving.store import ModelStore  # noqa: E402
+
 
 @pytest.fixture(scope="module")
-def channel(saved, tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    shutil.copytree(saved, root / "half" / "1")
-    command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(root)]
-    options = ["--grpc-port", "0", "--label", "half:stable=1", "--max-rows", "20"]
-    process = subprocess.Popen(
-        [*command, "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    try:
-        lines = [process.stdout.readline() for _ in range(3)]
-        address = next(line for line in lines if line.startswith("gRPC at")).split()[-1]
-        with grpc.insecure_channel(address) as found:
-            yield found
-        process.send_signal(signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 0
-        assert "Traceback" not in err
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+def channel(server):
+    with grpc.insecure_channel(server.grpc_address()) as channel:
+        yield channel
 
 
-def test_a_port_that_is_taken_is_one_line(saved, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(tmp_path)]
-        ended = subprocess.run(
-            [*command, "--port", "0", "--grpc-port", port], capture_output=True, text=True
-        )
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    assert ended.stderr.startswith(f"Error: --host 127.0.0.1 --grpc-port {port}: ")
-    assert "Traceback" not in ended.stderr
+def test_a_port_in_use_is_reported_before_models_are_loaded(dlrecipes, half, monkeypatch):
+    monkeypatch.setattr(ModelStore, "refresh", lambda store: pytest.fail("models are loaded"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        answer = dlrecipes("serve", "--models", half, "--port", 0, "--grpc-port", port)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert answer.err.startswith(f"Error: --host 127.0.0.1 --grpc-port {port}: ")
+    assert len(answer.err.splitlines()) == 2
 
 
 @pytest.fixture
@@ -85,26 +58,27 @@ def predict(x, name="half", signature="", **spec):
 
 @pytest.mark.parametrize("spec", [{}, {"version": 1}, {"label": "stable"}])
 def test_predict(stub, spec):
-    found = stub.Predict(predict(np.float32([1, 2, 5]), **spec), timeout=60)
-    np.testing.assert_array_equal(tf.make_ndarray(found.outputs["y"]), np.float32([2.5, 3, 4.5]))
-    told = found.model_spec
-    assert (told.name, told.version.value, told.signature_name) == ("half", 1, "serving_default")
+    response = stub.Predict(predict(np.float32([1, 2, 5]), **spec), timeout=60)
+    y = tf.make_ndarray(response.outputs["y"])
+    np.testing.assert_array_equal(y, np.float32([2.5, 3, 4.5]))
+    spec = response.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("half", 1, "serving_default")
 
 
-def test_predict_of_some_outputs(stub):
+def test_predict_returns_the_outputs_of_the_filter_or_all(stub):
     request = predict_pb2.PredictRequest(output_filter=["sum"])
     request.model_spec.name, request.model_spec.signature_name = "half", "two"
     request.inputs["a"].CopyFrom(tf.make_tensor_proto(np.int32([[1, 2]])))
     request.inputs["text"].CopyFrom(tf.make_tensor_proto(["ü"]))
-    found = stub.Predict(request, timeout=60)
-    assert set(found.outputs) == {"sum"}
-    assert tf.make_ndarray(found.outputs["sum"]).tolist() == [3]
+    response = stub.Predict(request, timeout=60)
+    assert set(response.outputs) == {"sum"}
+    assert tf.make_ndarray(response.outputs["sum"]).tolist() == [3]
     del request.output_filter[:]
-    found = stub.Predict(request, timeout=60)
-    assert tf.make_ndarray(found.outputs["text"]).tolist() == ["ü".encode()]
+    response = stub.Predict(request, timeout=60)
+    assert tf.make_ndarray(response.outputs["text"]).tolist() == ["ü".encode()]
 
 
-def test_one_string_does_not_stand_for_many(stub):
+def test_a_long_string_is_not_repeated_to_fill_a_shape(stub):
     request = predict_pb2.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "half", "two"
     request.inputs["a"].CopyFrom(tf.make_tensor_proto(np.int32([[1, 2]] * 20)))
@@ -113,16 +87,16 @@ def test_one_string_does_not_stand_for_many(stub):
     with pytest.raises(grpc.RpcError) as error:
         stub.Predict(request, timeout=60)
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    assert "a shape that is not taken: [20]" in error.value.details()
+    assert "an invalid or too large shape: [20]" in error.value.details()
 
 
-def test_a_context_that_would_fill_the_memory_is_refused(stub):
+def test_a_context_that_would_take_too_much_memory_is_refused(stub):
     request = classification_pb2.ClassificationRequest()
     request.model_spec.name, request.model_spec.signature_name = "half", "classify_x"
-    given = request.input.example_list_with_context
-    given.examples.extend([example(1.0)] * 20)
+    shared = request.input.example_list_with_context
+    shared.examples.extend([example(1.0)] * 20)
     more = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"y" * 3_000_000]))
-    given.context.features.feature["more"].CopyFrom(more)
+    shared.context.features.feature["more"].CopyFrom(more)
     with pytest.raises(grpc.RpcError) as error:
         stub.Classify(request, timeout=60)
     assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -138,52 +112,52 @@ def test_classify_and_regress(stub):
     request = classification_pb2.ClassificationRequest()
     request.model_spec.name, request.model_spec.signature_name = "half", "classify_x"
     request.input.example_list.examples.extend([example(1.0), example(2.0)])
-    found = stub.Classify(request, timeout=60).result.classifications
-    rows = [[(one.label, one.score) for one in row.classes] for row in found]
+    classifications = stub.Classify(request, timeout=60).result.classifications
+    rows = [[(entry.label, entry.score) for entry in row.classes] for row in classifications]
     assert rows == [[("small", -1), ("large", 1)], [("small", -2), ("large", 2)]]
     request = regression_pb2.RegressionRequest()
     request.model_spec.name, request.model_spec.signature_name = "half", "regress_x"
     shared = request.input.example_list_with_context
     shared.context.CopyFrom(example(4.0))
     shared.examples.extend([tf.train.Example(), example(2.0)])
-    found = stub.Regress(request, timeout=60).result.regressions
-    assert [one.value for one in found] == [4.0, 3.0]
+    regressions = stub.Regress(request, timeout=60).result.regressions
+    assert [entry.value for entry in regressions] == [4.0, 3.0]
 
 
 def test_metadata_and_status(stub, channel):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "half"
-    found = stub.GetModelMetadata(request, timeout=60)
+    response = stub.GetModelMetadata(request, timeout=60)
     signatures = get_model_metadata_pb2.SignatureDefMap()
-    assert found.metadata["signature_def"].Unpack(signatures)
+    assert response.metadata["signature_def"].Unpack(signatures)
     assert "serving_default" in signatures.signature_def
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "half"
     service = model_service_pb2_grpc.ModelServiceStub(channel)
-    (told,) = service.GetModelStatus(request, timeout=60).model_version_status
-    assert (told.version, told.state) == (1, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+    (status,) = service.GetModelStatus(request, timeout=60).model_version_status
+    assert (status.version, status.state) == (1, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
 
 
-def huge():
+def with_huge_shape():
     request = predict(np.float32([1]))
     request.inputs["x"].tensor_shape.dim[0].size = 10**12
     return request
 
 
-def unlike():
+def with_negative_shape():
     request = predict(np.float32([1]))
     request.inputs["x"].tensor_shape.dim[0].size = -5
     return request
 
 
-def unnamed():
+def with_unknown_input():
     request = predict(np.float32([1]))
     request.inputs["z"].CopyFrom(request.inputs["x"])
     return request
 
 
 @pytest.mark.parametrize(
-    ("request_", "code", "said"),
+    ("request_", "code", "message"),
     [
         (predict(np.float32([1]), name="none"), "NOT_FOUND", "Latest(none)"),
         (predict(np.float32([1]), version=7), "NOT_FOUND", "Specific(half, 7)"),
@@ -193,13 +167,13 @@ def unnamed():
         (predict(np.float32([[1]])), "INVALID_ARGUMENT", "must have shape (any), not (1, 1)"),
         (predict(np.float32([5000])), "INVALID_ARGUMENT", "too large"),
         (predict(np.zeros(21, "float32")), "INVALID_ARGUMENT", "at most 20"),
-        (huge(), "INVALID_ARGUMENT", "a shape that is not taken"),
-        (unlike(), "INVALID_ARGUMENT", "a shape that is not taken"),
-        (unnamed(), "INVALID_ARGUMENT", "not found in signature"),
+        (with_huge_shape(), "INVALID_ARGUMENT", "an invalid or too large shape"),
+        (with_negative_shape(), "INVALID_ARGUMENT", "an invalid or too large shape"),
+        (with_unknown_input(), "INVALID_ARGUMENT", "not found in signature"),
     ],
 )
-def test_wrong_requests_have_their_codes(stub, request_, code, said):
+def test_invalid_requests_get_their_status_codes(stub, request_, code, message):
     with pytest.raises(grpc.RpcError) as caught:
         stub.Predict(request_, timeout=60)
     assert caught.value.code().name == code
-    assert said in caught.value.details()
+    assert message in caught.value.details()

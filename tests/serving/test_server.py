@@ -1,10 +1,8 @@
-"""The server as a process: it listens, takes new versions, and ends when it is told."""
+"""The server as a process: it listens, picks up new versions, and stops gracefully."""
 
 import contextlib
 import http.client
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,163 +19,142 @@ from dlrecipes.errors import UsageError
 from dlrecipes.serving.server import _listen
 
 
-@pytest.fixture
-def models(saved, tmp_path):
-    shutil.copytree(saved, tmp_path / "models" / "half" / "1")
-    return tmp_path / "models"
-
-
-class Server:
-    """`dlrecipes serve` on a free port."""
-
-    def __init__(self, models, *options):
-        command = [sys.executable, "-m", "dlrecipes", "serve", "--models", str(models)]
-        self.process = subprocess.Popen(
-            [*command, "--port", "0", "--poll-seconds", "0.1", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+def test_a_new_version_replaces_the_old_one_and_a_broken_one_does_not(server, save_model, tmp_path):
+    folder, path = server.models / "growing", "/v1/models/growing:predict"
+    folder.mkdir()
+    save_model(tmp_path / "1").rename(folder / "1")
+    _wait_for(lambda: server.ask(path, {"instances": [1.0]}) == (200, {"predictions": [2.5]}))
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3" / "saved_model.pb").write_bytes(b"broken")
+    (tmp_path / "3").rename(folder / "3")
+    save_model(tmp_path / "2", constant=10.0).rename(folder / "2")
+    answers = []
+    _wait_for(
+        lambda: (
+            answers.append(server.ask(path, {"instances": [1.0]}))
+            or answers[-1][1] == {"predictions": [10.5]}
         )
-        line = self.process.stdout.readline()
-        assert line.startswith("Serving"), line + self.process.stderr.read()
-        self.url = line.split(" at ")[1].split("/v1")[0]
-        self.port = int(self.url.rsplit(":", 1)[1])
+    )
+    # Every request was answered by one version or the other.
+    assert {status for status, _ in answers} == {200}
 
-    def __enter__(self):
-        return self
+    def states():
+        versions = server.ask("/v1/models/growing")[1]["model_version_status"]
+        return {version["version"]: version["state"] for version in versions}
 
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.communicate()
-
-    def ask(self, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(f"{self.url}{path}", data, timeout=60) as found:
-                return found.status, json.load(found)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-
-    def end(self, number):
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=60)
-        return self.process.returncode, out, err
+    _wait_for(lambda: states() == {"3": "END", "2": "AVAILABLE", "1": "END"})
+    predicted = [
+        (line["version"], line["status"])
+        for line in server.logged()
+        if (line["model"], line["method"]) == ("growing", "predict") and "version" in line
+    ]
+    assert set(predicted) == {(1, "OK"), (2, "OK")}
+    log = server.log.read_text()
+    assert "Note: growing: version 2 is served" in log
+    assert "growing/3 cannot be loaded and is not served" in log
 
 
-def test_it_serves_takes_a_new_version_and_ends_gracefully(models, save_model):
-    with Server(models) as server:
-        path = "/v1/models/half:predict"
-        while server.ask("/v1/models/half")[0] != 200:
-            time.sleep(0.1)
-        assert server.ask(path, {"instances": [1.0]}) == (200, {"predictions": [2.5]})
-        save_model(models.parent / "new", constant=10.0).rename(models / "half" / "2")
-        (models / "half" / "3").mkdir()
-        (models / "half" / "3" / "saved_model.pb").write_bytes(b"broken")
-        end = time.monotonic() + 60
-        while server.ask(path, {"instances": [1.0]})[1] != {"predictions": [10.5]}:
-            assert time.monotonic() < end
-            time.sleep(0.1)
-        status = server.ask("/v1/models/half")[1]["model_version_status"]
-        states = {one["version"]: one["state"] for one in status}
-        assert states == {"3": "END", "2": "AVAILABLE", "1": "END"}
-        code, _, err = server.end(signal.SIGTERM)
-    assert code == 0
-    assert "Traceback" not in err
-    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
-    assert {line["status"] for line in lines} == {"OK"}
-    assert err.rstrip().endswith("Stopped.")
+def _wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
-def test_sigterm_under_load_answers_what_was_accepted(models):
-    answers, ready = [], threading.Event()
+def test_sigterm_under_load_answers_accepted_requests(half, start_server):
+    answers, errors, ready = [], [], threading.Event()
 
-    def client(server):
+    def send_requests(server):
         while True:
             try:
                 answers.append(server.ask("/v1/models/half:predict", {"instances": [1.0]}))
             except (OSError, http.client.HTTPException) as error:
-                # Nobody listens any more; what was sent and not answered would read otherwise.
-                refused.append(getattr(error, "reason", error))
+                # The server no longer listens. A lost response would be another kind of error.
+                errors.append(getattr(error, "reason", error))
                 return
             if len(answers) > 50:
                 ready.set()
 
-    refused = []
-    with Server(models, "--no-log") as server:
-        while server.ask("/v1/models/half")[0] != 200:
-            time.sleep(0.1)
-        clients = [threading.Thread(target=client, args=(server,)) for _ in range(8)]
-        for one in clients:
-            one.start()
+    server = start_server(half, "--no-log")
+    try:
+        clients = [threading.Thread(target=send_requests, args=(server,)) for _ in range(8)]
+        for client in clients:
+            client.start()
         assert ready.wait(60)
-        code, _, err = server.end(signal.SIGTERM)
-        for one in clients:
-            one.join(60)
-    assert code == 0
-    assert "Traceback" not in err
+        server.stop(signal.SIGTERM)
+        for client in clients:
+            client.join(60)
+    finally:
+        server.kill()
     assert set(map(repr, answers)) == {repr((200, {"predictions": [2.5]}))}
-    assert len(refused) == len(clients)
-    # What was sent to a connection that had ended was not accepted.
-    ended = {BrokenPipeError, ConnectionRefusedError, ConnectionResetError}
-    assert {type(one) for one in refused} <= ended
+    assert server.logged() == []
+    assert len(errors) == len(clients)
+    # A request on a connection that was already closed had not been accepted.
+    closed = {BrokenPipeError, ConnectionRefusedError, ConnectionResetError}
+    assert {type(error) for error in errors} <= closed
 
 
-def test_what_is_no_http_gets_json_too(models):
-    with Server(models, "--no-log") as server:
-        for content in (b"\x00\xff\n\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\n: x\r\n\r\n"):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-                client.sendall(content)
-                found = b""
-                while part := client.recv(4096):
-                    found += part
-            head, _, body = found.partition(b"\r\n\r\n")
-            assert b" 400 " in head.splitlines()[0]
-            assert "Malformed request" in json.loads(body)["error"]
-        code, _, err = server.end(signal.SIGINT)
-    assert "Traceback" not in err
-    assert code == 0
+def connect(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
 
 
-def test_a_head_without_end_is_refused(models):
-    with Server(models, "--no-log") as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-            client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: here\r\n")
-            # The last exceeds it: what nobody reads would take the answer with it.
-            for _ in range(17):
-                client.sendall(b"x-more: " + b"y" * 4000 + b"\r\n")
-            found = b""
-            with contextlib.suppress(ConnectionError):
-                while part := client.recv(4096):
-                    found += part
-        code, _, err = server.end(signal.SIGINT)
-    assert found.startswith(b"HTTP/1.1 400 ")
-    assert b"65,536" in found
-    assert "Traceback" not in err
-    assert code == 0
+def receive_all(client):
+    received = b""
+    while part := client.recv(4096):
+        received += part
+    return received
 
 
-def test_headers_behind_a_body_have_an_end_and_a_next_head_does_no_harm(models):
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff\n\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\n: x\r\n\r\n"]
+)
+def test_malformed_http_is_answered_in_json(server, content):
+    with connect(server) as client:
+        client.sendall(content)
+        head, _, body = receive_all(client).partition(b"\r\n\r\n")
+    assert b" 400 " in head.splitlines()[0]
+    assert "Malformed request" in json.loads(body)["error"]
+
+
+def test_endless_headers_are_refused(server):
+    received = b""
+    with connect(server) as client:
+        client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: here\r\n")
+        # Only the last line exceeds the limit. If the server closed the connection with data
+        # unread, the response would be lost.
+        for _ in range(17):
+            client.sendall(b"x-more: " + b"y" * 4000 + b"\r\n")
+        with contextlib.suppress(ConnectionError):
+            while part := client.recv(4096):
+                received += part
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert b"65,536" in received
+
+
+HEAD = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: here\r\n"
+
+
+def test_a_large_body_followed_by_a_partial_head_is_answered(server):
     body = json.dumps({"instances": [1.0], "more": "y" * 100_000}).encode()
-    head = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: here\r\n"
-    with Server(models, "--no-log") as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-            sized = head + f"Content-Length: {len(body)}\r\n\r\n".encode()
-            client.sendall(sized + body + b"GET /v1/mod")
-            assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
-            client.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
-            found = b""
-            with contextlib.suppress(ConnectionError):
-                for _ in range(18):
-                    client.sendall(b"x-more: " + b"y" * 4000 + b"\r\n")
-                while part := client.recv(4096):
-                    found += part
-        server.end(signal.SIGINT)
-    assert b"65,536" in found
+    with connect(server) as client:
+        sized = HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode()
+        client.sendall(sized + body + b"GET /v1/mod")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
-SLOW = """
+def test_endless_trailers_are_refused(server):
+    received = b""
+    with connect(server) as client:
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(18):
+                client.sendall(b"x-more: " + b"y" * 4000 + b"\r\n")
+            while part := client.recv(4096):
+                received += part
+    assert b"65,536" in received
+
+
+IMPATIENT_SERVER = """
 import sys
 from pathlib import Path
 from dlrecipes._utils.quiet import load_tensorflow
@@ -189,7 +166,7 @@ server.serve(server.Settings(Path(sys.argv[1]), port=0, patience=1.0, log=False)
 
 
 class Endless(tf.Module):
-    """Runs for longer than anybody waits."""
+    """A model whose run never ends."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def __call__(self, x):
@@ -197,42 +174,42 @@ class Endless(tf.Module):
 
 
 @pytest.mark.slow
-def test_a_run_without_end_does_not_keep_the_server_from_ending(tmp_path):
+def test_an_endless_run_does_not_keep_the_server_from_stopping(tmp_path):
     endless = Endless()
     signatures = {"serving_default": endless.__call__}
     tf.saved_model.save(endless, str(tmp_path / "endless" / "1"), signatures=signatures)
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", IMPATIENT_SERVER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
-    address = process.stdout.readline().split(" at ")[1].split()[0]
-    found = []
+    url = process.stdout.readline().split(" at ")[1].split()[0]
+    answers = []
 
     def ask():
-        request = urllib.request.Request(f"{address}/endless:predict", b'{"instances": [1.0]}')
+        request = urllib.request.Request(f"{url}/endless:predict", b'{"instances": [1.0]}')
         try:
             urllib.request.urlopen(request, timeout=60)
         except urllib.error.HTTPError as error:
-            found.append((error.code, json.load(error)))
+            answers.append((error.code, json.load(error)))
 
     asking = threading.Thread(target=ask)
     asking.start()
     time.sleep(3)
     process.send_signal(signal.SIGTERM)
-    began = time.monotonic()
+    start = time.monotonic()
     assert process.wait(30) == 1
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - start < 15
     asking.join()
-    assert found == [(503, {"error": "The server is stopping."})]
+    assert answers == [(503, {"error": "The server is stopping."})]
 
 
-def test_a_port_that_is_taken_is_one_line():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_reported_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(UsageError, match=f"--port {port}: .*in use"):
             _listen("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "256.1.1.1", "::zz"])
-def test_a_host_that_is_none_is_one_line(host):
+def test_an_invalid_host_is_reported_in_one_line(host):
     with pytest.raises(UsageError, match="--host"):
         _listen(host, 0)

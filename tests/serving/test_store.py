@@ -1,4 +1,4 @@
-"""Which version answers: new ones, broken ones, labelled ones, and those in use."""
+"""Which version answers requests: new, broken, labelled and used versions."""
 
 import os
 import shutil
@@ -10,16 +10,16 @@ from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
 
 
-class Loads:
-    """Loads folders as text: one with 'broken' in it cannot be."""
+class Loader:
+    """Loads a version as text, and fails if the file contains 'broken'."""
 
     def __init__(self):
         self.loaded = []
-        self.mended = False
+        self.repaired = False
 
     def __call__(self, name, number, folder):
         text = (folder / "saved_model.pb").read_text()
-        if text == "broken" and not self.mended:
+        if text == "broken" and not self.repaired:
             raise ValueError("broken\nwith many lines")
         self.loaded.append((name, number))
         return f"{name} {number} {text}"
@@ -32,12 +32,12 @@ def publish(root, name, number, text="good"):
 
 
 def states(store, name):
-    return {one["version"]: one["state"] for one in store.status(name)}
+    return {version["version"]: version["state"] for version in store.status(name)}
 
 
 @pytest.fixture
 def load():
-    return Loads()
+    return Loader()
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_the_latest_version_answers(store, tmp_path):
     store.refresh()
     assert served(store, "b") == "b 10 good"
     assert served(store, "b", number=10) == "b 10 good"
-    # As TensorFlow Serving does: only what is served is told of.
+    # As in TensorFlow Serving, only served versions are listed.
     assert states(store, "b") == {"10": "AVAILABLE"}
     with pytest.raises(RequestError, match=r"Specific\(b, 2\)") as caught:
         served(store, "b", number=2)
     assert caught.value.http == 404
 
 
-def test_a_new_version_takes_over_and_the_old_ends(store, tmp_path, load):
+def test_a_new_version_replaces_the_old_one(store, tmp_path, load):
     publish(tmp_path, "b", 1)
     store.refresh()
     publish(tmp_path, "b", 2)
@@ -76,7 +76,7 @@ def test_a_new_version_takes_over_and_the_old_ends(store, tmp_path, load):
     assert states(store, "b") == {"2": "AVAILABLE", "1": "END"}
 
 
-def test_a_version_in_use_stays_until_its_requests_end(store, tmp_path):
+def test_a_version_in_use_stays_until_its_requests_finish(store, tmp_path):
     publish(tmp_path, "b", 1)
     store.refresh()
     with store.using("b") as old:
@@ -89,26 +89,26 @@ def test_a_version_in_use_stays_until_its_requests_end(store, tmp_path):
     assert store.models["b"].versions[1].servable is None
 
 
-def test_a_broken_version_is_told_of_and_the_last_good_one_stays(store, tmp_path, capsys):
+def test_a_broken_version_is_reported_and_the_last_working_one_stays(store, tmp_path, capsys):
     publish(tmp_path, "b", 1)
     store.refresh()
     publish(tmp_path, "b", 2, "broken")
     store.refresh()
     assert served(store, "b") == "b 1 good"
-    told = {one["version"]: one for one in store.status("b")}
-    assert told["2"]["state"] == "END"
-    assert told["2"]["status"] == {"error_code": "UNKNOWN", "error_message": "broken"}
-    assert told["1"]["status"] == {"error_code": "OK", "error_message": ""}
-    # Said once, not at each look.
+    versions = {version["version"]: version for version in store.status("b")}
+    assert versions["2"]["state"] == "END"
+    assert versions["2"]["status"] == {"error_code": "UNKNOWN", "error_message": "broken"}
+    assert versions["1"]["status"] == {"error_code": "OK", "error_message": ""}
+    # The note is printed once, not on each refresh.
     store.refresh()
     assert capsys.readouterr().err.count("cannot be loaded") == 1
-    publish(tmp_path, "b", 2, "mended")
+    publish(tmp_path, "b", 2, "repaired")
     os.utime(tmp_path / "b" / "2" / "saved_model.pb", (1, 1))
     store.refresh()
-    assert served(store, "b") == "b 2 mended"
+    assert served(store, "b") == "b 2 repaired"
 
 
-def test_a_broken_latest_version_falls_back_at_the_start(store, tmp_path):
+def test_an_earlier_version_is_served_if_the_latest_is_broken(store, tmp_path):
     publish(tmp_path, "b", 1)
     publish(tmp_path, "b", 2, "broken")
     store.refresh()
@@ -122,13 +122,13 @@ def test_a_labelled_version_stays(store, tmp_path):
     store.refresh()
     assert served(store, "a", label="stable") == "a 1 good"
     assert served(store, "a") == "a 2 good"
-    assert [one["version"] for one in store.status("a", label="stable")] == ["1"]
+    assert [version["version"] for version in store.status("a", label="stable")] == ["1"]
     for ask in (store.status, lambda name, label: served(store, name, label=label)):
         with pytest.raises(RequestError, match="Unrecognized servable version label: canary"):
             ask("a", label="canary")
 
 
-def test_a_version_that_is_taken_away_is_replaced_by_the_one_before(store, tmp_path):
+def test_a_deleted_version_is_replaced_by_the_previous_one(store, tmp_path):
     publish(tmp_path, "b", 1)
     publish(tmp_path, "b", 2)
     store.refresh()
@@ -139,12 +139,12 @@ def test_a_version_that_is_taken_away_is_replaced_by_the_one_before(store, tmp_p
     (tmp_path / "b" / "1" / "saved_model.pb").unlink()
     (tmp_path / "b" / "1").rmdir()
     store.refresh()
-    # With none left the last one goes on.
+    # The last version stays loaded when its folder is deleted.
     assert served(store, "b") == "b 1 good"
 
 
 @pytest.mark.parametrize("name", ["none", "..", "a/../b", "", "\x00"])
-def test_names_are_looked_up_never_joined_into_paths(store, tmp_path, name):
+def test_names_are_never_used_as_paths(store, tmp_path, name):
     publish(tmp_path, "b", 1)
     store.refresh()
     with pytest.raises(RequestError, match="Servable not found") as caught:
@@ -160,28 +160,28 @@ def test_a_missing_folder_has_no_models(tmp_path, load):
     assert store.latest() == {}
 
 
-def test_the_watch_finds_what_is_published(store, tmp_path):
-    found = threading.Event()
+def test_watching_detects_new_models(store, tmp_path):
+    loaded = threading.Event()
     load = store.load
 
-    def told(*arguments):
+    def load_and_signal(*arguments):
         servable = load(*arguments)
-        found.set()
+        loaded.set()
         return servable
 
-    store.load = told
+    store.load = load_and_signal
     store.watch(0.01)
     try:
         publish(tmp_path / "later", "x", 1)
         (tmp_path / "later" / "x").rename(tmp_path / "c")
-        assert found.wait(20)
+        assert loaded.wait(20)
     finally:
         store.close()
     store.refresh()
     assert store.latest() == {"c": 1}
 
 
-def test_a_labelled_version_that_is_taken_away_is_let_go(tmp_path, load):
+def test_a_deleted_version_with_a_label_is_unloaded(tmp_path, load):
     store = ModelStore(tmp_path, {"a": {"new": 3}}, load)
     publish(tmp_path, "a", 1)
     publish(tmp_path, "a", 3)
@@ -194,26 +194,26 @@ def test_a_labelled_version_that_is_taken_away_is_let_go(tmp_path, load):
         served(store, "a", label="new")
 
 
-def test_broken_versions_are_not_tried_again_however_many_there_are(tmp_path):
-    tried = []
+def test_broken_versions_are_not_loaded_again(tmp_path):
+    attempts = []
 
     def load(name, number, folder):
-        tried.append(number)
+        attempts.append(number)
         raise ValueError("broken")
 
     store = ModelStore(tmp_path, load=load)
     for number in range(1, 31):
         publish(tmp_path, "a", number)
     store.refresh()
-    assert sorted(tried) == list(range(1, 31))
+    assert sorted(attempts) == list(range(1, 31))
     store.refresh()
-    assert len(tried) == 30
+    assert len(attempts) == 30
 
 
-def test_a_version_whose_last_file_comes_late_is_tried_again(store, tmp_path, load):
+def test_a_broken_version_is_loaded_again_when_a_file_is_added(store, tmp_path, load):
     publish(tmp_path, "b", 1, "broken")
     store.refresh()
-    load.mended = True
+    load.repaired = True
     store.refresh()
     assert load.loaded == []
     (tmp_path / "b" / "1" / "assets").mkdir()
@@ -222,7 +222,7 @@ def test_a_version_whose_last_file_comes_late_is_tried_again(store, tmp_path, lo
     assert load.loaded == [("b", 1)]
 
 
-def test_a_folder_is_read_as_a_number(store, tmp_path):
+def test_folder_names_are_read_as_numbers(store, tmp_path):
     publish(tmp_path, "b", 2)
     (tmp_path / "b" / "2").rename(tmp_path / "b" / "00000123")
     store.refresh()
@@ -232,7 +232,7 @@ def test_a_folder_is_read_as_a_number(store, tmp_path):
     assert store.latest() == {"b": 123}
 
 
-def test_labels_of_what_is_not_served_are_told(tmp_path, load):
+def test_labels_of_missing_versions_are_reported(tmp_path, load):
     store = ModelStore(tmp_path, {"a": {"new": 3, "old": 1}, "none": {"x": 1}}, load)
     publish(tmp_path, "a", 1)
     store.refresh()
@@ -242,11 +242,11 @@ def test_labels_of_what_is_not_served_are_told(tmp_path, load):
     ]
 
 
-def test_a_reader_that_has_gone_does_not_end_the_watch(store, tmp_path, monkeypatch):
-    def gone(*args, **kwargs):
+def test_a_closed_stderr_does_not_stop_the_watch(store, tmp_path, monkeypatch):
+    def raise_broken_pipe(*args, **kwargs):
         raise BrokenPipeError
 
-    monkeypatch.setattr("builtins.print", gone)
+    monkeypatch.setattr("builtins.print", raise_broken_pipe)
     publish(tmp_path, "b", 1)
     publish(tmp_path, "b", 2, "broken")
     store.watch(60.0)
