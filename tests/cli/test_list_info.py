@@ -54,5 +54,5 @@ def test_info_of_an_unknown_recipe_names_the_nearest(dlrecipes):
     answer = dlrecipes("info", "slot_fill")
     assert (answer.code, answer.out) == (2, "")
     assert answer.err == (
-        "Error: There is no recipe 'slot_fill'.\n  Did you mean 'slot_filling'?\n"
+        "Error: Unknown recipe 'slot_fill'.\n  Did you mean 'slot_filling'?\n"
     )

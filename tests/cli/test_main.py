@@ -51,7 +51,7 @@ def test_nothing_typed_shows_help_and_is_wrong_use(dlrecipes, args):
 def test_an_unknown_verb_gets_the_nearest(dlrecipes):
     answer = dlrecipes("lst")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == "Error: There is no command 'lst'. Did you mean 'list'?\n"
+    assert answer.err == "Error: Unknown command 'lst'. Did you mean 'list'?\n"
     assert "--help" in dlrecipes("zzzzzz").err
 
 

@@ -216,7 +216,7 @@ def test_an_empty_yaml_file_sets_nothing(tmp_path, content):
 @pytest.mark.parametrize("content", ["- layers: 3\n", "layers\n", "3\n"])
 def test_yaml_without_a_mapping_is_refused(tmp_path, content):
     path = yaml_file(tmp_path, content)
-    assert yaml_refusal(path) == f"{path}: a line 'name: value' for each setting is wanted."
+    assert yaml_refusal(path) == f"{path}: expected a line 'name: value' for each setting."
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_yaml_without_a_mapping_is_refused(tmp_path, content):
 )
 def test_a_syntax_error_in_yaml_names_file_and_line(tmp_path, content, line):
     path = yaml_file(tmp_path, content)
-    assert yaml_refusal(path) == f"{path}:{line}: this is not YAML."
+    assert yaml_refusal(path) == f"{path}:{line}: not valid YAML."
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_syntax_error_in_yaml_names_file_and_line(tmp_path, content, line):
 )
 def test_bytes_and_dates_that_yaml_cannot_read_are_refused(tmp_path, content, kind):
     path = yaml_file(tmp_path, content)
-    assert yaml_refusal(path) == f"{path}: this is not {kind}."
+    assert yaml_refusal(path) == f"{path}: not {kind}."
 
 
 def test_a_missing_yaml_file_and_a_folder_are_refused(tmp_path):

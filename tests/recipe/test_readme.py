@@ -82,7 +82,7 @@ def test_an_empty_results_file_misses_its_columns(tmp_path):
 @pytest.mark.parametrize("text", ["", "fast", "0,5", "nan", "inf"])
 def test_a_bad_number_is_named_with_file_and_line(tmp_path, column, text):
     path = results_csv(tmp_path, [row(), row(**{column: text})])
-    assert refusal(path) == f"{path}:3: {column} is {text!r}, no number."
+    assert refusal(path) == f"{path}:3: {column} is {text!r}, expected a number."
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path):
@@ -102,7 +102,7 @@ def test_a_row_that_ends_early_is_named_with_its_line(tmp_path):
 def test_results_that_are_not_utf8_are_refused(tmp_path):
     path = results_csv(tmp_path, [row()])
     path.write_bytes(path.read_bytes() + b"\xff")
-    assert refusal(path) == f"{path}: this is not UTF-8."
+    assert refusal(path) == f"{path}: not UTF-8."
 
 
 def test_mean_and_range_are_those_of_the_seeds():

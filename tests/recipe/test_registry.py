@@ -32,8 +32,8 @@ def installed(monkeypatch):
             for name, value in packages.items()
         ]
 
-        def entry_points(**wanted):
-            return points if wanted == {"group": registry.ENTRY_POINTS} else real(**wanted)
+        def entry_points(**selected):
+            return points if selected == {"group": registry.ENTRY_POINTS} else real(**selected)
 
         monkeypatch.setattr(importlib.metadata, "entry_points", entry_points)
 
@@ -160,8 +160,8 @@ def test_a_module_has_exactly_one_class(own_recipe, classes, found):
     text = "from dlrecipes.recipe import RecipeConfig\n" + "".join(map(CLASS.format, classes))
     folder = own_recipe(config=text)
     error = refusal(folder, lambda source: source.config())
-    wanted = f"one class derived from RecipeConfig is wanted, not {found}."
-    assert error.message == f"{folder / 'config.py'}: {wanted}"
+    expected = f"expected one class derived from RecipeConfig, got {found}."
+    assert error.message == f"{folder / 'config.py'}: {expected}"
 
 
 def test_a_class_that_is_only_imported_does_not_count(own_recipe):

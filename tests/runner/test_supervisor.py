@@ -1,4 +1,4 @@
-"""A training that is cut starts again while it gets on, and ends in one line when it does not."""
+"""Interrupted training restarts while it makes progress, else it ends in one line."""
 
 import signal
 import subprocess
@@ -42,15 +42,15 @@ def test_what_is_cut_starts_again_and_says_why(train, capsys):
     assert train(CUT, KILLED, ENDED) == []
     assert capsys.readouterr().out.split("\n") == [
         "",
-        "worker 1: training was cut (Socket closed); it starts again.",
+        "worker 1: training was interrupted (Socket closed); restarting.",
         "",
-        "worker 1: training was cut (signal 9); it starts again.",
+        "worker 1: training was interrupted (signal 9); restarting.",
         "",
     ]
 
 
 def test_it_gives_up_when_no_epoch_gets_done(train):
-    with pytest.raises(RecipeError, match=r"worker 1: training was cut 6 times in one epoch"):
+    with pytest.raises(RecipeError, match=r"worker 1: training was interrupted 6 times in one epoch"):
         train(*[CUT] * 6, ENDED)
 
 
@@ -72,7 +72,7 @@ def test_what_the_user_can_mend_is_not_tried_again(train):
 
 def test_workers_that_never_come_are_not_waited_for_longer_than_that(train, monkeypatch):
     monkeypatch.setattr(supervisor, "WAIT_S", 0.0)
-    with pytest.raises(RecipeError, match="not all of the 2 workers came in 0 minutes"):
+    with pytest.raises(RecipeError, match="not all 2 workers joined within 0 minutes"):
         train((-signal.SIGKILL, {}), ENDED)
 
 

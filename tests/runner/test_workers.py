@@ -207,7 +207,7 @@ def test_a_worker_that_cannot_begin_ends_all(tmp_path, option, line):
     chief, other = (process.communicate(timeout=120)[0] for process in workers.running)
     codes = [process.returncode for process in workers.running]
     assert codes == [1, 2 if "seed" in option else 1]
-    assert "Error: Another worker cannot begin." in chief
+    assert "Error: Another worker cannot start." in chief
     assert line in other
 
 

@@ -210,10 +210,10 @@ def test_two_workers_share_the_trials_and_one_that_is_killed_costs_nothing(line,
     ("options", "said"),
     [
         (["--trials", "0"], "--trials"),
-        (["--objective", "a:b"], "this is not NAME, NAME:min or NAME:max"),
-        (["--rate", "0.1"], "nothing is left to search for"),
+        (["--objective", "a:b"], "expected NAME, NAME:min or NAME:max"),
+        (["--rate", "0.1"], "nothing is left to tune"),
         (["--epochs", "3", "--max-epochs", "3"], "are the same here"),
-        (["--name", "a/b"], "a folder's name is wanted"),
+        (["--name", "a/b"], "expected the name of a folder"),
         (["--raet", "3"], "raet: no such setting. Did you mean"),
     ],
 )
