@@ -27,7 +27,7 @@ from dlrecipes.export import onnx as onnx_file
 from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
 from dlrecipes.export.reference_outputs import assert_match, compare, record
 from dlrecipes.export.signatures import Exports, Signature, exports_from_model
-from dlrecipes.export.usage import plain_card
+from dlrecipes.export.usage import plain_card, usage
 from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
     EXTRAS,
@@ -47,7 +47,7 @@ def publish(
     model: keras.Model,
     directory: Path,
     signatures: Exports | Mapping[str, Signature] | None = None,
-    card: str | None = None,
+    card: str | Callable[[str], str] | None = None,
     rebuild: Callable[[keras.Model], Exports] | None = None,
     *,
     examples: Any = None,
@@ -64,7 +64,8 @@ def publish(
         directory: The model's folder, in which versions are numbered from 1.
         signatures: What to publish: `Exports`; or endpoints by name, of which `serving_default`
             becomes the LiteRT file, too; or nothing, for the model's own inputs and outputs.
-        card: The model card, Markdown; a plain one without.
+        card: Model card in Markdown, or a function that returns it and takes the usage section
+            that is generated from the signatures. Defaults to `None`: a plain card.
         rebuild: From a model to its exports: with it the reloaded `.keras` file is compared
             by what it answers too, not by its weights alone.
         examples: Inputs of the model on which the artefacts are compared with it, where there
@@ -101,7 +102,6 @@ def publish(
         rebuild = rebuild or (lambda again: exports_from_model(again, examples))
     elif not isinstance(signatures, Exports):
         exports = Exports(signatures, signatures["serving_default"])
-    card = plain_card(directory.name, model, exports) if card is None else card
     if onnx:
         onnx_file.check_installed()
     work = directory / f".publishing-{uuid.uuid4().hex}"
@@ -123,8 +123,8 @@ def publish(
             sizes, left_out = formats_card(work, exports)
         for line in left_out:
             print(f"Note: {line}", file=sys.stderr)
-        more = f"\n`{ONNX_FILE}` computes what `{LITERT_FILE}` does.\n" if onnx else ""
-        (work / "README.md").write_text(card + sizes + more, encoding="utf-8")
+        text = write_card(card, model, directory.name, _published(work, exports), functions, onnx)
+        (work / "README.md").write_text(text + sizes, encoding="utf-8")
         write_references(work, exports, functions)
         fsync_tree(work)
         return _reveal(work, directory)
@@ -156,6 +156,40 @@ def write_litert(folder: Path, exports: Exports) -> None:
     for kind in smaller.formats if smaller else ():
         content = convert(exports.litert, kind, smaller.calibration)
         (folder / litert_file(kind)).write_bytes(content)
+
+
+def write_card(
+    card: str | Callable[[str], str] | None,
+    model: keras.Model,
+    name: str,
+    exports: Exports,
+    functions: Mapping[str, tf.types.experimental.ConcreteFunction],
+    onnx: bool = False,
+) -> str:
+    """Returns the model card with the usage section that is generated from the graphs.
+
+    Args:
+        card: Card, or a function from the usage section to the card; a plain card for `None`.
+        model: The model.
+        name: Name of the model.
+        exports: What is published.
+        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        onnx: Whether `model.onnx` is published. Defaults to `False`.
+    """
+    if isinstance(card, str):
+        return card
+    text = usage(name, exports, exports.notes, functions=functions, onnx=onnx)
+    return card(text) if card else plain_card(name, model, text)
+
+
+def _published(folder: Path, exports: Exports) -> Exports:
+    """Returns the exports without the LiteRT formats that were left out."""
+    if exports.quantized is None:
+        return exports
+    formats = [kind for kind in exports.quantized.formats if (folder / litert_file(kind)).exists()]
+    return dataclasses.replace(
+        exports, quantized=dataclasses.replace(exports.quantized, formats=formats)
+    )
 
 
 def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:

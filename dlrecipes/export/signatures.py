@@ -57,14 +57,15 @@ class Exports:
         signatures: The SavedModel's, by name; `"serving_default"` is the one called first.
         litert: The function of `model.tflite`: tensors in and out, no strings.
         files: Further text files beside the model, by name (vocabularies).
-        usage: How to call it, in Markdown, for the model card.
+        notes: Facts that the graphs do not state, in Markdown, for the model card's usage section:
+            value ranges, meaning of the outputs, order of the labels. Defaults to `""`.
         quantized: Smaller forms of the LiteRT model, if there are to be any.
     """
 
     signatures: Mapping[str, Signature]
     litert: Signature
     files: Mapping[str, str] = field(default_factory=dict)
-    usage: str = ""
+    notes: str = ""
     quantized: Quantized | None = None
 
 
