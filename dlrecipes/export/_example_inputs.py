@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlrecipes.export.signatures import Signature
 
-# Limits per input: numbers written one by one, and characters of a text.
+# Limits per input: numbers of a literal, and characters of a text.
 MAX_NUMBERS, MAX_CHARACTERS = 32, 80
 # File names by the name of the input that takes the file's bytes.
 FILE_NAMES = {"image_bytes": "image.png", "audio_bytes": "audio.wav"}
@@ -22,9 +22,9 @@ FILE_NAMES = {"image_bytes": "image.png", "audio_bytes": "audio.wav"}
 class ExampleInput:
     """An input of a signature with a value.
 
-    Texts, integers and truth values are written as they are. Floats, and integers of which there
-    are many, are written as zeros of the same shape. An input that takes the bytes of a file
-    (its name ends with `_bytes`, or its value is not UTF-8) is written as the reading of a file.
+    Texts, integers and booleans become literals. Floats and large arrays become zeros of the same
+    shape. If the name of a string input ends with `_bytes`, or its value is not UTF-8, the input
+    is read from a file.
 
     Args:
         spec: Shape, type and name of the input.
@@ -50,16 +50,16 @@ class ExampleInput:
 
     @property
     def is_large(self) -> bool:
-        """Whether the input has more numbers than are written one by one."""
+        """Whether the input has too many numbers for a literal."""
         return self.spec.dtype != tf.string and self.value.size > MAX_NUMBERS
 
     def in_json(self) -> str:
-        """Returns the value as JSON within single quotes of a shell."""
+        """Returns the value as JSON for a single-quoted string of a shell."""
         file = f'{{"b64": "\'$(base64 -w0 {self.file})\'"}}'
         return self._nested(lambda value: file if value is None else quoted(value))
 
     def in_python(self) -> str:
-        """Returns a Python expression of the value as `json.dumps` takes it."""
+        """Returns a Python expression for the value that `json.dumps` accepts."""
         if self._zeros:
             return f'np.zeros({self.value.shape}, "{self.value.dtype.name}").tolist()'
         content = f'open("{self.file}", "rb").read()'
@@ -67,7 +67,7 @@ class ExampleInput:
         return self._nested(lambda value: file if value is None else _python(value))
 
     def in_tensorflow(self) -> str:
-        """Returns a Python expression of the value as a tensor."""
+        """Returns a Python expression for the value as a tensor."""
         if self._zeros:
             return f"tf.zeros({list(self.value.shape)}, tf.{self.spec.dtype.name})"
         file = f'tf.io.read_file("{self.file}").numpy()'
@@ -76,7 +76,7 @@ class ExampleInput:
         return f"tf.constant({values}{dtype})"
 
     def in_numpy(self) -> str:
-        """Returns a Python expression of the value as an array of numbers."""
+        """Returns a Python expression for the value as an array of numbers."""
         dtype = f"np.{self.value.dtype.name}"
         if self._zeros:
             return f"np.zeros({self.value.shape}, {dtype})"
@@ -124,7 +124,7 @@ def example_inputs(signature: Signature) -> list[ExampleInput]:
 
 
 def quoted(value: Any) -> str:
-    """Returns JSON without single quotes, one of which would end a shell's string."""
+    """Returns JSON without single quotes, which would end a shell's string."""
     return json.dumps(value, ensure_ascii=False).replace("'", "\\u0027")
 
 

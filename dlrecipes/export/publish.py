@@ -39,7 +39,7 @@ from dlrecipes.export.version import (
     versions,
 )
 
-# Weights and layers are compared already; a few examples show that the outputs match as well.
+# The weights are compared as well, so a few examples are enough.
 KERAS_EXAMPLES = 20
 
 
@@ -288,11 +288,12 @@ def verify(
         path = weight.path
         assert_match(KERAS_FILE, {path: np.asarray(weight)}, {path: np.asarray(copy)})
     if rebuild is not None:
-        few = dataclasses.replace(exports.litert, examples=exports.litert.examples[:KERAS_EXAMPLES])
+        examples = exports.litert.examples[:KERAS_EXAMPLES]
+        first = dataclasses.replace(exports.litert, examples=examples)
         rebuilt = concrete_function(rebuild(loaded).litert)
         compare(
             KERAS_FILE,
-            record(few, functions[LITERT_FILE]),
+            record(first, functions[LITERT_FILE]),
             lambda **tensors: rebuilt(*tensors.values()),
         )
 

@@ -86,7 +86,7 @@ def exports_from_model(model: keras.Model, examples: Any) -> Exports:
     Raises:
         UsageError: If the model's inputs cannot be inferred, or the examples do not fit them.
     """
-    # Keras wraps a functional model in a sequential one.
+    # A sequential model holds a functional model.
     functional = getattr(model, "_functional", None) or model
     tensors = getattr(functional, "inputs", None)
     if not tensors or not hasattr(functional, "_inputs_struct"):

@@ -16,7 +16,7 @@ from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.version import FILES, LITERT_FILE, ONNX_FILE, litert_file
 
 DEFAULT = "serving_default"
-# Arguments of a call stand on one line up to this number of characters.
+# Longer argument lists are written with one argument per line.
 MAX_LINE = 80
 
 
@@ -54,7 +54,7 @@ def usage(
     zeros.
 
     Args:
-        name: Name of the model, as it stands in the address of a request.
+        name: Name of the model in the address of a request.
         exports: Signatures, LiteRT function and smaller LiteRT formats.
         notes: Facts that the graphs do not state, in Markdown: value ranges, meaning of the
             outputs, order of the labels. Printed under the generated text. Defaults to `""`.
@@ -153,7 +153,7 @@ def _python(key: str, signature: Signature, function: Any) -> str:
 
 
 def _litert(exports: Exports, function: Any) -> list[str]:
-    """Returns how the LiteRT files are called."""
+    """Returns the lines that call the LiteRT files."""
     inputs, outputs = example_inputs(exports.litert), function.structured_outputs
     parts = [
         _block(
@@ -179,7 +179,7 @@ def _litert(exports: Exports, function: Any) -> list[str]:
 
 
 def _int8(inputs: Sequence[str], outputs: Sequence[str]) -> list[str]:
-    """Returns how float inputs and outputs are converted for the int8 file."""
+    """Returns the lines that convert float inputs and outputs for the int8 file."""
     text = f"`{litert_file('int8')}` is called in the same way"
     if not inputs and not outputs:
         return [f"{text}."]
@@ -216,7 +216,7 @@ def _onnx(signature: Signature) -> str:
 
 
 def _arguments(inputs: Sequence[ExampleInput], write: Callable[[ExampleInput], str]) -> str:
-    """Returns the arguments of a call by name."""
+    """Returns keyword arguments for a call."""
     if not all(entry.name.isidentifier() and not keyword.iskeyword(entry.name) for entry in inputs):
         return "**{" + ", ".join(f"{quoted(entry.name)}: {write(entry)}" for entry in inputs) + "}"
     arguments = [f"{entry.name}={write(entry)}" for entry in inputs]
