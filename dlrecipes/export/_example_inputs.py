@@ -104,8 +104,8 @@ class ExampleInput:
 def example_inputs(signature: Signature) -> list[ExampleInput]:
     """Returns a signature's inputs with values from its first example, or zeros without examples.
 
-    Where the first axis of every input is the batch, one row is taken: the first whose
-    texts are not empty.
+    If all inputs accept any number of rows, one row is taken: the first whose texts are not empty
+    and not too long.
 
     Args:
         signature: The signature.
@@ -118,7 +118,7 @@ def example_inputs(signature: Signature) -> list[ExampleInput]:
     if all(spec.shape.rank and spec.shape[0] is None for spec in specs):
         texts = [array for array in arrays if array.dtype == object]
         rows = range(min(map(len, arrays), default=0))
-        row = next((k for k in rows if all(all(array[k : k + 1].flat) for array in texts)), 0)
+        row = next((k for k in rows if all(map(_fit, (array[k : k + 1] for array in texts)))), 0)
         arrays = [array[row : row + 1] for array in arrays]
     return [ExampleInput(spec, array) for spec, array in zip(specs, arrays, strict=True)]
 
@@ -131,6 +131,10 @@ def quoted(value: Any) -> str:
 def _python(value: Any) -> str:
     # JSON's strings and numbers are Python's as well.
     return str(value) if isinstance(value, bool) else quoted(value)
+
+
+def _fit(texts: np.ndarray) -> bool:
+    return all(0 < len(text) <= MAX_CHARACTERS for text in texts.flat)
 
 
 def _blank(spec: tf.TensorSpec) -> np.ndarray:

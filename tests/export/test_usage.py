@@ -37,7 +37,7 @@ DEFAULTS = {
     "text": Signature(
         lambda text: {"length": tf.strings.length(text), "text": text},
         [tf.TensorSpec([None], tf.string, name="text")],
-        [(np.array(["", "l'été\n"], object),)],
+        [(np.array(["", "long" * 99, "l'été\n"], object),)],
     ),
     "file": Signature(
         lambda image_bytes: {"size": tf.strings.length(image_bytes)},
@@ -158,7 +158,7 @@ def test_texts_and_integers_are_the_examples_and_floats_are_zeros():
         (command,) = code(usage("net", exports_of(DEFAULTS[kind])))
         return json.loads(shlex.split(command)[2])
 
-    # The first row has no text, so the second one is shown.
+    # The first row has no text, and the second is too long.
     assert body("text") == {"inputs": ["l'été\n"]}
     assert body("numbers") == {"inputs": {"values": [[0.0, 0.0, 0.0]], "step": [7]}}
     assert body("scalar without examples") == {"inputs": False}
