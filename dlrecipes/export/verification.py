@@ -216,7 +216,7 @@ def found_in(path: Path) -> list[Path]:
         Folders of versions, oldest first.
 
     Raises:
-        UsageError: If the path does not name a version.
+        UsageError: If there are no versions at the path.
     """
     if not path.is_dir():
         problem = "this is not a folder" if path.exists() else "there is no such folder"
