@@ -64,9 +64,9 @@ class Answer:
 
 @pytest.fixture(autouse=True, scope="session")
 def checked_here():
-    """Has what is published checked by this process, which saves loading TensorFlow each time.
+    """Verifies published versions in this process, which saves loading TensorFlow each time.
 
-    `test_checker.py` is about the fresh one, and commands in processes of their own start it.
+    `test_fresh_process.py` covers the other process, and so do tests of whole commands.
     """
 
     class Here(fresh_process.VerificationProcess):

@@ -1,1 +1,1 @@
-"""Helpers without a subject of their own: files, processes, CPUs, quiet starts, Markdown."""
+"""Helpers for files, processes, CPUs, quiet imports and Markdown."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and folders that one process works in."""
+"""Atomic writes, flushing to disk, and locks on folders."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes a file such that a reader, or a power cut, finds the old one or the new one.
+    """Writes a file atomically: readers see the old content or the new one, even after a crash.
 
     Args:
-        path: The file.
-        content: What it shall hold; text is written as UTF-8.
+        path: File to write.
+        content: New content; text is encoded as UTF-8.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -27,7 +27,7 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 
 
 def fsync_tree(folder: Path) -> None:
-    """Forces a folder and all in it to the disk, so that a power cut finds it whole."""
+    """Flushes a folder and its contents to disk, so that they survive a power failure."""
     for path in [*folder.rglob("*"), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -38,7 +38,7 @@ def fsync_tree(folder: Path) -> None:
 
 @contextlib.contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
-    """Yields whether this process alone has the folder; the lock ends with the process."""
+    """Yields whether this process holds the folder's lock, which ends with the process."""
     import fcntl
 
     with (folder / ".lock").open("w") as file:

@@ -1,4 +1,4 @@
-"""Packages whose public names are imported when they are first used."""
+"""Packages whose public names are imported on first use."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ def attach(package: str, names: Mapping[str, str], packages: Collection[str] = (
     """Makes names of a package available without importing the modules that define them.
 
     Importing `dlrecipes.export` must not load TensorFlow; using `dlrecipes.export.publish` may.
-    A name may be that of the module which defines it (`publish` in `publish.py`): the name is
-    then the function, and the module is still found by `from dlrecipes.export.publish import ...`.
+    A name may equal the name of the module that defines it (`publish` in `publish.py`). The
+    package's attribute is then the function, and the module remains available to
+    `from dlrecipes.export.publish import ...`.
 
     Args:
-        package: The package's `__name__`.
-        names: The defining module by public name: a module of the package, or a full dotted path.
-        packages: Subpackages that are imported when they are used. Defaults to none.
+        package: `__name__` of the package.
+        names: Defining module of each public name: a module of the package, or a full dotted path.
+        packages: Subpackages that are imported on first use. Defaults to none.
     """
 
     class LazyPackage(types.ModuleType):
@@ -33,7 +34,7 @@ def attach(package: str, names: Mapping[str, str], packages: Collection[str] = (
             return value
 
         def __setattr__(self, name: str, value: object) -> None:
-            # The import system binds each submodule to its package.
+            # The import system assigns each submodule to its package.
             if name in names and isinstance(value, types.ModuleType):
                 return
             super().__setattr__(name, value)

@@ -1,4 +1,4 @@
-"""Markdown."""
+"""Markdown tables."""
 
 from __future__ import annotations
 

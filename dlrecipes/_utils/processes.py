@@ -1,4 +1,4 @@
-"""Processes that do a task for this one, tell how it went, and end when it does."""
+"""Child processes that run a task, report its result, and end with their parent."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def spawn(module: str, task: Mapping[str, Any], **options: Any) -> subprocess.Popen:
-    """Starts `main` of a module of this package in a process of its own.
+    """Starts `main` of a module of this package in a new process.
 
-    Ctrl-C does not reach it. It ends when its standard input does, and so with this process,
-    if it calls `exit_with_parent`.
+    The process does not receive Ctrl-C. If it calls `exit_with_parent`, it ends when its standard
+    input is closed, and therefore with this process.
 
     Args:
-        module: The module's name within the package.
-        task: What it is to do: its first argument, as JSON.
-        **options: As `subprocess.Popen` takes them.
+        module: Name of the module within the package.
+        task: Task, passed as JSON in the first argument.
+        **options: Arguments of `subprocess.Popen`.
     """
-    # The child finds modules where this process does, not in the working directory.
+    # The child imports from the same paths as this process, not from the working directory.
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; from importlib import import_module; "
         f"import_module('dlrecipes.{module}').main()"
@@ -42,19 +42,19 @@ def spawn(module: str, task: Mapping[str, Any], **options: Any) -> subprocess.Po
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """Returns what a child wrote to its report; nothing where it wrote none."""
+    """Returns the report that a child wrote, or an empty dictionary if there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def exit_with_parent() -> None:
-    """Has this process end when the one that started it does, however that ends."""
+    """Makes this process end when its parent ends, for any reason."""
     if sys.platform == "linux":
-        # TensorFlow waits for other workers with Python's lock held: no thread of ours runs then.
+        # While TensorFlow waits for other workers it holds the GIL, and the thread cannot run.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    threading.Thread(target=_exit_at_end_of_input, daemon=True).start()
 
 
-def _end_with_input() -> None:
-    # Nothing is ever written there; what is left is its end.
+def _exit_at_end_of_input() -> None:
+    # The parent never writes, so the read returns when the pipe is closed.
     os.read(0, 1)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's start-up and converter chatter off the user's terminal."""
+"""Suppresses the messages that TensorFlow prints at start-up and during conversion."""
 
 import contextlib
 import logging
@@ -11,16 +11,16 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Drops what C++ and Python write to standard error inside the block.
+    """Discards everything that C++ and Python code in the block writes to standard error.
 
-    TensorFlow's libraries write to file descriptor 2 itself, past `sys.stderr` and
-    past every logging level. An exception that leaves the block says what failed.
+    TensorFlow's libraries write directly to file descriptor 2, bypassing `sys.stderr` and all
+    logging levels. Exceptions are raised as usual.
     """
     sys.stderr.flush()
     saved = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere, warnings.catch_warnings():
+    with Path(os.devnull).open("w") as null, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        os.dup2(nowhere.fileno(), 2)
+        os.dup2(null.fileno(), 2)
         try:
             yield
         finally:
@@ -30,9 +30,9 @@ def suppress_stderr() -> Iterator[None]:
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow and Keras without a word."""
+    """Imports TensorFlow and Keras without their start-up messages."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # Training, export and serving are TensorFlow's, whatever backend the user's own code has.
+    # Training, export and serving need TensorFlow, even if the user selected another backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with suppress_stderr():
         import keras  # noqa: F401

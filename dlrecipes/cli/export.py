@@ -1,4 +1,4 @@
-"""`dlrecipes export RECIPE`: a published version again, in other formats."""
+"""`dlrecipes export RECIPE`: publishes a version again in other formats."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ QUANTIZE = ("none", "float16", "dynamic", "int8")
     "--quantize",
     multiple=True,
     type=click.Choice(QUANTIZE),
-    help="Smaller forms of model.tflite, several if given several times; by default those that "
-    "the recipe makes.",
+    help="Smaller format of model.tflite; may be repeated. Defaults to the recipe's formats.",
 )
 @click.option(
     "--format",
     "formats",
     multiple=True,
     type=click.Choice(["onnx"]),
-    help="A further format: what model.tflite computes, as model.onnx.",
+    help="Additional format: onnx writes the function of model.tflite as model.onnx.",
 )
-@click.option("--data", help="The data, if it no longer lies where it was.")
+@click.option("--data", help="Data, if it was moved since the version was published.")
 @model_version
 @models_dir
 def command(
@@ -40,11 +39,11 @@ def command(
     model_version: int | None,
     models_dir: Path,
 ) -> None:
-    """Publish the model of RECIPE (a name, or a folder of your own) as a new version.
+    """Publish the model of RECIPE (a name, or your own folder) as a new version.
 
-    Each file is loaded by a fresh process and compared with the model; of smaller LiteRT
-    files size, time and the task's metric are measured on the test data, and one that
-    loses more than the recipe allows is left out, with a note.
+    A fresh process loads each file and compares it with the model. The size, latency and
+    test metric of smaller LiteRT files are measured; a file whose metric decreases more
+    than the recipe allows is left out, with a note.
 
     \b
     Examples:
@@ -53,7 +52,9 @@ def command(
       dlrecipes export digit_recognition --format onnx
     """
     if "none" in quantize and len(quantize) > 1:
-        raise UsageError("--quantize none goes with no other format.", "Leave one of them out.")
+        raise UsageError(
+            "--quantize none cannot be combined with other formats.", "Leave one of them out."
+        )
     smaller = None if not quantize else [kind for kind in dict.fromkeys(quantize) if kind != "none"]
     task, version = published_recipe(recipe, models_dir, model_version, data)
     from dlrecipes import runner
@@ -63,12 +64,12 @@ def command(
     if "onnx" in formats:
         onnx.check_installed()
     folder = runner.export(task, version, models_dir, smaller, "onnx" in formats)
-    click.echo(f"Published  {folder}  (of {version.folder}; all files agree with the model)")
+    click.echo(f"Published  {folder}  (from {version.folder}; all files match the model)")
     measured = folder / EXTRAS / LITERT_FORMATS_FILE
     if measured.is_file():
-        for name, one in json.loads(measured.read_text(encoding="utf-8")).items():
-            facts = {key: value for key, value in one.items() if key not in ("format", "bytes")}
-            told = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
-            click.echo(f"  {name:<22} {one['bytes']:>12,} bytes, {told}")
+        for name, row in json.loads(measured.read_text(encoding="utf-8")).items():
+            facts = {key: value for key, value in row.items() if key not in ("format", "bytes")}
+            listed = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
+            click.echo(f"  {name:<22} {row['bytes']:>12,} bytes, {listed}")
     if (folder / ONNX_FILE).is_file():
         click.echo(f"  {ONNX_FILE:<22} {(folder / ONNX_FILE).stat().st_size:>12,} bytes")

@@ -1,4 +1,4 @@
-"""`dlrecipes verify FOLDER...`: whether published versions are still what they were."""
+"""`dlrecipes verify FOLDER...`: checks published versions again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import click
 from dlrecipes.errors import PublishError, UsageError
 
 
-@click.command(name="verify", short_help="Check published versions again, checksums included.")
+@click.command(
+    name="verify", short_help="Check published versions again, including their checksums."
+)
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(folders: tuple[Path, ...]) -> None:
-    """Check published versions: checksums, and what SavedModel and LiteRT answer.
+    """Check the checksums of published versions and the outputs of their files.
 
-    FOLDER is a version's, or a model's with its versions. A SavedModel of anyone's will
-    do; of one that kept no checksums and examples, it is checked that it loads.
+    FOLDER is the folder of a version, or of a model with its versions. Any other SavedModel
+    is accepted as well: without stored checksums and examples, it only has to load.
 
     \b
     Examples:
@@ -25,27 +27,27 @@ def command(folders: tuple[Path, ...]) -> None:
     """
     for folder in folders:
         if not folder.is_dir():
-            said = "this is no folder" if folder.exists() else "there is no such folder"
-            raise UsageError(f"{folder}: {said}.", "Name a version's folder, or a model's.")
+            problem = "this is not a folder" if folder.exists() else "there is no such folder"
+            raise UsageError(f"{folder}: {problem}.", "Name the folder of a version or of a model.")
 
     from dlrecipes._utils.quiet import load_tensorflow, suppress_stderr
 
     load_tensorflow()
     from dlrecipes.export import verification
 
-    wrong = 0
+    failures = 0
     for folder in folders:
         for version in verification.found_in(folder):
             try:
                 with suppress_stderr():
                     lines = list(verification.check(version))
             except PublishError as error:
-                # The others are looked at, too.
+                # The other versions are checked as well.
                 click.echo(f"Error: {error}", err=True)
-                wrong += 1
+                failures += 1
                 continue
-            click.echo(f"{version}: in order")
+            click.echo(f"{version}: ok")
             for line in lines:
                 click.echo(f"  {line}")
-    if wrong:
+    if failures:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Verified publishing: SavedModel, LiteRT, ONNX and `.keras`, each compared with the model."""
+"""Publishes SavedModel, LiteRT, ONNX and `.keras` files after comparing each with the model."""
 
 from typing import TYPE_CHECKING
 

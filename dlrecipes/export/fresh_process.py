@@ -1,4 +1,4 @@
-"""A fresh process that loads what is to be published, and compares it with the model."""
+"""A fresh process that loads a version's files and compares them with the model."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from typing import Any
 from dlrecipes._utils import processes
 from dlrecipes.errors import PublishError, RecipeError, reason
 
-# Packages whose classes another process has by importing them.
+# Another process can load classes of these packages by importing their modules.
 IMPORTABLE = ("keras", "dlrecipes")
 
 
 class VerificationProcess:
-    """A process that loads TensorFlow while files are written, and then checks them.
+    """A process that verifies a version before it is published.
 
-    It sees files and what the model answered, and nothing else of this process. Used as a
-    context, at whose end it is gone.
+    It imports TensorFlow while this process writes the files. It receives only the files and the
+    model's outputs, so it shares no state with this process. Used as a context manager, which
+    ends the process on exit.
 
     Example:
 
+    >>> from pathlib import Path
+    >>> from dlrecipes.export.fresh_process import VerificationProcess
     >>> with VerificationProcess() as process:
     ...     process.check(Path("nowhere"), {"signatures": {}, "litert": []})
     Traceback (most recent call last):
@@ -37,61 +40,64 @@ class VerificationProcess:
 
     def __enter__(self) -> VerificationProcess:
         """Starts the process."""
-        self._place = tempfile.TemporaryDirectory(prefix="dlrecipes-")
-        self._report = Path(self._place.name) / "report.json"
-        theirs, self._pipe = os.pipe()
-        chatter = None if os.environ.get("DLRECIPES_TRACEBACK") else subprocess.DEVNULL
+        self._folder = tempfile.TemporaryDirectory(prefix="dlrecipes-")
+        self._report = Path(self._folder.name) / "report.json"
+        read_end, self._pipe = os.pipe()
+        stderr = None if os.environ.get("DLRECIPES_TRACEBACK") else subprocess.DEVNULL
         self._child = processes.spawn(
             "export.fresh_process",
-            {"wanted": theirs, "report": str(self._report)},
-            pass_fds=(theirs,),
+            {"pipe": read_end, "report": str(self._report)},
+            pass_fds=(read_end,),
             stdout=subprocess.DEVNULL,
-            stderr=chatter,
-            # This process may have taken all of a device's memory.
+            stderr=stderr,
+            # This process may have allocated all of a GPU's memory.
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
         )
-        os.close(theirs)
+        os.close(read_end)
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Ends the process, whatever it does."""
+        """Ends the process, even if it is still running."""
         if self._pipe is not None:
             os.close(self._pipe)
         self._child.kill()
         self._child.wait()
         self._child.stdin.close()
-        self._place.cleanup()
+        self._folder.cleanup()
 
-    def check(self, folder: Path, wanted: Mapping[str, Any]) -> None:
-        """Has the files of a folder loaded and compared; once.
+    def check(self, folder: Path, expected: Mapping[str, Any]) -> None:
+        """Loads the files of a folder in the process and compares them; may be called once.
 
         Args:
-            folder: What is to be published.
-            wanted: `signatures` and `litert`, examples with answers; perhaps `weights`.
+            folder: Folder with the files.
+            expected: References by signature name in `signatures`, those of LiteRT in `litert`,
+                and optionally the result of `weights_of` in `weights`.
 
         Raises:
-            PublishError: What does not agree, or that the process ended.
+            PublishError: If a file does not match the model, or the process ended early.
         """
         pipe, self._pipe = self._pipe, None
-        # A process that has ended already tells by its code.
+        # If the process has ended already, its exit code says so.
         with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "w") as file:
-            json.dump({**wanted, "folder": str(folder)}, file)
+            json.dump({**expected, "folder": str(folder)}, file)
         code = self._child.wait()
-        found = processes.read_report(self._report)
-        if "error" in found:
-            raise PublishError(found["error"], found["hint"])
-        if code or not found:
-            raise PublishError(f"{folder}: the process that loads it again ended with code {code}.")
+        report = processes.read_report(self._report)
+        if "error" in report:
+            raise PublishError(report["error"], report["hint"])
+        if code or not report:
+            raise PublishError(f"{folder}: the verification process ended with code {code}.")
 
 
 def weights_of(model: Any) -> dict[str, Any] | None:
-    """Returns by what another process knows a model's weights, if it can load the model.
+    """Returns checksums of a model's weights, with the modules that another process must import.
+
+    The result is `None` if the model has classes that another process cannot import.
 
     Args:
-        model: A Keras model.
+        model: Keras model.
     """
-    parts = [model, *model._flatten_layers(include_self=False)]
-    modules = sorted({type(part).__module__ for part in parts})
+    layers = [model, *model._flatten_layers(include_self=False)]
+    modules = sorted({type(layer).__module__ for layer in layers})
     if any(name.split(".")[0] not in IMPORTABLE for name in modules):
         return None
     return {"modules": modules, "sums": _sums(model)}
@@ -100,11 +106,11 @@ def weights_of(model: Any) -> dict[str, Any] | None:
 def _sums(model: Any) -> list[str]:
     import numpy as np
 
-    return [hashlib.sha256(np.asarray(one).tobytes()).hexdigest() for one in model.weights]
+    return [hashlib.sha256(np.asarray(weight).tobytes()).hexdigest() for weight in model.weights]
 
 
 def main() -> None:
-    """Does what `VerificationProcess.check` asks for."""
+    """Runs in the fresh process: waits for `VerificationProcess.check` and reports the result."""
     task = json.loads(sys.argv[1])
     processes.exit_with_parent()
     from dlrecipes._utils.quiet import load_tensorflow
@@ -112,23 +118,23 @@ def main() -> None:
     load_tensorflow()
     from dlrecipes.export import verification
 
-    with os.fdopen(task["wanted"]) as file:
+    with os.fdopen(task["pipe"]) as file:
         text = file.read()
     if not text:
-        return  # Nothing came to be checked.
-    wanted = json.loads(text)
-    folder = Path(wanted["folder"])
+        return  # The parent did not call `check`.
+    expected = json.loads(text)
+    folder = Path(expected["folder"])
     try:
-        for _ in verification.check_answers(folder, wanted):
+        for _ in verification.check_answers(folder, expected):
             pass
-        if wanted.get("weights"):
-            _check_weights(folder, **wanted["weights"])
-        found = {"checked": True}
+        if expected.get("weights"):
+            _check_weights(folder, **expected["weights"])
+        report = {"checked": True}
     except RecipeError as error:
-        found = {"error": error.message, "hint": error.hint}
+        report = {"error": error.message, "hint": error.hint}
     except Exception as error:
-        found = {"error": f"{folder}: {type(error).__name__}: {reason(error)}", "hint": ""}
-    Path(task["report"]).write_text(json.dumps(found))
+        report = {"error": f"{folder}: {type(error).__name__}: {reason(error)}", "hint": ""}
+    Path(task["report"]).write_text(json.dumps(report))
 
 
 def _check_weights(folder: Path, modules: list[str], sums: list[str]) -> None:
@@ -138,6 +144,6 @@ def _check_weights(folder: Path, modules: list[str], sums: list[str]) -> None:
 
     for name in modules:
         importlib.import_module(name)
-    # Losses and optimizers of anybody's are no part of what is compared.
+    # Losses and optimizers may be the user's own classes, and are not compared.
     if _sums(keras.saving.load_model(folder / KERAS_FILE, compile=False)) != sums:
-        raise PublishError(f"{KERAS_FILE}: its weights are not the model's.")
+        raise PublishError(f"{KERAS_FILE}: its weights differ from the model's.")

@@ -1,4 +1,4 @@
-"""Signatures of image models: encoded files and arrays in, for SavedModel and LiteRT."""
+"""Signatures of image models, which take encoded files and arrays."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def image_signatures(
     serve_files: Callable[[tf.Tensor], Outputs] | None = None,
     arrays: Sequence[np.ndarray] = (),
 ) -> tuple[dict[str, Signature], Signature]:
-    """Returns the signatures `serving_default` and `images`, and that of the LiteRT file.
+    """Returns the SavedModel's signatures and the LiteRT file's signature of an image model.
 
     - `serving_default` takes `image_bytes`, PNG or JPEG files as strings of shape `(batch,)`;
     - `images` takes uint8 of shape `(batch, height, width, channels)`, any size, 1 to 4 channels;
-    - the LiteRT file takes `images`, float32 from 0 to 1 of the network's own shape.
+    - the LiteRT file takes `images`, float32 from 0 to 1 in the shape of the network's input.
 
     Args:
         serve: Function from prepared images, float32 of shape `(batch, *shape)`, to outputs.
-        litert: Likewise, for the LiteRT file.
+        litert: Function of the LiteRT file, with the same inputs.
         images: Examples for the verification, uint8 of shape `(count, height, width, channels)`.
         decode: Function from file contents to prepared images.
         prepare: Function from uint8 images of any size to prepared images.
         shape: Height, width and channels of the network's input.
         serve_files: Function of `serving_default`, from prepared images to outputs. Defaults to
             `serve`.
-        arrays: Batches for the verification of `images`. Defaults to the examples, and some of
-            them in colour at twice the height and three times the width.
+        arrays: Batches for the verification of `images`. Defaults to the examples, and to four of
+            them in color at twice the height and three times the width.
     """
     files = np.array([tf.io.encode_png(image).numpy() for image in images], object)
     if not len(arrays):

@@ -1,4 +1,4 @@
-"""ONNX files: converted from the function that LiteRT's are, and run in ONNX Runtime."""
+"""ONNX files: conversion of the LiteRT function, and ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ OPSET = 18
 
 
 def check_installed() -> None:
-    """Raises `UsageError` where the converter is not installed."""
+    """Raises `UsageError` if the converter is not installed."""
     if find_spec("tf2onnx") is None:
         raise UsageError(
-            "ONNX files need the package tf2onnx.", "Install it: pip install 'dlrecipes[onnx]'"
+            "ONNX files require the package tf2onnx.", "Install it: pip install 'dlrecipes[onnx]'"
         )
 
 
-def convert(endpoint: Signature) -> bytes:
-    """Converts a function to ONNX.
+def convert(signature: Signature) -> bytes:
+    """Converts a function to ONNX. Inputs and outputs keep their names.
 
     Args:
-        endpoint: The function; inputs and outputs keep their names.
+        signature: Signature with the function.
 
     Raises:
         UsageError: If the converter is not installed.
-        PublishError: If the function needs an op that ONNX does not have.
+        PublishError: If the function needs an op that ONNX does not support.
     """
     check_installed()
     import onnx
     import tf2onnx
 
-    # It prints tracebacks of what it then raises.
+    # It logs a traceback before it raises.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    function = tf.function(endpoint.function, input_signature=list(endpoint.inputs))
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "model.onnx"
+    function = tf.function(signature.function, input_signature=list(signature.inputs))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
         try:
             tf2onnx.convert.from_function(
-                function, list(endpoint.inputs), opset=OPSET, output_path=str(path)
+                function, list(signature.inputs), opset=OPSET, output_path=str(path)
             )
-            # What it cannot convert it may leave in as it is.
+            # It may keep ops that it cannot convert.
             onnx.checker.check_model(str(path))
         except Exception as error:
             raise PublishError(
@@ -67,7 +67,7 @@ class OnnxModel:
     """An ONNX file in ONNX Runtime, called by input name.
 
     Args:
-        path: The file.
+        path: ONNX file.
     """
 
     def __init__(self, path: Path):
@@ -78,9 +78,9 @@ class OnnxModel:
         self._session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
-        self._outputs = [one.name for one in self._session.get_outputs()]
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the outputs by name."""
-        found = self._session.run(self._outputs, inputs)
-        return dict(zip(self._outputs, found, strict=True))
+        values = self._session.run(self._outputs, inputs)
+        return dict(zip(self._outputs, values, strict=True))

@@ -1,4 +1,4 @@
-"""Publishes a model: SavedModel, LiteRT, `.keras` and card, verified before anyone sees them."""
+"""Publishes a model as SavedModel, LiteRT, `.keras` and model card, after verifying the files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dlrecipes.export import onnx as onnx_file
 from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
 from dlrecipes.export.reference_outputs import assert_match, compare, record
 from dlrecipes.export.signatures import Exports, Signature, exports_from_model
-from dlrecipes.export.usage import plain_card
+from dlrecipes.export.usage import plain_card, usage
 from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
     EXTRAS,
@@ -39,7 +39,7 @@ from dlrecipes.export.version import (
     versions,
 )
 
-# The same weights in the same layers: a few examples tell whether the rest is the same too.
+# The weights are compared as well, so a few examples are enough.
 KERAS_EXAMPLES = 20
 
 
@@ -47,43 +47,50 @@ def publish(
     model: keras.Model,
     directory: Path,
     signatures: Exports | Mapping[str, Signature] | None = None,
-    card: str | None = None,
+    card: str | Callable[[str], str] | None = None,
     rebuild: Callable[[keras.Model], Exports] | None = None,
     *,
     examples: Any = None,
     onnx: bool = False,
 ) -> Path:
-    """Writes a new version of a model, compares each artefact with it, and only then shows it.
+    """Writes a new version of a model after comparing each of its files with the model.
 
-    The version is written under a temporary name and renamed last: a reader of
-    `directory` sees a whole version or none, and of two processes that publish at once
-    each gets a version of its own.
+    The version is written under a temporary name and renamed at the end. Readers of `directory`
+    therefore see complete versions only, and processes that publish at the same time get
+    different versions.
 
     Args:
-        model: The trained model.
-        directory: The model's folder, in which versions are numbered from 1.
-        signatures: What to publish: `Exports`; or endpoints by name, of which `serving_default`
-            becomes the LiteRT file, too; or nothing, for the model's own inputs and outputs.
-        card: The model card, Markdown; a plain one without.
-        rebuild: From a model to its exports: with it the reloaded `.keras` file is compared
-            by what it answers too, not by its weights alone.
-        examples: Inputs of the model on which the artefacts are compared with it, where there
-            are no `signatures`.
-        onnx: Whether what LiteRT runs is published as `model.onnx`, too; it is compared where
-            ONNX Runtime is installed.
+        model: Trained model.
+        directory: Folder of the model, in which versions are numbered from 1.
+        signatures: `Exports`, or signatures by name, of which `serving_default` becomes the LiteRT
+            file as well. Defaults to `None`: the model's own inputs and outputs.
+        card: Model card in Markdown, or a function that returns it and takes the usage section
+            that is generated from the signatures. Defaults to `None`: a plain card.
+        rebuild: Function from a model to its exports. It is applied to the reloaded `.keras` file,
+            whose outputs are then compared as well as its weights. Defaults to `None`, which
+            means `exports_from_model` if there are no `signatures`.
+        examples: Inputs of the model on which the files are compared with it, required if there
+            are no `signatures`. Defaults to `None`.
+        onnx: Whether to publish the LiteRT function as `model.onnx` as well. It is compared with
+            the model if ONNX Runtime is installed. Defaults to `False`.
 
     Returns:
-        The version's folder.
+        The folder of the new version.
 
     Raises:
-        PublishError: If an artefact cannot be written, or does not agree with the model.
-            Nothing is left in `directory` then.
-        UsageError: If it is no Keras model, there are neither signatures nor examples, the
-            examples do not fit, or ONNX is wanted and its converter is not installed.
+        PublishError: If a file cannot be written, or does not match the model. Nothing is left
+            in `directory` in this case.
+        UsageError: If `model` is not a Keras model, signatures and examples are both missing, the
+            examples do not fit the model, or ONNX is requested and its converter is not
+            installed.
 
     Example:
 
     >>> import tempfile
+    >>> from pathlib import Path
+    >>> import keras
+    >>> import numpy as np
+    >>> from dlrecipes.export import publish
     >>> model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     version = publish(model, Path(folder) / "net", examples=np.ones((4, 3), "float32"))
@@ -92,26 +99,25 @@ def publish(
     """
     directory = Path(directory)
     if not isinstance(model, keras.Model):
-        raise UsageError(f"publish: a Keras model is wanted, not {type(model).__name__}.")
+        raise UsageError(f"publish: expected a Keras model, got {type(model).__name__}.")
     exports = signatures
     if signatures is None:
         if examples is None:
-            raise UsageError("publish: signatures are wanted, or examples of the inputs.")
+            raise UsageError("publish: expected signatures, or examples of the inputs.")
         exports = exports_from_model(model, examples)
-        rebuild = rebuild or (lambda again: exports_from_model(again, examples))
+        rebuild = rebuild or (lambda loaded: exports_from_model(loaded, examples))
     elif not isinstance(signatures, Exports):
         exports = Exports(signatures, signatures["serving_default"])
-    card = plain_card(directory.name, model, exports) if card is None else card
     if onnx:
         onnx_file.check_installed()
     work = directory / f".publishing-{uuid.uuid4().hex}"
-    _sweep(directory)
+    _delete_old_work(directory)
     try:
         work.mkdir(parents=True)
         with fresh_process.VerificationProcess() as process, suppress_stderr():
-            functions = {name: concrete_function(one) for name, one in exports.signatures.items()}
+            functions = {key: concrete_function(s) for key, s in exports.signatures.items()}
             functions[LITERT_FILE] = concrete_function(exports.litert)
-            write_saved_model(model, work, {name: functions[name] for name in exports.signatures})
+            write_saved_model(model, work, {key: functions[key] for key in exports.signatures})
             model.save(work / KERAS_FILE)
             write_litert(work, exports)
             if onnx:
@@ -123,11 +129,11 @@ def publish(
             sizes, left_out = formats_card(work, exports)
         for line in left_out:
             print(f"Note: {line}", file=sys.stderr)
-        more = f"\n`{ONNX_FILE}` computes what `{LITERT_FILE}` does.\n" if onnx else ""
-        (work / "README.md").write_text(card + sizes + more, encoding="utf-8")
+        text = write_card(card, model, directory.name, _published(work, exports), functions, onnx)
+        (work / "README.md").write_text(text + sizes, encoding="utf-8")
         write_references(work, exports, functions)
         fsync_tree(work)
-        return _reveal(work, directory)
+        return _rename_to_version(work, directory)
     except (OSError, tf.errors.OpError) as error:
         raise PublishError(
             f"{directory}: {reason(error).rstrip('.')}.", "Nothing was published."
@@ -135,7 +141,7 @@ def publish(
     finally:
         shutil.rmtree(work, ignore_errors=True)
         with contextlib.suppress(OSError):
-            directory.rmdir()  # Where no version is, none is looked for; else it is not empty.
+            directory.rmdir()  # Fails unless the folder is empty.
 
 
 def write_saved_model(
@@ -143,14 +149,14 @@ def write_saved_model(
     folder: Path,
     functions: Mapping[str, tf.types.experimental.ConcreteFunction],
 ) -> None:
-    """Writes a SavedModel whose functions hold the model's variables and tables."""
+    """Writes a SavedModel with the functions, and the model's variables and lookup tables."""
     archive = tf.Module()
     archive.model = model
     tf.saved_model.save(archive, str(folder), signatures=dict(functions))
 
 
 def write_litert(folder: Path, exports: Exports) -> None:
-    """Writes `model.tflite`, and the smaller forms of it that the recipe asks for."""
+    """Writes `model.tflite`, and the smaller formats that the exports list."""
     (folder / LITERT_FILE).write_bytes(convert(exports.litert))
     smaller = exports.quantized
     for kind in smaller.formats if smaller else ():
@@ -158,45 +164,85 @@ def write_litert(folder: Path, exports: Exports) -> None:
         (folder / litert_file(kind)).write_bytes(content)
 
 
+def write_card(
+    card: str | Callable[[str], str] | None,
+    model: keras.Model,
+    name: str,
+    exports: Exports,
+    functions: Mapping[str, tf.types.experimental.ConcreteFunction],
+    onnx: bool = False,
+) -> str:
+    """Returns the model card with the usage section that is generated from the graphs.
+
+    Args:
+        card: Card, or a function from the usage section to the card; a plain card for `None`.
+        model: The model.
+        name: Name of the model.
+        exports: Signatures, LiteRT function and formats of the version.
+        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        onnx: Whether `model.onnx` is published. Defaults to `False`.
+    """
+    if isinstance(card, str):
+        return card
+    text = usage(name, exports, exports.notes, functions=functions, onnx=onnx)
+    return card(text) if card else plain_card(name, model, text)
+
+
+def _published(folder: Path, exports: Exports) -> Exports:
+    """Returns the exports without the LiteRT formats that were left out."""
+    if exports.quantized is None:
+        return exports
+    formats = [kind for kind in exports.quantized.formats if (folder / litert_file(kind)).exists()]
+    return dataclasses.replace(
+        exports, quantized=dataclasses.replace(exports.quantized, formats=formats)
+    )
+
+
 def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
-    """Measures each LiteRT file, and removes those that lose more of the metric than they may.
+    """Measures each LiteRT file, and deletes those whose metric decreases too much.
+
+    The measurements are written to the version as JSON as well.
+
+    Args:
+        folder: Folder of the version.
+        exports: LiteRT function and formats.
 
     Returns:
-        The card's section on those that stay, kept as JSON too, and what was left out and why.
+        The card's section on the remaining files, and a line on each file that was deleted.
     """
     smaller = exports.quantized
     if smaller is None:
         return "", []
-    found: dict[str, dict[str, Any]] = {}
+    measured: dict[str, dict[str, Any]] = {}
     models: dict[str, LiteRTModel] = {}
     left_out = []
     for kind in ("float32", *smaller.formats):
         path = folder / litert_file(kind)
         lite = LiteRTModel(path)
         score = float(smaller.measure(lite))
-        whole = found[LITERT_FILE][smaller.metric] if found else score
-        # Written so that a NaN, which compares false, does not pass.
-        if found and not score >= whole - smaller.drop:
+        baseline = measured[LITERT_FILE][smaller.metric] if measured else score
+        # Written so that a NaN, which compares false, is left out.
+        if measured and not score >= baseline - smaller.drop:
             path.unlink()
             left_out.append(
-                f"{path.name} is left out: its {smaller.metric} is {score:.4f} where {LITERT_FILE} "
-                f"has {whole:.4f}; it may lose {smaller.drop:.4g}."
+                f"{path.name} is left out: its {smaller.metric} is {score:.4f}, compared with "
+                f"{baseline:.4f} for {LITERT_FILE}; the allowed decrease is {smaller.drop:.4g}."
             )
             continue
         models[path.name] = lite
-        found[path.name] = {
+        measured[path.name] = {
             "format": kind,
             "bytes": path.stat().st_size,
             smaller.metric: score,
         }
     for name, milliseconds in latencies(models, exports.litert).items():
-        found[name]["milliseconds"] = round(milliseconds, 3)
-    (folder / EXTRAS / LITERT_FORMATS_FILE).write_text(json.dumps(found, indent=2))
+        measured[name]["milliseconds"] = round(milliseconds, 3)
+    (folder / EXTRAS / LITERT_FORMATS_FILE).write_text(json.dumps(measured, indent=2))
     rows = [
-        [f"`{name}`", f"{one['bytes']:,}", f"{one[smaller.metric]:.4f}", f"{one['milliseconds']:g}"]
-        for name, one in found.items()
+        [f"`{name}`", f"{row['bytes']:,}", f"{row[smaller.metric]:.4f}", f"{row['milliseconds']:g}"]
+        for name, row in measured.items()
     ]
-    header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms an example, one thread"]
+    header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms per example, one thread"]
     parts = ["\n## Sizes", table(header, rows), *left_out]
     return "\n\n".join(parts) + "\n", left_out
 
@@ -209,61 +255,64 @@ def verify(
     process: fresh_process.VerificationProcess,
     rebuild: Callable[[keras.Model], Exports] | None = None,
 ) -> None:
-    """Has each artefact of a version loaded by a fresh process and compared with the model.
+    """Loads each file of a version in a fresh process and compares it with the model.
 
-    A `.keras` file whose classes only this process has is loaded by this process alone; what
-    `rebuild` makes of it is compared here in either case.
+    The `.keras` file is loaded in this process as well: only this process has the classes that
+    the user defined, and only here can `rebuild` be applied.
 
     Args:
-        folder: The version's folder.
-        model: The model.
-        exports: What was published of it.
-        functions: The graphs of the signatures and, by the name `LITERT_FILE`, of LiteRT's.
-        process: Which loads the files.
-        rebuild: From a model to its exports.
+        folder: Folder of the version.
+        model: Model that the files must match.
+        exports: Signatures and LiteRT function of the version.
+        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        process: Process that loads the files.
+        rebuild: Function from a model to its exports. Defaults to `None`: only the weights of the
+            `.keras` file are compared.
 
     Raises:
-        PublishError: At the first artefact that does not agree, saying where.
+        PublishError: At the first file that does not match.
     """
     signatures = exports.signatures.items()
-    wanted = {
-        "signatures": {name: record(one, functions[name]) for name, one in signatures},
+    expected = {
+        "signatures": {key: record(signature, functions[key]) for key, signature in signatures},
         "litert": record(exports.litert, functions[LITERT_FILE]),
         "weights": fresh_process.weights_of(model),
     }
-    process.check(folder, wanted)
+    process.check(folder, expected)
     try:
-        # Losses of anybody's need not be known by name.
-        again = keras.saving.load_model(folder / KERAS_FILE, compile=False)
+        # Without the losses, which may be the user's own functions.
+        loaded = keras.saving.load_model(folder / KERAS_FILE, compile=False)
     except (TypeError, ValueError) as error:
-        raise PublishError(f"{KERAS_FILE} cannot be loaded again: {reason(error)}") from error
-    for one, other in zip(model.weights, again.weights, strict=True):
-        assert_match(KERAS_FILE, {one.path: np.asarray(one)}, {one.path: np.asarray(other)})
+        raise PublishError(f"{KERAS_FILE} cannot be loaded: {reason(error)}") from error
+    for weight, copy in zip(model.weights, loaded.weights, strict=True):
+        path = weight.path
+        assert_match(KERAS_FILE, {path: np.asarray(weight)}, {path: np.asarray(copy)})
     if rebuild is not None:
-        few = dataclasses.replace(exports.litert, examples=exports.litert.examples[:KERAS_EXAMPLES])
-        answer = concrete_function(rebuild(again).litert)
+        examples = exports.litert.examples[:KERAS_EXAMPLES]
+        first = dataclasses.replace(exports.litert, examples=examples)
+        rebuilt = concrete_function(rebuild(loaded).litert)
         compare(
             KERAS_FILE,
-            record(few, functions[LITERT_FILE]),
-            lambda **tensors: answer(*tensors.values()),
+            record(first, functions[LITERT_FILE]),
+            lambda **tensors: rebuilt(*tensors.values()),
         )
 
 
-def _sweep(directory: Path) -> None:
-    # What a killed process left; a day is longer than any publishing takes.
+def _delete_old_work(directory: Path) -> None:
+    # Deletes the files of killed processes. Publishing takes less than a day.
     for old in directory.glob(".publishing-*"):
-        with contextlib.suppress(OSError):  # Another process may be sweeping too.
+        with contextlib.suppress(OSError):  # Another process may delete the same folder.
             if time.time() - old.stat().st_mtime > 86_400:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-def _reveal(work: Path, directory: Path) -> Path:
+def _rename_to_version(work: Path, directory: Path) -> Path:
     while True:
         final = directory / str(max(versions(directory), default=0) + 1)
         try:
-            # Renaming onto a folder that is not empty fails: the other process came first.
             work.rename(final)
         except OSError as error:
+            # Another process used this number first: its folder is not empty.
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         else:

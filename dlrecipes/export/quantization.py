@@ -1,4 +1,4 @@
-"""LiteRT files of 8 bits, loops and lengths of any kind included."""
+"""Quantization of LiteRT files to int8, including loops and inputs of any length."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dlrecipes.errors import PublishError, reason
 
 __all__ = ["quantize"]
 
-# Operators whose constant operand is weights.
+# Operators whose constant operand holds weights.
 WEIGHTED_OPS = frozenset(
     getattr(schema.BuiltinOperator, name)
     for name in ("BATCH_MATMUL", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 )
-# Operators whose results are values of their operands.
+# Operators that copy values of their operands.
 DATA_MOVEMENT_OPS = frozenset(
     getattr(schema.BuiltinOperator, name)
     for name in (
@@ -41,42 +41,44 @@ DATA_MOVEMENT_OPS = frozenset(
 
 
 def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> bytes:
-    """Returns a LiteRT file with weights and what is computed in 8 bits.
+    """Returns a LiteRT file with int8 weights and activations.
 
-    The ranges of what is computed are those that the examples cause. What `TFLiteConverter`
-    does when it is given a `representative_dataset` is done here in steps, for its interpreter
-    ends the process at a loop that hands a tensor on unchanged (tensorflow#75140), and makes
-    room for the lengths of the first example alone.
+    The examples determine the value ranges of the activations. The steps are those of
+    `TFLiteConverter` with a `representative_dataset`, which cannot be used directly: its
+    interpreter ends the process at a loop that passes a tensor through unchanged
+    (tensorflow#75140), and allocates memory only for the lengths of the first example.
 
-    Inputs and outputs of real numbers become int8, by scales that the file tells; others stay
-    what they are. In loops the products with weights are of 8 bits, and what is carried from
-    step to step stays float32, for its errors would add up. A loop without weights stays as it
-    is, with all that is computed of what comes out of it: there is nothing to shrink in it, and
-    sums over time, as a CRF's, grow until 8 bits cannot tell them apart.
+    Float inputs and outputs become int8, with scales stored in the file; other types are
+    unchanged. In loops, products with weights are int8, and the state that is carried from step
+    to step stays float32, because its errors would accumulate. A loop without weights stays
+    float32, together with everything that is computed from its results: it has no weights to
+    quantize, and sums over time, as in a CRF, grow until int8 cannot distinguish them.
 
     Args:
-        content: The file, in float32.
-        examples: Inputs by name, of any lengths that the file allows.
+        content: LiteRT file in float32.
+        examples: Inputs by name, of any length that the file accepts.
 
     Returns:
-        The smaller file.
+        The quantized LiteRT file.
 
     Raises:
-        PublishError: If there are no examples, or the file cannot run on one.
+        PublishError: If there are no examples, if the file cannot run on an example, or if
+            TensorFlow's quantizer fails.
     """
     content = add_intermediate_tensors(content)
     model = convert_bytearray_to_object(content)
-    # What is not of real numbers is not looked at while examples run.
+    # Tensors that are not floats are not observed while the examples run.
     for tensor in _loop_invariants(model):
         tensor.type = schema.TensorType.INT32
-    names = {one.tensorIndex: one.name.decode() for one in model.signatureDefs[0].inputs}
-    order = [names[index] for index in model.subgraphs[0].inputs]
-    # It holds the bytes that its interpreter reads: to be kept as long as that one.
+    inputs = model.signatureDefs[0].inputs
+    names = {entry.tensorIndex: entry.name.decode() for entry in inputs}
+    input_names = [names[index] for index in model.subgraphs[0].inputs]
+    # It owns the bytes that its interpreter reads, so it must live as long as the interpreter.
     calibrator = Calibrator(bytes(convert_object_to_bytearray(model)))
     feeder = calibrator._calibrator
     prepared = None
     for example in examples:
-        arrays = [np.asarray(example[name]) for name in order]
+        arrays = [np.asarray(example[name]) for name in input_names]
         shapes = [list(array.shape) for array in arrays]
         try:
             if shapes != prepared:
@@ -84,13 +86,14 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
                 prepared = shapes
             feeder.FeedTensor(arrays)
         except (RuntimeError, ValueError) as error:
+            described = _described(input_names, shapes)
             raise PublishError(
-                f"LiteRT cannot run an example of {_told(order, shapes)}: {reason(error)}"
+                f"LiteRT cannot run an example of {described}: {reason(error)}"
             ) from error
     if prepared is None:
         raise PublishError(
-            "model.int8.tflite: there is no example to take ranges from.",
-            "Give Quantized some inputs as `calibration`.",
+            "model.int8.tflite: there are no examples to determine the value ranges.",
+            "Pass inputs to Quantized as `calibration`.",
         )
     ranges = convert_bytearray_to_object(feeder.Calibrate())
     for tensor in _loop_invariants(ranges):
@@ -106,66 +109,72 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
             output_data_type=tf.int8,
         )
     except RuntimeError as error:
-        raise PublishError(f"LiteRT cannot make this model one of int8: {reason(error)}") from error
+        raise PublishError(f"model.int8.tflite: quantization failed: {reason(error)}") from error
 
 
 def _loop_invariants(model: schema.ModelT) -> list[schema.TensorT]:
-    """Returns a file's tensors of real numbers that come out of a loop as they went in."""
-    found = []
+    """Returns the float tensors that loops pass through unchanged."""
+    tensors = []
     for graph in model.subgraphs:
         for op in graph.operators:
             if (body := _body(model, op)) is not None:
-                found += [
+                tensors += [
                     graph.tensors[out]
                     for out, first, last in zip(op.outputs, body.inputs, body.outputs, strict=True)
                     if first == last and body.tensors[first].type == schema.TensorType.FLOAT32
                 ]
-    return found
+    return tensors
 
 
 def _float_tensors(model: schema.ModelT) -> list[schema.TensorT]:
-    """Returns what loops compute but for products, and all after a loop without products."""
-    found = []
+    """Returns the tensors that stay float32.
+
+    These are the tensors in loops, except for products with weights, and everything that is
+    computed from the results of a loop without such products.
+    """
+    tensors = []
     for graph in model.subgraphs:
         after: set[int] = set()
-        for op in graph.operators:  # They stand in the order they run in.
+        for op in graph.operators:  # In order of execution.
             products = None
             if (body := _body(model, op)) is not None:
                 products = _products(model, body)
-                found += [one for index, one in enumerate(body.tensors) if index not in products]
+                tensors += [
+                    tensor for index, tensor in enumerate(body.tensors) if index not in products
+                ]
             if products == set() or not after.isdisjoint(_listed(op.inputs)):
                 after.update(_listed(op.outputs))
-        found += [graph.tensors[index] for index in after]
-    return found
+        tensors += [graph.tensors[index] for index in after]
+    return tensors
 
 
 def _unify_ranges(model: schema.ModelT) -> None:
-    """Gives tensors that hold the same values one range, that of them all.
+    """Gives tensors that hold the same values the same range, the union of their ranges.
 
-    TensorFlow's quantizer does so for most operators, but not for `REVERSE_V2`: what an LSTM
-    found backwards is then joined to what another found forwards by numbers of another scale.
+    TensorFlow's quantizer does so for most operators, but not for `REVERSE_V2`: without it, the
+    outputs of a backward and a forward LSTM are concatenated with different scales.
     """
     for graph in model.subgraphs:
-        alike = {index: {index} for index, one in enumerate(graph.tensors) if _ranged(one)}
+        groups = {k: {k} for k, tensor in enumerate(graph.tensors) if _has_range(tensor)}
         for op in graph.operators:
             if _code(model, op) in DATA_MOVEMENT_OPS:
-                groups = [alike[index] for index in (*op.inputs, *op.outputs) if index in alike]
-                joined = set().union(*groups)
-                alike.update(dict.fromkeys(joined, joined))
-        for index, group in alike.items():
-            found = [graph.tensors[one].quantization for one in group]
+                operands = [groups[k] for k in (*op.inputs, *op.outputs) if k in groups]
+                union = set().union(*operands)
+                groups.update(dict.fromkeys(union, union))
+        for index, group in groups.items():
+            ranges = [graph.tensors[k].quantization for k in group]
             quantization = graph.tensors[index].quantization
-            lowest, highest = min(one.min[0] for one in found), max(one.max[0] for one in found)
+            lowest, highest = min(r.min[0] for r in ranges), max(r.max[0] for r in ranges)
             quantization.min, quantization.max = [lowest], [highest]
 
 
-def _ranged(tensor: schema.TensorT) -> bool:
-    found = tensor.quantization
-    return found is not None and found.min is not None and len(found.min) > 0
+def _has_range(tensor: schema.TensorT) -> bool:
+    quantization = tensor.quantization
+    return quantization is not None and quantization.min is not None and len(quantization.min) > 0
 
 
 def _body(model: schema.ModelT, op: schema.OperatorT) -> schema.SubGraphT | None:
-    """Returns the graph that a loop repeats, of an operator that is a loop."""
+    """Returns the body of a loop, or `None` for other operators."""
     if _code(model, op) != schema.BuiltinOperator.WHILE:
         return None
     return model.subgraphs[op.builtinOptions.bodySubgraphIndex]
@@ -183,12 +192,12 @@ def _products(model: schema.ModelT, graph: schema.SubGraphT) -> set[int]:
 
 
 def _constant(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> bool:
-    # An input that an operator does without has the index -1.
+    # An optional input that is absent has the index -1.
     return index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None
 
 
 def _listed(indices: np.ndarray | None) -> list[int]:
-    # A file has no list where it would be empty.
+    # An empty list is stored as `None`.
     return [] if indices is None else [int(index) for index in indices]
 
 
@@ -196,5 +205,5 @@ def _code(model: schema.ModelT, op: schema.OperatorT) -> int:
     return model.operatorCodes[op.opcodeIndex].builtinCode
 
 
-def _told(names: list[str], shapes: list[list[int]]) -> str:
+def _described(names: list[str], shapes: list[list[int]]) -> str:
     return ", ".join(f"{name} {tuple(shape)}" for name, shape in zip(names, shapes, strict=True))

@@ -1,4 +1,4 @@
-"""What a function record to examples: kept as text, and compared."""
+"""Reference outputs: a function's outputs for examples, stored as text, and compared."""
 
 from __future__ import annotations
 
@@ -14,82 +14,92 @@ from dlrecipes.export.signatures import Signature
 
 TOLERANCE = 1e-4
 
-# One example: what goes in and what comes out, tensors by name as text.
+# One example: inputs and outputs, each by name as text.
 Reference = Mapping[str, Mapping[str, str]]
 
 
 def record(
-    endpoint: Signature, function: Callable[..., Mapping[str, tf.Tensor]], rows: int | None = None
+    signature: Signature, function: Callable[..., Mapping[str, tf.Tensor]], rows: int | None = None
 ) -> list[Reference]:
-    """Returns an endpoint's examples with what a function record to them.
+    """Returns a signature's examples with the outputs of a function.
 
     Args:
-        endpoint: Tells the inputs and the examples.
-        function: Takes tensors in the inputs' order.
-        rows: Of an example whose first axis may have any length, how many at most.
+        signature: Signature with inputs and examples.
+        function: Function that takes tensors in the order of the inputs.
+        rows: Maximum rows of an example whose first axis may have any length. Defaults to `None`:
+            all rows.
     """
-    by_row = rows and all(spec.shape.rank and spec.shape[0] is None for spec in endpoint.inputs)
-    names = [spec.name for spec in endpoint.inputs]
-    found = []
-    for example in endpoint.examples:
-        few = [array[:rows] for array in example] if by_row else example
-        pairs = zip(endpoint.inputs, few, strict=True)
-        tensors = [tf.constant(array, spec.dtype) for spec, array in pairs]
+    by_row = rows and all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
+    names = [spec.name for spec in signature.inputs]
+    references = []
+    for example in signature.examples:
+        values = [array[:rows] for array in example] if by_row else example
+        pairs = zip(signature.inputs, values, strict=True)
+        tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
         inputs = dict(zip(names, tensors, strict=True))
-        found.append({"inputs": _packed(inputs), "outputs": _packed(function(*tensors))})
-    return found
+        references.append({"inputs": _packed(inputs), "outputs": _packed(function(*tensors))})
+    return references
 
 
 def compare(
-    what: str, examples: Sequence[Reference], function: Callable[..., Mapping[str, Any]]
+    what: str, references: Sequence[Reference], function: Callable[..., Mapping[str, Any]]
 ) -> None:
-    """Asks a function for each example's answer again.
+    """Runs a function on each reference's inputs and compares the outputs.
 
     Args:
-        what: What record, for messages.
-        examples: What `record` returned.
-        function: Takes tensors by name.
+        what: Name of the function, for error messages.
+        references: References as `record` returns them.
+        function: Function that takes tensors by name.
 
     Raises:
-        PublishError: At the first answer that differs.
+        PublishError: At the first output that differs.
     """
-    for one in examples:
-        found = function(**_unpacked(one["inputs"]))
-        assert_match(what, arrays(_unpacked(one["outputs"])), arrays(found))
+    for reference in references:
+        outputs = function(**_unpacked(reference["inputs"]))
+        assert_match(what, arrays(_unpacked(reference["outputs"])), arrays(outputs))
 
 
 def assert_match(
-    what: str, expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
+    what: str, expected: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
 ) -> None:
-    """Compares outputs with those that are wanted: numbers nearly, all else exactly.
+    """Compares outputs with the expected ones: floats within a tolerance, other types exactly.
+
+    The tolerance of an output is 1e-4 of its largest absolute value, and at least 1e-4. NaN and
+    infinity match only themselves.
 
     Args:
-        what: What answered, for messages.
-        expected: What is wanted, by name.
-        found: What came.
+        what: Name of the function, for error messages.
+        expected: Expected outputs by name.
+        outputs: Outputs by name.
 
     Raises:
-        PublishError: At the first that differs.
+        PublishError: At the first output that differs.
     """
-    if set(expected) != set(found):
+    if set(expected) != set(outputs):
         raise PublishError(
-            f"{what}: outputs {sorted(found)} where the model has {sorted(expected)}."
+            f"{what}: outputs {sorted(outputs)} where the model has {sorted(expected)}."
         )
-    for name, wanted in expected.items():
-        got = found[name]
-        if wanted.shape != got.shape:
-            raise PublishError(f"{what}: {name} has shape {got.shape}, the model {wanted.shape}.")
-        if wanted.dtype.kind == "f":
-            scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0, where=np.isfinite(wanted))))
-            # What is no number with the model is to be none here.
-            same = (wanted == got) | (np.isnan(wanted) & np.isnan(got))
-            differs = np.where(same, 0, np.abs(np.where(same, 0, wanted) - np.where(same, 0, got)))
-            worst = float(np.max(differs, initial=0.0)) / scale
-            # Written so that a NaN, which compares false, does not pass.
-            if not worst <= TOLERANCE:
-                raise PublishError(f"{what}: {name} differs from the model by {worst:.2g}.")
-        elif not np.array_equal(wanted, got):
+    for name, reference in expected.items():
+        output = outputs[name]
+        if reference.shape != output.shape:
+            raise PublishError(
+                f"{what}: {name} has shape {output.shape}, the model {reference.shape}."
+            )
+        if reference.dtype.kind == "f":
+            error = _relative_error(reference, output)
+            # Written so that a NaN, which compares false, fails.
+            if not error <= TOLERANCE:
+                raise PublishError(f"{what}: {name} differs from the model by {error:.2g}.")
+        elif not np.array_equal(reference, output):
             raise PublishError(f"{what}: {name} differs from the model.")
+
+
+def _relative_error(reference: np.ndarray, output: np.ndarray) -> float:
+    largest = np.max(np.abs(reference), initial=0.0, where=np.isfinite(reference))
+    # Equal infinities and NaNs match, but their difference is NaN.
+    same = (reference == output) | (np.isnan(reference) & np.isnan(output))
+    errors = np.where(same, 0, np.abs(np.where(same, 0, reference) - np.where(same, 0, output)))
+    return float(np.max(errors, initial=0.0)) / max(1.0, float(largest))
 
 
 def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -97,9 +107,9 @@ def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in tensors.items()}
 
 
-def size(answer: Reference) -> int:
-    """Returns how many characters an example and its answer take."""
-    return sum(len(text) for side in answer.values() for text in side.values())
+def size(reference: Reference) -> int:
+    """Returns the number of characters of a reference."""
+    return sum(len(text) for side in reference.values() for text in side.values())
 
 
 def _packed(tensors: Mapping[str, tf.Tensor]) -> dict[str, str]:
@@ -111,8 +121,8 @@ def _packed(tensors: Mapping[str, tf.Tensor]) -> dict[str, str]:
 
 
 def _unpacked(packed: Mapping[str, str]) -> dict[str, tf.Tensor]:
-    found = {}
+    tensors = {}
     for name, text in packed.items():
         content, _, dtype = text.partition(":")
-        found[name] = tf.io.parse_tensor(base64.b64decode(content), tf.as_dtype(dtype))
-    return found
+        tensors[name] = tf.io.parse_tensor(base64.b64decode(content), tf.as_dtype(dtype))
+    return tensors

@@ -1,4 +1,4 @@
-"""What is published of a Keras model as it is: its inputs and outputs by name."""
+"""Signatures of published models: functions with named inputs and outputs, and examples."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class Signature:
     """A function that is published, with real inputs on which it is verified.
 
     Args:
-        function: From tensors to a dictionary of tensors; its names are the outputs' names.
-        inputs: Shape, type and name of each input, in the function's order.
-        examples: Inputs to compare on: each a tuple of arrays in the same order.
+        function: Function from tensors to a dictionary of tensors, whose keys name the outputs.
+        inputs: Shape, type and name of each input, in the order of the function's arguments.
+        examples: Inputs on which artefacts are compared; each is a tuple of arrays in the same
+            order.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -32,14 +33,15 @@ class Signature:
 
 @dataclass(frozen=True)
 class Quantized:
-    """Smaller forms of `model.tflite`, published if they are nearly as good.
+    """Smaller LiteRT formats, each published if its metric is close to the float32 file's.
 
     Args:
-        formats: Of `"float16"`, `"dynamic"` and `"int8"`.
-        calibration: Inputs, as an endpoint's examples, from which int8 takes its ranges.
-        metric: What of the task they are measured by; more is better.
-        measure: From a function that is called like the LiteRT model to its metric.
-        drop: How much less of the metric than `model.tflite` has is still published.
+        formats: Formats to write: `"float16"`, `"dynamic"` or `"int8"`.
+        calibration: Inputs that determine the value ranges for int8, each a tuple of arrays as
+            in `Signature.examples`.
+        metric: Name of the metric; higher is better.
+        measure: Function that computes the metric of a LiteRT model, which it calls by input name.
+        drop: Largest decrease of the metric, relative to `model.tflite`, that is published.
     """
 
     formats: Sequence[Literal["float16", "dynamic", "int8"]]
@@ -51,111 +53,112 @@ class Quantized:
 
 @dataclass(frozen=True)
 class Exports:
-    """What a recipe publishes.
+    """Everything that a recipe publishes.
 
     Args:
-        signatures: The SavedModel's, by name; `"serving_default"` is the one called first.
-        litert: The function of `model.tflite`: tensors in and out, no strings.
-        files: Further text files beside the model, by name (vocabularies).
-        usage: How to call it, in Markdown, for the model card.
-        quantized: Smaller forms of the LiteRT model, if there are to be any.
+        signatures: Signatures of the SavedModel by name; clients call `"serving_default"` unless
+            they name another.
+        litert: Function of `model.tflite`, without string tensors.
+        files: Further text files by name, such as vocabularies. Defaults to no files.
+        notes: Facts that the graphs do not state, in Markdown, for the model card's usage section:
+            value ranges, meaning of the outputs, order of the labels. Defaults to `""`.
+        quantized: Smaller LiteRT formats. Defaults to `None`: only float32.
     """
 
     signatures: Mapping[str, Signature]
     litert: Signature
     files: Mapping[str, str] = field(default_factory=dict)
-    usage: str = ""
+    notes: str = ""
     quantized: Quantized | None = None
 
 
 def exports_from_model(model: keras.Model, examples: Any) -> Exports:
-    """Returns a model's own inputs and outputs as what is published.
+    """Returns a model's inputs and outputs as signatures.
 
-    The SavedModel takes any number of examples. So does the LiteRT file, but for a network with
-    recurrent layers, which takes one at a time, of any length.
+    The SavedModel takes batches of any size, and so does the LiteRT file. The LiteRT file of a
+    network with recurrent layers takes single examples of any length instead.
 
     Args:
-        model: A functional or sequential model, built.
-        examples: Inputs on which the artefacts are compared with the model: an array, or arrays by
-            input name, or a list of arrays in the inputs' order.
+        model: Functional or sequential model, built.
+        examples: Inputs on which the artefacts are compared with the model: an array, arrays by
+            input name, or a list of arrays in the order of the inputs.
 
     Raises:
-        UsageError: If the model does not tell its inputs, or the examples are not theirs.
+        UsageError: If the model's inputs cannot be inferred, or the examples do not fit them.
     """
-    # Keras keeps what a sequential model is in a functional one within it.
+    # A sequential model holds a functional model.
     functional = getattr(model, "_functional", None) or model
     tensors = getattr(functional, "inputs", None)
     if not tensors or not hasattr(functional, "_inputs_struct"):
         raise UsageError(
-            f"{model.name}: this model does not tell its inputs.",
-            "Build it with keras.Input, or give signatures.",
+            f"{model.name}: cannot infer the model's inputs.",
+            "Build it with keras.Input, or pass signatures.",
         )
     names = [tensor.name for tensor in tensors]
-    rows = _rows(tensors, examples)
+    arrays = _example_arrays(tensors, examples)
     batch = [
         tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
         for name, tensor in zip(names, tensors, strict=True)
     ]
-    for spec, row in zip(batch, rows, strict=True):
-        if not spec.shape.is_compatible_with(row.shape):
+    for spec, array in zip(batch, arrays, strict=True):
+        if not spec.shape.is_compatible_with(array.shape):
             raise UsageError(
-                f"{model.name}: the examples of {spec.name} have shape {row.shape}, "
-                f"which is not {tuple(spec.shape)}.",
-                "A list is one array for each input: give an array of all examples.",
+                f"{model.name}: expected examples of {spec.name} with shape {tuple(spec.shape)}, "
+                f"got {array.shape}.",
+                "A list holds one array per input: pass an array of all examples.",
             )
     outputs = functional.output_names
 
-    def function(*given: tf.Tensor) -> dict[str, tf.Tensor]:
-        # As the model takes them: one tensor, or a structure of them.
-        packed = tf.nest.pack_sequence_as(functional._inputs_struct, given)
-        found = model(packed, training=False)
-        if isinstance(found, Mapping):
-            return dict(found)
-        return dict(zip(outputs, tf.nest.flatten(found), strict=True))
+    def function(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        # The model takes one tensor or a structure of tensors.
+        packed = tf.nest.pack_sequence_as(functional._inputs_struct, inputs)
+        results = model(packed, training=False)
+        if isinstance(results, Mapping):
+            return dict(results)
+        return dict(zip(outputs, tf.nest.flatten(results), strict=True))
 
-    one_by_one = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
-    single = [
-        tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=spec.name)
-        for spec in batch
-        if one_by_one
-    ]
-    singles = [tuple(row[k : k + 1] for row in rows) for k in range(len(rows[0]))]
-    litert = Signature(function, single, singles) if one_by_one else None
-    serving = Signature(function, batch, [tuple(rows), singles[0]])
-    return Exports({"serving_default": serving}, litert or serving)
+    singles = [tuple(array[k : k + 1] for array in arrays) for k in range(len(arrays[0]))]
+    serving = Signature(function, batch, [tuple(arrays), singles[0]])
+    litert = serving
+    if any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers()):
+        single = [tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=spec.name) for spec in batch]
+        litert = Signature(function, single, singles)
+    return Exports({"serving_default": serving}, litert)
 
 
-def _rows(tensors: Sequence[keras.KerasTensor], examples: Any) -> list[np.ndarray]:
+def _example_arrays(tensors: Sequence[keras.KerasTensor], examples: Any) -> list[np.ndarray]:
+    """Returns the first examples of each input."""
     names = [tensor.name for tensor in tensors]
     if isinstance(examples, Mapping):
         if set(examples) != set(names):
             raise UsageError(
-                f"Examples are given of {', '.join(examples)}; the inputs are {', '.join(names)}."
+                f"Expected examples of the inputs {', '.join(names)}, got {', '.join(examples)}."
             )
-        arrays = [examples[name] for name in names]
+        values = [examples[name] for name in names]
     else:
-        arrays = list(examples) if isinstance(examples, list | tuple) else [examples]
-    if len(arrays) != len(names):
+        values = list(examples) if isinstance(examples, list | tuple) else [examples]
+    if len(values) != len(names):
         raise UsageError(
-            f"{len(arrays)} arrays of examples are given; the inputs are {', '.join(names)}.",
-            "A list is one array for each input.",
+            f"Expected {len(names)} arrays of examples, for {', '.join(names)}, got {len(values)}.",
+            "A list holds one array per input.",
         )
-    found = []
-    for tensor, given in zip(tensors, arrays, strict=True):
-        try:
-            array = np.asarray(given, tf.as_dtype(tensor.dtype).as_numpy_dtype)[:ROWS]
-        except (TypeError, ValueError, IndexError) as error:
-            raise UsageError(
-                f"The examples of {tensor.name} are no array of {tensor.dtype} with the examples "
-                f"along the first axis: {reason(error)}."
-            ) from None
-        if not array.ndim or not len(array):
-            raise UsageError(
-                f"{tensor.name}: an example at least is wanted, with the examples along the first "
-                "axis."
-            )
-        found.append(array)
-    if len({len(array) for array in found}) > 1:
-        told = ", ".join(f"{t.name} {len(x)}" for t, x in zip(tensors, found, strict=True))
-        raise UsageError(f"The inputs have different numbers of examples: {told}.")
-    return found
+    arrays = [_example_array(tensor, value) for tensor, value in zip(tensors, values, strict=True)]
+    if len({len(array) for array in arrays}) > 1:
+        counts = ", ".join(f"{name} {len(x)}" for name, x in zip(names, arrays, strict=True))
+        raise UsageError(f"The inputs have different numbers of examples: {counts}.")
+    return arrays
+
+
+def _example_array(tensor: keras.KerasTensor, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value, tf.as_dtype(tensor.dtype).as_numpy_dtype)[:ROWS]
+    except (TypeError, ValueError, IndexError) as error:
+        raise UsageError(
+            f"The examples of {tensor.name} cannot be converted to an array of {tensor.dtype} "
+            f"with the examples along the first axis: {reason(error)}."
+        ) from None
+    if not array.ndim or not len(array):
+        raise UsageError(
+            f"{tensor.name}: expected at least one example, with the examples along the first axis."
+        )
+    return array

@@ -1,4 +1,4 @@
-"""ModelVersion models: found by name and version, and loaded."""
+"""Published versions of a model: their files, and how they are found and loaded."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ EXTRAS = "assets.extra"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
 LITERT_FORMATS_FILE = "litert.json"
-# What a version holds, for its card.
-FILES = """| file | what it is |
+# The files of a version, for its card.
+FILES = """| file | contents |
 |---|---|
-| `saved_model.pb`, `variables/` | SavedModel, by the signatures below |
-| `model.tflite` | LiteRT: tensors in and out, built-in ops only; smaller forms beside it |
-| `model.keras` | Keras model, to go on training or to import |
-| `assets.extra/` | examples with answers, checksums, and what else belongs to it |
+| `saved_model.pb`, `variables/` | SavedModel with the signatures below |
+| `model.tflite` | LiteRT: tensors in and out, built-in ops only; `model.*.tflite` are smaller |
+| `model.keras` | Keras model, for further training or import |
+| `assets.extra/` | examples with outputs, checksums, configuration, vocabularies |
 """
 
 
 def litert_file(kind: str) -> str:
-    """Returns the name of a version's LiteRT file of a format: `"float32"` is the plain one."""
+    """Returns the file name of a LiteRT format; `"float32"` is `model.tflite`."""
     return LITERT_FILE if kind == "float32" else LITERT_FILE.replace(".", f".{kind}.")
 
 
@@ -43,7 +43,7 @@ class TensorInfo:
 
     Args:
         dtype: Name of the type, such as `"float32"` or `"string"`.
-        shape: Sizes, `None` where any size fits; or `None` for any shape.
+        shape: Sizes, each `None` if any size is accepted; or `None` if any shape is accepted.
     """
 
     dtype: str
@@ -51,17 +51,17 @@ class TensorInfo:
 
 
 class RejectedInput(DataError):  # noqa: N818
-    """Raised where a published model fails on an input, such as bytes that are not an image."""
+    """A published model failed on an input, such as bytes that are not an image."""
 
 
 @dataclass(frozen=True)
 class ModelVersion:
     """One version of a published model.
 
-    What is loaded of it is kept: the second call of `function`, `litert` or `call` is quick.
+    The SavedModel is loaded on the first use of `function`, `inputs` or `call`, and kept.
 
     Args:
-        folder: The version's folder.
+        folder: Folder of the version.
     """
 
     folder: Path
@@ -85,14 +85,14 @@ class ModelVersion:
         return path
 
     def function(self, signature: str = "serving_default") -> Callable[..., dict[str, Any]]:
-        """Returns a function of the SavedModel: tensors by name in, tensors by name out.
+        """Returns a signature of the SavedModel, a function from tensors to tensors by name.
 
         Args:
             signature: Name of the signature. Defaults to `"serving_default"`.
 
         Raises:
             PublishError: If the SavedModel cannot be loaded.
-            UsageError: If it has no such signature.
+            UsageError: If it does not have the signature.
         """
         signatures = self._saved_model().signatures
         if signature not in signatures:
@@ -103,7 +103,11 @@ class ModelVersion:
         return signatures[signature]
 
     def inputs(self, signature: str = "serving_default") -> dict[str, TensorInfo]:
-        """Returns type and shape of a signature's inputs by name."""
+        """Returns type and shape of a signature's inputs by name.
+
+        Args:
+            signature: Name of the signature. Defaults to `"serving_default"`.
+        """
         _, named = self.function(signature).structured_input_signature
         return {
             name: TensorInfo(
@@ -113,7 +117,7 @@ class ModelVersion:
         }
 
     def call(self, signature: str = "serving_default", /, **inputs: Any) -> dict[str, np.ndarray]:
-        """Returns a signature's outputs for NumPy arrays, as NumPy arrays by name.
+        """Calls a signature with NumPy arrays and returns its outputs as NumPy arrays by name.
 
         Args:
             signature: Name of the signature. Defaults to `"serving_default"`.
@@ -143,30 +147,30 @@ class ModelVersion:
         """
         import keras
 
-        import dlrecipes.training  # noqa: F401  (registers what the file names)
+        import dlrecipes.training  # noqa: F401  (registers the classes in the file)
 
         path = self.file(KERAS_FILE)
-        with _DamageInOneLine(self.folder):
+        with _LoadErrors(self.folder):
             return keras.saving.load_model(path, compile=compile)
 
     def litert(self, threads: int = 1) -> LiteRTModel:
-        """Returns the LiteRT model: called with NumPy arrays by input name.
+        """Returns the LiteRT model, which is called with NumPy arrays by input name.
 
         Args:
-            threads: Threads of the interpreter. Defaults to 1.
+            threads: Number of threads of the interpreter. Defaults to 1.
 
         Raises:
-            PublishError: If there is no LiteRT file, or it cannot be loaded.
+            PublishError: If the LiteRT file is missing or cannot be loaded.
         """
         from dlrecipes.export.litert import LiteRTModel
 
         path = self.file(LITERT_FILE)
-        with _DamageInOneLine(self.folder):
+        with _LoadErrors(self.folder):
             return LiteRTModel(path, threads)
 
     @property
     def config_file(self) -> Path:
-        """The configuration that the model was trained with."""
+        """The file with the configuration that the model was trained with."""
         return self.file(f"{EXTRAS}/{CONFIG_FILE}")
 
     def _saved_model(self) -> Any:
@@ -176,14 +180,14 @@ class ModelVersion:
             self.file("saved_model.pb")
             self.file("variables/variables.index")
             self.file("variables/variables.data-00000-of-00001")
-            with _DamageInOneLine(self.folder):
-                # Kept, since a function alone does not keep tables and variables alive.
+            with _LoadErrors(self.folder):
+                # Kept, because a function alone does not keep lookup tables and variables alive.
                 self._loaded["saved_model"] = tf.saved_model.load(str(self.folder))
         return self._loaded["saved_model"]
 
 
-class _DamageInOneLine:
-    """Turns whatever a loader raises on a broken file into one line."""
+class _LoadErrors:
+    """Turns any exception that a loader raises into a one-line `PublishError`."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -200,48 +204,51 @@ class _DamageInOneLine:
 
 
 def version_folders(directory: Path) -> dict[int, Path]:
-    """Returns the folders of a model's versions, oldest first; of what cannot be read none.
+    """Returns the folders of a model's versions by number, oldest first.
 
-    A name is read as a number, as TensorFlow Serving does: `00000123` is version 123, unless
-    there is a folder `123`, too.
+    The result is empty if the directory cannot be read. As in TensorFlow Serving, leading zeros
+    are allowed: `00000123` is version 123, unless a folder `123` exists as well.
+
+    Args:
+        directory: Folder of the model.
     """
     try:
-        there = [path for path in directory.iterdir() if path.is_dir()]
+        folders = [path for path in directory.iterdir() if path.is_dir()]
     except OSError:
         return {}
-    numbered = [path for path in there if path.name.isascii() and path.name.isdigit()]
+    numbered = [path for path in folders if path.name.isascii() and path.name.isdigit()]
     numbered.sort(key=lambda path: (int(path.name), -len(path.name)))
     return {int(path.name): path for path in numbered}
 
 
 def versions(directory: Path) -> list[int]:
-    """Returns the published versions of a model, oldest first."""
+    """Returns the numbers of a model's versions, oldest first."""
     return list(version_folders(directory))
 
 
 def find_version(
     models: Path, name: str, version: int | None = None, typed: str | None = None
 ) -> ModelVersion:
-    """Returns a published version, the latest where none is asked for.
+    """Returns a published version of a model.
 
     Args:
-        models: The folder of published models.
-        name: The recipe's name.
-        version: The version, or `None`.
-        typed: The recipe as the user typed it, for the hint.
+        models: Folder of published models.
+        name: Name of the recipe.
+        version: Number of the version. Defaults to `None`: the latest.
+        typed: Recipe as the user typed it, for the hint. Defaults to `None`: `name`.
 
     Raises:
-        UsageError: If there is no such version.
+        UsageError: If the version does not exist.
     """
-    there = version_folders(models / name)
-    if not there:
+    folders = version_folders(models / name)
+    if not folders:
         raise UsageError(
             f"{models / name}: no model is published there.",
             f"Make one: dlrecipes run {typed or name}",
         )
-    if version is not None and version not in there:
-        listed = ", ".join(map(str, there))
+    if version is not None and version not in folders:
+        listed = ", ".join(map(str, folders))
         raise UsageError(
-            f"{models / name}: there is no version {version}.", f"There are: {listed}."
+            f"{models / name}: there is no version {version}.", f"Published versions: {listed}."
         )
-    return ModelVersion(there[version if version is not None else max(there)])
+    return ModelVersion(folders[max(folders) if version is None else version])

@@ -168,6 +168,8 @@ class Options(pydantic.BaseModel):
         value = problem["input"]
         is_list = about.kind == "list" and isinstance(value, tuple | list)
         typed = ",".join(map(str, value)) if is_list else value
+        if "duplicate choice" in problem["msg"]:
+            return f"{name}: {typed!r} has a duplicate choice."
         text = f"{name}: {typed!r} is not {about.expected}."
         names = str(typed).split(",") if about.kind == "list" else [str(typed)]
         wrong = [part for name in names if (part := name.strip()) not in about.choices]
@@ -240,8 +242,10 @@ class Setting:
     def expected(self) -> str:
         """Description of a valid value."""
         if self.choices:
-            several = "one or several of, separated by commas,"
-            return f"{several if self.kind == 'list' else 'one of'} {', '.join(self.choices)}"
+            choices = ", ".join(self.choices)
+            if self.kind == "list":
+                return f"one or more of {choices}, separated by commas"
+            return f"one of {choices}"
         words = {"integer": "an integer", "number": "a number", "switch": "true or false"}
         if self.kind == "list":
             minimum = f", at least {self.min_length}" if self.min_length else ""

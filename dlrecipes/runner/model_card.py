@@ -26,7 +26,7 @@ def model_card(
         splits: Its data.
         metrics: Contents of `metrics.json`.
         environment: Versions and machine.
-        usage: How to call the model, in Markdown.
+        usage: Usage section, generated from the signatures, with the recipe's notes.
     """
     names, validation = (
         flatten_metrics(metrics[part], recipe.metric_groups) for part in ("test", "validation")
@@ -39,7 +39,7 @@ def model_card(
         f"Made by the recipe {recipe.name} of dlrecipes; every file was loaded again and compared "
         "with the trained model before this folder appeared.",
         FILES.rstrip(),
-        "## Call it\n\n" + usage.strip(),
+        "## Usage\n\n" + usage.strip(),
         "## Results\n\n" + table(["metric", "validation", "test"], rows),
         f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), kept "
         f"epoch {metrics['best_epoch']}; {metrics['parameters']:,} parameters.",

@@ -142,13 +142,12 @@ def _publish(
         exports = dataclasses.replace(exports, quantized=smaller)
     # One example suffices to compare the reloaded Keras file.
     few = dataclasses.replace(splits, test=splits.test[:1])
-    text = model_card.model_card(recipe, splits, metrics, environment(), exports.usage)
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
     return publish(
         model,
         models / recipe.name,
         dataclasses.replace(exports, files={**exports.files, **extras}),
-        text,
+        lambda usage: model_card.model_card(recipe, splits, metrics, environment(), usage),
         rebuild=lambda again: recipe.signatures(again, few),
         onnx=onnx,
     )

@@ -187,7 +187,7 @@ class PixToPix(Recipe):
             shape=(size, size, 3),
             serve_files=to_files,
         )
-        return Exports(signatures, litert, usage=NOTES, quantized=self._quantized(splits.test))
+        return Exports(signatures, litert, notes=NOTES, quantized=self._quantized(splits.test))
 
     def _quantized(self, examples: ImagePairs) -> Quantized:
         inputs, targets = data.sides(self.config, examples)

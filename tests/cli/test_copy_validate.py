@@ -234,4 +234,4 @@ def test_validate_checks_a_yaml_file_too(dlrecipes, kept, tmp_path):
 def test_validate_refuses_a_folder_without_a_recipe(dlrecipes, tmp_path):
     answer = dlrecipes("validate", tmp_path)
     assert answer.code == 2
-    assert "this is no recipe" in answer.err
+    assert "not a recipe" in answer.err

@@ -1,4 +1,4 @@
-"""`dlrecipes export`: new versions in other formats, measured and compared."""
+"""`dlrecipes export`: new versions in other formats, measured and verified."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 
 @pytest.mark.slow
-def test_smaller_files_are_measured_and_told(dlrecipes, published_slots):
+def test_smaller_files_are_measured_and_listed(dlrecipes, published_slots):
     kinds = ("float16", "dynamic", "int8")
     arguments = ["--models-dir", published_slots]
     for kind in kinds:
@@ -15,26 +15,26 @@ def test_smaller_files_are_measured_and_told(dlrecipes, published_slots):
     assert answer.code == 0, answer.err
     new = published_slots / "slot_filling" / "2"
     assert f"Published  {new}" in answer.out
-    told = json.loads((new / "assets.extra" / "litert.json").read_text())
-    assert list(told)[:3] == ["model.tflite", "model.float16.tflite", "model.dynamic.tflite"]
-    for name, one in told.items():
-        assert (new / name).stat().st_size == one["bytes"]
-        assert 0 <= one["span_f1"] <= 1
-    # Of so small a network the graph is most of the file; weights alone are halved.
-    assert told["model.float16.tflite"]["bytes"] < told["model.tflite"]["bytes"]
+    rows = json.loads((new / "assets.extra" / "litert.json").read_text())
+    assert list(rows)[:3] == ["model.tflite", "model.float16.tflite", "model.dynamic.tflite"]
+    for name, row in rows.items():
+        assert (new / name).stat().st_size == row["bytes"]
+        assert 0 <= row["span_f1"] <= 1
+    # Most of the file of such a small network is the graph; only the weights are halved.
+    assert rows["model.float16.tflite"]["bytes"] < rows["model.tflite"]["bytes"]
     card = (new / "README.md").read_text()
     assert "model.dynamic.tflite" in card
-    # A network of one epoch may lose too much by 8 bits: that is told, too.
+    # After one epoch, int8 may lose too much; the card says so.
     assert "model.int8.tflite" in card
-    assert ("model.int8.tflite is left out" in card) == ("model.int8.tflite" not in told)
-    # The metric of LiteRT is the task's: that of the card, on the same sentences.
-    kept = json.loads((new / "assets.extra" / "metrics.json").read_text())
-    assert told["model.tflite"]["span_f1"] == pytest.approx(kept["test"]["span_f1"], abs=1e-9)
+    assert ("model.int8.tflite is left out" in card) == ("model.int8.tflite" not in rows)
+    # The metric of LiteRT is the task's, on the same sentences.
+    metrics = json.loads((new / "assets.extra" / "metrics.json").read_text())
+    assert rows["model.tflite"]["span_f1"] == pytest.approx(metrics["test"]["span_f1"], abs=1e-9)
 
 
 @pytest.mark.slow
-def test_what_onnx_cannot_have_publishes_nothing(dlrecipes, published_slots):
-    # Viterbi's loop is what tf2onnx does not know.
+def test_an_unsupported_onnx_conversion_publishes_nothing(dlrecipes, published_slots):
+    # tf2onnx does not support Viterbi's loop.
     arguments = ["--models-dir", published_slots, "--quantize", "none", "--format", "onnx"]
     answer = dlrecipes("export", "slot_filling", *arguments)
     assert answer.code == 1
@@ -42,13 +42,13 @@ def test_what_onnx_cannot_have_publishes_nothing(dlrecipes, published_slots):
     assert [path.name for path in (published_slots / "slot_filling").iterdir()] == ["1"]
 
 
-def test_none_goes_with_no_other_format(dlrecipes):
+def test_none_cannot_be_combined_with_other_formats(dlrecipes):
     answer = dlrecipes("export", "slot_filling", "--quantize", "none", "--quantize", "int8")
     assert answer.code == 2
-    assert "--quantize none goes with no other format" in answer.err
+    assert "--quantize none cannot be combined with other formats" in answer.err
 
 
-def test_what_was_not_published_is_one_line(dlrecipes, tmp_path):
+def test_an_unpublished_recipe_is_a_one_line_error(dlrecipes, tmp_path):
     answer = dlrecipes("export", "slot_filling", "--models-dir", tmp_path)
     assert answer.code == 2
     assert "no model is published there" in answer.err

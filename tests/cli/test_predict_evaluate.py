@@ -52,7 +52,7 @@ def test_an_unknown_version_lists_those_that_exist(ask, published_slots, verb, a
     (published_slots / "slot_filling" / "12").mkdir()
     answer = ask(verb, *args, "--model-version", "7")
     assert refusal(answer, 2).endswith("there is no version 7.")
-    assert "There are: 1, 12." in answer.err
+    assert "Published versions: 1, 12." in answer.err
 
 
 def test_a_version_is_a_number_from_one(ask):

@@ -1,4 +1,4 @@
-"""The fresh process that checks what is to be published."""
+"""The fresh process that verifies a version before it is published."""
 
 import os
 import signal
@@ -14,81 +14,75 @@ from dlrecipes.export import fresh_process
 from dlrecipes.export.fresh_process import VerificationProcess, weights_of
 from dlrecipes.export.litert import concrete_function
 from dlrecipes.export.reference_outputs import record
-from dlrecipes.export.signatures import exports_from_model
 from dlrecipes.export.version import ModelVersion
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
+@pytest.fixture
+def real_process(monkeypatch):
+    """Verifies in a process of its own, as outside of tests."""
     monkeypatch.setattr(fresh_process, "VerificationProcess", VerificationProcess)
 
 
 @pytest.fixture(scope="module")
-def model():
-    keras.utils.set_random_seed(1)
-    return keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2, name="y")])
+def references(make_exports):
+    """Returns the references of a model, as `publish` makes them."""
+
+    def call(model):
+        signature = make_exports(model).litert
+        outputs = record(signature, concrete_function(signature))
+        signatures = {"serving_default": outputs}
+        return {"signatures": signatures, "litert": outputs, "weights": weights_of(model)}
+
+    return call
 
 
-@pytest.fixture(scope="module")
-def version(model, tmp_path_factory):
-    return export.publish(model, tmp_path_factory.mktemp("net"), examples=np.eye(3, dtype="f"))
-
-
-def wanted_of(model, shown=None):
-    """Returns what a model answers; of another model's examples where `shown` is given."""
-    exports = exports_from_model(model, np.eye(3, dtype="f"))
-    endpoint = exports.signatures["serving_default"]
-    found = record(endpoint, concrete_function(endpoint))
-    return {"signatures": {"serving_default": found}, "litert": found, "weights": weights_of(model)}
-
-
-def test_what_was_published_agrees(model, version):
-    with VerificationProcess() as process:
-        process.check(version, wanted_of(model))
+def test_a_version_that_matches_its_model_is_published(model, tmp_path, real_process):
+    assert weights_of(model) is not None
+    version = export.publish(model, tmp_path / "net", examples=np.eye(3, dtype="f"))
+    assert version == tmp_path / "net" / "1"
 
 
 @pytest.mark.parametrize(
-    ("part", "said"),
+    ("part", "message"),
     [
-        ("signatures", "SavedModel, signature serving_default: y differs"),
+        ("signatures", "SavedModel, signature serving_default: (y|total) differs"),
         *(
-            pytest.param(part, said, marks=pytest.mark.slow)
-            for part, said in (
-                ("litert", "model.tflite: y differs"),
-                ("weights", "model.keras: its weights are not the model's"),
+            pytest.param(part, message, marks=pytest.mark.slow)
+            for part, message in (
+                ("litert", "model.tflite: (y|total) differs"),
+                ("weights", "model.keras: its weights differ from the model's"),
             )
         ),
     ],
 )
-def test_another_model_is_told_by_the_artefact(model, version, part, said):
+def test_a_mismatch_names_the_artefact(model, published, references, part, message):
     other = keras.models.clone_model(model)
     other.set_weights([weight + 1 for weight in model.get_weights()])
-    with VerificationProcess() as process, pytest.raises(PublishError, match=said):
-        process.check(version, {**wanted_of(model), part: wanted_of(other)[part]})
+    expected = {**references(model), part: references(other)[part]}
+    with VerificationProcess() as process, pytest.raises(PublishError, match=message):
+        process.check(published, expected)
 
 
-def test_a_process_that_is_killed_is_one_line(model, version):
+def test_a_killed_process_is_a_one_line_error(model, published, references):
     with VerificationProcess() as process:
         os.kill(process._child.pid, signal.SIGKILL)
         process._child.wait()
         with pytest.raises(PublishError, match="ended with code -9"):
-            process.check(version, wanted_of(model))
+            process.check(published, references(model))
 
 
-def test_nothing_is_left_of_a_process_that_was_not_asked():
+def test_a_process_that_is_not_used_leaves_nothing():
     with VerificationProcess() as process:
-        child, place = process._child, process._place.name
+        child, folder = process._child, process._folder.name
     assert child.poll() is not None
-    assert not Path(place).exists()
+    assert not Path(folder).exists()
 
 
 def test_a_killed_process_publishes_nothing(model, tmp_path, monkeypatch):
-    def killed(process, folder, wanted):
-        os.kill(process._child.pid, signal.SIGKILL)
-        VerificationProcess.check(process, folder, wanted)
-
     class Killed(VerificationProcess):
-        check = killed
+        def check(self, folder, expected):
+            os.kill(self._child.pid, signal.SIGKILL)
+            super().check(folder, expected)
 
     monkeypatch.setattr(fresh_process, "VerificationProcess", Killed)
     with pytest.raises(PublishError, match="ended with code -9"):
@@ -96,7 +90,11 @@ def test_a_killed_process_publishes_nothing(model, tmp_path, monkeypatch):
     assert not (tmp_path / "net").exists()
 
 
-def test_classes_that_only_this_process_has_are_loaded_here(tmp_path):
+@pytest.mark.parametrize("process", ["this", pytest.param("another", marks=pytest.mark.slow)])
+def test_classes_defined_in_this_process_are_loaded_here(tmp_path, process, request):
+    if process == "another":
+        request.getfixturevalue("real_process")
+
     @keras.saving.register_keras_serializable("tests")
     class Doubled(keras.layers.Layer):
         def call(self, x):
@@ -109,5 +107,5 @@ def test_classes_that_only_this_process_has_are_loaded_here(tmp_path):
     assert ModelVersion(version).keras_model().count_params() == 8
 
 
-def test_the_module_is_what_children_start():
+def test_child_processes_find_the_module_by_its_name():
     assert fresh_process.main.__module__ == "dlrecipes.export.fresh_process"

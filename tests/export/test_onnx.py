@@ -1,4 +1,4 @@
-"""ONNX files: what ONNX Runtime answers is what the model does."""
+"""ONNX files: the outputs of ONNX Runtime match the model's."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ import tensorflow as tf
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import onnx, publish
 from dlrecipes.export.onnx import OnnxModel, convert
+from dlrecipes.export.signatures import Signature
 from dlrecipes.export.verification import check
-from dlrecipes.recipe import Signature
 
 pytest.importorskip("tf2onnx")
 pytest.importorskip("onnxruntime")
 
 
-def test_a_convolutional_network_answers_alike_and_is_verified(tmp_path):
+def test_a_convolutional_network_matches_and_is_verified(tmp_path):
     keras.utils.set_random_seed(3)
     x = keras.Input((12, 12, 1), name="images")
     hidden = keras.layers.Conv2D(4, 3, activation="relu")(x)
@@ -23,35 +23,35 @@ def test_a_convolutional_network_answers_alike_and_is_verified(tmp_path):
     model = keras.Model(x, keras.layers.Dense(3, name="y")(keras.layers.Flatten()(hidden)))
     images = np.random.default_rng(0).normal(size=(5, 12, 12, 1)).astype("float32")
     version = publish(model, tmp_path / "net", examples=images, onnx=True)
-    found = OnnxModel(version / "model.onnx")(images=images)
-    np.testing.assert_allclose(found["y"], model(images), atol=1e-5)
-    assert "model.onnx: answers 2 examples as the model did" in list(check(version))
+    outputs = OnnxModel(version / "model.onnx")(images=images)
+    np.testing.assert_allclose(outputs["y"], model(images), atol=1e-5)
+    assert "model.onnx: matches the model on 2 examples" in list(check(version))
 
 
 def test_an_lstm_runs_at_any_length():
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((None, 3)), keras.layers.LSTM(4, return_sequences=True)])
-    endpoint = Signature(
+    signature = Signature(
         lambda x: {"y": model(x)}, [tf.TensorSpec([1, None, 3], tf.float32, name="x")], []
     )
-    content = convert(endpoint)
-    path_free = pytest.importorskip("onnxruntime").InferenceSession(
+    content = convert(signature)
+    session = pytest.importorskip("onnxruntime").InferenceSession(
         content, providers=["CPUExecutionProvider"]
     )
     for time in (1, 6):
         x = np.random.default_rng(time).normal(size=(1, time, 3)).astype("float32")
-        (found,) = path_free.run(["y"], {"x": x})
-        np.testing.assert_allclose(found, model(x), atol=1e-5)
+        (outputs,) = session.run(["y"], {"x": x})
+        np.testing.assert_allclose(outputs, model(x), atol=1e-5)
 
 
-def test_what_cannot_be_converted_is_one_line():
-    endpoint = Signature(
+def test_a_failed_conversion_is_a_one_line_error():
+    signature = Signature(
         lambda x: {"y": tf.strings.length(tf.strings.as_string(x))},
         [tf.TensorSpec([3], tf.float32, name="x")],
         [],
     )
     with pytest.raises(PublishError, match=r"^model.onnx: .*\. Publish it without --format onnx"):
-        convert(endpoint)
+        convert(signature)
 
 
 def test_a_missing_converter_says_what_to_install(monkeypatch):

@@ -1,9 +1,8 @@
-"""Publishing: verified first, shown last, whole or not at all."""
+"""Publishing: files are verified before they appear, and appear completely or not at all."""
 
 import errno
 import importlib
 import json
-import re
 import threading
 
 import keras
@@ -17,246 +16,256 @@ from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.export.litert import LiteRTModel, convert
 from dlrecipes.export.reference_outputs import assert_match
-from dlrecipes.export.version import ModelVersion, versions
-from dlrecipes.recipe import Exports, Quantized, Signature
+from dlrecipes.export.signatures import Exports, Quantized, Signature, exports_from_model
+from dlrecipes.export.version import ModelVersion, litert_file, versions
 
-# The package's attribute of that name is the function.
+# The package's attribute of this name is the function.
 publish_module = importlib.import_module("dlrecipes.export.publish")
 
 
-def recurrent_model():
-    inputs = keras.Input((None, 3), name="x")
-    hidden = keras.layers.Bidirectional(keras.layers.LSTM(4, return_sequences=True))(inputs)
-    return keras.Model(inputs, keras.layers.Dense(2)(hidden))
+@pytest.fixture
+def shared_litert(published, monkeypatch):
+    """Takes LiteRT files from the shared version in place of converting the same model again."""
+    content = (published / "model.tflite").read_bytes()
+    monkeypatch.setattr(publish_module, "convert", lambda *_: content)
 
 
-def exports_of(model, function=None):
-    function = function or (lambda x: {"scores": model(x), "total": tf.reduce_sum(model(x))})
-    rng = np.random.default_rng(0)
-    examples = [(rng.normal(size=(1, time, 3)).astype("float32"),) for time in (1, 2, 7)]
-    endpoint = Signature(function, [tf.TensorSpec([1, None, 3], tf.float32, name="x")], examples)
-    return Exports({"serving_default": endpoint}, endpoint, {"words.txt": "a\n"})
-
-
-@pytest.fixture(scope="module")
-def model():
-    keras.utils.set_random_seed(1)
-    return recurrent_model()
-
-
-def test_a_version_holds_every_artefact_and_its_card(model, tmp_path):
-    folder = publish(model, tmp_path / "net", exports_of(model), "# card\n")
-    assert folder == tmp_path / "net" / "1"
-    names = {path.name for path in folder.iterdir()}
+def test_a_version_has_every_file_and_its_card(published):
+    names = {path.name for path in published.iterdir()}
     assert names >= {"saved_model.pb", "variables", "model.tflite", "model.keras", "README.md"}
-    assert (folder / "README.md").read_text() == "# card\n"
-    assert (folder / "assets.extra" / "words.txt").read_text() == "a\n"
-    assert [path.name for path in folder.parent.iterdir()] == ["1"]
+    assert (published / "README.md").read_text() == "# card\n"
+    assert (published / "assets.extra" / "words.txt").read_text() == "a\n"
+    assert [path.name for path in published.parent.iterdir()] == ["1"]
 
 
-def test_versions_count_up(model, tmp_path):
+def test_a_version_takes_the_next_number_once_it_is_verified(
+    model, make_exports, tmp_path, monkeypatch, shared_litert
+):
     (tmp_path / "7").mkdir()
-    assert publish(model, tmp_path, exports_of(model), "").name == "8"
+    verify, seen = publish_module.verify, []
+
+    def watched(*arguments):
+        verify(*arguments)
+        seen.append(versions(tmp_path))
+
+    monkeypatch.setattr(publish_module, "verify", watched)
+    assert publish(model, tmp_path, make_exports(model), "").name == "8"
+    assert seen == [[7]]
     assert versions(tmp_path) == [7, 8]
 
 
-def test_an_lstm_runs_in_the_stock_lite_interpreter_at_any_length(model, tmp_path):
-    path = tmp_path / "model.tflite"
-    path.write_bytes(convert(exports_of(model).litert))
-    lite = LiteRTModel(path)
+def test_a_recurrent_model_runs_in_the_stock_litert_interpreter_at_any_length(tmp_path):
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((None, 3), name="x")
+    lstm = keras.layers.LSTM(4, return_sequences=True)
+    hidden = keras.layers.Bidirectional(lstm)(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2, name="y")(hidden))
+    exports = exports_from_model(model, np.ones((3, 5, 3), "float32"))
+    # The SavedModel takes batches, LiteRT single examples.
+    assert exports.signatures["serving_default"].inputs[0].shape.as_list() == [None, None, 3]
+    assert exports.litert.inputs[0].shape.as_list() == [1, None, 3]
+    assert [x.shape for (x,) in exports.litert.examples] == [(1, 5, 3)] * 3
+    (tmp_path / "model.tflite").write_bytes(convert(exports.litert))
+    lite = LiteRTModel(tmp_path / "model.tflite")
     for time in (1, 3, 40):
         x = np.random.default_rng(time).normal(size=(1, time, 3)).astype("float32")
-        np.testing.assert_allclose(lite(x=x)["scores"], model(x), atol=1e-6)
+        np.testing.assert_allclose(lite(x=x)["y"], model(x), atol=1e-6)
 
 
-def test_an_op_that_lite_does_not_have_is_an_error_that_names_it(model):
-    endpoint = Signature(
+def test_an_unsupported_op_is_an_error_that_names_it():
+    signature = Signature(
         lambda x: {"y": tf.strings.length(tf.strings.as_string(x))},
         [tf.TensorSpec([1, None, 3], tf.float32, name="x")],
         [],
     )
     with pytest.raises(PublishError, match=r"LiteRT.*StringLength|LiteRT.*AsString"):
-        convert(endpoint)
+        convert(signature)
 
 
-def test_an_op_that_lite_does_not_have_is_told_with_its_layer():
+def test_an_unsupported_op_is_reported_with_its_layer():
     class Warp(keras.layers.Layer):
         def call(self, x):
             return tf.math.erfinv(x)
 
     x = keras.Input((3,))
     model = keras.Model(x, Warp(name="warp")(keras.layers.Dense(3)(x)), name="net")
-    endpoint = Signature(
+    signature = Signature(
         lambda x: {"y": model(x)}, [tf.TensorSpec([None, 3], tf.float32, name="x")], []
     )
     with pytest.raises(PublishError, match=r"no built-in op Erfinv \(layer net(_\d+)?/warp"):
-        convert(endpoint)
+        convert(signature)
 
 
-def test_what_does_not_agree_is_not_published(model, tmp_path):
+def test_files_that_differ_from_the_model_are_not_published(model, make_exports, tmp_path):
     traces = []
 
     def unsteady(x):
-        # Each graph made of it adds another number: no two artefacts can agree.
+        # Each trace adds a different number, so no two artefacts can match.
         traces.append(x)
-        return {"scores": model(x) + float(len(traces))}
+        return {"y": model(x) + float(len(traces))}
 
-    with pytest.raises(PublishError, match="scores differs from the model"):
-        publish(model, tmp_path / "net", exports_of(model, unsteady), "")
+    with pytest.raises(PublishError, match="y differs from the model"):
+        publish(model, tmp_path / "net", make_exports(model, unsteady), "")
     assert len(traces) > 1
     assert not (tmp_path / "net").exists()
 
 
-def test_a_keras_file_that_answers_otherwise_is_not_published(model, tmp_path):
-    def rebuild(again):
-        return exports_of(again, lambda x: {"scores": again(x) + 1, "total": tf.zeros(())})
+def test_a_keras_file_with_other_outputs_is_not_published(
+    model, make_exports, tmp_path, shared_litert
+):
+    def rebuild(loaded):
+        return make_exports(loaded, lambda x: {"y": loaded(x) + 1, "total": tf.zeros(())})
 
     with pytest.raises(PublishError, match=r"model\.keras"):
-        publish(model, tmp_path / "net", exports_of(model), "", rebuild)
+        publish(model, tmp_path / "net", make_exports(model), "", rebuild)
     assert not (tmp_path / "net").exists()
-    assert publish(model, tmp_path / "net", exports_of(model), "", exports_of).name == "1"
 
 
-def test_nan_does_not_pass_for_agreement():
+def test_nan_does_not_match_a_number():
     with pytest.raises(PublishError, match="differs"):
         assert_match("x", {"a": np.array([1.0])}, {"a": np.array([np.nan])})
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("outputs", "message"),
     [
         ({"b": np.zeros(2)}, "outputs"),
         ({"a": np.zeros(3)}, "shape"),
         ({"a": np.array([0.0, 2e-4])}, "differs"),
     ],
 )
-def test_disagreement_says_what_differs(found, message):
+def test_a_mismatch_says_what_differs(outputs, message):
     with pytest.raises(PublishError, match=message):
-        assert_match("x", {"a": np.zeros(2)}, found)
-
-
-def test_no_version_is_seen_before_it_is_verified(model, tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(publish_module, "verify", lambda *_: seen.append(versions(tmp_path)))
-    publish(model, tmp_path, exports_of(model), "")
-    assert seen == [[]]
-    assert versions(tmp_path) == [1]
+        assert_match("x", {"a": np.zeros(2)}, outputs)
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(OSError(errno.ENOSPC, "No space left on device"), marks=pytest.mark.slow),
+        OSError(errno.ENOSPC, "No space left on device"),
         tf.errors.ResourceExhaustedError(None, None, "write failed; No space left on device"),
     ],
 )
-def test_a_full_disk_leaves_nothing_and_says_so(model, tmp_path, monkeypatch, error):
+def test_a_full_disk_leaves_nothing_and_is_reported(
+    model, make_exports, tmp_path, monkeypatch, shared_litert, error
+):
     def full(folder):
         raise error
 
     monkeypatch.setattr(publish_module, "fsync_tree", full)
     with pytest.raises(PublishError, match="the disk is full"):
-        publish(model, tmp_path, exports_of(model), "")
-    assert not tmp_path.exists() or list(tmp_path.iterdir()) == []
+        publish(model, tmp_path / "net", make_exports(model), "")
+    assert not (tmp_path / "net").exists()
 
 
-def test_two_that_publish_at_once_get_two_versions(tmp_path):
-    barrier, revealed = threading.Barrier(8), []
+def test_processes_that_publish_at_the_same_time_get_different_versions(tmp_path):
+    barrier, folders = threading.Barrier(8), []
 
-    def reveal(number):
+    def rename(number):
         work = tmp_path / f".publishing-{number}"
         work.mkdir()
         (work / "who").write_text(str(number))
         barrier.wait()
-        revealed.append(publish_module._reveal(work, tmp_path))
+        folders.append(publish_module._rename_to_version(work, tmp_path))
 
-    threads = [threading.Thread(target=reveal, args=(n,)) for n in range(8)]
+    threads = [threading.Thread(target=rename, args=(n,)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(int(folder.name) for folder in revealed) == list(range(1, 9))
-    assert sorted((folder / "who").read_text() for folder in revealed) == list("01234567")
+    assert sorted(int(folder.name) for folder in folders) == list(range(1, 9))
+    assert sorted((folder / "who").read_text() for folder in folders) == list("01234567")
 
 
-def test_the_saved_model_needs_nothing_of_ours(model, tmp_path):
-    folder = publish(model, tmp_path, exports_of(model), "")
-    x = np.ones((1, 5, 3), "float32")
-    found = ModelVersion(folder).function()(x=tf.constant(x))["scores"]
-    np.testing.assert_allclose(found, model(x), atol=1e-6)
+def test_the_saved_model_runs_without_the_python_code(model, published):
+    x = np.ones((2, 3), "float32")
+    outputs = ModelVersion(published).function()(x=tf.constant(x))
+    np.testing.assert_allclose(outputs["y"], model(x), atol=1e-6)
 
 
 def quantized(model, measure, drop=0.0, formats=("float16", "dynamic", "int8")):
     rng = np.random.default_rng(0)
     examples = [(rng.uniform(-1, 1, (1, 8)).astype("float32"),) for _ in range(20)]
-    endpoint = Signature(
+    signature = Signature(
         lambda x: {"y": model(x)}, [tf.TensorSpec([1, 8], tf.float32, name="x")], examples
     )
     smaller = Quantized(formats, examples, "closeness", measure, drop)
-    return Exports({"serving_default": endpoint}, endpoint, quantized=smaller)
+    return Exports({"serving_default": signature}, signature, quantized=smaller)
 
 
 @pytest.fixture(scope="module")
-def dense():
+def wide():
     keras.utils.set_random_seed(2)
     x = keras.Input((8,))
     hidden = keras.layers.Dense(1024, "relu")(x)
     return keras.Model(x, keras.layers.Dense(3, "tanh")(hidden))
 
 
-def test_smaller_forms_are_measured_and_told_in_the_card(dense, tmp_path):
+@pytest.fixture(scope="module")
+def closeness(wide):
     x = np.linspace(-1, 1, 8, dtype="float32")[None]
+    return lambda function: 1 - float(np.max(np.abs(function(x=x)["y"] - np.asarray(wide(x)))))
 
-    def closeness(function):
-        return 1 - float(np.max(np.abs(function(x=x)["y"] - np.asarray(dense(x)))))
 
-    folder = publish(dense, tmp_path, quantized(dense, closeness, 0.1), "# card\n")
-    told = json.loads((folder / "assets.extra" / "litert.json").read_text())
-    assert list(told) == [
+@pytest.fixture(scope="module")
+def formats(wide, closeness, tmp_path_factory):
+    """A version with all LiteRT formats."""
+    folder = tmp_path_factory.mktemp("formats")
+    return publish(wide, folder, quantized(wide, closeness, 0.1), "# card\n")
+
+
+def test_smaller_formats_are_measured_and_listed_in_the_card(formats, closeness):
+    rows = json.loads((formats / "assets.extra" / "litert.json").read_text())
+    assert list(rows) == [
         "model.tflite",
         "model.float16.tflite",
         "model.dynamic.tflite",
         "model.int8.tflite",
     ]
-    card = (folder / "README.md").read_text()
-    for name, one in told.items():
-        assert one["bytes"] == (folder / name).stat().st_size
-        assert one["closeness"] == closeness(LiteRTModel(folder / name))
-        assert f"| `{name}` | {one['bytes']:,} | {one['closeness']:.4f} |" in card
-    # Weights are of 4, 2, 1 and 1 bytes; biases of 4, 2, 4 and 4.
+    card = (formats / "README.md").read_text()
+    for name, row in rows.items():
+        assert row["bytes"] == (formats / name).stat().st_size
+        assert row["closeness"] == closeness(LiteRTModel(formats / name))
+        assert f"| `{name}` | {row['bytes']:,} | {row['closeness']:.4f} |" in card
+    # Weights have 4, 2, 1 and 1 bytes; biases have 4, 2, 4 and 4.
     weights, biases = (8 + 3) * 1024, 1024 + 3
-    sizes = [one["bytes"] for one in told.values()]
+    sizes = [row["bytes"] for row in rows.values()]
     assert sizes[0] - sizes[1] > 0.8 * (2 * weights + 2 * biases)
     assert sizes[0] - sizes[3] > 0.8 * (3 * weights - 2 * 8 * 1024)
-    # Values in [-1, 1] by 8 bits: steps of 1/128, of weights, sums and outputs.
-    assert told["model.tflite"]["closeness"] > 1 - 1e-5
-    assert 1 - 0.1 < told["model.int8.tflite"]["closeness"] < 1 - 1e-4
+    # With 8 bits, values in [-1, 1] have steps of 1/128: weights, sums and outputs.
+    assert rows["model.tflite"]["closeness"] > 1 - 1e-5
+    assert 1 - 0.1 < rows["model.int8.tflite"]["closeness"] < 1 - 1e-4
 
 
-def test_a_form_of_8_bits_has_8_bits_outside_too(dense):
-    exports = quantized(dense, lambda _: 1.0)
-    content = convert(exports.litert, "int8", exports.quantized.calibration)
+def test_int8_files_have_int8_inputs_and_outputs(formats):
+    content = (formats / "model.int8.tflite").read_bytes()
     runner = Interpreter(model_content=content).get_signature_runner()
     details = [*runner.get_input_details().values(), *runner.get_output_details().values()]
     assert [detail["dtype"] for detail in details] == [np.int8, np.int8]
 
 
-@pytest.mark.parametrize(
-    "score, said",
-    [pytest.param(0.85, "0.8500", marks=pytest.mark.slow), (float("nan"), "nan")],
-)
-def test_a_form_that_loses_too_much_is_left_out_and_told(dense, tmp_path, capsys, score, said):
+@pytest.mark.parametrize(("score", "listed"), [(0.85, "0.8500"), (float("nan"), "nan")])
+def test_a_format_that_loses_too_much_is_left_out_with_a_note(
+    wide, formats, tmp_path, monkeypatch, capsys, score, listed
+):
+    def shared(signature, kind="float32", calibration=()):
+        return (formats / litert_file(kind)).read_bytes()
+
+    monkeypatch.setattr(publish_module, "convert", shared)
     scores = iter([0.9, 0.89, score])
-    exports = quantized(dense, lambda _: next(scores), 0.02, ("float16", "int8"))
-    folder = publish(dense, tmp_path / "net", exports, "")
+    exports = quantized(wide, lambda _: next(scores), 0.02, ("float16", "int8"))
+    folder = publish(wide, tmp_path / "net", exports)
     line = (
-        f"model.int8.tflite is left out: its closeness is {said} where model.tflite has 0.9000; "
-        "it may lose 0.02."
+        f"model.int8.tflite is left out: its closeness is {listed}, compared with 0.9000 for "
+        "model.tflite; the allowed decrease is 0.02."
     )
     assert f"Note: {line}" in capsys.readouterr().err
     card = (folder / "README.md").read_text()
     assert line in card
     assert "| `model.float16.tflite` |" in card
+    # The usage section describes the files that are there.
+    assert "`model.float16.tflite` is called in the same way." in card
+    assert "`model.int8.tflite`" not in card
     assert {path.name for path in folder.glob("*.tflite")} == {
         "model.tflite",
         "model.float16.tflite",
@@ -264,115 +273,104 @@ def test_a_form_that_loses_too_much_is_left_out_and_told(dense, tmp_path, capsys
     assert "model.int8.tflite" not in (folder / "assets.extra" / "litert.json").read_text()
 
 
-def test_an_unknown_format_is_refused(dense):
+def test_an_unknown_format_is_rejected(make_exports, model):
     with pytest.raises(ValueError, match="kind must be"):
-        convert(quantized(dense, lambda _: 1.0).litert, "int4")
+        convert(make_exports(model).litert, "int4")
 
 
-def test_a_plain_keras_model_is_published_by_examples_alone(tmp_path):
+@pytest.fixture(scope="module")
+def two_inputs(tmp_path_factory):
+    """A plain Keras model with structured inputs, a loss of its own, and its published version."""
     a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
     joined = keras.layers.Concatenate()([a, b])
     model = keras.Model(
         {"a": a, "b": b},
         {"left": keras.layers.Dense(2)(joined), "right": keras.layers.Dense(1)(joined)},
     )
+    model.compile("adam", lambda y, y_pred: keras.ops.mean((y - y_pred) ** 4))
     rng = np.random.default_rng(0)
     examples = {name: rng.normal(size=(5, n)).astype("float32") for name, n in (("a", 3), ("b", 2))}
-    folder = publish(model, tmp_path / "net", examples=examples)
-    wanted = model(examples)
-    found = ModelVersion(folder).function()(**{n: tf.constant(x) for n, x in examples.items()})
+    directory = tmp_path_factory.mktemp("two inputs") / "net"
+    return model, examples, publish(model, directory, examples=examples)
+
+
+def test_a_plain_keras_model_needs_only_examples(two_inputs):
+    model, examples, folder = two_inputs
+    expected = model(examples)
+    function = ModelVersion(folder).function()
+    outputs = function(**{name: tf.constant(x) for name, x in examples.items()})
     lite = LiteRTModel(folder / "model.tflite")(**examples)
     for name in ("left", "right"):
-        np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
-        np.testing.assert_allclose(lite[name], wanted[name], atol=1e-5)
+        np.testing.assert_allclose(outputs[name], expected[name], atol=1e-5)
+        np.testing.assert_allclose(lite[name], expected[name], atol=1e-5)
+
+
+def test_a_plain_card_has_front_matter_and_usage(two_inputs):
+    _, _, folder = two_inputs
     card = (folder / "README.md").read_text()
     front, _, rest = card.removeprefix("---\n").partition("---\n")
     assert yaml.safe_load(front)["library_name"] == "keras"
     assert rest.startswith("\n# net\n")
-    # The request of the card is one that a server answers.
-    body = json.loads(re.search(r"curl -d '(.*)' localhost", rest)[1])["inputs"]
-    found = ModelVersion(folder).function()(**{name: tf.constant(x) for name, x in body.items()})
-    assert found
+    assert "\n## Usage\n\n### Signature `serving_default`\n" in rest
+    assert " localhost:8501/v1/models/net:predict\n" in rest
 
 
-def test_a_plain_recurrent_model_runs_in_lite_at_any_length(tmp_path):
-    model = keras.Sequential(
-        [keras.Input((None, 3), name="x"), keras.layers.LSTM(4), keras.layers.Dense(2, name="y")]
-    )
-    x = np.random.default_rng(0).normal(size=(3, 5, 3)).astype("float32")
-    folder = publish(model, tmp_path / "net", examples=x)
-    lite = LiteRTModel(folder / "model.tflite")
-    for time in (1, 9):
-        one = np.random.default_rng(time).normal(size=(1, time, 3)).astype("float32")
-        (found,) = lite(x=one).values()
-        np.testing.assert_allclose(found, model(one), atol=1e-5)
-
-
-def test_a_loss_of_ones_own_need_not_be_known_again(tmp_path):
-    model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
-    model.compile("adam", lambda y, found: keras.ops.mean((y - found) ** 4))
-    assert publish(model, tmp_path / "net", examples=np.ones((1, 3), "float32")).name == "1"
+def test_a_model_with_an_unregistered_loss_is_published(two_inputs):
+    model, examples, folder = two_inputs
+    loaded = ModelVersion(folder).keras_model(compile=False)
+    np.testing.assert_allclose(loaded(examples)["left"], model(examples)["left"])
 
 
 @pytest.mark.parametrize(
-    ("examples", "said"),
+    ("examples", "message"),
     [
-        (None, "signatures are wanted, or examples"),
-        (np.ones((2, 4), "float32"), r"have shape \(2, 4\), which is not \(None, 3\)"),
-        (np.ones((0, 3), "float32"), "x: an example at least"),
-        ({"z": np.ones((1, 3))}, "Examples are given of z; the inputs are x"),
-        ([np.ones((1, 3)), np.ones((1, 3))], "2 arrays of examples are given"),
+        (None, "expected signatures, or examples"),
+        (np.ones((2, 4), "float32"), r"with shape \(None, 3\), got \(2, 4\)"),
+        (np.ones((0, 3), "float32"), "x: expected at least one example"),
+        ({"z": np.ones((1, 3))}, "Expected examples of the inputs x, got z"),
+        ([np.ones((1, 3)), np.ones((1, 3))], "Expected 1 arrays of examples, for x, got 2"),
+        (np.array([["a", "b", "c"]]), "examples of x cannot be converted to an array of float32"),
+        ([[1.0, 2.0, 3.0]], "A list holds one array per input"),
     ],
 )
-def test_examples_that_do_not_fit_are_told(tmp_path, examples, said):
-    model = keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
-    with pytest.raises(UsageError, match=said):
+def test_examples_that_do_not_fit_are_rejected(model, tmp_path, examples, message):
+    with pytest.raises(UsageError, match=message):
         publish(model, tmp_path / "net", examples=examples)
     assert not (tmp_path / "net").exists()
 
 
-def test_a_model_that_does_not_tell_its_inputs_is_refused(tmp_path):
+def test_a_model_whose_inputs_cannot_be_inferred_is_rejected(tmp_path):
     class Mine(keras.Model):
         def call(self, x):
             return x
 
-    with pytest.raises(UsageError, match="does not tell its inputs"):
+    with pytest.raises(UsageError, match="cannot infer the model's inputs"):
         publish(Mine(), tmp_path / "net", examples=np.ones((1, 3)))
 
 
-def test_whole_numbers_of_8_bits_are_what_they_are(tmp_path):
-    endpoint = Signature(
+def test_int8_integers_are_not_dequantized(tmp_path):
+    signature = Signature(
         lambda x: {"y": tf.cast(x, tf.int8)}, [tf.TensorSpec([1, 3], tf.int32, name="x")], []
     )
-    (tmp_path / "model.tflite").write_bytes(convert(endpoint))
+    (tmp_path / "model.tflite").write_bytes(convert(signature))
     lite = LiteRTModel(tmp_path / "model.tflite")
     assert lite(x=np.int32([[1, 2, 3]]))["y"].tolist() == [[1, 2, 3]]
 
 
-@pytest.mark.parametrize(
-    ("model", "examples", "said"),
-    [
-        ("a model", np.ones((1, 3)), "a Keras model is wanted, not str"),
-        (None, np.array([["a", "b", "c"]]), "The examples of x are no array of float32"),
-        (None, [[1.0, 2.0, 3.0]], "A list is one array for each input"),
-    ],
-)
-def test_what_cannot_be_published_is_one_line_and_leaves_nothing(tmp_path, model, examples, said):
-    model = model or keras.Sequential([keras.Input((3,), name="x"), keras.layers.Dense(2)])
-    with pytest.raises(UsageError) as error:
-        publish(model, tmp_path / "net", examples=examples)
-    assert said in str(error.value)
+def test_an_object_that_is_not_a_keras_model_is_rejected(tmp_path):
+    with pytest.raises(UsageError, match="expected a Keras model, got str"):
+        publish("a model", tmp_path / "net", examples=np.ones((1, 3)))
     assert not (tmp_path / "net").exists()
 
 
-def test_inputs_of_different_numbers_of_examples_are_told(tmp_path):
+def test_inputs_with_different_numbers_of_examples_are_rejected(tmp_path):
     inputs = [keras.Input((3,), name="a"), keras.Input((3,), name="b")]
     model = keras.Model(inputs, keras.layers.Add()(inputs))
     with pytest.raises(UsageError, match="different numbers of examples: a 8, b 2"):
         publish(model, tmp_path / "net", examples=[np.ones((8, 3)), np.ones((2, 3))])
 
 
-def test_what_is_no_number_with_the_model_is_none_elsewhere():
+def test_nan_and_infinity_match_only_themselves():
     values = np.float32([1, np.nan, np.inf, -np.inf])
     assert_match("x", {"y": values}, {"y": values.copy()})
     for other in ([1, 0, np.inf, -np.inf], [1, np.nan, -np.inf, -np.inf], [1, np.nan, 5, -np.inf]):

@@ -1,4 +1,4 @@
-"""LiteRT files of 8 bits: recurrent networks too, at lengths that no example had."""
+"""Quantization to int8, including recurrent networks at lengths without a calibration example."""
 
 import gc
 import weakref
@@ -11,8 +11,8 @@ import tensorflow as tf
 from dlrecipes.errors import PublishError
 from dlrecipes.export import quantization
 from dlrecipes.export.litert import LiteRTModel, convert
+from dlrecipes.export.signatures import Signature
 from dlrecipes.layers import LinearChainCRF
-from dlrecipes.recipe import Signature
 
 UNITS, TAGS = 64, 5
 
@@ -20,7 +20,7 @@ UNITS, TAGS = 64, 5
 @pytest.fixture(scope="module")
 def tagger():
     keras.utils.set_random_seed(0)
-    # Input and weights are such that states fill their ranges, as they do once trained.
+    # Input and weights make the states fill their ranges, as they do after training.
     inputs = keras.Input((None, 8), name="x")
     hidden = keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True))(inputs)
     network = keras.Model(inputs, keras.layers.Dense(TAGS, kernel_initializer="normal")(hidden))
@@ -35,81 +35,80 @@ def examples(lengths):
     return [(rng.normal(size=(1, length, 8)).astype("float32"),) for length in lengths]
 
 
-def endpoint(tagger):
+def signature_of(tagger):
     network, crf = tagger
 
-    def answer(x):
+    def decode(x):
         scores = network(x)
         return {"scores": scores, "tags": crf.decode(scores)}
 
-    return Signature(answer, [tf.TensorSpec([1, None, 8], tf.float32, name="x")], examples([6]))
+    return Signature(decode, [tf.TensorSpec([1, None, 8], tf.float32, name="x")], examples([6]))
 
 
 @pytest.fixture(scope="module")
 def lite(tagger, tmp_path_factory):
     folder = tmp_path_factory.mktemp("litert")
-    found = {}
+    models = {}
     for kind in ("float32", "int8"):
         path = folder / f"{kind}.tflite"
-        path.write_bytes(convert(endpoint(tagger), kind, examples([12, 3, 30, 7, 20])))
-        found[kind] = LiteRTModel(path), path.stat().st_size
-    return found
+        path.write_bytes(convert(signature_of(tagger), kind, examples([12, 3, 30, 7, 20])))
+        models[kind] = LiteRTModel(path), path.read_bytes()
+    return models
 
 
-def test_loops_are_of_8_bits_too(lite):
-    # Of two LSTMs four gates each, in 4 bytes or 1: all but these weights is the graph.
+def test_weights_in_loops_are_quantized(lite):
+    # Two LSTMs with four gates, in 4 bytes or 1. The rest of the file is the graph.
     weights = 2 * 4 * UNITS * (8 + UNITS)
-    saved = lite["float32"][1] - lite["int8"][1]
+    saved = len(lite["float32"][1]) - len(lite["int8"][1])
     assert saved > 0.75 * 3 * weights
 
 
 @pytest.mark.parametrize("length", [1, 5, 60])
-def test_scores_are_nearly_the_same_at_lengths_that_no_example_had(lite, tagger, length):
+def test_scores_are_close_at_lengths_without_an_example(lite, tagger, length):
     ((x,),) = examples([length])
-    found, wanted = lite["int8"][0](x=x)["scores"], np.asarray(tagger[0](x))
-    # Some steps of 1/128 of the range, of each of the states and of the sum.
-    assert 0 < np.abs(found - wanted).max() < 0.15 * np.abs(wanted).max()
+    scores, expected = lite["int8"][0](x=x)["scores"], np.asarray(tagger[0](x))
+    # Several steps of 1/128 of the range, for each of the states and for the sum.
+    assert 0 < np.abs(scores - expected).max() < 0.15 * np.abs(expected).max()
+    np.testing.assert_allclose(lite["float32"][0](x=x)["scores"], expected, atol=1e-3)
 
 
-def test_what_a_crf_sums_up_stays_whole(lite, tagger):
-    # Over 200 places Viterbi's sums are hundreds of times what tells two tags apart.
+def test_the_sums_of_a_crf_stay_float(lite, tagger):
+    # After 200 steps, Viterbi's sums are hundreds of times larger than the margin between tags.
     ((x,),) = examples([200])
-    found, wanted = lite["int8"][0](x=x)["tags"], np.asarray(tagger[1].decode(tagger[0](x)))
-    assert len(np.unique(wanted)) == TAGS
-    assert np.mean(found == wanted) > 0.9
+    tags, expected = lite["int8"][0](x=x)["tags"], np.asarray(tagger[1].decode(tagger[0](x)))
+    assert len(np.unique(expected)) == TAGS
+    assert np.mean(tags == expected) > 0.9
 
 
-def test_without_examples_there_are_no_ranges(tagger):
-    with pytest.raises(PublishError, match="there is no example to take ranges from"):
-        convert(endpoint(tagger), "int8")
+def test_quantization_without_examples_is_an_error(lite):
+    with pytest.raises(PublishError, match="there are no examples to determine the value ranges"):
+        quantization.quantize(lite["float32"][1], [])
 
 
-def test_an_example_that_does_not_fit_is_told_with_its_shape(tagger):
+def test_an_example_that_does_not_fit_is_reported_with_its_shape(lite):
     with pytest.raises(PublishError, match=r"cannot run an example of x \(1, 4, 9\)"):
-        convert(endpoint(tagger), "int8", [(np.zeros((1, 4, 9), "float32"),)])
+        quantization.quantize(lite["float32"][1], [{"x": np.zeros((1, 4, 9), "float32")}])
 
 
-def test_the_bytes_of_the_file_are_kept_while_examples_run(monkeypatch):
-    # TensorFlow's interpreter reads weights in the very bytes that it was given: where nothing
-    # else keeps them, it computes of what came to lie there since, or ends the process.
-    made = []
+def test_the_bytes_of_the_file_live_while_examples_run(published, monkeypatch):
+    # TensorFlow's interpreter reads weights from the bytes that it was given, without a copy. If
+    # they are freed, it reads other data, or ends the process.
+    calibrators = []
 
     class Watched(quantization.Calibrator):
         def __init__(self, content):
             super().__init__(content)
-            made.append(weakref.ref(self))
+            calibrators.append(weakref.ref(self))
 
     monkeypatch.setattr(quantization, "Calibrator", Watched)
-    kept = []
+    alive = []
 
-    def seen():
+    def watched_examples():
         for _ in range(3):
-            yield {"x": np.ones((1, 4), "float32")}
-            gc.collect()
-            kept.append(made[0]() is not None)
+            yield {"x": np.ones((1, 3), "float32")}
+            alive.append(calibrators[0]() is not None)
+        gc.collect()
+        alive.append(calibrators[0]() is not None)
 
-    dense = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(2)])
-    spec = [tf.TensorSpec([None, 4], tf.float32, name="x")]
-    content = convert(Signature(lambda x: {"y": dense(x)}, spec, [(np.ones((1, 4), "float32"),)]))
-    quantization.quantize(content, seen())
-    assert kept == [True] * 3
+    quantization.quantize((published / "model.tflite").read_bytes(), watched_examples())
+    assert alive == [True] * 4

@@ -1,48 +1,23 @@
-"""ModelVersion versions are checked again: what is whole passes, what was changed is named."""
+"""Verification of published versions: intact ones pass, and errors name the changed file."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.export.verification import check, found_in
-from dlrecipes.recipe import Exports, Signature
 
 
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((3,), name="x")
-    model = keras.Model(inputs, keras.layers.Dense(2)(inputs))
-    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
-    spec = [tf.TensorSpec([None, 3], tf.float32, name="x")]
-    numbers = Signature(lambda x: {"y": model(x)}, spec, [(x,), (x[:1],)])
-    words = Signature(
-        lambda word: {"said": tf.strings.join([word, "!"])},
-        [tf.TensorSpec([None], tf.string, name="word")],
-        [(np.array(["ü", "a\x00"], object),)],
-    )
-    exports = Exports({"serving_default": numbers, "words": words}, numbers)
-    return publish(model, tmp_path_factory.mktemp("net"), exports, "# card\n")
-
-
-@pytest.fixture
-def copied(published, tmp_path):
-    return shutil.copytree(published, tmp_path / "net" / "1")
-
-
-def test_a_whole_version_is_in_order(published):
+def test_an_intact_version_passes(published):
     lines = list(check(published))
-    assert "files are as they were published" in lines[0]
+    assert lines[0].endswith(" files are unchanged")
     assert lines[1:] == [
-        "SavedModel, signature serving_default: answers 2 examples as the model did",
-        "SavedModel, signature words: answers 1 examples as the model did",
-        "model.tflite: answers 2 examples as the model did",
+        "SavedModel, signature serving_default: matches the model on 2 examples",
+        "SavedModel, signature words: matches the model on 1 examples",
+        "model.tflite: matches the model on 2 examples",
         "model.keras: loads, 8 parameters",
     ]
 
@@ -51,7 +26,7 @@ def test_a_whole_version_is_in_order(published):
 def test_a_changed_file_is_named(copied, name):
     with (copied / name).open("ab") as file:
         file.write(b"x")
-    with pytest.raises(PublishError, match=f"{name} is not what was published"):
+    with pytest.raises(PublishError, match=f"{name} was changed after it was published"):
         list(check(copied))
 
 
@@ -62,18 +37,19 @@ def test_a_missing_file_is_named(copied):
 
 
 @pytest.mark.parametrize("side", ["signatures", "litert"])
-def test_other_answers_are_told_without_checksums_too(copied, side):
+def test_changed_outputs_are_detected_without_checksums(copied, side):
     (copied / "assets.extra" / "checksums.json").unlink()
     path = copied / "assets.extra" / "examples.json"
-    kept = json.loads(path.read_text())
-    rows = kept["litert"] if side == "litert" else kept["signatures"]["serving_default"]
+    references = json.loads(path.read_text())
+    litert, signatures = references["litert"], references["signatures"]
+    rows = litert if side == "litert" else signatures["serving_default"]
     rows[0]["outputs"] = rows[1]["outputs"]
-    path.write_text(json.dumps(kept))
+    path.write_text(json.dumps(references))
     with pytest.raises(PublishError, match="y has shape"):
         list(check(copied))
 
 
-def test_what_cannot_be_loaded_is_one_line(copied):
+def test_a_broken_saved_model_is_a_one_line_error(copied):
     (copied / "assets.extra" / "checksums.json").unlink()
     (copied / "saved_model.pb").write_bytes(b"broken")
     with pytest.raises(PublishError, match="the SavedModel cannot be loaded") as caught:
@@ -81,17 +57,17 @@ def test_what_cannot_be_loaded_is_one_line(copied):
     assert "\n" not in caught.value.message
 
 
-def test_a_saved_model_of_plain_keras_is_checked_too(tmp_path):
+def test_a_saved_model_exported_by_keras_only_has_to_load(tmp_path):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.export(tmp_path / "1", verbose=False)
     assert list(check(tmp_path / "1")) == [
-        "checksums: none were kept",
+        "checksums: none were stored",
         "SavedModel, signature serve: loads",
         "SavedModel, signature serving_default: loads",
     ]
 
 
-def test_classes_that_are_not_known_here_are_no_damage(tmp_path):
+def test_a_keras_file_with_unregistered_classes_is_not_an_error(tmp_path):
     @keras.saving.register_keras_serializable("gone")
     class Mine(keras.layers.Layer):
         def call(self, x):
@@ -102,18 +78,21 @@ def test_classes_that_are_not_known_here_are_no_damage(tmp_path):
     version = publish(model, tmp_path / "net", examples=np.ones((1, 3), "float32"))
     keras.saving.get_custom_objects().pop("gone>Mine")
     del Mine, model
-    assert "model.keras: not loaded, for it has classes that are not known here" in check(version)
+    assert "model.keras: not loaded, because it has classes that are not registered" in check(
+        version
+    )
 
 
-def test_a_models_folder_names_all_its_versions(published):
+def test_the_folder_of_a_model_names_all_its_versions(published):
     assert found_in(published) == [published]
     assert found_in(published.parent) == [published]
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("none", "no such folder"), ("file", "no folder"), (".", "no version")]
+    ("name", "message"),
+    [("none", "no such folder"), ("file", "not a folder"), (".", "there are no versions")],
 )
-def test_what_is_no_version_is_told(tmp_path, name, said):
+def test_a_path_without_versions_is_an_error(tmp_path, name, message):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         found_in(tmp_path / name)

@@ -108,7 +108,7 @@ def test_a_folder_without_its_files_is_refused(own_recipe):
     (folder / "recipe.py").unlink()
     error = refusal(folder)
     assert error.message == f"{folder}: not a recipe: it has no recipe.py."
-    assert "dlrecipes copy" in error.hint
+    assert "dlrecipes new" in error.hint
 
 
 def test_a_file_is_refused(tmp_path):

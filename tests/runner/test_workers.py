@@ -149,7 +149,7 @@ def test_two_workers_end_with_the_weights_of_one_process(alone, tmp_path):
     workers = Workers(tmp_path, EXACT)
     _, other = workers.finish()
     assert_same_run(workers.folders[0], alone)
-    assert workers.version.folder.name == "1"
+    assert workers.published.name == "1"
     assert json.loads((workers.run / "metrics.json").read_text())["best_epoch"] == 3
     assert "worker 1: training is over" in other
     assert list(workers.folders[1].iterdir()) == [], "only the chief writes"
@@ -216,7 +216,7 @@ def whole(tmp_path_factory):
     """The weights of two workers of which none was killed."""
     workers = Workers(tmp_path_factory.mktemp("whole"), TINY)
     workers.finish()
-    return weights(workers.version.folder)
+    return weights(workers.published)
 
 
 @pytest.mark.slow
@@ -229,7 +229,7 @@ def test_a_killed_worker_that_is_restarted_resumes(whole, tmp_path, which):
     workers.running[which] = workers.start[which]()
     texts = workers.finish()
     assert f"worker {1 - which}: training was cut" in texts[1 - which]
-    assert [w.tobytes() for w in weights(workers.version.folder)] == [w.tobytes() for w in whole]
+    assert [w.tobytes() for w in weights(workers.published)] == [w.tobytes() for w in whole]
 
 
 @pytest.mark.slow
@@ -239,4 +239,4 @@ def test_a_training_process_that_is_killed_restarts(whole, tmp_path):
     os.kill(child_of(workers.running[1]), signal.SIGKILL)
     texts = workers.finish()
     assert "worker 1: training was cut (signal 9)" in texts[1]
-    assert [w.tobytes() for w in weights(workers.version.folder)] == [w.tobytes() for w in whole]
+    assert [w.tobytes() for w in weights(workers.published)] == [w.tobytes() for w in whole]

@@ -130,5 +130,5 @@ def test_a_search_of_that_name_for_something_else_is_refused(tmp_path):
     open_folder(folder, SearchSpec("r", Config, {"units": 3}))
     # More trials, more workers: the same search.
     open_folder(folder, SearchSpec("r", Config, {"units": 3}, trials=99, workers=2, seconds=3.0))
-    with pytest.raises(UsageError, match="there is a search of that name"):
+    with pytest.raises(UsageError, match="there is another search of that name"):
         open_folder(folder, SearchSpec("r", Config, {"units": 4}))
