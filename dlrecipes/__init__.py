@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dlrecipes.api import Model, list_recipes, load, load_recipe, publish, run
     from dlrecipes.tuning.hypermodel import HyperModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["HyperModel", "Model", "list_recipes", "load", "load_recipe", "publish", "run"]
 

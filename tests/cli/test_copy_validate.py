@@ -202,7 +202,11 @@ def test_validate_finds_what_violates_the_contract(
     [
         ("## Data\n", "## Date\n", "README.md: the section '## Data' is missing."),
         ("| `8` |", "| `9` |", "README.md: its tables are not those of config.py"),
-        ("<!-- results: generated -->", "", "README.md: expected one section '<!-- results: generated"),
+        (
+            "<!-- results: generated -->",
+            "",
+            "README.md: expected one section '<!-- results: generated",
+        ),
     ],
 )
 def test_validate_compares_the_readme(dlrecipes, documented_recipe, old, new, start):

@@ -53,6 +53,4 @@ def test_info_names_the_line_of_a_broken_recipe(dlrecipes, own_recipe, module):
 def test_info_of_an_unknown_recipe_names_the_nearest(dlrecipes):
     answer = dlrecipes("info", "slot_fill")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == (
-        "Error: Unknown recipe 'slot_fill'.\n  Did you mean 'slot_filling'?\n"
-    )
+    assert answer.err == ("Error: Unknown recipe 'slot_fill'.\n  Did you mean 'slot_filling'?\n")

@@ -228,7 +228,11 @@ def test_a_syntax_error_in_yaml_names_file_and_line(tmp_path, content, line):
 
 @pytest.mark.parametrize(
     ("content", "kind"),
-    [(b"size: \xff\n", "UTF-8"), (b"size: \x00\n", "valid YAML"), (b"data: 2020-13-45\n", "valid YAML")],
+    [
+        (b"size: \xff\n", "UTF-8"),
+        (b"size: \x00\n", "valid YAML"),
+        (b"data: 2020-13-45\n", "valid YAML"),
+    ],
 )
 def test_bytes_and_dates_that_yaml_cannot_read_are_refused(tmp_path, content, kind):
     path = yaml_file(tmp_path, content)

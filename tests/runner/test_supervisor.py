@@ -50,7 +50,9 @@ def test_what_is_cut_starts_again_and_says_why(train, capsys):
 
 
 def test_it_gives_up_when_no_epoch_gets_done(train):
-    with pytest.raises(RecipeError, match=r"worker 1: training was interrupted 6 times in one epoch"):
+    with pytest.raises(
+        RecipeError, match=r"worker 1: training was interrupted 6 times in one epoch"
+    ):
         train(*[CUT] * 6, ENDED)
 
 

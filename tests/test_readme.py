@@ -1,0 +1,36 @@
+"""README's Python runs as it is written, and README stays a front page."""
+
+import re
+from pathlib import Path
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def blocks(language):
+    text = README.read_text(encoding="utf-8")
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
+
+
+def test_the_python_of_the_readme_runs(empty_directory, capsys):
+    namespace = {}
+    for block in blocks("python"):
+        exec(block, namespace)
+    printed = capsys.readouterr().out
+    assert "['leave', 'Beijing', 'on', 'November', '2nd']" in printed
+    assert namespace["result"].version.folder.parent.name == "slot_filling"
+    assert namespace["model"].folder.resolve() == namespace["result"].version.folder.resolve()
+    assert namespace["tuner"].oracle.get_space().space
+
+
+def test_the_readme_is_short_and_shows_python_before_the_commands():
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert text.index("dlrecipes.load_recipe") < text.index("dlrecipes list")
+
+
+def test_every_command_of_the_readme_exists():
+    from dlrecipes.cli.main import VERBS
+
+    (commands,) = [block for block in blocks("") if "dlrecipes list" in block]
+    verbs = {line.split()[1] for line in commands.splitlines() if line.startswith("dlrecipes ")}
+    assert verbs <= set(VERBS)
