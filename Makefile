@@ -39,6 +39,9 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+types: $(VENV)/installed
+	$(BIN)/mypy
+
 # The documentation site, in build/docs. It needs no network once its packages are installed. Sphinx
 # misses new API pages in an incremental build.
 docs: $(VENV)/installed
