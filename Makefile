@@ -39,9 +39,14 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The documentation site, in build/docs. It needs no network once its packages are installed.
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+# The documentation site, in build/docs. It needs no network once its packages are installed. Sphinx
+# misses new API pages in an incremental build.
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	rm -rf build/docs docs/api
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs build/docs
 	@echo "The site is in build/docs/index.html."
 

@@ -51,14 +51,7 @@ def write_api_pages(folder: Path) -> None:
             pages[package.rpartition(".")[2]] = api_page(package, heading)
     pages["index"] = INDEX % "\n".join(f"   {page}" for page in pages)
     for name, text in pages.items():
-        path = folder / f"{name}.rst"
-        # An unchanged file keeps its time, so that Sphinx does not read it again.
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-    # Sphinx writes one page per name. Pages of names that are gone would be orphans.
-    for path in folder.glob("generated/*.rst"):
-        if not any(f"~{path.stem}\n" in text for text in pages.values()):
-            path.unlink()
+        (folder / f"{name}.rst").write_text(text, encoding="utf-8")
 
 
 def api_page(package: str, heading: str) -> str:

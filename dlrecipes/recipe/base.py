@@ -68,7 +68,8 @@ class Recipe(ABC):
     independent_inputs: ClassVar[bool] = True
 
     def __init__(self, config: RecipeConfig, name: str):
-        self.config = config
+        # Each recipe knows its own class of settings.
+        self.config: Any = config
         self.name = name
 
     @abstractmethod
