@@ -56,7 +56,7 @@ def test_only_the_lowest_machine_sees_gaussian_units_and_seeds_differ():
         (restricted_boltzmann_machine, {"hidden_units": 0}, "hidden_units must be"),
         (restricted_boltzmann_machine, {"visible": "poisson"}, "visible must be one of"),
         (deep_belief_network, {"visible_units": 0}, "visible_units must be"),
-        (deep_belief_network, {"hidden_units": ()}, "hidden_units is empty"),
+        (deep_belief_network, {"hidden_units": ()}, "hidden_units must have the size"),
         (deep_belief_network, {"hidden_units": (3, 0)}, "hidden_units must be"),
         (deep_belief_network, {"hidden_units": 100}, "hidden_units must be a tuple or list"),
         (deep_belief_network, {"num_classes": -1}, "num_classes must be"),

@@ -45,7 +45,7 @@ def test_networks_of_plain_inputs_and_outputs_have_a_plain_mean():
 @pytest.mark.parametrize(
     "networks, message",
     [
-        (lambda: [member("a"), member("a")], "all be 'a': give each network its own `name`"),
+        (lambda: [member("a"), member("a")], "'a' is repeated: give each network its own `name`"),
         (lambda: member("a"), "networks must be a list of keras.Model"),
         (lambda: [mlp((3,), name="a"), mlp((4,), name="b")], "differ in inputs or outputs"),
         (lambda: [mlp((3,), name="a"), member("b")], "differ in inputs or outputs"),

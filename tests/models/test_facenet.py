@@ -149,7 +149,7 @@ def test_embeddings_keep_float32_in_mixed_precision(build):
     [
         (facenet_small, {"input_shape": (15, 64, 1)}, "at least 16 each"),
         (facenet_small, {"input_shape": (64, 64)}, "input_shape must be"),
-        (facenet_small, {"filters": ()}, "filters must name"),
+        (facenet_small, {"filters": ()}, "filters must have the channels"),
         (facenet_small, {"pooling": "max"}, "pooling must be one of average, flatten"),
         (facenet_small, {"pooling": "flatten"}, "None is not allowed here"),
         (facenet_small, {"embedding_units": 0}, "embedding_units must be"),

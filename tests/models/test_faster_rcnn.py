@@ -133,7 +133,7 @@ def test_anchors_that_are_no_numbers_are_refused(sizes):
 
 
 def test_a_detector_needs_a_network_that_gives_class_logits():
-    with pytest.raises(ValueError, match="network must be one that faster_rcnn built, not None"):
+    with pytest.raises(ValueError, match="network must be a model from faster_rcnn, not None"):
         faster_rcnn_detector(None)
     with pytest.raises(ValueError, match="lacks box_deltas, class_logits, proposals"):
         faster_rcnn_detector(backbone())

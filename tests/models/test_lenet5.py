@@ -143,7 +143,7 @@ def test_width_scales_channels_and_units():
             {"output": "rbf", "prototypes": np.ones((9, 84))},
             r"prototypes must be of shape \(10, 84\), not \(9, 84\)",
         ),
-        ({"prototypes": np.ones((10, 84))}, "prototypes are those of output='rbf'"),
+        ({"prototypes": np.ones((10, 84))}, "prototypes are for output='rbf'"),
     ],
 )
 def test_arguments_that_make_no_network_are_refused(kwargs, message):

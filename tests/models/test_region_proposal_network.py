@@ -87,7 +87,7 @@ def test_an_unknown_backbone_is_refused(kind):
 def test_a_backbone_without_a_feature_map_is_refused():
     images = keras.Input((32, 32, 3))
     flat = keras.Model(images, keras.layers.Flatten()(images))
-    with pytest.raises(ValueError, match="must give one feature map"):
+    with pytest.raises(ValueError, match="must output one feature map"):
         region_proposal_network(flat)
 
 
