@@ -13,7 +13,7 @@ CELLS = ("lstm", "elman", "gru", "peephole_lstm")
 # Small enough that the initial loss is close to the logarithm of the vocabulary size.
 OUTPUT_DEVIATION = 0.01
 # Wider than Keras' 0.03 for embeddings, which learns slowly here: after 700 steps on quatrains the
-# perplexity was 451 with 0.03, 362 with 0.1 for characters, and 349 with also 0.3 for conditions.
+# perplexity was 451 with 0.03, 362 with 0.1 for characters, and 349 with both values below.
 CHARACTER_DEVIATION, CONDITION_DEVIATION = 0.1, 0.3
 
 

@@ -182,7 +182,7 @@ def _conv(x, filters, kernel, stride, name, initializer, relu=True, gamma="ones"
 
 
 def _pad(x, kernel: int, stride: int, name: str):
-    # Keras' "same" pads an odd number of rows and columns more below and to the right.
+    # Keras' "same" would add the odd row and column of padding only below and to the right.
     if stride == 1 or kernel == 1:
         return x
     return layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)

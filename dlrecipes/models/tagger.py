@@ -92,7 +92,7 @@ def tagger(
     x = _encode(
         inputs, encoding, num_words, num_ngrams, word_units, ngram_units, word_dropout, seeds
     )
-    # An explicit mask: Keras loses its implicit one where encodings are concatenated.
+    # The mask is explicit because Keras' implicit mask is lost where encodings are concatenated.
     mask = ops.not_equal(inputs["words"], 0)
     x = keras.layers.Dropout(dropout, seed=next(seeds))(x)
     if context:
