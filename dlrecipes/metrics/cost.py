@@ -33,8 +33,8 @@ def count_macs(model: keras.Model) -> int:
     True
 
     Reference:
-        He, Zhang, Ren and Sun, 2016, "Deep residual learning for image recognition", table 1,
-        https://arxiv.org/abs/1512.03385.
+        He, Zhang, Ren and Sun, 2016, "Deep residual learning for image recognition", table 1.
+        https://arxiv.org/abs/1512.03385
     """
     return sum(_layer_macs(layer) for layer in model._flatten_layers(include_self=False))
 

@@ -34,8 +34,8 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 
     Reference:
         Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, 2017, "GANs trained by a two
-        time-scale update rule converge to a local Nash equilibrium", equation 6,
-        https://arxiv.org/abs/1706.08500.
+        time-scale update rule converge to a local Nash equilibrium", equation 6.
+        https://arxiv.org/abs/1706.08500
     """
     from scipy import linalg
 
@@ -80,8 +80,8 @@ def precision_recall(
 
     Reference:
         Kynkaanniemi, Karras, Laine, Lehtinen and Aila, 2019, "Improved precision and recall
-        metric for assessing generative models", equations 1 and 2,
-        https://arxiv.org/abs/1904.06991.
+        metric for assessing generative models", equations 1 and 2.
+        https://arxiv.org/abs/1904.06991
     """
     real, generated = _checked(real, generated)
     if neighbours < 1 or min(len(real), len(generated)) <= neighbours:

@@ -50,9 +50,9 @@ def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> 
 
     Reference:
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2016, "Rethinking the Inception
-        architecture for computer vision", https://arxiv.org/abs/1512.00567.
+        architecture for computer vision". https://arxiv.org/abs/1512.00567
         Heusel et al., 2017, "GANs trained by a two time-scale update rule converge to a local
-        Nash equilibrium", section 3 (its use for the FID), https://arxiv.org/abs/1706.08500.
+        Nash equilibrium", section 3 (its use for the FID). https://arxiv.org/abs/1706.08500
     """
     import keras
     import tensorflow as tf

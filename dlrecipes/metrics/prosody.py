@@ -90,7 +90,7 @@ def distinct_2(poems: Iterable[Poem | Lines]) -> float:
 
     Reference:
         Li, Galley, Brockett, Gao and Dolan, 2016, "A diversity-promoting objective function
-        for neural conversation models", section 5, https://arxiv.org/abs/1510.03055.
+        for neural conversation models", section 5. https://arxiv.org/abs/1510.03055
     """
     pairs = [
         line[k : k + 2] for lines in _lines(poems) for line in lines for k in range(len(line) - 1)

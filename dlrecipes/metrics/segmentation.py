@@ -32,7 +32,7 @@ def segmentation_scores(
 
     Reference:
         Long, Shelhamer and Darrell, 2015, "Fully convolutional networks for semantic
-        segmentation", section 5, https://arxiv.org/abs/1411.4038.
+        segmentation", section 5. https://arxiv.org/abs/1411.4038
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape or not truth.size:

@@ -47,7 +47,7 @@ class SpanF1(keras.metrics.Metric):
 
     Reference:
         Tjong Kim Sang and Buchholz, 2000, "Introduction to the CoNLL-2000 shared task:
-        chunking", section 4 (and its script, conlleval), https://arxiv.org/abs/cs/0009008.
+        chunking", section 4 (and its script, conlleval). https://arxiv.org/abs/cs/0009008
     """
 
     def __init__(self, tag_names: Sequence[str], name: str = "span_f1", dtype=None):

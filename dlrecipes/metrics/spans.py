@@ -54,10 +54,10 @@ def tag_spans(tags: Tags) -> list[Span]:
     [('city', 1, 3), ('city', 3, 4), ('day', 4, 5)]
 
     Reference:
-        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning",
-        https://arxiv.org/abs/cmp-lg/9505040.
+        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning".
+        https://arxiv.org/abs/cmp-lg/9505040
         Tjong Kim Sang and Buchholz, 2000, "Introduction to the CoNLL-2000 shared task:
-        chunking", https://arxiv.org/abs/cs/0009008.
+        chunking". https://arxiv.org/abs/cs/0009008
     """
     spans = []
     slot, start = "", 0
@@ -115,7 +115,7 @@ def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
 
     Reference:
         Tjong Kim Sang and Buchholz, 2000, "Introduction to the CoNLL-2000 shared task:
-        chunking", section 4, https://arxiv.org/abs/cs/0009008.
+        chunking", section 4. https://arxiv.org/abs/cs/0009008
     """
     _check_lengths(gold, predicted)
     support, guesses, hits = Counter(), Counter(), Counter()

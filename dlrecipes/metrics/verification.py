@@ -23,7 +23,7 @@ class ReceiverOperatingCharacteristic:
 
     Reference:
         Phillips, Moon, Rizvi and Rauss, 2000, "The FERET evaluation methodology for
-        face-recognition algorithms", section 3, https://doi.org/10.1109/34.879790.
+        face-recognition algorithms", section 3. https://doi.org/10.1109/34.879790
     """
 
     thresholds: np.ndarray
@@ -103,8 +103,8 @@ def receiver_operating_characteristic(
     (0.75, 0.5, 0.5)
 
     Reference:
-        Fawcett, 2006, "An introduction to ROC analysis", algorithm 1,
-        https://doi.org/10.1016/j.patrec.2005.10.010.
+        Fawcett, 2006, "An introduction to ROC analysis", algorithm 1.
+        https://doi.org/10.1016/j.patrec.2005.10.010
     """
     from sklearn.metrics import roc_curve
 
@@ -185,8 +185,8 @@ def rank1(embeddings: np.ndarray, labels: np.ndarray) -> float:
 
     Reference:
         Phillips, Moon, Rizvi and Rauss, 2000, "The FERET evaluation methodology for
-        face-recognition algorithms", section 3 (identification),
-        https://doi.org/10.1109/34.879790.
+        face-recognition algorithms", section 3 (identification).
+        https://doi.org/10.1109/34.879790
     """
     labels = np.asarray(labels)
     people = [np.flatnonzero(labels == name) for name in np.unique(labels)]

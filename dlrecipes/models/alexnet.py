@@ -70,7 +70,7 @@ def alexnet(
     Args:
         num_classes: Number of classes, at least 1. Defaults to 1000.
         input_shape: Height and width in pixels, at least 67 each, and channels. Defaults to
-            (227, 227, 3).
+            `(227, 227, 3)`.
         groups: Number of channel groups, at least 1; with 1 each filter sees all channels.
             Defaults to 2.
         width: Multiplier of the channels and hidden units, above 0, for smaller versions.

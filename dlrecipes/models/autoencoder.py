@@ -27,7 +27,7 @@ def autoencoder(
     Args:
         num_features: Size of the input, at least 1. Defaults to 784.
         hidden_units: Units of the encoder's hidden layers, each at least 1, from the input to
-            the code; the decoder has them in reverse order. Defaults to (1000, 500, 250).
+            the code; the decoder has them in reverse order. Defaults to `(1000, 500, 250)`.
         code_units: Size of the code, at least 1. Defaults to 30.
         activation: Activation of the hidden layers. Defaults to `"sigmoid"`.
         code_activation: Activation of the code. Defaults to `None`, which is linear.
@@ -54,8 +54,8 @@ def autoencoder(
 
     Reference:
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
-        networks", figure 1 and the network 784-1000-500-250-30 for MNIST,
-        https://doi.org/10.1126/science.1127647.
+        networks", figure 1 and the network 784-1000-500-250-30 for MNIST.
+        https://doi.org/10.1126/science.1127647
     """
     check_integers(num_features=num_features, code_units=code_units)
     check_integer_lists(hidden_units=hidden_units)

@@ -89,8 +89,8 @@ def biggan_generator(
 
     Reference:
         Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
-        image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6,
-        https://arxiv.org/abs/1809.11096.
+        image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6.
+        https://arxiv.org/abs/1809.11096
     """
     _check(size, attention, channels=channels, num_classes=num_classes, filters=filters)
     check_integers(1, latent_chunk=latent_chunk, embedding_size=embedding_size)
@@ -167,10 +167,10 @@ def biggan_discriminator(
 
     Reference:
         Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
-        image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6,
-        https://arxiv.org/abs/1809.11096.
-        Miyato and Koyama, 2018, "cGANs with projection discriminator", equation 3,
-        https://arxiv.org/abs/1802.05637.
+        image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6.
+        https://arxiv.org/abs/1809.11096
+        Miyato and Koyama, 2018, "cGANs with projection discriminator", equation 3.
+        https://arxiv.org/abs/1802.05637
     """
     _check(size, attention, channels=channels, num_classes=num_classes, filters=filters)
     image = keras.Input((size, size, channels), name="image")

@@ -16,7 +16,7 @@ def restricted_boltzmann_machine(
     seed: int | None = None,
     name: str = "restricted_boltzmann_machine",
 ) -> keras.Model:
-    """Builds a restricted Boltzmann machine, from visible to hidden units.
+    """Builds a restricted Boltzmann machine, which maps visible units to hidden units.
 
     The layer `rbm` holds the weights and provides samples, energies and the reconstruction of
     visible units. `fit` does not train the model; a contrastive divergence loop does, as in the
@@ -62,10 +62,10 @@ def restricted_boltzmann_machine(
     >>> _ = rbm.hidden_bias.assign(rbm.hidden_bias + 0.1 * ops.mean(up - down, axis=0))
 
     Reference:
-        Hinton, 2002, "Training products of experts by minimizing contrastive divergence",
-        https://doi.org/10.1162/089976602760128018.
+        Hinton, 2002, "Training products of experts by minimizing contrastive divergence".
+        https://doi.org/10.1162/089976602760128018
         Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets", for
-        the sizes, https://doi.org/10.1162/neco.2006.18.7.1527.
+        the sizes. https://doi.org/10.1162/neco.2006.18.7.1527
     """
     check_integers(visible_units=visible_units)
     inputs = keras.Input((visible_units,), name="visible")
@@ -125,9 +125,9 @@ def deep_belief_network(
 
     Reference:
         Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets",
-        figure 1 and section 6, https://doi.org/10.1162/neco.2006.18.7.1527.
+        figure 1 and section 6. https://doi.org/10.1162/neco.2006.18.7.1527
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
-        networks", supporting text, for the classifier, https://doi.org/10.1126/science.1127647.
+        networks", supporting text, for the classifier. https://doi.org/10.1126/science.1127647
     """
     check_integers(visible_units=visible_units)
     check_integer_lists(hidden_units=hidden_units)

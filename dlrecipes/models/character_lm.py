@@ -74,11 +74,11 @@ def character_lm(
     Reference:
         Mikolov, Karafiat, Burget, Cernocky and Khudanpur, 2010, "Recurrent neural network
         based language model".
-        Graves, 2013, "Generating sequences with recurrent neural networks", section 3,
-        https://arxiv.org/abs/1308.0850.
+        Graves, 2013, "Generating sequences with recurrent neural networks", section 3.
+        https://arxiv.org/abs/1308.0850
         Zhang and Lapata, 2014, "Chinese poetry generation with recurrent neural networks".
-        Press and Wolf, 2017, "Using the output embedding to improve language models",
-        https://arxiv.org/abs/1608.05859.
+        Press and Wolf, 2017, "Using the output embedding to improve language models".
+        https://arxiv.org/abs/1608.05859
     """
     conditions = dict(conditions or {})
     _check(cell, conditions)

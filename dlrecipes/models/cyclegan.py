@@ -58,8 +58,8 @@ def cyclegan_generator(
 
     Reference:
         Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
-        cycle-consistent adversarial networks", section 4 and appendix 7.2,
-        https://arxiv.org/abs/1703.10593.
+        cycle-consistent adversarial networks", section 4 and appendix 7.2.
+        https://arxiv.org/abs/1703.10593
     """
     check_integers(1, blocks=blocks, channels=channels, filters=filters)
     check_integers(1, output_channels=output_channels)

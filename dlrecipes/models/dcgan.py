@@ -62,10 +62,10 @@ def dcgan_generator(
 
     Reference:
         Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep
-        convolutional generative adversarial networks", section 3 and figure 1,
-        https://arxiv.org/abs/1511.06434.
-        Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label,
-        https://arxiv.org/abs/1411.1784.
+        convolutional generative adversarial networks", section 3 and figure 1.
+        https://arxiv.org/abs/1511.06434
+        Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label.
+        https://arxiv.org/abs/1411.1784
     """
     halvings = _halvings(size)
     check_integers(1, channels=channels, latent_size=latent_size, filters=filters)
@@ -153,10 +153,10 @@ def dcgan_discriminator(
 
     Reference:
         Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep
-        convolutional generative adversarial networks", section 3 and its guidelines,
-        https://arxiv.org/abs/1511.06434.
-        Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label,
-        https://arxiv.org/abs/1411.1784.
+        convolutional generative adversarial networks", section 3 and its guidelines.
+        https://arxiv.org/abs/1511.06434
+        Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label.
+        https://arxiv.org/abs/1411.1784
     """
     halvings = _halvings(size)
     check_integers(1, channels=channels, filters=filters)

@@ -33,7 +33,7 @@ def ensemble(networks: Sequence[keras.Model], name: str = "ensemble") -> keras.M
     (None, None, 3)
 
     Reference:
-        Hansen and Salamon, 1990, "Neural network ensembles", https://doi.org/10.1109/34.58871.
+        Hansen and Salamon, 1990, "Neural network ensembles". https://doi.org/10.1109/34.58871
     """
     if not isinstance(networks, tuple | list) or any(
         not isinstance(network, keras.Model) for network in networks

@@ -25,7 +25,7 @@ def facenet_small(
     seed: int | None = None,
     name: str = "facenet_small",
 ) -> keras.Model:
-    """Builds a small convolutional network from face images to unit vectors.
+    """Builds a small convolutional network that maps face images to unit vectors.
 
     Each block is a 3x3 convolution with batch normalisation and ReLU, followed by 2x2 max
     pooling. The remaining feature map is averaged and projected to the embedding, which is scaled
@@ -39,9 +39,9 @@ def facenet_small(
     Args:
         input_shape: Height and width in pixels, at least 16 each with four blocks (`None`
             allows any size), and channels: 1 for grey images, 3 for colour. Defaults to
-            (None, None, 1).
+            `(None, None, 1)`.
         embedding_units: Size of the embedding, at least 1. Defaults to 128.
-        filters: Channels of each block's convolution. Defaults to (32, 64, 128, 256).
+        filters: Channels of each block's convolution. Defaults to `(32, 64, 128, 256)`.
         pooling: `"average"`, or `"flatten"` to keep the positions apart, which needs a fixed
             image size. Defaults to `"average"`.
         dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.
@@ -67,8 +67,8 @@ def facenet_small(
 
     Reference:
         Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
-        recognition and clustering", figure 2 (the method; this network is much smaller),
-        https://arxiv.org/abs/1503.03832.
+        recognition and clustering", figure 2 (the method; this network is much smaller).
+        https://arxiv.org/abs/1503.03832
     """
     _check(embedding_units, dropout)
     check_integer_lists(filters=filters)
@@ -101,7 +101,7 @@ def facenet_inception_resnet(
     seed: int | None = None,
     name: str = "facenet_inception_resnet",
 ) -> keras.Model:
-    """Builds Inception-ResNet v1 from face images to unit vectors.
+    """Builds Inception-ResNet v1 as a face embedding network, which outputs unit vectors.
 
     A stem is followed by residual Inception blocks on grids of 17x17, 8x8 and 3x3 (for images of
     160x160), with a reduction block between grids. The mean over the last grid is projected to
@@ -113,13 +113,13 @@ def facenet_inception_resnet(
 
     Args:
         input_shape: Height and width in pixels, at least 75 each (`None` allows any size), and
-            channels: 1 for grey images, 3 for colour. Defaults to (160, 160, 3).
+            channels: 1 for grey images, 3 for colour. Defaults to `(160, 160, 3)`.
         embedding_units: Size of the embedding, at least 1; published face networks have 512.
             Defaults to 128.
         repeats: Number of blocks on each of the three grids, without the final block. Defaults
             to (5, 10, 5).
         scales: Factors that multiply the branches' output on each grid before it is added.
-            Defaults to (0.17, 0.1, 0.2).
+            Defaults to `(0.17, 0.1, 0.2)`.
         width: Multiplier of the channels of all convolutions, above 0, for smaller versions.
             Defaults to 1.
         dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.2.
@@ -144,10 +144,10 @@ def facenet_inception_resnet(
 
     Reference:
         Szegedy, Ioffe, Vanhoucke and Alemi, 2017, "Inception-v4, Inception-ResNet and the impact
-        of residual connections on learning", section 3.2 and figures 10 to 15,
-        https://arxiv.org/abs/1602.07261.
+        of residual connections on learning", section 3.2 and figures 10 to 15.
+        https://arxiv.org/abs/1602.07261
         Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
-        recognition and clustering", section 3 (the embedding), https://arxiv.org/abs/1503.03832.
+        recognition and clustering", section 3 (the embedding). https://arxiv.org/abs/1503.03832
     """
     _check(embedding_units, dropout)
     number("width", width, "a number above 0", lambda factor: factor > 0)

@@ -51,8 +51,8 @@ def faster_rcnn(
         backbone: `"vgg16"`, for a newly initialised VGG-16 up to its 13th convolution, or a
             `keras.Model` from an image to a feature map, channels last. Defaults to `"vgg16"`.
         num_classes: Number of classes without the background, at least 1. Defaults to 20.
-        sizes: Square roots of the anchors' areas, in pixels. Defaults to (128, 256, 512).
-        ratios: Aspect ratios of the anchors, height divided by width. Defaults to (0.5, 1, 2).
+        sizes: Square roots of the anchors' areas, in pixels. Defaults to `(128, 256, 512)`.
+        ratios: Aspect ratios of the anchors, height divided by width. Defaults to `(0.5, 1, 2)`.
         stride: Pixels between neighbouring positions of the feature map, at least 1. Defaults to
             16.
         filters: Channels of the region proposal network, at least 1. Defaults to 512.
@@ -103,9 +103,9 @@ def faster_rcnn(
 
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", sections 3.1 to 3.3, https://arxiv.org/abs/1506.01497.
-        Girshick, 2015, "Fast R-CNN", section 2, for the classifier and box regressor,
-        https://arxiv.org/abs/1504.08083.
+        region proposal networks", sections 3.1 to 3.3. https://arxiv.org/abs/1506.01497
+        Girshick, 2015, "Fast R-CNN", section 2, for the classifier and box regressor.
+        https://arxiv.org/abs/1504.08083
     """
     check_integers(num_classes=num_classes, units=units)
     check_rates(dropout=dropout)
@@ -152,7 +152,7 @@ def faster_rcnn_detector(
             in [0, 1]. Defaults to 0.3.
         score_threshold: Probability that a box must exceed, in [0, 1]. Defaults to 0.05.
         deviations: Standard deviations that the training loop divided its box deltas by, as in
-            `BoxCoder`. Defaults to (0.1, 0.1, 0.2, 0.2).
+            `BoxCoder`. Defaults to `(0.1, 0.1, 0.2, 0.2)`.
         name: Model name. Defaults to `"faster_rcnn_detector"`.
 
     Returns:
@@ -182,8 +182,8 @@ def faster_rcnn_detector(
     ((1, 3, 4), (1, 3))
 
     Reference:
-        Girshick, 2015, "Fast R-CNN", section 2.3 for the deltas and section 3 for detection,
-        https://arxiv.org/abs/1504.08083.
+        Girshick, 2015, "Fast R-CNN", section 2.3 for the deltas and section 3 for detection.
+        https://arxiv.org/abs/1504.08083
     """
     if not isinstance(network, keras.Model):
         raise ValueError(f"network must be a model from faster_rcnn, not {network!r}.")

@@ -80,7 +80,7 @@ def googlenet(
         num_classes: Number of classes, at least 1. Defaults to 1000.
         input_shape: Height and width in pixels, of any size (`None` allows all sizes), and
             channels. With auxiliary classifiers the size must be fixed and at least 65. Sizes are
-            halved five times, rounding up. Defaults to (224, 224, 3).
+            halved five times, rounding up. Defaults to `(224, 224, 3)`.
         auxiliary: Whether to add the auxiliary classifiers, as in the paper's training. Defaults
             to `False`.
         width: Multiplier of the channels and hidden units, above 0, for smaller versions.
@@ -112,8 +112,8 @@ def googlenet(
     ['auxiliary_1', 'auxiliary_2', 'predictions']
 
     Reference:
-        Szegedy et al., 2014, "Going deeper with convolutions", section 5, table 1 and figure 3,
-        https://arxiv.org/abs/1409.4842.
+        Szegedy et al., 2014, "Going deeper with convolutions", section 5, table 1 and figure 3.
+        https://arxiv.org/abs/1409.4842
     """
     check_classifier(num_classes, width, dropout=dropout, auxiliary_dropout=auxiliary_dropout)
     # The pooling of the auxiliary classifiers follows four halvings with "same" padding.

@@ -47,8 +47,8 @@ def hopfield_network(
 
     Reference:
         Hopfield, 1982, "Neural networks and physical systems with emergent collective
-        computational abilities", whose simulations have 30 and 100 units,
-        https://doi.org/10.1073/pnas.79.8.2554.
+        computational abilities", whose simulations have 30 and 100 units.
+        https://doi.org/10.1073/pnas.79.8.2554
     """
     layer = HopfieldNetwork(units, rule, update, max_sweeps, name="memory")
     if patterns is not None:

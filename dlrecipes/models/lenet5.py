@@ -63,7 +63,7 @@ def lenet5(
     Args:
         num_classes: Number of classes, at least 1. Defaults to 10.
         input_shape: Height and width in pixels, at least 32 each (28 with `padding="same"`), and
-            channels. Defaults to (32, 32, 1).
+            channels. Defaults to `(32, 32, 1)`.
         padding: Padding of C1: `"valid"`, or `"same"`, which adds a border of zeros, so that
             28x28 pixels become the paper's 32x32. Defaults to `"valid"`.
         activation: Activation after C1, C3, C5 and F6, and after trainable pooling: an activation
@@ -105,7 +105,7 @@ def lenet5(
 
     Reference:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document
-        recognition", section II.B, figure 2 and table I, https://doi.org/10.1109/5.726791.
+        recognition", section II.B, figure 2 and table I. https://doi.org/10.1109/5.726791
     """
     check_classifier(num_classes, width, dropout=dropout)
     _check(num_classes, padding, pooling, connections, output, prototypes, width)

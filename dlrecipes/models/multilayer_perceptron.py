@@ -52,7 +52,7 @@ def perceptron(
 
     Reference:
         Rosenblatt, 1958, "The perceptron: a probabilistic model for information storage and
-        organization in the brain", https://doi.org/10.1037/h0042519.
+        organization in the brain". https://doi.org/10.1037/h0042519
     """
     check_integers(num_features=num_features)
     x = keras.Input((num_features,), name="features")
@@ -76,10 +76,10 @@ def mlp(
     called LeNet-300-100; it has 266,610 parameters.
 
     Args:
-        input_shape: Shape of an example; several axes are flattened. Defaults to (28, 28, 1).
+        input_shape: Shape of an example; several axes are flattened. Defaults to `(28, 28, 1)`.
         num_outputs: Number of outputs, at least 1. Defaults to 10.
         hidden_units: Units of each hidden layer, each at least 1; an empty tuple gives a linear
-            model. Defaults to (300, 100).
+            model. Defaults to `(300, 100)`.
         activation: Activation of the hidden layers. Defaults to `"tanh"`.
         dropout: Dropout rate after each hidden layer, in [0, 1). Defaults to 0.
         output_activation: Activation of the outputs. Defaults to `None`, which gives logits.
@@ -105,9 +105,9 @@ def mlp(
 
     Reference:
         Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating
-        errors", https://doi.org/10.1038/323533a0.
+        errors". https://doi.org/10.1038/323533a0
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document
-        recognition", section III.C, for the sizes, https://doi.org/10.1109/5.726791.
+        recognition", section III.C, for the sizes. https://doi.org/10.1109/5.726791
     """
     check_integers(num_outputs=num_outputs)
     check_integer_lists(input_shape=input_shape, hidden_units=hidden_units)

@@ -73,8 +73,8 @@ def pix2pix_unet(
 
     Reference:
         Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
-        adversarial networks", section 3.2.1 and appendix 6.1.1, with its errata,
-        https://arxiv.org/abs/1611.07004.
+        adversarial networks", section 3.2.1 and appendix 6.1.1, with its errata.
+        https://arxiv.org/abs/1611.07004
     """
     _check(norm, channels=channels, output_channels=output_channels, filters=filters)
     levels = _levels(size, levels)
@@ -165,8 +165,8 @@ def patchgan(
 
     Reference:
         Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
-        adversarial networks", section 3.2.2 and appendix 6.1.2,
-        https://arxiv.org/abs/1611.07004.
+        adversarial networks", section 3.2.2 and appendix 6.1.2.
+        https://arxiv.org/abs/1611.07004
     """
     _check(norm, channels=channels, filters=filters)
     check_integers(0, layers=layers, condition_channels=condition_channels)

@@ -39,8 +39,8 @@ def region_proposal_network(
     Args:
         backbone: `"vgg16"`, for a newly initialised VGG-16 up to its 13th convolution, or a
             `keras.Model` from an image to a feature map, channels last. Defaults to `"vgg16"`.
-        sizes: Square roots of the anchors' areas, in pixels. Defaults to (128, 256, 512).
-        ratios: Aspect ratios of the anchors, height divided by width. Defaults to (0.5, 1, 2).
+        sizes: Square roots of the anchors' areas, in pixels. Defaults to `(128, 256, 512)`.
+        ratios: Aspect ratios of the anchors, height divided by width. Defaults to `(0.5, 1, 2)`.
         stride: Pixels between neighbouring positions of the feature map, at least 1. Defaults to
             16.
         filters: Channels of the 3x3 convolution, at least 1. Defaults to 512.
@@ -86,7 +86,7 @@ def region_proposal_network(
 
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", section 3.1, https://arxiv.org/abs/1506.01497.
+        region proposal networks", section 3.1. https://arxiv.org/abs/1506.01497
     """
     check_positive_lists(sizes=sizes, ratios=ratios)
     images, features = feature_map(backbone, stride)

@@ -63,7 +63,7 @@ def resnet(
         depth: Number of layers with weights: 18, 34, 50, 101 or 152. Defaults to 50.
         num_classes: Number of classes, at least 1. Defaults to 1000.
         input_shape: Height and width in pixels, of any size (`None` allows all sizes), and
-            channels. Stages halve the size, rounding up. Defaults to (224, 224, 3).
+            channels. Stages halve the size, rounding up. Defaults to `(224, 224, 3)`.
         width: Multiplier of the channels, above 0, for smaller versions. Defaults to 1.
         stem: `"imagenet"`, a 7x7 convolution and a max pooling, both with stride 2, or `"small"`,
             a 3x3 convolution with stride 1, for images of about 32x32. Defaults to `"imagenet"`.
@@ -99,10 +99,10 @@ def resnet(
 
     Reference:
         He, Zhang, Ren and Sun, 2015, "Deep residual learning for image recognition", sections
-        3.3, 3.4 and 4.1, table 1, and section 4.2 for the small stem,
-        https://arxiv.org/abs/1512.03385.
+        3.3, 3.4 and 4.1, table 1, and section 4.2 for the small stem.
+        https://arxiv.org/abs/1512.03385
         Goyal et al., 2017, "Accurate, large minibatch SGD: training ImageNet in 1 hour",
-        section 5.1 (`zero_init_residual`), https://arxiv.org/abs/1706.02677.
+        section 5.1 (`zero_init_residual`). https://arxiv.org/abs/1706.02677
     """
     check_choice("depth", depth, BLOCKS)
     check_choice("stem", stem, ("imagenet", "small"))

@@ -20,7 +20,7 @@ def self_organizing_map(
     Args:
         num_features: Size of the vectors, at least 1.
         grid: Rows and columns of the grid, each at least 1, or one integer for a square grid.
-            Defaults to (10, 10).
+            Defaults to `(10, 10)`.
         initializer: Initializer of the codebook, best near the data. Defaults to
             `"random_uniform"`.
         name: Model name. Defaults to `"self_organizing_map"`.
@@ -51,7 +51,7 @@ def self_organizing_map(
     ...     _ = layer.codebook.assign(layer.batch_update(data, radius))
 
     Reference:
-        Kohonen, 1990, "The self-organizing map", https://doi.org/10.1109/5.58325.
+        Kohonen, 1990, "The self-organizing map". https://doi.org/10.1109/5.58325
     """
     check_integers(num_features=num_features)
     features = keras.Input((num_features,), name="features")

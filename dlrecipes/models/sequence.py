@@ -96,11 +96,11 @@ def sequence_model(
     (2, 4, 9)
 
     Reference:
-        Elman, 1990, "Finding structure in time", https://doi.org/10.1207/s15516709cog1402_1.
-        Hochreiter and Schmidhuber, 1997, "Long short-term memory",
-        https://doi.org/10.1162/neco.1997.9.8.1735.
+        Elman, 1990, "Finding structure in time". https://doi.org/10.1207/s15516709cog1402_1
+        Hochreiter and Schmidhuber, 1997, "Long short-term memory".
+        https://doi.org/10.1162/neco.1997.9.8.1735
         Sutskever, Vinyals and Le, 2014, "Sequence to sequence learning with neural networks",
-        section 2 (the encoder and decoder), https://arxiv.org/abs/1409.3215.
+        section 2 (the encoder and decoder). https://arxiv.org/abs/1409.3215
     """
     _check_names(shape, cell, num_features, num_ids)
     _check_sizes(num_outputs, num_features, num_ids, embedding_units, units, depth, steps, dropout)

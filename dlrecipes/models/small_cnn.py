@@ -44,8 +44,8 @@ def small_cnn(
     Args:
         num_classes: Number of classes, at least 1. Defaults to 10.
         input_shape: Height and width in pixels, at least 24 each, and channels. Defaults to
-            (28, 28, 1).
-        filters: Channels of the four convolutions. Defaults to (32, 64, 64, 128).
+            `(28, 28, 1)`.
+        filters: Channels of the four convolutions. Defaults to `(32, 64, 64, 128)`.
         width: Multiplier of the channels, above 0. Defaults to 1.
         dropout: Dropout rate of the last features, in [0, 1). Defaults to 0.3.
         classifier_activation: Activation of the output; `None` gives logits. Defaults to
@@ -72,7 +72,7 @@ def small_cnn(
 
     Reference:
         Ioffe and Szegedy, 2015, "Batch normalization: accelerating deep network training by
-        reducing internal covariate shift", section 3.2, https://arxiv.org/abs/1502.03167.
+        reducing internal covariate shift", section 3.2. https://arxiv.org/abs/1502.03167
         Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, 2014, "Dropout: a simple way
         to prevent neural networks from overfitting", section 4.
     """

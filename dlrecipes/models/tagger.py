@@ -29,7 +29,7 @@ def tagger(
     seed: int | None = None,
     name: str = "tagger",
 ) -> keras.Model:
-    """Builds a network from word ids to a score for each tag at each word.
+    """Builds a tagger, which scores every tag for every word of a sentence.
 
     The words are encoded, concatenated with `context` neighbours on each side, and read by
     `depth` hidden layers: dense ones (a feed-forward network on a context window) or

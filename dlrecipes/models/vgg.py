@@ -53,7 +53,7 @@ def vgg(
             Defaults to 16.
         num_classes: Number of classes, at least 1. Defaults to 1000.
         input_shape: Height and width in pixels, at least 32 each, and channels. Without the dense
-            layers, `None` allows any size. Defaults to (224, 224, 3).
+            layers, `None` allows any size. Defaults to `(224, 224, 3)`.
         width: Multiplier of the channels and hidden units, above 0, for smaller versions.
             Defaults to 1.
         batch_normalization: Whether each convolution is followed by batch normalisation,
@@ -86,7 +86,7 @@ def vgg(
 
     Reference:
         Simonyan and Zisserman, 2014, "Very deep convolutional networks for large-scale image
-        recognition", section 2 and tables 1 and 2, https://arxiv.org/abs/1409.1556.
+        recognition", section 2 and tables 1 and 2. https://arxiv.org/abs/1409.1556
     """
     check_choice("depth", depth, BLOCKS)
     check_classifier(num_classes, width, dropout=dropout)
