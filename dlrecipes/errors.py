@@ -1,19 +1,20 @@
-"""What a user can mend, as one line that says what is wrong and a hint that says what to do."""
+"""User-facing errors: one line that says what is wrong, and a hint that says what to do."""
 
 import difflib
 from collections.abc import Iterable
 
-# What a shell reports of a process that Ctrl-C ended: 128 + SIGINT.
+# The exit status that a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
-_BESIDE = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
+# TensorFlow surrounds the reason with positions in the graph, which do not help the reader.
+_GRAPH_POSITIONS = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
 
 
 class RecipeError(Exception):
-    """A mistake or a failure that the user is told in one line, never as a traceback.
+    """A mistake or failure that is reported to the user in one line, never as a traceback.
 
     Args:
-        message: What is wrong, and where (the file and line where there is one).
-        hint: What would be right, or what to type next.
+        message: The problem and its place: the file and the line, if known.
+        hint: The correct form, or the command to type next. Defaults to no hint.
     """
 
     exit_code = 1
@@ -28,13 +29,13 @@ class RecipeError(Exception):
 
 
 class UsageError(RecipeError):
-    """A wrong name, option or value: exit code 2."""
+    """A wrong name, option or value; the exit code is 2."""
 
     exit_code = 2
 
 
 class DataError(RecipeError):
-    """Data that cannot be read as it is: names the file, and the line where there is one."""
+    """Data that cannot be read as given; the message names the file and, if known, the line."""
 
 
 class TrainingDiverged(RecipeError):  # noqa: N818
@@ -42,27 +43,35 @@ class TrainingDiverged(RecipeError):  # noqa: N818
 
 
 class PublishError(RecipeError):
-    """An export that failed, or that does not agree with the model it was made from."""
+    """An export that failed, or whose outputs differ from those of its model."""
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
-    """Returns `"Did you mean 'x'?"` for the choice that is spelt most like `name`, else `""`.
+    """Returns `"Did you mean 'x'?"` for the choice that is spelt most like `name`, or `""`.
+
+    Args:
+        name: The name that was typed.
+        choices: The valid names.
 
     Example:
 
+    >>> from dlrecipes.errors import nearest
     >>> nearest("learning_rat", ["units", "learning_rate"])
     "Did you mean 'learning_rate'?"
     """
-    found = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
-    return f"Did you mean {found[0]!r}?" if found else ""
+    matches = difflib.get_close_matches(name, list(choices), n=1, cutoff=0.5)
+    return f"Did you mean {matches[0]!r}?" if matches else ""
 
 
 def reason(error: Exception) -> str:
-    """Returns in a line why something failed, of Python's errors and of TensorFlow's."""
+    """Returns in one line why something failed, for Python's and for TensorFlow's errors.
+
+    Args:
+        error: The error that was raised.
+    """
     text = getattr(error, "strerror", None) or str(error)
     if "No space left" in text:
         return "the disk is full"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    # Beside the reason TensorFlow tells of places in the graph, of no use to whoever reads it.
-    told = [line for line in lines if not line.startswith(_BESIDE)]
-    return (told or lines or [type(error).__name__])[0][:200]
+    reasons = [line for line in lines if not line.startswith(_GRAPH_POSITIONS)]
+    return (reasons or lines or [type(error).__name__])[0][:200]

@@ -1,4 +1,4 @@
-"""Figures that recipes share; drawn without a screen."""
+"""Figures that several recipes share; they need no display."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ FRAME_MS, LAST_FRAME_MS = 120, 2000
 HAN_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "SimHei", "PingFang SC")
 
 
-def save(folder: Path, name: str, drawn: Figure | np.ndarray) -> None:
-    """Writes a figure as PNG, or images one after the other as an animated GIF; whole or not.
+def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
+    """Writes a figure as PNG, or images as the frames of an animated GIF, in one atomic step.
 
     Args:
-        folder: Where to.
-        name: The file's name, without its ending.
-        drawn: A figure; or frames, uint8 of shape `(frames, height, width, 1 or 3)`.
+        folder: Folder to write to.
+        name: File name without extension.
+        content: A figure, or frames: uint8 of shape `(frames, height, width, 1 or 3)`.
     """
-    moving = isinstance(drawn, np.ndarray)
-    path = folder / f"{name}.{'gif' if moving else 'png'}"
-    part = path.with_name(f".{path.name}")
-    if moving:
-        frames = [Image.fromarray(frame.squeeze()) for frame in drawn]
-        lasting = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
+    is_animation = isinstance(content, np.ndarray)
+    path = folder / f"{name}.{'gif' if is_animation else 'png'}"
+    partial = path.with_name(f".{path.name}")
+    if is_animation:
+        frames = [Image.fromarray(frame.squeeze()) for frame in content]
+        durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
         frames[0].save(
-            part,
+            partial,
             format="GIF",
             save_all=True,
             append_images=frames[1:],
-            duration=lasting,
+            duration=durations,
             loop=0,
         )
     else:
-        drawn.savefig(part, format="png", dpi=120)
-    part.replace(path)
+        content.savefig(partial, format="png", dpi=120)
+    partial.replace(path)
 
 
 def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure:
-    """Draws every logged metric over the epochs, training and validation in one panel.
+    """Plots every logged metric over the epochs, with training and validation in one panel.
 
     Args:
-        history: Logs of each epoch.
+        history: Logged metrics of each epoch.
         best: The epoch that was kept, counted from 1.
     """
     names = [n for n in history[0] if not n.startswith("val_")]
@@ -73,12 +73,12 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
 
 
 def bars(values: Mapping[str, float], title: str, notes: Mapping[str, str] | None = None) -> Figure:
-    """Draws one horizontal bar a name, the lowest value at the bottom.
+    """Plots one horizontal bar per name, with the lowest value at the bottom.
 
     Args:
-        values: Shares between 0 and 1 by name.
-        title: The figure's title.
-        notes: What to write behind a bar, by name.
+        values: Fractions between 0 and 1, by name.
+        title: Title of the figure.
+        notes: Text to write after a bar, by name. Defaults to none.
     """
     names = sorted(values, key=lambda name: values[name])
     figure = Figure(figsize=(7, 1.2 + 0.28 * len(names)), layout="constrained")
@@ -93,24 +93,24 @@ def bars(values: Mapping[str, float], title: str, notes: Mapping[str, str] | Non
 
 
 def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
-    """Draws a confusion matrix: rows are the truth, each row's shares as shades.
+    """Plots a confusion matrix; each row is a true class, shaded by its fraction per prediction.
 
     Args:
-        counts: Integer matrix of shape `(classes, classes)`, `[truth, prediction]`.
-        names: The classes.
-        title: The figure's title.
+        counts: Integer matrix of shape `(classes, classes)`, indexed `[truth, prediction]`.
+        names: Names of the classes.
+        title: Title of the figure.
     """
     size = 2.5 + 0.42 * len(names)
     figure = Figure(figsize=(size + 1, size), layout="constrained")
     axis = figure.subplots()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axis, shrink=0.7, label="share of the row")
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the row")
     axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axis.set_yticks(range(len(names)), names, fontsize=8)
     axis.set(title=title, xlabel="prediction", ylabel="truth")
     for row, column in zip(*np.nonzero(counts), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        colour = "white" if fractions[row, column] > 0.5 else "black"
         axis.text(
             column, row, counts[row, column], ha="center", va="center", fontsize=7, color=colour
         )
@@ -118,10 +118,13 @@ def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
 
 
 def text_font(text: str) -> dict[str, str]:
-    """Returns the `family` that can draw a text, as keyword arguments for matplotlib.
+    """Returns matplotlib's keyword arguments for a font that has the characters of a text.
 
-    Chinese needs a font that has it; where none is installed the figure shows boxes, and
-    the caller says so (`has_font`).
+    Chinese needs a font with Han characters. If none is installed, the figure shows boxes; the
+    caller checks with `has_font` and reports it.
+
+    Args:
+        text: The text to show.
     """
     if has_font(text) and not text.isascii():
         return {"family": _han_font() or "sans-serif"}
@@ -129,21 +132,25 @@ def text_font(text: str) -> dict[str, str]:
 
 
 def has_font(text: str) -> bool:
-    """Returns whether an installed font draws all of a text's characters."""
+    """Returns whether an installed font has all characters of a text.
+
+    Args:
+        text: The text to show.
+    """
     return not any("\u3000" <= c <= "\u9fff" for c in text) or _han_font() is not None
 
 
 @functools.lru_cache(maxsize=1)
 def _han_font() -> str | None:
-    found = _known_han_font()
-    if found is None:
-        # matplotlib keeps a list of the fonts that there were when it was first used.
+    name = _known_han_font()
+    if name is None:
+        # matplotlib caches the list of fonts that were installed when it was first used.
         known = {font.fname for font in font_manager.fontManager.ttflist}
         for path in set(font_manager.findSystemFonts()) - known:
-            with contextlib.suppress(OSError, RuntimeError):  # A file that is no font.
+            with contextlib.suppress(OSError, RuntimeError):  # The file is not a font.
                 font_manager.fontManager.addfont(path)
-        found = _known_han_font()
-    return found
+        name = _known_han_font()
+    return name
 
 
 def _known_han_font() -> str | None:

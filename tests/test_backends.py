@@ -1,4 +1,4 @@
-"""With another backend the library leaves TensorFlow, which takes seconds to load, alone."""
+"""With another Keras backend the library does not load TensorFlow, which takes seconds."""
 
 import json
 import os
@@ -16,14 +16,14 @@ print(json.dumps(sorted({"tensorflow", "torch"} & set(sys.modules))))
 
 
 def loaded(*names):
-    """Returns which frameworks a new process with JAX has loaded once it imported modules."""
+    """Returns the frameworks that a new process with JAX has loaded after importing modules."""
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     command = [sys.executable, "-c", LOADED, *names]
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(process.stdout.splitlines()[-1])
 
 
-def test_with_jax_the_library_loads_no_framework_that_keras_does_not_load():
+def test_with_jax_the_library_loads_no_framework_beyond_those_of_keras():
     pytest.importorskip("jax")
     packages = ("dlrecipes.layers", "dlrecipes.losses", "dlrecipes.models")
     assert loaded("keras", *packages) == loaded("keras")

@@ -1,4 +1,4 @@
-"""What this process is among the workers, and a TF_CONFIG that is not right."""
+"""The role of this process among the workers, and errors for a wrong TF_CONFIG."""
 
 import json
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ def config(cluster, kind="worker", index=0):
 
 
 def strategy(cluster, kind="worker", index=0):
-    """What tells a strategy's place: as much of it as is looked at."""
+    """Returns a stand-in with the attributes of a strategy that `distribute` reads."""
     spec = SimpleNamespace(as_dict=lambda: cluster)
     resolver = SimpleNamespace(cluster_spec=lambda: spec, task_type=kind, task_id=index)
     return SimpleNamespace(cluster_resolver=resolver)
@@ -28,52 +28,52 @@ def strategy(cluster, kind="worker", index=0):
         ({"worker": TWO}, "worker", 0, 2, True),
         ({"worker": TWO}, "worker", 1, 2, False),
         ({"chief": ["c:1"], "worker": TWO}, "chief", 0, 3, True),
-        # Where there is a chief, the first worker is none.
+        # With a chief, the first worker is an ordinary worker.
         ({"chief": ["c:1"], "worker": TWO}, "worker", 0, 3, False),
-        # Servers of parameters and evaluators do not train.
+        # Parameter servers and evaluators do not train.
         ({"worker": TWO, "evaluator": ["e:1"]}, "worker", 1, 2, False),
     ],
 )
-def test_one_worker_is_the_chief(cluster, kind, index, workers, chief):
-    found = distribute.check_cluster(config(cluster, kind, index))
-    assert found == distribute.Cluster(workers, chief, f"{kind} {index}")
-    its = strategy(cluster, kind, index)
-    assert distribute.workers(its) == workers
-    assert distribute.is_chief(its) is chief
+def test_exactly_one_worker_is_the_chief(cluster, kind, index, workers, chief):
+    parsed = distribute.check_cluster(config(cluster, kind, index))
+    assert parsed == distribute.Cluster(workers, chief, f"{kind} {index}")
+    worker_strategy = strategy(cluster, kind, index)
+    assert distribute.workers(worker_strategy) == workers
+    assert distribute.is_chief(worker_strategy) is chief
 
 
-def test_a_process_alone_is_the_chief():
-    for alone in (SimpleNamespace(cluster_resolver=None), strategy({"worker": ["a:1"]})):
-        assert distribute.is_chief(alone)
-        assert not distribute.several_workers(alone)
+def test_single_process_is_the_chief():
+    for single in (SimpleNamespace(cluster_resolver=None), strategy({"worker": ["a:1"]})):
+        assert distribute.is_chief(single)
+        assert not distribute.several_workers(single)
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    "text, message",
     [
         (None, "TF_CONFIG is not set"),
         ("", "TF_CONFIG is not set"),
-        ("{", "no description of a cluster"),
-        ("[]", "no description of a cluster"),
-        ('{"cluster": {"worker": ["a:1"]}}', "no description of a cluster"),
-        (config({"worker": TWO}, "chief"), "no description of a cluster"),
-        (config({"worker": TWO}, index="x"), "no description of a cluster"),
-        (config({"worker": TWO}, index=2), "lists 2 of type worker, but no number 2"),
-        (config({"worker": TWO}, index=-1), "lists 2 of type worker, but no number -1"),
+        ("{", "does not describe a cluster"),
+        ("[]", "does not describe a cluster"),
+        ('{"cluster": {"worker": ["a:1"]}}', "does not describe a cluster"),
+        (config({"worker": TWO}, "chief"), "does not describe a cluster"),
+        (config({"worker": TWO}, index="x"), "does not describe a cluster"),
+        (config({"worker": TWO}, index=2), "lists 2 tasks of type worker, but no index 2"),
+        (config({"worker": TWO}, index=-1), "lists 2 tasks of type worker, but no index -1"),
         (config({"worker": TWO, "ps": ["p:1"]}, "ps"), "a task of type ps does not train"),
-        (config({"worker": ["a:1", "b"]}), "'b' is no HOST:PORT"),
-        (config({"worker": ["a:1", 7]}), "7 is no HOST:PORT"),
-        (config({"worker": ["a:1", "a:1"]}), "two workers have one address"),
+        (config({"worker": ["a:1", "b"]}), "expected HOST:PORT, got 'b'"),
+        (config({"worker": ["a:1", 7]}), "expected HOST:PORT, got 7"),
+        (config({"worker": ["a:1", "a:1"]}), "two workers have the same address"),
     ],
 )
-def test_wrong_cluster_is_told_in_one_line_with_what_is_right(text, told):
-    with pytest.raises(UsageError, match=told) as error:
+def test_wrong_cluster_is_reported_in_one_line_with_a_correct_example(text, message):
+    with pytest.raises(UsageError, match=message) as error:
         distribute.check_cluster(text)
     assert "\n" not in str(error.value)
     assert '"task": {"type": "worker", "index": N}' in error.value.hint
 
 
-def test_unknown_strategy_is_told_with_those_there_are():
-    with pytest.raises(UsageError, match="no strategy 'tpu'") as error:
+def test_unknown_strategy_is_reported_with_the_valid_names():
+    with pytest.raises(UsageError, match="Unknown strategy 'tpu'") as error:
         distribute.strategy("tpu")
     assert all(name in error.value.hint for name in distribute.STRATEGIES)

@@ -253,6 +253,8 @@ def overrides(what):
         "from_config",
         "train_step",
         "test_step",
+        "update_state",
+        "result",
         "on_train_begin",
         "on_train_end",
         "on_epoch_begin",

@@ -1,4 +1,4 @@
-"""Metrics as their fields define them; they know nothing of recipes."""
+"""Task metrics as their fields define them, independent of recipes."""
 
 import importlib
 
@@ -10,8 +10,8 @@ from dlrecipes.metrics.spans import (
     token_accuracy,
 )
 
-# These load what takes seconds, Keras or dictionaries: only when they are asked for.
-_LATER = {
+# These load Keras or dictionaries, which takes seconds, and are therefore imported on first use.
+_LAZY = {
     "SpanF1": "span_f1",
     "copied_lines": "prosody",
     "count_macs": "cost",
@@ -40,6 +40,6 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    if name in _LATER:
-        return getattr(importlib.import_module(f"dlrecipes.metrics.{_LATER[name]}"), name)
+    if name in _LAZY:
+        return getattr(importlib.import_module(f"dlrecipes.metrics.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,28 +1,33 @@
-"""How like real examples generated ones are, by features: Frechet distance, precision, recall."""
+"""Similarity of generated and real examples by features: Frechet distance, precision, recall."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# A little is added to covariances of few examples, whose roots are no numbers otherwise.
+# Added to the diagonal: covariances of few examples are singular, and their root would be NaN.
 RIDGE = 1e-6
 
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """Returns the Frechet distance of two sets of features, each taken for a normal distribution.
+    """Returns the Frechet distance between two sets of features, modelled as normal distributions.
 
-    With features of Inception v3 it is the FID; with other features it is not to be compared
-    with published ones.
+    With features of Inception v3 this is the FID. With other features it is not comparable with
+    published values.
 
     Args:
-        real: Features of real examples, shape `(count, features)`, at least two.
-        generated: Those of generated examples, likewise.
+        real: Features of real examples, shape `(count, features)`, at least two examples.
+        generated: Features of generated examples, shape `(count, features)`, at least two.
+
+    Returns:
+        The squared distance, at least 0.
 
     Raises:
-        ValueError: If the shapes do not fit, or a feature is no number.
+        ValueError: If the shapes do not match, or a feature is NaN or infinite.
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.metrics.generation import frechet_distance
     >>> points = np.array([[0.0], [2.0]])
     >>> round(frechet_distance(points, points + 3), 3)  # the means are 3 apart
     9.0
@@ -30,38 +35,45 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     Reference:
         Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter, 2017, "GANs trained by a two
         time-scale update rule converge to a local Nash equilibrium", equation 6.
+        https://arxiv.org/abs/1706.08500
     """
     from scipy import linalg
 
     real, generated = _checked(real, generated)
     gap = real.mean(axis=0) - generated.mean(axis=0)
-    one, other = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, generated))
-    ridge = RIDGE * np.eye(len(one))
-    root = linalg.sqrtm((one + ridge) @ (other + ridge))
-    # Tiny imaginary parts are the arithmetic's.
-    distance = gap @ gap + np.trace(one + other) - 2 * np.trace(np.real(root))
+    first, second = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, generated))
+    ridge = RIDGE * np.eye(len(first))
+    root = linalg.sqrtm((first + ridge) @ (second + ridge))
+    # Tiny imaginary parts are rounding errors.
+    distance = gap @ gap + np.trace(first + second) - 2 * np.trace(np.real(root))
     return float(max(distance, 0.0))
 
 
 def precision_recall(
     real: np.ndarray, generated: np.ndarray, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Returns how much of what is generated looks real, and how much of the real is generated.
+    """Returns the fraction of generated examples that look real, and of real examples covered.
 
-    A set's region is the union of balls about its points, each as wide as the distance to its
-    `neighbours`-th nearest. Precision is the share of generated points in the real region,
-    recall that of real points in the generated one.
+    The region of a set is the union of balls around its points; each radius is the distance to
+    the point's `neighbours`-th nearest neighbour. Precision is the fraction of generated points
+    in the real region; recall is the fraction of real points in the generated region.
 
     Args:
         real: Features of real examples, shape `(count, features)`.
-        generated: Those of generated examples, likewise.
-        neighbours: Which neighbour's distance is a ball's radius, at least 1.
+        generated: Features of generated examples, shape `(count, features)`.
+        neighbours: Number of the neighbour whose distance is a ball's radius, at least 1.
+            Defaults to 3.
+
+    Returns:
+        Precision and recall, each in [0, 1].
 
     Raises:
-        ValueError: If the shapes do not fit, or there are not more points than neighbours.
+        ValueError: If the shapes do not match, or a set has no more points than `neighbours`.
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.metrics.generation import precision_recall
     >>> real = np.array([[0.0], [1.0], [10.0], [11.0]])
     >>> precision_recall(real, np.array([[0.5], [0.4], [30.0], [31.0]]), neighbours=1)
     (0.5, 0.0)
@@ -69,21 +81,23 @@ def precision_recall(
     Reference:
         Kynkaanniemi, Karras, Laine, Lehtinen and Aila, 2019, "Improved precision and recall
         metric for assessing generative models", equations 1 and 2.
+        https://arxiv.org/abs/1904.06991
     """
     real, generated = _checked(real, generated)
     if neighbours < 1 or min(len(real), len(generated)) <= neighbours:
-        raise ValueError(f"neighbours must be from 1 to less than the points, not {neighbours}.")
-    between = _distances(generated, real)
-    inside_real = between <= _radii(real, neighbours)[None]
-    inside_generated = _radii(generated, neighbours)[None] >= between.T
+        smallest = min(len(real), len(generated))
+        raise ValueError(f"neighbours must be from 1 to {smallest - 1}, not {neighbours}.")
+    distances = _distances(generated, real)
+    inside_real = distances <= _radii(real, neighbours)[None]
+    inside_generated = _radii(generated, neighbours)[None] >= distances.T
     return float(inside_real.any(axis=1).mean()), float(inside_generated.any(axis=1).mean())
 
 
 def nearest_distance(points: np.ndarray) -> float:
-    """Returns the mean distance of points to their nearest other: near 0 where they are all alike.
+    """Returns the mean distance to the nearest other point, which is near 0 if all are similar.
 
     Args:
-        points: Shape `(count, features)`, at least two.
+        points: Points, shape `(count, features)`, at least two.
     """
     points, _ = _checked(points, points)
     return float(_radii(points, 1).mean())
@@ -92,7 +106,7 @@ def nearest_distance(points: np.ndarray) -> float:
 def _radii(points: np.ndarray, neighbours: int) -> np.ndarray:
     distances = _distances(points, points)
     np.fill_diagonal(distances, -1.0)
-    # The first of each row is the point itself.
+    # The first entry of each row is the point itself.
     return np.partition(distances, neighbours, axis=1)[:, neighbours]
 
 
@@ -107,9 +121,9 @@ def _checked(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.nd
     fits = real.ndim == generated.ndim == 2 and real.shape[1] == generated.shape[1]
     if not fits or min(len(real), len(generated)) < 2:
         raise ValueError(
-            "Features must be of shape (count, features), at least two of each, not "
+            "Features must have shape (count, features) with at least two examples each, not "
             f"{real.shape} and {generated.shape}."
         )
     if not (np.isfinite(real).all() and np.isfinite(generated).all()):
-        raise ValueError("A feature is no number.")
+        raise ValueError("Features contain NaN or infinity.")
     return real, generated

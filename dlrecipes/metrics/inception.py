@@ -1,4 +1,4 @@
-"""Features of Inception v3, of which the FID that papers print is made."""
+"""Features of Inception v3, from which the FID of papers is computed."""
 
 from __future__ import annotations
 
@@ -14,39 +14,45 @@ CHUNK = 16
 
 
 def weights_file() -> Path:
-    """Returns where Keras keeps Inception v3's weights once they were downloaded."""
-    # As keras.utils.get_file finds the folder; Keras has no public name for it.
+    """Returns the path at which Keras keeps Inception v3's weights after downloading them."""
+    # The folder that keras.utils.get_file uses; Keras has no public name for it.
     from keras.src.backend.config import keras_home
 
     return Path(keras_home()) / "models" / WEIGHTS
 
 
 def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> np.ndarray:
-    """Returns the features of Inception v3 (the last averages) of images.
+    """Returns Inception v3's features (the final average pooling) of images.
 
-    The weights are those of `keras.applications`, which differ a little from the ones of the
-    FID's authors: a distance of them is near to published ones, and is not exactly comparable.
+    The weights are those of `keras.applications`, which differ slightly from the weights that the
+    FID's authors used. A distance computed with them is close to published values but not exactly
+    comparable.
 
     Args:
-        images: uint8 of shape `(count, height, width, 1 or 3)`; grey is taken for colour.
-        weights: `"imagenet"`, which Keras downloads once (88 MB); a file; or `None` for untrained
-            ones.
+        images: Images, uint8 of shape `(count, height, width, 1 or 3)`; grey images are repeated
+            to three channels.
+        weights: `"imagenet"`, which Keras downloads once (88 MB), a path to a weights file, or
+            `None` for untrained weights. Defaults to `"imagenet"`.
 
     Returns:
-        float32 of shape `(count, 2048)`.
+        Features, float32 of shape `(count, 2048)`.
 
     Raises:
-        DataError: If the weights are not there and cannot be downloaded.
+        DataError: If the weights are missing and cannot be downloaded.
         ValueError: If the images have another shape.
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.metrics.inception import inception_features
     >>> inception_features(np.zeros((2, 32, 32, 3), "uint8"), weights=None).shape
     (2, 2048)
 
     Reference:
         Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2016, "Rethinking the Inception
-        architecture for computer vision"; Heusel et al., 2017, section 3 (its use).
+        architecture for computer vision". https://arxiv.org/abs/1512.00567
+        Heusel et al., 2017, "GANs trained by a two time-scale update rule converge to a local
+        Nash equilibrium", section 3 (its use for the FID). https://arxiv.org/abs/1706.08500
     """
     import keras
     import tensorflow as tf
@@ -60,17 +66,17 @@ def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> 
             include_top=False, weights=weights, pooling="avg", input_shape=(SIZE, SIZE, 3)
         )
     except Exception as error:
-        # Keras raises a bare Exception where a download fails.
+        # Keras raises a bare Exception if a download fails.
         raise DataError(
-            f"Inception v3's weights cannot be had: {str(error).splitlines()[0]}",
+            f"Inception v3's weights cannot be loaded: {str(error).splitlines()[0]}",
             f"Put them at {weights_file()}, or measure without FID.",
         ) from error
 
     @tf.function(reduce_retracing=True)
     def features(batch: tf.Tensor) -> tf.Tensor:
-        large = tf.image.resize(tf.cast(batch, tf.float32), [SIZE, SIZE])
-        large = tf.broadcast_to(large, [tf.shape(large)[0], SIZE, SIZE, 3])
-        return network(large / 127.5 - 1, training=False)
+        resized = tf.image.resize(tf.cast(batch, tf.float32), [SIZE, SIZE])
+        resized = tf.broadcast_to(resized, [tf.shape(resized)[0], SIZE, SIZE, 3])
+        return network(resized / 127.5 - 1, training=False)
 
     parts = [features(images[k : k + CHUNK]).numpy() for k in range(0, len(images), CHUNK)]
     return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Scores of quatrains against the rules of regulated verse, of variety and of copying."""
+"""Scores of quatrains: rules of regulated verse, variety, and lines copied from training data."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,32 +9,33 @@ Lines = Sequence[str]
 
 
 def prosody_scores(poems: Iterable[Poem | Lines], length: int | None = None) -> dict[str, float]:
-    """Returns the shares of poems that keep the rules of regulated quatrains.
+    """Returns the fractions of poems that keep the rules of regulated quatrains.
 
-    A character with several readings counts as any of them; one without a known reading
-    keeps no tone and no rhyme. A poem of the wrong form keeps none of the rules.
+    A character with several readings fits if any of them does. A character without a known
+    reading fits no tone and no rhyme. A poem of the wrong form keeps none of the rules.
 
     Args:
         poems: Poems, or lists of their lines, without punctuation.
-        length: Characters a line, 5 or 7; `None` takes either.
+        length: Characters per line, 5 or 7. Defaults to `None`, which accepts both.
 
     Returns:
         Numbers in [0, 1]:
 
-        - `form`: share of poems that have four lines of 5, or of 7, Han characters.
-        - `tones`: share of poems that follow one of the four templates in every character.
-        - `line_tones`: share of lines that follow one of the templates' lines. A poem
-          that lacks lines counts with four.
-        - `rhyme`: share of poems whose lines 2 and 4, and line 1 unless it may end oblique,
-          end in different characters of one rhyme class.
-        - `regulated`: share of poems that follow a template in tones, and rhyme where it
-          does.
+        - `form`: fraction of poems with four lines of 5, or of 7, Han characters.
+        - `tones`: fraction of poems that follow one of the four templates in every character.
+        - `line_tones`: fraction of lines that follow a line of one of the templates. A poem with
+          missing lines counts as four lines.
+        - `rhyme`: fraction of poems in which lines 2 and 4 (and line 1, unless it may end in an
+          oblique tone) end in different characters of the same rhyme class.
+        - `regulated`: fraction of poems that follow the tones of a template and rhyme in the
+          lines where that template rhymes.
 
     Raises:
-        ValueError: There is no poem, or a poem is a string.
+        ValueError: If there are no poems, or a poem is a string.
 
     Example:
 
+    >>> from dlrecipes.metrics import prosody_scores
     >>> poem = ["白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼"]
     >>> prosody_scores([poem, poem[:2]])
     {'form': 0.5, 'tones': 0.5, 'line_tones': 0.75, 'rhyme': 0.5, 'regulated': 0.5}
@@ -44,108 +45,117 @@ def prosody_scores(poems: Iterable[Poem | Lines], length: int | None = None) -> 
     """
     poems = _lines(poems)
     if not poems:
-        raise ValueError("No poem to score.")
-    formed = [lines for lines in poems if is_quatrain(lines, length)]
-    fitting = [[t for t in TEMPLATES[len(lines[0])] if _fits(lines, t.lines)] for lines in formed]
+        raise ValueError("poems must have at least one poem.")
+    quatrains = [lines for lines in poems if is_quatrain(lines, length)]
+    fitting = [
+        [t for t in TEMPLATES[len(lines[0])] if _fits(lines, t.lines)] for lines in quatrains
+    ]
     all_lines = sum(max(LINES, len(lines)) for lines in poems)
-    right_lines = sum(_follows(line) for lines in poems for line in lines if _is_long(line, length))
+    correct_lines = sum(
+        _fits_a_template(line) for lines in poems for line in lines if _has_length(line, length)
+    )
     counts = {
-        "form": len(formed),
+        "form": len(quatrains),
         "tones": sum(map(bool, fitting)),
-        "rhyme": sum(_share_a_rhyme(lines, _rhyming(lines)) for lines in formed),
+        "rhyme": sum(_rhymes(lines, _rhyming_lines(lines)) for lines in quatrains),
         "regulated": sum(
-            any(_share_a_rhyme(lines, template.rhyming) for template in templates)
-            for lines, templates in zip(formed, fitting, strict=True)
+            any(_rhymes(lines, template.rhyming) for template in templates)
+            for lines, templates in zip(quatrains, fitting, strict=True)
         ),
     }
-    shares = {name: count / len(poems) for name, count in counts.items()}
-    shares["line_tones"] = right_lines / all_lines
-    return {name: shares[name] for name in ("form", "tones", "line_tones", "rhyme", "regulated")}
+    fractions = {name: count / len(poems) for name, count in counts.items()}
+    fractions["line_tones"] = correct_lines / all_lines
+    return {name: fractions[name] for name in ("form", "tones", "line_tones", "rhyme", "regulated")}
 
 
 def distinct_2(poems: Iterable[Poem | Lines]) -> float:
-    """Returns the share of different ones among all pairs of neighbouring characters.
+    """Returns the fraction of distinct pairs among all pairs of adjacent characters (distinct-2).
 
-    Pairs lie within a line.
+    Pairs do not cross the end of a line.
 
     Args:
         poems: Poems, or lists of their lines.
 
+    Returns:
+        A number in (0, 1].
+
     Raises:
-        ValueError: There is no such pair, or a poem is a string.
+        ValueError: If there are no pairs, or a poem is a string.
 
     Example:
 
+    >>> from dlrecipes.metrics import distinct_2
     >>> distinct_2([["明月明月"], ["月"]])
     0.6666666666666666
 
     Reference:
         Li, Galley, Brockett, Gao and Dolan, 2016, "A diversity-promoting objective function
-        for neural conversation models", section 5.
+        for neural conversation models", section 5. https://arxiv.org/abs/1510.03055
     """
     pairs = [
         line[k : k + 2] for lines in _lines(poems) for line in lines for k in range(len(line) - 1)
     ]
     if not pairs:
-        raise ValueError("No pair of characters to count: every line is shorter than two.")
+        raise ValueError("No pairs to count: every line has fewer than two characters.")
     return len(set(pairs)) / len(pairs)
 
 
 def copied_lines(poems: Iterable[Poem | Lines], training: Iterable[Poem | Lines]) -> float:
-    """Returns the share of the poems' lines that stand in the training data, in [0, 1].
+    """Returns the fraction of the poems' lines that also occur in the training data, in [0, 1].
 
     Args:
         poems: Poems, or lists of their lines.
-        training: What the model was trained on, likewise.
+        training: Poems that the model was trained on, or lists of their lines.
 
     Raises:
-        ValueError: There is no line, or a poem is a string.
+        ValueError: If there are no lines, or a poem is a string.
 
     Example:
 
+    >>> from dlrecipes.metrics import copied_lines
     >>> copied_lines([["白日依山尽", "黄河入梦来"]], [["白日依山尽", "黄河入海流"]])
     0.5
     """
     known = {line for lines in _lines(training) for line in lines}
-    lines = [line for each in _lines(poems) for line in each]
+    lines = [line for poem in _lines(poems) for line in poem]
     if not lines:
-        raise ValueError("No line to look up: every poem is empty.")
+        raise ValueError("No lines to look up: every poem is empty.")
     return sum(line in known for line in lines) / len(lines)
 
 
 def _lines(poems: Iterable[Poem | Lines]) -> list[tuple[str, ...]]:
     if isinstance(poems, str | Poem):
-        raise ValueError("poems must be a list of poems, not one of them.")
-    found = [poem.lines if isinstance(poem, Poem) else poem for poem in poems]
-    # A string is a sequence too, of characters.
-    if any(isinstance(lines, str) for lines in found):
+        raise ValueError("poems must be a list of poems, not a single poem.")
+    lines_by_poem = [poem.lines if isinstance(poem, Poem) else poem for poem in poems]
+    # A string is also a sequence, of characters.
+    if any(isinstance(lines, str) for lines in lines_by_poem):
         raise ValueError("A poem must be a list of its lines, not a string.")
-    return [tuple(lines) for lines in found]
+    return [tuple(lines) for lines in lines_by_poem]
 
 
 def _fits(lines: Lines, patterns: Lines) -> bool:
-    return all(map(_keeps, lines, patterns))
+    return all(map(_line_fits, lines, patterns))
 
 
-def _keeps(line: str, pattern: str) -> bool:
+def _line_fits(line: str, pattern: str) -> bool:
     pairs = zip(line, pattern, strict=True)
     return all(tone == FREE or tone in tones(character) for character, tone in pairs)
 
 
-def _follows(line: str) -> bool:
+def _fits_a_template(line: str) -> bool:
     patterns = {pattern for template in TEMPLATES[len(line)] for pattern in template.lines}
-    return any(_keeps(line, pattern) for pattern in patterns)
+    return any(_line_fits(line, pattern) for pattern in patterns)
 
 
-def _is_long(line: str, length: int | None) -> bool:
+def _has_length(line: str, length: int | None) -> bool:
     return len(line) in TEMPLATES and length in (None, len(line))
 
 
-def _rhyming(lines: Lines) -> tuple[int, ...]:
+def _rhyming_lines(lines: Lines) -> tuple[int, ...]:
     return (0, 1, 3) if tones(lines[0][-1]) == {LEVEL} else (1, 3)
 
 
-def _share_a_rhyme(lines: Lines, rhyming: tuple[int, ...]) -> bool:
+def _rhymes(lines: Lines, rhyming: tuple[int, ...]) -> bool:
     ends = [lines[k][-1] for k in rhyming]
     shared = frozenset.intersection(*map(rhymes, ends))
     return bool(shared) and len(set(ends)) == len(ends)

@@ -1,4 +1,4 @@
-"""Scores of tagged spans, counted as the CoNLL-2000 script conlleval counts them."""
+"""Scores of tagged spans, computed like those of the CoNLL-2000 script conlleval."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ Tags = Sequence[str]
 
 @dataclass(frozen=True)
 class SpanScores:
-    """Precision, recall and F1 of spans; a score whose divisor is 0 is 0.
+    """Precision, recall and F1 of spans; a score with a zero denominator is 0.
 
     Args:
-        precision: Share of the predicted spans that are right, in [0, 1].
-        recall: Share of the gold spans that are found, in [0, 1].
-        f1: Harmonic mean of the two, in [0, 1].
+        precision: Fraction of the predicted spans that are correct, in [0, 1].
+        recall: Fraction of the gold spans that are predicted, in [0, 1].
+        f1: Harmonic mean of precision and recall, in [0, 1].
         support: Number of gold spans.
         predicted: Number of predicted spans.
-        correct: Number of predicted spans whose slot, start and end are a gold span's.
-        by_slot: The same of each slot alone, in alphabetical order; theirs is empty.
+        correct: Number of predicted spans whose slot, start and end match a gold span.
+        by_slot: Scores of each slot, in alphabetical order; their own `by_slot` is empty.
     """
 
     precision: float
@@ -32,9 +32,9 @@ class SpanScores:
 
 
 def tag_spans(tags: Tags) -> list[Span]:
-    """Returns the spans of one sentence's BIO (or IOB1) tags, in their order.
+    """Returns the spans of one sentence's BIO (or IOB1) tags, in order.
 
-    A `B-` opens a span, and so does an `I-` that continues none: one after `O`, after
+    A `B-` tag opens a span. So does an `I-` tag that does not continue one: after `O`, after
     another slot, or at the start of the sentence.
 
     Args:
@@ -49,13 +49,15 @@ def tag_spans(tags: Tags) -> list[Span]:
 
     Example:
 
+    >>> from dlrecipes.metrics import tag_spans
     >>> tag_spans(["O", "B-city", "I-city", "B-city", "I-day"])
     [('city', 1, 3), ('city', 3, 4), ('day', 4, 5)]
 
     Reference:
-        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning";
+        Ramshaw and Marcus, 1995, "Text chunking using transformation-based learning".
+        https://arxiv.org/abs/cmp-lg/9505040
         Tjong Kim Sang and Buchholz, 2000, "Introduction to the CoNLL-2000 shared task:
-        chunking".
+        chunking". https://arxiv.org/abs/cs/0009008
     """
     spans = []
     slot, start = "", 0
@@ -70,13 +72,14 @@ def tag_spans(tags: Tags) -> list[Span]:
 
 
 def is_well_formed(tags: Tags) -> bool:
-    """Returns whether each `I-slot` continues a `B-slot` or `I-slot`, as BIO (IOB2) wants.
+    """Returns whether each `I-slot` continues a `B-slot` or `I-slot`, as BIO (IOB2) requires.
 
     Args:
-        tags: Tags of one sentence.
+        tags: `"O"`, `"B-slot"` or `"I-slot"` for each word of one sentence.
 
     Example:
 
+    >>> from dlrecipes.metrics import is_well_formed
     >>> is_well_formed(["B-city", "I-city"]), is_well_formed(["O", "I-city"])
     (True, False)
     """
@@ -85,23 +88,24 @@ def is_well_formed(tags: Tags) -> bool:
 
 
 def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
-    """Returns the micro-averaged scores of predicted spans, and those of each slot.
+    """Returns micro-averaged scores of predicted spans, overall and for each slot.
 
-    A predicted span is correct when its slot, its start and its end are a gold span's.
+    A predicted span is correct if its slot, start and end match a gold span.
 
     Args:
-        gold: BIO tags of each sentence, as `tag_spans` takes them.
-        predicted: The predicted tags of the same sentences.
+        gold: BIO tags of each sentence, in the format of `tag_spans`.
+        predicted: Predicted tags of the same sentences.
 
     Returns:
-        The scores over all sentences, with `by_slot` of every slot of either side.
+        The scores over all sentences, with `by_slot` for every slot of either side.
 
     Raises:
-        ValueError: If there is no sentence, a sentence is a string, the lengths differ, or a
+        ValueError: If there are no sentences, a sentence is a string, the lengths differ, or a
             tag is not BIO.
 
     Example:
 
+    >>> from dlrecipes.metrics import span_scores
     >>> gold = [["B-from", "I-from", "O", "B-to"], ["O", "B-to"]]
     >>> scores = span_scores(gold, [["B-from", "O", "O", "B-to"], ["O", "B-to"]])
     >>> scores.correct, scores.predicted, scores.support, round(scores.f1, 3)
@@ -111,7 +115,7 @@ def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
 
     Reference:
         Tjong Kim Sang and Buchholz, 2000, "Introduction to the CoNLL-2000 shared task:
-        chunking", section 4.
+        chunking", section 4. https://arxiv.org/abs/cs/0009008
     """
     _check_lengths(gold, predicted)
     support, guesses, hits = Counter(), Counter(), Counter()
@@ -128,30 +132,31 @@ def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
 
 
 def token_accuracy(gold: Sequence[Tags], predicted: Sequence[Tags]) -> float:
-    """Returns the share of the words whose tag is predicted, in [0, 1].
+    """Returns the fraction of words whose predicted tag is correct, in [0, 1].
 
     Args:
         gold: Tags of each sentence.
-        predicted: The predicted tags of the same sentences.
+        predicted: Predicted tags of the same sentences.
 
     Raises:
-        ValueError: If there is no word, a sentence is a string, or the lengths differ.
+        ValueError: If there are no words, a sentence is a string, or the lengths differ.
 
     Example:
 
+    >>> from dlrecipes.metrics import token_accuracy
     >>> token_accuracy([["O", "B-to"], ["O", "O"]], [["O", "B-to"], ["O", "B-to"]])
     0.75
     """
     _check_lengths(gold, predicted)
     words = sum(len(tags) for tags in gold)
     if not words:
-        raise ValueError("No word to score: every sentence is empty.")
-    right = sum(
+        raise ValueError("No words to score: every sentence is empty.")
+    correct = sum(
         a == b
         for gold_tags, predicted_tags in zip(gold, predicted, strict=True)
         for a, b in zip(gold_tags, predicted_tags, strict=True)
     )
-    return right / words
+    return correct / words
 
 
 def _prefix_and_slot(tag: str) -> tuple[str, str]:
@@ -165,7 +170,7 @@ def _scores(support: int, predicted: int, correct: int, by_slot=None) -> SpanSco
     return SpanScores(
         precision=correct / predicted if predicted else 0.0,
         recall=correct / support if support else 0.0,
-        # Equal to 2PR / (P + R), and defined where one of them is not.
+        # Equal to 2PR / (P + R), and also defined if P or R is not.
         f1=2 * correct / (support + predicted) if support + predicted else 0.0,
         support=support,
         predicted=predicted,
@@ -176,7 +181,7 @@ def _scores(support: int, predicted: int, correct: int, by_slot=None) -> SpanSco
 
 def _check_lengths(gold: Sequence[Tags], predicted: Sequence[Tags]) -> None:
     for name, sentences in (("gold", gold), ("predicted", predicted)):
-        # A string is a sequence too, of characters.
+        # A string is also a sequence, of characters.
         if isinstance(sentences, str) or any(isinstance(tags, str) for tags in sentences):
             raise ValueError(
                 f"{name} must be a list of sentences, each a list of tags, not of strings."
@@ -184,10 +189,10 @@ def _check_lengths(gold: Sequence[Tags], predicted: Sequence[Tags]) -> None:
     if len(gold) != len(predicted):
         raise ValueError(f"gold has {len(gold)} sentences, but predicted has {len(predicted)}.")
     if not gold:
-        raise ValueError("No sentence to score: gold and predicted are empty.")
+        raise ValueError("No sentences to score: gold and predicted are empty.")
     for index, (gold_tags, predicted_tags) in enumerate(zip(gold, predicted, strict=True)):
         if len(gold_tags) != len(predicted_tags):
             raise ValueError(
-                f"Sentence {index}, counted from 0, has {len(gold_tags)} gold tags, "
-                f"but {len(predicted_tags)} predicted ones."
+                f"Sentence {index} (counted from 0) has {len(gold_tags)} gold tags "
+                f"but {len(predicted_tags)} predicted tags."
             )

@@ -1,4 +1,4 @@
-"""Face verification: whether two images show one person, judged by a distance."""
+"""Face verification: whether two images show the same person, decided by a distance."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ReceiverOperatingCharacteristic:
-    """How often pairs are accepted at each threshold: those of one person, and the others.
+    """ROC curve: the fractions of genuine and impostor pairs accepted at each threshold.
+
+    Genuine pairs show the same person, impostor pairs two people.
 
     Args:
-        thresholds: Distances up to which a pair is accepted, ascending, shape `(points,)`; the
-            first, just below the smallest that occurs, accepts none.
-        false_accepts: Share of the pairs of two people that are accepted (FAR), `(points,)`.
-        true_accepts: Share of the pairs of one person that are accepted (TAR), `(points,)`.
+        thresholds: Distances up to which a pair is accepted, ascending, shape `(points,)`. The
+            first is just below the smallest distance and accepts no pair.
+        false_accepts: Fraction of impostor pairs accepted (FAR), shape `(points,)`.
+        true_accepts: Fraction of genuine pairs accepted (TAR), shape `(points,)`.
 
     Reference:
         Phillips, Moon, Rizvi and Rauss, 2000, "The FERET evaluation methodology for
-        face-recognition algorithms", section 3.
+        face-recognition algorithms", section 3. https://doi.org/10.1109/34.879790
     """
 
     thresholds: np.ndarray
@@ -30,14 +32,14 @@ class ReceiverOperatingCharacteristic:
 
     @property
     def auc(self) -> float:
-        """The area below: how likely a pair of one person is nearer than one of two."""
+        """The area under the curve: how often a genuine pair is nearer than an impostor pair."""
         from sklearn.metrics import auc
 
         return float(auc(self.false_accepts, self.true_accepts))
 
     @property
     def equal_error_rate(self) -> float:
-        """The error where equal shares of both kinds are judged wrong; linear between points."""
+        """The error rate at which both kinds of pairs are wrong equally often, by interpolation."""
         return self._crossing[0]
 
     @property
@@ -46,11 +48,19 @@ class ReceiverOperatingCharacteristic:
         return self._crossing[1]
 
     def true_accepts_at(self, false_accepts: float) -> float:
-        """Returns the largest TAR of a threshold whose FAR is at most so much (TAR at FAR)."""
+        """Returns the largest TAR at a threshold whose FAR does not exceed a limit (TAR at FAR).
+
+        Args:
+            false_accepts: Maximum FAR.
+        """
         return float(self.true_accepts[self._last(false_accepts)])
 
     def threshold_at(self, false_accepts: float) -> float:
-        """Returns the largest threshold whose FAR is at most so much."""
+        """Returns the largest threshold whose FAR does not exceed a limit.
+
+        Args:
+            false_accepts: Maximum FAR.
+        """
         return float(self.thresholds[self._last(false_accepts)])
 
     def _last(self, false_accepts: float) -> int:
@@ -63,33 +73,38 @@ class ReceiverOperatingCharacteristic:
         after = int(np.argmax(self.false_accepts >= rejects))
         before = max(0, after - 1)
         gaps = [rejects[k] - self.false_accepts[k] for k in (before, after)]
-        share = gaps[0] / (gaps[0] - gaps[1]) if gaps[0] != gaps[1] else 0.0
-        rate = (1 - share) * self.false_accepts[before] + share * self.false_accepts[after]
+        weight = gaps[0] / (gaps[0] - gaps[1]) if gaps[0] != gaps[1] else 0.0
+        rate = (1 - weight) * self.false_accepts[before] + weight * self.false_accepts[after]
         ends = [self.thresholds[k] for k in (before, after)]
-        return float(rate), float((1 - share) * ends[0] + share * ends[1])
+        return float(rate), float((1 - weight) * ends[0] + weight * ends[1])
 
 
 def receiver_operating_characteristic(
     distances: np.ndarray, same: np.ndarray
 ) -> ReceiverOperatingCharacteristic:
-    """Returns the shares of pairs that are accepted, at each distance that occurs.
+    """Returns the ROC curve of pairs of images: the fractions accepted at each distance.
 
     Args:
-        distances: Of each pair, shape `(pairs,)`; smaller is more alike.
-        same: Whether a pair shows one person, shape `(pairs,)`.
+        distances: Distance of each pair, shape `(pairs,)`; smaller means more similar.
+        same: Whether a pair shows the same person, shape `(pairs,)`.
+
+    Returns:
+        A `ReceiverOperatingCharacteristic`.
 
     Raises:
-        ValueError: If the shapes differ, a distance is no number, or there are not pairs of
-            both kinds.
+        ValueError: If the shapes differ, a distance is NaN or infinite, or one kind of pair is
+            missing.
 
     Example:
 
+    >>> from dlrecipes.metrics import receiver_operating_characteristic
     >>> roc = receiver_operating_characteristic([0.1, 0.4, 0.3, 0.9], [True, True, False, False])
     >>> roc.auc, roc.equal_error_rate, roc.true_accepts_at(0.0)
     (0.75, 0.5, 0.5)
 
     Reference:
         Fawcett, 2006, "An introduction to ROC analysis", algorithm 1.
+        https://doi.org/10.1016/j.patrec.2005.10.010
     """
     from sklearn.metrics import roc_curve
 
@@ -103,24 +118,25 @@ def receiver_operating_characteristic(
 def verification_accuracy(
     distances: np.ndarray, same: np.ndarray, folds: Sequence[int] | np.ndarray
 ) -> tuple[float, float]:
-    """Returns the accuracy of telling pairs of one person from others, as on LFW.
+    """Returns the accuracy of verifying pairs by a threshold, cross-validated as on LFW.
 
-    Each fold is judged by the threshold that is best on all the others: the mean and the
-    standard error of the mean over the folds.
+    Each fold is evaluated with the threshold that is best on the other folds.
 
     Args:
-        distances: Of each pair, shape `(pairs,)`.
-        same: Whether a pair shows one person, shape `(pairs,)`.
-        folds: The fold of each pair, shape `(pairs,)`; at least two different ones.
+        distances: Distance of each pair, shape `(pairs,)`.
+        same: Whether a pair shows the same person, shape `(pairs,)`.
+        folds: Fold of each pair, shape `(pairs,)`; at least two folds.
 
     Returns:
-        Mean accuracy and its standard error.
+        Mean accuracy over the folds, and the standard error of the mean.
 
     Raises:
-        ValueError: As of `receiver_operating_characteristic`, or if there are not two folds.
+        ValueError: As for `receiver_operating_characteristic`, or if there are fewer than two
+            folds.
 
     Example:
 
+    >>> from dlrecipes.metrics import verification_accuracy
     >>> verification_accuracy([0.1, 0.8, 0.2, 0.9], [True, False, True, False], [0, 0, 1, 1])
     (1.0, 0.0)
 
@@ -132,93 +148,107 @@ def verification_accuracy(
     folds = np.asarray(folds)
     names = np.unique(folds)
     if folds.shape != same.shape or len(names) < 2:
-        raise ValueError("folds must give each pair one of at least two folds.")
+        raise ValueError("folds must have a fold for each pair, and at least two folds.")
     accuracies = []
     for name in names:
-        here = folds == name
-        threshold = _best_threshold(distances[~here], same[~here])
-        accuracies.append(np.mean((distances[here] <= threshold) == same[here]))
+        held_out = folds == name
+        threshold = _best_threshold(distances[~held_out], same[~held_out])
+        accuracies.append(np.mean((distances[held_out] <= threshold) == same[held_out]))
     error = np.std(accuracies, ddof=1) / np.sqrt(len(names))
     return float(np.mean(accuracies)), float(error)
 
 
 def rank1(embeddings: np.ndarray, labels: np.ndarray) -> float:
-    """Returns how often the nearest of all people is the right one, each enrolled by one image.
+    """Returns the rank-1 identification rate: how often the nearest enrolled face is the right one.
 
-    Each image of a person is enrolled in turn, together with as many-th images of the
-    others; all the rest are looked for: the share that is found, over all galleries. A person
-    who has fewer images is enrolled by the first ones again.
+    A gallery enrols one image of each person: the k-th gallery enrols each person's k-th image,
+    starting again from the first for people with fewer images. All remaining images are probes.
+    The rate is the fraction of correct probes over all galleries.
 
     Args:
-        embeddings: Of each image, shape `(images, units)`; squared distances count.
-        labels: Whom each shows, shape `(images,)`.
+        embeddings: Embedding of each image, shape `(images, units)`, compared by squared
+            distance.
+        labels: Person that each image shows, shape `(images,)`.
+
+    Returns:
+        The rate, in [0, 1].
 
     Raises:
-        ValueError: If there are not two people, or no person has two images.
+        ValueError: If there are fewer than two people, or nobody has two images.
 
     Example:
 
+    >>> import numpy as np
+    >>> from dlrecipes.metrics import rank1
     >>> rank1(np.array([[0.0], [1.0], [4.0], [9.0]]), np.array([0, 0, 1, 1]))
     0.75
 
     Reference:
         Phillips, Moon, Rizvi and Rauss, 2000, "The FERET evaluation methodology for
         face-recognition algorithms", section 3 (identification).
+        https://doi.org/10.1109/34.879790
     """
     labels = np.asarray(labels)
     people = [np.flatnonzero(labels == name) for name in np.unique(labels)]
     most = max(len(rows) for rows in people)
     if len(people) < 2 or most < 2:
-        raise ValueError("rank1 needs two people, and two images of one of them.")
+        raise ValueError("rank1 needs at least two people, one of them with two images.")
     names = np.array([labels[rows[0]] for rows in people])
     squared = squared_distances(embeddings, embeddings)
-    found = looked_for = 0
+    correct = total = 0
     for number in range(most):
         gallery = np.array([rows[number % len(rows)] for rows in people])
         probes = np.setdiff1d(np.arange(len(labels)), gallery)
         nearest = names[squared[np.ix_(probes, gallery)].argmin(axis=1)]
-        found += int(np.sum(nearest == labels[probes]))
-        looked_for += len(probes)
-    return found / looked_for
+        correct += int(np.sum(nearest == labels[probes]))
+        total += len(probes)
+    return correct / total
 
 
 def pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the rows of the first and of the second image of every pair of two images.
+    """Returns the indices of the first and the second image of every pair of two images.
 
     Args:
-        labels: Whom each image shows, shape `(images,)`.
+        labels: Person that each image shows, shape `(images,)`.
     """
     return np.triu_indices(len(labels), k=1)
 
 
 def balanced_folds(same: np.ndarray, seed: int, folds: int = 10) -> np.ndarray:
-    """Returns a fold for each pair, -1 for those left out: as many of each kind in each fold.
+    """Returns a fold for each pair, or -1, with equally many pairs of both kinds in each fold.
 
     Args:
-        same: Whether a pair shows one person, shape `(pairs,)`.
-        seed: Decides which of the more frequent kind are taken, and where each is.
-        folds: How many folds there are at most; fewer where there are fewer pairs of a kind.
+        same: Whether a pair shows the same person, shape `(pairs,)`.
+        seed: Seed that selects pairs of the more frequent kind and assigns the folds.
+        folds: Maximum number of folds; limited by the number of pairs of the rarer kind.
+            Defaults to 10.
+
+    Returns:
+        Fold of each pair, shape `(pairs,)`; pairs that are not selected have -1.
 
     Raises:
-        ValueError: If there are not two pairs of each kind.
+        ValueError: If there are fewer than two pairs of each kind.
     """
     same = np.asarray(same, bool)
     count = int(min(same.sum(), (~same).sum()))
     if count < 2:
-        raise ValueError("Two pairs of each kind are needed for folds.")
-    rng, found = np.random.default_rng(seed), np.full(len(same), -1)
+        raise ValueError("Folds need at least two pairs of each kind.")
+    rng, assigned = np.random.default_rng(seed), np.full(len(same), -1)
     for kind in (same, ~same):
         rows = rng.permutation(np.flatnonzero(kind))[:count]
-        found[rows] = np.arange(count) % min(folds, count)
-    return found
+        assigned[rows] = np.arange(count) % min(folds, count)
+    return assigned
 
 
 def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the squared Euclidean distances between vectors, shape `(first, second)`.
+    """Returns the squared Euclidean distances between two sets of vectors.
 
     Args:
-        first: Shape `(first, units)`.
-        second: Shape `(second, units)`.
+        first: Vectors, shape `(rows, units)`.
+        second: Vectors, shape `(columns, units)`.
+
+    Returns:
+        Distances, float32 of shape `(rows, columns)`.
     """
     first, second = (np.asarray(part, "float32") for part in (first, second))
     rows, columns = (np.einsum("nu,nu->n", part, part) for part in (first, second))
@@ -228,11 +258,11 @@ def squared_distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def _best_threshold(distances: np.ndarray, same: np.ndarray) -> float:
     order = np.argsort(distances, kind="stable")
     ordered, kinds = distances[order], same[order]
-    # Accepting the first k pairs: right are its pairs of one person and the others' rest.
-    right = np.concatenate([[0], np.cumsum(np.where(kinds, 1, -1))])
-    # Only between different distances can a threshold be; it is put into their middle.
+    # Change in the number of correct decisions if the k nearest pairs are accepted.
+    gains = np.concatenate([[0], np.cumsum(np.where(kinds, 1, -1))])
+    # A threshold is the midpoint between two different distances.
     edges = np.concatenate([[True], np.diff(ordered) > 0, [True]])
-    best = int(np.argmax(np.where(edges, right, right.min() - 1)))
+    best = int(np.argmax(np.where(edges, gains, gains.min() - 1)))
     bounded = np.concatenate([[2 * ordered[0] - ordered[-1] - 1], ordered, [ordered[-1] + 1]])
     return float((bounded[best] + bounded[best + 1]) / 2)
 
@@ -241,11 +271,11 @@ def _checked(distances: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.nd
     distances, same = np.asarray(distances, "float64"), np.asarray(same, bool)
     if distances.ndim != 1 or distances.shape != same.shape:
         raise ValueError(
-            f"distances and same must be vectors of one length, not of {distances.shape} and "
-            f"{same.shape}."
+            "distances and same must be vectors of the same length, not of shapes "
+            f"{distances.shape} and {same.shape}."
         )
     if not np.isfinite(distances).all():
-        raise ValueError("A distance is no number.")
+        raise ValueError("distances contain NaN or infinity.")
     if same.all() or not same.any():
-        raise ValueError("There must be pairs of one person and pairs of two.")
+        raise ValueError("There must be pairs of the same person and pairs of two people.")
     return distances, same

@@ -1,43 +1,54 @@
-"""What builders share: checks of their arguments."""
+"""Checks of arguments that several model builders share."""
 
 from dlrecipes.layers._arguments import integer, number
 
 
-def rates(**named) -> None:
-    """Refuses a share of units left out that is no number in [0, 1)."""
-    for name, value in named.items():
+def check_rates(**rates) -> None:
+    """Raises `ValueError` unless each dropout rate is a number in [0, 1)."""
+    for name, value in rates.items():
         number(name, value, "a number in [0, 1)", lambda rate: 0 <= rate < 1)
 
 
-def integers(least: int = 1, **named) -> None:
-    """Refuses what is no integer of at least so much; `True` is none."""
-    for name, value in named.items():
-        integer(name, value, least)
+def check_integers(minimum: int = 1, /, **integers) -> None:
+    """Raises `ValueError` unless each argument is an integer of at least `minimum`.
+
+    `True` and `False` are not integers here.
+
+    Example:
+
+    >>> from dlrecipes.models._arguments import check_integers
+    >>> check_integers(1, filters=64, channels=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: channels must be an integer of at least 1, not 0.
+    """
+    for name, value in integers.items():
+        integer(name, value, minimum)
 
 
-def several(least: int = 1, **named) -> None:
-    """Refuses what is no tuple or list of integers of at least so much."""
-    for name, value in named.items():
+def check_integer_lists(minimum: int = 1, /, **lists) -> None:
+    """Raises `ValueError` unless each argument is a tuple or list of integers from `minimum`."""
+    for name, value in lists.items():
         try:
-            _each(value, lambda one: integer("", one, least))
+            _check_items(value, lambda item: integer("", item, minimum))
         except ValueError:
             raise ValueError(
-                f"{name} must be a tuple or list of integers of at least {least}, not {value!r}."
+                f"{name} must be a tuple or list of integers of at least {minimum}, not {value!r}."
             ) from None
 
 
-def several_above_zero(**named) -> None:
-    """Refuses what is no tuple or list of numbers above 0."""
-    for name, value in named.items():
+def check_positive_lists(**lists) -> None:
+    """Raises `ValueError` unless each argument is a tuple or list of numbers above 0."""
+    for name, value in lists.items():
         try:
-            _each(value, lambda one: number("", one, "", lambda size: size > 0))
+            _check_items(value, lambda item: number("", item, "", lambda size: size > 0))
         except ValueError:
             raise ValueError(
                 f"{name} must be a tuple or list of numbers above 0, not {value!r}."
             ) from None
 
 
-def _each(values, check) -> None:
+def _check_items(values, check) -> None:
     if not isinstance(values, tuple | list):
         raise ValueError
     for value in values:

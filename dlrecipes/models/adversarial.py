@@ -1,42 +1,21 @@
-"""What generators and discriminators share: initial weights and checks of arguments."""
+"""Initial weights of generators and discriminators."""
 
 import keras
 
-from dlrecipes.layers._arguments import fresh, integer
+from dlrecipes.layers._arguments import fresh
 
 
-def anew(initializer):
-    """Returns an initializer for one more layer, by default the one of these networks.
+def gan_initializer(initializer):
+    """Returns an initializer for one layer of a generator or discriminator.
 
     Args:
-        initializer: As Keras takes it, or `None` for a normal distribution with a standard
-            deviation of 0.02, which Radford et al. (2016) began and Isola et al. and Zhu et
-            al. (2017) went on with.
+        initializer: An initializer in any form that Keras takes, or `None` for a normal
+            distribution with a standard deviation of 0.02, as in Radford et al. (2016), Isola et
+            al. (2017) and Zhu et al. (2017).
 
     Returns:
-        The initializer, in a form that draws values of its own.
+        A new initializer, so that each layer generates its own values.
     """
     if initializer is None:
         return keras.initializers.RandomNormal(stddev=0.02)
     return fresh(initializer)
-
-
-def check_integers(at_least: int, **numbers) -> None:
-    """Raises ValueError if an argument is not an integer or too small.
-
-    Args:
-        at_least: The smallest that is allowed.
-        numbers: The arguments by name.
-
-    Raises:
-        ValueError: If one is not such an integer.
-
-    Example:
-
-    >>> check_integers(1, filters=64, channels=0)
-    Traceback (most recent call last):
-    ...
-    ValueError: channels must be an integer of at least 1, not 0.
-    """
-    for name, number in numbers.items():
-        integer(name, number, at_least)

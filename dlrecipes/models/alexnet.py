@@ -1,4 +1,4 @@
-"""The network that won ImageNet's competition of 2012."""
+"""AlexNet, the network that won the ImageNet competition of 2012."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ from keras import layers
 
 from dlrecipes.layers import LocalResponseNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models._arguments import integers
+from dlrecipes.models._arguments import check_integers
 from dlrecipes.models.images import (
     channels_last,
-    check,
+    check_classifier,
     image_input,
     nth_seed,
     scaled,
@@ -19,7 +19,7 @@ from dlrecipes.models.images import (
 
 
 class Stage(NamedTuple):
-    """A convolution and what follows it."""
+    """A convolution and the operations that follow it."""
 
     filters: int
     kernel: int
@@ -56,40 +56,47 @@ def alexnet(
 ) -> keras.Model:
     """Builds AlexNet: five convolutions, overlapping max pooling and three dense layers.
 
-    The convolutions give 55, 27, 13, 13 and 13 pixels for an image of 227x227, which is what
-    the paper's numbers need (its text says 224). The first two are normalised over
-    neighbouring channels; these and the last are pooled by windows of 3x3 with stride 2. In
-    the second, fourth and fifth the channels are in two groups that do not see each other,
-    which in the paper lay on two GPUs. Layers are named `conv1`, `norm1`, `pool1`, ..., `fc6`,
-    `fc7` and `predictions`. With 1000 classes there are 60,965,224 parameters, and 62,378,344
-    without groups. In training dropout acts.
+    For an image of 227x227 the convolutions give 55, 27, 13, 13 and 13 pixels; the paper's text
+    says 224, but its numbers require 227. The first two convolutions are followed by
+    normalisation over neighbouring channels; the first two and the last are followed by max
+    pooling with 3x3 windows and stride 2. The second, fourth and fifth convolutions split the
+    channels into two independent groups, which the paper placed on two GPUs. Layers are named
+    `conv1`, `norm1`, `pool1`, ..., `fc6`, `fc7` and `predictions`. With 1000 classes there are
+    60,965,224 parameters, or 62,378,344 without groups. Dropout is active in training only.
 
-    As in the paper the biases of the second, fourth and fifth convolution and of `fc6` and
-    `fc7` start at 1, so that the ReLUs pass something on from the first step.
+    As in the paper, the biases of the second, fourth and fifth convolutions and of `fc6` and
+    `fc7` start at 1, so that the ReLUs receive positive inputs from the first step.
 
     Args:
-        num_classes: Number of classes, at least 1.
-        input_shape: Height and width in pixels, at least 67 each, and channels.
-        groups: Number of groups, at least 1; with 1 each filter sees all channels.
-        width: Multiplies the channels and hidden units, above 0; for small versions.
-        dropout: Share of the units left out after `fc6` and `fc7` in training, in [0, 1).
-        classifier_activation: Activation of the classifier; `None` gives logits.
-        kernel_initializer: Initializer of the kernels; `None` is the paper's, a normal
-            distribution of standard deviation 0.01, too small for networks much narrower
-            than the paper's, which learn from `"he_normal"`.
-        seed: Seed of the dropout.
-        name: Name of the model.
+        num_classes: Number of classes, at least 1. Defaults to 1000.
+        input_shape: Height and width in pixels, at least 67 each, and channels. Defaults to
+            `(227, 227, 3)`.
+        groups: Number of channel groups, at least 1; with 1 each filter sees all channels.
+            Defaults to 2.
+        width: Multiplier of the channels and hidden units, above 0, for smaller versions.
+            Defaults to 1.
+        dropout: Dropout rate after `fc6` and `fc7`, in [0, 1). Defaults to 0.5.
+        classifier_activation: Activation of the classifier; `None` gives logits. Defaults to
+            `"softmax"`.
+        kernel_initializer: Initializer of the kernels. Defaults to `None`, the paper's normal
+            distribution with a standard deviation of 0.01. That is too small for networks much
+            narrower than the paper's, which learn from `"he_normal"`.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"alexnet"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
-        `(batch, height, width, channels)` (channels last), in the paper RGB from 0 to 255
-        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`.
+        `(batch, height, width, channels)` (channels last); in the paper, RGB values from 0 to
+        255 minus the training set's mean. Output: probabilities of shape
+        `(batch, num_classes)`.
 
     Raises:
-        ValueError: If the images are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import alexnet
     >>> model = alexnet(10, (67, 67, 3), width=1 / 16, kernel_initializer="he_normal")
     >>> tuple(model(keras.ops.ones((2, 67, 67, 3))).shape)
     (2, 10)
@@ -98,11 +105,11 @@ def alexnet(
         Krizhevsky, Sutskever and Hinton, 2012, "ImageNet classification with deep
         convolutional neural networks", sections 3 to 5 and figure 2.
     """
-    check(num_classes, width, dropout=dropout)
-    integers(groups=groups)
+    check_classifier(num_classes, width, dropout=dropout)
+    check_integers(groups=groups)
     if kernel_initializer is None:
         kernel_initializer = keras.initializers.RandomNormal(stddev=0.01)
-    # Windows with "same" padding and stride 1 leave the size as it is.
+    # Windows with "same" padding and stride 1 keep the size.
     pools = [POOL] * sum(stage.pooled for stage in STAGES)
     smallest = smallest_size((STAGES[0].kernel, STAGES[0].stride), *pools)
 

@@ -1,14 +1,15 @@
-"""BigGAN: class-conditional images of high resolution."""
+"""BigGAN: class-conditional generation of high-resolution images."""
 
 import keras
 from keras import ops
 
 from dlrecipes.layers import BatchNormalization, ConditionalBatchNormalization, SelfAttention2D
-from dlrecipes.models.adversarial import anew, check_integers
+from dlrecipes.models._arguments import check_integers
+from dlrecipes.models.adversarial import gan_initializer
 from dlrecipes.models.images import channels_last
 
-# Channels of each block's output in units of `filters`, by the image's size. Generators
-# start at `BASE` and double the side in each block; discriminators halve it in the first
+# Output channels of each block in units of `filters`, by image size. Generators start at
+# `BASE` pixels and double the size in each block; discriminators halve it in the first
 # `log2(size / BASE)` blocks.
 GENERATORS = {
     32: (4, (4, 4, 4)),
@@ -23,7 +24,7 @@ DISCRIMINATORS = {
     256: (6, (1, 2, 4, 8, 8, 16, 16)),
 }
 BASE = 4
-# Of the authors' code; the paper says nothing.
+# From the authors' code; the paper does not give these values.
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
@@ -39,44 +40,48 @@ def biggan_generator(
     kernel_initializer="orthogonal",
     name: str = "biggan_generator",
 ) -> keras.Model:
-    """Builds a network from noise and a class to an image.
+    """Builds the BigGAN generator, which maps noise and a class label to an image.
 
-    The noise is cut into chunks. The first is projected to a map of 4x4; each residual block
-    doubles the side, and its two conditional batch normalisations read one of the other chunks
-    together with an embedding of the class that all blocks share. After the block that
-    reaches the side `attention` stands self-attention. All kernels but the embedding are within
-    `keras.layers.SpectralNormalization`.
+    The noise is split into chunks. The first is projected to a 4x4 feature map. Each residual
+    block doubles the size, and its two conditional batch normalisations are conditioned on one
+    of the other chunks, concatenated with a class embedding that all blocks share. A
+    self-attention layer follows the block whose output has the size `attention`. All kernels
+    except the embedding are wrapped in `keras.layers.SpectralNormalization`.
 
-    Batch normalisation uses the batch's own statistics in training and the moving ones at
-    inference; spectral normalisation divides kernels in training. On TensorFlow Keras' layer
-    overwrites the kernel with the result, and the gradient does not pass through the
-    division; on JAX `fit` does not record the result, and inference uses raw kernels.
+    Batch normalisation uses batch statistics in training and moving statistics at inference.
+    Spectral normalisation divides kernels in training only. On TensorFlow, Keras' layer
+    overwrites the kernel with the result, and the gradient does not pass through the division;
+    on JAX, `fit` does not store the result, and inference uses unnormalised kernels.
 
     Args:
-        size: Height and width of the image: 32, 64, 128 or 256.
-        channels: Channels of the image, at least 1.
-        num_classes: Number of classes, at least 1.
-        filters: The unit of channels, at least 1: the last block has one (four at 32 pixels,
-            two at 64), the first has 16 (four at 32).
-        latent_chunk: Noise values in a chunk, at least 1.
-        embedding_size: Size of a class' embedding, at least 1.
-        attention: Side of the map that attends to itself; where no block gives that, none
-            does.
-        kernel_initializer: Initializer of all kernels and of the embedding.
-        name: Name of the model.
+        size: Height and width of the image: 32, 64, 128 or 256. Defaults to 128.
+        channels: Channels of the image, at least 1. Defaults to 3.
+        num_classes: Number of classes, at least 1. Defaults to 1000.
+        filters: Base number of channels, at least 1. The last block has `filters` channels
+            (4 times as many at 32 pixels, twice as many at 64); the first has 16 times as many
+            (4 times at 32 pixels). Defaults to 96.
+        latent_chunk: Noise values per chunk, at least 1. Defaults to 20.
+        embedding_size: Size of the class embedding, at least 1. Defaults to 128.
+        attention: Size of the feature map that self-attention is applied to. If no block has
+            this output size, the layer is left out. Defaults to 64.
+        kernel_initializer: Initializer of all kernels and of the embedding. Defaults to
+            `"orthogonal"`.
+        name: Model name. Defaults to `"biggan_generator"`.
 
     Returns:
-        A functional `keras.Model`. Inputs: `noise`, normal, of shape `(batch, latent_chunk *
-        (blocks + 1))` (80, 100, 120 and 140 values for 32, 64, 128 and 256 pixels), and
-        `label`, int32 of shape `(batch,)`. Output: images of shape `(batch, size, size,
-        channels)` in [-1, 1], float32.
+        A functional `keras.Model`. Inputs: `noise`, normally distributed, of shape
+        `(batch, latent_chunk * (blocks + 1))` (80, 100, 120 and 140 values for 32, 64, 128 and
+        256 pixels), and `label`, int32 of shape `(batch,)`. Output: images of shape
+        `(batch, size, size, channels)` in [-1, 1], float32.
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:
-        ValueError: If `size` is not one of those named, or a number is too small.
+        ValueError: If `size` is not one of the listed sizes, or a number is too small.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import biggan_generator
     >>> model = biggan_generator(size=32, num_classes=10, filters=1, latent_chunk=2)
     >>> inputs = {"noise": keras.ops.zeros((2, 8)), "label": keras.ops.array([3, 9])}
     >>> tuple(model(inputs).shape)
@@ -85,6 +90,7 @@ def biggan_generator(
     Reference:
         Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
         image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6.
+        https://arxiv.org/abs/1809.11096
     """
     _check(size, attention, channels=channels, num_classes=num_classes, filters=filters)
     check_integers(1, latent_chunk=latent_chunk, embedding_size=embedding_size)
@@ -92,7 +98,7 @@ def biggan_generator(
     noise = keras.Input((latent_chunk * (len(widths) + 1),), name="noise")
     label = keras.Input((), dtype="int32", name="label")
     embedding = keras.layers.Embedding(
-        num_classes, embedding_size, anew(kernel_initializer), name="embedding"
+        num_classes, embedding_size, gan_initializer(kernel_initializer), name="embedding"
     )(label)
     chunks = ops.split(noise, len(widths) + 1, axis=-1)
     x = _dense(BASE * BASE * first * filters, kernel_initializer, "project")(chunks[0])
@@ -102,7 +108,7 @@ def biggan_generator(
         side *= 2
         condition = keras.layers.Concatenate(name=f"condition_{block}")([embedding, chunk])
         x = _up(x, condition, width * filters, kernel_initializer, f"block_{block}")
-        x = _attending(x, side == attention, kernel_initializer)
+        x = _attention(x, side == attention, kernel_initializer)
     x = BatchNormalization(**NORMALIZATION, name="last_normalization")(x)
     x = keras.layers.ReLU(name="last_relu")(x)
     x = _conv(channels, 3, kernel_initializer, "to_image")(x)
@@ -120,36 +126,40 @@ def biggan_discriminator(
     kernel_initializer="orthogonal",
     name: str = "biggan_discriminator",
 ) -> keras.Model:
-    """Builds a network from an image and a class to a logit: whether it is a real one of it.
+    """Builds the BigGAN discriminator, which scores whether an image of a given class is real.
 
-    Residual blocks halve the side down to 4 (at 32 pixels down to 8); the last do not halve
-    it. After the block that reaches the side `attention` stands self-attention. The features
-    are summed over all places to a vector `h`, and the logit is `v . h + b + e . h`: a
-    common part, and the projection on the class' own vector `e`. All kernels are within
-    `keras.layers.SpectralNormalization`, of which `biggan_generator` says more.
+    Residual blocks halve the size down to 4 pixels (8 for images of 32 pixels); the last blocks
+    keep it. A self-attention layer follows the block whose output has the size `attention`. The
+    features are summed over all positions to a vector `h`, and the logit is
+    `v . h + b + e . h`: an unconditional part, and a projection on the class embedding `e`. All
+    kernels are wrapped in `keras.layers.SpectralNormalization`; see `biggan_generator` for its
+    behaviour in training.
 
     Args:
-        size: Height and width of the image: 32, 64, 128 or 256.
-        channels: Channels of the image, at least 1.
-        num_classes: Number of classes, at least 1.
-        filters: The unit of channels, at least 1: the first block has one (four at 32 pixels),
-            the last has 16 (four at 32).
-        attention: Side of the map that attends to itself; where no block gives that, none
-            does.
-        kernel_initializer: Initializer of all kernels.
-        name: Name of the model.
+        size: Height and width of the image: 32, 64, 128 or 256. Defaults to 128.
+        channels: Channels of the image, at least 1. Defaults to 3.
+        num_classes: Number of classes, at least 1. Defaults to 1000.
+        filters: Base number of channels, at least 1. The first block has `filters` channels (4
+            times as many at 32 pixels); the last has 16 times as many (4 times at 32 pixels).
+            Defaults to 96.
+        attention: Size of the feature map that self-attention is applied to. If no block has
+            this output size, the layer is left out. Defaults to 64.
+        kernel_initializer: Initializer of all kernels. Defaults to `"orthogonal"`.
+        name: Model name. Defaults to `"biggan_discriminator"`.
 
     Returns:
         A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)` in
         [-1, 1], and `label`, int32 of shape `(batch,)`. Output: logits of shape
-        `(batch, 1)`, float32, above 0 for images that seem real.
+        `(batch, 1)`, float32, above 0 for images classified as real.
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:
-        ValueError: If `size` is not one of those named, or a number is too small.
+        ValueError: If `size` is not one of the listed sizes, or a number is too small.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import biggan_discriminator
     >>> model = biggan_discriminator(size=32, num_classes=10, filters=1)
     >>> inputs = {"image": keras.ops.zeros((2, 32, 32, 3)), "label": keras.ops.array([3, 9])}
     >>> tuple(model(inputs).shape)
@@ -158,7 +168,9 @@ def biggan_discriminator(
     Reference:
         Brock, Donahue and Simonyan, 2019, "Large scale GAN training for high fidelity natural
         image synthesis", section 3 and appendix B, figure 15 and tables 4 to 6.
+        https://arxiv.org/abs/1809.11096
         Miyato and Koyama, 2018, "cGANs with projection discriminator", equation 3.
+        https://arxiv.org/abs/1802.05637
     """
     _check(size, attention, channels=channels, num_classes=num_classes, filters=filters)
     image = keras.Input((size, size, channels), name="image")
@@ -169,28 +181,28 @@ def biggan_discriminator(
         halved = block <= halvings
         x = _down(x, width * filters, halved, kernel_initializer, f"block_{block}")
         side = side // 2 if halved else side
-        x = _attending(x, halved and side == attention, kernel_initializer)
-    # A sum over places and channels: in float32.
+        x = _attention(x, halved and side == attention, kernel_initializer)
+    # The sum over positions and channels needs float32.
     x = keras.layers.Activation("relu", dtype="float32", name="features")(x)
     features = ops.sum(x, axis=(1, 2))
     common = _dense(1, kernel_initializer, "common", dtype="float32")(features)
-    # Not an Embedding, which Keras' normalisation would cast to the ids' integers.
-    own = _dense(
+    # A Dense layer: spectral normalisation would cast an Embedding's kernel to the ids' integers.
+    class_embedding = _dense(
         widths[-1] * filters, kernel_initializer, "projection", dtype="float32", use_bias=False
     )(ops.one_hot(label, num_classes))
-    projection = ops.sum(own * features, axis=-1, keepdims=True)
+    projection = ops.sum(class_embedding * features, axis=-1, keepdims=True)
     logits = keras.layers.Add(dtype="float32", name="logits")([common, projection])
     return keras.Model({"image": image, "label": label}, logits, name=name)
 
 
 def _up(x, condition, filters, initializer, name):
-    """Applies a residual block of the generator, to twice the side."""
+    """Applies a residual block of the generator, which doubles the size."""
     inner = x
     for part in (1, 2):
         inner = ConditionalBatchNormalization(
             **NORMALIZATION,
-            gain_initializer=anew(initializer),
-            bias_initializer=anew(initializer),
+            gain_initializer=gan_initializer(initializer),
+            bias_initializer=gan_initializer(initializer),
             spectral_normalization=True,
             name=f"{name}_condition_{part}",
         )([inner, condition])
@@ -198,16 +210,16 @@ def _up(x, condition, filters, initializer, name):
         if part == 1:
             inner = keras.layers.UpSampling2D(2, name=f"{name}_upsample")(inner)
         inner = _conv(filters, 3, initializer, f"{name}_conv_{part}")(inner)
-    # A 1x1 convolution and the repetition of pixels commute: this order is the cheaper one.
+    # A 1x1 convolution and the repetition of pixels commute; this order is cheaper.
     skip = _conv(filters, 1, initializer, f"{name}_skip")(x)
     skip = keras.layers.UpSampling2D(2, name=f"{name}_skip_upsample")(skip)
     return keras.layers.Add(name=f"{name}_add")([inner, skip])
 
 
 def _down(x, filters, halved, initializer, name):
-    """Applies a residual block of the discriminator, to half the side where told so."""
+    """Applies a residual block of the discriminator, which halves the size if `halved`."""
     first = name == "block_1"
-    # Images themselves are not cut off at zero.
+    # The image itself is not passed through a ReLU.
     inner = x if first else keras.layers.ReLU(name=f"{name}_relu_1")(x)
     inner = _conv(filters, 3, initializer, f"{name}_conv_1")(inner)
     inner = keras.layers.ReLU(name=f"{name}_relu_2")(inner)
@@ -221,14 +233,14 @@ def _down(x, filters, halved, initializer, name):
     return keras.layers.Add(name=f"{name}_add")([inner, skip])
 
 
-def _attending(x, attending, initializer):
-    if not attending:
+def _attention(x, enabled, initializer):
+    if not enabled:
         return x
     return SelfAttention2D(
         value_ratio=2,
         pool_size=2,
         spectral_normalization=True,
-        kernel_initializer=anew(initializer),
+        kernel_initializer=gan_initializer(initializer),
         name="attention",
     )(x)
 
@@ -239,7 +251,7 @@ def _conv(filters, kernel, initializer, name):
             filters,
             kernel,
             padding="same",
-            kernel_initializer=anew(initializer),
+            kernel_initializer=gan_initializer(initializer),
             data_format="channels_last",
             name=name,
         ),
@@ -248,7 +260,9 @@ def _conv(filters, kernel, initializer, name):
 
 
 def _dense(units, initializer, name, **kwargs):
-    layer = keras.layers.Dense(units, kernel_initializer=anew(initializer), name=name, **kwargs)
+    layer = keras.layers.Dense(
+        units, kernel_initializer=gan_initializer(initializer), name=name, **kwargs
+    )
     dtype = kwargs.get("dtype")
     return keras.layers.SpectralNormalization(layer, dtype=dtype, name=f"{name}_normalization")
 

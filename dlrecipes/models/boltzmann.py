@@ -1,11 +1,11 @@
-"""Restricted Boltzmann machines, alone and stacked."""
+"""Restricted Boltzmann machines, single and stacked."""
 
 from collections.abc import Sequence
 
 import keras
 
 from dlrecipes.layers import RestrictedBoltzmannMachine
-from dlrecipes.models._arguments import integers, several
+from dlrecipes.models._arguments import check_integer_lists, check_integers
 
 
 def restricted_boltzmann_machine(
@@ -16,37 +16,42 @@ def restricted_boltzmann_machine(
     seed: int | None = None,
     name: str = "restricted_boltzmann_machine",
 ) -> keras.Model:
-    """Builds one restricted Boltzmann machine, from what is seen to its hidden units.
+    """Builds a restricted Boltzmann machine, which maps visible units to hidden units.
 
-    The layer `rbm` holds the weights and what training needs: samples, energies and the way
-    back. `fit` does not train it; a loop of contrastive divergence does, as in the example.
-    The sizes by default are those of the first machine of `deep_belief_network`.
+    The layer `rbm` holds the weights and provides samples, energies and the reconstruction of
+    visible units. `fit` does not train the model; a contrastive divergence loop does, as in the
+    example. The default sizes are those of the first machine of `deep_belief_network`.
 
     Args:
-        visible_units: Number of visible units, at least 1.
-        hidden_units: Number of hidden units, at least 1.
-        visible: `"bernoulli"`, for values from 0 to 1, or `"gaussian"`, for standardised ones.
-        hidden: `"bernoulli"` or `"gaussian"`; not both kinds Gaussian.
-        seed: Seed of the samples, or `None`.
-        name: Name of the model.
+        visible_units: Number of visible units, at least 1. Defaults to 784.
+        hidden_units: Number of hidden units, at least 1. Defaults to 500.
+        visible: Kind of the visible units: `"bernoulli"` for values from 0 to 1, `"gaussian"`
+            for standardised values. Defaults to `"bernoulli"`.
+        hidden: Kind of the hidden units: `"bernoulli"`, or `"gaussian"` if the visible units are
+            not Gaussian. Defaults to `"bernoulli"`.
+        seed: Sampling seed. Defaults to `None`.
+        name: Model name. Defaults to `"restricted_boltzmann_machine"`.
 
     Returns:
         A functional `keras.Model`. Input: `visible`, of shape `(batch, visible_units)`. Output:
-        probabilities, or means, of the hidden units, of shape `(batch, hidden_units)`.
+        probabilities (or means, if Gaussian) of the hidden units, of shape
+        `(batch, hidden_units)`.
 
     Raises:
         ValueError: If a size is not an integer of at least 1, or a kind of unit is not one of
-            those named.
+            the listed ones.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import restricted_boltzmann_machine
     >>> model = restricted_boltzmann_machine(6, 4)
     >>> model.count_params() == 6 * 4 + 6 + 4
     True
     >>> tuple(model.get_layer("rbm").gibbs_step(keras.ops.ones((2, 6))).shape)
     (2, 6)
 
-    One step of contrastive divergence (CD-1), at a rate of 0.1:
+    One step of contrastive divergence (CD-1) with a learning rate of 0.1:
 
     >>> rbm, ops, data = model.get_layer("rbm"), keras.ops, keras.ops.ones((2, 6))
     >>> fantasy = rbm.gibbs_step(data)
@@ -58,10 +63,11 @@ def restricted_boltzmann_machine(
 
     Reference:
         Hinton, 2002, "Training products of experts by minimizing contrastive divergence".
+        https://doi.org/10.1162/089976602760128018
         Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets", for
-        the sizes.
+        the sizes. https://doi.org/10.1162/neco.2006.18.7.1527
     """
-    integers(visible_units=visible_units)
+    check_integers(visible_units=visible_units)
     inputs = keras.Input((visible_units,), name="visible")
     layer = RestrictedBoltzmannMachine(hidden_units, visible, hidden, seed=seed, name="rbm")
     return keras.Model(inputs, layer(inputs), name=name)
@@ -78,57 +84,61 @@ def deep_belief_network(
 ) -> keras.Model:
     """Builds a stack of restricted Boltzmann machines with a classifier on top.
 
-    Each machine, `rbm_1` and so on, is first trained for itself on the probabilities that the
-    one below gives, by contrastive divergence as `restricted_boltzmann_machine` shows. Then
-    the whole is trained as a feed-forward network. Their visible biases serve the first
-    stage alone, and have no gradient in the second.
+    Training has two stages. First each machine, `rbm_1` and so on, is trained by contrastive
+    divergence on the probabilities that the machine below outputs, as
+    `restricted_boltzmann_machine` shows. Then the whole model is trained as a feed-forward
+    network. The visible biases are used in the first stage only and have no gradient in the
+    second.
 
-    In the paper the labels are visible units of the uppermost machine, and its hidden ones
-    are sampled; here they are read by a layer of their own, `scores`, as in the paper that
+    In the paper the labels are visible units of the top machine, whose hidden units are
+    sampled. Here a separate layer, `scores`, reads those hidden units, as in the paper that
     fine-tunes the same stack by back-propagation. With the defaults there are 1,666,794
     parameters.
 
     Args:
-        visible_units: Number of visible units, at least 1.
-        hidden_units: Hidden units of each machine, each at least 1, from the lowest up.
-        num_classes: Number of classes, at least 1; 0 leaves the classifier out.
-        visible: `"bernoulli"`, for values from 0 to 1, or `"gaussian"`, for standardised ones:
-            the visible units of the lowest machine.
-        output_activation: Activation of the classifier; `None` gives scores.
-        seed: Seed of the samples, or `None`; each machine adds its number to it.
-        name: Name of the model.
+        visible_units: Number of visible units, at least 1. Defaults to 784.
+        hidden_units: Hidden units of each machine, each at least 1, from the bottom up. Defaults
+            to (500, 500, 2000).
+        num_classes: Number of classes; 0 leaves the classifier out. Defaults to 10.
+        visible: Kind of the lowest machine's visible units: `"bernoulli"` for values from 0 to
+            1, `"gaussian"` for standardised values. Defaults to `"bernoulli"`.
+        output_activation: Activation of the classifier. Defaults to `None`, which gives logits.
+        seed: Sampling seed, to which each machine adds its number. Defaults to `None`.
+        name: Model name. Defaults to `"deep_belief_network"`.
 
     Returns:
         A functional `keras.Model`. Input: `visible`, of shape `(batch, visible_units)`. Output:
-        of shape `(batch, num_classes)`, or, without a classifier, the uppermost machine's
+        scores of shape `(batch, num_classes)`; without a classifier, the top machine's
         probabilities, of shape `(batch, hidden_units[-1])`.
 
     Raises:
         ValueError: If a size is not an integer of at least 1, there is no machine, or
-            `visible` is not one of those named.
+            `visible` is not one of the listed kinds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import deep_belief_network
     >>> model = deep_belief_network(6, hidden_units=(5, 4), num_classes=3)
     >>> tuple(model(keras.ops.ones((2, 6))).shape)
     (2, 3)
 
     Reference:
         Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets",
-        figure 1 and section 6.
+        figure 1 and section 6. https://doi.org/10.1162/neco.2006.18.7.1527
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
-        networks", supporting text, for the classifier.
+        networks", supporting text, for the classifier. https://doi.org/10.1126/science.1127647
     """
-    integers(visible_units=visible_units)
-    several(hidden_units=hidden_units)
+    check_integers(visible_units=visible_units)
+    check_integer_lists(hidden_units=hidden_units)
     if not hidden_units:
-        raise ValueError("hidden_units is empty; name the size of at least one machine.")
-    integers(0, num_classes=num_classes)
+        raise ValueError("hidden_units must have the size of at least one machine, not ().")
+    check_integers(0, num_classes=num_classes)
     inputs = x = keras.Input((visible_units,), name="visible")
     for index, units in enumerate(hidden_units, 1):
         kind = visible if index == 1 else "bernoulli"
-        own = None if seed is None else seed + index
-        x = RestrictedBoltzmannMachine(units, kind, seed=own, name=f"rbm_{index}")(x)
+        rbm_seed = None if seed is None else seed + index
+        x = RestrictedBoltzmannMachine(units, kind, seed=rbm_seed, name=f"rbm_{index}")(x)
     if num_classes:
         x = keras.layers.Dense(num_classes, activation=output_activation, name="scores")(x)
     return keras.Model(inputs, x, name=name)

@@ -1,18 +1,19 @@
-"""Recurrent language models of characters, perhaps told what the next one should be."""
+"""Recurrent language models of characters, optionally conditioned on the next one's properties."""
 
 from collections.abc import Mapping
 
 import keras
 from keras import ops
 
-from dlrecipes.models._arguments import integers, rates
+from dlrecipes.models._arguments import check_integers, check_rates
+from dlrecipes.models.images import nth_seed
 from dlrecipes.models.recurrent import recurrent_layer
 
 CELLS = ("lstm", "elman", "gru", "peephole_lstm")
-# Scores at the start are so near to equal that the loss is the logarithm of the vocabulary.
+# Small enough that the initial loss is close to the logarithm of the vocabulary size.
 OUTPUT_DEVIATION = 0.01
-# Wider than Keras' embeddings, of 0.03, which learn slowly here: after 700 steps on quatrains the
-# perplexity was 451 with those, 362 with such characters and 349 with such conditions, too.
+# Wider than Keras' 0.03 for embeddings, which learns slowly here: after 700 steps on quatrains the
+# perplexity was 451 with 0.03, 362 with 0.1 for characters, and 349 with both values below.
 CHARACTER_DEVIATION, CONDITION_DEVIATION = 0.1, 0.3
 
 
@@ -29,38 +30,42 @@ def character_lm(
     seed: int | None = None,
     name: str = "character_lm",
 ) -> keras.Model:
-    """Builds a network that scores each character as the next one of a text.
+    """Builds a recurrent language model that scores every character as the next one of a text.
 
-    A step reads the character before and, with `conditions`, what is wanted of the character
-    that it predicts (its place, tone, rhyme). The embeddings of all are joined and read by
-    `depth` recurrent layers, whose outputs add up. A wish adds its own scores to the output, too,
-    without the way through the memory. An untrained network scores all characters nearly alike.
+    Each step reads the previous character and, with `conditions`, the required properties of the
+    character to predict (position, tone, rhyme). Their embeddings are concatenated and read by
+    `depth` recurrent layers, whose outputs are added. The conditions also reach the output
+    directly, through a linear layer that bypasses the recurrent layers. An untrained model gives
+    all characters nearly equal scores.
 
     Args:
-        num_characters: Number of character ids, which run from 0, at least 1.
-        conditions: Number of ids of each condition, by name, at least 1.
-        cell: `"lstm"`, `"elman"`, `"gru"` or `"peephole_lstm"`.
-        units: Hidden units a layer, at least 1.
-        depth: Recurrent layers, at least 1.
-        embedding_units: Size of a character's embedding, at least 1.
-        condition_units: Size of a condition's embedding, at least 1.
-        dropout: Share of the units left out in training, of what each recurrent layer reads
-            and of what the last puts out, in [0, 1).
-        tied: Whether the output's weights are the embedding's, after a projection to its size
-            (Press and Wolf, 2017).
-        seed: Seed of the dropout.
-        name: Name of the model.
+        num_characters: Number of character ids, which start at 0; at least 1.
+        conditions: Number of ids of each condition, by name, at least 1. Defaults to `None`, an
+            unconditional model.
+        cell: `"lstm"`, `"elman"`, `"gru"` or `"peephole_lstm"`. Defaults to `"lstm"`.
+        units: Hidden units per layer, at least 1. Defaults to 512.
+        depth: Number of recurrent layers, at least 1. Defaults to 2.
+        embedding_units: Size of a character embedding, at least 1. Defaults to 256.
+        condition_units: Size of a condition embedding, at least 1. Defaults to 32.
+        tied: Whether the output layer shares the embedding's weights, after a projection to the
+            embedding's size (Press and Wolf, 2017). Defaults to `True`.
+        dropout: Dropout rate of each recurrent layer's input and of the last one's output, in
+            [0, 1). Defaults to 0.
+        seed: Seed of the initial weights and of dropout. Defaults to `None`.
+        name: Model name. Defaults to `"character_lm"`.
 
     Returns:
         A functional `keras.Model`. Inputs: a dictionary of `characters` and each condition,
         int32 of shape `(batch, time)`. Output: scores of shape `(batch, time, num_characters)`.
 
     Raises:
-        ValueError: If the cell is not one of those named, a condition is called `characters`,
-            or a number is out of its bounds.
+        ValueError: If the cell is not one of the listed ones, a condition is named
+            `characters`, or a number is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import character_lm
     >>> model = character_lm(50, {"tone": 3}, units=8)
     >>> ids = keras.ops.array([[7, 3, 12]])
     >>> tuple(model({"characters": ids, "tone": ids * 0}).shape)
@@ -68,48 +73,55 @@ def character_lm(
 
     Reference:
         Mikolov, Karafiat, Burget, Cernocky and Khudanpur, 2010, "Recurrent neural network
-        based language model"; Graves, 2013, "Generating sequences with recurrent neural
-        networks", section 3; Zhang and Lapata, 2014, "Chinese poetry generation with recurrent
-        neural networks".
+        based language model".
+        Graves, 2013, "Generating sequences with recurrent neural networks", section 3.
+        https://arxiv.org/abs/1308.0850
+        Zhang and Lapata, 2014, "Chinese poetry generation with recurrent neural networks".
+        Press and Wolf, 2017, "Using the output embedding to improve language models".
+        https://arxiv.org/abs/1608.05859
     """
     conditions = dict(conditions or {})
     _check(cell, conditions)
-    integers(num_characters=num_characters, units=units, depth=depth)
-    integers(embedding_units=embedding_units, condition_units=condition_units, **conditions)
-    rates(dropout=dropout)
+    check_integers(num_characters=num_characters, units=units, depth=depth)
+    check_integers(embedding_units=embedding_units, condition_units=condition_units, **conditions)
+    check_rates(dropout=dropout)
     inputs = {
         key: keras.Input((None,), dtype="int32", name=key) for key in ("characters", *conditions)
     }
     embed = _embedding(num_characters, embedding_units, tied, seed)
     x, direct = embed(inputs["characters"]), []
-    read = embedding_units if tied else units
-    wishes = [
+    output_units = embedding_units if tied else units
+    condition_embeddings = [
         keras.layers.Embedding(
             size,
             condition_units,
-            embeddings_initializer=_normal(CONDITION_DEVIATION, seed, place),
+            embeddings_initializer=_normal(CONDITION_DEVIATION, seed, index),
             name=f"{key}_embedding",
         )(inputs[key])
-        for place, (key, size) in enumerate(conditions.items(), start=1)
+        for index, (key, size) in enumerate(conditions.items(), start=1)
     ]
-    if wishes:
-        x = ops.concatenate([x, *wishes], axis=-1)
-        joined = wishes[0] if len(wishes) == 1 else ops.concatenate(wishes, axis=-1)
-        direct = [keras.layers.Dense(read, use_bias=False, name="direct")(joined)]
+    if condition_embeddings:
+        x = ops.concatenate([x, *condition_embeddings], axis=-1)
+        condition = condition_embeddings[0]
+        if len(condition_embeddings) > 1:
+            condition = ops.concatenate(condition_embeddings, axis=-1)
+        direct = [keras.layers.Dense(output_units, use_bias=False, name="direct")(condition)]
     for layer in range(1, depth + 1):
         hidden = recurrent_layer(cell, units, name=f"hidden_{layer}")
         y = hidden(_drop(x, dropout, seed, layer))
-        # A way past each further layer: a deep network learns as quickly as a flat one.
+        # A residual connection around each further layer: a deep network learns as quickly as a
+        # shallow one.
         x = y if layer == 1 else keras.layers.Add(name=f"sum_{layer}")([x, y])
     x = _drop(x, dropout, seed, depth + 1)
     if tied:
         x = keras.layers.Dense(embedding_units, name="projection")(x)
-    x = keras.layers.Add(name="wanted")([x, *direct]) if direct else x
+    x = keras.layers.Add(name="conditioned")([x, *direct]) if direct else x
     if tied:
         scores = embed(x, reverse=True)
     else:
-        small = _normal(OUTPUT_DEVIATION, seed, len(conditions) + 1)
-        scores = keras.layers.Dense(num_characters, kernel_initializer=small, name="scores")(x)
+        initializer = _normal(OUTPUT_DEVIATION, seed, len(conditions) + 1)
+        output = keras.layers.Dense(num_characters, kernel_initializer=initializer, name="scores")
+        scores = output(x)
     return keras.Model(inputs, scores, name=name)
 
 
@@ -117,24 +129,22 @@ def _embedding(
     num_characters: int, units: int, tied: bool, seed: int | None
 ) -> keras.layers.Embedding:
     kind = keras.layers.ReversibleEmbedding if tied else keras.layers.Embedding
-    drawn = _normal(CHARACTER_DEVIATION, seed, 0)
-    return kind(num_characters, units, embeddings_initializer=drawn, name="character_embedding")
+    normal = _normal(CHARACTER_DEVIATION, seed, 0)
+    return kind(num_characters, units, embeddings_initializer=normal, name="character_embedding")
 
 
-def _normal(deviation: float, seed: int | None, place: int) -> keras.initializers.Initializer:
-    own = None if seed is None else seed + place
-    return keras.initializers.RandomNormal(stddev=deviation, seed=own)
+def _normal(deviation: float, seed: int | None, index: int) -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=deviation, seed=nth_seed(seed, index))
 
 
 def _check(cell: str, conditions: Mapping[str, int]) -> None:
     if cell not in CELLS:
         raise ValueError(f"cell {cell!r} is not one of {', '.join(CELLS)}.")
     if "characters" in conditions:
-        raise ValueError("a condition cannot be called 'characters': that is the text's own input.")
+        raise ValueError("a condition cannot be named 'characters', the name of the text input.")
 
 
-def _drop(x, dropout: float, seed: int | None, place: int):
+def _drop(x, dropout: float, seed: int | None, index: int):
     if not dropout:
         return x
-    drawn = None if seed is None else seed + place
-    return keras.layers.Dropout(dropout, seed=drawn, name=f"dropout_{place}")(x)
+    return keras.layers.Dropout(dropout, seed=nth_seed(seed, index), name=f"dropout_{index}")(x)

@@ -1,9 +1,10 @@
-"""The generator of CycleGAN: image-to-image translation without pairs."""
+"""The generator of CycleGAN: image-to-image translation without paired images."""
 
 import keras
 
 from dlrecipes.layers import ReflectionPadding2D
-from dlrecipes.models.adversarial import anew, check_integers
+from dlrecipes.models._arguments import check_integers
+from dlrecipes.models.adversarial import gan_initializer
 from dlrecipes.models.images import channels_last
 
 
@@ -16,37 +17,41 @@ def cyclegan_generator(
     kernel_initializer=None,
     name: str = "cyclegan_generator",
 ) -> keras.Model:
-    """Builds a network from an image to one of the same size, if that is a multiple of 4.
+    """Builds the CycleGAN generator, which translates an image into one of the same size.
 
-    In the paper's words c7s1-64, d128, d256, R256 times `blocks`, u128, u64, c7s1-3: a 7x7
-    convolution, two strided 3x3 ones, residual blocks of two 3x3 convolutions each, two
-    transposed 3x3 ones and a 7x7 one to the output's tanh. All but the last are followed by
-    instance normalisation with a bias for each channel, all but the last and the second of
-    each block by ReLU. Where the side stays the border is padded by reflection. Training
-    and inference do the same.
+    In the paper's notation c7s1-64, d128, d256, R256 times `blocks`, u128, u64, c7s1-3: a 7x7
+    convolution, two strided 3x3 convolutions, residual blocks of two 3x3 convolutions each, two
+    transposed 3x3 convolutions and a 7x7 convolution with tanh. All but the last are followed by
+    instance normalisation with one bias per channel, and all but the last and the second of
+    each block by ReLU. Convolutions that keep the size use reflection padding. Training and
+    inference behave the same.
 
     The matching discriminator is `patchgan(condition_channels=0, norm="instance")`.
 
     Args:
-        blocks: Number of residual blocks, at least 1: 9 for 256 pixels or more, 6 for 128.
-        channels: Channels of the input, at least 1.
-        output_channels: Channels of the output, at least 1.
+        blocks: Number of residual blocks, at least 1; the paper has 9 for 256 pixels or more and
+            6 for 128. Defaults to 9.
+        channels: Channels of the input, at least 1. Defaults to 3.
+        output_channels: Channels of the output, at least 1. Defaults to 3.
         filters: Filters of the first layer, at least 1; the blocks have 4 times as many.
-        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+            Defaults to 64.
+        kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
-        name: Name of the model.
+        name: Model name. Defaults to `"cyclegan_generator"`.
 
     Returns:
         A functional `keras.Model`. Input: `image` of shape `(batch, height, width, channels)`
-        in [-1, 1]; height and width are unknown, multiples of 4 and at least 8. Output:
-        images of shape `(batch, height, width, output_channels)` in [-1, 1], float32. Other
-        sizes come out as the next multiple of 4: 32x32 for 30x30.
+        in [-1, 1]. Height and width are not fixed; they are multiples of 4 and at least 8.
+        Output: images of shape `(batch, height, width, output_channels)` in [-1, 1], float32.
+        Other sizes are rounded up to a multiple of 4: 30x30 becomes 32x32.
 
     Raises:
         ValueError: If a number is not an integer of at least 1.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import cyclegan_generator
     >>> model = cyclegan_generator(blocks=1, filters=2)
     >>> tuple(model(keras.ops.zeros((1, 16, 8, 3))).shape)
     (1, 16, 8, 3)
@@ -54,6 +59,7 @@ def cyclegan_generator(
     Reference:
         Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
         cycle-consistent adversarial networks", section 4 and appendix 7.2.
+        https://arxiv.org/abs/1703.10593
     """
     check_integers(1, blocks=blocks, channels=channels, filters=filters)
     check_integers(1, output_channels=output_channels)
@@ -78,10 +84,10 @@ def _layers(initializer):
     """Returns functions that apply the three kinds of convolutions."""
 
     def options(name, use_bias=False):
-        # Without a bias of their own: the normalisation would take it away, and has one.
+        # The normalisation that follows would cancel a bias, and adds one itself.
         return {
             "use_bias": use_bias,
-            "kernel_initializer": anew(initializer),
+            "kernel_initializer": gan_initializer(initializer),
             "data_format": "channels_last",
             "name": name,
         }

@@ -4,11 +4,12 @@ import keras
 from keras import ops
 
 from dlrecipes.layers import BatchNormalization
-from dlrecipes.models.adversarial import anew, check_integers
+from dlrecipes.models._arguments import check_integers
+from dlrecipes.models.adversarial import gan_initializer
 from dlrecipes.models.images import channels_last
 
 KERNEL = 5
-# Of the authors' code; the paper says nothing.
+# From the authors' code; the paper does not give these values.
 NORMALIZATION = {"momentum": 0.9, "epsilon": 1e-5}
 
 
@@ -22,25 +23,25 @@ def dcgan_generator(
     kernel_initializer=None,
     name: str = "dcgan_generator",
 ) -> keras.Model:
-    """Builds a network from noise to an image.
+    """Builds the DCGAN generator, which maps noise to an image.
 
-    The noise is projected to a small map of many channels, and each strided, transposed 5x5
-    convolution doubles its side and halves its channels: 4x4x1024 to 64x64 in four. All but
-    the last are followed by batch normalisation and ReLU, the last by tanh. With classes, the
-    one-hot label is joined to the noise. Batch normalisation uses the batch's own statistics in
-    training and the moving ones at inference.
+    The noise is projected to a small feature map with many channels. Each transposed 5x5
+    convolution with stride 2 doubles the size and halves the channels: from 4x4x1024 to 64x64 in
+    four steps. All but the last are followed by batch normalisation and ReLU, the last by tanh.
+    With classes, the one-hot label is concatenated to the noise. Batch normalisation uses batch
+    statistics in training and moving statistics at inference.
 
     Args:
         size: Height and width of the image: 4, 5, 6 or 7 times a power of two above 1, such
-            as 28, 32 or 64.
-        channels: Channels of the image, at least 1.
-        latent_size: Number of noise values, at least 1.
-        filters: Channels before the last convolution, at least 1; twice as many at each
-            halving before it.
-        num_classes: Number of classes; 0 leaves the label out.
-        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+            as 28, 32 or 64. Defaults to 64.
+        channels: Channels of the image, at least 1. Defaults to 3.
+        latent_size: Number of noise values, at least 1. Defaults to 100.
+        filters: Channels before the last convolution, at least 1; each earlier layer has twice
+            as many. Defaults to 128.
+        num_classes: Number of classes; 0 leaves the label out. Defaults to 0.
+        kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
-        name: Name of the model.
+        name: Model name. Defaults to `"dcgan_generator"`.
 
     Returns:
         A functional `keras.Model`. Inputs: `noise` of shape `(batch, latent_size)`, uniform
@@ -49,10 +50,12 @@ def dcgan_generator(
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:
-        ValueError: If `size` is not one of those described, or a number is too small.
+        ValueError: If `size` is not of the form described, or a number is too small.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import dcgan_generator
     >>> model = dcgan_generator(size=28, channels=1, filters=4)
     >>> tuple(model(keras.ops.zeros((2, 100))).shape)
     (2, 28, 28, 1)
@@ -60,7 +63,9 @@ def dcgan_generator(
     Reference:
         Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep
         convolutional generative adversarial networks", section 3 and figure 1.
+        https://arxiv.org/abs/1511.06434
         Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label.
+        https://arxiv.org/abs/1411.1784
     """
     halvings = _halvings(size)
     check_integers(1, channels=channels, latent_size=latent_size, filters=filters)
@@ -75,7 +80,7 @@ def dcgan_generator(
     x = keras.layers.Dense(
         side * side * maps,
         use_bias=False,
-        kernel_initializer=anew(kernel_initializer),
+        kernel_initializer=gan_initializer(kernel_initializer),
         name="project",
     )(x)
     x = keras.layers.Reshape((side, side, maps), name=f"maps_{side}")(x)
@@ -89,9 +94,9 @@ def dcgan_generator(
             KERNEL,
             strides=2,
             padding="same",
-            # Batch normalisation has one.
+            # Batch normalisation adds a bias.
             use_bias=last,
-            kernel_initializer=anew(kernel_initializer),
+            kernel_initializer=gan_initializer(kernel_initializer),
             data_format="channels_last",
             name=f"upsample_{side}",
         )(x)
@@ -111,35 +116,37 @@ def dcgan_discriminator(
     kernel_initializer=None,
     name: str = "dcgan_discriminator",
 ) -> keras.Model:
-    """Builds a network from an image to a logit: whether it is real.
+    """Builds the DCGAN discriminator, which scores whether an image is real.
 
-    The generator turned round: strided 5x5 convolutions halve the side and double the
-    channels, each followed by LeakyReLU with slope 0.2, all but the first with batch
-    normalisation before it. With classes, the one-hot label is joined to the image
-    as constant channels. Batch normalisation uses the batch's own statistics in training and
-    the moving ones at inference.
+    It mirrors the generator: strided 5x5 convolutions halve the size and double the channels,
+    each followed by LeakyReLU with slope 0.2, and all but the first by batch normalisation
+    before it. With classes, the one-hot label is concatenated to the image as constant
+    channels. Batch normalisation uses batch statistics in training and moving statistics at
+    inference.
 
     Args:
-        size: Height and width of the image, as for `dcgan_generator`.
-        channels: Channels of the image, at least 1.
-        filters: Channels after the first convolution, at least 1; twice as many at each
-            halving after it.
-        num_classes: Number of classes; 0 leaves the label out.
-        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+        size: Height and width of the image, as for `dcgan_generator`. Defaults to 64.
+        channels: Channels of the image, at least 1. Defaults to 3.
+        filters: Channels after the first convolution, at least 1; each later layer has twice as
+            many. Defaults to 128.
+        num_classes: Number of classes; 0 leaves the label out. Defaults to 0.
+        kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
-        name: Name of the model.
+        name: Model name. Defaults to `"dcgan_discriminator"`.
 
     Returns:
         A functional `keras.Model`. Inputs: `image` of shape `(batch, size, size, channels)`
         in [-1, 1], and, with classes, `label`, int32 of shape `(batch,)`. Output: logits of
-        shape `(batch, 1)`, float32, above 0 for images that seem real.
+        shape `(batch, 1)`, float32, above 0 for images classified as real.
         The inputs must all be tensors or all NumPy arrays.
 
     Raises:
-        ValueError: If `size` is not one of those described, or a number is too small.
+        ValueError: If `size` is not of the form described, or a number is too small.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import dcgan_discriminator
     >>> model = dcgan_discriminator(size=28, channels=1, filters=4)
     >>> tuple(model(keras.ops.zeros((2, 28, 28, 1))).shape)
     (2, 1)
@@ -147,7 +154,9 @@ def dcgan_discriminator(
     Reference:
         Radford, Metz and Chintala, 2016, "Unsupervised representation learning with deep
         convolutional generative adversarial networks", section 3 and its guidelines.
+        https://arxiv.org/abs/1511.06434
         Mirza and Osindero, 2014, "Conditional generative adversarial nets", for the label.
+        https://arxiv.org/abs/1411.1784
     """
     halvings = _halvings(size)
     check_integers(1, channels=channels, filters=filters)
@@ -167,9 +176,9 @@ def dcgan_discriminator(
             KERNEL,
             strides=2,
             padding="same",
-            # Batch normalisation has one.
+            # Batch normalisation adds a bias.
             use_bias=halving == 0,
-            kernel_initializer=anew(kernel_initializer),
+            kernel_initializer=gan_initializer(kernel_initializer),
             data_format="channels_last",
             name=f"downsample_{side}",
         )(x)
@@ -178,13 +187,13 @@ def dcgan_discriminator(
         x = keras.layers.LeakyReLU(0.2, name=f"leaky_relu_{side}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = keras.layers.Dense(
-        1, kernel_initializer=anew(kernel_initializer), dtype="float32", name="logits"
+        1, kernel_initializer=gan_initializer(kernel_initializer), dtype="float32", name="logits"
     )(x)
     return keras.Model(inputs, x, name=name)
 
 
 def _halvings(size) -> int:
-    """Returns how often a side is halved on the way to 4, 5, 6 or 7."""
+    """Returns how many times `size` is halved before it is 4, 5, 6 or 7."""
     halvings, side = 0, size if isinstance(size, int) else 0
     while side > 7 and side % 2 == 0:
         halvings, side = halvings + 1, side // 2

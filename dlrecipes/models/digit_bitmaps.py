@@ -1,4 +1,4 @@
-"""Images of the ten digits, of 7 by 12 pixels, that LeNet-5's output units compare with."""
+"""Bitmaps of the ten digits, 7x12 pixels, which LeNet-5's output units compare with."""
 
 import numpy as np
 
@@ -36,16 +36,17 @@ DIGITS = (
 
 
 def digit_bitmaps() -> np.ndarray:
-    """Returns the digits 0 to 9 as prototypes of `RBFOutput`.
+    """Returns bitmaps of the digits 0 to 9, the prototypes of `RBFOutput`.
 
     Returns:
-        An array of shape `(10, 84)`: each digit's 12 rows of 7 pixels one after the other, ink
-        as 1 and paper as -1.
+        An array of shape `(10, 84)`: 12 rows of 7 pixels per digit, concatenated, with ink as 1
+        and paper as -1.
 
     Example:
 
-    >>> one = digit_bitmaps()[1].reshape(12, 7)
-    >>> one[3].tolist()
+    >>> from dlrecipes.models.digit_bitmaps import digit_bitmaps
+    >>> digit_one = digit_bitmaps()[1].reshape(12, 7)
+    >>> digit_one[3].tolist()
     [-1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0]
     """
     digits = []

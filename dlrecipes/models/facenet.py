@@ -1,4 +1,4 @@
-"""Networks that place a face on a sphere, near the other images of the same person."""
+"""Face embedding networks, which map images of the same person to nearby unit vectors."""
 
 from typing import NamedTuple
 
@@ -7,10 +7,10 @@ from keras import layers
 
 from dlrecipes.layers import BatchNormalization, L2Normalization
 from dlrecipes.layers._arguments import number
-from dlrecipes.models._arguments import integers, rates, several
+from dlrecipes.models._arguments import check_integer_lists, check_integers, check_rates
 from dlrecipes.models.images import channels_last, image_input, scaled
 
-# What leaves one position for the last grid, after the stem and both reductions.
+# The image size that leaves one position after the stem and both reductions.
 SMALLEST = 75
 POOLINGS = ("average", "flatten")
 
@@ -25,25 +25,28 @@ def facenet_small(
     seed: int | None = None,
     name: str = "facenet_small",
 ) -> keras.Model:
-    """Builds a small convolutional network from images of faces to unit vectors.
+    """Builds a small convolutional network that maps face images to unit vectors.
 
-    Each block is a 3x3 convolution with batch normalisation and ReLU, and a 2x2 max pooling;
-    the mean over what is left of the image is projected onto the embedding, which is scaled
-    to length 1 in float32. Or each place of what is left by itself, which tells the faces of
-    people never seen better apart where faces fill the images alike. It has 0.42 million
-    parameters (0.92 for images of 64x64 with `"flatten"`) and suits some hundreds of
-    people and faces of 64x64 to 112x92 pixels; batch normalisation averages over about ten
-    steps, for short trainings. In training dropout acts and batch statistics are used.
+    Each block is a 3x3 convolution with batch normalisation and ReLU, followed by 2x2 max
+    pooling. The remaining feature map is averaged and projected to the embedding, which is scaled
+    to length 1 in float32. With `pooling="flatten"` each position of the feature map is projected
+    with its own weights, which separates people not seen in training better if all faces fill
+    their images in the same way. The model has 0.42 million parameters (0.92 million for images
+    of 64x64 with `"flatten"`) and suits some hundreds of people and faces of 64x64 to 112x92
+    pixels. The moving statistics of batch normalisation average over about ten steps, for short
+    trainings. Dropout is active, and batch statistics are used, in training only.
 
     Args:
         input_shape: Height and width in pixels, at least 16 each with four blocks (`None`
-            leaves one open), and channels: 1 for grey images, 3 for colour.
-        embedding_units: Size of the embedding, at least 1.
-        filters: Channels of each block's convolution.
-        pooling: `"average"`, or `"flatten"` for each place by itself, of images of one size.
-        dropout: Share of the pooled features left out in training, in [0, 1).
-        seed: Seed of the dropout.
-        name: Name of the model.
+            allows any size), and channels: 1 for grey images, 3 for colour. Defaults to
+            `(None, None, 1)`.
+        embedding_units: Size of the embedding, at least 1. Defaults to 128.
+        filters: Channels of each block's convolution. Defaults to `(32, 64, 128, 256)`.
+        pooling: `"average"`, or `"flatten"` to keep the positions apart, which needs a fixed
+            image size. Defaults to `"average"`.
+        dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"facenet_small"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
@@ -51,29 +54,32 @@ def facenet_small(
         Output: embeddings of shape `(batch, embedding_units)`.
 
     Raises:
-        ValueError: If the images are too small, or with `"flatten"` of any size, or an argument
-            is out of its bounds.
+        ValueError: If the images are too small, `"flatten"` is used without a fixed size, or an
+            argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import facenet_small
     >>> model = facenet_small((64, 64, 1), filters=(8, 16))
     >>> tuple(model(keras.ops.ones((2, 64, 64, 1))).shape)
     (2, 128)
 
     Reference:
         Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
-        recognition and clustering", figure 2 (the method; this network is far smaller).
+        recognition and clustering", figure 2 (the method; this network is much smaller).
+        https://arxiv.org/abs/1503.03832
     """
     _check(embedding_units, dropout)
-    several(filters=filters)
+    check_integer_lists(filters=filters)
     if not filters:
-        raise ValueError("filters must name the channels of at least one block, not ().")
+        raise ValueError("filters must have the channels of at least one block, not ().")
     if pooling not in POOLINGS:
         raise ValueError(f"pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}.")
     images = x = image_input(input_shape, 2 ** len(filters), any_size=pooling == "average")
     for block, size in enumerate(filters, start=1):
         x = _normalized_conv(x, Conv(size, 3), f"block_{block}", momentum=0.9)
-        # Before ReLU, which is monotonic: the same outputs, from a quarter of the values.
+        # ReLU is monotonic, so pooling first gives the same outputs from a quarter of the values.
         x = layers.MaxPooling2D(name=f"block_{block}_pool")(x)
         x = layers.ReLU(name=f"block_{block}_relu")(x)
     pool = layers.GlobalAveragePooling2D if pooling == "average" else layers.Flatten
@@ -95,26 +101,30 @@ def facenet_inception_resnet(
     seed: int | None = None,
     name: str = "facenet_inception_resnet",
 ) -> keras.Model:
-    """Builds Inception-ResNet v1 from images of faces to unit vectors.
+    """Builds Inception-ResNet v1 as a face embedding network, which outputs unit vectors.
 
-    A stem, then residual Inception blocks on grids of 17x17, 8x8 and 3x3 (for images of
-    160x160), with a reduction between them; the mean over the last grid is projected onto the
-    embedding, normalised over the batch and scaled to length 1 in float32. Each block adds
-    its branches, scaled down, to what it was given. Unlike the paper's network, and like those
-    that are widely used for faces, this one has one more block at the end, at scale 1 and
-    without ReLU. With 512 embedding units there are 23,482,624 trainable parameters, as in
-    those. In training dropout acts and batch statistics are used.
+    A stem is followed by residual Inception blocks on grids of 17x17, 8x8 and 3x3 (for images of
+    160x160), with a reduction block between grids. The mean over the last grid is projected to
+    the embedding, batch-normalised and scaled to length 1 in float32. Each block scales the
+    output of its branches down and adds it to its input. Like the networks that are widely used
+    for faces, and unlike the paper's, this one ends with one more block, with scale 1 and without
+    ReLU. With 512 embedding units there are 23,482,624 trainable parameters, as in those
+    networks. Dropout is active, and batch statistics are used, in training only.
 
     Args:
-        input_shape: Height and width in pixels, at least 75 each (`None` leaves one open),
-            and channels: 1 for grey images, 3 for colour.
-        embedding_units: Size of the embedding, at least 1; open face networks have 512.
-        repeats: Blocks on each of the three grids, beside the one that ends the last.
-        scales: What the branches are multiplied by before they are added, on each grid.
-        width: Multiplies the channels of all convolutions, above 0; for small versions.
-        dropout: Share of the pooled features left out in training, in [0, 1).
-        seed: Seed of the dropout.
-        name: Name of the model.
+        input_shape: Height and width in pixels, at least 75 each (`None` allows any size), and
+            channels: 1 for grey images, 3 for colour. Defaults to `(160, 160, 3)`.
+        embedding_units: Size of the embedding, at least 1; published face networks have 512.
+            Defaults to 128.
+        repeats: Number of blocks on each of the three grids, without the final block. Defaults
+            to (5, 10, 5).
+        scales: Factors that multiply the branches' output on each grid before it is added.
+            Defaults to `(0.17, 0.1, 0.2)`.
+        width: Multiplier of the channels of all convolutions, above 0, for smaller versions.
+            Defaults to 1.
+        dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.2.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"facenet_inception_resnet"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
@@ -122,10 +132,12 @@ def facenet_inception_resnet(
         Output: embeddings of shape `(batch, embedding_units)`.
 
     Raises:
-        ValueError: If the images are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import facenet_inception_resnet
     >>> model = facenet_inception_resnet((75, 75, 3), repeats=(1, 1, 1), width=0.05)
     >>> tuple(model(keras.ops.ones((2, 75, 75, 3))).shape)
     (2, 128)
@@ -133,12 +145,13 @@ def facenet_inception_resnet(
     Reference:
         Szegedy, Ioffe, Vanhoucke and Alemi, 2017, "Inception-v4, Inception-ResNet and the impact
         of residual connections on learning", section 3.2 and figures 10 to 15.
+        https://arxiv.org/abs/1602.07261
         Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
-        recognition and clustering", section 3 (the embedding).
+        recognition and clustering", section 3 (the embedding). https://arxiv.org/abs/1503.03832
     """
     _check(embedding_units, dropout)
     number("width", width, "a number above 0", lambda factor: factor > 0)
-    several(0, repeats=repeats)
+    check_integer_lists(0, repeats=repeats)
     if not isinstance(scales, tuple | list) or len(repeats) != 3 or len(scales) != 3:
         raise ValueError(
             f"repeats and scales must be three numbers of at least 0 each, not {repeats!r} "
@@ -183,7 +196,7 @@ STEM = (
     Conv(192, 3, 1, "valid"),
     Conv(256, 3, 2, "valid"),
 )
-# The branches of a grid's blocks, and those of the reduction that follows.
+# For each grid, the branches of its blocks and the branches of the reduction that follows.
 GROUPS = (
     (
         ((Conv(32, 1),), (Conv(32, 1), Conv(32, 3)), (Conv(32, 1), Conv(32, 3), Conv(32, 3))),
@@ -207,7 +220,7 @@ GROUPS = (
 
 
 def _residual(x, branches, scale, width, name):
-    """Returns `x` plus what the branches make of it, scaled and brought to its channels."""
+    """Returns `x` plus the scaled output of the branches, projected to the channels of `x`."""
     y = _branches(x, branches, width, name)
     y = layers.Conv2D(x.shape[-1], 1, name=f"{name}_linear")(y)
     if scale != 1:
@@ -250,5 +263,5 @@ def _embedding(x):
 
 
 def _check(embedding_units, dropout) -> None:
-    integers(embedding_units=embedding_units)
-    rates(dropout=dropout)
+    check_integers(embedding_units=embedding_units)
+    check_rates(dropout=dropout)

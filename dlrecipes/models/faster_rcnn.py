@@ -1,4 +1,4 @@
-"""Detectors that first propose regions of an image and then look at each."""
+"""Two-stage object detectors: region proposals, then a classifier and box regressor for each."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from keras import layers, ops
 
 from dlrecipes.layers import AnchorBoxes, BoxCoder, NonMaxSuppression, RegionProposals, RoIAlign
 from dlrecipes.layers._arguments import number as check_number
-from dlrecipes.models._arguments import integers, rates, several_above_zero
-from dlrecipes.models.images import channels_last
+from dlrecipes.models._arguments import check_integers, check_positive_lists, check_rates
+from dlrecipes.models.images import channels_last, nth_seed
 from dlrecipes.models.region_proposal_network import feature_map, gaussian, propose
 
 
@@ -31,41 +31,44 @@ def faster_rcnn(
     seed: int | None = None,
     name: str = "faster_rcnn",
 ) -> keras.Model:
-    """Builds Faster R-CNN: proposals, and for each of them scores of classes and a better box.
+    """Builds Faster R-CNN: region proposals, each with class scores and a refined box.
 
-    A region proposal network finds regions on the backbone's feature map, as
-    `region_proposal_network` does, and their features are read from the same map at a fixed
-    size. Two dense layers, `fc6` and `fc7`, and then two linear outputs look at each. With
-    VGG-16 and 20 classes there are 137,057,234 parameters. In training dropout acts.
+    A region proposal network finds regions on the backbone's feature map, as in
+    `region_proposal_network`. Their features are pooled from the same map to a fixed size. Two
+    dense layers, `fc6` and `fc7`, and two linear outputs process each region. With VGG-16 and 20
+    classes there are 137,057,234 parameters. Dropout is active in training only.
 
-    The outputs are what a training loop compares with its targets: logits and deltas.
-    `faster_rcnn_detector` makes boxes of them. Gradients reach the backbone through the
-    features, not through where the proposals lie: the paper's approximate joint training.
+    The outputs are the logits and box deltas that a training loop compares with its targets;
+    `faster_rcnn_detector` turns them into boxes. Gradients reach the backbone through the
+    features but not through the proposals' coordinates: the paper's approximate joint training.
 
-    Different from the paper: RoIAlign in place of RoI max pooling; one logit of objectness an
-    anchor in place of two; no box deltas for the background. Backbone, `fc6` and `fc7` start
-    from Glorot's initialisation; the paper takes them from a network that classifies
-    ImageNet, whose `fc6` and `fc7` fit these where `pool_size` is 7.
+    Differences from the paper: RoIAlign instead of RoI max pooling; one objectness logit per
+    anchor instead of two; no box deltas for the background. The backbone, `fc6` and `fc7` start
+    from Glorot's initialisation. The paper takes them from an ImageNet classifier, whose `fc6`
+    and `fc7` fit here if `pool_size` is 7.
 
     Args:
-        backbone: `"vgg16"`, for VGG-16 up to its 13th convolution, newly initialised; or a
-            `keras.Model` from an image to a feature map, channels last.
-        num_classes: Number of classes besides the background, at least 1.
-        sizes: Square roots of the anchors' areas, in pixels.
-        ratios: Height over width of the anchors.
-        stride: Pixels from one position of the feature map to the next, at least 1.
-        filters: Channels of the region proposal network, at least 1.
-        num_proposals: Proposals for each image; the paper tests with 300 and trains with
-            2000. No weight depends on it: a network built for training lends its weights to
-            one built for testing.
-        max_candidates: Anchors with the highest scores that suppression considers.
-        iou_threshold: Overlap above which the lower of two proposals is dropped, in [0, 1].
-        min_size: Shortest side of a proposal, in pixels.
-        pool_size: Height and width of a region's features, at least 1.
-        units: Size of `fc6` and of `fc7`, at least 1.
-        dropout: Share of their units left out in training, in [0, 1).
-        seed: Seed of the dropout.
-        name: Name of the model.
+        backbone: `"vgg16"`, for a newly initialised VGG-16 up to its 13th convolution, or a
+            `keras.Model` from an image to a feature map, channels last. Defaults to `"vgg16"`.
+        num_classes: Number of classes without the background, at least 1. Defaults to 20.
+        sizes: Square roots of the anchors' areas, in pixels. Defaults to `(128, 256, 512)`.
+        ratios: Aspect ratios of the anchors, height divided by width. Defaults to `(0.5, 1, 2)`.
+        stride: Pixels between neighbouring positions of the feature map, at least 1. Defaults to
+            16.
+        filters: Channels of the region proposal network, at least 1. Defaults to 512.
+        num_proposals: Proposals per image; the paper tests with 300 and trains with 2000. No
+            weight depends on it, so that a network built for training can pass its weights to one
+            built for testing. Defaults to 300.
+        max_candidates: Number of top-scoring anchors that suppression considers. Defaults to
+            6000.
+        iou_threshold: Overlap above which the lower-scoring of two proposals is dropped, in
+            [0, 1]. Defaults to 0.7.
+        min_size: Minimum side of a proposal, in pixels. Defaults to 16.
+        pool_size: Height and width of a region's features, at least 1. Defaults to 7.
+        units: Size of `fc6` and of `fc7`, at least 1. Defaults to 4096.
+        dropout: Dropout rate of `fc6` and `fc7`, in [0, 1). Defaults to 0.5.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"faster_rcnn"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
@@ -78,14 +81,16 @@ def faster_rcnn(
           `(batch, num_proposals, num_classes, 4)`, in units of the deviations that the
           training loop encodes its boxes with.
 
-        What they say behind the last proposal, where its score is 0, means nothing.
+        If an image has fewer proposals, the remaining entries have score 0 and are meaningless.
 
     Raises:
-        ValueError: If the backbone is unknown, gives no feature map or one of another stride,
-            or another argument is out of its bounds.
+        ValueError: If the backbone is unknown, does not output one feature map, or has another
+            stride, or if another argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import faster_rcnn
     >>> images = keras.Input((None, None, 3))
     >>> features = keras.layers.Conv2D(4, 3, strides=8, padding="same")(images)
     >>> model = faster_rcnn(
@@ -98,23 +103,25 @@ def faster_rcnn(
 
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", sections 3.1 to 3.3.
-        Girshick, 2015, "Fast R-CNN", section 2, for what looks at the proposals.
+        region proposal networks", sections 3.1 to 3.3. https://arxiv.org/abs/1506.01497
+        Girshick, 2015, "Fast R-CNN", section 2, for the classifier and box regressor.
+        https://arxiv.org/abs/1504.08083
     """
-    integers(num_classes=num_classes, units=units)
-    rates(dropout=dropout)
-    several_above_zero(sizes=sizes, ratios=ratios)
+    check_integers(num_classes=num_classes, units=units)
+    check_rates(dropout=dropout)
+    check_positive_lists(sizes=sizes, ratios=ratios)
     images, features = feature_map(backbone, stride)
     anchors = AnchorBoxes(sizes, ratios, stride, name="anchors")
-    pick = RegionProposals(num_proposals, max_candidates, iou_threshold, min_size, name="proposals")
-    outputs = propose(images, features, filters, anchors, pick)
+    proposals = RegionProposals(
+        num_proposals, max_candidates, iou_threshold, min_size, name="proposals"
+    )
+    outputs = propose(images, features, filters, anchors, proposals)
     align = RoIAlign(pool_size, spatial_scale=1 / stride, name="roi_align")
     x = align(features, outputs["proposals"])
     x = layers.Reshape((num_proposals, pool_size**2 * features.shape[-1]), name="flatten")(x)
     for index, layer in enumerate(("fc6", "fc7")):
         x = layers.Dense(units, "relu", name=layer)(x)
-        own = None if seed is None else seed + index
-        x = layers.Dropout(dropout, seed=own, name=f"{layer}_dropout")(x)
+        x = layers.Dropout(dropout, seed=nth_seed(seed, index), name=f"{layer}_dropout")(x)
     logits = layers.Dense(num_classes + 1, kernel_initializer=gaussian(0.01), name="class_logits")
     deltas = layers.Dense(4 * num_classes, kernel_initializer=gaussian(0.001), name="box_deltas")
     by_class = layers.Reshape((num_proposals, num_classes, 4), name="by_class")
@@ -131,36 +138,39 @@ def faster_rcnn_detector(
     deviations: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
     name: str = "faster_rcnn_detector",
 ) -> keras.Model:
-    """Builds what answers with boxes and classes, from a network that `faster_rcnn` built.
+    """Builds a detector that outputs boxes and classes, from a network of `faster_rcnn`.
 
-    The weights are the network's own. Each proposal is bent towards each class by that class's
-    deltas, scored by the softmax over the logits and cut off at the image's edges; then
-    non-maximum suppression keeps the best of each class. The suppression is part of the
-    graph: the model exports as a whole.
+    The weights are shared with the network. Each proposal is refined for each class by that
+    class's deltas, scored by the softmax over the logits and clipped to the image. Non-maximum
+    suppression then keeps the best boxes of each class. Suppression is part of the graph, so that
+    the model can be exported as a whole.
 
     Args:
         network: A model from `faster_rcnn`.
-        max_detections: Boxes returned for each image, at least 1.
-        iou_threshold: Overlap above which the lower of two boxes of a class is dropped, in
-            [0, 1].
-        score_threshold: Probability that a box needs more than, in [0, 1].
-        deviations: What the training loop divided its box deltas by, as in `BoxCoder`.
-        name: Name of the model.
+        max_detections: Maximum number of boxes per image, at least 1. Defaults to 100.
+        iou_threshold: Overlap above which the lower-scoring of two boxes of a class is dropped,
+            in [0, 1]. Defaults to 0.3.
+        score_threshold: Probability that a box must exceed, in [0, 1]. Defaults to 0.05.
+        deviations: Standard deviations that the training loop divided its box deltas by, as in
+            `BoxCoder`. Defaults to `(0.1, 0.1, 0.2, 0.2)`.
+        name: Model name. Defaults to `"faster_rcnn_detector"`.
 
     Returns:
-        A functional `keras.Model`. Input: `images`, as the network's. Outputs: a dictionary
+        A functional `keras.Model`. Input: `images`, like the network's. Outputs: a dictionary
         of `boxes`, `(left, top, right, bottom)` in pixels (Keras' `"xyxy"`), of shape
         `(batch, max_detections, 4)`; `scores`, probabilities of shape
-        `(batch, max_detections)`; `classes`, int32 of that shape, from 0, the first after the
-        background; `count`, int32 of shape `(batch,)`, the number of boxes. They are ordered
-        by falling score; behind the last, boxes and scores are 0 and classes -1.
+        `(batch, max_detections)`; `classes`, int32 of the same shape, counted from 0 without the
+        background; and `count`, the number of boxes, int32 of shape `(batch,)`. Boxes are ordered
+        by decreasing score. After the last box, boxes and scores are 0 and classes are -1.
 
     Raises:
-        ValueError: If the network does not give what `faster_rcnn` gives, or another argument
-            is out of its bounds.
+        ValueError: If the network lacks an output that `faster_rcnn` has, or another argument is
+            out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import faster_rcnn, faster_rcnn_detector
     >>> images = keras.Input((None, None, 3))
     >>> features = keras.layers.Conv2D(4, 3, strides=8, padding="same")(images)
     >>> network = faster_rcnn(
@@ -172,14 +182,15 @@ def faster_rcnn_detector(
     ((1, 3, 4), (1, 3))
 
     Reference:
-        Girshick, 2015, "Fast R-CNN", section 2.3 for the deltas, section 3 for detection.
+        Girshick, 2015, "Fast R-CNN", section 2.3 for the deltas and section 3 for detection.
+        https://arxiv.org/abs/1504.08083
     """
     if not isinstance(network, keras.Model):
-        raise ValueError(f"network must be one that faster_rcnn built, not {network!r}.")
-    given = network.output if isinstance(network.output, dict) else {}
-    if missing := {"proposals", "class_logits", "box_deltas"} - set(given):
+        raise ValueError(f"network must be a model from faster_rcnn, not {network!r}.")
+    outputs = network.output if isinstance(network.output, dict) else {}
+    if missing := {"proposals", "class_logits", "box_deltas"} - set(outputs):
         raise ValueError(
-            f"network must be one that faster_rcnn built; it lacks {', '.join(sorted(missing))}."
+            f"network must be a model from faster_rcnn; it lacks {', '.join(sorted(missing))}."
         )
     check_number(
         "score_threshold", score_threshold, "a number in [0, 1]", lambda least: 0 <= least <= 1
@@ -196,6 +207,6 @@ def faster_rcnn_detector(
         np.arange(num_classes, dtype="int32"), number
     )
     suppress = NonMaxSuppression(max_detections, iou_threshold, score_threshold, name="suppress")
-    found = suppress(ops.reshape(boxes, (-1, number * num_classes, 4)), scores, classes)
-    names = ("boxes", "scores", "classes", "count")
-    return keras.Model(images, {each: found[each] for each in names}, name=name)
+    detections = suppress(ops.reshape(boxes, (-1, number * num_classes, 4)), scores, classes)
+    keys = ("boxes", "scores", "classes", "count")
+    return keras.Model(images, {key: detections[key] for key in keys}, name=name)

@@ -1,4 +1,4 @@
-"""Networks of Inception modules, the first of them."""
+"""GoogLeNet, the first network of Inception modules."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,7 @@ from dlrecipes.layers import LocalResponseNormalization
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.images import (
     channels_last,
-    check,
+    check_classifier,
     image_input,
     nth_seed,
     scaled,
@@ -20,7 +20,7 @@ from dlrecipes.models.images import (
 
 
 class Module(NamedTuple):
-    """The channels of an Inception module's convolutions, as a row of the paper's table 1."""
+    """The channels of an Inception module's convolutions, in the order of the paper's table 1."""
 
     conv_1x1: int
     reduce_3x3: int
@@ -41,7 +41,7 @@ MODULES = {
     "5a": Module(256, 160, 320, 32, 128, 128),
     "5b": Module(384, 192, 384, 48, 128, 128),
 }
-# The modules that a max pooling follows, and those that an auxiliary classifier reads.
+# The modules followed by max pooling, and the modules with an auxiliary classifier.
 POOLED = {"3b": "pool3", "4e": "pool4"}
 AUXILIARY = {"4a": "auxiliary_1", "4d": "auxiliary_2"}
 AUXILIARY_POOL = (5, 3)
@@ -60,57 +60,63 @@ def googlenet(
     seed: int | None = None,
     name: str = "googlenet",
 ) -> keras.Model:
-    """Builds GoogLeNet: nine modules that look at four scales at once.
+    """Builds GoogLeNet: nine Inception modules, which process features at four scales in parallel.
 
-    A stem and the modules `inception_3a`, ..., `inception_5b`, of 28, 14 and 7 pixels for a
-    image of 224x224, are followed by the mean over the image and the classifier. A module
-    joins a 1x1, a 3x3 and a 5x5 convolution and a max pooling, each brought to few channels
-    by a 1x1 convolution. With 1000 classes there are 6,998,552 parameters, and 13,378,280
-    with the auxiliary classifiers. In training dropout acts.
+    A stem is followed by the modules `inception_3a`, ..., `inception_5b`, of 28, 14 and 7 pixels
+    for an image of 224x224, by the mean over the image and by the classifier. A module
+    concatenates a 1x1, a 3x3 and a 5x5 convolution and a max pooling; 1x1 convolutions reduce the
+    channels of the last three. With 1000 classes there are 6,998,552 parameters, or 13,378,280
+    with the auxiliary classifiers. Dropout is active in training only.
 
-    Two auxiliary classifiers, on modules 4a and 4d, bring the gradient to the lower layers;
-    the paper adds 0.3 of each one's loss (in `compile`, `loss` and `loss_weights` are then
-    dictionaries by output). They are of no use afterwards:
-    `keras.Model(model.input, model.output["predictions"])` is without them.
+    Two auxiliary classifiers, on modules 4a and 4d, pass more gradient to the lower layers. The
+    paper adds their losses with a weight of 0.3 (in `compile`, `loss` and `loss_weights` are then
+    dictionaries by output). They are not needed after training:
+    `keras.Model(model.input, model.output["predictions"])` removes them.
 
-    The constants of the local response normalisation, which the paper does not give, are those
-    of AlexNet; nor does it give the initialisation.
+    The paper gives neither the constants of the local response normalisation, which are AlexNet's
+    here, nor the initialisation.
 
     Args:
-        num_classes: Number of classes, at least 1.
-        input_shape: Height and width in pixels, of any size (`None` leaves one open), and
-            channels. With auxiliary classifiers at least 65 and known. Sizes are halved five
-            times, rounding up.
-        auxiliary: Whether the auxiliary classifiers are there, as in the paper's training.
-        width: Multiplies the channels and hidden units, above 0; for small versions.
-        dropout: Share of the pooled features left out in training, in [0, 1).
-        auxiliary_dropout: Likewise of the auxiliary classifiers' hidden units.
-        classifier_activation: Activation of the classifiers; `None` gives logits.
-        kernel_initializer: Initializer of the kernels.
-        seed: Seed of the dropout.
-        name: Name of the model.
+        num_classes: Number of classes, at least 1. Defaults to 1000.
+        input_shape: Height and width in pixels, of any size (`None` allows all sizes), and
+            channels. With auxiliary classifiers the size must be fixed and at least 65. Sizes are
+            halved five times, rounding up. Defaults to `(224, 224, 3)`.
+        auxiliary: Whether to add the auxiliary classifiers, as in the paper's training. Defaults
+            to `False`.
+        width: Multiplier of the channels and hidden units, above 0, for smaller versions.
+            Defaults to 1.
+        dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.4.
+        auxiliary_dropout: Dropout rate of the auxiliary classifiers' hidden units, in [0, 1).
+            Defaults to 0.7.
+        classifier_activation: Activation of the classifiers; `None` gives logits. Defaults to
+            `"softmax"`.
+        kernel_initializer: Initializer of the kernels. Defaults to `"glorot_uniform"`.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"googlenet"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
-        `(batch, height, width, channels)` (channels last), in the paper RGB from 0 to 255
-        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`,
-        or, with auxiliary classifiers, a dictionary of such: `predictions`, `auxiliary_1` and
-        `auxiliary_2`.
+        `(batch, height, width, channels)` (channels last); in the paper, RGB values from 0 to 255
+        minus the training set's mean. Output: probabilities of shape `(batch, num_classes)`, or,
+        with auxiliary classifiers, a dictionary of three such tensors: `predictions`,
+        `auxiliary_1` and `auxiliary_2`.
 
     Raises:
-        ValueError: If the images are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of bounds.
 
     Example:
 
+    >>> from dlrecipes.models import googlenet
     >>> model = googlenet(10, (65, 65, 3), auxiliary=True, width=1 / 16)
     >>> sorted(model.output)
     ['auxiliary_1', 'auxiliary_2', 'predictions']
 
     Reference:
         Szegedy et al., 2014, "Going deeper with convolutions", section 5, table 1 and figure 3.
+        https://arxiv.org/abs/1409.4842
     """
-    check(num_classes, width, dropout=dropout, auxiliary_dropout=auxiliary_dropout)
-    # The pooling of the auxiliary classifiers comes after four halvings, which pad.
+    check_classifier(num_classes, width, dropout=dropout, auxiliary_dropout=auxiliary_dropout)
+    # The pooling of the auxiliary classifiers follows four halvings with "same" padding.
     windows = (*[(1, 2)] * 4, AUXILIARY_POOL) if auxiliary else ()
     images = image_input(input_shape, smallest_size(*windows), any_size=not auxiliary)
     conv = partial(_conv, width=width, initializer=kernel_initializer)

@@ -1,4 +1,4 @@
-"""The Hopfield network as a model."""
+"""Hopfield networks as Keras models."""
 
 import keras
 
@@ -13,29 +13,33 @@ def hopfield_network(
     max_sweeps: int = 100,
     name: str = "hopfield_network",
 ) -> keras.Model:
-    """Builds a network that recalls stored patterns from corrupted ones.
+    """Builds a Hopfield network, which recalls stored patterns from corrupted ones.
 
-    The layer `memory` stores further patterns and tells states' energy. No weight is trained
-    by gradients.
+    The layer `memory` stores further patterns and computes the energy of states. No weight is
+    trained by gradients.
 
     Args:
-        units: Number of units, at least 1.
-        patterns: Patterns of -1 and 1 to store, of shape `(patterns, units)`, or `None`.
-        rule: `"hebbian"` or `"projection"`: how patterns are stored.
-        update: `"asynchronous"`, one unit after the other, or `"synchronous"`, all at once.
-        max_sweeps: How often each unit is updated at most, at least 1.
-        name: Name of the model.
+        units: Number of units, at least 1. Defaults to 100.
+        patterns: Patterns of -1 and 1 to store, of shape `(patterns, units)`. Defaults to `None`,
+            an empty memory.
+        rule: Storage rule: `"hebbian"` or `"projection"`. Defaults to `"hebbian"`.
+        update: Update order: `"asynchronous"`, one unit after another, or `"synchronous"`, all
+            units at once. Defaults to `"asynchronous"`.
+        max_sweeps: Maximum number of updates of each unit, at least 1. Defaults to 100.
+        name: Model name. Defaults to `"hopfield_network"`.
 
     Returns:
         A functional `keras.Model`. Input: `states`, of shape `(batch, units)`. Output: the
-        states recalled, of -1 and 1 and of the same shape.
+        recalled states, -1 or 1, of the same shape.
 
     Raises:
         ValueError: If a size is not an integer of at least 1, `rule` or `update` is not one of
-            those named, or `patterns` has another shape or other values.
+            the listed ones, or `patterns` has another shape or other values.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import hopfield_network
     >>> model = hopfield_network(4, patterns=[[1, -1, 1, -1]])
     >>> y = model(keras.ops.array([[1.0, -1.0, 1.0, 1.0]]))
     >>> keras.ops.convert_to_numpy(y).tolist()
@@ -44,6 +48,7 @@ def hopfield_network(
     Reference:
         Hopfield, 1982, "Neural networks and physical systems with emergent collective
         computational abilities", whose simulations have 30 and 100 units.
+        https://doi.org/10.1073/pnas.79.8.2554
     """
     layer = HopfieldNetwork(units, rule, update, max_sweeps, name="memory")
     if patterns is not None:

@@ -1,11 +1,11 @@
-"""Image-to-image translation: a U-Net that draws, and a discriminator that judges patches."""
+"""Image-to-image translation with paired images: a U-Net generator and a PatchGAN discriminator."""
 
 import keras
 
 from dlrecipes.layers import BatchNormalization
-from dlrecipes.models._arguments import rates
-from dlrecipes.models.adversarial import anew, check_integers
-from dlrecipes.models.images import channels_last
+from dlrecipes.models._arguments import check_integers, check_rates
+from dlrecipes.models.adversarial import gan_initializer
+from dlrecipes.models.images import channels_last, nth_seed
 
 KERNEL = 4
 NORMS = ("batch", "instance", "none")
@@ -24,34 +24,35 @@ def pix2pix_unet(
     seed: int | None = None,
     name: str = "pix2pix_unet",
 ) -> keras.Model:
-    """Builds a network from an image to an image of the same size.
+    """Builds the pix2pix U-Net, which translates an image into one of the same size.
 
-    An encoder of strided 4x4 convolutions halves the image `levels` times; a decoder of
-    transposed ones doubles it again, and reads at each level the encoder's output there too.
-    Filters are 64, 128, 256, 512 and then stay. The encoder has LeakyReLU of slope 0.2, the
-    decoder ReLU, the output tanh. All but the first, the innermost and the last layer are
-    normalised: at 256 pixels the innermost map is a single one, which normalisation would
-    make zero in a batch of one, and the authors took theirs out for that.
+    An encoder of strided 4x4 convolutions halves the image `levels` times. A decoder of
+    transposed convolutions doubles it again, and at each level also reads the encoder's output of
+    that level. The layers have 64, 128, 256 and then 512 filters. The encoder uses LeakyReLU with
+    slope 0.2, the decoder ReLU, the output tanh. The first, the innermost and the last layer are
+    not normalised, the others are: at 256 pixels the innermost map has a single position, which
+    normalisation would set to zero in a batch of one, so that the authors removed it there.
 
-    Dropout and the batch's own statistics belong to training. The paper keeps both at test
-    time, as its source of noise: call the model with `training=True` for that.
+    Dropout and batch statistics are used in training. The paper keeps both at test time as its
+    source of noise: call the model with `training=True` to do the same.
 
     Args:
-        size: Height and width, a multiple of `2**levels`; `None` leaves them unknown,
-            and `levels` must then be given.
-        channels: Channels of the input, at least 1.
-        output_channels: Channels of the output, at least 1.
-        filters: Filters of the first layer, at least 1; at most 8 times as many later on.
-        levels: How often the side is halved, at least 2; `None` is as often as `size`, a power
-            of two, can be: 8 times for 256.
-        dropout: Share of the units left out after each of the first three layers of the
-            decoder, in [0, 1).
-        norm: `"batch"`; `"instance"`, the same as `"batch"` for a batch of one, and with a
-            bias alone; or `"none"`.
-        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+        size: Height and width, a multiple of `2**levels`; `None` allows any size and requires
+            `levels`. Defaults to 256.
+        channels: Channels of the input, at least 1. Defaults to 3.
+        output_channels: Channels of the output, at least 1. Defaults to 3.
+        filters: Filters of the first layer, at least 1; later layers have up to 8 times as many.
+            Defaults to 64.
+        levels: Number of halvings, at least 2. Defaults to `None`, as many as `size`, which is
+            then a power of two, allows: 8 for 256.
+        dropout: Dropout rate after each of the first three decoder layers, in [0, 1). Defaults to
+            0.5.
+        norm: `"batch"`, `"instance"` (the same as `"batch"` for a batch of one, but with a bias
+            only), or `"none"`. Defaults to `"batch"`.
+        kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
-        seed: Seed of the dropout layers.
-        name: Name of the model.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"pix2pix_unet"`.
 
     Returns:
         A functional `keras.Model`. Input: `image` of shape `(batch, size, size, channels)`
@@ -59,11 +60,13 @@ def pix2pix_unet(
         [-1, 1], float32.
 
     Raises:
-        ValueError: If `size` cannot be halved `levels` times, `norm` is not one of those
-            named, or a number is out of bounds.
+        ValueError: If `size` cannot be halved `levels` times, `norm` is not one of the listed
+            ones, or a number is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import pix2pix_unet
     >>> model = pix2pix_unet(size=16, filters=2)
     >>> tuple(model(keras.ops.zeros((1, 16, 16, 3))).shape)
     (1, 16, 16, 3)
@@ -71,15 +74,16 @@ def pix2pix_unet(
     Reference:
         Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
         adversarial networks", section 3.2.1 and appendix 6.1.1, with its errata.
+        https://arxiv.org/abs/1611.07004
     """
     _check(norm, channels=channels, output_channels=output_channels, filters=filters)
     levels = _levels(size, levels)
-    rates(dropout=dropout)
+    check_rates(dropout=dropout)
     image = keras.Input((size, size, channels), name="image")
     widths = [filters * min(2**level, 8) for level in range(levels)]
     down, up = keras.layers.Conv2D, keras.layers.Conv2DTranspose
-    # A normalisation has a bias of its own; the first and the innermost layer, as published,
-    # have none at all then.
+    # Normalisation layers add a bias. As published, the first and the innermost layer then have
+    # no bias at all.
     bias = norm == "none"
     x, encoded = image, []
     for level, width in enumerate(widths, start=1):
@@ -89,13 +93,13 @@ def pix2pix_unet(
         if 1 < level < levels:
             x = _normalized(x, norm, f"down_{level}")
         encoded.append(x)
-    for done, level in enumerate(reversed(range(1, levels))):
+    for index, level in enumerate(reversed(range(1, levels))):
         x = keras.layers.ReLU(name=f"up_{level}_relu")(x)
         x = _scaling(up, f"up_{level}", widths[level - 1], kernel_initializer, bias)(x)
         x = _normalized(x, norm, f"up_{level}")
-        if dropout and done < 3:
-            own_seed = None if seed is None else seed + done
-            x = keras.layers.Dropout(dropout, seed=own_seed, name=f"up_{level}_dropout")(x)
+        if dropout and index < 3:
+            drop_seed = nth_seed(seed, index)
+            x = keras.layers.Dropout(dropout, seed=drop_seed, name=f"up_{level}_dropout")(x)
         x = keras.layers.Concatenate(name=f"up_{level}_join")([x, encoded[level - 1]])
     x = keras.layers.ReLU(name="up_0_relu")(x)
     x = _scaling(up, "up_0", output_channels, kernel_initializer, True)(x)
@@ -113,42 +117,47 @@ def patchgan(
     kernel_initializer=None,
     name: str = "patchgan",
 ) -> keras.Model:
-    """Builds a network from an image to a logit for each patch of it: whether it is real.
+    """Builds the PatchGAN discriminator, which scores whether each patch of an image is real.
 
-    `layers` strided 4x4 convolutions, one more of stride 1 and one of stride 1 to the logits,
-    each padded by one pixel of zeros. So many pixels a logit sees, in each direction:
+    `layers` strided 4x4 convolutions are followed by one of stride 1 and by one of stride 1 that
+    outputs the logits, each padded with one pixel of zeros. The receptive field of a logit, in
+    pixels per direction, depends on `layers`:
 
         layers    0    1    2    3     4     5
         pixels    1   16   34   70   142   286
 
     With 0 layers all convolutions are 1x1 (the paper's PixelGAN). LeakyReLU has a slope of
     0.2; the first and the last layer are not normalised. The default is the paper's 70x70
-    PatchGAN, and `condition_channels=0, norm="instance"` CycleGAN's discriminator. Batch
-    normalisation uses the batch's own statistics in training and the moving ones at inference.
+    PatchGAN, and `condition_channels=0, norm="instance"` gives CycleGAN's discriminator. Batch
+    normalisation uses batch statistics in training and moving statistics at inference.
 
     Args:
-        layers: Number of strided convolutions, at least 0.
-        channels: Channels of the image that is judged, at least 1.
-        condition_channels: Channels of the image that it was made from; 0 leaves that out.
-        filters: Filters of the first layer, at least 1; at most 8 times as many later on.
-        norm: `"batch"`; `"instance"`, with a bias alone; or `"none"`.
-        kernel_initializer: Initializer of all kernels; `None` is the paper's normal
+        layers: Number of strided convolutions, at least 0. Defaults to 3.
+        channels: Channels of the image to judge, at least 1. Defaults to 3.
+        condition_channels: Channels of the image that it was translated from; 0 leaves that input
+            out. Defaults to 3.
+        filters: Filters of the first layer, at least 1; later layers have up to 8 times as many.
+            Defaults to 64.
+        norm: `"batch"`, `"instance"` (with a bias only), or `"none"`. Defaults to `"batch"`.
+        kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
-        name: Name of the model.
+        name: Model name. Defaults to `"patchgan"`.
 
     Returns:
         A functional `keras.Model`. Inputs: `condition`, unless left out, and `image`, of shapes
-        `(batch, height, width, channels)`; height and width are unknown and, with layers,
-        at least `3 * 2**layers`: 24 by default. `fit` and `predict` refuse smaller ones, but
-        on TensorFlow a plain call may return something of another shape instead. Output:
-        logits of shape `(batch, rows, columns, 1)`, float32; 30x30 of them for 256x256 pixels
-        by default. The inputs must all be tensors or all NumPy arrays.
+        `(batch, height, width, channels)`. Height and width are not fixed; with at least one
+        layer, they must be at least `3 * 2**layers`: 24 by default. `fit` and `predict` reject
+        smaller images, but on TensorFlow a direct call may return another shape instead. Output:
+        logits of shape `(batch, rows, columns, 1)`, float32; by default 30x30 for an image of
+        256x256 pixels. The inputs must all be tensors or all NumPy arrays.
 
     Raises:
-        ValueError: If `norm` is not one of those named, or a number is too small.
+        ValueError: If `norm` is not one of the listed ones, or a number is too small.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import patchgan
     >>> model = patchgan(layers=1, filters=2)
     >>> image = keras.ops.zeros((1, 16, 24, 3))
     >>> tuple(model({"condition": image, "image": image}).shape)
@@ -157,6 +166,7 @@ def patchgan(
     Reference:
         Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
         adversarial networks", section 3.2.2 and appendix 6.1.2.
+        https://arxiv.org/abs/1611.07004
     """
     _check(norm, channels=channels, filters=filters)
     check_integers(0, layers=layers, condition_channels=condition_channels)
@@ -168,24 +178,24 @@ def patchgan(
         x = keras.layers.Concatenate(name="pair")([condition, image])
     kernel = KERNEL if layers else 1
     for layer in range(max(layers, 1) + 1):
-        where = f"layer_{layer + 1}"
-        x = _padded(x, kernel, where)
+        layer_name = f"layer_{layer + 1}"
+        x = _padded(x, kernel, layer_name)
         x = keras.layers.Conv2D(
             filters * min(2**layer, 8),
             kernel,
             strides=2 if layer < layers else 1,
             use_bias=layer == 0 or norm == "none",
-            kernel_initializer=anew(kernel_initializer),
+            kernel_initializer=gan_initializer(kernel_initializer),
             data_format="channels_last",
-            name=where,
+            name=layer_name,
         )(x)
         if layer:
-            x = _normalized(x, norm, where)
-        x = keras.layers.LeakyReLU(0.2, name=f"{where}_leaky_relu")(x)
+            x = _normalized(x, norm, layer_name)
+        x = keras.layers.LeakyReLU(0.2, name=f"{layer_name}_leaky_relu")(x)
     x = keras.layers.Conv2D(
         1,
         kernel,
-        kernel_initializer=anew(kernel_initializer),
+        kernel_initializer=gan_initializer(kernel_initializer),
         data_format="channels_last",
         dtype="float32",
         name="logits",
@@ -194,14 +204,14 @@ def patchgan(
 
 
 def _scaling(kind, name, filters, initializer, use_bias):
-    """Returns a convolution that halves or doubles the side."""
+    """Returns a convolution that halves or doubles the size."""
     return kind(
         filters,
         KERNEL,
         strides=2,
         padding="same",
         use_bias=use_bias,
-        kernel_initializer=anew(initializer),
+        kernel_initializer=gan_initializer(initializer),
         data_format="channels_last",
         name=name,
     )
@@ -220,18 +230,18 @@ def _normalized(x, norm, name):
 
 
 def _padded(x, kernel, name):
-    # Not Keras' "same", which for an even kernel adds a row more behind than before.
+    # For an even kernel, Keras' "same" pads one row more after the image than before it.
     return x if kernel == 1 else keras.layers.ZeroPadding2D(1, name=f"{name}_padding")(x)
 
 
 def _levels(size, levels) -> int:
-    """Returns how often the side is halved."""
+    """Returns the number of halvings."""
     if size is not None and (not isinstance(size, int) or size < 4):
         raise ValueError(f"size must be None or an integer of at least 4, not {size!r}.")
     if levels is None:
         if size is None or size & (size - 1):
             raise ValueError(
-                f"levels must be given where size is no power of two, as for {size!r}."
+                f"levels must be given unless size is a power of two, but size is {size!r}."
             )
         return size.bit_length() - 1
     if not isinstance(levels, int) or levels < 2:

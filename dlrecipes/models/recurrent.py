@@ -1,4 +1,4 @@
-"""Recurrent layers by the names that networks call their cells."""
+"""Recurrent layers by the names of their cells."""
 
 from collections.abc import Callable
 
@@ -18,18 +18,21 @@ def recurrent_layer(
     feedback_activation: str = "softmax",
     name: str | None = None,
 ):
-    """Makes a recurrent layer.
+    """Returns a recurrent layer.
 
     Args:
-        cell: `"elman"`, `"jordan"`, `"lstm"`, `"peephole_lstm"` or `"gru"`; or a function (or
-            a class) that makes a cell of Keras' kind from a number of units.
-        units: Hidden units in each direction.
-        bidirectional: Whether there is a second layer that reads from the end. The outputs
-            of both are concatenated; those of Jordan networks with `output_units` are added.
-        output_units: Size of a Jordan network's output; `None` for `units`.
-        return_sequences: Whether to return the outputs of all steps, or that of the last.
-        feedback_activation: What a Jordan network applies to the output it feeds back.
-        name: Name of the layer.
+        cell: `"elman"`, `"jordan"`, `"lstm"`, `"peephole_lstm"` or `"gru"`, or a function (or
+            class) that takes a number of units and returns a Keras recurrent cell.
+        units: Hidden units per direction.
+        bidirectional: Whether to add a second layer that reads from the end. The outputs of both
+            are concatenated, or added for a Jordan network with `output_units`. Defaults to
+            `False`.
+        output_units: Size of a Jordan network's output. Defaults to `None`, the same as `units`.
+        return_sequences: Whether to return the outputs of all steps or only the last output.
+            Defaults to `True`.
+        feedback_activation: Activation of the output that a Jordan network feeds back. Defaults
+            to `"softmax"`.
+        name: Layer name. Defaults to `None`, a name that Keras generates.
 
     Returns:
         A layer from inputs of shape `(batch, time, features)`, and a mask, to outputs of shape
@@ -37,12 +40,14 @@ def recurrent_layer(
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models.recurrent import recurrent_layer
     >>> layer = recurrent_layer("gru", 4, bidirectional=True)
     >>> tuple(layer(keras.ops.ones((2, 7, 3))).shape)
     (2, 7, 8)
     """
     kwargs = {"return_sequences": return_sequences, "name": name}
-    # Layers that are faster than their cell within an RNN.
+    # These layers are faster than a `keras.layers.RNN` with the same cell.
     layers = {
         "elman": SimpleRNN,
         "lstm": LSTM,
@@ -52,11 +57,11 @@ def recurrent_layer(
     if isinstance(cell, str) and cell in layers:
         layer = layers[cell](units, **kwargs)
     else:
-        made = recurrent_cell(cell, units, output_units, feedback_activation)
-        layer = keras.layers.RNN(made, **kwargs)
+        cell_layer = recurrent_cell(cell, units, output_units, feedback_activation)
+        layer = keras.layers.RNN(cell_layer, **kwargs)
     if not bidirectional:
         return layer
-    # Two Jordan networks' scores add up: the product of what each believes.
+    # The logits of two Jordan networks are added: the product of their distributions.
     merge = "sum" if cell == "jordan" and output_units is not None else "concat"
     return keras.layers.Bidirectional(layer, merge_mode=merge, name=name)
 
@@ -67,22 +72,23 @@ def recurrent_cell(
     output_units: int | None = None,
     feedback_activation: str = "softmax",
 ):
-    """Makes a recurrent cell; the arguments are those of `recurrent_layer`.
+    """Returns a recurrent cell; the arguments are those of `recurrent_layer`.
 
     Args:
-        cell: As for `recurrent_layer`.
-        units: As for `recurrent_layer`.
-        output_units: As for `recurrent_layer`.
-        feedback_activation: As for `recurrent_layer`.
+        cell: Name or function, as for `recurrent_layer`.
+        units: Hidden units.
+        output_units: Size of a Jordan network's output. Defaults to `None`, the same as `units`.
+        feedback_activation: Activation of the output that a Jordan network feeds back. Defaults
+            to `"softmax"`.
 
     Returns:
         A cell for `keras.layers.RNN`.
 
     Raises:
-        ValueError: If `cell` is a layer or makes something else than a cell.
+        ValueError: If `cell` is a layer instance, or a function that returns no cell.
     """
     if callable(cell):
-        return _made(cell, units)
+        return _custom_cell(cell, units)
     return {
         "elman": lambda: keras.layers.SimpleRNNCell(units),
         "jordan": lambda: JordanCell(units, output_units, feedback_activation=feedback_activation),
@@ -92,13 +98,13 @@ def recurrent_cell(
     }[cell]()
 
 
-def _made(cell: Callable[[int], keras.layers.Layer], units: int):
-    wanted = "cell must be a name or make a cell such as keras.layers.LSTMCell"
+def _custom_cell(cell: Callable[[int], keras.layers.Layer], units: int):
+    expected = "cell must be a name, or a function or class such as keras.layers.LSTMCell"
     if isinstance(cell, keras.layers.Layer):
-        raise ValueError(f"{wanted}, not be a layer already made: give its class.")
+        raise ValueError(f"{expected}, not a layer instance: pass its class.")
     made = cell(units)
-    # Keras' recurrent layers have a state's size, too.
+    # Keras' recurrent layers also have a `state_size`.
     if isinstance(made, keras.layers.RNN) or not hasattr(made, "state_size"):
         kind = "layer" if isinstance(made, keras.layers.Layer) else type(made).__name__
-        raise ValueError(f"{wanted}, not a {kind}.")
+        raise ValueError(f"{expected} that returns a cell, not a {kind}.")
     return made

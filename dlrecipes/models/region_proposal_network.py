@@ -1,4 +1,4 @@
-"""Networks that say where in an image there is an object."""
+"""Region proposal networks, which find where in an image there may be an object."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import keras
 from keras import layers, ops
 
 from dlrecipes.layers import AnchorBoxes, RegionProposals
-from dlrecipes.models._arguments import integers, several_above_zero
+from dlrecipes.models._arguments import check_integers, check_positive_lists
 from dlrecipes.models.images import channels_last
 from dlrecipes.models.vgg import vgg
 
@@ -24,52 +24,57 @@ def region_proposal_network(
     min_size: float = 16,
     name: str = "region_proposal_network",
 ) -> keras.Model:
-    """Builds a network that says where in an image there is an object, of whatever kind.
+    """Builds a region proposal network, which finds objects of any class in an image.
 
     A 3x3 convolution slides over the backbone's feature map. At each position two 1x1
-    convolutions tell, for each anchor there, whether it holds an object and how to bend it
-    towards that object. The best of the boxes are the proposals; they are constants to the
-    gradient. Boxes are `(left, top, right, bottom)` in pixels, Keras' `"xyxy"`.
+    convolutions predict, for each anchor, whether it contains an object and the deltas that move
+    it to that object. The top-scoring boxes are the proposals; gradients do not pass through
+    them. Boxes are `(left, top, right, bottom)` in pixels, Keras' `"xyxy"`.
 
-    The paper scores each anchor by a softmax over two logits; here a logistic unit does, the
-    alternative that its section 3.1 names, of half the outputs. Anchors that cross the image's
-    edge are part of the output: a training loop leaves them out, as the paper does. The
-    batch's images have one size.
+    The paper scores each anchor by a softmax over two logits. Here it is a single logistic unit,
+    the alternative that its section 3.1 mentions, with half as many outputs. Anchors that cross
+    the image border are part of the output; a training loop ignores them, as the paper does. All
+    images of a batch have the same size.
 
     Args:
-        backbone: `"vgg16"`, for VGG-16 up to its 13th convolution, newly initialised; or a
-            `keras.Model` from an image to a feature map, channels last.
-        sizes: Square roots of the anchors' areas, in pixels.
-        ratios: Height over width of the anchors.
-        stride: Pixels from one position of the feature map to the next, at least 1.
-        filters: Channels of the 3x3 convolution, at least 1.
-        num_proposals: Proposals for each image; the paper tests with 300 and trains with 2000.
-        max_candidates: Anchors with the highest scores that suppression considers; the
-            authors test with 6000 and train with 12000.
-        iou_threshold: Overlap above which the lower of two proposals is dropped, in [0, 1].
-        min_size: Shortest side of a proposal, in pixels.
-        name: Name of the model.
+        backbone: `"vgg16"`, for a newly initialised VGG-16 up to its 13th convolution, or a
+            `keras.Model` from an image to a feature map, channels last. Defaults to `"vgg16"`.
+        sizes: Square roots of the anchors' areas, in pixels. Defaults to `(128, 256, 512)`.
+        ratios: Aspect ratios of the anchors, height divided by width. Defaults to `(0.5, 1, 2)`.
+        stride: Pixels between neighbouring positions of the feature map, at least 1. Defaults to
+            16.
+        filters: Channels of the 3x3 convolution, at least 1. Defaults to 512.
+        num_proposals: Proposals per image; the paper tests with 300 and trains with 2000.
+            Defaults to 300.
+        max_candidates: Number of top-scoring anchors that suppression considers; the authors test
+            with 6000 and train with 12000. Defaults to 6000.
+        iou_threshold: Overlap above which the lower-scoring of two proposals is dropped, in
+            [0, 1]. Defaults to 0.7.
+        min_size: Minimum side of a proposal, in pixels. Defaults to 16.
+        name: Model name. Defaults to `"region_proposal_network"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
         `(batch, height, width, channels)`, with the backbone's sizes, `None` for `"vgg16"`.
         Outputs: a dictionary of
 
-        - `objectness`, logits of shape `(batch, anchors)`, where there are
+        - `objectness`, logits of shape `(batch, anchors)`, with
           `len(sizes) * len(ratios)` anchors at each position of the feature map;
-        - `anchor_deltas`, as `BoxCoder` reads them, of shape `(batch, anchors, 4)`;
-        - `anchors`, the boxes that these are relative to, of shape `(batch, anchors, 4)`;
-        - `proposals`, boxes by falling score, of shape `(batch, num_proposals, 4)`;
+        - `anchor_deltas`, in the format of `BoxCoder`, of shape `(batch, anchors, 4)`;
+        - `anchors`, the boxes that the deltas are relative to, of shape `(batch, anchors, 4)`;
+        - `proposals`, boxes by decreasing score, of shape `(batch, num_proposals, 4)`;
         - `proposal_scores`, probabilities of shape `(batch, num_proposals)`.
 
-        The last two are 0 behind the last proposal.
+        If an image has fewer proposals, the last two are padded with 0.
 
     Raises:
-        ValueError: If the backbone is unknown, gives no feature map or one of another stride,
-            or another argument is out of its bounds.
+        ValueError: If the backbone is unknown, does not output one feature map, or has another
+            stride, or if another argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import region_proposal_network
     >>> images = keras.Input((None, None, 3))
     >>> features = keras.layers.Conv2D(4, 3, strides=8, padding="same")(images)
     >>> model = region_proposal_network(
@@ -81,60 +86,63 @@ def region_proposal_network(
 
     Reference:
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
-        region proposal networks", section 3.1.
+        region proposal networks", section 3.1. https://arxiv.org/abs/1506.01497
     """
-    several_above_zero(sizes=sizes, ratios=ratios)
+    check_positive_lists(sizes=sizes, ratios=ratios)
     images, features = feature_map(backbone, stride)
     anchors = AnchorBoxes(sizes, ratios, stride, name="anchors")
-    pick = RegionProposals(num_proposals, max_candidates, iou_threshold, min_size, name="proposals")
-    return keras.Model(images, propose(images, features, filters, anchors, pick), name=name)
+    proposals = RegionProposals(
+        num_proposals, max_candidates, iou_threshold, min_size, name="proposals"
+    )
+    return keras.Model(images, propose(images, features, filters, anchors, proposals), name=name)
 
 
 def feature_map(backbone: keras.Model | str, stride: int):
-    """Returns the symbolic input `images`, and the feature map that a backbone makes of it.
+    """Returns the symbolic input `images` and the backbone's feature map.
 
     Args:
         backbone: `"vgg16"`, or a `keras.Model` from an image to a feature map.
-        stride: Pixels from one position of the feature map to the next.
+        stride: Pixels between neighbouring positions of the feature map.
 
     Returns:
         Two symbolic tensors.
 
     Raises:
-        ValueError: If the backbone is unknown, gives no feature map or one of another stride.
+        ValueError: If the backbone is unknown, does not output one feature map, or has another
+            stride.
     """
-    integers(stride=stride)
+    check_integers(stride=stride)
     if isinstance(backbone, str) and backbone == "vgg16":
         backbone = _vgg16()
     if not isinstance(backbone, keras.Model):
         raise ValueError(f"backbone must be 'vgg16' or a keras.Model, not {backbone!r}.")
     if len(getattr(backbone, "inputs", None) or ()) != 1:
-        raise ValueError("backbone must be built, and read images alone.")
+        raise ValueError("backbone must be built and have one input, the images.")
     images = keras.Input(backbone.inputs[0].shape[1:], name="images")
     features = backbone(images)
     if len(getattr(features, "shape", ())) != 4:
-        raise ValueError("backbone must give one feature map, (batch, height, width, channels).")
-    # With a height of its own, or else one large enough to see the stride in.
+        raise ValueError("backbone must output one feature map, (batch, height, width, channels).")
+    # If the image size is not fixed, measure the stride on a large one.
     height, width, channels = images.shape[1:]
     height, width = height or 64 * stride, width or 64 * stride
-    found = backbone.compute_output_shape((1, height, width, channels))[1]
-    # Borders that convolutions without padding cut off leave a few positions fewer.
-    if abs(found - height / stride) > max(1, height / stride / 8):
+    rows = backbone.compute_output_shape((1, height, width, channels))[1]
+    # Convolutions without padding give a few positions fewer.
+    if abs(rows - height / stride) > max(1, height / stride / 8):
         raise ValueError(
-            f"stride must be the backbone's, about {height / found:.0f} pixels, not {stride}."
+            f"stride must be the backbone's, about {height / rows:.0f} pixels, not {stride}."
         )
     return images, features
 
 
-def propose(images, features, filters: int, anchors, pick) -> dict:
+def propose(images, features, filters: int, anchors, proposals) -> dict:
     """Returns the outputs of a region proposal network on a feature map.
 
     Args:
-        images: The symbolic images, for their size.
-        features: Their symbolic feature map.
+        images: Symbolic images; only their size is used.
+        features: Symbolic feature map of the images.
         filters: Channels of the 3x3 convolution.
         anchors: The `AnchorBoxes` layer.
-        pick: The `RegionProposals` layer.
+        proposals: The `RegionProposals` layer.
 
     Returns:
         Symbolic outputs by name, as `region_proposal_network` returns them.
@@ -142,41 +150,45 @@ def propose(images, features, filters: int, anchors, pick) -> dict:
     Raises:
         ValueError: If `filters` is not an integer of at least 1.
     """
-    integers(filters=filters)
-    each = len(anchors.sizes) * len(anchors.ratios)
+    check_integers(filters=filters)
+    anchors_per_position = len(anchors.sizes) * len(anchors.ratios)
     convolution = layers.Conv2D(
         filters, 3, padding="same", activation="relu", kernel_initializer=gaussian(0.01), name="rpn"
     )
-    score = layers.Conv2D(each, 1, kernel_initializer=gaussian(0.01), name="objectness")
-    bend = layers.Conv2D(4 * each, 1, kernel_initializer=gaussian(0.01), name="anchor_deltas")
+    score_map = layers.Conv2D(
+        anchors_per_position, 1, kernel_initializer=gaussian(0.01), name="objectness"
+    )
+    delta_map = layers.Conv2D(
+        4 * anchors_per_position, 1, kernel_initializer=gaussian(0.01), name="anchor_deltas"
+    )
     x = convolution(features)
-    scores = layers.Reshape((-1,), name="objectness_by_anchor")(score(x))
-    deltas = layers.Reshape((-1, 4), name="deltas_by_anchor")(bend(x))
+    scores = layers.Reshape((-1,), name="objectness_by_anchor")(score_map(x))
+    deltas = layers.Reshape((-1, 4), name="deltas_by_anchor")(delta_map(x))
     boxes = anchors(features)
-    found = pick(scores, deltas, boxes, images)
+    selected = proposals(scores, deltas, boxes, images)
     return {
         "objectness": scores,
         "anchor_deltas": deltas,
-        # With a batch axis, so that the outputs of several batches can be joined.
+        # With a batch axis, so that the outputs of several batches can be concatenated.
         "anchors": ops.zeros_like(deltas, "float32") + boxes,
-        "proposals": found["boxes"],
-        "proposal_scores": found["scores"],
+        "proposals": selected["boxes"],
+        "proposal_scores": selected["scores"],
     }
 
 
 def gaussian(deviation: float) -> keras.initializers.Initializer:
-    """Returns the paper's initializer of new layers, a Gaussian about zero, drawn anew.
+    """Returns the paper's initializer of new layers, a normal distribution with mean 0.
 
     Args:
-        deviation: Its standard deviation.
+        deviation: Standard deviation.
 
     Returns:
-        The initializer.
+        A new initializer.
     """
     return keras.initializers.RandomNormal(stddev=deviation)
 
 
 def _vgg16() -> keras.Model:
     """Builds VGG-16's convolutions, without the last pooling, for images of any size."""
-    whole = vgg(16, input_shape=(None, None, 3), include_top=False)
-    return keras.Model(whole.input, whole.get_layer("relu5_3").output, name="vgg16")
+    model = vgg(16, input_shape=(None, None, 3), include_top=False)
+    return keras.Model(model.input, model.get_layer("relu5_3").output, name="vgg16")

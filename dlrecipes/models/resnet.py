@@ -1,4 +1,4 @@
-"""Networks of residual blocks."""
+"""Residual networks (ResNet)."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,9 +8,15 @@ from keras import layers, ops
 
 from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
-from dlrecipes.models.images import channels_last, check, choose, image_input, scaled
+from dlrecipes.models.images import (
+    channels_last,
+    check_choice,
+    check_classifier,
+    image_input,
+    scaled,
+)
 
-# Blocks in each of the four stages, by depth.
+# Number of blocks in each of the four stages, by depth.
 BLOCKS = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -40,50 +46,53 @@ def resnet(
     seed: int | None = None,
     name: str = "resnet",
 ) -> keras.Model:
-    """Builds a residual network: blocks that add what they compute to what they were given.
+    """Builds a residual network, whose blocks add their output to their input.
 
     Four stages of blocks, of 56, 28, 14 and 7 pixels for an image of 224x224, are followed by
     the mean over the image and the classifier. Depths 18 and 34 have blocks of two 3x3
-    convolutions, the others bottlenecks of 1x1, 3x3 and 1x1. Each convolution is without bias
-    and followed by batch normalisation. The output of stage 2's first block is the layer
-    `conv2_1`, and so on; the stem is `conv1`. With 1000 classes there are 11,689,512 (depth
-    18), 21,797,672 (34), 25,557,032 (50), 44,549,160 (101) or 60,192,808 (152) trainable
-    parameters. In training batch statistics are used, and dropout acts.
+    convolutions, the others bottlenecks of 1x1, 3x3 and 1x1. Convolutions have no bias and are
+    followed by batch normalisation. The output of stage 2's first block is the layer `conv2_1`,
+    and so on; the stem is `conv1`. With 1000 classes there are 11,689,512 (depth 18), 21,797,672
+    (34), 25,557,032 (50), 44,549,160 (101) or 60,192,808 (152) trainable parameters. Dropout is
+    active, and batch statistics are used, in training only.
 
-    Windows with a stride are padded alike on both sides, as in the networks whose weights
-    are published; batch normalisation averages over about ten steps.
+    Strided windows are padded equally on both sides, as in the networks with published weights.
+    The moving statistics of batch normalisation average over about ten steps.
 
     Args:
-        depth: Layers with weights: 18, 34, 50, 101 or 152.
-        num_classes: Number of classes, at least 1.
-        input_shape: Height and width in pixels, of any size (`None` leaves one open), and
-            channels. Stages halve their size, rounding up.
-        width: Multiplies the channels, above 0; for small versions.
-        stem: `"imagenet"`, a 7x7 convolution and a max pooling of stride 2 each, or `"small"`,
-            a 3x3 convolution of stride 1, for images of about 32x32.
-        shortcut: What joins stages of different shapes, the paper's options: `"A"`, every
-            second position with zeros as further channels; `"B"`, a projection; `"C"`,
-            projections around all blocks.
-        stride_in: Where a bottleneck halves the size: `"1x1"`, in its first convolution, as in
-            the paper; or `"3x3"`, in its second, later called ResNet v1.5.
-        zero_init_residual: Whether blocks begin as the identity: the scale of each one's
-            last normalisation starts at 0 and not 1.
-        dropout: Share of the pooled features left out in training, in [0, 1).
-        classifier_activation: Activation of the classifier; `None` gives logits.
-        kernel_initializer: Initializer of the kernels.
-        seed: Seed of the dropout.
-        name: Name of the model.
+        depth: Number of layers with weights: 18, 34, 50, 101 or 152. Defaults to 50.
+        num_classes: Number of classes, at least 1. Defaults to 1000.
+        input_shape: Height and width in pixels, of any size (`None` allows all sizes), and
+            channels. Stages halve the size, rounding up. Defaults to `(224, 224, 3)`.
+        width: Multiplier of the channels, above 0, for smaller versions. Defaults to 1.
+        stem: `"imagenet"`, a 7x7 convolution and a max pooling, both with stride 2, or `"small"`,
+            a 3x3 convolution with stride 1, for images of about 32x32. Defaults to `"imagenet"`.
+        shortcut: Shortcut between stages of different shapes, the paper's options: `"A"`, every
+            second position, with zeros as the additional channels; `"B"`, a projection; `"C"`,
+            projections around all blocks. Defaults to `"B"`.
+        stride_in: The convolution of a bottleneck that halves the size: `"1x1"`, the first, as in
+            the paper, or `"3x3"`, the second, later called ResNet v1.5. Defaults to `"1x1"`.
+        zero_init_residual: Whether blocks start as the identity: the scale of each block's last
+            normalisation is initialised with 0 instead of 1. Defaults to `False`.
+        dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.
+        classifier_activation: Activation of the classifier; `None` gives logits. Defaults to
+            `"softmax"`.
+        kernel_initializer: Initializer of the kernels. Defaults to `"he_normal"`.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"resnet"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
-        `(batch, height, width, channels)` (channels last), in the paper RGB from 0 to 255
-        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`.
+        `(batch, height, width, channels)` (channels last); in the paper, RGB values from 0 to 255
+        minus the training set's mean. Output: probabilities of shape `(batch, num_classes)`.
 
     Raises:
-        ValueError: If an argument is out of its bounds.
+        ValueError: If an argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import resnet
     >>> model = resnet(18, 10, (None, None, 3), width=1 / 16, stem="small")
     >>> tuple(model(keras.ops.ones((2, 28, 28, 3))).shape)
     (2, 10)
@@ -91,14 +100,15 @@ def resnet(
     Reference:
         He, Zhang, Ren and Sun, 2015, "Deep residual learning for image recognition", sections
         3.3, 3.4 and 4.1, table 1, and section 4.2 for the small stem.
+        https://arxiv.org/abs/1512.03385
         Goyal et al., 2017, "Accurate, large minibatch SGD: training ImageNet in 1 hour",
-        section 5.1 (`zero_init_residual`).
+        section 5.1 (`zero_init_residual`). https://arxiv.org/abs/1706.02677
     """
-    choose("depth", depth, BLOCKS)
-    choose("stem", stem, ("imagenet", "small"))
-    choose("shortcut", shortcut, ("A", "B", "C"))
-    choose("stride_in", stride_in, ("1x1", "3x3"))
-    check(num_classes, width, dropout=dropout)
+    check_choice("depth", depth, BLOCKS)
+    check_choice("stem", stem, ("imagenet", "small"))
+    check_choice("shortcut", shortcut, ("A", "B", "C"))
+    check_choice("stride_in", stride_in, ("1x1", "3x3"))
+    check_classifier(num_classes, width, dropout=dropout)
     images = image_input(input_shape, any_size=True)
 
     conv = partial(_conv, initializer=kernel_initializer)
@@ -132,7 +142,7 @@ def _stem(x, conv: Callable, filters: int, small: bool):
     if small:
         return conv(x, filters, 3, 1, "conv1")
     x = conv(x, filters, 7, 2, "conv1")
-    # Zeros beyond the border never are the maximum alone: nothing is below 0 after a ReLU.
+    # Padding with zeros does not change the maximum, because nothing is below 0 after a ReLU.
     return layers.MaxPooling2D(3, 2, name="pool1")(_pad(x, 3, 2, "pool1"))
 
 
@@ -155,7 +165,7 @@ def _shortcut(x, conv: Callable, filters: int, stride: int, option: str, name: s
 
 
 def _conv(x, filters, kernel, stride, name, initializer, relu=True, gamma="ones"):
-    """Returns a convolution with batch normalisation and, unless told otherwise, a ReLU."""
+    """Applies a convolution with batch normalisation, and a ReLU unless `relu` is false."""
     x = layers.Conv2D(
         filters,
         kernel,
@@ -172,7 +182,7 @@ def _conv(x, filters, kernel, stride, name, initializer, relu=True, gamma="ones"
 
 
 def _pad(x, kernel: int, stride: int, name: str):
-    # Keras' own padding puts what is odd below and to the right alone.
+    # Keras' "same" would add the odd row and column of padding only below and to the right.
     if stride == 1 or kernel == 1:
         return x
     return layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)

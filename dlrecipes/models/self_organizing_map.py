@@ -1,9 +1,9 @@
-"""The self-organizing map as a model."""
+"""Self-organizing maps as Keras models."""
 
 import keras
 
 from dlrecipes.layers import SelfOrganizingMap
-from dlrecipes.models._arguments import integers
+from dlrecipes.models._arguments import check_integers
 
 
 def self_organizing_map(
@@ -12,34 +12,38 @@ def self_organizing_map(
     initializer="random_uniform",
     name: str = "self_organizing_map",
 ) -> keras.Model:
-    """Builds a map from vectors to places on a grid.
+    """Builds a self-organizing map, which maps vectors to positions on a grid.
 
-    The layer `map` holds the codebook and the steps of learning. These return a new codebook;
-    a training loop assigns it, as in the example. `fit` does not train a map.
+    The layer `map` holds the codebook and computes the learning steps. A step returns a new
+    codebook, which a training loop assigns, as in the example. `fit` does not train a map.
 
     Args:
         num_features: Size of the vectors, at least 1.
-        grid: Rows and columns of the grid, each at least 1; one integer for a square.
-        initializer: Initializer of the codebook, best near the data.
-        name: Name of the model.
+        grid: Rows and columns of the grid, each at least 1, or one integer for a square grid.
+            Defaults to `(10, 10)`.
+        initializer: Initializer of the codebook, best near the data. Defaults to
+            `"random_uniform"`.
+        name: Model name. Defaults to `"self_organizing_map"`.
 
     Returns:
         A functional `keras.Model`. Input: `features`, of shape `(batch, num_features)`.
         Outputs: a dictionary of `distances`, squared, of shape `(batch, rows, columns)`, and
-        `winner`, row and column of the nearest unit, int32 of shape `(batch, 2)`.
+        `winner`, the row and column of the nearest unit, int32 of shape `(batch, 2)`.
 
     Raises:
         ValueError: If a size is not an integer of at least 1.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import self_organizing_map
     >>> model = self_organizing_map(3, grid=(2, 4))
     >>> tuple(model(keras.ops.ones((5, 3)))["winner"].shape)
     (5, 2)
     >>> model.count_params() == 2 * 4 * 3
     True
 
-    Training, with a neighbourhood that shrinks:
+    Training, with a shrinking neighbourhood:
 
     >>> layer = model.get_layer("map")
     >>> data = keras.random.uniform((20, 3), seed=1)
@@ -47,9 +51,9 @@ def self_organizing_map(
     ...     _ = layer.codebook.assign(layer.batch_update(data, radius))
 
     Reference:
-        Kohonen, 1990, "The self-organizing map".
+        Kohonen, 1990, "The self-organizing map". https://doi.org/10.1109/5.58325
     """
-    integers(num_features=num_features)
+    check_integers(num_features=num_features)
     features = keras.Input((num_features,), name="features")
     layer = SelfOrganizingMap(grid, initializer, name="map")
     distances = layer(features)

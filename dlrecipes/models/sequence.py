@@ -1,4 +1,4 @@
-"""Recurrent networks in the four shapes: one or many inputs, one or many outputs."""
+"""Recurrent networks in four shapes: one or many inputs, one or many outputs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import keras
 from keras import layers
 
 from dlrecipes.layers import FeedbackCell
-from dlrecipes.models._arguments import integers, rates
+from dlrecipes.models._arguments import check_integers, check_rates
 from dlrecipes.models.recurrent import CELLS, recurrent_cell, recurrent_layer
 
 SHAPES = ("one_to_one", "one_to_many", "many_to_one", "many_to_many")
@@ -31,45 +31,48 @@ def sequence_model(
     seed: int | None = None,
     name: str = "sequence_model",
 ) -> keras.Model:
-    """Builds a recurrent network that reads one vector or many and puts out one or many.
+    """Builds a recurrent network from one input or a sequence to one output or a sequence.
 
-    Each step's input is a vector, or an id that is embedded. There are `depth` hidden layers
-    of cells, then a dense layer gives the scores.
+    Each input is a vector, or an id that is embedded. `depth` hidden layers of recurrent cells
+    are followed by a dense layer that outputs the scores.
 
-    - `"one_to_one"`: one vector, one output, no time: the hidden layers are dense ones with
-      tanh, whatever the cell.
-    - `"many_to_one"`: the last real step's output, as of a sentence's topic; in two
-      directions, the last of each.
-    - `"one_to_many"`: `steps` outputs from one vector, as of an image's caption. The vector
-      is given at every step.
-    - `"many_to_many"`: an output for each step, as soon as it is read. With `steps` the
-      output has a length of its own: an encoder reads all, and its last output is what a
-      decoder makes its outputs from, as in `"one_to_many"`.
+    - `"one_to_one"`: one vector, one output and no time axis; the hidden layers are dense layers
+      with tanh, for every `cell`.
+    - `"many_to_one"`: the output at the last real step, such as the topic of a sentence; if
+      bidirectional, the last output of each direction.
+    - `"one_to_many"`: `steps` outputs from one vector, such as the caption of an image. The vector
+      is the input of every step.
+    - `"many_to_many"`: one output per step, computed from the steps so far. With `steps` the
+      output has its own length: an encoder reads the whole input, and a decoder generates the
+      outputs from the encoder's last output, as in `"one_to_many"`.
 
-    With `feedback` the vector is given in the first step alone, and each step reads the output
-    before it (a `FeedbackCell`). A Jordan network's last layer feeds back its scores in any
-    shape. `mask_zero` keeps padding from changing any state; in `"many_to_many"` Keras
-    leaves it out of the loss. In training dropout acts.
+    With `feedback` the vector is the input of the first step only, and each later step reads the
+    previous output (see `FeedbackCell`). The last layer of a Jordan network feeds back its scores
+    in every shape. With `mask_zero`, padding does not change any state, and in `"many_to_many"`
+    Keras excludes it from the loss. Dropout is active in training only.
 
     Args:
         shape: `"one_to_one"`, `"one_to_many"`, `"many_to_one"` or `"many_to_many"`.
-        num_outputs: Scores of one output, at least 1.
-        num_features: Size of an input vector; or else
-        num_ids: Number of input ids, which run from 0.
-        embedding_units: Size of the embedding of ids.
-        cell: `"elman"`, `"jordan"`, `"lstm"`, `"peephole_lstm"` or `"gru"`; or a function (or
-            a class) that makes a cell of Keras' kind from a number of units.
-        units: Hidden units in each layer and direction, at least 1.
-        depth: Hidden layers, at least 1; an encoder and a decoder each have as many.
-        bidirectional: Whether the input is also read from its end.
-        steps: Length of the output, at least 1, where it is not that of the input.
-        feedback: Whether a step reads the output before it, not the vector.
-        feedback_activation: What is applied to an output that is fed back.
-        mask_zero: Whether the id 0, or a vector of zeros, is padding.
-        dropout: Share of the units left out after each hidden layer in training, in [0, 1);
-            there is none between layers with `feedback`.
-        seed: Seed of the dropout.
-        name: Name of the model.
+        num_outputs: Number of scores per output, at least 1.
+        num_features: Size of an input vector. Give either this or `num_ids`. Defaults to `None`.
+        num_ids: Number of input ids, which start at 0. Defaults to `None`.
+        embedding_units: Size of the embedding of ids. Defaults to 64.
+        cell: `"elman"`, `"jordan"`, `"lstm"`, `"peephole_lstm"` or `"gru"`, or a function (or
+            class) that takes a number of units and returns a Keras recurrent cell. Defaults to
+            `"lstm"`.
+        units: Hidden units per layer and direction, at least 1. Defaults to 64.
+        depth: Number of hidden layers, at least 1; an encoder and a decoder have this number each.
+            Defaults to 1.
+        bidirectional: Whether to read the input also from its end. Defaults to `False`.
+        steps: Length of the output, at least 1. Defaults to `None`, the length of the input.
+        feedback: Whether each step reads the previous output instead of the vector. Defaults to
+            `False`.
+        feedback_activation: Activation of an output that is fed back. Defaults to `"softmax"`.
+        mask_zero: Whether the id 0, or a vector of zeros, is padding. Defaults to `False`.
+        dropout: Dropout rate after each hidden layer, in [0, 1); with `feedback` there is none
+            between layers. Defaults to 0.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"sequence_model"`.
 
     Returns:
         A functional `keras.Model`. Input: `features`, of shape `(batch, time, num_features)`,
@@ -78,11 +81,13 @@ def sequence_model(
         `(batch, time or steps, num_outputs)`.
 
     Raises:
-        ValueError: If an argument is not one of those named or is out of its bounds, or
+        ValueError: If an argument is not one of the listed values or is out of bounds, or
             arguments contradict each other.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import sequence_model
     >>> model = sequence_model("many_to_one", 3, num_ids=50, cell="gru", bidirectional=True)
     >>> tuple(model(keras.ops.array([[7, 3, 12]])).shape)
     (1, 3)
@@ -91,17 +96,18 @@ def sequence_model(
     (2, 4, 9)
 
     Reference:
-        Elman, 1990, "Finding structure in time".
+        Elman, 1990, "Finding structure in time". https://doi.org/10.1207/s15516709cog1402_1
         Hochreiter and Schmidhuber, 1997, "Long short-term memory".
+        https://doi.org/10.1162/neco.1997.9.8.1735
         Sutskever, Vinyals and Le, 2014, "Sequence to sequence learning with neural networks",
-        section 2 (the encoder and decoder).
+        section 2 (the encoder and decoder). https://arxiv.org/abs/1409.3215
     """
     _check_names(shape, cell, num_features, num_ids)
     _check_sizes(num_outputs, num_features, num_ids, embedding_units, units, depth, steps, dropout)
     _check_time(shape, cell, bidirectional, steps, feedback, mask_zero)
-    inputs, x = _read(shape, num_features, num_ids, embedding_units, mask_zero)
+    inputs, x = _inputs(shape, num_features, num_ids, embedding_units, mask_zero)
     hidden = _Hidden(cell, units, depth, feedback_activation, dropout, seed)
-    # Jordan networks put out scores by themselves.
+    # Jordan networks output scores, without a dense layer.
     scores = num_outputs if cell == "jordan" else None
     if shape == "one_to_one":
         x, scores = hidden.dense(x), None
@@ -169,8 +175,8 @@ class _Hidden(NamedTuple):
         return layers.Dropout(self.dropout, seed=seed, name=f"{name}_{layer}_dropout")(x)
 
 
-def _read(shape, num_features, num_ids, embedding_units, mask_zero):
-    """Returns the symbolic input, and the vectors that it stands for."""
+def _inputs(shape, num_features, num_ids, embedding_units, mask_zero):
+    """Returns the symbolic input and the vectors that it stands for."""
     time = () if shape.startswith("one") else (None,)
     if num_ids is not None:
         ids = keras.Input(time, dtype="int32", name="ids")
@@ -186,10 +192,11 @@ def _check_names(shape, cell, num_features, num_ids) -> None:
     if shape not in SHAPES:
         raise ValueError(f"shape {shape!r} is not one of {', '.join(SHAPES)}.")
     if not callable(cell) and cell not in CELLS:
-        raise ValueError(f"cell {cell!r} is not one of {', '.join(CELLS)}, and no function.")
+        raise ValueError(f"cell {cell!r} is not one of {', '.join(CELLS)}, nor a function.")
     if (num_features is None) == (num_ids is None):
         raise ValueError(
-            f"one of num_features and num_ids must be given, not {num_features!r} and {num_ids!r}."
+            "give either num_features or num_ids, not "
+            f"num_features={num_features!r} and num_ids={num_ids!r}."
         )
 
 
@@ -200,8 +207,8 @@ def _check_sizes(
     sizes |= {"depth": depth}
     optional = {"num_features": num_features, "num_ids": num_ids, "steps": steps}
     sizes |= {name: size for name, size in optional.items() if size is not None}
-    integers(**sizes)
-    rates(dropout=dropout)
+    check_integers(**sizes)
+    check_rates(dropout=dropout)
 
 
 def _check_time(shape, cell, bidirectional, steps, feedback, mask_zero) -> None:
@@ -212,8 +219,6 @@ def _check_time(shape, cell, bidirectional, steps, feedback, mask_zero) -> None:
     if shape.startswith("one") and (bidirectional or mask_zero):
         raise ValueError(f"{shape} reads no sequence: leave out bidirectional and mask_zero.")
     if feedback and steps is None:
-        raise ValueError(
-            "feedback is for outputs after the input: one_to_many, or many_to_many with steps."
-        )
+        raise ValueError("feedback needs steps: one_to_many, or many_to_many with steps.")
     if feedback and cell == "jordan":
-        raise ValueError("a Jordan network feeds back its scores by itself: leave out feedback.")
+        raise ValueError("a Jordan network already feeds back its scores: leave out feedback.")

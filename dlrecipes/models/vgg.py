@@ -1,4 +1,4 @@
-"""Networks of many small convolutions, from the Visual Geometry Group."""
+"""VGG, the deep networks of 3x3 convolutions from the Visual Geometry Group."""
 
 import keras
 from keras import layers
@@ -7,15 +7,15 @@ from dlrecipes.layers import BatchNormalization
 from dlrecipes.layers._arguments import fresh
 from dlrecipes.models.images import (
     channels_last,
-    check,
-    choose,
+    check_choice,
+    check_classifier,
     image_input,
     nth_seed,
     scaled,
     smallest_size,
 )
 
-# Convolutions in each of the five blocks, by depth: the paper's configurations A, B, D and E.
+# Number of convolutions in each of the five blocks, by depth: configurations A, B, D and E.
 BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 FILTERS = (64, 128, 256, 512, 512)
 HIDDEN_UNITS = 4096
@@ -35,55 +35,61 @@ def vgg(
     seed: int | None = None,
     name: str = "vgg",
 ) -> keras.Model:
-    """Builds a VGG network: blocks of 3x3 convolutions with a 2x2 max pooling after each.
+    """Builds a VGG network: blocks of 3x3 convolutions, each followed by 2x2 max pooling.
 
     Five blocks halve an image of 224x224 to 112, 56, 28, 14 and 7, rounding down; two hidden
     dense layers and the classifier follow. Layers are named `conv1_1`, `relu1_1`, ..., `pool5`,
     `fc6`, `fc7` and `predictions`. With 1000 classes there are 132,863,336 (depth 11), 133,047,848
-    (13), 138,357,544 (16) or 143,667,240 (19) parameters. In training dropout acts, and with
-    batch normalisation batch statistics are used.
+    (13), 138,357,544 (16) or 143,667,240 (19) parameters. Dropout is active, and batch
+    normalisation uses batch statistics, in training only.
 
-    The paper draws weights from a normal distribution of standard deviation 0.01, from which
-    only depth 11 learns, and begins the deeper networks with its weights. The default here
-    is Glorot's initialisation, which, as the paper says, needs no such beginning.
+    The paper initialises weights from a normal distribution with a standard deviation of 0.01,
+    from which only depth 11 learns, and initialises the deeper networks with the weights of depth
+    11. The default here is Glorot's initialisation, with which, as the paper says, the deeper
+    networks learn without them.
 
     Args:
-        depth: Layers with weights: 11, 13, 16 or 19 (configurations A, B, D and E).
-        num_classes: Number of classes, at least 1.
-        input_shape: Height and width in pixels, at least 32 each (`None`, without the dense
-            layers, leaves one open), and channels.
-        width: Multiplies the channels and hidden units, above 0; for small versions.
+        depth: Number of layers with weights: 11, 13, 16 or 19 (configurations A, B, D and E).
+            Defaults to 16.
+        num_classes: Number of classes, at least 1. Defaults to 1000.
+        input_shape: Height and width in pixels, at least 32 each, and channels. Without the dense
+            layers, `None` allows any size. Defaults to `(224, 224, 3)`.
+        width: Multiplier of the channels and hidden units, above 0, for smaller versions.
+            Defaults to 1.
         batch_normalization: Whether each convolution is followed by batch normalisation,
-            which the paper does not have.
-        dropout: Share of the units left out after `fc6` and `fc7` in training, in [0, 1).
-        classifier_activation: Activation of the classifier; `None` gives logits.
-        kernel_initializer: Initializer of the kernels.
-        include_top: Whether the dense layers are there; without them the output is that of
-            `pool5`.
-        seed: Seed of the dropout.
-        name: Name of the model.
+            which the paper does not have. Defaults to `False`.
+        dropout: Dropout rate after `fc6` and `fc7`, in [0, 1). Defaults to 0.5.
+        classifier_activation: Activation of the classifier; `None` gives logits. Defaults to
+            `"softmax"`.
+        kernel_initializer: Initializer of the kernels. Defaults to `"glorot_uniform"`.
+        include_top: Whether to add the dense layers; without them the model ends with `pool5`.
+            Defaults to `True`.
+        seed: Dropout seed. Defaults to `None`.
+        name: Model name. Defaults to `"vgg"`.
 
     Returns:
         A functional `keras.Model`. Input: `images`, of shape
-        `(batch, height, width, channels)` (channels last), in the paper RGB from 0 to 255
-        less the training set's mean. Output: probabilities of shape `(batch, num_classes)`,
+        `(batch, height, width, channels)` (channels last); in the paper, RGB values from 0 to 255
+        minus the training set's mean. Output: probabilities of shape `(batch, num_classes)`,
         or features of shape `(batch, height // 32, width // 32, channels)`.
 
     Raises:
-        ValueError: If the images are too small or an argument is out of its bounds.
+        ValueError: If the images are too small or an argument is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.models import vgg
     >>> model = vgg(11, num_classes=10, input_shape=(32, 32, 3), width=1 / 16)
     >>> tuple(model(keras.ops.ones((2, 32, 32, 3))).shape)
     (2, 10)
 
     Reference:
         Simonyan and Zisserman, 2014, "Very deep convolutional networks for large-scale image
-        recognition", section 2 and tables 1 and 2.
+        recognition", section 2 and tables 1 and 2. https://arxiv.org/abs/1409.1556
     """
-    choose("depth", depth, BLOCKS)
-    check(num_classes, width, dropout=dropout)
+    check_choice("depth", depth, BLOCKS)
+    check_classifier(num_classes, width, dropout=dropout)
     images = x = image_input(
         input_shape, smallest_size(*[(2, 2)] * len(FILTERS)), any_size=not include_top
     )

@@ -1,4 +1,4 @@
-"""Distances of generated to real examples, against formulas and counting by hand."""
+"""Distances between generated and real examples, against formulas and manual counts."""
 
 import numpy as np
 import pytest
@@ -8,55 +8,56 @@ from dlrecipes.metrics.generation import frechet_distance, nearest_distance, pre
 RNG = np.random.default_rng(0)
 
 
-def test_distance_of_normal_distributions_along_axes_has_a_closed_form():
-    # Whitened exactly, so that means and covariances are those wanted.
+def test_distance_of_axis_aligned_normal_distributions_matches_the_closed_form():
+    # Whitened exactly, so that the sample's mean is 0 and its covariance the identity.
     points = RNG.normal(size=(400, 3))
     points -= points.mean(axis=0)
     points = points @ np.linalg.inv(np.linalg.cholesky(np.cov(points, rowvar=False))).T
     scales, shift = np.array([1.0, 2.0, 0.5]), np.array([1.0, -2.0, 0.0])
-    found = frechet_distance(points, points * scales + shift)
-    wanted = np.sum(shift**2) + np.sum((1 - scales) ** 2)
-    assert found == pytest.approx(wanted, rel=1e-3)
+    distance = frechet_distance(points, points * scales + shift)
+    expected = np.sum(shift**2) + np.sum((1 - scales) ** 2)
+    assert distance == pytest.approx(expected, rel=1e-3)
 
 
-def test_distance_is_symmetric_and_zero_to_itself():
-    one, other = RNG.normal(size=(60, 5)), RNG.normal(1, 2, size=(70, 5))
-    assert frechet_distance(one, one) == pytest.approx(0, abs=1e-4)
-    assert frechet_distance(one, other) == pytest.approx(frechet_distance(other, one), rel=1e-6)
+def test_distance_is_symmetric_and_zero_for_equal_sets():
+    first, second = RNG.normal(size=(60, 5)), RNG.normal(1, 2, size=(70, 5))
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-4)
+    forward, backward = frechet_distance(first, second), frechet_distance(second, first)
+    assert forward == pytest.approx(backward, rel=1e-6)
 
 
-def test_distance_of_fewer_examples_than_features_is_a_number():
-    one, other = RNG.normal(size=(5, 30)), RNG.normal(size=(6, 30))
-    assert np.isfinite(frechet_distance(one, other))
+def test_distance_is_finite_with_fewer_examples_than_features():
+    first, second = RNG.normal(size=(5, 30)), RNG.normal(size=(6, 30))
+    assert np.isfinite(frechet_distance(first, second))
 
 
-def test_precision_and_recall_are_those_of_counting_balls():
+def test_precision_and_recall_match_a_count_of_points_in_balls():
     real, generated = RNG.normal(size=(40, 2)), RNG.normal(0.7, 1, size=(50, 2))
 
-    def region_holds(points, region, k):
-        held = []
+    def fraction_inside(points, region, k):
+        is_inside = []
         for point in points:
             inside = False
             for centre in region:
                 gaps = np.sort(np.linalg.norm(region - centre, axis=1))
                 inside |= np.linalg.norm(point - centre) <= gaps[k]
-            held.append(inside)
-        return np.mean(held)
+            is_inside.append(inside)
+        return np.mean(is_inside)
 
     for k in (1, 3):
-        found = precision_recall(real, generated, k)
-        assert found == pytest.approx(
-            (region_holds(generated, real, k), region_holds(real, generated, k))
+        scores = precision_recall(real, generated, k)
+        assert scores == pytest.approx(
+            (fraction_inside(generated, real, k), fraction_inside(real, generated, k))
         )
 
 
-def test_a_collapsed_generator_is_precise_and_recalls_little():
+def test_collapsed_generator_has_high_precision_and_low_recall():
     real = RNG.normal(size=(200, 2))
-    alike = real[0] + 1e-6 * RNG.normal(size=(200, 2))
-    precision, recall = precision_recall(real, alike)
+    collapsed = real[0] + 1e-6 * RNG.normal(size=(200, 2))
+    precision, recall = precision_recall(real, collapsed)
     assert precision == 1
     assert recall <= 1 / 200
-    assert nearest_distance(alike) < 1e-3 * nearest_distance(real)
+    assert nearest_distance(collapsed) < 1e-3 * nearest_distance(real)
 
 
 def test_nearest_distance_by_hand():
@@ -66,18 +67,18 @@ def test_nearest_distance_by_hand():
 @pytest.mark.parametrize(
     "real, generated, message",
     [
-        (np.zeros((3, 2)), np.zeros((3, 4)), "must be of shape"),
-        (np.zeros(3), np.zeros(3), "must be of shape"),
+        (np.zeros((3, 2)), np.zeros((3, 4)), "must have shape"),
+        (np.zeros(3), np.zeros(3), "must have shape"),
         (np.zeros((1, 2)), np.zeros((3, 2)), "at least two"),
-        (np.full((3, 2), np.nan), np.zeros((3, 2)), "no number"),
+        (np.full((3, 2), np.nan), np.zeros((3, 2)), "contain NaN"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(real, generated, message):
+def test_incomparable_features_are_rejected(real, generated, message):
     for score in (frechet_distance, precision_recall):
         with pytest.raises(ValueError, match=message):
             score(real, generated)
 
 
-def test_more_neighbours_than_points_are_refused():
-    with pytest.raises(ValueError, match="neighbours must be"):
+def test_too_many_neighbours_are_rejected():
+    with pytest.raises(ValueError, match="neighbours must be from 1 to 2, not 3"):
         precision_recall(np.zeros((3, 2)), np.zeros((9, 2)), 3)

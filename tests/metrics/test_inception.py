@@ -1,4 +1,4 @@
-"""Features of Inception v3: shapes, and what is said where there are no weights."""
+"""Features of Inception v3: shapes, and the error for missing weights."""
 
 import keras
 import numpy as np
@@ -9,28 +9,28 @@ from dlrecipes.metrics.inception import FEATURES, inception_features, weights_fi
 
 
 @pytest.mark.slow
-def test_grey_images_count_as_colour():
+def test_grey_images_give_the_features_of_equal_colour_images():
     grey = np.random.default_rng(0).integers(0, 256, (2, 20, 30, 1), "uint8")
-    found = []
+    features = []
     for images in (grey, np.repeat(grey, 3, axis=-1)):
         keras.utils.set_random_seed(0)
-        found.append(inception_features(images, None))
-    assert found[0].shape == (2, FEATURES)
-    np.testing.assert_array_equal(*found)
-    assert (found[0][0] != found[0][1]).any()
+        features.append(inception_features(images, None))
+    assert features[0].shape == (2, FEATURES)
+    np.testing.assert_array_equal(*features)
+    assert (features[0][0] != features[0][1]).any()
 
 
-def test_missing_weights_are_told_with_where_they_belong(monkeypatch):
+def test_missing_weights_are_reported_with_their_path(monkeypatch):
     def refuse(*args, **kwargs):
         raise Exception("URL fetch failure on https://example.org: None -- unreachable")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", refuse)
-    with pytest.raises(DataError) as found:
+    with pytest.raises(DataError) as error:
         inception_features(np.zeros((1, 8, 8, 3), "uint8"))
-    assert "URL fetch failure" in str(found.value)
-    assert str(weights_file()) in str(found.value)
+    assert "URL fetch failure" in str(error.value)
+    assert str(weights_file()) in str(error.value)
 
 
-def test_other_shapes_are_refused():
+def test_other_shapes_are_rejected():
     with pytest.raises(ValueError, match="1 or 3"):
         inception_features(np.zeros((1, 8, 8, 4), "uint8"), None)

@@ -5,7 +5,7 @@ import pytest
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.metrics.prosody import copied_lines, distinct_2, prosody_scores
 
-# The tones in the comments are those of handbooks: P level, Z oblique.
+# The tones in the comments are from handbooks: P is level, Z oblique.
 REGULATED = {
     # ZZPPZ PPZZP ZPPZZ ZZZPP; 流 楼
     "登鹳雀楼": "白日依山尽 黄河入海流 欲穷千里目 更上一层楼",
@@ -28,9 +28,9 @@ REGULATED = {
 }
 # PPPZP PZZZP ZPZPZ PPPZP: only lines 1 and 4 have a regulated line's tones; 光 霜 乡 rhyme.
 NIGHT = ["床前明月光", "疑是地上霜", "举头望明月", "低头思故乡"]
-# PZZPP PPZZP PPPZZ ZZZPP: right tones, but 风 is feng today, 弓 and 中 -ong.
+# PZZPP PPZZP PPPZZ ZZZPP: correct tones, but 风 is feng today, 弓 and 中 -ong.
 BOW = ["林暗草惊风", "将军夜引弓", "平明寻白羽", "没在石棱中"]
-# PPZZPPZ PZPPZZP ZZPPZPZ ZPPZZPP: line 3 makes the exchange that no template has.
+# PPZZPPZ PZPPZZP ZZPPZPZ ZPPZZPP: line 3 makes an exchange that no template allows.
 MUSICIAN = ["岐王宅里寻常见", "崔九堂前几度闻", "正是江南好风景", "落花时节又逢君"]
 TOWER = REGULATED["登鹳雀楼"].split()
 
@@ -44,22 +44,22 @@ def test_famous_regulated_poems_keep_every_rule(title):
     assert set(scores(REGULATED[title].split()).values()) == {1.0}
 
 
-def test_an_old_style_poem_rhymes_without_keeping_the_tones():
+def test_old_style_poem_rhymes_but_breaks_the_tones():
     expected = {"form": 1, "tones": 0, "line_tones": 0.5, "rhyme": 1, "regulated": 0}
     assert scores(NIGHT) == expected
 
 
-def test_a_rhyme_that_speech_has_lost_is_none():
+def test_rhyme_that_modern_speech_has_lost_does_not_count():
     assert scores(BOW) == {"form": 1, "tones": 1, "line_tones": 1, "rhyme": 0, "regulated": 0}
 
 
-def test_the_exchange_at_a_lines_end_is_not_among_the_templates():
+def test_exchange_of_tones_at_a_lines_end_matches_no_template():
     expected = {"form": 1, "tones": 0, "line_tones": 0.75, "rhyme": 1, "regulated": 0}
     assert scores(MUSICIAN) == expected
 
 
 def test_lines_must_follow_one_template_together():
-    # Each line alone is right, but lines 1 and 2 do not answer each other.
+    # Each line is correct, but lines 1 and 2 do not belong to the same template.
     mixed = [TOWER[0], "更上一层楼", TOWER[2], TOWER[1]]
     assert (scores(mixed)["line_tones"], scores(mixed)["tones"]) == (1, 0)
 
@@ -67,10 +67,10 @@ def test_lines_must_follow_one_template_together():
 @pytest.mark.parametrize(
     ("line", "position", "character", "tones"),
     [
-        # 黄河入海流 is PPZZP: the third is free, the first would leave 河 alone (gu ping).
+        # 黄河入海流 is PPZZP: the third is free; an oblique first would isolate 河 (gu ping).
         (1, 2, "山", 1),
         (1, 0, "白", 0),
-        # 更上一层楼 is ZZZPP: a level third would end it in three (san ping diao).
+        # 更上一层楼 is ZZZPP: a level third would give three level tones (san ping diao).
         (3, 0, "山", 1),
         (3, 2, "山", 0),
         # 白日依山尽: the second is fixed.
@@ -78,39 +78,41 @@ def test_lines_must_follow_one_template_together():
         (0, 1, "山", 0),
     ],
 )
-def test_one_character_decides_where_its_tone_is_fixed(line, position, character, tones):
-    lines = [list(each) for each in TOWER]
+def test_single_character_breaks_the_tones_only_at_a_fixed_position(
+    line, position, character, tones
+):
+    lines = [list(text) for text in TOWER]
     lines[line][position] = character
-    assert scores(["".join(each) for each in lines])["tones"] == tones
+    assert scores(["".join(text) for text in lines])["tones"] == tones
 
 
 @pytest.mark.parametrize(
     ("ends", "rhyme"),
     [
         ("尽流目楼", 1),
-        # Not the same class; the same character twice; line 1 level without the rhyme.
+        # Another rhyme class; the same character twice; line 1 level without the rhyme.
         ("尽来目楼", 0),
         ("尽楼目楼", 0),
         ("天流目楼", 0),
         ("秋流目楼", 1),
         # 看 may end oblique, so it need not rhyme.
         ("看流目楼", 1),
-        # Line 3 is free to sound alike.
+        # Line 3 may rhyme, but does not have to.
         ("尽流秋楼", 1),
     ],
 )
-def test_rhyme_is_that_of_lines_2_and_4_and_of_a_level_line_1(ends, rhyme):
+def test_lines_2_and_4_and_a_level_line_1_must_rhyme(ends, rhyme):
     lines = [line[:-1] + end for line, end in zip(TOWER, ends, strict=True)]
     assert scores(lines)["rhyme"] == rhyme
 
 
-def test_a_character_with_two_readings_counts_as_either():
-    # 看 (kan) is level and oblique: it may stand for 依 as for 日.
+def test_character_with_two_readings_fits_either_tone():
+    # 看 (kan) is level and oblique: it can replace 依 and 日.
     assert scores(["白看依山尽", *TOWER[1:]])["tones"] == 1
     assert scores(["白日依看尽", *TOWER[1:]])["tones"] == 1
 
 
-def test_an_unknown_character_keeps_no_fixed_tone():
+def test_unknown_character_fits_no_fixed_tone():
     unknown = "𠀀"
     assert scores([f"白{unknown}依山尽", *TOWER[1:]])["tones"] == 0
     assert scores([f"{unknown}日依山尽", *TOWER[1:]])["tones"] == 1
@@ -129,18 +131,18 @@ def test_an_unknown_character_keeps_no_fixed_tone():
         ([], 0.0),
     ],
 )
-def test_a_poem_of_the_wrong_form_keeps_no_rule(lines, line_tones):
-    found = scores(lines)
-    assert found.pop("line_tones") == line_tones
-    assert set(found.values()) == {0}
+def test_poem_of_the_wrong_form_keeps_no_rule(lines, line_tones):
+    fractions = scores(lines)
+    assert fractions.pop("line_tones") == line_tones
+    assert set(fractions.values()) == {0}
 
 
-def test_the_asked_length_is_part_of_the_form():
+def test_requested_length_is_part_of_the_form():
     assert scores(TOWER, length=5)["regulated"] == 1
     assert set(scores(TOWER, length=7).values()) == {0}
 
 
-def test_shares_are_means_over_poems_in_any_order():
+def test_scores_are_means_over_poems_in_any_order():
     poems = [TOWER, NIGHT, BOW, TOWER[:2]]
     expected = {"form": 0.75, "tones": 0.5, "line_tones": 12 / 16, "rhyme": 0.5, "regulated": 0.25}
     assert scores(*poems) == expected
@@ -148,16 +150,16 @@ def test_shares_are_means_over_poems_in_any_order():
     assert scores(*poems) == expected
 
 
-def test_poems_and_lists_of_lines_and_generators_are_taken():
+def test_poems_lists_of_lines_and_generators_are_accepted():
     assert prosody_scores(iter([Poem(tuple(TOWER))])) == scores(TOWER)
 
 
 def test_distinct_2_counts_pairs_within_lines():
-    # 明月 月光 | 明月 月夜 | 夜: three kinds of four pairs.
+    # 明月 月光 | 明月 月夜 | 夜: three distinct pairs of four.
     assert distinct_2([["明月光", "明月夜"], ["夜"]]) == 0.75
 
 
-def test_copied_lines_are_whole_lines_of_the_training_data():
+def test_only_whole_lines_of_the_training_data_count_as_copied():
     training = [Poem(tuple(TOWER)), NIGHT]
     poem = [TOWER[2], NIGHT[0], "白日依山近", TOWER[0][:4]]
     assert copied_lines([poem], training) == 0.5
@@ -166,17 +168,17 @@ def test_copied_lines_are_whole_lines_of_the_training_data():
 
 
 @pytest.mark.parametrize("score", [prosody_scores, distinct_2])
-def test_what_is_no_list_of_poems_is_refused(score):
-    with pytest.raises(ValueError, match="not one of them"):
+def test_argument_that_is_not_a_list_of_poems_is_rejected(score):
+    with pytest.raises(ValueError, match="not a single poem"):
         score("白日依山尽|黄河入海流")
     with pytest.raises(ValueError, match="not a string"):
         score(["白日依山尽|黄河入海流"])
 
 
-def test_nothing_to_count_is_refused():
-    with pytest.raises(ValueError, match="No poem to score"):
+def test_empty_input_is_rejected():
+    with pytest.raises(ValueError, match="at least one poem"):
         prosody_scores([])
-    with pytest.raises(ValueError, match="shorter than two"):
+    with pytest.raises(ValueError, match="fewer than two characters"):
         distinct_2([["月"], []])
     with pytest.raises(ValueError, match="every poem is empty"):
         copied_lines([[]], [TOWER])

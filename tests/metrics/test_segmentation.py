@@ -1,4 +1,4 @@
-"""Segmentation scores against counting by hand."""
+"""Segmentation scores against manual counts."""
 
 import numpy as np
 import pytest
@@ -8,36 +8,36 @@ from dlrecipes.metrics.segmentation import segmentation_scores
 RNG = np.random.default_rng(2)
 
 
-def test_scores_are_those_of_counting_pixels():
-    truth, found = RNG.integers(0, 4, (2, 9, 7)), RNG.integers(0, 4, (2, 9, 7))
-    scores = segmentation_scores(truth, found, 6)
-    assert scores["pixel_accuracy"] == pytest.approx(np.mean(truth == found))
-    shares, overlaps = [], []
+def test_scores_match_a_count_of_pixels():
+    truth, predicted = RNG.integers(0, 4, (2, 9, 7)), RNG.integers(0, 4, (2, 9, 7))
+    scores = segmentation_scores(truth, predicted, 6)
+    assert scores["pixel_accuracy"] == pytest.approx(np.mean(truth == predicted))
+    accuracies, overlaps = [], []
     for name in range(4):
-        both = np.sum((truth == name) & (found == name))
-        shares.append(both / np.sum(truth == name))
-        overlaps.append(both / np.sum((truth == name) | (found == name)))
-    assert scores["class_accuracy"] == pytest.approx(np.mean(shares))
+        both = np.sum((truth == name) & (predicted == name))
+        accuracies.append(both / np.sum(truth == name))
+        overlaps.append(both / np.sum((truth == name) | (predicted == name)))
+    assert scores["class_accuracy"] == pytest.approx(np.mean(accuracies))
     assert scores["class_iou"] == pytest.approx(np.mean(overlaps))
 
 
-def test_a_class_that_does_not_occur_is_left_out_but_costs_where_it_is_told():
-    truth, found = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
-    scores = segmentation_scores(truth, found, 3)
-    # Of the first class one of two is found, and nothing else is taken for it.
+def test_absent_class_is_left_out_of_the_mean_but_its_predictions_are_errors():
+    truth, predicted = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    scores = segmentation_scores(truth, predicted, 3)
+    # One of the two pixels of class 0 is correct, and no other pixel is predicted as class 0.
     assert scores["class_iou"] == pytest.approx((1 / 2 + 1) / 2)
     assert segmentation_scores(truth, truth, 3) == dict.fromkeys(scores, 1.0)
 
 
 @pytest.mark.parametrize(
-    "truth, found, message",
+    "truth, predicted, message",
     [
-        ([0, 1], [0], "of one shape"),
-        ([], [], "not empty"),
+        ([0, 1], [0], "the same shape"),
+        ([], [], "not be empty"),
         ([0, 3], [0, 1], "from 0 to 2"),
         ([0, 1], [0, -1], "from 0 to 2"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(truth, found, message):
+def test_invalid_maps_are_rejected(truth, predicted, message):
     with pytest.raises(ValueError, match=message):
-        segmentation_scores(np.array(truth, int), np.array(found, int), 3)
+        segmentation_scores(np.array(truth, int), np.array(predicted, int), 3)

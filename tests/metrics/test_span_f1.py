@@ -15,24 +15,24 @@ def as_tags(ids, unseen="I-unseen"):
     return [NAMES[i] if 0 <= i < len(NAMES) else unseen for i in ids]
 
 
-def draw(seed, sentences=12, longest=10, unseen=False):
-    """Right-padded gold and predicted ids, their mask, and the same as tag sequences."""
+def random_batch(seed, sentences=12, longest=10, unseen=False):
+    """Returns right-padded gold and predicted ids, their mask, and both as tag sequences."""
     generator = random.Random(seed)
     gold_ids = range(len(NAMES) + unseen)
     lengths = [generator.randint(1, longest) for _ in range(sentences)]
     gold = [[generator.choice(gold_ids) for _ in range(n)] for n in lengths]
     guess = [
-        [i if i < len(NAMES) and generator.random() < 0.7 else generator.randrange(6) for i in one]
-        for one in gold
+        [i if i < len(NAMES) and generator.random() < 0.7 else generator.randrange(6) for i in ids]
+        for ids in gold
     ]
     width = max(lengths)
-    # What stands in the padding must not matter.
+    # Random padding, which must not change the result.
     padded = [
-        np.array([[*one, *generator.choices(range(6), k=width - len(one))] for one in side])
+        np.array([[*ids, *generator.choices(range(6), k=width - len(ids))] for ids in side])
         for side in (gold, guess)
     ]
     mask = np.array([[k < n for k in range(width)] for n in lengths])
-    return padded, mask, [as_tags(one) for one in gold], [as_tags(one) for one in guess]
+    return padded, mask, [as_tags(ids) for ids in gold], [as_tags(ids) for ids in guess]
 
 
 def test_examples_in_docstrings_run():
@@ -41,11 +41,11 @@ def test_examples_in_docstrings_run():
 
 
 @pytest.mark.parametrize("unseen", [False, True])
-def test_result_is_that_of_span_scores_over_all_batches(unseen):
+def test_result_equals_span_scores_over_all_batches(unseen):
     metric = SpanF1(NAMES)
     gold, guess = [], []
     for seed in range(40):
-        (y_true, y_pred), mask, gold_tags, guess_tags = draw(seed, unseen=unseen)
+        (y_true, y_pred), mask, gold_tags, guess_tags = random_batch(seed, unseen=unseen)
         metric.update_state(y_true, y_pred, mask)
         gold, guess = gold + gold_tags, guess + guess_tags
         expected = span_scores(gold, guess)
@@ -59,14 +59,14 @@ def test_result_is_that_of_span_scores_over_all_batches(unseen):
 def test_without_a_mask_every_word_counts():
     metric = SpanF1(NAMES)
     for seed in range(10):
-        (y_true, y_pred), _, _, _ = draw(seed)
+        (y_true, y_pred), _, _, _ = random_batch(seed)
         metric.reset_state()
         metric.update_state(y_true, y_pred)
-        expected = span_scores([as_tags(one) for one in y_true], [as_tags(one) for one in y_pred])
+        expected = span_scores([as_tags(ids) for ids in y_true], [as_tags(ids) for ids in y_pred])
         assert float(metric.result()) == pytest.approx(expected.f1, abs=1e-6)
 
 
-def test_a_weight_a_sentence_leaves_out_whole_sentences():
+def test_weight_per_sentence_excludes_whole_sentences():
     metric = SpanF1(NAMES)
     metric.update_state([[1, 2], [1, 0]], [[1, 2], [0, 1]], [1.0, 0.0])
     assert float(metric.result()) == 1.0
@@ -102,21 +102,21 @@ def test_works_in_a_graph_of_unknown_batch_and_time(jit_compile):
         return metric.result()
 
     for seed, longest in ((0, 3), (1, 9), (2, 1)):
-        (y_true, y_pred), mask, _, _ = draw(seed, longest=longest, unseen=True)
+        (y_true, y_pred), mask, _, _ = random_batch(seed, longest=longest, unseen=True)
         eager.update_state(y_true, y_pred, mask)
         result = step(y_true.astype("int32"), y_pred.astype("int32"), mask)
         assert float(result) == pytest.approx(float(eager.result()), abs=1e-6)
 
 
-def test_a_batch_of_no_words_adds_nothing():
+def test_batch_without_words_adds_nothing():
     metric = SpanF1(NAMES)
     metric.update_state(np.zeros((2, 0), "int32"), np.zeros((2, 0), "int32"))
     assert float(metric.support) == 0
 
 
-def test_unseen_tags_are_spans_that_nothing_matches():
+def test_unseen_tags_are_spans_that_no_prediction_matches():
     metric = SpanF1(NAMES)
-    # Two gold runs of unseen tags; a prediction outside the names is no match for them.
+    # Two gold runs of unseen tags; a prediction with the same unseen id does not match them.
     metric.update_state([[6, 6, 0, 6, 1]], [[6, 6, 0, 0, 1]])
     counts = [float(v) for v in (metric.support, metric.predicted, metric.correct)]
     assert counts == [3, 2, 1]
@@ -140,16 +140,16 @@ def test_counts_stay_exact_in_half_precision():
 
 
 @pytest.mark.parametrize("bad", ["city", "X-city", "B-", "B"])
-def test_a_name_that_is_not_bio_is_refused(bad):
-    with pytest.raises(ValueError, match=f"holds '{bad}', which is not O"):
+def test_name_that_is_not_bio_is_rejected(bad):
+    with pytest.raises(ValueError, match=f"has '{bad}', which is not O"):
         SpanF1(["O", bad])
 
 
-def test_repeated_names_are_refused():
+def test_repeated_names_are_rejected():
     with pytest.raises(ValueError, match="'B-a' more than once"):
         SpanF1(["O", "B-a", "B-a"])
 
 
-def test_scores_instead_of_ids_are_refused():
+def test_scores_instead_of_ids_are_rejected():
     with pytest.raises(ValueError, match=r"y_pred must have shape \(batch, time\)"):
         SpanF1(NAMES).update_state([[1, 2]], np.zeros((1, 2, 6)))

@@ -18,11 +18,12 @@ from dlrecipes.metrics import SpanScores, span_scores, spans, tag_spans, token_a
 TAGS = ["O", "O", "B-a", "I-a", "B-b", "I-b", "B-c-d", "I-c-d"]
 
 
-def draw(generator, tags=TAGS, sentences=6, longest=9):
-    """Random tags, many of them malformed, and a prediction that agrees on most."""
+def random_tags(generator, tags=TAGS, sentences=6, longest=9):
+    """Returns random tags, many of them malformed, and a prediction that matches most of them."""
     gold = [generator.choices(tags, k=generator.randint(1, longest)) for _ in range(sentences)]
     predicted = [
-        [tag if generator.random() < 0.7 else generator.choice(tags) for tag in one] for one in gold
+        [tag if generator.random() < 0.7 else generator.choice(tags) for tag in gold_tags]
+        for gold_tags in gold
     ]
     return gold, predicted
 
@@ -37,7 +38,7 @@ def test_importing_the_span_scores_loads_neither_keras_nor_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 
-def test_an_unknown_metric_is_an_attribute_error():
+def test_unknown_metric_raises_an_attribute_error():
     import dlrecipes.metrics
 
     with pytest.raises(AttributeError, match="SpanF2"):
@@ -63,12 +64,12 @@ def test_spans_open_and_close_as_in_conlleval(tags, expected):
 
 
 @pytest.mark.parametrize("tag", ["city", "X-city", "B-", "B", "", "E-city", "O-city", "b-city"])
-def test_a_tag_that_is_not_bio_is_refused(tag):
+def test_tag_that_is_not_bio_is_rejected(tag):
     with pytest.raises(ValueError, match=f"'{tag}' is not a BIO tag"):
         tag_spans(["O", tag])
 
 
-def test_scores_by_hand():
+def test_scores_match_a_manual_count():
     gold = [["B-a", "I-a", "O", "B-b"], ["O", "B-b", "O"], ["B-a", "O", "O"]]
     guess = [["B-a", "O", "O", "B-b"], ["B-c", "B-b", "I-b"], ["B-a", "O", "O"]]
     # Gold: a, b | b | a. Predicted: a (too short), b | c, b (too long) | a.
@@ -85,21 +86,21 @@ def test_scores_by_hand():
 def test_scores_agree_with_seqeval_on_random_tags():
     generator = random.Random(0)
     for _ in range(400):
-        gold, predicted = draw(generator)
+        gold, predicted = random_tags(generator)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             micro = precision_recall_fscore_support(gold, predicted, average="micro")
-            each = precision_recall_fscore_support(gold, predicted, average=None)
+            by_slot = precision_recall_fscore_support(gold, predicted, average=None)
             accuracy = accuracy_score(gold, predicted)
         scores = span_scores(gold, predicted)
-        found = (scores.precision, scores.recall, scores.f1, scores.support)
-        assert found == pytest.approx(micro, abs=1e-12)
-        slots = sorted({slot for one in (*gold, *predicted) for slot, _, _ in get_entities(one)})
+        overall = (scores.precision, scores.recall, scores.f1, scores.support)
+        assert overall == pytest.approx(micro, abs=1e-12)
+        slots = sorted({slot for tags in (*gold, *predicted) for slot, _, _ in get_entities(tags)})
         assert list(scores.by_slot) == slots
-        for k, one in enumerate(scores.by_slot.values()):
-            expected = [column[k] for column in each]
-            found = (one.precision, one.recall, one.f1, one.support)
-            assert found == pytest.approx(expected, abs=1e-12)
+        for k, slot in enumerate(scores.by_slot.values()):
+            expected = [column[k] for column in by_slot]
+            slot_scores = (slot.precision, slot.recall, slot.f1, slot.support)
+            assert slot_scores == pytest.approx(expected, abs=1e-12)
         assert token_accuracy(gold, predicted) == pytest.approx(accuracy, abs=1e-12)
 
 
@@ -111,8 +112,8 @@ def test_spans_agree_with_seqeval_on_random_tags():
         assert tag_spans(tags) == expected
 
 
-def test_scores_of_slots_add_up_to_the_whole():
-    scores = span_scores(*draw(random.Random(2), sentences=50))
+def test_counts_of_slots_add_up_to_the_overall_counts():
+    scores = span_scores(*random_tags(random.Random(2), sentences=50))
     for count in ("support", "predicted", "correct"):
         assert getattr(scores, count) == sum(getattr(s, count) for s in scores.by_slot.values())
 
@@ -121,29 +122,29 @@ def test_scores_of_slots_add_up_to_the_whole():
     ("gold", "predicted"),
     [([["B-a"]], [["O"]]), ([["O"]], [["B-a"]]), ([["O"]], [["O"]]), ([["B-a"]], [["B-b"]])],
 )
-def test_f1_is_zero_where_nothing_is_correct(gold, predicted):
+def test_f1_is_zero_if_nothing_is_correct(gold, predicted):
     scores = span_scores(gold, predicted)
     assert (scores.precision, scores.recall, scores.f1) == (0, 0, 0)
 
 
-def test_a_span_at_a_sentence_end_does_not_run_into_the_next():
+def test_span_ends_at_the_end_of_its_sentence():
     scores = span_scores([["B-a"], ["I-a"]], [["B-a"], ["B-a"]])
     assert (scores.support, scores.correct) == (2, 2)
 
 
 @pytest.mark.parametrize("function", [span_scores, token_accuracy])
-def test_empty_input_and_unequal_lengths_are_refused(function):
-    with pytest.raises(ValueError, match="No sentence"):
+def test_empty_input_and_unequal_lengths_are_rejected(function):
+    with pytest.raises(ValueError, match="No sentences"):
         function([], [])
     with pytest.raises(ValueError, match="gold has 2 sentences, but predicted has 1"):
         function([["O"], ["O"]], [["O"]])
-    with pytest.raises(ValueError, match="Sentence 1, counted from 0, has 2 gold tags, but 1 pred"):
+    with pytest.raises(ValueError, match=r"Sentence 1 \(counted from 0\) has 2 gold tags but 1 pr"):
         function([["O"], ["O", "O"]], [["O"], ["O"]])
 
 
 @pytest.mark.parametrize("function", [span_scores, token_accuracy])
 @pytest.mark.parametrize("flat", [["O", "B-a"], "O", ("O",)])
-def test_a_single_sentence_is_refused_not_read_as_characters(function, flat):
+def test_single_sentence_is_rejected_instead_of_read_as_characters(function, flat):
     with pytest.raises(ValueError, match="gold must be a list of sentences, each a list of tags"):
         function(flat, flat)
     with pytest.raises(ValueError, match="predicted must be a list of sentences"):
@@ -152,7 +153,7 @@ def test_a_single_sentence_is_refused_not_read_as_characters(function, flat):
 
 def test_accuracy_counts_words_not_sentences():
     assert token_accuracy([["O"], ["B-a", "I-a", "O"]], [["B-a"], ["B-a", "I-a", "O"]]) == 3 / 4
-    with pytest.raises(ValueError, match="No word"):
+    with pytest.raises(ValueError, match="No words"):
         token_accuracy([[]], [[]])
 
 

@@ -8,7 +8,7 @@ from keras import ops
 from dlrecipes.models import autoencoder
 
 
-def test_default_is_the_network_for_mnist():
+def test_default_is_the_papers_mnist_network():
     # Hinton and Salakhutdinov 2006: 784-1000-500-250-30, and back.
     sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784]
     expected = sum(a * b + b for a, b in itertools.pairwise(sizes))
@@ -46,7 +46,7 @@ def test_decoder_mirrors_the_encoder():
         {"code_units": 0},
     ],
 )
-def test_bad_sizes_are_refused(kwargs):
+def test_invalid_sizes_are_rejected(kwargs):
     ((name, value),) = kwargs.items()
     message = f"{name} must be .* at least 1, not {value!r}."
     with pytest.raises(ValueError, match=message.replace("(", r"\(").replace(")", r"\)")):

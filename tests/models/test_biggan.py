@@ -14,8 +14,8 @@ LABELS = np.array([0, 3, 1], "int32")
 
 each_builder = pytest.mark.parametrize("builder", [biggan_generator, biggan_discriminator])
 
-# Each network's blocks by the images' size: channels in and out, in units of `filters`, and
-# for the discriminator whether the side is halved (tables 4 to 6 of the paper, and its code).
+# Blocks of each network by image size: input and output channels in units of `filters`, and
+# for the discriminator whether the size is halved (tables 4 to 6 of the paper, and its code).
 GENERATORS = {
     32: [(4, 4), (4, 4), (4, 4)],
     64: [(16, 16), (16, 8), (8, 4), (4, 2)],
@@ -53,7 +53,7 @@ def convolution(kernel, inputs, outputs):
 
 
 def attention(channels):
-    """Keys and queries of an eighth of the channels, values of half, no biases; gamma."""
+    """Returns the parameters of keys and queries (1/8 of the channels), values (1/2) and gamma."""
     return 2 * channels * (channels // 8) + 2 * channels * (channels // 2) + 1
 
 
@@ -62,7 +62,7 @@ def generator_parameters(size, filters, num_classes, chunk, embedding):
     total = num_classes * embedding + (chunk + 1) * 4 * 4 * blocks[0][0]
     for number, (a, b) in enumerate(blocks, start=1):
         total += convolution(3, a, b) + convolution(3, b, b) + convolution(1, a, b)
-        # A gain and a bias for each channel, linear in the class and in a chunk of the noise.
+        # A gain and a bias per channel, linear in the class embedding and in a noise chunk.
         total += 2 * (embedding + chunk) * (a + b)
         if ATTENTION["generator"].get(size) == number:
             total += attention(b)
@@ -80,8 +80,8 @@ def discriminator_parameters(size, filters, num_classes):
     return total + (b + 1) + num_classes * b
 
 
-def test_full_size_networks_have_as_many_parameters_as_published():
-    # What the authors' PyTorch code counts for 128 pixels.
+def test_full_size_networks_have_the_published_parameter_counts():
+    # Counts that the authors' PyTorch code prints for 128 pixels.
     assert generator_parameters(128, 96, 1000, 20, 128) == 70_433_988
     assert discriminator_parameters(128, 96, 1000) == 87_982_370
     generator = biggan_generator(kernel_initializer="zeros")
@@ -93,7 +93,7 @@ def test_full_size_networks_have_as_many_parameters_as_published():
 
 
 @pytest.mark.parametrize("size", [32, 64, 256])
-def test_other_sizes_have_as_many_parameters_as_their_tables(size):
+def test_parameter_counts_of_other_sizes_match_the_papers_tables(size):
     kwargs = {"size": size, "num_classes": 5, "filters": 8, "kernel_initializer": "zeros"}
     generator = biggan_generator(**kwargs, latent_chunk=2, embedding_size=3)
     assert trainable(generator) == generator_parameters(size, 8, 5, 2, 3)
@@ -104,7 +104,7 @@ def test_other_sizes_have_as_many_parameters_as_their_tables(size):
 
 
 @each_builder
-def test_attention_stands_where_it_is_asked_for(builder):
+def test_attention_follows_the_block_of_the_requested_size(builder):
     names = [
         layer.name
         for layer in builder(128, filters=1, num_classes=2, kernel_initializer="zeros").layers
@@ -122,7 +122,7 @@ def outputs(model, names, inputs):
     return [numpy(y) for y in inner([inputs[tensor.name] for tensor in model.inputs])]
 
 
-def test_each_chunk_of_the_noise_reaches_its_own_block_and_those_after_it():
+def test_each_noise_chunk_affects_its_block_and_later_blocks():
     model = biggan_generator(**TINY)
     names = ["maps", "block_1_add", "block_2_add", "block_3_add"]
     plain = outputs(model, names, {"noise": NOISE, "label": LABELS})
@@ -134,7 +134,7 @@ def test_each_chunk_of_the_noise_reaches_its_own_block_and_those_after_it():
         assert different == [block >= chunk for block in range(4)]
 
 
-def test_class_reaches_every_block_through_one_shared_embedding():
+def test_class_affects_every_block_through_one_shared_embedding():
     model = biggan_generator(**TINY)
     names = ["maps", "block_1_add", "block_2_add", "block_3_add"]
     plain = outputs(model, names, {"noise": NOISE, "label": LABELS})
@@ -147,20 +147,20 @@ def test_class_reaches_every_block_through_one_shared_embedding():
     assert [tuple(table.shape) for table in tables] == [(4, 3)]
 
 
-def test_logit_is_a_common_part_and_the_projection_on_the_class():
+def test_logit_is_an_unconditional_part_plus_a_class_projection():
     model = biggan_discriminator(**SMALL)
     inputs = {"image": IMAGES, "label": LABELS}
     features, logits = outputs(model, ["features", "logits"], inputs)
     h = features.astype("float64").sum(axis=(1, 2))
     common = model.get_layer("common_normalization").layer
-    own = numpy(model.get_layer("projection_normalization").layer.kernel)[LABELS]
+    class_embeddings = numpy(model.get_layer("projection_normalization").layer.kernel)[LABELS]
     expected = h @ numpy(common.kernel) + numpy(common.bias)
-    expected += (own * h).sum(axis=1, keepdims=True)
+    expected += (class_embeddings * h).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
     assert features.min() == 0
 
 
-def test_kernels_start_orthogonal_and_different():
+def test_kernels_are_initialised_orthogonal_and_different():
     model = biggan_discriminator(32, num_classes=4, filters=2)
     kernels = [
         numpy(model.get_layer(f"block_{block}_conv_2_normalization").layer.kernel)
@@ -187,7 +187,7 @@ def test_training_divides_every_kernel_by_its_estimated_norm():
         model(inputs, training=True)
         for kernel, value in zip(kernels, before, strict=True):
             quotient = value / numpy(kernel)
-            # No estimate is above the norm, which orthogonal kernels times 3 have as 3.
+            # An estimate cannot exceed the norm, which is 3 for an orthogonal kernel times 3.
             assert 0 < quotient.mean() < 3.001, kernel.path
             np.testing.assert_allclose(quotient, quotient.mean(), rtol=1e-3, err_msg=kernel.path)
             assert np.any(numpy(kernel) != value), kernel.path
@@ -207,12 +207,12 @@ def test_training_divides_every_kernel_by_its_estimated_norm():
         ({"attention": None}, "attention must be"),
     ],
 )
-def test_bad_arguments_are_refused(builder, kwargs, message):
+def test_invalid_arguments_are_rejected(builder, kwargs, message):
     with pytest.raises(ValueError, match=message):
         builder(**kwargs)
 
 
 @pytest.mark.parametrize("name", ["latent_chunk", "embedding_size"])
-def test_bad_sizes_of_the_generators_inputs_are_refused(name):
+def test_invalid_input_sizes_of_the_generator_are_rejected(name):
     with pytest.raises(ValueError, match=f"{name} must be"):
         biggan_generator(**{name: 0})

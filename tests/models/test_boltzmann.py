@@ -5,19 +5,19 @@ from keras import ops
 from dlrecipes.models import deep_belief_network, restricted_boltzmann_machine
 
 
-def test_machine_by_default_is_the_lowest_of_the_stack():
-    # A matrix and the biases of both sides.
+def test_default_machine_is_the_lowest_of_the_stack():
+    # The weights, the visible biases and the hidden biases.
     expected = 784 * 500 + 784 + 500
     assert restricted_boltzmann_machine().count_params() == expected == 393_284
 
 
-def test_machines_kinds_of_units_reach_the_layer():
+def test_kinds_of_units_and_seed_are_passed_to_the_layer():
     layer = restricted_boltzmann_machine(3, 2, hidden="gaussian", seed=4).get_layer("rbm")
     assert (layer.visible, layer.hidden, layer.seed) == ("bernoulli", "gaussian", 4)
 
 
-def test_stack_by_default_is_784_500_500_2000_10():
-    # Hinton, Osindero and Teh 2006, figure 1, with a classifier in place of the label units.
+def test_default_stack_is_784_500_500_2000_10():
+    # Hinton, Osindero and Teh 2006, figure 1, with a classifier instead of the label units.
     machines = (784 * 500 + 784 + 500) + (500 * 500 + 500 + 500) + (500 * 2000 + 500 + 2000)
     model = deep_belief_network()
     assert model.count_params() == machines + 2000 * 10 + 10 == 1_666_794
@@ -37,11 +37,11 @@ def test_stack_passes_probabilities_up():
         kernel, bias = (ops.convert_to_numpy(w) for w in (layer.kernel, layer.hidden_bias))
         up = 1 / (1 + np.exp(-(up @ kernel + bias)))
     kernel, bias = model.get_layer("scores").get_weights()
-    found = ops.convert_to_numpy(model(x))
-    np.testing.assert_allclose(found, up @ kernel + bias, atol=1e-5)
+    scores = ops.convert_to_numpy(model(x))
+    np.testing.assert_allclose(scores, up @ kernel + bias, atol=1e-5)
 
 
-def test_only_the_lowest_machine_sees_gaussian_units_and_seeds_differ():
+def test_only_the_lowest_machine_has_gaussian_units_and_seeds_differ():
     model = deep_belief_network(3, (4, 2), num_classes=0, visible="gaussian", seed=1)
     machines = [model.get_layer(name) for name in ("rbm_1", "rbm_2")]
     assert [machine.visible for machine in machines] == ["gaussian", "bernoulli"]
@@ -56,12 +56,12 @@ def test_only_the_lowest_machine_sees_gaussian_units_and_seeds_differ():
         (restricted_boltzmann_machine, {"hidden_units": 0}, "hidden_units must be"),
         (restricted_boltzmann_machine, {"visible": "poisson"}, "visible must be one of"),
         (deep_belief_network, {"visible_units": 0}, "visible_units must be"),
-        (deep_belief_network, {"hidden_units": ()}, "hidden_units is empty"),
+        (deep_belief_network, {"hidden_units": ()}, "hidden_units must have the size"),
         (deep_belief_network, {"hidden_units": (3, 0)}, "hidden_units must be"),
         (deep_belief_network, {"hidden_units": 100}, "hidden_units must be a tuple or list"),
         (deep_belief_network, {"num_classes": -1}, "num_classes must be"),
     ],
 )
-def test_bad_arguments_are_refused(builder, kwargs, message):
+def test_invalid_arguments_are_rejected(builder, kwargs, message):
     with pytest.raises(ValueError, match=message):
         builder(**kwargs)

@@ -21,23 +21,23 @@ def small(**kwargs):
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_parameters_are_as_many_as_the_layers_have(tied):
+def test_parameter_count_matches_the_layers(tied):
     model = small(conditions={"tone": 3, "rhyme": 17}, tied=tied)
-    read = E if tied else U
-    # Embeddings; two LSTMs; the wishes' direct way; projection, or the output of its own.
+    output_units = E if tied else U
+    # Embeddings; two LSTMs; the direct layer of the conditions; the projection or the output.
     expected = V * E + (3 + 17) * C + lstm_parameters(E + 2 * C) + lstm_parameters(U)
-    expected += 2 * C * read + (U * E + E if tied else U * V + V)
+    expected += 2 * C * output_units + (U * E + E if tied else U * V + V)
     assert model.count_params() == expected
 
 
 @pytest.mark.parametrize("tied", [True, False])
-def test_an_untrained_network_knows_nothing(tied):
+def test_untrained_model_has_the_loss_of_a_uniform_guess(tied):
     rng = np.random.default_rng(0)
     model = character_lm(6753, {"tone": 3}, units=64, embedding_units=32, tied=tied)
     ids = {name: rng.integers(0, 3, (4, 9)) for name in ("characters", "tone")}
     scores = array(model(ids))
     targets = rng.integers(0, 6753, (4, 9))
-    # Cross-entropy by hand: log of the sum of exponentials less the target's score.
+    # Cross-entropy: the log of the sum of exponentials minus the target's score.
     loss = (
         np.log(np.exp(scores).sum(-1)) - np.take_along_axis(scores, targets[..., None], -1)[..., 0]
     )
@@ -51,11 +51,11 @@ def test_tied_scores_are_products_with_the_embeddings():
     for character in (3, 7, 1):
         h = np.tanh(embeddings[character] @ kernel + h @ recurrent + bias)
         expected.append((h @ projection + shift) @ embeddings.T)
-    found = array(model({"characters": np.array([[3, 7, 1]])}))[0]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    scores = array(model({"characters": np.array([[3, 7, 1]])}))[0]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_layers_outputs_add_up():
+def test_outputs_of_the_layers_are_added():
     model = small(depth=2, tied=False, cell="elman")
     hidden = keras.Model(model.inputs, [model.get_layer(f"hidden_{k}").output for k in (1, 2)])
     x = {"characters": np.array([[3, 7, 1]])}
@@ -64,7 +64,7 @@ def test_layers_outputs_add_up():
     np.testing.assert_allclose(array(model(x)), (first + second) @ kernel + bias, atol=1e-5)
 
 
-def test_a_wish_concerns_its_own_step_and_those_after_it():
+def test_condition_affects_its_own_and_later_steps_only():
     model = small(conditions={"tone": 3})
     x = {"characters": np.array([[3, 7, 1, 2]]), "tone": np.array([[0, 1, 2, 0]])}
     other = {**x, "tone": np.array([[0, 1, 1, 0]])}
@@ -85,6 +85,6 @@ def test_a_wish_concerns_its_own_step_and_those_after_it():
         ({"depth": True}, "depth"),
     ],
 )
-def test_bad_arguments_are_named(arguments, message):
+def test_error_names_the_invalid_argument(arguments, message):
     with pytest.raises(ValueError, match=message):
         character_lm(V, **arguments)

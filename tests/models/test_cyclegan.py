@@ -11,17 +11,17 @@ def numpy(x):
     return keras.ops.convert_to_numpy(x)
 
 
-def drawn(model):
-    """Gives the model weights that are all random, small enough for tanh not to be flat."""
+def randomized(model):
+    """Returns the model with random weights that are small enough not to saturate tanh."""
     rng = np.random.default_rng(1)
     model.set_weights([rng.normal(0, 0.2, weight.shape) for weight in model.get_weights()])
     return model
 
 
 @pytest.mark.parametrize(("blocks", "published"), [(9, 11.378e6), (6, 7.838e6)])
-def test_parameters_are_as_many_as_published(blocks, published):
+def test_parameter_counts_match_the_published_ones(blocks, published):
     model = cyclegan_generator(blocks, kernel_initializer="zeros")
-    # Each convolution with its bias, or the bias of the normalisation that follows it.
+    # Each convolution has a bias, either its own or the bias of the normalisation after it.
     c7s1 = (7 * 7 * 3 * 64 + 64) + (7 * 7 * 64 * 3 + 3)
     d128, d256 = 9 * 64 * 128 + 128, 9 * 128 * 256 + 256
     u128, u64 = 9 * 256 * 128 + 128, 9 * 128 * 64 + 64
@@ -31,7 +31,7 @@ def test_parameters_are_as_many_as_published(blocks, published):
     assert round(model.count_params(), -3) == published
 
 
-def test_maps_have_the_papers_sizes():
+def test_feature_maps_have_the_papers_sizes():
     model = cyclegan_generator(1, kernel_initializer="zeros")
     symbolic = keras.Input((256, 128, 3))
     sides = {}
@@ -51,15 +51,15 @@ def test_maps_have_the_papers_sizes():
 
 
 def test_output_does_not_depend_on_the_inputs_brightness_and_contrast():
-    # Only so if the first layer's border is reflected and it is normalised over the image.
-    model = drawn(cyclegan_generator(1, filters=2))
+    # This requires reflection padding and instance normalisation in the first layer.
+    model = randomized(cyclegan_generator(1, filters=2))
     np.testing.assert_allclose(numpy(model(3 * X - 0.5)), numpy(model(X)), atol=1e-3)
     shaded = X * np.linspace(0.2, 1, 12, dtype="float32")[:, None]
     assert np.abs(numpy(model(shaded)) - numpy(model(X))).max() > 0.01
 
 
-def test_a_block_adds_to_what_comes_in():
-    model = drawn(cyclegan_generator(1, filters=2))
+def test_block_adds_to_its_input():
+    model = randomized(cyclegan_generator(1, filters=2))
     second = model.get_layer("block_1_2")
     second.kernel.assign(0 * second.kernel)
     bias = model.get_layer("block_1_2_normalization").beta
@@ -70,15 +70,15 @@ def test_a_block_adds_to_what_comes_in():
     np.testing.assert_allclose(after, before + numpy(bias), atol=1e-6)
 
 
-def test_layers_that_share_an_initializer_start_different():
-    drawn_once = keras.initializers.RandomNormal()
-    model = cyclegan_generator(1, filters=2, kernel_initializer=drawn_once)
+def test_layers_that_share_an_initializer_have_different_weights():
+    initializer = keras.initializers.RandomNormal()
+    model = cyclegan_generator(1, filters=2, kernel_initializer=initializer)
     kernels = [numpy(model.get_layer(f"block_1_{part}").kernel) for part in (1, 2)]
     assert np.all(kernels[0] != kernels[1])
 
 
 def test_images_are_within_minus_1_and_1():
-    model = drawn(cyclegan_generator(1, filters=4))
+    model = randomized(cyclegan_generator(1, filters=4))
     last = model.get_layer("last")
     last.kernel.assign(20 * last.kernel)
     y = numpy(model(X))
@@ -89,6 +89,6 @@ def test_images_are_within_minus_1_and_1():
 
 @pytest.mark.parametrize("name", ["blocks", "channels", "output_channels", "filters"])
 @pytest.mark.parametrize("value", [0, 1.5])
-def test_bad_numbers_are_refused(name, value):
+def test_invalid_numbers_are_rejected(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):
         cyclegan_generator(**{name: value})

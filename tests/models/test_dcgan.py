@@ -28,18 +28,18 @@ def shapes(model, prefix):
     ]
 
 
-def test_full_size_generator_is_figure_1_of_the_paper():
+def test_full_size_generator_matches_figure_1_of_the_paper():
     model = dcgan_generator(kernel_initializer="zeros")
     sides = [(8, 8, 512), (16, 16, 256), (32, 32, 128), (64, 64, 3)]
     assert shapes(model, "maps") == [(4, 4, 1024)]
     assert shapes(model, "upsample") == sides
     project = 100 * 4 * 4 * 1024
     kernels = 25 * (1024 * 512 + 512 * 256 + 256 * 128 + 128 * 3)
-    # A gain and a bias for each channel that is normalised; the output has a bias alone.
+    # A gain and a bias per normalised channel; the output layer has only a bias.
     assert trainable(model) == project + kernels + 2 * (1024 + 512 + 256 + 128) + 3
 
 
-def test_full_size_discriminator_is_the_generator_turned_round():
+def test_full_size_discriminator_mirrors_the_generator():
     model = dcgan_discriminator(kernel_initializer="zeros")
     sides = [(32, 32, 128), (16, 16, 256), (8, 8, 512), (4, 4, 1024)]
     assert shapes(model, "downsample") == sides
@@ -49,7 +49,7 @@ def test_full_size_discriminator_is_the_generator_turned_round():
 
 
 @pytest.mark.parametrize(("size", "start"), [(8, 4), (28, 7), (32, 4), (40, 5), (48, 6), (56, 7)])
-def test_sides_double_from_a_small_map_and_are_halved_down_to_it(size, start):
+def test_generator_doubles_and_discriminator_halves_the_size(size, start):
     doubled = [start * 2**step for step in range(1, 5) if start * 2**step <= size]
     generator = dcgan_generator(size, filters=1, kernel_initializer="zeros")
     discriminator = dcgan_discriminator(size, filters=1, kernel_initializer="zeros")
@@ -58,19 +58,19 @@ def test_sides_double_from_a_small_map_and_are_halved_down_to_it(size, start):
     assert [shape[0] for shape in shapes(discriminator, "downsample")] == halved
 
 
-def test_all_but_the_generators_last_and_the_discriminators_first_layer_are_normalised():
+def test_all_but_the_image_layers_are_normalised():
     generator, discriminator = dcgan_generator(32, filters=1), dcgan_discriminator(32, filters=1)
     assert [shape[0] for shape in shapes(generator, "normalize")] == [4, 8, 16]
     assert [shape[0] for shape in shapes(discriminator, "normalize")] == [8, 4]
 
 
 @each_builder
-def test_kernels_start_normal_with_a_deviation_of_2_percent(builder):
+def test_kernels_are_initialised_normal_with_a_deviation_of_0_02(builder):
     model = builder(size=32, filters=16)
     kernels = [numpy(weight) for weight in model.trainable_weights if weight.name == "kernel"]
     assert len(kernels) == 4
     for kernel in kernels:
-        # The deviation of an estimate from n values is about 1 / sqrt(2 n) of it.
+        # The relative standard error of a deviation estimated from n values is 1 / sqrt(2 n).
         assert abs(kernel.std() / 0.02 - 1) < 5 / np.sqrt(2 * kernel.size)
         assert abs(kernel.mean()) < 5 * 0.02 / np.sqrt(kernel.size)
 
@@ -82,15 +82,15 @@ def test_images_are_within_minus_1_and_1():
     assert y.max() > 0.9
 
 
-def test_label_and_noise_both_shape_the_image():
+def test_label_and_noise_both_affect_the_image():
     model = dcgan_generator(**SMALL, **LARGE, num_classes=3)
-    one = {"noise": NOISE[[0, 0, 1]], "label": LABELS[[0, 1, 1]]}
-    y = numpy(model(one))
+    inputs = {"noise": NOISE[[0, 0, 1]], "label": LABELS[[0, 1, 1]]}
+    y = numpy(model(inputs))
     assert np.abs(y[0] - y[1]).max() > 1e-3
     assert np.abs(y[1] - y[2]).max() > 1e-3
 
 
-def test_label_joins_the_noise_as_one_of_n():
+def test_label_is_concatenated_to_the_noise_as_one_hot():
     model = dcgan_generator(**SMALL, num_classes=3)
     joined = keras.Model(model.inputs, model.get_layer("condition").output)
     order = {"noise": NOISE, "label": LABELS}
@@ -98,7 +98,7 @@ def test_label_joins_the_noise_as_one_of_n():
     np.testing.assert_array_equal(y, np.concatenate([NOISE, np.eye(3)], axis=1))
 
 
-def test_label_joins_the_image_as_planes_of_one_of_n():
+def test_label_is_concatenated_to_the_image_as_one_hot_planes():
     model = dcgan_discriminator(**SMALL, num_classes=3)
     joined = keras.Model(model.inputs, model.get_layer("condition").output)
     order = {"image": IMAGES, "label": LABELS}
@@ -110,24 +110,24 @@ def test_label_joins_the_image_as_planes_of_one_of_n():
 
 @each_builder
 @pytest.mark.parametrize("size", [7, 4, 0, 30, 36, 28.0, None])
-def test_sizes_that_cannot_be_halved_down_are_refused(builder, size):
+def test_sizes_that_cannot_be_halved_are_rejected(builder, size):
     with pytest.raises(ValueError, match="size must be 4, 5, 6 or 7 times"):
         builder(size)
 
 
 @each_builder
 @pytest.mark.parametrize("name", ["channels", "filters"])
-def test_numbers_below_1_are_refused(builder, name):
+def test_numbers_below_1_are_rejected(builder, name):
     with pytest.raises(ValueError, match=f"{name} must be"):
         builder(**{name: 0})
 
 
 @each_builder
-def test_a_negative_number_of_classes_is_refused(builder):
+def test_negative_number_of_classes_is_rejected(builder):
     with pytest.raises(ValueError, match="num_classes must be"):
         builder(num_classes=-1)
 
 
-def test_noise_of_no_values_is_refused():
+def test_noise_without_values_is_rejected():
     with pytest.raises(ValueError, match="latent_size must be"):
         dcgan_generator(latent_size=0)

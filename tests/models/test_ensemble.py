@@ -1,4 +1,4 @@
-"""An ensemble's scores are the mean of its members'; each learns for itself."""
+"""Ensembles average the outputs of their members, which are trained independently."""
 
 import numpy as np
 import pytest
@@ -12,32 +12,32 @@ def member(name, seed=0, **settings):
     return tagger(7, 3, units=4, word_units=4, num_intents=2, seed=seed, name=name, **settings)
 
 
-def test_scores_are_the_mean_of_the_members_scores():
+def test_outputs_are_the_mean_of_the_members_outputs():
     members = [member("a"), member("b"), member("c")]
-    found = ensemble(members)({"words": WORDS})
-    each = [one({"words": WORDS}) for one in members]
+    outputs = ensemble(members)({"words": WORDS})
+    member_outputs = [network({"words": WORDS}) for network in members]
     for name in ("tags", "intent"):
-        mean = np.mean([np.asarray(one[name]) for one in each], axis=0)
-        np.testing.assert_allclose(found[name], mean, atol=1e-6)
+        mean = np.mean([np.asarray(scores[name]) for scores in member_outputs], axis=0)
+        np.testing.assert_allclose(outputs[name], mean, atol=1e-6)
 
 
-def test_training_gives_each_members_scores_below_one_another():
+def test_training_concatenates_the_members_outputs_along_the_batch():
     members = [member("a", dropout=0.0), member("b", dropout=0.0)]
-    found = ensemble(members)({"words": WORDS}, training=True)
-    each = [np.asarray(one({"words": WORDS})["tags"]) for one in members]
-    np.testing.assert_allclose(found["tags"], np.concatenate(each), atol=1e-6)
+    outputs = ensemble(members)({"words": WORDS}, training=True)
+    member_outputs = [np.asarray(network({"words": WORDS})["tags"]) for network in members]
+    np.testing.assert_allclose(outputs["tags"], np.concatenate(member_outputs), atol=1e-6)
 
 
-def test_networks_of_other_outputs_are_refused():
+def test_networks_with_different_outputs_are_rejected():
     with pytest.raises(ValueError, match="differ in inputs or outputs"):
         ensemble([member("a"), tagger(7, 3, name="b")])
 
 
-def test_networks_of_plain_inputs_and_outputs_have_a_plain_mean():
+def test_single_tensors_are_averaged_without_a_dictionary():
     members = [mlp((3,), 2, (4,), name=name) for name in ("a", "b")]
     model = ensemble(members)
     x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
-    mean = np.mean([np.asarray(one(x)) for one in members], axis=0)
+    mean = np.mean([np.asarray(network(x)) for network in members], axis=0)
     assert model.input.name == "features"
     np.testing.assert_allclose(np.asarray(model(x)), mean, atol=1e-6)
 
@@ -45,17 +45,17 @@ def test_networks_of_plain_inputs_and_outputs_have_a_plain_mean():
 @pytest.mark.parametrize(
     "networks, message",
     [
-        (lambda: [member("a"), member("a")], "all be 'a': give each network its own `name`"),
+        (lambda: [member("a"), member("a")], "'a' is repeated: give each network its own `name`"),
         (lambda: member("a"), "networks must be a list of keras.Model"),
         (lambda: [mlp((3,), name="a"), mlp((4,), name="b")], "differ in inputs or outputs"),
         (lambda: [mlp((3,), name="a"), member("b")], "differ in inputs or outputs"),
     ],
 )
-def test_networks_that_do_not_go_together_are_refused(networks, message):
+def test_incompatible_networks_are_rejected(networks, message):
     with pytest.raises(ValueError, match=message):
         ensemble(networks())
 
 
-def test_no_network_is_refused():
+def test_empty_ensemble_is_rejected():
     with pytest.raises(ValueError, match="at least one"):
         ensemble([])

@@ -18,12 +18,12 @@ def trainable(model):
 
 
 def conv(inputs, outputs, height, width=None):
-    """Weights of a convolution without bias and of its normalisation's scale and offset."""
+    """Returns the weights of a convolution without bias and of its normalisation."""
     return inputs * outputs * height * (width or height) + 2 * outputs
 
 
 def inception_resnet_parameters(channels, units, repeats):
-    """Counted from the figures of the paper, a line a module."""
+    """Returns the parameter count from the paper's figures, one line per module."""
     stem = conv(channels, 32, 3) + conv(32, 32, 3) + conv(32, 64, 3)
     stem += conv(64, 80, 1) + conv(80, 192, 3) + conv(192, 256, 3)
     a = 3 * conv(256, 32, 1) + 3 * conv(32, 32, 3) + (96 * 256 + 256)
@@ -40,19 +40,19 @@ def inception_resnet_parameters(channels, units, repeats):
 
 
 def test_inception_resnet_has_the_parameters_of_the_published_face_networks():
-    """The open PyTorch network with 512 units, without its classifier, reports 23,482,624."""
+    """The widely used PyTorch network with 512 units, without its classifier, has 23,482,624."""
     assert inception_resnet_parameters(3, 512, (5, 10, 5)) == 23_482_624
     assert trainable(facenet_inception_resnet(embedding_units=512)) == 23_482_624
 
 
 @pytest.mark.parametrize("channels, units, repeats", [(1, 128, (1, 0, 0)), (3, 64, (0, 1, 2))])
-def test_inception_resnet_grows_by_block_channels_and_units(channels, units, repeats):
+def test_inception_resnet_parameters_follow_channels_units_and_blocks(channels, units, repeats):
     model = facenet_inception_resnet((None, None, channels), embedding_units=units, repeats=repeats)
     assert trainable(model) == inception_resnet_parameters(channels, units, repeats)
 
 
 def test_inception_resnet_has_the_grids_of_the_paper():
-    """Images of 299x299 leave grids of 35, 17 and 8; of 160x160, of 17, 8 and 3."""
+    """Images of 299x299 give grids of 35, 17 and 8; images of 160x160, grids of 17, 8 and 3."""
     for size, grids in ((299, (35, 17, 8)), (160, (17, 8, 3))):
         model = facenet_inception_resnet((size, size, 3), repeats=(1, 1, 1), width=0.05)
         for number, grid in enumerate(grids, start=1):
@@ -60,7 +60,7 @@ def test_inception_resnet_has_the_grids_of_the_paper():
 
 
 def test_inception_resnet_adds_scaled_branches():
-    """With scale 0 a block lets through what it is given, of which ReLU removes nothing."""
+    """With scale 0 a block returns its input, because ReLU does not change positive values."""
     model = facenet_inception_resnet(
         (75, 75, 1), repeats=(1, 1, 1), scales=(0.0, 0.5, 1.0), width=0.05
     )
@@ -75,7 +75,7 @@ def test_inception_resnet_adds_scaled_branches():
     before, linear = at("grid_1_reduction_branches"), at("grid_2_block_1_linear")
     assert np.abs(linear).max() > 0.01
     np.testing.assert_allclose(at("grid_2_block_1_sum"), before + 0.5 * linear, rtol=1e-5)
-    # The last block comes without ReLU.
+    # The last block has no ReLU.
     assert not any(
         isinstance(layer, keras.layers.ReLU)
         for layer in model.layers[model.layers.index(model.get_layer("last_block_sum")) :]
@@ -91,23 +91,23 @@ def small_parameters(channels, filters, units):
 @pytest.mark.parametrize(
     "channels, filters, units", [(1, (32, 64, 128, 256), 128), (3, (4, 5), 16)]
 )
-def test_small_network_has_a_convolution_a_block_and_a_projection(channels, filters, units):
+def test_small_network_has_one_convolution_per_block_and_a_projection(channels, filters, units):
     model = facenet_small((None, None, channels), units, filters)
     assert trainable(model) == small_parameters(channels, filters, units)
 
 
-def test_a_small_network_may_keep_the_places_apart():
+def test_flatten_keeps_the_positions_of_the_small_network_apart():
     model = facenet_small((40, 19, 1), 6, (4, 5, 7), "flatten")
-    # Three halvings leave 5 x 2 places of 7 channels.
+    # Three halvings give 5 x 2 positions with 7 channels.
     assert trainable(model) == small_parameters(1, (4, 5, 7), 6) + (5 * 2 - 1) * 7 * 6
-    # The mean over the places does not tell where a face is; they themselves do.
+    # Average pooling removes the position of a pattern; flattening keeps it.
     x = np.zeros((2, 40, 19, 1), "float32")
     x[0, 8:16, 4:8] = x[1, 24:32, 4:8] = 1
-    apart = [
+    differences = [
         np.abs(np.subtract(*array(facenet_small((40, 19, 1), 6, (4, 5, 7), pooling)(x)))).max()
         for pooling in ("average", "flatten")
     ]
-    assert apart[0] < 1e-4 < 1e-2 < apart[1]
+    assert differences[0] < 1e-4 < 1e-2 < differences[1]
 
 
 BUILDERS = {
@@ -121,15 +121,15 @@ each_builder = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 
 
 @each_builder
-def test_embeddings_are_unit_vectors_and_dropout_acts_in_training_alone(build):
+def test_embeddings_are_unit_vectors_and_dropout_is_active_in_training_only(build):
     model = build()
     x = RNG.normal(size=(2, 80, 76, 1)).astype("float32")
     y = array(model(x))
     assert y.shape == (2, 8)
     np.testing.assert_allclose(np.linalg.norm(y, axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(array(model(x)), y)
-    once, again = (array(model(x, training=True)) for _ in range(2))
-    assert np.abs(once - again).max() > 1e-3
+    first, second = (array(model(x, training=True)) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-3
 
 
 @each_builder
@@ -149,7 +149,7 @@ def test_embeddings_keep_float32_in_mixed_precision(build):
     [
         (facenet_small, {"input_shape": (15, 64, 1)}, "at least 16 each"),
         (facenet_small, {"input_shape": (64, 64)}, "input_shape must be"),
-        (facenet_small, {"filters": ()}, "filters must name"),
+        (facenet_small, {"filters": ()}, "filters must have the channels"),
         (facenet_small, {"pooling": "max"}, "pooling must be one of average, flatten"),
         (facenet_small, {"pooling": "flatten"}, "None is not allowed here"),
         (facenet_small, {"embedding_units": 0}, "embedding_units must be"),
@@ -164,6 +164,6 @@ def test_embeddings_keep_float32_in_mixed_precision(build):
         (facenet_inception_resnet, {"width": 0}, "width must be a number above 0"),
     ],
 )
-def test_impossible_networks_are_refused(builder, kwargs, message):
+def test_invalid_networks_are_rejected(builder, kwargs, message):
     with pytest.raises(ValueError, match=message):
         builder(**kwargs)

@@ -17,17 +17,17 @@ TABLE = {
     "5a": ((256, 160, 320, 32, 128, 128), (7, 7, 832), 1072),
     "5b": ((384, 192, 384, 48, 128, 128), (7, 7, 1024), 1388),
 }
-# Where the table's own channels do not give its thousands.
+# Modules for which the table's channels and its parameter counts contradict each other.
 MISPRINTED = {"4a", "4c", "4d", "4e", "5a", "5b"}
-# Biases included: 7x7 and 3x3 with its reduction.
+# The 7x7 convolution and the 3x3 convolution with its reduction, biases included.
 STEM = (7 * 7 * 3 * 64 + 64) + (64 * 64 + 64) + (9 * 64 * 192 + 192)
 CLASSIFIER = 1024 * 1000 + 1000
 
 
 def module_parameters(inputs, channels):
-    one, reduce_3, three, reduce_5, five, projection = channels
-    kernels = inputs * (one + reduce_3 + reduce_5 + projection)
-    kernels += 9 * reduce_3 * three + 25 * reduce_5 * five
+    conv_1, reduce_3, conv_3, reduce_5, conv_5, projection = channels
+    kernels = inputs * (conv_1 + reduce_3 + reduce_5 + projection)
+    kernels += 9 * reduce_3 * conv_3 + 25 * reduce_5 * conv_5
     return kernels, sum(channels)
 
 
@@ -40,31 +40,32 @@ def modules():
 
 
 def auxiliary_parameters(inputs):
-    """A pooling to 4x4, a 1x1 convolution, 1024 hidden units and the classifier."""
+    """Returns the parameters of a 1x1 convolution on 4x4, 1024 hidden units and the classifier."""
     return (inputs * 128 + 128) + (4 * 4 * 128 * 1024 + 1024) + CLASSIFIER
 
 
-def test_parameters_of_each_module_are_those_of_its_row():
+def test_parameter_counts_of_modules_match_the_papers_table():
     model = googlenet(kernel_initializer="zeros")
     for name, kernels, biases, _ in modules():
-        inside = [one for one in model.layers if one.name.startswith(f"inception_{name}_")]
-        assert sum(layer.count_params() for layer in inside) == kernels + biases
+        prefix = f"inception_{name}_"
+        layers = [layer for layer in model.layers if layer.name.startswith(prefix)]
+        assert sum(layer.count_params() for layer in layers) == kernels + biases
     total = STEM + sum(kernels + biases for _, kernels, biases, _ in modules()) + CLASSIFIER
     assert model.count_params() == total == 6_998_552
 
 
-def test_rows_agree_with_the_papers_thousands_where_these_are_no_misprints():
-    """Within one K, which is 1024 weights, as the 112K of the stem's 3x3 with reduction show."""
+def test_modules_match_the_papers_thousands_except_for_misprints():
+    """The tolerance is one K, which is 1024 weights: the stem's 3x3 with reduction has 112K."""
     assert (64 * 64 + 9 * 64 * 192) / 1024 == 112
     for name, kernels, biases, thousands in modules():
         low, high = kernels / 1024, (kernels + biases) / 1024
-        agrees = low - 1 <= thousands <= high + 1
-        assert agrees == (name not in MISPRINTED), name
-        # 4c's 463 are furthest off, the others within 6 %.
+        matches = low - 1 <= thousands <= high + 1
+        assert matches == (name not in MISPRINTED), name
+        # The largest error is the 463 of module 4c; the others are below 6 %.
         assert abs(thousands / low - 1) < 0.08
 
 
-def test_auxiliary_classifiers_add_two_heads_that_can_be_taken_off():
+def test_auxiliary_classifiers_are_two_heads_that_can_be_removed():
     model = googlenet(auxiliary=True, kernel_initializer="zeros")
     heads = auxiliary_parameters(512) + auxiliary_parameters(528)
     assert model.count_params() == 6_998_552 + heads == 13_378_280
@@ -97,7 +98,7 @@ def test_normalisation_follows_the_first_pooling_and_precedes_the_second():
     assert model.get_layer("pool2").input is model.get_layer("norm2").output
 
 
-def test_auxiliary_classifiers_read_the_modules_that_the_paper_names():
+def test_auxiliary_classifiers_follow_the_papers_modules():
     model = googlenet(auxiliary=True, width=1 / 16, kernel_initializer="zeros")
     for head, module in (("auxiliary_1", "4a"), ("auxiliary_2", "4d")):
         pool = model.get_layer(f"{head}_pool")
@@ -106,7 +107,7 @@ def test_auxiliary_classifiers_read_the_modules_that_the_paper_names():
     assert model.get_layer("dropout").rate == 0.4
 
 
-def test_outputs_are_named_with_auxiliary_classifiers_and_plain_without():
+def test_output_is_a_dictionary_only_with_auxiliary_classifiers():
     both = googlenet(7, (65, 65, 1), auxiliary=True, width=1 / 16)
     shapes = {name: tensor.shape for name, tensor in both.output.items()}
     names = ("predictions", "auxiliary_1", "auxiliary_2")
@@ -118,6 +119,6 @@ def test_outputs_are_named_with_auxiliary_classifiers_and_plain_without():
     np.testing.assert_allclose(np.array(plain(x)), np.array(both(x)["predictions"]), atol=1e-6)
 
 
-def test_impossible_auxiliary_dropout_is_refused():
+def test_invalid_auxiliary_dropout_is_rejected():
     with pytest.raises(ValueError, match=r"auxiliary_dropout must be a number in \[0, 1\), not 1"):
         googlenet(auxiliary=True, auxiliary_dropout=1)

@@ -7,20 +7,20 @@ from dlrecipes.models import hopfield_network
 PATTERNS = np.array([[1, 1, 1, 1, -1, -1, -1, -1], [1, -1, 1, -1, 1, -1, 1, -1]])
 
 
-def test_patterns_given_are_recalled():
+def test_initial_patterns_are_recalled():
     model = hopfield_network(8, PATTERNS)
     corrupted = PATTERNS.astype("float32")
     corrupted[[0, 1], [0, 3]] *= -1
     np.testing.assert_array_equal(ops.convert_to_numpy(model(corrupted)), PATTERNS)
 
 
-def test_default_has_a_weight_for_each_pair_of_100_units_and_none_is_trained():
+def test_default_has_one_untrained_weight_per_pair_of_100_units():
     model = hopfield_network()
     assert model.count_params() == 100 * 100
     assert model.trainable_weights == []
 
 
-def test_more_can_be_stored_later():
+def test_patterns_can_be_stored_later():
     model = hopfield_network(8)
     model.get_layer("memory").store(PATTERNS)
     np.testing.assert_array_equal(ops.convert_to_numpy(model(PATTERNS.astype("float32"))), PATTERNS)
@@ -35,6 +35,6 @@ def test_more_can_be_stored_later():
         ({"update": "random"}, "update must be"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         hopfield_network(**kwargs)

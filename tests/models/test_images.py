@@ -1,4 +1,4 @@
-"""What all networks that classify images do alike."""
+"""Behaviour that all image classifiers have in common."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def images(model, batch=2):
 
 
 @each_network
-def test_outputs_are_probabilities_and_without_activation_their_logits(network):
+def test_outputs_are_probabilities_or_without_activation_logits(network):
     model = build(network)
     logits = build(network, classifier_activation=None)
     logits.set_weights(model.get_weights())
@@ -50,8 +50,8 @@ def test_input_and_classifier_have_names(network):
 
 
 @each_network
-def test_dropout_acts_in_training_alone_and_by_its_seed(network):
-    # The features' number is small here, but not so small that two draws are likely equal.
+def test_dropout_is_active_in_training_only_and_reproducible_by_seed(network):
+    # Few features, but enough that two dropout masks are unlikely to be equal.
     kwargs = {"width": 1 / 2 if network == "lenet5" else 1 / 16, "classifier_activation": None}
     exact = build(network, dropout=0.0, **kwargs)
     head = exact.get_layer("predictions")
@@ -62,9 +62,9 @@ def test_dropout_acts_in_training_alone_and_by_its_seed(network):
         model.set_weights(exact.get_weights())
     x = images(exact, batch=4)
     np.testing.assert_array_equal(np.array(drops[0](x)), np.array(exact(x)))
-    one, same, other = (np.array(model(x, training=True)) for model in drops)
-    np.testing.assert_array_equal(one, same)
-    assert np.abs(one - other).max() > 1e-4
+    first, same, other = (np.array(model(x, training=True)) for model in drops)
+    np.testing.assert_array_equal(first, same)
+    assert np.abs(first - other).max() > 1e-4
 
 
 @each_network
@@ -88,7 +88,7 @@ def test_dropout_acts_in_training_alone_and_by_its_seed(network):
         ({"input_shape": 224}, "input_shape must be .*, not 224"),
     ],
 )
-def test_impossible_arguments_are_refused(network, kwargs, message):
+def test_invalid_arguments_are_rejected(network, kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(network, **kwargs)
 
@@ -105,7 +105,7 @@ def test_impossible_arguments_are_refused(network, kwargs, message):
         ("resnet", {"stem": "imagenet"}, 1, "conv5_2"),
     ],
 )
-def test_smallest_image_leaves_one_position_and_smaller_ones_are_refused(
+def test_smallest_image_leaves_one_position_and_smaller_ones_are_rejected(
     network, kwargs, smallest, last
 ):
     model = build(network, input_shape=(smallest, smallest, 1), **kwargs)
@@ -119,26 +119,26 @@ def test_smallest_image_leaves_one_position_and_smaller_ones_are_refused(
     "network, kwargs",
     [("lenet5", {}), ("alexnet", {}), ("vgg", {}), ("googlenet", {"auxiliary": True})],
 )
-def test_dense_layers_on_maps_need_known_sizes(network, kwargs):
+def test_dense_layers_on_feature_maps_require_fixed_sizes(network, kwargs):
     with pytest.raises(ValueError, match=r"at least \d+ each, .*1\); None is not allowed"):
         build(network, input_shape=(None, 99, 1), **kwargs)
 
 
 @pytest.mark.parametrize("network", ["googlenet", "resnet"])
-def test_networks_that_end_in_a_mean_leave_sizes_open(network):
+def test_networks_with_global_pooling_accept_any_size(network):
     model = build(network, input_shape=(None, None, 1))
     assert model.input_shape == (None, None, None, 1)
     with pytest.raises(ValueError, match=r"at least 1 each \(or None\), not \(0, None, 1\)"):
         build(network, input_shape=(0, None, 1))
 
 
-def test_layers_of_one_shape_start_with_different_weights():
+def test_layers_of_the_same_shape_have_different_initial_weights():
     model = vgg(13, 3, (32, 32, 3), 1 / 16, kernel_initializer=keras.initializers.HeNormal())
-    one, other = (model.get_layer(name).get_weights()[0] for name in ("conv5_1", "conv5_2"))
-    assert np.abs(one - other).max() > 1e-3
+    first, other = (model.get_layer(name).get_weights()[0] for name in ("conv5_1", "conv5_2"))
+    assert np.abs(first - other).max() > 1e-3
 
 
-def test_fresh_initializer_keeps_its_arguments_and_takes_a_function():
+def test_fresh_initializer_keeps_its_arguments_and_accepts_a_function():
     initializer = fresh(keras.initializers.RandomNormal(stddev=0.5, seed=3))
     assert initializer.get_config() == {"mean": 0.0, "stddev": 0.5, "seed": 3}
     assert fresh(keras.ops.zeros) is keras.ops.zeros
@@ -146,7 +146,7 @@ def test_fresh_initializer_keeps_its_arguments_and_takes_a_function():
 
 def positions(size, windows):
     for window, stride in windows:
-        # Whole windows alone: the places where one can begin.
+        # The positions at which a whole window can begin.
         size = len(range(0, size - window + 1, stride))
     return size
 
@@ -155,7 +155,7 @@ def positions(size, windows):
     "windows",
     [(), ((2, 2),) * 5, ((11, 4), (3, 2), (3, 2), (3, 2)), ((1, 2), (1, 2), (5, 3)), ((2, 3),)],
 )
-def test_smallest_size_is_the_first_with_a_position_after_all_windows(windows):
+def test_smallest_size_leaves_one_position_after_all_windows(windows):
     expected = next(size for size in range(1, 99) if positions(size, windows) >= 1)
     assert smallest_size(*windows) == expected
 

@@ -7,16 +7,16 @@ from dlrecipes.models import mlp, perceptron
 PAIRS = ops.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
 
-def test_perceptron_starts_from_the_weights_given():
+def test_perceptron_starts_from_the_given_weights():
     y = perceptron(2, weights=[1, 1], threshold=2, output="bipolar")(PAIRS)
     assert ops.convert_to_numpy(y).tolist() == [[-1], [-1], [-1], [1]]
     layer = perceptron(3, units=2).get_layer("threshold_unit")
     assert layer.kernel.shape == (3, 2)
-    # 3 x 2 weights, 2 thresholds.
+    # 3 x 2 weights and 2 thresholds.
     assert layer.count_params() == 8
 
 
-def test_mlp_by_default_is_lenet_300_100():
+def test_default_mlp_is_lenet_300_100():
     # LeCun et al. 1998: 28x28-300-100-10. Han et al. 2015, "Learning both weights and
     # connections", table 1, give LeNet-300-100 as 267 thousand parameters.
     model = mlp()
@@ -25,7 +25,7 @@ def test_mlp_by_default_is_lenet_300_100():
     assert model.input_shape == (None, 28, 28, 1)
 
 
-def test_mlp_equals_its_formula():
+def test_mlp_matches_its_formula():
     model = mlp((3,), num_outputs=2, hidden_units=(4,))
     x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     w1, b1, w2, b2 = model.get_weights()
@@ -37,7 +37,7 @@ def test_mlp_without_hidden_layers_is_linear():
     assert [layer.name for layer in mlp((3,), hidden_units=()).layers] == ["features", "outputs"]
 
 
-def test_dropout_follows_each_hidden_layer_with_a_seed_of_its_own():
+def test_each_hidden_layer_has_dropout_with_a_different_seed():
     model = mlp((3,), hidden_units=(4, 4), dropout=0.5, seed=7)
     names = [layer.name for layer in model.layers]
     assert names == ["features", "hidden_1", "dropout_1", "hidden_2", "dropout_2", "outputs"]
@@ -57,7 +57,7 @@ def test_dropout_follows_each_hidden_layer_with_a_seed_of_its_own():
         ({"dropout": None}, "dropout"),
     ],
 )
-def test_bad_arguments_of_an_mlp_are_refused(kwargs, name):
+def test_invalid_arguments_of_an_mlp_are_rejected(kwargs, name):
     with pytest.raises(ValueError, match=f"{name} must be"):
         mlp(**kwargs)
 
@@ -70,6 +70,6 @@ def test_bad_arguments_of_an_mlp_are_refused(kwargs, name):
         ({"num_features": 3, "weights": [1, 1]}, "weights must be for 3 inputs, not 2"),
     ],
 )
-def test_bad_arguments_of_a_perceptron_are_refused(kwargs, message):
+def test_invalid_arguments_of_a_perceptron_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         perceptron(**kwargs)

@@ -17,17 +17,17 @@ def trainable(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
-def test_full_size_unet_has_the_published_layers_and_parameters():
+def test_full_size_unet_has_the_published_layers_and_parameter_counts():
     model = pix2pix_unet(kernel_initializer="zeros")
     encoder = [64, 128, 256, 512, 512, 512, 512, 512]
     decoder = [512, 512, 512, 512, 256, 128, 64]
     ins = [512, 1024, 1024, 1024, 1024, 512, 256, 128]
     down = sum(16 * a * b for a, b in zip([3, *encoder], encoder, strict=False))
     up = sum(16 * a * b for a, b in zip(ins, [*decoder, 3], strict=True)) + 3
-    # Gains and biases, but for the first, the innermost and the last layer.
+    # Gains and biases of all layers except the first, the innermost and the last.
     norms = 2 * (sum(encoder[1:-1]) + sum(decoder))
     assert trainable(model) == down + up + norms
-    # What the authors' PyTorch code counts.
+    # The count that the authors' PyTorch code prints.
     assert trainable(model) == 54_413_955
     joined = [model.get_layer(f"up_{level}_join").output.shape[-1] for level in range(7, 0, -1)]
     assert joined == ins[1:]
@@ -38,15 +38,15 @@ def test_full_size_unet_has_the_published_layers_and_parameters():
 
 @pytest.mark.parametrize(("size", "levels"), [(4, 2), (64, 6), (48, 4), (24, 3)])
 def test_smaller_sizes_have_fewer_levels(size, levels):
-    by_itself = None if size in (4, 64) else levels
-    model = pix2pix_unet(size, filters=1, levels=by_itself, kernel_initializer="zeros")
+    argument = None if size in (4, 64) else levels
+    model = pix2pix_unet(size, filters=1, levels=argument, kernel_initializer="zeros")
     innermost = model.get_layer(f"down_{levels}").output
     assert tuple(innermost.shape[1:3]) == (size >> levels, size >> levels)
     assert f"down_{levels + 1}" not in [layer.name for layer in model.layers]
     assert tuple(model.output.shape[1:]) == (size, size, 3)
 
 
-def test_the_decoder_reads_the_encoder_at_each_level():
+def test_decoder_reads_the_encoder_at_each_level():
     model = pix2pix_unet(32, filters=2, dropout=0.0, **LARGE)
     widths = [2, 4, 8, 16, 16]
 
@@ -56,17 +56,17 @@ def test_the_decoder_reads_the_encoder_at_each_level():
     innermost = model.get_layer("down_5")
     innermost.kernel.assign(0 * innermost.kernel)
     assert difference() > 0.01
-    # What is left comes from the encoder's outputs, which are the latter inputs of each layer.
+    # The remaining difference comes from the encoder's outputs, the last inputs of each layer.
     for level in range(4, -1, -1):
         kernel = numpy(model.get_layer(f"up_{level}").kernel).copy()
-        own = widths[level]
-        assert kernel.shape[-1] == (own if level == 4 else 2 * own)
-        kernel[..., own:] = 0
+        width = widths[level]
+        assert kernel.shape[-1] == (width if level == 4 else 2 * width)
+        kernel[..., width:] = 0
         model.get_layer(f"up_{level}").kernel.assign(kernel)
     assert difference() < 1e-6
 
 
-def test_dropout_is_noise_in_training_alone():
+def test_dropout_is_active_in_training_only_and_reproducible_by_seed():
     model = pix2pix_unet(32, filters=2, norm="instance", seed=1, **LARGE)
     np.testing.assert_array_equal(numpy(model(X)), numpy(model(X)))
     noisy = numpy(model(X, training=True))
@@ -87,7 +87,7 @@ def test_unet_without_normalisation_has_a_bias_in_each_layer():
 @pytest.mark.parametrize(
     ("kwargs", "count"),
     [
-        # Kernels and biases of the first and last layer, kernels and two more a channel between.
+        # Kernels; biases of the first and last layer; two more parameters per channel in between.
         (
             {},
             (16 * 6 * 64 + 64)
@@ -96,7 +96,7 @@ def test_unet_without_normalisation_has_a_bias_in_each_layer():
             + (16 * 256 * 512 + 2 * 512)
             + (16 * 512 + 1),
         ),
-        # CycleGAN's: one more a channel between.
+        # CycleGAN's discriminator: one more parameter per channel in between.
         (
             {"condition_channels": 0, "norm": "instance"},
             (16 * 3 * 64 + 64)
@@ -105,13 +105,13 @@ def test_unet_without_normalisation_has_a_bias_in_each_layer():
             + (16 * 256 * 512 + 512)
             + (16 * 512 + 1),
         ),
-        # PixelGAN: 1x1 throughout.
+        # PixelGAN: only 1x1 convolutions.
         ({"layers": 0}, (6 * 64 + 64) + (64 * 128 + 2 * 128) + (128 + 1)),
     ],
 )
-def test_full_size_patchgan_has_as_many_parameters_as_its_layers(kwargs, count):
+def test_full_size_patchgan_has_the_published_parameter_counts(kwargs, count):
     assert trainable(patchgan(**kwargs, kernel_initializer="zeros")) == count
-    # What the authors' PyTorch code counts for the two default discriminators.
+    # The counts that the authors' PyTorch code prints for the two default discriminators.
     published = {"": 2_768_705, "instance": 2_764_737}
     if "layers" not in kwargs:
         assert count == published[kwargs.get("norm", "")]
@@ -120,39 +120,39 @@ def test_full_size_patchgan_has_as_many_parameters_as_its_layers(kwargs, count):
 @pytest.mark.parametrize(
     ("layers", "pixels"), [(0, 1), (1, 16), (2, 34), (3, 70), (4, 142), (5, 286)]
 )
-def test_a_logit_sees_a_patch_of_the_papers_size(layers, pixels):
-    # Weights of one sign: no way from a pixel to the logit cancels another.
+def test_receptive_field_of_a_logit_has_the_papers_size(layers, pixels):
+    # All weights are positive, so that paths from a pixel to the logit do not cancel out.
     model = patchgan(
         layers, channels=1, condition_channels=0, filters=1, norm="none", kernel_initializer="ones"
     )
     side = 352 if layers else 5
     x = np.ones((1, side, side, 1), "float32")
     middle = model(x).shape[1] // 2
-    (seen,) = gradients(lambda image: model(image)[0, middle, middle, 0], x)
-    rows, columns = np.nonzero(seen[0, :, :, 0])
+    (gradient,) = gradients(lambda image: model(image)[0, middle, middle, 0], x)
+    rows, columns = np.nonzero(gradient[0, :, :, 0])
     assert rows.min() > 0 and rows.max() < side - 1
-    for where in (rows, columns):
-        assert where.max() - where.min() + 1 == pixels
-    assert np.count_nonzero(seen) == pixels**2
+    for indices in (rows, columns):
+        assert indices.max() - indices.min() + 1 == pixels
+    assert np.count_nonzero(gradient) == pixels**2
 
 
-def test_256_pixels_give_30_times_30_patches():
+def test_image_of_256_pixels_has_30_times_30_patches():
     model = patchgan(channels=1, condition_channels=0, filters=1, kernel_initializer="zeros")
     assert tuple(model(np.zeros((1, 256, 256, 1))).shape) == (1, 30, 30, 1)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
-def test_the_smallest_image_gives_one_patch(layers):
+def test_smallest_image_has_one_patch(layers):
     model = patchgan(layers, channels=1, condition_channels=0, filters=1, norm="none")
     side = 3 * 2**layers
     assert tuple(model(np.zeros((1, side, side, 1))).shape) == (1, 1, 1, 1)
 
 
-def test_condition_and_image_are_told_apart():
+def test_condition_and_image_are_distinguished():
     model = patchgan(1, filters=2, **LARGE)
     pair = {"condition": X[:1], "image": X[1:]}
-    turned = {"condition": X[1:], "image": X[:1]}
-    assert np.abs(numpy(model(pair)) - numpy(model(turned))).max() > 1e-3
+    swapped = {"condition": X[1:], "image": X[:1]}
+    assert np.abs(numpy(model(pair)) - numpy(model(swapped))).max() > 1e-3
     joined = keras.Model(model.inputs, model.get_layer("pair").output)
     y = numpy(joined([pair[tensor.name] for tensor in model.inputs]))
     np.testing.assert_array_equal(y, np.concatenate([X[:1], X[1:]], axis=-1))
@@ -176,7 +176,7 @@ def test_condition_and_image_are_told_apart():
         ({"filters": 0}, "filters must be"),
     ],
 )
-def test_bad_arguments_of_the_unet_are_refused(kwargs, message):
+def test_invalid_arguments_of_the_unet_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         pix2pix_unet(**kwargs)
 
@@ -191,6 +191,6 @@ def test_bad_arguments_of_the_unet_are_refused(kwargs, message):
         ({"filters": 0}, "filters must be"),
     ],
 )
-def test_bad_arguments_of_the_discriminator_are_refused(kwargs, message):
+def test_invalid_arguments_of_the_discriminator_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         patchgan(**kwargs)

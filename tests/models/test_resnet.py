@@ -13,7 +13,7 @@ TABLE = {
     101: ((3, 4, 23, 3), True),
     152: ((3, 8, 36, 3), True),
 }
-# As other libraries count them: convolutions without bias, learnt weights alone.
+# Counts of other libraries: convolutions without bias, trainable weights only.
 PUBLISHED = {18: 11_689_512, 34: 21_797_672, 50: 25_557_032, 101: 44_549_160, 152: 60_192_808}
 
 
@@ -34,23 +34,24 @@ def convolutions(depth, shortcut="B"):
             inputs = outputs
 
 
-def by_hand(depth, shortcut="B"):
-    """Kernels, a scale and a shift for each channel that is normalised, and the classifier."""
-    found = sum(k * k * n * m + 2 * m for k, n, m in convolutions(depth, shortcut))
+def expected_parameters(depth, shortcut="B"):
+    """Returns the count of kernels, a scale and a shift per channel, and the classifier."""
+    total = sum(k * k * n * m + 2 * m for k, n, m in convolutions(depth, shortcut))
     features = 2048 if TABLE[depth][1] else 512
-    return found + features * 1000 + 1000
+    return total + features * 1000 + 1000
 
 
-def trained(model):
+def trainable_parameters(model):
     return sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
 
 
 @pytest.mark.parametrize("depth", TABLE)
-def test_parameters_are_those_of_the_papers_table(depth):
+def test_parameter_counts_match_the_papers_table(depth):
     model = resnet(depth, kernel_initializer="zeros")
-    assert trained(model) == by_hand(depth) == PUBLISHED[depth]
-    # Besides, the running mean and variance of each channel.
-    assert model.count_params() - trained(model) == sum(2 * m for *_, m in convolutions(depth))
+    assert trainable_parameters(model) == expected_parameters(depth) == PUBLISHED[depth]
+    # The other weights are the moving mean and variance of each channel.
+    moving_statistics = sum(2 * m for *_, m in convolutions(depth))
+    assert model.count_params() - trainable_parameters(model) == moving_statistics
     layers = [layer for layer in model.layers if "shortcut" not in layer.name]
     kinds = (keras.layers.Conv2D, keras.layers.Dense)
     assert sum(isinstance(layer, kinds) for layer in layers) == depth
@@ -69,7 +70,7 @@ def test_stages_have_the_sizes_of_the_papers_table(depth):
     assert sizes == [(n, n, m) for n, m in zip((56, 28, 14, 7), channels, strict=True)]
 
 
-def test_small_stem_keeps_the_image_whole_until_the_third_stage():
+def test_small_stem_keeps_the_size_until_the_third_stage():
     model = resnet(18, 10, (32, 32, 3), 1 / 16, stem="small", kernel_initializer="zeros")
     names = ("conv1", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
     assert [model.get_layer(name).output.shape[1] for name in names] == [32, 32, 16, 8, 4]
@@ -80,16 +81,16 @@ def test_small_stem_keeps_the_image_whole_until_the_third_stage():
 @pytest.mark.parametrize("depth", [18, 50])
 def test_shortcuts_have_the_projections_of_the_papers_options(depth, shortcut):
     model = resnet(depth, shortcut=shortcut, kernel_initializer="zeros")
-    assert trained(model) == by_hand(depth, shortcut)
+    assert trainable_parameters(model) == expected_parameters(depth, shortcut)
 
 
 @pytest.mark.parametrize(
     "stride_in, sizes", [("1x1", (28, 28, 28)), ("3x3", (56, 28, 28))], ids=["1x1", "3x3"]
 )
-def test_bottlenecks_halve_the_image_where_told(stride_in, sizes):
+def test_bottlenecks_halve_the_size_in_the_selected_convolution(stride_in, sizes):
     model = resnet(50, width=1 / 64, stride_in=stride_in, kernel_initializer="zeros")
-    found = [model.get_layer(f"conv3_1_{index}_conv").output.shape[1] for index in (1, 2, 3)]
-    assert tuple(found) == sizes
+    outputs = [model.get_layer(f"conv3_1_{index}_conv").output for index in (1, 2, 3)]
+    assert tuple(output.shape[1] for output in outputs) == sizes
 
 
 def between(model, first, last):
@@ -100,8 +101,8 @@ def small(**kwargs):
     return resnet(18, 3, (8, 8, 1), 1 / 16, stem="small", **kwargs)
 
 
-def test_blocks_begin_as_the_identity_if_their_last_scale_is_zero():
-    # What comes from the block before has passed a ReLU.
+def test_blocks_start_as_the_identity_if_their_last_scale_is_zero():
+    # Not negative, like the previous block's output after its ReLU.
     x = np.abs(np.random.default_rng(0).normal(size=(2, 8, 8, 4))).astype("float32")
     block = between(small(zero_init_residual=True), "conv2_1", "conv2_2")
     np.testing.assert_allclose(np.array(block(x)), x, atol=1e-6)
@@ -109,7 +110,7 @@ def test_blocks_begin_as_the_identity_if_their_last_scale_is_zero():
     assert np.abs(np.array(block(x)) - x).max() > 1e-3
 
 
-def test_identity_between_stages_takes_every_second_position_and_pads_channels_with_zeros():
+def test_shortcut_a_subsamples_positions_and_pads_channels_with_zeros():
     model = small(zero_init_residual=True, shortcut="A")
     x = np.abs(np.random.default_rng(0).normal(size=(2, 8, 8, 4))).astype("float32")
     y = np.array(between(model, "conv2_2", "conv3_1")(x))
@@ -117,16 +118,16 @@ def test_identity_between_stages_takes_every_second_position_and_pads_channels_w
     np.testing.assert_array_equal(y[..., 4:], np.zeros((2, 4, 4, 4)))
 
 
-def test_windows_with_a_stride_are_padded_alike_on_both_sides():
+def test_strided_windows_are_padded_equally_on_both_sides():
     conv = between(small(kernel_initializer="ones"), "conv2_2", "conv3_1_1_conv")
-    found = np.array(conv(np.ones((1, 8, 8, 4), "float32")))[0, :, 0, 0]
-    # Each position counts the ones that its window holds: 2 columns at the left border, and
-    # 2 rows at the upper but 3 at the lower one, of 4 channels.
-    np.testing.assert_allclose(found, [2 * 2 * 4, 3 * 2 * 4, 3 * 2 * 4, 3 * 2 * 4])
+    counts = np.array(conv(np.ones((1, 8, 8, 4), "float32")))[0, :, 0, 0]
+    # Each position counts the ones in its window: with 4 channels, 2 columns at the left border,
+    # 2 rows at the upper border and 3 rows at the lower border.
+    np.testing.assert_allclose(counts, [2 * 2 * 4, 3 * 2 * 4, 3 * 2 * 4, 3 * 2 * 4])
 
 
 def same_weights(ours, theirs):
-    """Gives both networks the same random weights; returns the number of layers that have any."""
+    """Sets the same random weights in both networks and returns the number of their layers."""
     rng = np.random.default_rng(0)
     pairs = {"conv1": "conv1"}
     for stage, blocks in enumerate(TABLE[50][0], start=2):
@@ -137,18 +138,19 @@ def same_weights(ours, theirs):
                 pairs[f"conv{stage}_{block}_{ours_part}"] = (
                     f"conv{stage}_block{block}_{theirs_part}"
                 )
-    for one, other in pairs.items():
-        conv, biased = ours.get_layer(f"{one}_conv"), theirs.get_layer(f"{other}_conv")
+    for our_name, their_name in pairs.items():
+        conv = ours.get_layer(f"{our_name}_conv")
+        biased = theirs.get_layer(f"{their_name}_conv")
         biased.set_weights([conv.get_weights()[0], np.zeros(biased.filters)])
-        norm = ours.get_layer(f"{one}_norm")
+        norm = ours.get_layer(f"{our_name}_norm")
         values = [rng.uniform(0.5, 1.0, weight.shape) for weight in norm.get_weights()]
         norm.set_weights(values)
-        theirs.get_layer(f"{other}_bn").set_weights(values)
+        theirs.get_layer(f"{their_name}_bn").set_weights(values)
     return 2 * len(pairs)
 
 
 @on_tensorflow
-def test_depth_50_is_keras_own_network_without_the_biases_of_convolutions():
+def test_depth_50_matches_keras_resnet50_without_convolution_biases():
     theirs = keras.applications.ResNet50(
         include_top=False, weights=None, input_shape=(64, 64, 3), pooling="avg"
     )
@@ -175,6 +177,6 @@ def test_depth_50_is_keras_own_network_without_the_biases_of_convolutions():
         ({"stride_in": "5x5"}, "stride_in must be one of '1x1', '3x3', not '5x5'"),
     ],
 )
-def test_arguments_that_make_no_network_are_refused(kwargs, message):
+def test_invalid_arguments_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         resnet(**kwargs)

@@ -4,7 +4,7 @@ import pytest
 from dlrecipes.models import small_cnn
 
 
-def test_sizes_and_parameters_are_those_of_the_description():
+def test_sizes_and_parameter_count_match_the_docstring():
     model = small_cnn()
     sizes = [
         model.get_layer(name).output.shape[1]
@@ -26,10 +26,10 @@ def test_sizes_and_parameters_are_those_of_the_description():
         ({"dropout": 1}, "dropout must be"),
     ],
 )
-def test_impossible_arguments_are_refused(options, message):
+def test_invalid_arguments_are_rejected(options, message):
     with pytest.raises(ValueError, match=message):
         small_cnn(**options)
 
 
-def test_the_smallest_image_leaves_one_place():
+def test_smallest_image_leaves_one_position():
     assert small_cnn(input_shape=(24, 24, 1)).get_layer("conv_4").output.shape[1:3] == (1, 1)

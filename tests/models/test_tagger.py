@@ -14,11 +14,11 @@ IDS = np.where(np.arange(5) < np.array(LENGTHS)[:, None], RNG.integers(1, WORDS,
 GRAMS = np.where(IDS[..., None] != 0, RNG.integers(1, NGRAMS, (4, 5, 6)), 0)
 
 each_cell = pytest.mark.parametrize("cell", CELLS)
-each_encoding = pytest.mark.parametrize("encoding", [*[(one,) for one in ENCODINGS], ENCODINGS])
+each_encoding = pytest.mark.parametrize("encoding", [*[(name,) for name in ENCODINGS], ENCODINGS])
 
 
 def build(**kwargs):
-    """A small tagger whose every weight is random: biases and peepholes are no zeros."""
+    """Returns a small tagger with random weights, including biases and peepholes."""
     sizes = {"word_units": EMBEDDING, "ngram_units": HASHED, "units": UNITS, "seed": 1}
     model = tagger(WORDS, TAGS, **{"num_ngrams": NGRAMS, **sizes, **kwargs})
     rng = np.random.default_rng(1)
@@ -38,17 +38,17 @@ def scores(model, ids, grams=None):
 
 
 def hidden_parameters(cell, features, units, tags):
-    """Parameters of one hidden layer that reads in one direction."""
+    """Returns the parameters of one hidden layer in one direction."""
     inputs, recurrent = features * units, units * units
     return {
         "feed_forward": inputs + units,
         "elman": inputs + recurrent + units,
-        # The state is the tags' distribution, and the layer has its own output layer.
+        # The state is the distribution of tags, and the layer contains an output layer.
         "jordan": inputs + tags * units + units + units * tags + tags,
         "lstm": 4 * (inputs + recurrent + units),
-        # Three gates see the cell through a diagonal matrix each.
+        # Three gates read the cell state, each through a diagonal matrix.
         "peephole_lstm": 4 * (inputs + recurrent + units) + 3 * units,
-        # Two biases a gate: Keras' default is the variant with the reset gate after the product.
+        # Two biases per gate: Keras' default applies the reset gate after the product.
         "gru": 3 * (inputs + recurrent + 2 * units),
     }[cell]
 
@@ -56,7 +56,7 @@ def hidden_parameters(cell, features, units, tags):
 @each_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("context", [0, 2])
-def test_parameters_of_one_layer_are_as_many_as_the_equations_have(cell, bidirectional, context):
+def test_parameter_counts_of_one_layer_match_the_equations(cell, bidirectional, context):
     model = tagger(
         WORDS, TAGS, word_units=EMBEDDING, cell=cell, units=UNITS, bidirectional=bidirectional,
         context=context,
@@ -69,17 +69,17 @@ def test_parameters_of_one_layer_are_as_many_as_the_equations_have(cell, bidirec
     assert model.count_params() == expected
 
 
-def test_deeper_jordan_network_feeds_back_tags_in_its_last_layer_alone():
+def test_deep_jordan_network_feeds_back_tags_only_in_its_last_layer():
     model = tagger(
         WORDS, TAGS, num_intents=INTENTS, word_units=EMBEDDING, cell="jordan", units=UNITS, depth=2
     )
-    # The first layer's outputs are as many as its hidden units, in each of two directions.
+    # The first layer has as many outputs as hidden units, in each of two directions.
     first = 2 * hidden_parameters("jordan", EMBEDDING, UNITS, UNITS)
     last = 2 * hidden_parameters("jordan", 2 * UNITS, UNITS, TAGS)
     assert model.count_params() == WORDS * EMBEDDING + first + last + TAGS * INTENTS + INTENTS
 
 
-def test_deeper_lstm_reads_both_directions_of_the_layer_below():
+def test_deep_lstm_reads_both_directions_of_the_layer_below():
     model = tagger(WORDS, TAGS, word_units=EMBEDDING, units=UNITS, depth=3)
     layers = [hidden_parameters("lstm", n, UNITS, TAGS) for n in (EMBEDDING, 2 * UNITS, 2 * UNITS)]
     assert model.count_params() == WORDS * EMBEDDING + 2 * sum(layers) + 2 * UNITS * TAGS + TAGS
@@ -89,16 +89,16 @@ def test_deeper_lstm_reads_both_directions_of_the_layer_below():
 def test_encodings_are_concatenated_in_their_order(encoding):
     model = build(encoding=encoding, cell="feed_forward", dropout=0.0)
     hidden = model.get_layer("hidden_1")
-    assert hidden.kernel.shape[0] == sum(SIZES[one] for one in encoding)
-    inside = keras.Model(model.inputs, hidden.input)
-    x = np.array(inside([{"words": IDS, "ngrams": GRAMS}[name] for name in names(model)]))
+    assert hidden.kernel.shape[0] == sum(SIZES[name] for name in encoding)
+    encoder = keras.Model(model.inputs, hidden.input)
+    x = np.array(encoder([{"words": IDS, "ngrams": GRAMS}[name] for name in names(model)]))
     weights = {name: model.get_layer(name).get_weights() for name in encoding}
     parts = {
         "one_of_n": lambda: np.eye(WORDS)[IDS],
         "embedding": lambda: weights["embedding"][0][IDS],
         "hashing": lambda: weights["hashing"][0][GRAMS].sum(axis=2),
     }
-    expected = np.concatenate([parts[one]() for one in encoding], axis=-1)
+    expected = np.concatenate([parts[name]() for name in encoding], axis=-1)
     np.testing.assert_allclose(x[IDS != 0], expected[IDS != 0], atol=1e-5)
 
 
@@ -118,32 +118,34 @@ def test_inputs_and_outputs_have_names():
     assert both.name == "mine"
 
 
-def assert_padding_changes_nothing(model):
-    whole = scores(model, IDS)
+def assert_padding_does_not_change_the_outputs(model):
+    padded = scores(model, IDS)
     for i, length in enumerate(LENGTHS):
-        alone = scores(model, IDS[i : i + 1, :length], GRAMS[i : i + 1, :length])
-        tags = whole["tags"][i, :length]
-        np.testing.assert_allclose(tags, alone["tags"][0], rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(whole["intent"][i], alone["intent"][0], rtol=1e-4, atol=1e-5)
+        single = scores(model, IDS[i : i + 1, :length], GRAMS[i : i + 1, :length])
+        tags = padded["tags"][i, :length]
+        np.testing.assert_allclose(tags, single["tags"][0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(padded["intent"][i], single["intent"][0], rtol=1e-4, atol=1e-5)
 
 
 @each_cell
 @each_encoding
 @pytest.mark.parametrize("context", [pytest.param(0, marks=pytest.mark.slow), 2])
-def test_padding_changes_nothing(cell, encoding, context):
+def test_padding_does_not_change_the_outputs(cell, encoding, context):
     model = build(cell=cell, encoding=encoding, context=context, num_intents=INTENTS)
-    assert_padding_changes_nothing(model)
+    assert_padding_does_not_change_the_outputs(model)
 
 
 @each_cell
 @pytest.mark.parametrize("kwargs", [{"bidirectional": False}, {"depth": 2, "word_dropout": 0.5}])
-def test_padding_changes_nothing_in_one_direction_or_two_layers(cell, kwargs):
-    assert_padding_changes_nothing(build(cell=cell, num_intents=INTENTS, context=1, **kwargs))
+def test_padding_does_not_change_outputs_of_one_direction_or_two_layers(cell, kwargs):
+    assert_padding_does_not_change_the_outputs(
+        build(cell=cell, num_intents=INTENTS, context=1, **kwargs)
+    )
 
 
 @each_cell
-def test_what_padding_holds_reaches_no_word(cell):
-    """The network with other vectors for padding, which a lost mask would show."""
+def test_embedding_of_padding_does_not_affect_words(cell):
+    """Another embedding of padding would change the outputs if the mask was lost."""
     model = build(cell=cell, encoding=("embedding", "one_of_n"), context=1, num_intents=INTENTS)
     before = scores(model, IDS)
     table = model.get_layer("embedding").embeddings
@@ -156,13 +158,13 @@ def test_what_padding_holds_reaches_no_word(cell):
 
 
 @each_cell
-def test_sentence_without_a_word_gives_finite_numbers(cell):
+def test_sentence_without_words_has_finite_outputs(cell):
     model = build(cell=cell, encoding=ENCODINGS, context=1, num_intents=INTENTS)
     for value in scores(model, np.zeros_like(IDS), np.zeros_like(GRAMS)).values():
         assert np.isfinite(value).all()
 
 
-def test_intent_is_that_of_the_mean_over_the_words():
+def test_intent_is_computed_from_the_mean_over_the_words():
     model = build(cell="elman", num_intents=INTENTS)
     head = model.get_layer("intent_scores")
     states = np.array(keras.Model(model.inputs, model.get_layer("tag_scores").input)([IDS]))
@@ -173,17 +175,17 @@ def test_intent_is_that_of_the_mean_over_the_words():
 
 
 def reach(time=5, **kwargs):
-    """For each word of a sentence, the words whose change changes its scores."""
+    """Returns, for each word of a sentence, the words that its scores depend on."""
     model = build(dropout=0.0, **kwargs)
     ids = np.arange(1, time + 1)[None]
     base = scores(model, ids)["tags"][0]
     seen = [set() for _ in range(time)]
-    for place in range(time):
+    for position in range(time):
         changed = ids.copy()
-        changed[0, place] = 8
+        changed[0, position] = 8
         moved = np.abs(scores(model, changed)["tags"][0] - base).max(axis=-1) > 1e-6
         for t in np.flatnonzero(moved):
-            seen[t].add(place)
+            seen[t].add(position)
     return seen
 
 
@@ -191,14 +193,14 @@ def test_feed_forward_without_context_is_memoryless():
     assert reach(cell="feed_forward", context=0) == [{0}, {1}, {2}, {3}, {4}]
 
 
-def test_feed_forward_sees_its_window_and_no_further():
+def test_feed_forward_reads_only_its_window():
     expected = [{0, 1}, {0, 1, 2}, {1, 2, 3}, {2, 3, 4}, {3, 4}]
     assert reach(cell="feed_forward", context=1) == expected
 
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "feed_forward"])
-def test_one_direction_sees_the_past_and_two_see_all(cell):
-    # Three words: what a Jordan network remembers of a word fades fast.
+def test_one_direction_reads_the_past_and_two_read_all_words(cell):
+    # Three words, because a Jordan network forgets a word quickly.
     assert reach(time=3, cell=cell, bidirectional=False) == [{0}, {0, 1}, {0, 1, 2}]
     assert reach(time=3, cell=cell, bidirectional=True) == [{0, 1, 2}] * 3
 
@@ -208,24 +210,24 @@ def test_context_adds_the_next_word_to_one_direction():
     assert reach(time=4, cell="lstm", bidirectional=False, context=1) == expected
 
 
-def test_dropout_and_word_dropout_act_in_training_alone():
+def test_dropout_and_word_dropout_are_active_in_training_only():
     exact = build(dropout=0.0)
     for kwargs in ({"dropout": 0.5}, {"dropout": 0.0, "word_dropout": 0.5}):
         model = build(**kwargs)
         tags = np.array(model({"words": IDS}, training=False)["tags"])
         np.testing.assert_array_equal(tags, scores(exact, IDS)["tags"])
-        trained = np.array(model({"words": IDS}, training=True)["tags"])
-        assert np.abs(trained - tags)[IDS != 0].max() > 1e-3
+        noisy = np.array(model({"words": IDS}, training=True)["tags"])
+        assert np.abs(noisy - tags)[IDS != 0].max() > 1e-3
 
 
-def test_same_seed_drops_the_same():
-    once, again = (
+def test_same_seed_drops_the_same_units():
+    first, again = (
         np.array(build(word_dropout=0.3, seed=seed)({"words": IDS}, training=True)["tags"])
         for seed in (5, 5)
     )
     other = np.array(build(word_dropout=0.3, seed=6)({"words": IDS}, training=True)["tags"])
-    np.testing.assert_array_equal(once, again)
-    assert np.abs(other - once).max() > 1e-3
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(other - first).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -242,14 +244,14 @@ def test_same_seed_drops_the_same():
         ({"encoding": ("hashing",), "num_ngrams": 0}, "needs num_ngrams of at least 2, not 0"),
     ],
 )
-def test_arguments_that_make_no_network_are_refused(kwargs, message):
+def test_invalid_arguments_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         tagger(**{"num_words": WORDS, "num_tags": TAGS, **kwargs})
 
 
-def test_one_encoding_may_be_given_by_its_name():
-    one, several = (
+def test_single_encoding_can_be_a_string():
+    from_string, from_tuple = (
         tagger(WORDS, TAGS, encoding=encoding) for encoding in ("one_of_n", ("one_of_n",))
     )
-    assert [layer.name for layer in one.layers if "one_of" in layer.name] == ["one_of_n"]
-    assert one.count_params() == several.count_params()
+    assert [layer.name for layer in from_string.layers if "one_of" in layer.name] == ["one_of_n"]
+    assert from_string.count_params() == from_tuple.count_params()

@@ -17,7 +17,7 @@ CONVOLUTIONS = {
 PUBLISHED = {11: 132_863_336, 13: 133_047_848, 16: 138_357_544, 19: 143_667_240}
 
 
-def by_hand(depth):
+def expected_parameters(depth):
     channels = [3, *CONVOLUTIONS[depth]]
     convolutions = sum(9 * n * m + m for n, m in pairwise(channels))
     units = [7 * 7 * 512, 4096, 4096, 1000]
@@ -25,11 +25,11 @@ def by_hand(depth):
 
 
 @pytest.mark.parametrize("depth, millions", [(11, 133), (13, 133), (16, 138), (19, 144)])
-def test_parameters_are_those_of_the_papers_table(depth, millions):
+def test_parameter_counts_match_the_papers_table(depth, millions):
     model = vgg(depth, kernel_initializer="zeros")
-    assert model.count_params() == by_hand(depth) == PUBLISHED[depth]
+    assert model.count_params() == expected_parameters(depth) == PUBLISHED[depth]
     assert round(PUBLISHED[depth] / 1e6) == millions
-    # What the depth counts: layers with weights.
+    # The depth is the number of layers with weights.
     assert sum(bool(layer.weights) for layer in model.layers) == depth
 
 
@@ -39,22 +39,22 @@ def test_blocks_halve_the_image():
     assert sizes == [(112, 112, 1), (56, 56, 2), (28, 28, 4), (14, 14, 8), (7, 7, 8)]
 
 
-def test_batch_normalization_adds_two_learnt_numbers_a_channel():
+def test_batch_normalization_adds_two_parameters_per_channel():
     plain, normalized = (
-        vgg(11, 10, (32, 32, 3), 1 / 16, batch_normalization=one, kernel_initializer="zeros")
-        for one in (False, True)
+        vgg(11, 10, (32, 32, 3), 1 / 16, batch_normalization=enabled, kernel_initializer="zeros")
+        for enabled in (False, True)
     )
-    trained = [
+    counts = [
         sum(np.prod(weight.shape) for weight in model.trainable_weights)
         for model in (plain, normalized)
     ]
-    assert trained[1] - trained[0] == 2 * sum(CONVOLUTIONS[11]) / 16
+    assert counts[1] - counts[0] == 2 * sum(CONVOLUTIONS[11]) / 16
     norm = normalized.get_layer("norm3_2")
     assert norm.input is normalized.get_layer("conv3_2").output
     assert norm.output is normalized.get_layer("relu3_2").input
 
 
-def test_features_are_those_of_keras_own_network_with_the_same_weights():
+def test_features_match_keras_vgg16_with_the_same_weights():
     theirs = keras.applications.VGG16(include_top=False, weights=None, input_shape=(32, 32, 3))
     ours = vgg(16, 10, (32, 32, 3), kernel_initializer="zeros")
     names = [layer.name for layer in theirs.layers if layer.weights]
@@ -69,18 +69,18 @@ def test_features_are_those_of_keras_own_network_with_the_same_weights():
     np.testing.assert_allclose(np.array(features(x)), expected, rtol=1e-4, atol=1e-7)
 
 
-def test_dense_layers_follow_as_many_units_as_the_image_leaves():
+def test_dense_layers_fit_the_size_of_the_image():
     model = vgg(11, 10, (64, 96, 3), width=1 / 16, kernel_initializer="zeros")
     # Five halvings, and 512 / 16 channels.
     assert model.get_layer("fc6").kernel.shape == (2 * 3 * 32, 4096 // 16)
 
 
-def test_other_depths_are_refused():
+def test_other_depths_are_rejected():
     with pytest.raises(ValueError, match="depth must be one of 11, 13, 16, 19, not 12"):
         vgg(12)
 
 
-def test_without_top_sizes_are_open_and_the_output_is_the_last_pooling():
+def test_without_top_any_size_is_accepted_and_the_output_is_the_last_pooling():
     model = vgg(11, input_shape=(None, None, 1), width=1 / 16, include_top=False)
     assert model.layers[-1].name == "pool5"
     # 512 / 16 channels; five halvings, rounding down.
