@@ -17,7 +17,7 @@ KINDS = (
     (digits.fits, digits.build),
     (sentences.fits, sentences.build),
     (poems.fits, poems.build),
-    (poems.goes_on, poems.build_text),
+    (poems.continues_text, poems.build_text),
     (faces.fits, faces.build),
     (paint.fits, paint.build),
     (samples.fits, samples.build),

@@ -33,14 +33,14 @@ def build(model: Model) -> None:
             )
         with gr.Column():
             label = gr.Label(label="Prediction", num_top_classes=10)
-    pad.change(lambda drawing: said(model, drawing), pad, label, show_progress="minimal")
+    pad.change(lambda drawing: classify(model, drawing), pad, label, show_progress="minimal")
 
 
-def said(model: Model, drawing: dict[str, Any] | None) -> dict[str, float]:
+def classify(model: Model, drawing: dict[str, Any] | None) -> dict[str, float]:
     """Returns the probability of each class for a drawing, or nothing for a blank canvas."""
     if not drawing or drawing.get("composite") is None:
         return {}
-    image = on_white(drawing["composite"])
+    image = composite_on_white(drawing["composite"])
     if image.min() == image.max():
         return {}
     outputs = model.ask("images", images=image[None])
@@ -48,7 +48,7 @@ def said(model: Model, drawing: dict[str, Any] | None) -> dict[str, float]:
     return dict(zip(classes, probabilities.tolist(), strict=True))
 
 
-def on_white(image: np.ndarray) -> np.ndarray:
+def composite_on_white(image: np.ndarray) -> np.ndarray:
     """Returns an image composited over white, as uint8 with three channels."""
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)

@@ -30,10 +30,10 @@ def build(model: Model) -> None:
         )
     verdict = gr.Markdown()
     for image in (first, second):
-        image.change(lambda *pair: said(model, *pair), [first, second], verdict)
+        image.change(lambda *pair: compare(model, *pair), [first, second], verdict)
 
 
-def said(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
+def compare(model: Model, one: np.ndarray | None, other: np.ndarray | None) -> str:
     """Returns whether two images show the same person, as Markdown; empty if one is missing."""
     if one is None or other is None:
         return ""

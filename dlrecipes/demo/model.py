@@ -83,7 +83,7 @@ class Model:
         return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def given(value: Any, otherwise: Any) -> Any:
+def value_or(value: Any, otherwise: Any) -> Any:
     """Returns the value of a field, or `otherwise` if it is None, as for an untouched field."""
     return otherwise if value is None else value
 

@@ -8,8 +8,8 @@ import gradio as gr
 import numpy as np
 
 from dlrecipes.data.generated.facades import CLASSES, PALETTE, coloured, generated_facades
-from dlrecipes.demo.digits import on_white
-from dlrecipes.demo.model import Model, given
+from dlrecipes.demo.digits import composite_on_white
+from dlrecipes.demo.model import Model, value_or
 
 SIDE = 384
 DESIGNED = 64
@@ -31,7 +31,7 @@ def build(model: Model) -> None:
     with gr.Row():
         with gr.Column():
             page = gr.ImageEditor(
-                value=designed(0),
+                value=example_label_map(0),
                 label="Input",
                 type="numpy",
                 canvas_size=(SIDE, SIDE),
@@ -49,24 +49,24 @@ def build(model: Model) -> None:
     with gr.Row():
         generate = gr.Button("Generate the photograph", variant="primary")
         seed = gr.Slider(0, 100, 0, step=1, label="Example label map")
-    generate.click(lambda painting: drawn_of(model, painting), page, output)
-    seed.release(lambda number: designed(int(given(number, 0))), seed, page).then(
-        lambda painting: drawn_of(model, painting), page, output
+    generate.click(lambda painting: translate(model, painting), page, output)
+    seed.release(lambda number: example_label_map(int(value_or(number, 0))), seed, page).then(
+        lambda painting: translate(model, painting), page, output
     )
 
 
-def designed(number: int) -> np.ndarray:
+def example_label_map(number: int) -> np.ndarray:
     """Returns the label map of a generated facade, uint8 of shape `(SIDE, SIDE, 3)`."""
     maps, _ = generated_facades(1, seed=1, size=DESIGNED, first=number)
     scale = SIDE // DESIGNED
     return coloured(maps[0]).repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def drawn_of(model: Model, painting: dict[str, Any] | None) -> np.ndarray | None:
+def translate(model: Model, painting: dict[str, Any] | None) -> np.ndarray | None:
     """Returns the translation of a painted image, enlarged for display, or `None` for none."""
     if not painting or painting.get("composite") is None:
         return None
-    image = model.ask("images", images=on_white(painting["composite"])[None])["images"][0]
+    image = model.ask("images", images=composite_on_white(painting["composite"])[None])["images"][0]
     scale = max(1, SIDE // len(image))
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
 

@@ -6,7 +6,7 @@ import html
 
 import gradio as gr
 
-from dlrecipes.demo.model import Model, given, words
+from dlrecipes.demo.model import Model, value_or, words
 
 REQUEST = (
     "theme",
@@ -48,11 +48,11 @@ def build(model: Model) -> None:
             write = gr.Button("Write", variant="primary")
         page = gr.HTML(label="Poem")
     fields = [theme, length, acrostic, enforce, temperature, seed]
-    write.click(lambda *values: written(model, *values), fields, page)
-    seed.release(lambda *values: written(model, *values), fields, page)
+    write.click(lambda *values: write_poem(model, *values), fields, page)
+    seed.release(lambda *values: write_poem(model, *values), fields, page)
 
 
-def written(
+def write_poem(
     model: Model,
     theme: str | None,
     length: str | None,
@@ -80,17 +80,17 @@ def written(
     """
     outputs = model.ask(
         "generate",
-        theme=["" if acrostic else given(theme, THEME).encode()],
+        theme=["" if acrostic else value_or(theme, THEME).encode()],
         first_line=[b""],
-        acrostic=[given(acrostic, "").encode()],
-        line_length=[LENGTHS[given(length, LENGTH)]],
+        acrostic=[value_or(acrostic, "").encode()],
+        line_length=[LENGTHS[value_or(length, LENGTH)]],
         template=[-1],
         rhyme=[-1],
-        enforce=[given(enforce, True)],
-        temperature=[given(temperature, TEMPERATURE)],
+        enforce=[value_or(enforce, True)],
+        temperature=[value_or(temperature, TEMPERATURE)],
         top_k=[0],
         top_p=[1.0],
-        seed=[int(given(seed, 0))],
+        seed=[int(value_or(seed, 0))],
     )
     problem = words(outputs["problem"])[0]
     if problem:
@@ -114,7 +114,7 @@ def _line(line: str, pattern: str) -> str:
 TEXT = ("prompt", "length", "temperature", "top_k", "top_p", "seed")
 
 
-def goes_on(model: Model) -> bool:
+def continues_text(model: Model) -> bool:
     """Returns whether a model continues a text."""
     return model.takes("generate", TEXT, ["text"])
 
@@ -129,10 +129,10 @@ def build_text(model: Model) -> None:
     text = gr.Textbox(label="Text", lines=8, interactive=False)
 
     fields = [prompt, length, temperature, seed]
-    write.click(lambda *values: went_on(model, *values), fields, text)
+    write.click(lambda *values: continue_text(model, *values), fields, text)
 
 
-def went_on(
+def continue_text(
     model: Model,
     prompt: str | None,
     length: float | None,
@@ -152,11 +152,11 @@ def went_on(
     """
     outputs = model.ask(
         "generate",
-        prompt=[given(prompt, BEGINNING).encode()],
-        length=[int(given(length, CHARACTERS))],
-        temperature=[given(temperature, TEMPERATURE)],
+        prompt=[value_or(prompt, BEGINNING).encode()],
+        length=[int(value_or(length, CHARACTERS))],
+        temperature=[value_or(temperature, TEMPERATURE)],
         top_k=[0],
         top_p=[1.0],
-        seed=[int(given(seed, 0))],
+        seed=[int(value_or(seed, 0))],
     )
     return words(outputs["text"])[0]

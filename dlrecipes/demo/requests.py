@@ -6,7 +6,7 @@ import json
 
 import gradio as gr
 
-from dlrecipes.demo.model import Model, given
+from dlrecipes.demo.model import Model, value_or
 from dlrecipes.serving import json_body
 from dlrecipes.serving.status import RequestError
 
@@ -18,15 +18,15 @@ def build(model: Model) -> None:
     names = sorted(model.servable.signatures)
     gr.Markdown("A request in the format of `dlrecipes serve`, and the response.")
     signature = gr.Dropdown(names, value=names[0], label="Signature")
-    takes = gr.Markdown(told(model, names[0]))
+    takes = gr.Markdown(describe_inputs(model, names[0]))
     request = gr.Code(REQUEST, language="json", label="Request", interactive=True)
     send = gr.Button("Send", variant="primary")
     response = gr.Code(language="json", label="Response", interactive=False)
-    signature.change(lambda name: told(model, name), signature, takes)
-    send.click(lambda *values: answered(model, *values), [signature, request], response)
+    signature.change(lambda name: describe_inputs(model, name), signature, takes)
+    send.click(lambda *values: respond(model, *values), [signature, request], response)
 
 
-def told(model: Model, signature: str) -> str:
+def describe_inputs(model: Model, signature: str) -> str:
     """Returns the inputs of a signature, as Markdown."""
     inputs = model.servable.signature(signature).inputs
     return ", ".join(
@@ -34,7 +34,7 @@ def told(model: Model, signature: str) -> str:
     )
 
 
-def answered(model: Model, signature: str, body: str | None) -> str:
+def respond(model: Model, signature: str, body: str | None) -> str:
     """Returns the response to a request, as JSON.
 
     Args:
@@ -47,7 +47,7 @@ def answered(model: Model, signature: str, body: str | None) -> str:
     """
     try:
         entry = model.servable.signature(signature)
-        parsed = json_body.parse(given(body, REQUEST).encode())
+        parsed = json_body.parse(value_or(body, REQUEST).encode())
         arrays, rows = json_body.inputs(parsed, entry.inputs)
         entry.check(arrays)
         response = json_body.answer(entry.run(arrays), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 import numpy as np
 
-from dlrecipes.demo.model import Model, given
+from dlrecipes.demo.model import Model, value_or
 
 SIDE = 96
 COUNT = 16
@@ -30,7 +30,7 @@ def build(model: Model) -> None:
 
     def update(seed: float | None, count: float | None, label: str | None):
         index = names.index(label) if label in names else -1
-        return samples(model, int(given(seed, 0)), int(given(count, COUNT)), index)
+        return samples(model, int(value_or(seed, 0)), int(value_or(count, COUNT)), index)
 
     for event in (seed.release, generate.click):
         event(update, [seed, count, label], gallery)

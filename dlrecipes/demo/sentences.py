@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from dlrecipes.demo.model import Model, given, words
+from dlrecipes.demo.model import Model, value_or, words
 from dlrecipes.metrics import tag_spans
 
 SENTENCE = "leave Beijing on November 2nd"
@@ -21,13 +21,13 @@ def build(model: Model) -> None:
     slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
     intent = gr.Textbox(label="Intent", interactive=False)
     sentence.submit(
-        lambda text: said(model, text), sentence, [slots, intent], show_progress="minimal"
+        lambda text: tag(model, text), sentence, [slots, intent], show_progress="minimal"
     )
 
 
-def said(model: Model, sentence: str | None) -> tuple[list[tuple[str, str | None]], str]:
+def tag(model: Model, sentence: str | None) -> tuple[list[tuple[str, str | None]], str]:
     """Returns the pieces of a sentence with their slots, and its intent."""
-    outputs = model.ask(sentences=[given(sentence, SENTENCE).encode()])
+    outputs = model.ask(sentences=[value_or(sentence, SENTENCE).encode()])
     tokens, tags = words(outputs["tokens"][0]), words(outputs["tags"][0])
     tokens = [token for token in tokens if token]
     gap = "" if tokens and all(len(token) == 1 for token in tokens) else " "

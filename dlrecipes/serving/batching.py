@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlrecipes.serving.servable import Signature
-from dlrecipes.serving.status import RequestError, of, too_many
+from dlrecipes.serving.status import RequestError, to_request_error, too_many
 
 
 @dataclass(eq=False)
@@ -195,7 +195,7 @@ class Batcher:
             results = _split(outputs, [request.rows for request in requests])
         except Exception as error:
             if len(requests) == 1:
-                _resolve(requests[0].result, of(error))
+                _resolve(requests[0].result, to_request_error(error))
                 return
             middle = len(requests) // 2
             for half in (requests[:middle], requests[middle:]):

@@ -11,12 +11,12 @@ import tensorflow as tf
 from dlrecipes.serving.limits import Limits, check_rows, check_size
 from dlrecipes.serving.servable import CLASSIFY, REGRESS, Signature
 from dlrecipes.serving.status import RequestError
-from dlrecipes.serving.tensors import is_base64, json_type, shortest, shown, text
+from dlrecipes.serving.tensors import brief, is_base64, json_type, shortest, text
 
 LARGEST = 2**63
 
 
-def serialized(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarray:
+def serialize(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarray:
     """Returns a request's examples as serialized protos, each with the context's features added.
 
     Args:
@@ -30,16 +30,16 @@ def serialized(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarr
     shared = _features(body["context"]) if "context" in body else {}
     if "examples" not in body:
         raise RequestError(
-            f"JSON Value: {shown(body)} When method is {method}, key 'examples' is expected and "
+            f"JSON Value: {brief(body)} When method is {method}, key 'examples' is expected and "
             "was not found"
         )
     examples = body["examples"]
     if not isinstance(examples, list):
         raise RequestError(
-            f"JSON Value: {shown(body)} Expecting 'examples' value to be an list/array"
+            f"JSON Value: {brief(body)} Expecting 'examples' value to be an list/array"
         )
     if not examples:
-        raise RequestError(f"JSON Value: {shown(body)} 'examples' value is an empty array")
+        raise RequestError(f"JSON Value: {brief(body)} 'examples' value is an empty array")
     check_shared(len(examples), tf.train.Features(feature=shared).ByteSize(), limits)
     protos = np.empty(len(examples), object)
     for row, example in enumerate(examples):
@@ -94,7 +94,7 @@ def _kind(name: str, value: Any) -> str:
     if isinstance(value, float):
         if abs(value) > np.finfo("float32").max and np.isfinite(value):
             raise RequestError(
-                f"Cannot convert JSON value: {shown(value)} to float without loss of precision."
+                f"Cannot convert JSON value: {brief(value)} to float without loss of precision."
             )
         return "float"
     if isinstance(value, bool):

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.serving.status import RequestError
-from dlrecipes.serving.tensors import SHOWN, is_base64, listed, shown, to_array
+from dlrecipes.serving.tensors import SHOWN, brief, is_base64, to_array, to_json
 
 # Matches every number too large for a double: it has a long exponent or many digits.
 _LARGE = re.compile(r"[eE]\+?\d{3}|\d{100}")
@@ -52,7 +52,7 @@ def parse(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise RequestError(f"JSON Parse error: {error}") from None
     if not isinstance(parsed, dict):
-        raise RequestError(f"JSON Value: {shown(parsed)} Is not object")
+        raise RequestError(f"JSON Value: {brief(parsed)} Is not object")
     return parsed
 
 
@@ -72,7 +72,7 @@ def signature_name(body: Mapping[str, Any]) -> str:
     name = body.get("signature_name", "")
     if not isinstance(name, str):
         raise RequestError(
-            f"JSON Value: {shown(body)} not formatted correctly. 'signature_name' key must be a "
+            f"JSON Value: {brief(body)} not formatted correctly. 'signature_name' key must be a "
             "string value."
         )
     return name
@@ -100,16 +100,16 @@ def inputs(
     if "instances" in body:
         if "inputs" in body:
             raise RequestError(
-                f"JSON Value: {shown(body)} Not formatted correctly expecting only one of "
+                f"JSON Value: {brief(body)} Not formatted correctly expecting only one of "
                 "'inputs' or 'instances' keys to exist"
             )
         instances = body["instances"]
         if not isinstance(instances, list):
             raise RequestError(
-                f"JSON Value: {shown(body)} Excepting 'instances' to be an list/array"
+                f"JSON Value: {brief(body)} Excepting 'instances' to be an list/array"
             )
         if not instances:
-            raise RequestError(f"JSON Value: {shown(body)} No values in 'instances' array")
+            raise RequestError(f"JSON Value: {brief(body)} No values in 'instances' array")
         return _row_arrays(instances, specs), True
     if "inputs" not in body:
         raise RequestError("Missing 'inputs' or 'instances' key")
@@ -159,7 +159,7 @@ def _row_arrays(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str
         if named and row.keys() != specs.keys():
             raise RequestError(
                 f"Failed to process element: {number} of 'instances' list. JSON object: "
-                f"{shown(row)} keys must be equal to: {','.join(sorted(specs))}"
+                f"{brief(row)} keys must be equal to: {','.join(sorted(specs))}"
             )
     if named:
         columns = {name: [row[name] for row in rows] for name in specs}
@@ -212,7 +212,7 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
     """
     names = sorted(outputs)
     if not rows:
-        values = {name: listed(name, outputs[name]) for name in names}
+        values = {name: to_json(name, outputs[name]) for name in names}
         return _dump({"outputs": values[names[0]] if len(values) == 1 else values})
     count = None
     for name in names:
@@ -224,7 +224,7 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
                 f"expecting: {count}"
             )
         count = len(outputs[name])
-    columns = [listed(name, outputs[name]) for name in names]
+    columns = [to_json(name, outputs[name]) for name in names]
     if len(names) == 1:
         return _dump({"predictions": columns[0]})
     predictions = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

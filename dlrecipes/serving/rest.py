@@ -18,7 +18,7 @@ from dlrecipes.serving import examples, json_body
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import BODIES, Admission, Limits, check_rows, in_thread, read_body
 from dlrecipes.serving.servable import Servable, Signature
-from dlrecipes.serving.status import RequestError, of
+from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import PATH, Telemetry
 
@@ -80,7 +80,7 @@ class Rest:
             error = RequestError("The server is stopping.", "UNAVAILABLE")
             body, status, http = _error(error), error.code, error.http
         except Exception as raised:
-            error = of(raised)
+            error = to_request_error(raised)
             body, status, http = _error(error), error.code, error.http
         model = details.get("model", "")
         self.telemetry.record(
@@ -153,7 +153,7 @@ class Rest:
             parsed = json_body.parse(body)
             signature = servable.signature(json_body.signature_name(parsed))
             examples.check_method(signature, method)
-            protos = examples.serialized(parsed, method, self.limits)
+            protos = examples.serialize(parsed, method, self.limits)
             arrays = {next(iter(signature.inputs)): protos}
             signature.check(arrays)
             return signature, arrays

@@ -25,7 +25,7 @@ from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import Limits, check_rows, in_thread
 from dlrecipes.serving.servable import Servable
-from dlrecipes.serving.status import RequestError, of
+from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
 
@@ -181,7 +181,7 @@ class Rpc(
         except asyncio.TimeoutError:
             await self._refuse(method, spec.name, context, self.limits.too_long(), began)
         except Exception as raised:
-            await self._refuse(method, spec.name, context, of(raised), began)
+            await self._refuse(method, spec.name, context, to_request_error(raised), began)
         self.telemetry.record(spec.name, method, "OK", time.perf_counter() - began, rpc=True)
         return response
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from dlrecipes.serving.status import RequestError, of
+from dlrecipes.serving.status import RequestError, to_request_error
 
 DEFAULT = "serving_default"
 PREDICT, CLASSIFY, REGRESS = (
@@ -66,7 +66,7 @@ class Signature:
             }
             return {name: output.numpy() for name, output in self.function(**tensors).items()}
         except Exception as error:
-            raise of(error) from error
+            raise to_request_error(error) from error
 
 
 class Servable:

@@ -70,7 +70,7 @@ def too_many(count: int) -> RequestError:
     )
 
 
-def of(error: Exception) -> RequestError:
+def to_request_error(error: Exception) -> RequestError:
     """Returns the request error for an exception that a model raised."""
     if isinstance(error, RequestError):
         return error

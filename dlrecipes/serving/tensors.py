@@ -43,7 +43,7 @@ def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
         for part in flat:
             if not isinstance(part, list):
                 raise RequestError(
-                    f"JSON Value: {shown(part)} found at incorrect level: {level + 1} in the "
+                    f"JSON Value: {brief(part)} found at incorrect level: {level + 1} in the "
                     f"JSON DOM. Expected at level: {len(shape)}"
                 )
             if len(part) != size:
@@ -78,7 +78,7 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
                 size = abs(value)
                 if size > exact if type(value) is int else largest < size < math.inf:
                     raise RequestError(
-                        f"Cannot convert JSON value: {shown(value)} to {_name(dtype)} without loss "
+                        f"Cannot convert JSON value: {brief(value)} to {_name(dtype)} without loss "
                         "of precision."
                     )
         return np.array(flat, _FLOATS[dtype])
@@ -89,7 +89,7 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
             raise _type_error(next(value for value in flat if not low <= value <= high), dtype)
         return np.array(flat, dtype.as_numpy_dtype)
     raise RequestError(
-        f"Conversion of JSON Value: {shown(flat[0] if flat else [])} to type: {_name(dtype)}",
+        f"Conversion of JSON Value: {brief(flat[0] if flat else [])} to type: {_name(dtype)}",
         "UNIMPLEMENTED",
     )
 
@@ -125,12 +125,12 @@ def text(value: Any) -> bytes:
             return value.encode("utf-8")
         except UnicodeEncodeError:
             raise RequestError(
-                f"JSON Value: {shown(value)} has an unpaired surrogate, which UTF-8 cannot encode"
+                f"JSON Value: {brief(value)} has an unpaired surrogate, which UTF-8 cannot encode"
             ) from None
     if not isinstance(value, dict):
         raise _type_error(value, tf.string)
     if not is_base64(value):
-        raise RequestError(f"JSON Value: {shown(value)} not formatted correctly for base64 data")
+        raise RequestError(f"JSON Value: {brief(value)} not formatted correctly for base64 data")
     try:
         # The padding may be missing, and the URL-safe alphabet is accepted as well.
         encoded = value["b64"].translate({ord("-"): "+", ord("_"): "/"}).rstrip("=")
@@ -147,7 +147,7 @@ def is_base64(value: Any) -> bool:
 def _type_error(value: Any, dtype: tf.DType) -> RequestError:
     kind = json_type(value)
     return RequestError(
-        f"JSON Value: {shown(value)} Type: {kind} is not of expected type: {_name(dtype)}"
+        f"JSON Value: {brief(value)} Type: {kind} is not of expected type: {_name(dtype)}"
     )
 
 
@@ -160,7 +160,7 @@ def _name(dtype: tf.DType) -> str:
     return _NAMES.get(dtype, dtype.name)
 
 
-def shown(value: Any) -> str:
+def brief(value: Any) -> str:
     """Returns a JSON value as text for a message, cut at `SHOWN` characters."""
     try:
         dumped = json.dumps(value, ensure_ascii=True)
@@ -169,7 +169,7 @@ def shown(value: Any) -> str:
     return dumped if len(dumped) <= SHOWN else f"{dumped[:SHOWN]}..."
 
 
-def listed(name: str, array: np.ndarray) -> Any:
+def to_json(name: str, array: np.ndarray) -> Any:
     """Returns an output as a JSON value.
 
     Strings become text, or base64 objects if the name ends in `_bytes`, as in TensorFlow Serving.

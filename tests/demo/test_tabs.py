@@ -35,38 +35,38 @@ def test_the_page_has_one_tab_per_model(models):
 
 
 def test_a_drawing_gets_class_probabilities(models, stroke):
-    probabilities = digits.said(models["digits"], {"composite": stroke})
+    probabilities = digits.classify(models["digits"], {"composite": stroke})
     assert max(probabilities, key=probabilities.get) == "1"
     assert sum(probabilities.values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("drawing", [None, {"composite": None}])
 def test_a_missing_drawing_has_no_result(models, drawing):
-    assert digits.said(models["digits"], drawing) == {}
-    assert paint.drawn_of(models["facades"], drawing) is None
+    assert digits.classify(models["digits"], drawing) == {}
+    assert paint.translate(models["facades"], drawing) is None
 
 
 def test_a_blank_drawing_has_no_result(models, stroke):
-    assert digits.said(models["digits"], {"composite": np.full_like(stroke, 255)}) == {}
+    assert digits.classify(models["digits"], {"composite": np.full_like(stroke, 255)}) == {}
     transparent = np.zeros((*stroke.shape[:2], 4), "uint8")
-    assert digits.said(models["digits"], {"composite": transparent}) == {}
+    assert digits.classify(models["digits"], {"composite": transparent}) == {}
 
 
 def test_transparent_pixels_become_white():
     image = np.zeros((1, 3, 4), "uint8")
     image[0, :, 3] = 0, 255, 51
     # The third pixel is black with an alpha of 51/255 = 0.2 on white: 255 * 0.8 = 204.
-    assert digits.on_white(image)[0].tolist() == [[255] * 3, [0] * 3, [204] * 3]
+    assert digits.composite_on_white(image)[0].tolist() == [[255] * 3, [0] * 3, [204] * 3]
 
 
 def test_slots_are_marked_in_the_sentence(models):
-    pieces, intent = sentences.said(models["slots"], "leave Beijing now")
+    pieces, intent = sentences.tag(models["slots"], "leave Beijing now")
     assert pieces == [("leave ", None), ("Beijing", "city"), ("now ", None)]
     assert intent == "find_trip"
 
 
 def test_a_poem_has_a_mark_for_each_tone(models):
-    page = poems.written(models["poems"], "明月", "seven", "", True, 0.8, 3)
+    page = poems.write_poem(models["poems"], "明月", "seven", "", True, 0.8, 3)
     assert page.count("<tr") == 4
     assert page.count("<td") == 28
     # Each of the four lines has the pattern PP*ZZPP, and the legend has each mark once.
@@ -75,7 +75,7 @@ def test_a_poem_has_a_mark_for_each_tone(models):
 
 def test_an_unknown_theme_is_reported(models):
     with pytest.raises(gr.Error, match="none of its characters are in the vocabulary"):
-        poems.written(models["poems"], "xyzzy", "five", "", True, 0.8, 0)
+        poems.write_poem(models["poems"], "xyzzy", "five", "", True, 0.8, 0)
 
 
 def test_an_untouched_field_has_its_initial_value(models, monkeypatch):
@@ -85,31 +85,31 @@ def test_an_untouched_field_has_its_initial_value(models, monkeypatch):
     monkeypatch.setattr(
         model, "ask", lambda *name, **values: inputs.update(values) or ask(*name, **values)
     )
-    assert poems.written(model, *[None] * 6).count("<tr") == 4
+    assert poems.write_poem(model, *[None] * 6).count("<tr") == 4
     initial = {"theme": ["明月".encode()], "acrostic": [b""], "line_length": [5], "enforce": [True]}
     assert {name: inputs[name] for name in initial} == initial
     assert (inputs["temperature"], inputs["seed"]) == ([0.8], [0])
-    pieces, _ = sentences.said(models["slots"], None)
+    pieces, _ = sentences.tag(models["slots"], None)
     sentence = "".join(text for text, _ in pieces).replace(" ", "")
     assert sentence == sentences.SENTENCE.replace(" ", "")
     with pytest.raises(gr.Error, match="No values in"):
-        requests.answered(models["halves"], "serving_default", None)
+        requests.respond(models["halves"], "serving_default", None)
 
 
 def test_two_faces_are_compared_with_the_threshold(models, stroke):
     model = models["faces"]
-    assert faces.said(model, stroke, None) == ""
-    assert "**Same person**: the squared distance is 0," in faces.said(model, stroke, stroke)
+    assert faces.compare(model, stroke, None) == ""
+    assert "**Same person**: the squared distance is 0," in faces.compare(model, stroke, stroke)
     black = np.zeros((9, 7, 3), "uint8")
     white = np.full((9, 7, 3), 255, "uint8")
     # Each of the three channels differs by 1.
-    assert "**Different people**: the squared distance is 3," in faces.said(model, black, white)
+    assert "**Different people**: the squared distance is 3," in faces.compare(model, black, white)
 
 
 def test_an_example_label_map_has_the_palette_and_is_translated(models):
-    label_map = paint.designed(2)
+    label_map = paint.example_label_map(2)
     assert {tuple(colour) for colour in label_map.reshape(-1, 3)} <= {tuple(c) for c in PALETTE}
-    image = paint.drawn_of(models["facades"], {"composite": label_map})
+    image = paint.translate(models["facades"], {"composite": label_map})
     np.testing.assert_array_equal(image, 255 - label_map)
 
 
@@ -122,11 +122,14 @@ def test_a_seed_reproduces_its_samples(models):
 
 
 def test_other_models_answer_json_requests(models):
-    assert requests.told(models["halves"], "serving_default") == "`x`: float32 of shape (None,)"
-    response = requests.answered(models["halves"], "serving_default", '{"instances": [1, 3]}')
+    assert (
+        requests.describe_inputs(models["halves"], "serving_default")
+        == "`x`: float32 of shape (None,)"
+    )
+    response = requests.respond(models["halves"], "serving_default", '{"instances": [1, 3]}')
     assert response.split() == ["{", '"predictions":', "[", "0.5,", "1.5", "]", "}"]
     with pytest.raises(gr.Error, match="JSON Parse error"):
-        requests.answered(models["halves"], "serving_default", "{")
+        requests.respond(models["halves"], "serving_default", "{")
 
 
 def test_a_broken_model_is_reported_and_left_out(tmp_path, capsys):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dlrecipes.serving.json_body import answer, inputs, parse, signature_name
 from dlrecipes.serving.status import RequestError
-from dlrecipes.serving.tensors import shown, to_array
+from dlrecipes.serving.tensors import brief, to_array
 
 FLOAT = {"x": tf.TensorSpec([None], tf.float32)}
 TWO = {"tag": tf.TensorSpec([None], tf.string), "signal": tf.TensorSpec([None, 2], tf.float32)}
@@ -230,4 +230,4 @@ def test_rows_need_outputs_of_the_same_length(outputs, message):
 
 
 def test_long_values_are_truncated_in_messages():
-    assert len(shown(["x" * 10_000])) < 300
+    assert len(brief(["x" * 10_000])) < 300
