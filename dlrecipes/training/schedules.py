@@ -5,7 +5,7 @@ from keras import ops
 
 from dlrecipes.layers._arguments import integer, number
 
-SCHEDULES = ("constant", "cosine", "linear")
+NAMES = ("constant", "cosine", "linear")
 
 
 def learning_rate_schedule(
@@ -45,8 +45,8 @@ def learning_rate_schedule(
         Loshchilov and Hutter, 2017, "SGDR: Stochastic gradient descent with warm restarts",
         equation 5, https://arxiv.org/abs/1608.03983, for `"cosine"` (a single period).
     """
-    if name not in SCHEDULES:
-        raise ValueError(f"name must be one of {', '.join(SCHEDULES)}, not {name!r}.")
+    if name not in NAMES:
+        raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}.")
     number("learning_rate", learning_rate, "above 0", lambda rate: rate > 0)
     integer("steps", steps, 1)
     number("alpha", alpha, "from 0 to 1", lambda fraction: 0 <= fraction <= 1)
