@@ -243,6 +243,6 @@ def _check_layer(layer, first):
     unsupported = [argument for argument in special if getattr(layer, argument) is not None]
     if unsupported:
         raise ValueError(
-            f"{layer.name} has a {', '.join(unsupported)}, which the delta rule does not support: "
+            f"{layer.name} uses {', '.join(unsupported)}, which the delta rule does not support: "
             "use error_share for weight decay."
         )

@@ -33,7 +33,7 @@ class TruncatedBPTT(Trainer):
     Under several replicas a batch's length must be known.
 
     Args:
-        network: Model that has its weights, with an output per step and any number of recurrent
+        network: Built model with an output per step and any number of recurrent
             layers that read forwards, of Keras or of this package.
         window: Steps per chunk, at least 1; up to 40 are fastest.
         streams: Number of examples in every batch, over all replicas, that continue those of the

@@ -17,11 +17,11 @@ CHAINS = 100
 class ContrastiveDivergence(Trainer):
     """Trains a restricted Boltzmann machine on visible vectors, without targets.
 
-    A step follows the gradient of the mean free energy of a batch minus the mean of samples, which
-    are constants: for the kernel, `<v h>` of the samples minus `<v h>` of the data. CD-k starts its
-    samples at the data, and applies `k` Gibbs steps. The persistent form keeps `chains` samples
-    that continue from step to step; it estimates the model better for the same cost, but needs a
-    small learning rate, because the chains must keep up with the weights.
+    A step follows the gradient of the mean free energy of a batch minus the mean free energy of
+    samples, which are constants: for the kernel, `<v h>` of the samples minus `<v h>` of the data.
+    CD-k starts its samples at the data, and applies `k` Gibbs steps. The persistent form keeps
+    `chains` samples that continue from step to step; it estimates the model better for the same
+    cost, but needs a small learning rate, because the chains must keep up with the weights.
 
     Which units are sampled and which are probabilities follows Hinton's advice (2010, section 3).
     Hidden units in the chain are always sampled. Hidden units in the statistics are always
@@ -40,7 +40,7 @@ class ContrastiveDivergence(Trainer):
     [0, 1] end training with an error, except under XLA, which does not support such checks.
 
     Args:
-        rbm: `layers.RestrictedBoltzmannMachine` that has its weights, or a model of one, such as
+        rbm: Built `layers.RestrictedBoltzmannMachine`, or a model of one, such as
             `models.restricted_boltzmann_machine`.
         steps: Gibbs steps `k` from the data, or from the chains' last state, to the samples, at
             least 1. Defaults to 1.
@@ -249,16 +249,16 @@ class ContrastiveDivergence(Trainer):
     def _update_monitors(self, visible: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the metrics that show progress, and returns their means."""
         free = self.machine.free_energy(visible)
-        each = {
+        monitors = {
             "free_energy": free,
             "reconstruction_error": tf.square(visible - self.reconstruct(visible)),
         }
         if self.pseudo_likelihood:
-            each["pseudo_likelihood"] = self._pseudo_likelihood(visible)
-        for name, values in each.items():
+            monitors["pseudo_likelihood"] = self._pseudo_likelihood(visible)
+        for name, values in monitors.items():
             mean = tf.reduce_mean(values)
             self.means[name].update_state(mean, sample_weight=batch_size(visible))
-        return {name: self.means[name].result() for name in each}
+        return {name: self.means[name].result() for name in monitors}
 
     def _pseudo_likelihood(self, visible: tf.Tensor) -> tf.Tensor:
         """Returns `features` times the log-probability of one random unit given the others."""

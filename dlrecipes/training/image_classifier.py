@@ -16,7 +16,7 @@ class ImageClassifier(SupervisedTrainer):
     are saved with the weights.
 
     Args:
-        network: Model that has its weights, from images to scores without softmax (logits), of
+        network: Built model from images to scores without softmax (logits), of
             shape `(batch, classes)`.
         class_names: Distinct names of the classes, in the order of the scores.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.

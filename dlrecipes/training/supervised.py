@@ -18,7 +18,7 @@ class SupervisedTrainer(Trainer):
     against the targets.
 
     Args:
-        network: Model that has its weights: functional, or called before.
+        network: Built model: a functional one, or one that was called on data.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:

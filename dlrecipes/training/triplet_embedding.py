@@ -34,7 +34,7 @@ class TripletEmbedding(Trainer):
       example is a positive.
 
     Args:
-        network: Model that has its weights, from examples to embeddings of shape
+        network: Built model from examples to embeddings of shape
             `(batch, units)`. FaceNet's lie on the unit sphere, as do those of
             `models.facenet_small`, `models.facenet_inception_resnet` and any network that ends
             with `L2Normalization`.

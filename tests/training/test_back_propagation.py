@@ -211,7 +211,7 @@ def test_unsupported_networks_are_rejected():
     with pytest.raises(ValueError, match="must be one of linear, sigmoid"):
         BackPropagation(mlp((4,), 2, (3,), output_activation="softmax"))
     with pytest.raises(
-        ValueError, match="has a kernel_regularizer, which the delta rule does not support"
+        ValueError, match="uses kernel_regularizer, which the delta rule does not support"
     ):
         BackPropagation(keras.Model(x, dense(2, kernel_regularizer="l2")(x)))
     with pytest.raises(ValueError, match="one chain"):

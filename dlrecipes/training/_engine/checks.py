@@ -15,7 +15,7 @@ MARKER = "Invalid data: "
 
 
 def check_built(network: keras.Model, name: str | None = None) -> None:
-    """Raises an error unless the network is a model or layer that has its weights."""
+    """Raises an error unless the network is a built model or layer."""
     if not isinstance(network, keras.Layer):
         raise TypeError(f"{name or 'network'} must be a keras.Model, not {network!r}.")
     if not network.built:

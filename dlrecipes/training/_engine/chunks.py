@@ -75,12 +75,12 @@ def length(data: tuple[Any, Any, Any]) -> int | tf.Tensor | None:
     shapes = [part.shape.as_list() if part.shape.rank else [] for part in parts]
     if any(len(shape) < 2 for shape in shapes):
         raise ValueError(
-            "inputs, targets and weights must be of shape (batch, time, ...), each step having "
-            f"its own, not {shapes}."
+            "inputs, targets and weights must be of shape (batch, time, ...), with values for "
+            f"each step, not {shapes}."
         )
     known = {shape[1] for shape in shapes} - {None}
     if len(known) > 1:
-        raise ValueError(f"inputs, targets and weights must have the same time, not {shapes}.")
+        raise ValueError(f"inputs, targets and weights must have the same length, not {shapes}.")
     if known:
         return known.pop()
     return None if isinstance(parts[0], tf.TensorSpec) else tf.shape(parts[0])[1]

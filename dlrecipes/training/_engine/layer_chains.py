@@ -54,7 +54,7 @@ def chain(network: keras.Model) -> list[keras.layers.Layer]:
     """Returns the layers of a network in which each layer reads the previous layer's output.
 
     Args:
-        network: Functional or sequential model that has its weights.
+        network: Built functional or sequential model.
 
     Raises:
         ValueError: If the layers do not form a chain from one input to one output.

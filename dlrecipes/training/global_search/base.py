@@ -69,7 +69,7 @@ class GlobalSearch(abc.ABC):
         as Ctrl-C, it is propagated, and the model gets the best weights so far.
 
         Args:
-            model: Compiled model that has its weights, in one process and on one device.
+            model: Compiled and built model, in one process and on one device.
             x: Inputs: arrays in any structure, with the examples along the first axis.
             y: Targets, in the same form. Defaults to `None`.
             evaluations: Number of evaluations of the loss, at least 1; the first is at the initial

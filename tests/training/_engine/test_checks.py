@@ -76,8 +76,8 @@ CASES = {
         (floats(4, 4, 2), floats(4, 4, 1)),
         [
             ((floats(4, 4, 3), floats(4, 4, 1)), r"reads x of shape \(batch, None, 2\)"),
-            ((floats(4, 4, 2), floats(4, 5, 1)), "must have the same time"),
-            ((floats(4, 4, 2), floats(4)), "each step having its own"),
+            ((floats(4, 4, 2), floats(4, 5, 1)), "must have the same length"),
+            ((floats(4, 4, 2), floats(4)), "values for each step"),
         ],
     ),
     "TripletEmbedding": (
