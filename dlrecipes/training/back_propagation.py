@@ -88,9 +88,9 @@ class BackPropagation(ExplicitRule):
     True
 
     Reference:
-        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating
-        errors", equations 4 to 7, https://doi.org/10.1038/323533a0; Zhou, 2016, "Machine
-        learning" (in Chinese), equations 5.3 to 5.17 and figure 5.8.
+        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating errors",
+        equations 4 to 7. https://doi.org/10.1038/323533a0
+        Zhou, 2016, "Machine learning" (in Chinese), equations 5.3 to 5.17 and figure 5.8.
     """
 
     serializable_arguments = ("network",)

@@ -67,11 +67,11 @@ class TruncatedBPTT(Trainer):
 
     Reference:
         Williams and Peng, 1990, "An efficient gradient-based algorithm for on-line training of
-        recurrent network trajectories" (truncation; here the chunks do not overlap),
-        https://doi.org/10.1162/neco.1990.2.4.490.
+        recurrent network trajectories" (truncation; here the chunks do not overlap).
+        https://doi.org/10.1162/neco.1990.2.4.490
         Mikolov, 2012, "Statistical language models based on neural networks", section 3.3.
-        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent
-        neural networks", algorithm 1 (clipping), https://arxiv.org/abs/1211.5063.
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", algorithm 1 (clipping). https://arxiv.org/abs/1211.5063
     """
 
     serializable_arguments = ("network",)

@@ -48,7 +48,7 @@ class CarriedState:
 
     Reference:
         Williams and Peng, 1990, "An efficient gradient-based algorithm for on-line training of
-        recurrent network trajectories", section 1, https://doi.org/10.1162/neco.1990.2.4.490.
+        recurrent network trajectories", section 1. https://doi.org/10.1162/neco.1990.2.4.490
     """
 
     def __init__(self, network: keras.Model):

@@ -79,13 +79,13 @@ class ContrastiveDivergence(Trainer):
     ['free_energy', 'gradient_norm', 'loss', 'reconstruction_error']
 
     Reference:
-        Hinton, 2002, "Training products of experts by minimizing contrastive divergence",
-        equation 5, https://doi.org/10.1162/089976602760128018.
+        Hinton, 2002, "Training products of experts by minimizing contrastive divergence", equation
+        5. https://doi.org/10.1162/089976602760128018
         Tieleman, 2008, "Training restricted Boltzmann machines using approximations to the
-        likelihood gradient", section 3, for the persistent form,
-        https://doi.org/10.1145/1390156.1390290.
-        Hinton, 2010, "A practical guide to training restricted Boltzmann machines", sections 3
-        to 6.
+        likelihood gradient", section 3, for the persistent form.
+        https://doi.org/10.1145/1390156.1390290
+        Hinton, 2010, "A practical guide to training restricted Boltzmann machines", sections 3 to
+        6.
     """
 
     serializable_arguments = ("rbm",)

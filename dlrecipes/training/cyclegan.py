@@ -103,8 +103,8 @@ class CycleGAN(TranslationTrainer):
 
     Reference:
         Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
-        cycle-consistent adversarial networks", equations 1 to 3, section 4, and section 5.2 for
-        the identity loss, https://arxiv.org/abs/1703.10593.
+        cycle-consistent adversarial networks", equations 1 to 3, section 4, and section 5.2 for the
+        identity loss. https://arxiv.org/abs/1703.10593
     """
 
     serializable_arguments = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")

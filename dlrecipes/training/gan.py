@@ -83,11 +83,11 @@ class GAN(AdversarialTrainer):
 
     Reference:
         Goodfellow, Pouget-Abadie, Mirza, Xu, Warde-Farley, Ozair, Courville and Bengio, 2014,
-        "Generative adversarial nets", algorithm 1, https://arxiv.org/abs/1406.2661.
-        Mirza and Osindero, 2014, "Conditional generative adversarial nets", equation 2,
-        https://arxiv.org/abs/1411.1784.
-        Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville, 2017, "Improved training of
-        Wasserstein GANs", algorithm 1, https://arxiv.org/abs/1704.00028.
+        "Generative adversarial nets", algorithm 1. https://arxiv.org/abs/1406.2661
+        Mirza and Osindero, 2014, "Conditional generative adversarial nets", equation 2.
+        https://arxiv.org/abs/1411.1784
+        Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville, 2017, "Improved training of Wasserstein
+        GANs", algorithm 1. https://arxiv.org/abs/1704.00028
     """
 
     serializable_arguments = ("generator", "discriminator")

@@ -52,10 +52,10 @@ def gradient_by_lag(
     [1.0, 0.5, 0.25]
 
     Reference:
-        Bengio, Simard and Frasconi, 1994, "Learning long-term dependencies with gradient descent
-        is difficult", section IV, https://doi.org/10.1109/72.279181. Pascanu, Mikolov and Bengio,
-        2013, "On the difficulty of training recurrent neural networks", equations 3 to 5,
-        https://arxiv.org/abs/1211.5063.
+        Bengio, Simard and Frasconi, 1994, "Learning long-term dependencies with gradient descent is
+        difficult", section IV. https://doi.org/10.1109/72.279181
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", equations 3 to 5. https://arxiv.org/abs/1211.5063
     """
     run, loss = CarriedState(network), keras.losses.get(loss)
     inputs = tf.convert_to_tensor(inputs)

@@ -45,10 +45,11 @@ class ImagePool(keras.layers.Layer):
 
     Reference:
         Shrivastava, Pfister, Tuzel, Susskind, Wang and Webb, 2017, "Learning from simulated and
-        unsupervised images through adversarial training", section 2.3,
-        https://arxiv.org/abs/1612.07828; in the form of Zhu, Park, Isola and Efros, 2017, "Unpaired
-        image-to-image translation using cycle-consistent adversarial networks", section 4,
-        https://arxiv.org/abs/1703.10593.
+        unsupervised images through adversarial training", section 2.3.
+        https://arxiv.org/abs/1612.07828
+        Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
+        cycle-consistent adversarial networks", section 4 (the form used here).
+        https://arxiv.org/abs/1703.10593
     """
 
     def __init__(self, size: int = 50, seed: int = 0, stream: int = 0, **kwargs):

@@ -69,8 +69,9 @@ class PerceptronRule(ExplicitRule):
 
     Reference:
         Rosenblatt, 1958, "The perceptron: a probabilistic model for information storage and
-        organization in the brain", https://doi.org/10.1037/h0042519; Rosenblatt, 1962, "Principles
-        of neurodynamics"; Novikoff, 1962, "On convergence proofs on perceptrons" (the bound).
+        organization in the brain". https://doi.org/10.1037/h0042519
+        Rosenblatt, 1962, "Principles of neurodynamics"; Novikoff, 1962, "On convergence proofs on
+        perceptrons" (the bound).
     """
 
     serializable_arguments = ("network",)

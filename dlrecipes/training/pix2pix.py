@@ -83,8 +83,8 @@ class Pix2Pix(TranslationTrainer):
     (4, 16, 16, 3)
 
     Reference:
-        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
-        adversarial networks", equation 4 and section 3.3, https://arxiv.org/abs/1611.07004.
+        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional adversarial
+        networks", equation 4 and section 3.3. https://arxiv.org/abs/1611.07004
     """
 
     serializable_arguments = ("generator", "discriminator")

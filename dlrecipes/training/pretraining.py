@@ -107,11 +107,11 @@ def pretrain(
     (2, 2)
 
     Reference:
-        Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets",
-        section 4, https://doi.org/10.1162/neco.2006.18.7.1527.
-        Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
-        networks", figure 1, and its supporting text for the learning rates,
-        https://doi.org/10.1126/science.1127647.
+        Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets", section 4.
+        https://doi.org/10.1162/neco.2006.18.7.1527
+        Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural networks",
+        figure 1, and its supporting text for the learning rates.
+        https://doi.org/10.1126/science.1127647
         Bengio, Lamblin, Popovici and Larochelle, 2007, "Greedy layer-wise training of deep
         networks", section 4, for autoencoders.
     """

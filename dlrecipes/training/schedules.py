@@ -43,7 +43,7 @@ def learning_rate_schedule(
 
     Reference:
         Loshchilov and Hutter, 2017, "SGDR: Stochastic gradient descent with warm restarts",
-        equation 5, https://arxiv.org/abs/1608.03983, for `"cosine"` (a single period).
+        equation 5, for `"cosine"` (a single period). https://arxiv.org/abs/1608.03983
     """
     if name not in NAMES:
         raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}.")
@@ -91,8 +91,8 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Reference:
         Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
-        cycle-consistent adversarial networks", section 4, "Training details",
-        https://arxiv.org/abs/1703.10593.
+        cycle-consistent adversarial networks", section 4, "Training details".
+        https://arxiv.org/abs/1703.10593
     """
 
     def __init__(self, initial_learning_rate: float, constant_steps: int, decay_steps: int):

@@ -60,9 +60,8 @@ class SequenceTagger(Trainer):
     [[b'from', b'Rome']]
 
     Reference:
-        Lafferty, McCallum and Pereira, 2001, "Conditional random fields"; Huang, Xu and
-        Yu, 2015, "Bidirectional LSTM-CRF models for sequence tagging",
-        https://arxiv.org/abs/1508.01991.
+        Lafferty, McCallum and Pereira, 2001, "Conditional random fields"; Huang, Xu and Yu, 2015,
+        "Bidirectional LSTM-CRF models for sequence tagging". https://arxiv.org/abs/1508.01991
     """
 
     serializable_arguments = ("network", "encoder")

@@ -44,8 +44,8 @@ class SupervisedTrainer(Trainer):
     ['gradient_norm', 'loss']
 
     Reference:
-        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating
-        errors", https://doi.org/10.1038/323533a0.
+        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating errors".
+        https://doi.org/10.1038/323533a0
     """
 
     serializable_arguments = ("network",)

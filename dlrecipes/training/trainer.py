@@ -58,8 +58,8 @@ class Trainer(keras.Model):
     ['gradient_norm', 'loss']
 
     Reference:
-        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent
-        neural networks", algorithm 1 (clipping by norm), https://arxiv.org/abs/1211.5063.
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", algorithm 1 (clipping by norm). https://arxiv.org/abs/1211.5063
     """
 
     # Constructor arguments, kept as attributes, that are saved as Keras objects.

@@ -73,11 +73,12 @@ class TripletEmbedding(Trainer):
     (0.2, 1.0)
 
     Reference:
-        Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face
-        recognition and clustering", section 3.1, equations 1 to 3, and section 3.2, equation 4
-        (semi-hard negatives), https://arxiv.org/abs/1503.03832. Hermans, Beyer and Leibe, 2017,
-        "In defense of the triplet loss for person re-identification", section 2 (batches of P
-        identities by K images), https://arxiv.org/abs/1703.07737.
+        Schroff, Kalenichenko and Philbin, 2015, "FaceNet: a unified embedding for face recognition
+        and clustering", section 3.1, equations 1 to 3, and section 3.2, equation 4 (semi-hard
+        negatives). https://arxiv.org/abs/1503.03832
+        Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
+        re-identification", section 2 (batches of P identities by K images).
+        https://arxiv.org/abs/1703.07737
     """
 
     serializable_arguments = ("network",)

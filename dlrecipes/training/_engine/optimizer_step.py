@@ -53,10 +53,10 @@ def apply(
     [2.4, 3.2]
 
     Reference:
-        Kingma and Ba, 2015, "Adam: a method for stochastic optimization", algorithm 1, in the
-        form at the end of section 2, https://arxiv.org/abs/1412.6980; Pascanu, Mikolov and Bengio,
-        2013, "On the difficulty of training recurrent neural networks", algorithm 1 (clipping),
-        https://arxiv.org/abs/1211.5063.
+        Kingma and Ba, 2015, "Adam: a method for stochastic optimization", algorithm 1, in the form
+        at the end of section 2. https://arxiv.org/abs/1412.6980
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", algorithm 1 (clipping). https://arxiv.org/abs/1211.5063
     """
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     if not pairs:

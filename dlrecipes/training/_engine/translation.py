@@ -65,10 +65,10 @@ def translation_losses(objective: str) -> tuple[Callable, Callable]:
     (2.5, 9.0)
 
     Reference:
-        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
-        adversarial networks", section 3.3, https://arxiv.org/abs/1611.07004; Zhu, Park, Isola and
-        Efros, 2017, "Unpaired image-to-image translation using cycle-consistent adversarial
-        networks", section 4, https://arxiv.org/abs/1703.10593.
+        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional adversarial
+        networks", section 3.3. https://arxiv.org/abs/1611.07004
+        Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
+        cycle-consistent adversarial networks", section 4. https://arxiv.org/abs/1703.10593
     """
     discriminator_loss, generator_loss = adversarial_losses(objective)
     scale = 2.0 if objective == "least_squares" else 1.0

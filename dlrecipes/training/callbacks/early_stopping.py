@@ -47,9 +47,9 @@ class StopOnGeneralizationGap(keras.callbacks.Callback):
     (True, 1)
 
     Reference:
-        Zhou, 2016, "Machine learning" (in Chinese), section 5.3 (early stopping); Prechelt,
-        1998, "Early stopping - but when?", section 2 (the criterion UP),
-        https://doi.org/10.1007/3-540-49430-8_3.
+        Zhou, 2016, "Machine learning" (in Chinese), section 5.3 (early stopping); Prechelt, 1998,
+        "Early stopping - but when?", section 2 (the criterion UP).
+        https://doi.org/10.1007/3-540-49430-8_3
     """
 
     def __init__(
@@ -139,9 +139,9 @@ class StopOnPlateau(keras.callbacks.Callback):
     3
 
     Reference:
-        Zhou, 2016, "Machine learning" (in Chinese), section 5.3; Prechelt, 1998, "Early
-        stopping - but when?", section 2 (training progress over a strip of epochs),
-        https://doi.org/10.1007/3-540-49430-8_3.
+        Zhou, 2016, "Machine learning" (in Chinese), section 5.3; Prechelt, 1998, "Early stopping -
+        but when?", section 2 (training progress over a strip of epochs).
+        https://doi.org/10.1007/3-540-49430-8_3
     """
 
     def __init__(self, change: float, rounds: int = 5, monitor: str = "loss"):

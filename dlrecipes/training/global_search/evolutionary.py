@@ -39,9 +39,10 @@ class EvolutionarySearch(GlobalSearch):
     ((60,), True)
 
     Reference:
-        Beyer and Schwefel, 2002, "Evolution strategies: a comprehensive introduction",
-        algorithm 1 (the (mu/2 + lambda) strategy) and section 4.2 (self-adaptation),
-        https://doi.org/10.1023/A:1015059928466; Rechenberg, 1973, "Evolutionsstrategie".
+        Beyer and Schwefel, 2002, "Evolution strategies: a comprehensive introduction", algorithm 1
+        (the (mu/2 + lambda) strategy) and section 4.2 (self-adaptation).
+        https://doi.org/10.1023/A:1015059928466
+        Rechenberg, 1973, "Evolutionsstrategie".
     """
 
     def __init__(self, parents: int = 10, children: int = 40, step: float = 1.0):

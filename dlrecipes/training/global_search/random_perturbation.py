@@ -37,10 +37,11 @@ class RandomPerturbation(GlobalSearch):
     ((60,), True)
 
     Reference:
-        Wales and Doye, 1997, "Global optimization by basin-hopping and the lowest energy
-        structures of Lennard-Jones clusters containing up to 110 atoms", section 2,
-        https://doi.org/10.1021/jp970984n; Leary, 2000, "Global optimization on funneling
-        landscapes" (uphill steps are never accepted).
+        Wales and Doye, 1997, "Global optimization by basin-hopping and the lowest energy structures
+        of Lennard-Jones clusters containing up to 110 atoms", section 2.
+        https://doi.org/10.1021/jp970984n
+        Leary, 2000, "Global optimization on funneling landscapes" (uphill steps are never
+        accepted).
     """
 
     def __init__(self, noise: float = 1.0, steps: int = 50):

@@ -38,10 +38,10 @@ class SimulatedAnnealing(GlobalSearch):
     ((60,), True)
 
     Reference:
-        Kirkpatrick, Gelatt and Vecchi, 1983, "Optimization by simulated annealing",
-        https://doi.org/10.1126/science.220.4598.671; Metropolis, Rosenbluth, Rosenbluth, Teller
-        and Teller, 1953, "Equation of state calculations by fast computing machines" (the rule of
-        acceptance), https://doi.org/10.1063/1.1699114.
+        Kirkpatrick, Gelatt and Vecchi, 1983, "Optimization by simulated annealing".
+        https://doi.org/10.1126/science.220.4598.671
+        Metropolis, Rosenbluth, Rosenbluth, Teller and Teller, 1953, "Equation of state calculations
+        by fast computing machines" (the rule of acceptance). https://doi.org/10.1063/1.1699114
     """
 
     def __init__(
