@@ -4,12 +4,18 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.training._engine import optimizer_step
-from dlrecipes.training._engine.layer_chains import WrittenOut, chain, examples_of, in_turn, targets
+from dlrecipes.training._engine.layer_chains import (
+    ExplicitRule,
+    chain,
+    format_targets,
+    unpack_examples,
+    update_per_example,
+)
 from dlrecipes.training.trainer import batch_size
-from dlrecipes.training.weight_decay import checked_share, decayed_error
+from dlrecipes.training.weight_decay import check_error_share, decayed_error
 
 MODES = ("standard", "accumulated")
-# Derivatives of activations, as functions of the output: nothing but outputs need be kept.
+# Derivatives of activations as functions of the output, so that only outputs are stored.
 DERIVATIVES = {
     "linear": tf.ones_like,
     "sigmoid": lambda b: b * (1 - b),
@@ -21,53 +27,56 @@ DERIVATIVES = {
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
-class BackPropagation(WrittenOut):
+class BackPropagation(ExplicitRule):
     """Trains a multilayer perceptron by the delta rule, without automatic differentiation.
 
-    The error of an example is half the squared distance from its target. The activations are
-    kept on the way forwards, the deltas are passed backwards; `f'` is the derivative, for
-    sigmoid units `f' = b * (1 - b)`:
+    The error of an example is half the squared distance from its target. The forward pass stores
+    the activations, and the backward pass computes the deltas; `f'` is the derivative of the
+    activation, which is `b * (1 - b)` for sigmoid units:
 
         E_k  = 1/2 sum_j (y_hat_j - y_j)^2
-        g_j  = f'(y_hat_j) * (y_j - y_hat_j)            the outputs' delta
-        e_h  = f'(b_h) * sum_j w_hj g_j                 that of the layer before, and so on
-        dw_hj = rate * g_j * b_h                        and of a bias, rate * g_j
+        g_j  = f'(y_hat_j) * (y_j - y_hat_j)            delta of an output
+        e_h  = f'(b_h) * sum_j w_hj g_j                 delta of the layer below, and so on
+        dw_hj = rate * g_j * b_h                        for a bias, rate * g_j
 
-    In mode `"standard"` there is an update after each example, in the batch's order: the
-    result depends on the order and not on the batch size. In mode `"accumulated"` there is
-    one a batch, by the mean over its examples: give `fit` all of them as one,
-    `batch_size=len(x)`, for the algorithm of the book, whose pass over all samples is one
-    update; with less it is mini-batch descent. `fit` shuffles unless `shuffle=False`.
+    Mode `"standard"` updates the weights after each example, in the batch's order: the result
+    depends on the order but not on the batch size. Mode `"accumulated"` updates them once per
+    batch, by the mean over its examples. With the whole data set as one batch (`batch_size=len(x)`)
+    it is the book's algorithm, which makes one update per pass; with smaller batches it is
+    mini-batch gradient descent. `fit` shuffles unless `shuffle=False`.
 
-    `compile` takes any optimizer for `"accumulated"`, and `keras.optimizers.SGD(rate)` for
-    `"standard"`; by default that, with a rate of 0.1. `fit` logs `loss`, the mean of what is
-    minimised, as each update finds it, and `gradient_norm`, its mean over the updates.
+    `compile` takes any optimizer for `"accumulated"`, and only `keras.optimizers.SGD(rate)` for
+    `"standard"`; the default is SGD with a rate of 0.1. `fit` logs `loss`, the mean of the
+    minimized quantity before each update, and `gradient_norm`, its mean over the updates.
 
-    Under several replicas an accumulated step is shared out; in `"standard"` mode every
-    replica goes through the whole batch. All is computed in the weights' own precision.
+    Under several replicas an accumulated step is divided among them, and in `"standard"` mode every
+    replica processes the whole batch. All arithmetic has the weights' own precision.
 
     Args:
-        network: A chain of `Dense` layers, such as `models.mlp` without dropout; one `Flatten`
-            may be first. Activations are sigmoid, tanh, linear, relu, elu and softplus.
-        mode: `"standard"` or `"accumulated"`.
-        error_share: Weight decay: the error's share in `decayed_error`, above 0, at most 1; the
-            squares of all trained weights and biases have the rest. 1 is without decay.
+        network: Chain of `Dense` layers, such as `models.mlp` without dropout, optionally after one
+            `Flatten`. Activations may be sigmoid, tanh, linear, relu, elu and softplus.
+        mode: `"standard"` or `"accumulated"`. Defaults to `"standard"`.
+        error_share: Weight of the error in `decayed_error`, above 0 and at most 1; the squares of
+            all trained weights and biases have the remaining weight. Defaults to 1.0, no decay.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: What the network takes. `fit` wants targets of shape `(batch, outputs)`, or
+        inputs: Inputs of the network. `fit` expects targets of shape `(batch, outputs)`, or
             `(batch,)` for one output.
-        training: Does nothing.
+        training: Ignored.
 
     Returns:
         The network's outputs, of shape `(batch, outputs)`.
 
     Raises:
-        ValueError: If `mode` or `error_share` is none of these, or the network has a layer, an
-            activation, a regularizer or a constraint that the rule does not cover.
+        ValueError: If `mode` or `error_share` is invalid, or if the rule does not support one of
+            the network's layers, activations, regularizers or constraints.
 
     Example:
 
+    >>> import tensorflow as tf
     >>> from dlrecipes.models import mlp
+    >>> from dlrecipes.training import BackPropagation
     >>> network = mlp((2,), 1, (3,), activation="sigmoid", output_activation="sigmoid")
     >>> model = BackPropagation(network, mode="accumulated")
     >>> x, y = tf.constant([[0.0, 1.0], [1.0, 1.0]]), tf.constant([[1.0], [0.0]])
@@ -79,9 +88,9 @@ class BackPropagation(WrittenOut):
     True
 
     Reference:
-        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating
-        errors", equations 4 to 7; Zhou, 2016, "Machine learning" (in Chinese), equations 5.3 to
-        5.17 and figure 5.8.
+        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating errors",
+        equations 4 to 7. https://doi.org/10.1038/323533a0
+        Zhou, 2016, "Machine learning" (in Chinese), equations 5.3 to 5.17 and figure 5.8.
     """
 
     serializable_arguments = ("network",)
@@ -97,9 +106,9 @@ class BackPropagation(WrittenOut):
         super().__init__(**kwargs)
         if mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}.")
-        checked_share(error_share)
+        check_error_share(error_share)
         for position, layer in enumerate(chain(network)):
-            _check(layer, first=position == 0)
+            _check_layer(layer, first=position == 0)
         self.network = network
         self.mode = mode
         self.error_share = error_share
@@ -109,20 +118,19 @@ class BackPropagation(WrittenOut):
 
     @property
     def each_example(self) -> bool:
-        """Whether there is an update after each example: in standard mode."""
+        """Whether the weights are updated after each example: in standard mode."""
         return self.mode == "standard"
 
     @property
     def dense(self) -> list[keras.layers.Dense]:
-        """The layers that have weights, from the inputs on."""
-        return [one for one in self.network.layers if isinstance(one, keras.layers.Dense)]
+        """The layers with weights, from the inputs up."""
+        return [layer for layer in self.network.layers if isinstance(layer, keras.layers.Dense)]
 
     def call(self, inputs, training=False):
-        """Returns the network's outputs."""
         return self.network(inputs)
 
     def gradients(self, x, y) -> list[tf.Tensor]:
-        """Returns the gradient of the mean loss by the delta rule.
+        """Returns the gradient of the mean loss, by the delta rule.
 
         Args:
             x: Inputs, of the network's shape.
@@ -134,16 +142,15 @@ class BackPropagation(WrittenOut):
         values = [variable.value for variable in self._weights()]
         gradients, _, _ = self._delta_rule(values, *self._examples((x, y)))
         pairs = zip(self._weights(), gradients, strict=True)
-        found = {id(variable): gradient for variable, gradient in pairs}
-        return [found[id(variable)] for variable in self.trainable_variables]
+        by_variable = {id(variable): gradient for variable, gradient in pairs}
+        return [by_variable[id(variable)] for variable in self.trainable_variables]
 
     def train_step(self, data):
-        """Returns the metrics of a batch: an update for each of its examples, or for all."""
         x, y = self._examples(data)
         weights = self._weights()
         gradients, outputs, loss = self._delta_rule([v.value for v in weights], x, y)
         if self.each_example:
-            loss, _, norm = in_turn(self._rule, self.optimizer, weights, x, y)
+            loss, _, norm = update_per_example(self._rule, self.optimizer, weights, x, y)
         else:
             scale = self.optimizer.scale_loss
             scaled = [None if gradient is None else scale(gradient) for gradient in gradients]
@@ -154,11 +161,11 @@ class BackPropagation(WrittenOut):
         return {**logs, "gradient_norm": self.gradient_norm.result()}
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the mean error of this replica's examples, with the weights' squares."""
+        """Returns the mean error of this replica's examples, with weight decay."""
         if sample_weight is not None:
             raise ValueError("The rule takes inputs and targets, and no sample weights.")
         dense = self.dense
-        y = targets(y, dense[-1].units, dense[-1].kernel.dtype)
+        y = format_targets(y, dense[-1].units, dense[-1].kernel.dtype)
         return self._loss([v.value for v in self._weights()], tf.cast(y_pred, y.dtype), y)
 
     def _rule(self, values, x, y):
@@ -166,19 +173,19 @@ class BackPropagation(WrittenOut):
         return gradients, [loss, loss]
 
     def _delta_rule(self, values, x, y):
-        """Returns the gradient of the mean loss, by weight, the outputs and that loss."""
+        """Returns the gradients of the mean loss by weight, the outputs, and the loss."""
         activations, kernels, rest = [x], [], list(values)
         for layer in self.dense:
             kernels.append(rest.pop(0))
-            drive = activations[-1] @ kernels[-1]
-            drive = drive + rest.pop(0) if layer.use_bias else drive
-            activations.append(layer.activation(drive))
+            potential = activations[-1] @ kernels[-1]
+            potential = potential + rest.pop(0) if layer.use_bias else potential
+            activations.append(layer.activation(potential))
         loss = self._loss(values, activations[-1], y)
         gradients = []
-        share = (y - activations[-1]) / tf.cast(batch_size(x), y.dtype)
+        error = (y - activations[-1]) / tf.cast(batch_size(x), y.dtype)
         for number, layer in reversed(list(enumerate(self.dense))):
-            delta = share * _derivative(layer)(activations[number + 1])
-            share = tf.matmul(delta, kernels[number], transpose_b=True)
+            delta = error * _derivative(layer)(activations[number + 1])
+            error = tf.matmul(delta, kernels[number], transpose_b=True)
             bias = [-tf.reduce_sum(delta, axis=0)] if layer.use_bias else []
             kernel = -tf.matmul(activations[number], delta, transpose_a=True)
             gradients = [kernel, *bias, *gradients]
@@ -201,11 +208,10 @@ class BackPropagation(WrittenOut):
 
     def _examples(self, data):
         first, last = self.dense[0], self.dense[-1]
-        x, y = examples_of(data, last.units, last.kernel.dtype)
+        x, y = unpack_examples(data, last.units, last.kernel.dtype)
         return tf.reshape(x, [-1, first.kernel.shape[0]]), y
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {**super().get_config(), "mode": self.mode, "error_share": self.error_share}
 
 
@@ -213,19 +219,19 @@ def _derivative(layer):
     return DERIVATIVES[keras.activations.serialize(layer.activation)]
 
 
-def _check(layer, first):
-    """Refuses a layer that the rule does not cover."""
+def _check_layer(layer, first):
+    """Raises an error for a layer that the rule does not support."""
     if type(layer) is keras.layers.Flatten and first:
         if layer.data_format != "channels_last" and len(layer.input.shape) > 2:
             raise ValueError(f"{layer.name} must be of data_format='channels_last'.")
         return
     if type(layer) is not keras.layers.Dense:
         raise ValueError(
-            "The network must be Dense layers, after a Flatten perhaps, without dropout: "
-            f"{layer.name} is none."
+            "The network must be Dense layers, perhaps after a Flatten, without dropout: "
+            f"{layer.name} is a {type(layer).__name__}."
         )
     if len(layer.input.shape) != 2:
-        raise ValueError(f"{layer.name} must read one vector an example: flatten first.")
+        raise ValueError(f"{layer.name} must read one vector per example: flatten first.")
     name = keras.activations.serialize(layer.activation)
     known = isinstance(name, str) and name in DERIVATIVES
     if not known or layer.activation is not keras.activations.get(name):
@@ -234,8 +240,9 @@ def _check(layer, first):
         )
     special = ("kernel_regularizer", "bias_regularizer", "activity_regularizer",
                "kernel_constraint", "bias_constraint")  # fmt: skip
-    found = [argument for argument in special if getattr(layer, argument) is not None]
-    if found:
+    unsupported = [argument for argument in special if getattr(layer, argument) is not None]
+    if unsupported:
         raise ValueError(
-            f"The delta rule knows no {', '.join(found)}, which {layer.name} has: use error_share."
+            f"{layer.name} uses {', '.join(unsupported)}, which the delta rule does not support: "
+            "use error_share for weight decay."
         )

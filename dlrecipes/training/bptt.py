@@ -8,51 +8,54 @@ import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training._engine import chunks
-from dlrecipes.training._engine.checks import refuse_unbuilt, refuse_unless
+from dlrecipes.training._engine.checks import check_built, runtime_check
 from dlrecipes.training.carried_state import CarriedState, States
 from dlrecipes.training.trainer import Trainer, batch_size
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class TruncatedBPTT(Trainer):
-    """Trains a recurrent network on long sequences, a chunk of time at a time.
+    """Trains a recurrent network on long sequences, one chunk of time at a time.
 
-    Each sequence is cut into chunks of `window` steps, the last perhaps shorter. Each chunk is
-    one update of the optimizer, by the mean loss over it that `compile` names. The states after
-    a chunk are the next chunk's first, the gradient ends at the chunk's edge. Memory does not
-    grow with the length, and the weights move often.
+    Each sequence is cut into chunks of `window` steps; the last one may be shorter. Each chunk is
+    one update of the optimizer, by the mean of the loss over the chunk. The states after a chunk
+    are the initial states of the next one, and the gradient ends at the chunk's edge. Memory does
+    not grow with the length of the sequences, and the weights are updated often.
 
-    A batch begins with the network's own initial states (which are not trained), or with
-    `streams` where the batch before ended: batches are then consecutive pieces of that many
-    endless texts, as `data.streams` cuts them. That state is zero again at the beginning of
-    each epoch and of each evaluation, and so needs no place in a checkpoint.
+    A batch begins with the network's own initial states, which are not trained. With `streams` it
+    begins with the states at the end of the previous batch: batches are then consecutive parts of
+    that many endless texts, as cut by `data.streams`. These states are reset at the start of
+    each epoch and of each evaluation, and therefore need no place in a checkpoint.
 
-    Logs: `loss`, the mean over all steps; `gradient_norm`, the mean over the chunks before
-    clipping; and, where the optimizer has a `global_clipnorm`, `clipped`, the share of the
-    chunks whose norm was above it. Metrics of `compile` count each chunk once, a shorter one, too.
+    It logs `loss`, the mean over all steps; `gradient_norm`, the mean over the chunks before
+    clipping; and, if the optimizer has a `global_clipnorm`, `clipped`, the fraction of the chunks
+    whose norm was above it. Metrics of `compile` weight all chunks equally, including shorter ones.
     Under several replicas a batch's length must be known.
 
     Args:
-        network: Model whose weights are made, with an output for each step and recurrent
-            layers of any depth that read forwards; Keras' or of this package.
-        window: Steps of a chunk, at least 1; up to 40 are fastest.
-        streams: Examples of every batch, over all replicas, that go on where those of the batch
-            before ended; `None` where each batch is of new sequences.
+        network: Built model with an output per step and any number of recurrent
+            layers that read forwards, of Keras or of this package.
+        window: Steps per chunk, at least 1; up to 40 are fastest.
+        streams: Number of examples in every batch, over all replicas, that continue those of the
+            previous batch; `None` if each batch has new sequences. Defaults to `None`.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: What the network takes, each of shape `(batch, time, ...)`.
-        training: Whether dropout and the like are on.
+        inputs: Inputs of the network, each of shape `(batch, time, ...)`.
+        training: Whether layers such as dropout are in training mode. Defaults to `False`.
 
     Returns:
         The network's outputs.
 
     Raises:
-        ValueError: If an argument is out of its bounds, or the network has no weights, no
-            recurrent layer, one that reads from the end, or no output a step; and in training
-            if inputs, targets and sample weights have not the same time.
+        ValueError: If an argument is out of bounds, or if the network has no weights, no recurrent
+            layer, a layer that reads from the end, or no output per step. In training: if inputs,
+            targets and sample weights differ in length.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.training import TruncatedBPTT
     >>> x = keras.Input((None, 2))
     >>> hidden = keras.layers.LSTM(4, return_sequences=True)(x)
     >>> model = TruncatedBPTT(keras.Model(x, keras.layers.Dense(1)(hidden)), window=8)
@@ -65,9 +68,10 @@ class TruncatedBPTT(Trainer):
     Reference:
         Williams and Peng, 1990, "An efficient gradient-based algorithm for on-line training of
         recurrent network trajectories" (truncation; here the chunks do not overlap).
+        https://doi.org/10.1162/neco.1990.2.4.490
         Mikolov, 2012, "Statistical language models based on neural networks", section 3.3.
-        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent
-        neural networks", algorithm 1 (clipping).
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", algorithm 1 (clipping). https://arxiv.org/abs/1211.5063
     """
 
     serializable_arguments = ("network",)
@@ -77,76 +81,79 @@ class TruncatedBPTT(Trainer):
         integer("window", window)
         if streams is not None:
             integer("streams", streams)
-        refuse_unbuilt(network)
-        _check_time(network)
+        check_built(network)
+        _check_time_axis(network)
         self.network = network
         self.window = window
         self.streams = streams
         self.recurrence = CarriedState(network)
         self.clipped = keras.metrics.Mean(name="clipped")
-        self.carried = [] if streams is None else self._make_carried(streams)
+        self.carried = [] if streams is None else self._carried_variables(streams)
         self.built = True
 
     def call(self, inputs, training=False):
-        """Returns the network's outputs."""
         return self.network(inputs, training=training)
 
     def train_step(self, data):
-        """Returns the metrics after an optimizer step on each chunk of a batch."""
         data = keras.utils.unpack_x_y_sample_weight(data)
-        self._keep(chunks.each(self._chunk_step, data, self.window, self._first_states(data[0])))
+        self._store_states(
+            chunks.each(self._chunk_step, data, self.window, self._initial_states(data[0]))
+        )
         logs = self.get_metrics_result()
-        if self._limit() is None:
+        if self._clip_norm() is None:
             logs.pop(self.clipped.name)
         return logs
 
     def test_step(self, data):
-        """Returns the metrics of one batch, which is not cut."""
         if self.streams is None:
             return super().test_step(data)
+        # Evaluation does not cut the batch.
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        y_pred, states = self.recurrence(x, self._first_states(x), training=False)
-        self._keep(states)
+        y_pred, states = self.recurrence(x, self._initial_states(x), training=False)
+        self._store_states(states)
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
         self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Returns the running metrics that `compile` names."""
+        """Returns the metrics of `compile`."""
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
         return {name: value for name, value in logs.items() if name != self.clipped.name}
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
-        """Refuses data that the network does not read, or whose times differ."""
+        """Raises an error if the data do not fit the network, or differ in length."""
         super().check_batch(x, y, sample_weight)
         chunks.length((x, y, sample_weight))
 
     def reset_states(self) -> None:
-        """Has the next batch begin anew; does nothing without `streams`."""
+        """Makes the next batch begin with the initial states; does nothing without `streams`."""
         if self.streams is not None:
             flat = tf.nest.flatten(self.recurrence.initial(self.streams))
             for variable, value in zip(self.carried, flat, strict=True):
                 variable.assign(keras.ops.cast(value, variable.dtype))
 
     def reset_metrics(self):
-        """Begins an epoch or an evaluation: Keras calls it there; the streams begin, too."""
+        """Resets the metrics and the states, as Keras does before each epoch and evaluation."""
         super().reset_metrics()
         self.reset_states()
 
     def fit(self, *args, **kwargs):
-        """As `keras.Model.fit`; with `streams` the batches of arrays must keep their order."""
-        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
-        arrays = any(hasattr(part, "__array__") for part in tf.nest.flatten(given.get("x")))
-        if self.streams is not None and arrays and given.get("shuffle", True):
-            raise ValueError("Streams go on from batch to batch: fit needs shuffle=False.")
+        """Trains as `keras.Model.fit` does; with `streams`, arrays must not be shuffled.
+
+        Raises:
+            ValueError: If arrays are to be shuffled although there are `streams`.
+        """
+        arguments = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
+        arrays = any(hasattr(part, "__array__") for part in tf.nest.flatten(arguments.get("x")))
+        if self.streams is not None and arrays and arguments.get("shuffle", True):
+            raise ValueError("Streams continue from batch to batch: fit needs shuffle=False.")
         return super().fit(*args, **kwargs)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {**super().get_config(), "window": self.window, "streams": self.streams}
 
     def _chunk_step(self, data: tuple[Any, Any, Any], states: States) -> States:
-        """Updates the weights once; returns the states after the chunk."""
+        """Updates the weights once, and returns the states after the chunk."""
         x, y, sample_weight = data
         with tf.GradientTape() as tape:
             y_pred, states = self.recurrence(x, states, training=True)
@@ -157,28 +164,28 @@ class TruncatedBPTT(Trainer):
         self._loss_tracker.update_state(loss, sample_weight=batch_size(x) * steps)
         self.compute_metrics(x, y, y_pred, sample_weight)
         self.gradient_norm.update_state(norm)
-        if self._limit() is not None:
-            self.clipped.update_state(norm > self._limit())
+        if self._clip_norm() is not None:
+            self.clipped.update_state(norm > self._clip_norm())
         return states
 
-    def _limit(self) -> float | None:
-        """Returns the norm to which the optimizer clips."""
+    def _clip_norm(self) -> float | None:
+        """Returns the norm above which the optimizer clips."""
         return getattr(self.optimizer, "inner_optimizer", self.optimizer).global_clipnorm
 
-    def _make_carried(self, streams: int) -> list[keras.Variable]:
+    def _carried_variables(self, streams: int) -> list[keras.Variable]:
         return [
             self.add_weight(
                 shape=state.shape,
                 initializer="zeros",
                 trainable=False,
-                # Every replica computes the states of all streams, alike.
+                # Every replica computes the same states, those of all streams.
                 aggregation="only_first_replica",
                 name=f"carried_{number}",
             )
             for number, state in enumerate(tf.nest.flatten(self.recurrence.initial(streams)))
         ]
 
-    def _first_states(self, x: Any) -> States:
+    def _initial_states(self, x: Any) -> States:
         rows = tf.nest.flatten(x)[0].shape[0]
         here = batch_size(x) if rows is None else rows
         initial = self.recurrence.initial(here)
@@ -187,8 +194,8 @@ class TruncatedBPTT(Trainer):
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         message = f"Every batch must have as many examples as there are streams: {self.streams}."
         if rows is None:
-            checked = refuse_unless(here * replicas == self.streams, message)
-            # Before the states, which would not fit, are kept.
+            checked = runtime_check(here * replicas == self.streams, message)
+            # Checked before states of another shape are stored.
             with tf.control_dependencies([checked] if checked is not None else []):
                 here = tf.identity(here)
         elif rows * replicas != self.streams:
@@ -198,14 +205,14 @@ class TruncatedBPTT(Trainer):
         if replicas > 1:
             first = here * tf.distribute.get_replica_context().replica_id_in_sync_group
 
-        def mine(variable, state):
+        def own_rows(variable, state):
             rows = tf.convert_to_tensor(variable.value)[first : first + here]
             return tf.cast(tf.ensure_shape(rows, state.shape), state.dtype)
 
-        flat = map(mine, self.carried, tf.nest.flatten(initial))
+        flat = map(own_rows, self.carried, tf.nest.flatten(initial))
         return tf.nest.pack_sequence_as(initial, list(flat))
 
-    def _keep(self, states: States) -> None:
+    def _store_states(self, states: States) -> None:
         if self.streams is None:
             return
         flat = tf.nest.flatten(states)
@@ -216,8 +223,8 @@ class TruncatedBPTT(Trainer):
             variable.assign(tf.cast(state, variable.dtype))
 
 
-def _check_time(network: keras.Model) -> None:
-    """Refuses a functional network that is not one from each step to each step."""
+def _check_time_axis(network: keras.Model) -> None:
+    """Raises an error if a functional network does not map each step to an output."""
     for kind in ("inputs", "outputs"):
         for tensor in getattr(network, kind, None) or ():
             if len(tensor.shape) < 2 or tensor.shape[1] is not None:

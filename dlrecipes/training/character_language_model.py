@@ -1,4 +1,4 @@
-"""A language model of characters that is trained on chunks of time, and run step by step."""
+"""A character language model that is trained on chunks of time and run step by step."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,39 +14,42 @@ from dlrecipes.training.carried_state import States
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class CharacterLanguageModel(TruncatedBPTT):
-    """Trains a network that predicts characters as `TruncatedBPTT` does; keeps its vocabulary.
+    """Trains a network that predicts characters with `TruncatedBPTT`, and stores its vocabulary.
 
-    `step` is what generation runs: one character in, scores of the next one out. It computes in
-    float32, whatever the precision of training was.
+    Generation runs `step`, which takes one character and returns scores of the next. It computes in
+    float32, regardless of the precision of training.
 
-    It may also keep, for each character and for each of some themes, the characters that go
-    with it, which steer generation: `associated` (their ids) and `association` (how strongly,
-    0 for none), both of shape `(characters + themes, associates)`. They are not trained:
-    `associate` sets them.
+    The model can also store, for each character and for each theme, a list of associated characters
+    that steer generation: `associated` (their ids) and `association` (their strengths, 0 for none),
+    both of shape `(characters + themes, associates)`. They are not trained, but set by `associate`.
 
     Args:
-        network: Model from `characters`, int32 of shape `(batch, time)`, and perhaps further
-            such inputs to scores of shape `(batch, time, len(vocabulary))`.
-        window: Steps of a chunk, at least 1; up to 40 are fastest.
-        vocabulary: The characters by id, each once; what is no character (a start) is longer.
-        themes: Names of themes.
-        associates: Characters that are kept for each, at least 0.
-        streams: As of `TruncatedBPTT`.
+        network: Model from `characters`, int32 of shape `(batch, time)`, and optional further
+            inputs of that kind, to scores of shape `(batch, time, len(vocabulary))`.
+        window: Steps per chunk, at least 1; up to 40 are fastest.
+        vocabulary: Distinct characters, in the order of their ids. An entry that is not a
+            character, such as a start symbol, has several letters.
+        themes: Names of themes. Defaults to none.
+        associates: Number of associated characters for each, at least 0. Defaults to 0.
+        streams: Number of continuing examples, as in `TruncatedBPTT`. Defaults to `None`.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: What the network takes.
-        training: Whether dropout and the like are on.
+        inputs: Inputs of the network.
+        training: Whether layers such as dropout are in training mode. Defaults to `False`.
 
     Returns:
         The network's scores.
 
     Raises:
-        ValueError: If an argument is out of its bounds, the vocabulary does not have as many
-            entries as the network has scores, or the network is none that `TruncatedBPTT` takes.
+        ValueError: If an argument is out of bounds, if the vocabulary and the network's scores
+            differ in size, or if `TruncatedBPTT` does not support the network.
 
     Example:
 
+    >>> import tensorflow as tf
     >>> from dlrecipes.models import character_lm
+    >>> from dlrecipes.training import CharacterLanguageModel
     >>> model = CharacterLanguageModel(character_lm(3, units=4), 8, ["[start]", "a", "b"])
     >>> scores, states = model.step({"characters": tf.constant([1, 2])}, model.first_states(2))
     >>> tuple(scores.shape), len(tf.nest.flatten(states))
@@ -72,8 +75,8 @@ class CharacterLanguageModel(TruncatedBPTT):
         scores = network.output.shape[-1]
         if scores != len(vocabulary):
             raise ValueError(
-                f"{network.name} scores {scores} characters: the vocabulary must have as many, "
-                f"not {len(vocabulary)}."
+                f"{network.name} scores {scores} characters: the vocabulary must have as many "
+                f"entries, not {len(vocabulary)}."
             )
         self.vocabulary = list(vocabulary)
         self.themes = list(themes)
@@ -87,23 +90,32 @@ class CharacterLanguageModel(TruncatedBPTT):
             self.association = self.add_weight(name="association", dtype="float32", **fixed)
 
     def ids(self, characters: tf.Tensor) -> tf.Tensor:
-        """Returns the ids of characters, int32; -1 of one that the vocabulary does not have."""
+        """Returns the ids of characters, int32; -1 for a character outside the vocabulary."""
         return self._ids.lookup(characters)
 
     def rows(self, names: tf.Tensor) -> tf.Tensor:
-        """Returns the rows of `associated` of characters or themes, int32; -1 where there is none.
+        """Returns the rows of `associated` for characters or themes, int32; -1 for an unknown name.
 
-        A theme that is called as a character is has the character's row.
+        A theme whose name is also a character has that character's row.
         """
         return self._rows.lookup(names)
 
     def associate(self, associated: np.ndarray, association: np.ndarray) -> None:
-        """Sets what goes with each character and theme: ids and strengths."""
+        """Sets the associated characters: their ids and strengths.
+
+        Args:
+            associated: Integer array of shape `(characters + themes, associates)`.
+            association: Float array of the same shape.
+        """
         self.associated.assign(associated)
         self.association.assign(association)
 
     def first_states(self, batch_size: int | tf.Tensor) -> States:
-        """Returns the states before the first step, in float32."""
+        """Returns the states before the first step, in float32.
+
+        Args:
+            batch_size: Number of examples.
+        """
         with full_precision(self.network):
             return self.recurrence.initial(batch_size)
 
@@ -111,8 +123,8 @@ class CharacterLanguageModel(TruncatedBPTT):
         """Runs one step without dropout, in float32.
 
         Args:
-            inputs: What the network takes, each of shape `(batch,)`.
-            states: As `first_states` or another call returned them.
+            inputs: Inputs of the network by name, each of shape `(batch,)`.
+            states: States from `first_states` or from the previous call.
 
         Returns:
             Scores of shape `(batch, characters)`, and the states after the step.
@@ -123,17 +135,28 @@ class CharacterLanguageModel(TruncatedBPTT):
         return scores[:, 0], states
 
     def piece(self, inputs: Mapping[str, tf.Tensor], states: States) -> tuple[tf.Tensor, States]:
-        """Returns the scores of a piece of sequences, and the states after it; as `step`."""
+        """Runs several steps without dropout, in float32.
+
+        Args:
+            inputs: Inputs of the network by name, each of shape `(batch, time)`.
+            states: States from `first_states` or from the previous call.
+
+        Returns:
+            Scores of shape `(batch, time, characters)`, and the states after the last step.
+        """
         with full_precision(self.network):
             return self.recurrence(inputs, states)
 
     def scores(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Returns the scores of whole sequences without dropout, in float32."""
+        """Returns the scores of whole sequences without dropout, in float32.
+
+        Args:
+            inputs: Inputs of the network by name, each of shape `(batch, time)`.
+        """
         with full_precision(self.network):
             return self.network(inputs, training=False)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         own = {name: getattr(self, name) for name in ("vocabulary", "themes", "associates")}
         return {**super().get_config(), **own}
 

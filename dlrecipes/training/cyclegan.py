@@ -1,4 +1,4 @@
-"""Translation of images between two kinds of them, without pairs."""
+"""Translation of images between two domains, without pairs."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,17 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer, number
-from dlrecipes.layers._arguments import pair as sizes
+from dlrecipes.layers._arguments import pair as size_pair
 from dlrecipes.training._engine.checks import check_inputs
-from dlrecipes.training._engine.gan_networks import unchanged
+from dlrecipes.training._engine.gan_networks import call_without_updates
 from dlrecipes.training._engine.translation import (
     TranslationTrainer,
+    check_image_size,
     check_networks,
+    check_pair,
     l1,
-    pair,
-    refuse_no_pair,
-    refuse_too_small,
     translation_losses,
+    unpack_pair,
 )
 from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.trainer import batch_size
@@ -24,65 +24,74 @@ from dlrecipes.training.trainer import batch_size
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class CycleGAN(TranslationTrainer):
-    """Trains two generators, from images of kind A to kind B and back, on unpaired images.
+    """Trains two generators that translate images between domains A and B, on unpaired images.
 
-    The generators minimise together, in one step,
+    The generators together minimize, in one step,
 
         adversarial(D_B(G(a))) + adversarial(D_A(F(b)))
             + cycle_weight * (|F(G(a)) - a| + |G(F(b)) - b|)
             + cycle_weight * identity_weight * (|G(b) - b| + |F(a) - a|)
 
-    with G from A to B, F from B to A and means of absolute differences. As in the authors' code
-    `identity_weight` is relative to `cycle_weight`, and then the discriminators are updated
-    together, each with half of its loss: on this batch's real images, and on generated
-    ones that went through a pool of the last `pool_size`, each kind's own.
+    where G maps A to B, F maps B to A, and differences are mean absolute differences. As in the
+    authors' code, `identity_weight` is relative to `cycle_weight`. The discriminators are then
+    updated together, each with half of its loss, on the real images of the batch and on generated
+    images from a pool of the last `pool_size`, one for each domain.
 
-    Networks run as in training; an update leaves the others as they were, their moving
-    statistics included. Regularizers of weights are added to the losses. `optimizer` is that of
-    both generators, `discriminator_optimizer` that of both discriminators.
+    All networks run in training mode. An update leaves the other networks unchanged, including
+    their moving statistics. Weight regularizers are added to the losses. `optimizer` updates both
+    generators, and `discriminator_optimizer` both discriminators.
 
-    `fit` takes `(a, b)`, as Keras takes inputs and targets: arrays of as many images each, or
-    a data set of pairs of batches (`tf.data.Dataset.zip` of two that are shuffled each for
-    itself). They are floats in [-1, 1]. It logs `generator_loss`, all that the generators
-    minimise, and `discriminator_loss`, the sum of both; `cycle` and `identity`, not weighted
-    (`identity` is 0 where it has no weight); `real_score` and `fake_score`, the discriminators'
-    mean output for real images and for those from the pools, a probability for `"minimax"` and
-    `"non_saturating"`; and `gradient_norm`, the generators', and `discriminator_gradient_norm`.
-    Validation logs all but the norms, at inference and without the pools.
+    `fit` takes `(a, b)` in place of inputs and targets: two arrays of equal length, or a data set
+    of pairs of batches (`tf.data.Dataset.zip` of two that are shuffled independently), floats in
+    [-1, 1]. It logs
+
+    - `generator_loss`, the whole loss of the generators, and `discriminator_loss`, the sum of both;
+    - `cycle` and `identity`, without their weights (`identity` is 0 if its weight is 0);
+    - `real_score` and `fake_score`, the discriminators' mean output for real images and for those
+      from the pools, a probability for `"minimax"` and `"non_saturating"`;
+    - `gradient_norm` of the generators, and `discriminator_gradient_norm`.
+
+    Validation logs all but the norms, in inference mode and without the pools.
 
     Args:
-        generator_ab: Model from images of kind A to kind B, such as
+        generator_ab: Model from images of domain A to domain B, such as
             `models.cyclegan_generator`.
-        generator_ba: Another one, from kind B to kind A.
-        discriminator_a: Model from images of kind A to one number for each patch or image,
-            before any squashing, such as `models.patchgan(condition_channels=0,
-            norm="instance")`.
-        discriminator_b: Another one, of kind B.
-        cycle_weight: Weight of the cycles' differences, the paper's lambda, at least 0.
-        identity_weight: Weight of the identities' differences, times `cycle_weight`, at least
-            0; 0 saves their computation, and is the paper's choice except for colours.
-        pool_size: How many generated images of each kind are kept, at least 0.
-        image_size: Height and width of the images in training, one integer or two, for the
-            pools; needed where the generators leave it unknown and `pool_size` is not 0.
-        objective: `"least_squares"`, as in the paper not halved, `"minimax"`,
-            `"non_saturating"`, `"hinge"` or `"wasserstein"`, of `losses`.
-        seed: Seed of the pools' draws, at least 0.
+        generator_ba: Another model, from domain B to domain A.
+        discriminator_a: Model from images of domain A to one logit or score for each patch or
+            image, such as `models.patchgan(condition_channels=0, norm="instance")`.
+        discriminator_b: Another model, for domain B.
+        cycle_weight: Weight of the cycle loss, the paper's lambda, at least 0. Defaults to 10.0.
+        identity_weight: Weight of the identity loss, relative to `cycle_weight`, at least 0. With
+            0 it is not computed, which is the paper's choice except to preserve colors.
+            Defaults to 0.5.
+        pool_size: Number of generated images of each domain to store, at least 0. Defaults to 50.
+        image_size: Height and width of the training images, one integer or two, for the pools.
+            Required if the generators leave it unknown and `pool_size` is not 0. Defaults to
+            `None`.
+        objective: Adversarial loss of `losses`: `"least_squares"` (not halved, as in the paper),
+            `"minimax"`, `"non_saturating"`, `"hinge"` or `"wasserstein"`. Defaults to
+            `"least_squares"`.
+        seed: Seed of the pools, at least 0. Defaults to 0.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: Images of kind A, of shape `(batch, height, width, channels)`.
-        training: Whether dropout is on and batch normalisation takes the batch's own statistics.
+        inputs: Images of domain A, of shape `(batch, height, width, channels)`.
+        training: Whether dropout is on and batch normalization uses the batch's own statistics.
+            Defaults to `False`.
 
     Returns:
-        Images of kind B; `translate_ba` goes the other way.
+        Images of domain B; `translate_ba` maps the other way.
 
     Raises:
-        ValueError: If an argument is not one of those described, a network has no weights yet or
-            is given twice, or the pools' images are of unknown size; in `fit`, if a batch is no
-            pair of floats, or images are not of the size that was said.
+        ValueError: If an argument is invalid, if a network has no weights yet or is given twice, or
+            if the size of the pools' images is unknown. In `fit`: if a batch is not a pair of
+            floats, or if images do not have the expected size.
 
     Example:
 
+    >>> import keras
     >>> from dlrecipes.models import cyclegan_generator, patchgan
+    >>> from dlrecipes.training import CycleGAN
     >>> ab, ba = (cyclegan_generator(blocks=1, filters=2) for _ in "ab")
     >>> small = {"layers": 1, "filters": 2, "condition_channels": 0, "norm": "instance"}
     >>> model = CycleGAN(ab, ba, patchgan(**small), patchgan(**small), image_size=8)
@@ -94,8 +103,8 @@ class CycleGAN(TranslationTrainer):
 
     Reference:
         Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
-        cycle-consistent adversarial networks", equations 1 to 3, section 4, and section 5.2 of
-        the identity loss.
+        cycle-consistent adversarial networks", equations 1 to 3, section 4, and section 5.2 for the
+        identity loss. https://arxiv.org/abs/1703.10593
     """
 
     serializable_arguments = ("generator_ab", "generator_ba", "discriminator_a", "discriminator_b")
@@ -142,7 +151,7 @@ class CycleGAN(TranslationTrainer):
 
     @property
     def generator_variables(self) -> list[keras.Variable]:
-        """What `optimizer` updates: both generators."""
+        """The variables of both generators, which `optimizer` updates."""
         return [
             *self.generator_ab.trainable_variables,
             *self.generator_ba.trainable_variables,
@@ -150,57 +159,63 @@ class CycleGAN(TranslationTrainer):
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
-        """What `discriminator_optimizer` updates: both discriminators."""
+        """The variables of both discriminators, which `discriminator_optimizer` updates."""
         return [
             *self.discriminator_a.trainable_variables,
             *self.discriminator_b.trainable_variables,
         ]
 
     def call(self, inputs, training=False):
-        """Returns images of kind B, from those of kind A."""
         return self.generator_ab(inputs, training=training)
 
     def translate_ba(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns images of kind A, from those of kind B: the other way than `call`."""
+        """Translates images of domain B to domain A, in the opposite direction of `call`.
+
+        Args:
+            inputs: Images of domain B, of shape `(batch, height, width, channels)`.
+            training: Whether dropout is on and batch normalization uses the batch's own statistics.
+                Defaults to `False`.
+
+        Returns:
+            Images of domain A.
+        """
         return self.generator_ba(inputs, training=training)
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
-        """Refuses what are no two batches of floats that the generators read."""
-        refuse_no_pair(("a", "b"), x, y, sample_weight)
+        """Raises an error unless there are two batches of floats that the networks support."""
+        check_pair(("a", "b"), x, y, sample_weight)
         check_inputs(self.generator_ab, x)
         check_inputs(self.generator_ba, y)
-        refuse_too_small(self.discriminator_a, x)
-        refuse_too_small(self.discriminator_b, y)
+        check_image_size(self.discriminator_a, x)
+        check_image_size(self.discriminator_b, y)
 
     def train_step(self, data):
-        """Returns the metrics of one update of the generators and one of the discriminators."""
-        a, b = pair(data, ("a", "b"))
+        a, b = unpack_pair(data, ("a", "b"))
         step = tf.convert_to_tensor(self.optimizer.iterations)
         optimizer, variables = self.optimizer, self.generator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            fakes, drawn = self._generated(a, b, training=True)
-            scaled = optimizer.scale_loss(drawn["generator_loss"])
+            fakes, generator_logs = self._generator_losses(a, b, training=True)
+            scaled = optimizer.scale_loss(generator_logs["generator_loss"])
         norm = self.update(optimizer, tape, scaled, variables)
         shown = self.pool_a.query(fakes[0], step), self.pool_b.query(fakes[1], step)
         optimizer, variables = self.discriminator_optimizer, self.discriminator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            judged = self._judged((a, b), shown, training=True)
-            scaled = optimizer.scale_loss(judged["discriminator_loss"])
+            discriminator_logs = self._discriminator_losses((a, b), shown, training=True)
+            scaled = optimizer.scale_loss(discriminator_logs["discriminator_loss"])
         discriminator_norm = self.update(optimizer, tape, scaled, variables)
-        logs = self.tracked(batch_size(a), {**drawn, **judged})
-        return {**logs, **self.norms(norm, discriminator_norm)}
+        logs = self.track_means(batch_size(a), {**generator_logs, **discriminator_logs})
+        return {**logs, **self.track_norms(norm, discriminator_norm)}
 
     def test_step(self, data):
-        """Returns the metrics of one batch."""
-        a, b = pair(data, ("a", "b"))
-        fakes, drawn = self._generated(a, b, training=False)
-        judged = self._judged((a, b), fakes, training=False)
-        return self.tracked(batch_size(a), {**drawn, **judged})
+        a, b = unpack_pair(data, ("a", "b"))
+        fakes, generator_logs = self._generator_losses(a, b, training=False)
+        discriminator_logs = self._discriminator_losses((a, b), fakes, training=False)
+        return self.track_means(batch_size(a), {**generator_logs, **discriminator_logs})
 
-    def _generated(self, a, b, training: bool):
-        """Returns generated images of kinds A and B, and the generators' loss and its terms."""
+    def _generator_losses(self, a, b, training: bool):
+        """Returns generated images of domains A and B, and the generators' loss with its terms."""
         ab, ba = self.generator_ab, self.generator_ba
         fake_b, fake_a = ab(a, training=training), ba(b, training=training)
         cycle = l1(ba(fake_b, training=training), a) + l1(ab(fake_a, training=training), b)
@@ -209,8 +224,8 @@ class CycleGAN(TranslationTrainer):
             identity = l1(ab(b, training=training), b) + l1(ba(a, training=training), a)
         _, generator_loss = translation_losses(self.objective)
         terms = [
-            generator_loss(unchanged(self.discriminator_a, fake_a, training)),
-            generator_loss(unchanged(self.discriminator_b, fake_b, training)),
+            generator_loss(call_without_updates(self.discriminator_a, fake_a, training)),
+            generator_loss(call_without_updates(self.discriminator_b, fake_b, training)),
             self.cycle_weight * (cycle + self.identity_weight * identity),
         ]
         if training:
@@ -218,8 +233,8 @@ class CycleGAN(TranslationTrainer):
         loss = tf.add_n(terms)
         return (fake_a, fake_b), {"generator_loss": loss, "cycle": cycle, "identity": identity}
 
-    def _judged(self, real, shown, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the discriminators' loss and scores, given images of kinds A and B."""
+    def _discriminator_losses(self, real, shown, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the discriminators' loss and scores, given images of domains A and B."""
         discriminator_loss, _ = translation_losses(self.objective)
         terms, scores = [], []
         both = (self.discriminator_a, self.discriminator_b)
@@ -239,7 +254,7 @@ class CycleGAN(TranslationTrainer):
         pool = ImagePool(self.pool_size, self.seed, stream)
         shape = tuple(generator.outputs[0].shape)
         if self.image_size is not None:
-            shape = (None, *sizes("image_size", self.image_size), *shape[3:])
+            shape = (None, *size_pair("image_size", self.image_size), *shape[3:])
         if self.pool_size and None in shape[1:]:
             raise ValueError(
                 f"pool_size={self.pool_size} needs the images' size: give image_size, such as "
@@ -249,6 +264,5 @@ class CycleGAN(TranslationTrainer):
         return pool
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         names = ("cycle_weight", "identity_weight", "pool_size", "image_size", "objective", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,4 +1,4 @@
-"""How much of a loss's gradient reaches the states of long before."""
+"""The gradient of a loss with respect to earlier states of a recurrent network."""
 
 from collections.abc import Callable
 
@@ -15,31 +15,35 @@ def gradient_by_lag(
     targets: tf.Tensor,
     loss: str | Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = "mse",
 ) -> dict[str, np.ndarray]:
-    """Returns the norm of the gradient of the last step's loss, by the steps that it went back.
+    """Returns the norm of the gradient of the last step's loss with respect to earlier states.
 
-    At lag `k` it is the norm of `d loss_T / d s_(T-k)`, of each example, averaged over them. The
-    state `s` of a layer is all that goes from step to step, an LSTM's memory included; in a
-    deep network the other layers' states at that step are held. A norm that falls with
-    the lag as a straight line in a logarithmic plot is a vanishing gradient, one that rises an
-    exploding one.
+    At lag `k` it is the norm of `d loss_T / d s_(T-k)` for each example, averaged over the
+    examples. The state `s` of a layer is everything that is passed from step to step, including an
+    LSTM's memory; in a deep network the other layers' states at that step are held constant. A norm
+    that falls with the lag as a straight line on a logarithmic plot is a vanishing gradient, one
+    that rises an exploding gradient.
 
     Args:
-        network: Recurrent model, of any depth, whose time is unknown.
-        inputs: Of shape `(batch, time, ...)`.
-        targets: Those of the last step alone, of shape `(batch, ...)`.
-        loss: What of targets and outputs gives a loss an example; or Keras' name of it.
+        network: Recurrent model of any depth, with unknown time.
+        inputs: Tensor of shape `(batch, time, ...)`.
+        targets: Targets of the last step alone, of shape `(batch, ...)`.
+        loss: Function from targets and outputs to one loss per example, or the name of a Keras
+            loss. Defaults to `"mse"`.
 
     Returns:
-        For each recurrent layer, by name, float32 of shape `(time,)`: lag 1 comes first, and
-        the last is that of the initial state.
+        For each recurrent layer, by name, a float32 array of shape `(time,)`: lag 1 comes first,
+        and the gradient with respect to the initial state last.
 
     Raises:
-        ValueError: If the network has no recurrent layer, or one that reads from the end.
+        ValueError: If the network has no recurrent layer, or has one that reads from the end.
 
     Example:
 
     With one linear unit, `h_t = h_(t-1) / 2`, each step back halves the gradient.
 
+    >>> import keras
+    >>> import tensorflow as tf
+    >>> from dlrecipes.training import gradient_by_lag
     >>> x = keras.Input((None, 1))
     >>> half = keras.initializers.Constant(0.5)
     >>> layer = keras.layers.SimpleRNN(1, "linear", recurrent_initializer=half, name="rnn")
@@ -48,9 +52,10 @@ def gradient_by_lag(
     [1.0, 0.5, 0.25]
 
     Reference:
-        Bengio, Simard and Frasconi, 1994, "Learning long-term dependencies with gradient descent
-        is difficult", section IV. Pascanu, Mikolov and Bengio, 2013, "On the difficulty of
-        training recurrent neural networks", equations 3 to 5.
+        Bengio, Simard and Frasconi, 1994, "Learning long-term dependencies with gradient descent is
+        difficult", section IV. https://doi.org/10.1109/72.279181
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", equations 3 to 5. https://arxiv.org/abs/1211.5063
     """
     run, loss = CarriedState(network), keras.losses.get(loss)
     inputs = tf.convert_to_tensor(inputs)

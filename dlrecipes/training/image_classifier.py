@@ -1,4 +1,4 @@
-"""Classifiers of images that know the names of their classes."""
+"""Image classifiers that know the names of their classes."""
 
 from collections.abc import Sequence
 
@@ -10,34 +10,37 @@ from dlrecipes.training.supervised import SupervisedTrainer
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class ImageClassifier(SupervisedTrainer):
-    """Trains a network that gives a score a class, and names the best.
+    """Trains a network that scores classes, and names the most likely class of an image.
 
-    Loss, metrics and optimizer are what `compile` says, as of `SupervisedTrainer`. The names are
-    kept with the weights: a saved classifier answers with them.
+    Loss, metrics and optimizer are those of `compile`, as in `SupervisedTrainer`. The class names
+    are saved with the weights.
 
     Args:
-        network: Model whose weights are made, from images to scores without softmax (logits),
-            of shape `(batch, classes)`.
-        class_names: The classes' names, each another, in the order of the scores.
+        network: Built model from images to scores without softmax (logits), of
+            shape `(batch, classes)`.
+        class_names: Distinct names of the classes, in the order of the scores.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: What the network takes.
-        training: Whether dropout and the like are on.
+        inputs: Inputs of the network.
+        training: Whether layers such as dropout are in training mode. Defaults to `False`.
 
     Returns:
         The network's scores.
 
     Raises:
-        ValueError: If the network has no weights yet, or the names are not as many as its
-            scores, or one stands twice.
+        ValueError: If the network has no weights yet, if the number of names differs from the
+            number of scores, or if a name is duplicate.
 
     Example:
 
+    >>> import keras
     >>> from dlrecipes.models import lenet5
+    >>> from dlrecipes.training import ImageClassifier
     >>> network = lenet5(2, (28, 28, 1), "same", classifier_activation=None)
     >>> model = ImageClassifier(network, ["cat", "dog"])
-    >>> found = model.classify(keras.ops.zeros((3, 28, 28, 1)))
-    >>> tuple(found["label"].shape), tuple(found["probabilities"].shape)
+    >>> outputs = model.classify(keras.ops.zeros((3, 28, 28, 1)))
+    >>> tuple(outputs["label"].shape), tuple(outputs["probabilities"].shape)
     ((3,), (3, 2))
 
     Reference:
@@ -52,23 +55,22 @@ class ImageClassifier(SupervisedTrainer):
         if outputs and (len(outputs) != 1 or tuple(outputs[0].shape[1:]) != (len(names),)):
             shapes = ", ".join(str(tuple(output.shape)) for output in outputs)
             raise ValueError(
-                f"{network.name} must give a score for each of {len(names)} class names, shape "
+                f"{network.name} must output a score for each of {len(names)} class names, shape "
                 f"(batch, {len(names)}), not {shapes}."
             )
-        twice = {name for name in names if names.count(name) > 1}
-        if twice or not all(isinstance(name, str) for name in names):
-            raise ValueError(f"class_names must be texts, each another, not {list(names)!r}.")
+        if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"class_names must be distinct strings, not {list(names)!r}.")
         self.class_names = names
 
     def classify(self, images) -> dict[str, tf.Tensor]:
-        """Returns what the network takes images for; works inside a `tf.function`.
+        """Classifies images; works inside a `tf.function`.
 
         Args:
-            images: What the network takes.
+            images: Inputs of the network.
 
         Returns:
-            `label`, the likeliest class's name, strings of shape `(batch,)`; `probabilities`,
-            float32 of shape `(batch, classes)`, by the softmax of the scores.
+            `label`, the name of the most likely class, strings of shape `(batch,)`, and
+            `probabilities`, the softmax of the scores, float32 of shape `(batch, classes)`.
         """
         scores = tf.cast(self(images, training=False), tf.float32)
         best = tf.argmax(scores, axis=-1, output_type=tf.int32)
@@ -78,5 +80,4 @@ class ImageClassifier(SupervisedTrainer):
         }
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {**super().get_config(), "class_names": list(self.class_names)}

@@ -1,58 +1,65 @@
-"""Rosenblatt's rule for units that fire or do not."""
+"""Rosenblatt's learning rule for threshold units."""
 
 import keras
 import tensorflow as tf
 
 from dlrecipes.layers import ThresholdUnit
 from dlrecipes.training._engine import uneven_batches
-from dlrecipes.training._engine.checks import refuse_unless
-from dlrecipes.training._engine.layer_chains import WrittenOut, chain, examples_of, in_turn
+from dlrecipes.training._engine.checks import runtime_check
+from dlrecipes.training._engine.layer_chains import (
+    ExplicitRule,
+    chain,
+    unpack_examples,
+    update_per_example,
+)
 from dlrecipes.training.trainer import batch_size
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
-class PerceptronRule(WrittenOut):
-    """Trains threshold units by Rosenblatt's rule: only a mistake changes the weights.
+class PerceptronRule(ExplicitRule):
+    """Trains threshold units by Rosenblatt's rule, which changes weights only after a mistake.
 
         w <- w + rate * (y - y_hat) * x        t <- t - rate * (y - y_hat)
 
-    The rule is applied example after example, in the batch's order, each at the weights that
-    the one before left: what is learnt depends on the order, and not on the batch size. `fit`
-    shuffles examples unless `shuffle=False`. If the classes can be separated by a plane, with
-    margin `g`, and no input with a -1 appended is longer than `r`, then from zero weights there
-    are at most `(r / g)^2` mistakes, whatever the order; if they cannot, the weights never
-    settle.
+    The rule is applied to one example after the other, in the batch's order, each time with the
+    updated weights: the result depends on the order but not on the batch size. `fit` shuffles
+    examples unless `shuffle=False`. If a plane separates the classes with margin `g`, and no input
+    with a -1 appended is longer than `r`, training from zero weights makes at most `(r / g)^2`
+    mistakes in any order. If no plane separates them, the weights never converge.
 
-    `compile` takes `keras.optimizers.SGD(rate)` and nothing else, by default with a rate of 1.
-    From zero weights the rate only scales them. `fit` logs `errors`, the share of the
-    examples that were answered wrongly when their turn came; `loss`, the perceptron criterion
-    `(y_hat - y) * (w x - t)`, summed over the units and averaged over the examples, whose
-    gradient the rule follows; and `gradient_norm`, the mean over the examples. `evaluate`
-    changes no weight and logs the first two.
+    `compile` takes only `keras.optimizers.SGD(rate)`, by default with a rate of 1. From zero
+    weights the rate only scales the weights. `fit` logs `errors`, the fraction of examples that
+    were misclassified at their turn; `loss`, the perceptron criterion `(y_hat - y) * (w x - t)`,
+    summed over the units and averaged over the examples, whose gradient the rule follows; and
+    `gradient_norm`, the mean over the examples. `evaluate` changes no weights and logs the first
+    two.
 
-    Under several replicas every one goes through the whole batch: the result is that of one
-    process, and takes as long. All is computed in the weights' own precision.
+    Under several replicas every replica processes the whole batch: the result equals one on a
+    single device, and takes as long. All arithmetic has the weights' own precision.
 
     Args:
-        network: `models.perceptron`, a chain of layers that ends in a `ThresholdUnit`, or that
-            layer alone, built. Only the units learn: layers before them have no weights or are
-            not trainable, like the association units of Rosenblatt's machine.
+        network: `models.perceptron`, another chain of layers that ends in a `ThresholdUnit`, or
+            such a layer alone, built. Only the units are trained: layers before them have no
+            weights or are not trainable, like the association units of Rosenblatt's machine.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: What the network takes. `fit` wants targets of what the units can say: 0 and 1,
-            or -1 and 1, of shape `(batch, units)`, or `(batch,)` for one unit.
-        training: Does nothing.
+        inputs: Inputs of the network. `fit` expects targets among the units' outputs: 0 and 1, or
+            -1 and 1, of shape `(batch, units)`, or `(batch,)` for one unit.
+        training: Ignored.
 
     Returns:
-        Which units fire, of shape `(batch, units)`.
+        The units' outputs, of shape `(batch, units)`.
 
     Raises:
-        ValueError: If the network does not end in a trainable `ThresholdUnit`, is not built, or
-            has other trainable layers.
+        ValueError: If the network does not end in a trainable `ThresholdUnit`, is not built, or has
+            other trainable layers.
 
     Example:
 
+    >>> import tensorflow as tf
     >>> from dlrecipes.models import perceptron
+    >>> from dlrecipes.training import PerceptronRule
     >>> x = tf.constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
     >>> model = PerceptronRule(perceptron(2))
     >>> model.compile()
@@ -62,8 +69,9 @@ class PerceptronRule(WrittenOut):
 
     Reference:
         Rosenblatt, 1958, "The perceptron: a probabilistic model for information storage and
-        organization in the brain"; Rosenblatt, 1962, "Principles of neurodynamics"; Novikoff,
-        1962, "On convergence proofs on perceptrons" (the bound).
+        organization in the brain". https://doi.org/10.1037/h0042519
+        Rosenblatt, 1962, "Principles of neurodynamics"; Novikoff, 1962, "On convergence proofs on
+        perceptrons" (the bound).
     """
 
     serializable_arguments = ("network",)
@@ -82,8 +90,8 @@ class PerceptronRule(WrittenOut):
         for layer in layers[:-1]:
             if layer.trainable_variables:
                 raise ValueError(
-                    f"{layer.name} comes before the units, which alone learn: "
-                    "set its trainable = False."
+                    f"{layer.name} has trainable weights, but the rule trains only the units at "
+                    "the end: set its trainable = False."
                 )
         self.network = network
         self.errors = keras.metrics.Mean(name="errors")
@@ -91,25 +99,22 @@ class PerceptronRule(WrittenOut):
 
     @property
     def unit(self) -> ThresholdUnit:
-        """The units that learn."""
+        """The trained units."""
         return self._layers_in_order()[-1]
 
     def call(self, inputs, training=False):
-        """Returns which units fire."""
         return self.network(inputs)
 
     def train_step(self, data):
-        """Returns the metrics of a batch, each of whose examples had its turn."""
         x, y, potential = self._examples(data)
         variables = [self.unit.kernel, self.unit.thresholds]
-        loss, errors, norm = in_turn(self._rule, self.optimizer, variables, x, y)
+        loss, errors, norm = update_per_example(self._rule, self.optimizer, variables, x, y)
         self.errors.update_state(errors, sample_weight=batch_size(y))
         self.gradient_norm.update_state(norm)
         logs = self._logs(loss, x, y, potential)
         return {**logs, "gradient_norm": self.gradient_norm.result()}
 
     def test_step(self, data):
-        """Returns the metrics of a batch; no weight changes."""
         x, y, potential = self._examples(data)
         error = y - self._fires(potential)
         wrong = tf.reduce_any(error != 0, axis=1)
@@ -128,21 +133,21 @@ class PerceptronRule(WrittenOut):
         potential = x @ kernel - thresholds
         error = y - self._fires(potential)
         gradients = [-tf.matmul(x, error, transpose_a=True), error[0]]
-        # A potential that is no number times an error of 0 is none either: training ends.
+        # A NaN potential times an error of 0 is NaN as well, so that training stops.
         return gradients, [tf.reduce_sum(-error * potential), tf.reduce_any(error != 0)]
 
     def _examples(self, data):
         unit = self.unit
-        x, y = examples_of(data, unit.units, unit.kernel.dtype)
+        x, y = unpack_examples(data, unit.units, unit.kernel.dtype)
         for layer in self._layers_in_order()[:-1]:
             x = layer(x)
         if x.shape.rank != 2:
-            raise ValueError(f"Units read one vector an example, not shape {tuple(x.shape)}.")
+            raise ValueError(f"Units read one vector per example, not shape {tuple(x.shape)}.")
         lowest = 0 if unit.output_kind == "binary" else -1
-        # Under several replicas an example of zeros may stand in for none.
+        # Without the placeholder of a replica that has no examples.
         real = y[: uneven_batches.examples()]
-        fine = tf.reduce_all((real == 1) | (real == lowest))
-        refuse_unless(fine, f"Targets must be 1 or {lowest}.")
+        valid = tf.reduce_all((real == 1) | (real == lowest))
+        runtime_check(valid, f"Targets must be 1 or {lowest}.")
         x = tf.cast(x, unit.kernel.dtype)
         return x, y, x @ unit.kernel.value - unit.thresholds.value
 
@@ -160,6 +165,6 @@ class PerceptronRule(WrittenOut):
         return [network] if isinstance(network, ThresholdUnit) else chain(network)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Returns the running loss and the metrics that `compile` names."""
+        """Returns the loss and the metrics of `compile`."""
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
         return {name: value for name, value in logs.items() if name != self.errors.name}

@@ -1,70 +1,79 @@
-"""Translation of images by pairs of them: a conditional GAN with an L1 loss."""
+"""Translation of images, learned from pairs: a conditional GAN with an L1 loss."""
 
 import keras
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import number
-from dlrecipes.training._engine.gan_networks import unchanged
+from dlrecipes.training._engine.gan_networks import call_without_updates
 from dlrecipes.training._engine.translation import (
     TranslationTrainer,
+    check_image_size,
     check_networks,
+    check_pair,
     l1,
-    pair,
-    refuse_no_pair,
-    refuse_too_small,
     translation_losses,
+    unpack_pair,
 )
 from dlrecipes.training.trainer import batch_size
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class Pix2Pix(TranslationTrainer):
-    """Trains a generator to draw the image that belongs to another one, from pairs.
+    """Trains a generator to translate one image into another, from pairs of images.
 
-    The discriminator judges pairs of an input and its target, or what was generated from it. The
-    generator minimises its adversarial loss plus `l1_weight` times the mean absolute difference
-    from the target, and the discriminator half of its own loss. As in the authors' PyTorch code
-    an image is generated once a step; the discriminator is updated first, and then
-    the generator, through the updated discriminator.
+    The discriminator judges pairs of an input and its target, or of an input and the generated
+    image. The generator minimizes its adversarial loss plus `l1_weight` times the mean absolute
+    difference from the target, and the discriminator half of its own loss. As in the authors'
+    PyTorch code, each step generates an image once, updates the discriminator, and then updates the
+    generator through the updated discriminator.
 
-    Both networks run as in training, with the batch's own statistics. An update leaves the other
-    network as it was, its moving statistics included: the discriminator's come from its
-    own updates. (In the authors' code they move in the generator's update, too.) Regularizers
-    of weights are added to the losses.
+    Both networks run in training mode, with the batch's own statistics. An update leaves the other
+    network unchanged, including its moving statistics: the discriminator's come from its own
+    updates. (In the authors' code the generator's update changes them as well.) Weight regularizers
+    are added to the losses.
 
-    `fit` takes `(input, target)`, floats in [-1, 1]. It logs `generator_loss`, all that the
-    generator minimises, and `discriminator_loss`; `l1`, not weighted; `real_score` and
-    `fake_score`, the discriminator's mean for targets and for generated images, probabilities
-    for `"minimax"` and `"non_saturating"` and plain outputs otherwise; and `gradient_norm`, the
-    generator's, and `discriminator_gradient_norm`. Validation logs all but the norms, at
-    inference.
+    `fit` takes `(input, target)`, floats in [-1, 1]. It logs
 
-    Inference is deterministic: dropout is off and batch normalisation uses its moving
-    statistics. The paper keeps both as in training, its only source of noise: for that, call the
-    model with `training=True`, which moves the moving statistics, too.
+    - `generator_loss`, the whole loss of the generator, and `discriminator_loss`;
+    - `l1`, without its weight;
+    - `real_score` and `fake_score`, the discriminator's mean output for targets and for generated
+      images, a probability for `"minimax"` and `"non_saturating"`;
+    - `gradient_norm` of the generator, and `discriminator_gradient_norm`.
+
+    Validation logs all but the norms, in inference mode.
+
+    Inference is deterministic: dropout is off, and batch normalization uses its moving statistics.
+    The paper keeps both in training mode, as its only source of noise. For that, call the model
+    with `training=True`, which also updates the moving statistics.
 
     Args:
         generator: Model from images to images, such as `models.pix2pix_unet`.
-        discriminator: Model from inputs named `condition` and `image` to one number for each
-            patch or image, before any squashing, such as `models.patchgan`.
-        l1_weight: Weight of the mean absolute difference, the paper's lambda, at least 0.
-        objective: `"minimax"`, `"non_saturating"`, `"least_squares"`, `"hinge"` or
-            `"wasserstein"`, of `losses`. Least squares are not halved, as in the authors' code.
+        discriminator: Model from inputs named `condition` and `image` to one logit or score for
+            each patch or image, such as `models.patchgan`.
+        l1_weight: Weight of the mean absolute difference, the paper's lambda, at least 0. Defaults
+            to 100.0.
+        objective: Adversarial loss of `losses`: `"minimax"`, `"non_saturating"`,
+            `"least_squares"` (not halved, as in the authors' code), `"hinge"` or `"wasserstein"`.
+            Defaults to `"non_saturating"`.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
         inputs: Images of shape `(batch, height, width, channels)`.
-        training: Whether dropout is on and batch normalisation takes the batch's own statistics.
+        training: Whether dropout is on and batch normalization uses the batch's own statistics.
+            Defaults to `False`.
 
     Returns:
-        Generated images, as the generator gives them.
+        Generated images.
 
     Raises:
-        ValueError: If an argument is not one of those described; in `fit`, if a batch is no pair
-            of floats, or targets do not have the shape of generated images.
+        ValueError: If an argument is invalid. In `fit`: if a batch is not a pair of floats, or if
+            targets do not have the shape of generated images.
 
     Example:
 
+    >>> import keras
     >>> from dlrecipes.models import patchgan, pix2pix_unet
+    >>> from dlrecipes.training import Pix2Pix
     >>> generator = pix2pix_unet(size=16, filters=2)
     >>> model = Pix2Pix(generator, patchgan(layers=1, filters=2))
     >>> model.compile()  # Adam with learning rate 2e-4 and beta_1=0.5 for both
@@ -74,8 +83,8 @@ class Pix2Pix(TranslationTrainer):
     (4, 16, 16, 3)
 
     Reference:
-        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
-        adversarial networks", equation 4 and section 3.3.
+        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional adversarial
+        networks", equation 4 and section 3.3. https://arxiv.org/abs/1611.07004
     """
 
     serializable_arguments = ("generator", "discriminator")
@@ -100,56 +109,61 @@ class Pix2Pix(TranslationTrainer):
         self.built = True
 
     def call(self, inputs, training=False):
-        """Returns generated images."""
         return self.generator(inputs, training=training)
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
-        """Refuses what is no pair of floats, or of other shapes than the generator's."""
-        refuse_no_pair(("input", "target"), x, y, sample_weight)
+        """Raises an error unless there are two batches of floats with the networks' shapes."""
+        check_pair(("input", "target"), x, y, sample_weight)
         super().check_batch(x)
-        made = (getattr(self.generator, "outputs", None) or [y])[0].shape
-        if not tf.TensorShape(made).is_compatible_with(y.shape):
-            raise ValueError(f"Targets must have shape {tuple(made)}, not {tuple(y.shape)}.")
-        refuse_too_small(self.discriminator, {"condition": x, "image": y})
+        expected = (getattr(self.generator, "outputs", None) or [y])[0].shape
+        if not tf.TensorShape(expected).is_compatible_with(y.shape):
+            raise ValueError(f"Targets must have shape {tuple(expected)}, not {tuple(y.shape)}.")
+        check_image_size(self.discriminator, {"condition": x, "image": y})
 
     def train_step(self, data):
-        """Returns the metrics of one update of the discriminator and one of the generator."""
-        condition, target = pair(data, ("input", "target"))
+        condition, target = unpack_pair(data, ("input", "target"))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in self.generator_variables])
             fake = self.generator(condition, training=True)
-            own = self.generator.losses
+            regularizers = self.generator.losses
             with tape.stop_recording():
-                discriminator_norm, judged = self._update_discriminator(condition, target, fake)
-            outputs = unchanged(self.discriminator, {"condition": condition, "image": fake})
-            drawn = self._generator_losses(outputs, fake, target, own)
-            scaled = self.optimizer.scale_loss(drawn["generator_loss"])
+                discriminator_norm, discriminator_logs = self._update_discriminator(
+                    condition, target, fake
+                )
+            outputs = call_without_updates(
+                self.discriminator, {"condition": condition, "image": fake}
+            )
+            generator_logs = self._generator_losses(outputs, fake, target, regularizers)
+            scaled = self.optimizer.scale_loss(generator_logs["generator_loss"])
         norm = self.update(self.optimizer, tape, scaled, self.generator_variables)
-        logs = self.tracked(batch_size(condition), {**drawn, **judged})
-        return {**logs, **self.norms(norm, discriminator_norm)}
+        logs = self.track_means(batch_size(condition), {**generator_logs, **discriminator_logs})
+        return {**logs, **self.track_norms(norm, discriminator_norm)}
 
     def test_step(self, data):
-        """Returns the metrics of one batch."""
-        condition, target = pair(data, ("input", "target"))
+        condition, target = unpack_pair(data, ("input", "target"))
         fake = self.generator(condition, training=False)
-        outputs, judged = self._judged(condition, target, fake, training=False)
-        drawn = self._generator_losses(outputs, fake, target)
-        return self.tracked(batch_size(condition), {**drawn, **judged})
+        outputs, discriminator_logs = self._discriminator_losses(
+            condition, target, fake, training=False
+        )
+        generator_logs = self._generator_losses(outputs, fake, target)
+        return self.track_means(batch_size(condition), {**generator_logs, **discriminator_logs})
 
     def _update_discriminator(self, condition, target, fake):
-        """Returns the norm of the gradient, and what is logged."""
+        """Updates the discriminator; returns the norm of its gradient, and its logs."""
         optimizer, variables = self.discriminator_optimizer, self.discriminator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            _, judged = self._judged(condition, target, fake, training=True)
-            loss = tf.add_n([judged["discriminator_loss"], *self.discriminator.losses])
+            _, discriminator_logs = self._discriminator_losses(
+                condition, target, fake, training=True
+            )
+            loss = tf.add_n([discriminator_logs["discriminator_loss"], *self.discriminator.losses])
             scaled = optimizer.scale_loss(loss)
         norm = self.update(optimizer, tape, scaled, variables)
-        return norm, {**judged, "discriminator_loss": loss}
+        return norm, {**discriminator_logs, "discriminator_loss": loss}
 
-    def _judged(self, condition, target, fake, training: bool):
+    def _discriminator_losses(self, condition, target, fake, training: bool):
         """Returns the outputs for generated images, and the discriminator's loss and scores."""
-        # Apart: batch normalisation must not tell one from the other by what it mixes.
+        # Separate calls, because one batch would share the statistics of batch normalization.
         fake_outputs, real_outputs = (
             self.discriminator({"condition": condition, "image": image}, training=training)
             for image in (fake, target)
@@ -161,14 +175,13 @@ class Pix2Pix(TranslationTrainer):
             "fake_score": self.mean_score(fake_outputs),
         }
 
-    def _generator_losses(self, outputs, fake, target, own=()) -> dict[str, tf.Tensor]:
-        """Returns what the generator minimises and its L1 term."""
+    def _generator_losses(self, outputs, fake, target, regularizers=()) -> dict[str, tf.Tensor]:
+        """Returns the generator's loss and its L1 term."""
         _, generator_loss = translation_losses(self.objective)
         difference = l1(fake, target)
-        terms = [generator_loss(outputs), self.l1_weight * difference, *own]
+        terms = [generator_loss(outputs), self.l1_weight * difference, *regularizers]
         return {"generator_loss": tf.add_n(terms), "l1": difference}
 
     def get_config(self):
-        """Returns the constructor's arguments."""
-        own = {"l1_weight": self.l1_weight, "objective": self.objective}
-        return {**super().get_config(), **own}
+        arguments = {"l1_weight": self.l1_weight, "objective": self.objective}
+        return {**super().get_config(), **arguments}

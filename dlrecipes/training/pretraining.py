@@ -15,13 +15,13 @@ from dlrecipes._utils.files import atomic_write
 from dlrecipes.data.batches import steps_per_epoch, training_batches
 from dlrecipes.errors import RecipeError, reason
 from dlrecipes.layers._arguments import integer
-from dlrecipes.training._engine.pretraining_stages import Stage, stages_of
+from dlrecipes.training._engine.pretraining_stages import Stage, make_stages
 from dlrecipes.training.callbacks.checkpoints import Checkpoints
 from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
 
-# Rows that are passed up at once.
+# Examples that are passed through a trained layer at a time.
 ROWS = 1024
 # Callbacks whose state is a function of the history.
 DECIDING = (
@@ -47,111 +47,123 @@ def pretrain(
 ) -> list[dict[str, list[float]]]:
     """Trains a deep network layer by layer, from the lowest up, without targets.
 
-    Each layer learns from what those below, which stay as they are, make of the data: their
-    probabilities. What it learnt then lies in the model, which is fine-tuned as any other, with
-    `SupervisedTrainer` or `fit`.
+    Each layer is trained on the outputs of the layers below, as probabilities, while those layers
+    stay fixed. The trained weights are then in the model, which can be fine-tuned like any other
+    model, with `SupervisedTrainer` or `fit`.
 
-    With `"contrastive_divergence"` a layer is a restricted Boltzmann machine. Those of a
-    `models.deep_belief_network` are trained where they are. For a `models.autoencoder` they are
-    made, beginning with small weights, and unrolled: the encoder's layer gets the kernel and
-    the hidden biases, and the decoder's layer that mirrors it the transposed kernel and the
-    visible biases. A sigmoid layer has Bernoulli units and a linear one Gaussian units. With
-    `"autoencoder"` a layer of the encoder and its mirror learn to restore what they see, by
-    cross-entropy where the mirror is a sigmoid and by the squared error elsewhere; any activation
-    goes.
+    With `"contrastive_divergence"`, a layer is a restricted Boltzmann machine. The machines of a
+    `models.deep_belief_network` are trained in place. For a `models.autoencoder`, machines with
+    small initial weights are created, trained and unrolled: the encoder's layer gets the kernel and
+    the hidden biases, and the mirrored layer of the decoder the transposed kernel and the visible
+    biases. A sigmoid layer has Bernoulli units and a linear one Gaussian units.
 
-    With a `folder` a killed pre-training goes on when it is called again: in the epoch of the
-    stage where it was, to the very weights it would have reached. The weights that the model
-    had at first are kept there too. Order and draws are functions of `seed`.
+    With `"autoencoder"`, a layer of the encoder and its mirror learn to reconstruct their inputs,
+    by cross-entropy if the mirror is a sigmoid layer and by the squared error otherwise. Any
+    activation is supported.
+
+    With a `folder`, pre-training that was killed resumes when it is called again, from the last
+    completed epoch, and ends with the weights of an uninterrupted run. The folder also stores the
+    model's initial weights. The order of the examples and all random numbers are functions of
+    `seed`.
 
     Args:
-        model: A model of machines from the input on, such as `models.deep_belief_network`, or
-            one of an `encoder` and a `decoder`, such as `models.autoencoder`.
-        x: Examples, of shape `(examples, features)`; from 0 to 1 where the lowest visible units
-            are Bernoulli's, else standardised.
-        epochs: Epochs of each layer, at least 1.
-        batch_size: Examples a batch, at least 1.
-        method: `"contrastive_divergence"`, or, for autoencoders, `"autoencoder"`.
-        optimizer: Each layer gets a new one like it. `None` is, for machines, SGD with momentum
-            0.5 and a learning rate of 0.1, or 0.001 where there are Gaussian units; else Adam.
-        steps: Gibbs steps of contrastive divergence, at least 1.
-        seed: Seed of the batches' order, of all draws and of the machines that are made.
-        folder: Where checkpoints go, or `None`.
-        callbacks: Returns the callbacks of a layer, given its number, from 1 on. In a layer
-            that goes on from a `folder`, `EarlyStopping`, `ReduceLROnPlateau` and the
-            package's `StopWhen...` are where they were; others begin anew.
-        verbose: As `fit` takes it.
+        model: Model that begins with Boltzmann machines, such as `models.deep_belief_network`, or a
+            model of an `encoder` and a `decoder`, such as `models.autoencoder`.
+        x: Examples of shape `(examples, features)`, from 0 to 1 if the lowest visible units are
+            Bernoulli units, otherwise standardized.
+        epochs: Epochs per layer, at least 1. Defaults to 10.
+        batch_size: Examples per batch, at least 1. Defaults to 100.
+        method: `"contrastive_divergence"`, or, for autoencoders, `"autoencoder"`. Defaults to
+            `"contrastive_divergence"`.
+        optimizer: Optimizer, of which each layer gets a new copy. Defaults to `None`, which means
+            Adam for `"autoencoder"`, and otherwise SGD with momentum 0.5 and a learning rate of
+            0.1, or 0.001 with Gaussian units.
+        steps: Gibbs steps of contrastive divergence, at least 1. Defaults to 1.
+        seed: Seed of the examples' order, of all random numbers and of new machines, at least 0.
+            Defaults to 0.
+        folder: Folder of the checkpoints, or `None` for none. Defaults to `None`.
+        callbacks: Function from a layer's number, beginning with 1, to its callbacks. When a layer
+            resumes from a `folder`, `EarlyStopping`, `ReduceLROnPlateau`, `StopOnPlateau` and
+            `StopOnGeneralizationGap` continue, and other callbacks start over. Defaults to `None`.
+        verbose: Verbosity of `fit`. Defaults to 0.
 
     Returns:
-        The history of each layer, from the lowest up: logs by name, a value an epoch.
+        The history of each layer, from the lowest up: by name, a list with a value per epoch.
 
     Raises:
-        ValueError: If the model is neither of the two, its units do not fit the method, `x`
-            does not fit it, or a number is out of its bounds; with a `folder`, if a callback is
-            to give the layer weights that are not kept there.
-        RecipeError: If `folder` holds a pre-training of other settings or data.
+        ValueError: If the model is of another kind, if its units do not fit the method, if `x` does
+            not fit the model, or if a number is out of bounds. With a `folder`: if a callback
+            restores weights that the folder does not store.
+        RecipeError: If `folder` holds pre-training with other settings or data.
 
     Example:
 
+    >>> import numpy as np
     >>> from dlrecipes.models import deep_belief_network
+    >>> from dlrecipes.training import pretrain
     >>> model = deep_belief_network(6, hidden_units=(5, 4), num_classes=3)
     >>> history = pretrain(model, np.eye(6), epochs=2, batch_size=3)
     >>> len(history), len(history[0]["reconstruction_error"])
     (2, 2)
 
     Reference:
-        Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets",
-        section 4.
-        Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
-        networks", figure 1, and its supporting text for the learning rates.
+        Hinton, Osindero and Teh, 2006, "A fast learning algorithm for deep belief nets", section 4.
+        https://doi.org/10.1162/neco.2006.18.7.1527
+        Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural networks",
+        figure 1, and its supporting text for the learning rates.
+        https://doi.org/10.1126/science.1127647
         Bengio, Lamblin, Popovici and Larochelle, 2007, "Greedy layer-wise training of deep
         networks", section 4, for autoencoders.
     """
     integer("epochs", epochs)
     integer("batch_size", batch_size)
     integer("seed", seed, 0)
-    stages = stages_of(model, method, optimizer, steps, seed)
-    seen = _examples(x, stages[0].trainer)
+    stages = make_stages(model, method, optimizer, steps, seed)
+    examples = _check_examples(x, stages[0].trainer)
     if folder is not None:
         folder = Path(folder)
         settings = {"epochs": epochs, "batch_size": batch_size, "method": method, "steps": steps}
-        settings |= {"seed": seed, "examples": [*seen.shape, zlib.crc32(seen.tobytes())]}
-        settings["optimizers"] = [_described(stage.trainer.optimizer) for stage in stages]
-        _begin(model, folder, settings)
-        # The weights may have changed: those of autoencoders were copied.
-        stages = stages_of(model, method, optimizer, steps, seed)
+        settings |= {"seed": seed, "examples": [*examples.shape, zlib.crc32(examples.tobytes())]}
+        settings["optimizers"] = [_describe(stage.trainer.optimizer) for stage in stages]
+        _check_folder(model, folder, settings)
+        # The stages of autoencoders hold copies of weights, which may have changed.
+        stages = make_stages(model, method, optimizer, steps, seed)
     histories = []
     for number, stage in enumerate(stages, 1):
         own = list(callbacks(number)) if callbacks else []
         place = folder and folder / f"stage-{number}"
         order = seed + number
-        histories.append(_train(stage, seen, epochs, batch_size, order, place, own, verbose))
-        stage.land()
+        histories.append(_train(stage, examples, epochs, batch_size, order, place, own, verbose))
+        stage.copy_to_model()
         if number < len(stages):
-            starts = range(0, len(seen), ROWS)
-            seen = np.concatenate([stage.up(tf.constant(seen[s : s + ROWS])) for s in starts])
+            starts = range(0, len(examples), ROWS)
+            parts = [stage.forward(tf.constant(examples[s : s + ROWS])) for s in starts]
+            examples = np.concatenate(parts)
     return histories
 
 
-def _train(stage: Stage, seen, epochs, batch_size, seed, folder, callbacks, verbose):
-    """Trains one layer, from where a killed process left it; returns its history."""
+def _train(stage: Stage, examples, epochs, batch_size, seed, folder, callbacks, verbose):
+    """Trains one layer, resuming from its checkpoints, and returns its history."""
     trainer, supervised = stage.trainer, isinstance(stage.trainer, SupervisedTrainer)
     done, past, callbacks = 0, {}, [*callbacks]
     if folder is not None:
-        keep = _kept(stage, folder, callbacks)
-        keep.resume(trainer)
-        done, callbacks = keep.epochs, [*callbacks, keep]
-        past = {name: [logs[name] for logs in keep.history] for name in (keep.history or [{}])[0]}
-        if keep.stopped or done == epochs:
-            if any(isinstance(one, StopOnGeneralizationGap) for one in callbacks):
-                keep.restore_best(trainer)
+        checkpoints = _layer_checkpoints(stage, folder, callbacks)
+        checkpoints.resume(trainer)
+        done, callbacks = checkpoints.epochs, [*callbacks, checkpoints]
+        past = {
+            name: [logs[name] for logs in checkpoints.history]
+            for name in (checkpoints.history or [{}])[0]
+        }
+        if checkpoints.stopped or done == epochs:
+            if any(isinstance(callback, StopOnGeneralizationGap) for callback in callbacks):
+                checkpoints.restore_best(trainer)
             return past
-    batches = training_batches({"x": seen}, {}, batch_size, seed, start_epoch=done)
+    batches = training_batches({"x": examples}, {}, batch_size, seed, start_epoch=done)
     new = trainer.fit(
         batches.map(lambda x, _: (x["x"], x["x"]) if supervised else x["x"]),
         initial_epoch=done,
         epochs=epochs,
-        steps_per_epoch=steps_per_epoch(len(seen), batch_size),
+        steps_per_epoch=steps_per_epoch(len(examples), batch_size),
         callbacks=callbacks,
         shuffle=False,
         verbose=verbose,
@@ -159,51 +171,50 @@ def _train(stage: Stage, seen, epochs, batch_size, seed, folder, callbacks, verb
     return {name: [*past.get(name, ()), *map(float, values)] for name, values in new.items()}
 
 
-def _kept(stage: Stage, folder: Path, callbacks) -> Checkpoints:
-    """Returns a layer's checkpoints, told to the callbacks that take the best weights of them."""
-    keep = Checkpoints(
-        folder, stage.monitor, "min", [one for one in callbacks if isinstance(one, DECIDING)]
-    )
-    for one in callbacks:
-        # Their best weights lie in memory, where a process that goes on has none.
-        if getattr(one, "restore_best_weights", False):
+def _layer_checkpoints(stage: Stage, folder: Path, callbacks) -> Checkpoints:
+    """Returns a layer's checkpoints, connected to the callbacks that restore the best weights."""
+    deciding = [callback for callback in callbacks if isinstance(callback, DECIDING)]
+    checkpoints = Checkpoints(folder, stage.monitor, "min", deciding)
+    for callback in callbacks:
+        # These keep their best weights in memory, which a resumed process does not have.
+        if getattr(callback, "restore_best_weights", False):
             raise ValueError(
-                f"With a folder {type(one).__name__} must have restore_best_weights=False."
+                f"With a folder {type(callback).__name__} must have restore_best_weights=False."
             )
-        if isinstance(one, StopOnGeneralizationGap):
-            if one.validation != stage.monitor:
+        if isinstance(callback, StopOnGeneralizationGap):
+            if callback.validation != stage.monitor:
                 raise ValueError(
                     "With a folder StopOnGeneralizationGap must have "
                     f"validation={stage.monitor!r}, whose best epoch is kept, "
-                    f"not {one.validation!r}."
+                    f"not {callback.validation!r}."
                 )
-            one.checkpoints = keep
-    return keep
+            callback.checkpoints = checkpoints
+    return checkpoints
 
 
-def _described(optimizer: keras.optimizers.Optimizer) -> str:
+def _describe(optimizer: keras.optimizers.Optimizer) -> str:
     config = {k: v for k, v in optimizer.get_config().items() if k != "name"}
     return f"{type(optimizer).__name__} {json.dumps(config, sort_keys=True, default=str)}"
 
 
-def _examples(x, trainer: Trainer) -> np.ndarray:
-    """Returns the examples in float32, once they can be that."""
-    seen = np.asarray(x)
+def _check_examples(x, trainer: Trainer) -> np.ndarray:
+    """Returns the examples as float32, after checking them."""
+    examples = np.asarray(x)
     features = trainer.trainable_variables[0].shape[0]
-    if seen.ndim != 2 or seen.shape[1] != features or not len(seen):
-        raise ValueError(f"x must be of shape (examples, {features}), not {seen.shape}.")
-    seen = seen.astype("float32")
-    if not np.isfinite(seen).all():
-        raise ValueError("x holds values that are no finite numbers.")
-    machine, least, most = getattr(trainer, "machine", None), seen.min(), seen.max()
+    if examples.ndim != 2 or examples.shape[1] != features or not len(examples):
+        raise ValueError(f"x must be of shape (examples, {features}), not {examples.shape}.")
+    examples = examples.astype("float32")
+    if not np.isfinite(examples).all():
+        raise ValueError("x contains NaN or infinity.")
+    machine, least, most = getattr(trainer, "machine", None), examples.min(), examples.max()
     bernoulli = machine is not None and machine.visible == "bernoulli"
     if bernoulli and (least < 0 or most > 1):
         raise ValueError(f"x must lie in [0, 1] for Bernoulli units, not in [{least:g}, {most:g}].")
-    return seen
+    return examples
 
 
-def _begin(model: keras.Model, folder: Path, settings: dict) -> None:
-    """Keeps the settings and the first weights, or checks and puts back those that were kept."""
+def _check_folder(model: keras.Model, folder: Path, settings: dict) -> None:
+    """Stores the settings and the initial weights; if they are stored, checks and restores them."""
     settings = json.loads(json.dumps(settings))
     file, weights = folder / "settings.json", folder / "initial.weights.h5"
     if not file.exists():
@@ -212,14 +223,14 @@ def _begin(model: keras.Model, folder: Path, settings: dict) -> None:
         atomic_write(file, json.dumps(settings))
         return
     try:
-        kept = json.loads(file.read_text())
+        stored = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise RecipeError(f"{file} cannot be read: {reason(error)}.") from error
     for name, value in settings.items():
-        if kept.get(name) != value:
+        if stored.get(name) != value:
             raise RecipeError(
-                f"{folder} holds a pre-training with {name} {kept.get(name)}, not {value}.",
-                "Name another folder.",
+                f"{folder} holds pre-training with {name} {stored.get(name)}, not {value}.",
+                "Choose another folder.",
             )
     try:
         model.load_weights(weights)

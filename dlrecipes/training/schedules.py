@@ -5,7 +5,7 @@ from keras import ops
 
 from dlrecipes.layers._arguments import integer, number
 
-SCHEDULES = ("constant", "cosine", "linear")
+NAMES = ("constant", "cosine", "linear")
 
 
 def learning_rate_schedule(
@@ -43,10 +43,10 @@ def learning_rate_schedule(
 
     Reference:
         Loshchilov and Hutter, 2017, "SGDR: Stochastic gradient descent with warm restarts",
-        equation 5, https://arxiv.org/abs/1608.03983, for `"cosine"` (a single period).
+        equation 5, for `"cosine"` (a single period). https://arxiv.org/abs/1608.03983
     """
-    if name not in SCHEDULES:
-        raise ValueError(f"name must be one of {', '.join(SCHEDULES)}, not {name!r}.")
+    if name not in NAMES:
+        raise ValueError(f"name must be one of {', '.join(NAMES)}, not {name!r}.")
     number("learning_rate", learning_rate, "above 0", lambda rate: rate > 0)
     integer("steps", steps, 1)
     number("alpha", alpha, "from 0 to 1", lambda fraction: 0 <= fraction <= 1)
@@ -60,28 +60,30 @@ def learning_rate_schedule(
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Keeps the learning rate, then lets it fall linearly to zero, where it stays.
+    """Keeps the learning rate constant, then decays it linearly to zero.
 
         rate(step) = initial_learning_rate * min(1, (constant_steps + decay_steps - step)
                                                     / decay_steps), and at least 0
 
-    Pix2pix and CycleGAN are trained so, with the same number of epochs for both parts. The rate
-    changes at each step, where the authors' code changes it once an epoch. (Keras'
-    `PolynomialDecay` begins to fall at once.)
+    Pix2pix and CycleGAN are trained with this schedule, with the same number of epochs for both
+    parts. The rate changes at each step, while the authors' code changes it once per epoch. (Keras'
+    `PolynomialDecay` begins to decay at once.)
 
     Args:
-        initial_learning_rate: The rate at first, above 0.
-        constant_steps: For how many steps the rate stays, at least 0.
-        decay_steps: In how many steps it then falls to 0, at least 1.
+        initial_learning_rate: Initial learning rate, above 0.
+        constant_steps: Number of steps with the initial rate, at least 0.
+        decay_steps: Number of steps of the decay to 0, at least 1.
 
     Returns:
-        The rate for the step that it is called with, a float32 scalar.
+        The learning rate at a step, a float32 scalar.
 
     Raises:
         ValueError: If a number is out of bounds.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.training import LinearDecay
     >>> rate = LinearDecay(2e-4, constant_steps=100, decay_steps=100)
     >>> [round(float(rate(step)), 6) for step in (0, 100, 150, 200, 300)]
     [0.0002, 0.0002, 0.0001, 0.0, 0.0]
@@ -90,6 +92,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     Reference:
         Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
         cycle-consistent adversarial networks", section 4, "Training details".
+        https://arxiv.org/abs/1703.10593
     """
 
     def __init__(self, initial_learning_rate: float, constant_steps: int, decay_steps: int):
@@ -102,13 +105,12 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.decay_steps = decay_steps
 
     def __call__(self, step):
-        """Returns the rate of a step, counted from 0."""
-        # Before the cast: float32 does not tell steps apart from 2**24 on.
+        """Returns the learning rate at a step, counted from 0."""
+        # Subtracted before the cast, because float32 cannot represent every step above 2**24.
         left = ops.cast(self.constant_steps + self.decay_steps - step, "float32")
         return self.initial_learning_rate * ops.clip(left / self.decay_steps, 0.0, 1.0)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "constant_steps": self.constant_steps,

@@ -1,4 +1,4 @@
-"""Training and decoding of a tagger: softmax a word, or a linear-chain CRF a sentence."""
+"""Training and decoding of a tagger: a softmax per word, or a linear-chain CRF per sentence."""
 
 from collections.abc import Sequence
 
@@ -17,37 +17,42 @@ OUTPUTS = ("softmax", "crf")
 class SequenceTagger(Trainer):
     """Trains a network that scores tags, and tags raw sentences with it.
 
-    The loss is the negative log-likelihood of a sentence's tags, in nats, averaged over
-    the sentences of a batch: with `"softmax"` the sum over its words of the cross-entropy,
-    with `"crf"` that of the whole tag sequence. Where the network has an output `intent`,
+    The loss is the negative log-likelihood of a sentence's tags, in nats, averaged over the
+    sentences of a batch: with `"softmax"` the sum of the words' cross-entropies, with `"crf"` the
+    negative log-likelihood of the whole tag sequence. If the network has an output `intent`,
     `intent_weight` times its cross-entropy is added. Validation logs `span_f1` (and
-    `intent_accuracy`). Padding counts nowhere.
+    `intent_accuracy`). Padding is ignored everywhere.
 
     Args:
         network: Model from `words` (and `ngrams`) to `tags`, scores of shape
-            `(batch, time, len(tag_names))`, and perhaps `intent`, such as `models.tagger`.
-        encoder: Makes the network's inputs from tokens.
-        tag_names: BIO tags by id.
-        intent_names: Intents by id; empty without that output.
-        output: `"softmax"` or `"crf"`.
-        intent_weight: Weight of the intent's loss, at least 0.
-        well_formed: Whether the CRF rules out tags that are no BIO, such as `I-city` after
-            `O`; for training data that has none.
+            `(batch, time, len(tag_names))`, and optionally `intent`, such as `models.tagger`.
+        encoder: Text encoder that converts tokens to the network's inputs.
+        tag_names: BIO tags, in the order of their ids.
+        intent_names: Intents, in the order of their ids. Defaults to none, for a network without
+            the output `intent`.
+        output: `"softmax"` or `"crf"`. Defaults to `"crf"`.
+        intent_weight: Weight of the intent's loss, at least 0. Defaults to 1.0.
+        well_formed: Whether the CRF rules out tag sequences that are not valid BIO, such as
+            `I-city` after `O`. Set it only if the training data are valid. Defaults to `False`.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: `words`, int32 of shape `(batch, time)`, and, where the network wants it,
-            `ngrams`, int32 of shape `(batch, time, ngrams_a_word)`.
-        training: Whether dropout is on.
+        inputs: `words`, int32 of shape `(batch, time)`, and, if the network needs it, `ngrams`,
+            int32 of shape `(batch, time, ngrams_per_word)`.
+        training: Whether dropout is on. Defaults to `False`.
 
     Returns:
-        The network's scores.
+        The network's scores by name: `tags`, and `intent` if it has that output.
 
     Raises:
-        ValueError: If `output` is neither of the two.
+        ValueError: If `output` is unknown.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.text import TextEncoder
     >>> from dlrecipes.models import tagger
+    >>> from dlrecipes.training import SequenceTagger
     >>> encoder = TextEncoder.fit([["to", "Rome"], ["from", "Rome"]])
     >>> network = tagger(encoder.num_words, num_tags=3, units=8)
     >>> model = SequenceTagger(network, encoder, ["O", "B-to", "B-from"], output="crf")
@@ -55,8 +60,8 @@ class SequenceTagger(Trainer):
     [[b'from', b'Rome']]
 
     Reference:
-        Lafferty, McCallum and Pereira, 2001, "Conditional random fields"; Huang, Xu and
-        Yu, 2015, "Bidirectional LSTM-CRF models for sequence tagging".
+        Lafferty, McCallum and Pereira, 2001, "Conditional random fields"; Huang, Xu and Yu, 2015,
+        "Bidirectional LSTM-CRF models for sequence tagging". https://arxiv.org/abs/1508.01991
     """
 
     serializable_arguments = ("network", "encoder")
@@ -96,20 +101,19 @@ class SequenceTagger(Trainer):
 
     @property
     def input_names(self) -> tuple[str, ...]:
-        """Names of the network's inputs, in their order."""
+        """The names of the network's inputs, in their order."""
         return tuple(tensor.name for tensor in self.network.inputs)
 
     def call(self, inputs, training=False):
-        """Returns the network's scores: `tags`, and `intent` where it has them."""
         return self.network(inputs, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the loss of a batch, in nats a sentence."""
+        """Returns the loss of a batch, in nats per sentence."""
         scores = tf.cast(y_pred["tags"], tf.float32)
-        # An ensemble in training gives each member's scores: one below the other.
+        # An ensemble in training stacks its members' scores along the batch axis.
         members = tf.shape(scores)[0] // tf.shape(y["tags"])[0]
         targets, mask = tf.tile(y["tags"], [members, 1]), tf.tile(x["words"] != 0, [members, 1])
-        # A tag of validation data that training never showed has no score to compare with.
+        # A tag of the validation data that is missing in the training data has no score.
         known = targets < len(self.tag_names)
         tags = tf.where(known, targets, 0)
         if self.crf is not None:
@@ -129,7 +133,6 @@ class SequenceTagger(Trainer):
         return loss
 
     def test_step(self, data):
-        """Returns the loss and the span F1 of the decoded tags, over the data so far."""
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
         loss = self.compute_loss(x, y, y_pred, training=False)
@@ -143,68 +146,72 @@ class SequenceTagger(Trainer):
         return logs
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Returns the running loss alone: decoding every training batch would cost a third."""
+        """Returns the loss alone; decoding every training batch would cost a third of the time."""
         return {"loss": self._loss_tracker.result()}
 
     def decode(self, inputs) -> dict[str, tf.Tensor]:
         """Returns the best tags of encoded sentences.
 
         Args:
-            inputs: As `call` takes them.
+            inputs: Inputs of `call`.
 
         Returns:
             `tags`, int32 of shape `(batch, time)`, the best sequence (Viterbi, with a CRF);
-            `probabilities`, float32 of the same shape, of each tag at its word (the CRF's
-            marginal); and, where there are intents, `intent`, int32, and
-            `intent_probability`, float32, of shape `(batch,)`. Padding gives 0.
+            `probabilities`, float32 of the same shape, the probability of each tag at its word (the
+            CRF's marginal); and, if there are intents, `intent`, int32, and `intent_probability`,
+            float32, of shape `(batch,)`. Tags and probabilities of padding are 0.
         """
         scores = self(inputs, training=False)
         mask = inputs["words"] != 0
         tags = self._best_tags(scores["tags"], mask)
         if self.crf is not None:
-            each = self.crf(scores["tags"], mask=mask)
+            probabilities = self.crf(scores["tags"], mask=mask)
         else:
-            each = tf.nn.softmax(tf.cast(scores["tags"], tf.float32))
-        chosen = tf.gather(each, tags, axis=2, batch_dims=2)
+            probabilities = tf.nn.softmax(tf.cast(scores["tags"], tf.float32))
+        chosen = tf.gather(probabilities, tags, axis=2, batch_dims=2)
         outputs = {"tags": tags, "probabilities": tf.where(mask, chosen, 0.0)}
         if "intent" in scores:
-            chances = tf.nn.softmax(tf.cast(scores["intent"], tf.float32))
-            outputs["intent"] = tf.argmax(chances, axis=-1, output_type=tf.int32)
-            outputs["intent_probability"] = tf.reduce_max(chances, axis=-1)
+            probabilities = tf.nn.softmax(tf.cast(scores["intent"], tf.float32))
+            outputs["intent"] = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+            outputs["intent_probability"] = tf.reduce_max(probabilities, axis=-1)
         return outputs
 
     def tag(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Tags raw sentences: tokenisation, encoding and decoding in one graph.
+        """Tags raw sentences: tokenization, encoding and decoding in one graph.
 
         Args:
             sentences: String tensor of shape `(batch,)`, UTF-8.
 
         Returns:
             `tokens` and `tags`, strings of shape `(batch, time)`, padded with `""`;
-            `probabilities`, float32 of the same shape, padded with 0; and, where there are
-            intents, `intent`, string, and `intent_probability`, float32, of shape `(batch,)`.
-            An empty sentence has no token, the intent `""` and the probability 0.
+            `probabilities`, float32 of the same shape, padded with 0; and, if there are intents,
+            `intent`, string, and `intent_probability`, float32, of shape `(batch,)`. An empty
+            sentence has no tokens, the intent `""` and the probability 0.
         """
         return self.tag_tokens(self.encoder.tokenize(sentences).to_tensor(""))
 
     def tag_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As `tag`, of sentences that are tokens already: shape `(batch, time)`, `""`-padded."""
-        # A batch of nothing but empty sentences has no word for a network to read.
+        """Tags tokenized sentences, as `tag` does.
+
+        Args:
+            tokens: String tensor of shape `(batch, time)`, padded with `""`.
+        """
+        # A batch of empty sentences needs at least one word for the network to read.
         padded = tf.pad(tokens, [[0, 0], [0, tf.cast(tf.shape(tokens)[1] == 0, tf.int32)]])
         encoded = self.encoder(padded)
-        found = self.decode({name: encoded[name] for name in self.input_names})
+        decoded = self.decode({name: encoded[name] for name in self.input_names})
         words = tf.shape(tokens)[1]
-        named = tf.gather(tf.constant(self.tag_names), found["tags"])
+        tags = tf.gather(tf.constant(self.tag_names), decoded["tags"])
         outputs = {
             "tokens": tokens,
-            "tags": tf.where(padded == "", "", named)[:, :words],
-            "probabilities": found["probabilities"][:, :words],
+            "tags": tf.where(padded == "", "", tags)[:, :words],
+            "probabilities": decoded["probabilities"][:, :words],
         }
-        if "intent" in found:
-            spoken = tf.reduce_any(padded != "", axis=1)
-            intents = tf.gather(tf.constant(self.intent_names), found["intent"])
-            outputs["intent"] = tf.where(spoken, intents, "")
-            outputs["intent_probability"] = tf.where(spoken, found["intent_probability"], 0.0)
+        if "intent" in decoded:
+            has_words = tf.reduce_any(padded != "", axis=1)
+            intents = tf.gather(tf.constant(self.intent_names), decoded["intent"])
+            outputs["intent"] = tf.where(has_words, intents, "")
+            outputs["intent_probability"] = tf.where(has_words, decoded["intent_probability"], 0.0)
         return outputs
 
     def _best_tags(self, scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -213,7 +220,6 @@ class SequenceTagger(Trainer):
         return tf.where(mask, tf.argmax(scores, axis=-1, output_type=tf.int32), 0)
 
     def get_config(self):
-        """Returns the constructor's arguments."""
         return {
             **super().get_config(),
             "tag_names": list(self.tag_names),
@@ -225,15 +231,19 @@ class SequenceTagger(Trainer):
 
 
 def malformed(tag_names: Sequence[str]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Returns what no BIO sequence has: pairs of neighbours `(from, to)`, and first tags.
+    """Returns the pairs of neighbors `(from, to)` and the first tags that are not valid BIO.
 
-    `I-slot` continues `B-slot` or `I-slot`; it stands nowhere else.
+    `I-slot` may follow only `B-slot` or `I-slot`.
 
     Args:
-        tag_names: BIO tags by id.
+        tag_names: BIO tags, in the order of their ids.
+
+    Returns:
+        Pairs of ids, and ids.
 
     Example:
 
+    >>> from dlrecipes.training.sequence_tagger import malformed
     >>> malformed(["O", "B-a", "I-a"])
     ([(0, 2)], [2])
     """

@@ -1,37 +1,41 @@
-"""Training of any network by the loss that `compile` names."""
+"""Training of any network with the loss given to `compile`."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from dlrecipes.training._engine.checks import members, refuse_unbuilt
+from dlrecipes.training._engine.checks import check_built, ensemble_size
 from dlrecipes.training.trainer import Trainer
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class SupervisedTrainer(Trainer):
-    """Trains a network as `fit` of `keras.Model` does: faster, on several workers, with its norm.
+    """Trains any network with the loss given to `compile`, on one or several workers.
 
-    Loss, metrics and optimizer are what `compile` says. The trained network is `network`. Each
-    member of a `models.ensemble` is trained against the targets for itself.
+    It is faster than `keras.Model.fit`, and logs `gradient_norm` as well. Loss, metrics and
+    optimizer are those of `compile`. Each member of a `models.ensemble` is trained independently
+    against the targets.
 
     Args:
-        network: Any model whose weights are made: a functional one, or one that was called.
+        network: Built model: a functional one, or one that was called on data.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
-        inputs: What the network takes.
-        training: Whether dropout and the like are on.
+        inputs: Inputs of the network.
+        training: Whether layers such as dropout are in training mode. Defaults to `False`.
 
     Returns:
         The network's outputs.
 
     Raises:
-        TypeError: If the network is no `keras.Model`.
+        TypeError: If the network is not a `keras.Model`.
         ValueError: If it has no weights yet.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.training import SupervisedTrainer
     >>> x = keras.Input((2,))
     >>> model = SupervisedTrainer(keras.Model(x, keras.layers.Dense(1)(x)))
     >>> model.compile(keras.optimizers.Adam(0.01, global_clipnorm=1.0), "mse")
@@ -40,35 +44,34 @@ class SupervisedTrainer(Trainer):
     ['gradient_norm', 'loss']
 
     Reference:
-        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating
-        errors".
+        Rumelhart, Hinton and Williams, 1986, "Learning representations by back-propagating errors".
+        https://doi.org/10.1038/323533a0
     """
 
     serializable_arguments = ("network",)
 
     def __init__(self, network: keras.Model, **kwargs):
         super().__init__(**kwargs)
-        refuse_unbuilt(network)
+        check_built(network)
         self.network = network
         self.built = True
 
     def call(self, inputs, training=False):
-        """Returns the network's outputs."""
         return self.network(inputs, training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns what `compile` says: the mean over this replica's examples, and over members."""
-        y, sample_weight = self._each_member((y, sample_weight), y_pred)
+        """Returns the loss of `compile`, the mean over this replica's examples and the members."""
+        y, sample_weight = self._repeat_for_members((y, sample_weight), y_pred)
         return super().compute_loss(x, y, y_pred, sample_weight, training)
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Returns the running metrics: in training those of an ensemble's members."""
-        y, sample_weight = self._each_member((y, sample_weight), y_pred)
+        """Returns the metrics of `compile`; in training, those of an ensemble's members."""
+        y, sample_weight = self._repeat_for_members((y, sample_weight), y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def _each_member(self, targets: Any, outputs: Any) -> Any:
-        """Returns targets as often as an ensemble's members stand one below the other."""
-        if members(self.network) == 1:
+    def _repeat_for_members(self, targets: Any, outputs: Any) -> Any:
+        """Repeats targets for each ensemble member, as outputs are stacked along the batch axis."""
+        if ensemble_size(self.network) == 1:
             return targets
         rows = tf.shape(tf.nest.flatten(outputs)[0])[0]
 

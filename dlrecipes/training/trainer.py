@@ -1,4 +1,4 @@
-"""What every training loop shares: the optimizer's step, its norm, and several workers."""
+"""The base of every trainer: the optimizer's step, the gradient's norm, and several workers."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -16,45 +16,68 @@ from dlrecipes.training._engine.checks import check_inputs, plain_errors
 class Trainer(keras.Model):
     """A `keras.Model` whose `train_step` logs `gradient_norm` and runs on several workers.
 
-    The base of the trainers. A subclass says what the loss is, in `compute_loss`, or writes its
-    own `train_step` with `update`; it names the arguments of its constructor that are Keras
-    objects in `serializable_arguments`. Clipping is the optimizer's own
-    (`Adam(global_clipnorm=1.0)`); the logged norm is the global one before clipping, which shows
-    exploding gradients.
+    The base class of the trainers. A subclass defines the loss in `compute_loss`, or writes its own
+    `train_step` with `update`. It lists in `serializable_arguments` the constructor arguments that
+    are Keras objects. Clipping is left to the optimizer (`Adam(global_clipnorm=1.0)`); the logged
+    norm is the global norm before clipping, which reveals exploding gradients.
 
-    Under `tf.distribute.MirroredStrategy` and `MultiWorkerMirroredStrategy`, a step is that of
-    one process on the whole batch: a loss is the mean over this replica's examples, and `update`
-    takes the mean over the replicas, by how many examples each has. Only dropout is drawn, and
-    batch normalisation's statistics taken, by each replica for itself; the moving statistics are
-    the mean of all. Build and compile the model in the strategy's scope. `Adam` and `AdamW` take
-    TensorFlow's fused update: with Keras' optimizer, hyperparameters and slots, several times
-    faster.
+    Under `tf.distribute.MirroredStrategy` and `MultiWorkerMirroredStrategy`, a step equals one on a
+    single device with the whole batch: a loss is the mean over this replica's examples, and
+    `update` takes the mean over the replicas, weighted by their numbers of examples. Two things
+    remain local to a replica: dropout, and the statistics with which batch normalization
+    normalizes; the moving statistics are the mean over all replicas. Build and compile the model in
+    the strategy's scope.
+
+    `Adam` and `AdamW` use TensorFlow's fused update, with Keras' hyperparameters and slots, and are
+    several times faster.
+
+    Args:
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Raises:
-        TypeError: If it is given the inputs and outputs of a functional model: Keras would then
-            make every trainer one.
+        TypeError: If the inputs and outputs of a functional model are given, because Keras would
+            then make every trainer functional.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.training import Trainer
+    >>> class MeanOutput(Trainer):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.dense = keras.layers.Dense(1)
+    ...         self.dense.build((None, 2))
+    ...         self.built = True
+    ...     def call(self, inputs, training=False):
+    ...         return self.dense(inputs)
+    ...     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    ...         return keras.ops.mean(y_pred)
+    >>> model = MeanOutput()
+    >>> model.compile(keras.optimizers.SGD(0.1))
+    >>> sorted(model.fit(keras.ops.ones((4, 2)), verbose=0).history)
+    ['gradient_norm', 'loss']
 
     Reference:
-        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent
-        neural networks", algorithm 1 (clipping by norm).
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", algorithm 1 (clipping by norm). https://arxiv.org/abs/1211.5063
     """
 
-    # Arguments of the constructor, kept as attributes, that are saved as Keras saves objects.
+    # Constructor arguments, kept as attributes, that are saved as Keras objects.
     serializable_arguments: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **kwargs):
         if {"inputs", "outputs"} & set(kwargs):
-            raise TypeError("A trainer is given a network: SupervisedTrainer(keras.Model(...)).")
+            raise TypeError("A trainer takes a network: SupervisedTrainer(keras.Model(...)).")
         super().__init__(**kwargs)
         self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
 
     @property
     def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
-        """Each optimizer with the variables that it updates; trainers with several extend it."""
+        """Each optimizer with its variables; trainers with several optimizers override it."""
         return [] if self.optimizer is None else [(self.optimizer, self.trainable_variables)]
 
     def build_optimizers(self) -> None:
-        """Makes the optimizers' slots where they are not made yet."""
+        """Creates the optimizers' slots if they do not exist yet."""
         with self.distribute_strategy.scope():
             for optimizer, variables in self.optimized:
                 if not optimizer.built:
@@ -67,19 +90,21 @@ class Trainer(keras.Model):
         loss: tf.Tensor,
         variables: Sequence[keras.Variable],
     ) -> tf.Tensor:
-        """Updates variables by the gradient of a loss; returns its global norm before clipping.
+        """Updates variables by the gradient of a loss, and returns its global norm before clipping.
 
         Args:
-            optimizer: One of `optimized`.
-            tape: Watched how the loss was computed, `optimizer.scale_loss` included.
-            loss: Mean over this replica's examples, times the optimizer's loss scale.
-            variables: What to update.
+            optimizer: One of the optimizers in `optimized`.
+            tape: Tape that recorded the loss, including `optimizer.scale_loss`.
+            loss: Mean over this replica's examples, multiplied by the optimizer's loss scale.
+            variables: Variables to update.
+
+        Returns:
+            A float32 scalar.
         """
         gradients = tape.gradient(loss, [variable.value for variable in variables])
         return optimizer_step.apply(optimizer, gradients, variables)
 
     def train_step(self, data):
-        """Returns the metrics of one optimizer step on one batch."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
@@ -92,7 +117,6 @@ class Trainer(keras.Model):
         return {**logs, "gradient_norm": self.gradient_norm.result()}
 
     def test_step(self, data):
-        """Returns the metrics of one batch."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
@@ -100,27 +124,28 @@ class Trainer(keras.Model):
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns what `compile` says: the mean over this replica's examples."""
+        """Returns the loss of `compile`: the mean over this replica's examples."""
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
-        # Keras divides by the number of replicas, over which it sums; here the mean is taken.
+        # Keras divides by the number of replicas and then sums; `update` takes the mean.
         return loss * tf.distribute.get_strategy().num_replicas_in_sync
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Returns the running metrics that `compile` names; `gradient_norm` is added after."""
+        """Returns the metrics of `compile`, without `gradient_norm`, which `train_step` adds."""
         logs = super().compute_metrics(x, y, y_pred, sample_weight)
         return {name: value for name, value in logs.items() if name != self.gradient_norm.name}
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
-        """Refuses data that cannot be trained on: inputs of other shapes than the network reads.
+        """Raises an error if the data do not fit the network.
 
-        `fit` and `evaluate` ask it before anything is computed, where arrays, tensors or a data
-        set were given: Keras forgets the axes' sizes once it has seen two, and TensorFlow then
-        fails in the middle of a step.
+        `fit` and `evaluate` call it before any computation, if they are given arrays, tensors or a
+        data set. Without it, Keras forgets the sizes of the axes once it has seen two, and
+        TensorFlow fails in the middle of a step.
 
         Args:
-            x: Like one batch: a structure of `tf.TensorSpec`, the number of examples unknown.
-            y: Likewise; `None` where there are no targets.
-            sample_weight: Likewise.
+            x: Inputs of one batch: a structure of `tf.TensorSpec` with an unknown number of
+                examples.
+            y: Targets in the same form. Defaults to `None`.
+            sample_weight: Sample weights in the same form. Defaults to `None`.
 
         Raises:
             ValueError: If the data do not fit.
@@ -128,20 +153,22 @@ class Trainer(keras.Model):
         check_inputs(self._network, x)
 
     def fit(self, *args, **kwargs):
-        """As `keras.Model.fit`, without its stall at the end."""
+        """Trains as `keras.Model.fit` does, without the delay at its end."""
         with plain_errors():
-            return super().fit(**self._checked(keras.Model.fit, args, kwargs))
+            return super().fit(**self._checked_arguments(keras.Model.fit, args, kwargs))
 
     def evaluate(self, *args, **kwargs):
-        """As `keras.Model.evaluate`, without its stall at the end."""
+        """Evaluates as `keras.Model.evaluate` does, without the delay at its end."""
         with plain_errors():
-            return super().evaluate(**self._checked(keras.Model.evaluate, args, kwargs))
+            return super().evaluate(**self._checked_arguments(keras.Model.evaluate, args, kwargs))
 
-    def _checked(self, method: Callable, args: Sequence, kwargs: Mapping) -> dict[str, Any]:
-        """Returns the arguments by name, once `check_batch` let the data pass."""
-        given = inspect.signature(method).bind(self, *args, **kwargs).arguments
-        del given["self"]
-        named = {**given.pop("kwargs", {}), **given}
+    def _checked_arguments(
+        self, method: Callable, args: Sequence, kwargs: Mapping
+    ) -> dict[str, Any]:
+        """Returns the arguments by name, after `check_batch` has accepted the data."""
+        arguments = inspect.signature(method).bind(self, *args, **kwargs).arguments
+        del arguments["self"]
+        named = {**arguments.pop("kwargs", {}), **arguments}
         parts = [named.get(name) for name in ("x", "y", "sample_weight")]
         batch = batch_spec(*parts)
         if batch is not None:
@@ -150,9 +177,10 @@ class Trainer(keras.Model):
 
     @property
     def input_signature(self) -> list | None:
-        """Inputs of `call`, as `export` expects them: those of the first serializable argument.
+        """The signature of `call` for `export`: the inputs of the first serializable argument.
 
-        `None` where that network does not tell them: one written as a class.
+        It is `None` if that network's inputs are unknown, as those of a subclass of `keras.Model`
+        are.
         """
         network = self._network
         if not getattr(network, "inputs", None):
@@ -166,11 +194,11 @@ class Trainer(keras.Model):
 
     @property
     def _network(self) -> Any:
-        """The first of `serializable_arguments`: what `call` gives its inputs to."""
+        """The first of `serializable_arguments`, to which `call` passes its inputs."""
         return getattr(self, next(iter(self.serializable_arguments), ""), None)
 
     def export(self, filepath, format="tf_saved_model", input_signature=None, **kwargs):
-        """As `keras.Model.export`, which asks for a signature that a trainer's network tells."""
+        """Exports as `keras.Model.export` does, by default with the network's own signature."""
         signature = self.input_signature if input_signature is None else input_signature
         if signature is None:
             raise ValueError(
@@ -180,45 +208,43 @@ class Trainer(keras.Model):
         super().export(filepath, format=format, input_signature=signature, **kwargs)
 
     def make_train_function(self, force=False):
-        """As `keras.Model.make_train_function`; the optimizers are built before it is traced."""
+        """Builds the optimizers, then traces as `keras.Model.make_train_function` does."""
         self.build_optimizers()
         super().make_train_function(force)
 
     def compile_from_config(self, config):
-        """Compiles as the model was compiled that was saved, with the optimizers' slots."""
-        # Keras leaves that to a subclass whose `compile` is its own.
+        """Compiles a loaded model as it was compiled when saved, and builds its optimizers."""
+        # Keras leaves this to subclasses that override `compile`.
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
             self.build_optimizers()
 
     def get_config(self):
-        """Returns the constructor's arguments: here, those that `serializable_arguments` names."""
         serialize = keras.saving.serialize_keras_object
         objects = {name: serialize(getattr(self, name)) for name in self.serializable_arguments}
         return {**super().get_config(), **objects}
 
     @classmethod
     def from_config(cls, config):
-        """Returns the trainer that `get_config` described."""
         deserialize = keras.saving.deserialize_keras_object
         objects = {name: deserialize(config[name]) for name in cls.serializable_arguments}
         return cls(**{**config, **objects})
 
     def _make_function(self, step_function: Callable[[Any], dict[str, tf.Tensor]]):
-        """Has each example count alike on all replicas, and Keras reduce the step's logs."""
+        """Weights examples equally on all replicas, and lets Keras reduce the logs of the step."""
         if self.distribute_strategy.num_replicas_in_sync == 1:
             return super()._make_function(step_function)
         training = step_function == self.train_step
 
-        def shared(data):
+        def synchronized(data):
             logs = step_function(data)
             if training:
-                self._share_statistics()
+                self._average_moving_statistics()
             return logs
 
-        step = uneven_batches.weighted_step(shared, self._counts)
+        step = uneven_batches.weighted_step(synchronized, self._count_variables)
         if several_workers(self.distribute_strategy):
-            # Keras wants an axis to take the mean along.
+            # Keras takes the mean along an axis.
             return super()._make_function(step)
 
         def scalars(data):
@@ -226,10 +252,11 @@ class Trainer(keras.Model):
 
         return super()._make_function(scalars)
 
-    def _share_statistics(self) -> None:
-        """Gives batch normalisation the mean of all replicas' moving statistics: each has its own.
+    def _average_moving_statistics(self) -> None:
+        """Sets batch normalization's moving statistics to their mean over all replicas.
 
-        Without it a checkpoint, which keeps the first replica's, would not be what trained.
+        Each replica has its own. A checkpoint stores those of the first one, which alone would not
+        represent the training.
         """
         moving = [
             variable
@@ -244,15 +271,15 @@ class Trainer(keras.Model):
             for variable, mean in zip(moving, means, strict=True):
                 variable.assign(mean)
 
-    def _counts(self) -> list[keras.Variable]:
-        # The norm is that of all replicas: one without examples counts it too.
-        same = {id(variable) for variable in self.gradient_norm.variables}
-        return [v for v in self.metrics_variables if id(v) not in same]
+    def _count_variables(self) -> list[keras.Variable]:
+        # The norm is taken over all replicas, including those without examples.
+        excluded = {id(variable) for variable in self.gradient_norm.variables}
+        return [v for v in self.metrics_variables if id(v) not in excluded]
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Builds from a batch of one replica: Keras passes on one of all, which has no shape."""
+        """Builds from one replica's batch; Keras passes those of all replicas, without a shape."""
         if iterator is not None:
-            # The data set that Keras makes of arrays: `fit` and `evaluate` show it only here.
+            # The data set that Keras makes from arrays, which is accessible only here.
             iterator._distributed_dataset = _without_autotune(iterator._distributed_dataset)
         if self._distribute_strategy is None:
             return
@@ -266,13 +293,13 @@ class Trainer(keras.Model):
             )
 
     def _get_metrics_result_or_logs(self, logs):
-        """Returns the logs of an epoch; those that are metrics, over all replicas."""
+        """Returns the logs of an epoch, with metrics computed over all replicas."""
         metrics = self.get_metrics_result()
         return {name: metrics.get(name, value) for name, value in logs.items()}
 
 
 def batch_size(x: Any) -> tf.Tensor:
-    """Returns how many examples a batch has, an int32 scalar.
+    """Returns the number of examples in a batch, an int32 scalar.
 
     Args:
         x: Tensor, or a structure of tensors, with the examples along the first axis.
@@ -281,12 +308,12 @@ def batch_size(x: Any) -> tf.Tensor:
 
 
 def batch_spec(x: Any, y: Any = None, sample_weight: Any = None) -> tuple | None:
-    """Returns `(x, y, sample_weight)` of one batch as specs; `None` where nothing tells them.
+    """Returns the specs `(x, y, sample_weight)` of one batch, or `None` if they are unknown.
 
     Args:
-        x: What `fit` was given: arrays, tensors or a data set.
-        y: Likewise.
-        sample_weight: Likewise.
+        x: Inputs as given to `fit`: arrays, tensors or a data set.
+        y: Targets, in the same form. Defaults to `None`.
+        sample_weight: Sample weights, in the same form. Defaults to `None`.
     """
     if isinstance(x, tf.data.Dataset):
         return keras.utils.unpack_x_y_sample_weight(x.element_spec)
@@ -305,7 +332,7 @@ def batch_spec(x: Any, y: Any = None, sample_weight: Any = None) -> tuple | None
 
 
 def _without_autotune(value: Any) -> Any:
-    """Returns a data set that TensorFlow does not tune: that ends with seconds of waiting."""
+    """Returns a data set without TensorFlow's autotuning, which ends with a delay of seconds."""
     if not isinstance(value, tf.data.Dataset):
         return value
     options = tf.data.Options()

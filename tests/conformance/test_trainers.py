@@ -219,7 +219,7 @@ def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
     model = make(CASES[name])
     weight = model.trainable_variables[0]
     weight.assign(np.full(weight.shape, np.nan))
-    with pytest.raises(TrainingDiverged, match=r"at step 1 of epoch 1\. No epoch was done"):
+    with pytest.raises(TrainingDiverged, match=r"at step 1 of epoch 1\. No epoch was completed"):
         fit(model, CASES[name], callbacks=[StopOnDivergence(tmp_path)])
 
 

@@ -412,7 +412,7 @@ def test_nonsense_is_refused_early(make, message):
 def test_targets_without_a_step_each_are_refused():
     model = compiled(TruncatedBPTT(network(), 4))
     for data in ({"y": Y[:, 0, 0]}, {"sample_weight": np.ones(BATCH)}):
-        with pytest.raises(ValueError, match="each step having its own, not"):
+        with pytest.raises(ValueError, match="values for each step, not"):
             fitted(compiled(TruncatedBPTT(network(), 4)), **data)
-    with pytest.raises(ValueError, match="must have the same time"):
+    with pytest.raises(ValueError, match="must have the same length"):
         fitted(model, y=Y[:, :6])

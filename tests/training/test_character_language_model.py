@@ -1,3 +1,5 @@
+"""A character language model runs step by step in float32, and keeps its vocabulary."""
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ def network(**kwargs):
     return character_lm(4, units=5, embedding_units=3, seed=1, **kwargs)
 
 
-def mixed(**kwargs):
+def mixed_network(**kwargs):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -25,40 +27,40 @@ def mixed(**kwargs):
 IDS = np.array([[1, 2, 3, 1, 0], [3, 3, 1, 2, 1]], "int32")
 
 
-def stepped(model):
-    states, found = model.first_states(2), []
+def run_steps(model):
+    states, outputs = model.first_states(2), []
     for time in range(IDS.shape[1]):
         scores, states = model.step({"characters": tf.constant(IDS[:, time])}, states)
-        found.append(scores.numpy())
-    return np.stack(found, axis=1)
+        outputs.append(scores.numpy())
+    return np.stack(outputs, axis=1)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "peephole_lstm"])
-def test_steps_give_what_the_whole_sequence_gives(cell):
+def test_steps_give_the_scores_of_the_whole_sequence(cell):
     model = CharacterLanguageModel(network(cell=cell), 8, NAMES)
     whole = model.network({"characters": IDS}).numpy()
-    np.testing.assert_allclose(stepped(model), whole, atol=1e-6)
+    np.testing.assert_allclose(run_steps(model), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "elman", "peephole_lstm"])
-def test_a_model_of_mixed_precision_writes_in_float32(cell):
-    model = CharacterLanguageModel(mixed(cell=cell), 8, NAMES)
+def test_a_mixed_precision_model_generates_in_float32(cell):
+    model = CharacterLanguageModel(mixed_network(cell=cell), 8, NAMES)
     exact = network(cell=cell)
     exact.set_weights(model.network.get_weights())
     expected = exact({"characters": IDS}).numpy()
     before = [layer.compute_dtype for layer in model.network._flatten_layers()]
     assert "bfloat16" in before
-    found = stepped(model)
-    assert found.dtype == "float32"
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    # What trains is as it was.
+    scores = run_steps(model)
+    assert scores.dtype == "float32"
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
+    # The layers compute in their own precision again.
     assert [layer.compute_dtype for layer in model.network._flatten_layers()] == before
 
 
-def test_ids_and_rows_are_those_of_the_vocabulary():
+def test_ids_and_rows_follow_the_vocabulary():
     model = CharacterLanguageModel(network(), 8, NAMES, ["moonlight", "b"], 2)
     assert model.ids(tf.constant(["c", "a", "x"])).numpy().tolist() == [3, 1, -1]
-    # Rows 4 and 5 are the themes'; the theme 'b' is called as a character is.
+    # Rows 4 and 5 belong to the themes; the name of theme 'b' is also a character.
     assert model.rows(tf.constant(["moonlight", "b", "x"])).numpy().tolist() == [4, 2, -1]
 
 
@@ -71,10 +73,10 @@ def test_a_reloaded_model_keeps_vocabulary_and_associations(tmp_path):
     assert (again.vocabulary, again.themes, again.associates) == (NAMES, ["moonlight"], 2)
     np.testing.assert_array_equal(np.asarray(again.associated), ids)
     np.testing.assert_allclose(np.asarray(again.association), strengths, atol=1e-7)
-    np.testing.assert_allclose(stepped(again), stepped(model), atol=1e-6)
+    np.testing.assert_allclose(run_steps(again), run_steps(model), atol=1e-6)
 
 
-def test_the_vocabulary_must_be_what_is_scored():
+def test_the_vocabulary_must_match_the_scores():
     with pytest.raises(ValueError, match=r"scores 4 characters.*not 3"):
         CharacterLanguageModel(network(), 8, NAMES[:3])
     with pytest.raises(ValueError, match="associates"):

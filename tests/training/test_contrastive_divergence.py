@@ -1,3 +1,5 @@
+"""Contrastive divergence follows its gradient, and the exact one with many Gibbs steps."""
+
 import itertools
 
 import keras
@@ -43,7 +45,7 @@ def weights(model):
     return [np.array(w) for w in (layer.kernel, layer.visible_bias, layer.hidden_bias)]
 
 
-def fitted(model, x=DATA, epochs=1, batch_size=None):
+def fit(model, x=DATA, epochs=1, batch_size=None):
     return model.fit(
         x, batch_size=batch_size or len(x), epochs=epochs, shuffle=False, verbose=0
     ).history
@@ -54,7 +56,7 @@ def uniform(shape, step, stream):
 
 
 def chain(v, w, a, b, steps, step, sampled):
-    """Gibbs steps with the trainer's uniform draws: hidden units on even streams."""
+    """Runs Gibbs steps with the trainer's random numbers; hidden units use even streams."""
     for k in range(steps):
         h = uniform((len(v), len(b)), step, 2 * k) < sigmoid(v @ w + b)
         v = sigmoid(h @ w.T + a)
@@ -64,19 +66,19 @@ def chain(v, w, a, b, steps, step, sampled):
 
 
 def statistics(v, w, b):
-    """The means of v h, v and p(h = 1 | v)."""
+    """Returns the means of v h, v and p(h = 1 | v)."""
     h = sigmoid(v @ w + b)
     return v.T @ h / len(v), v.mean(axis=0), h.mean(axis=0)
 
 
 def model_probabilities(w, a, b, v=V):
-    """p(v) by enumeration: the sum over h factorises."""
+    """Returns p(v) by enumeration; the sum over h factorizes."""
     unnormalised = np.exp(v @ a) * np.prod(1 + np.exp(v @ w + b), axis=1)
     return unnormalised / unnormalised.sum()
 
 
 def exact_gradient(data, w, a, b):
-    """The gradient of the mean log-likelihood: data's statistics less the enumerated model's."""
+    """Returns the gradient of the mean log-likelihood: the data's statistics minus the model's."""
     p, h = model_probabilities(w, a, b), sigmoid(V @ w + b)
     expected = (V * p[:, None]).T @ h, p @ V, p @ h
     return [d - m for d, m in zip(statistics(data, w, b), expected, strict=True)]
@@ -86,75 +88,75 @@ def flat(arrays):
     return np.concatenate([np.ravel(array) for array in arrays])
 
 
-def cosine(one, other):
-    return one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+def cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("sampled", [None, True])
-def test_step_is_that_of_the_statistics_of_data_and_samples(steps, sampled):
+def test_a_step_follows_the_statistics_of_data_minus_samples(steps, sampled):
     model = trainer(steps=steps, sample_visible=sampled)
-    history = fitted(model)
+    history = fit(model)
     samples = chain(DATA, W, A, B, steps, 0, sampled)
     gradient = [
         d - s for d, s in zip(statistics(DATA, W, B), statistics(samples, W, B), strict=True)
     ]
-    for found, old, change in zip(weights(model), (W, A, B), gradient, strict=True):
-        np.testing.assert_allclose(found, old + RATE * change, atol=1e-5)
+    for actual, old, change in zip(weights(model), (W, A, B), gradient, strict=True):
+        np.testing.assert_allclose(actual, old + RATE * change, atol=1e-5)
     np.testing.assert_allclose(
         history["gradient_norm"], [np.linalg.norm(flat(gradient))], rtol=1e-5
     )
 
 
-def test_persistent_chains_go_on_from_where_the_last_step_left_them():
+def test_persistent_chains_continue_from_the_last_step():
     model = trainer(steps=2, persistent=True, chains=7)
     states, current = np.array(model.states), [W, A, B]
     assert states.shape == (7, 3)
     for step in range(3):
-        fitted(model)
+        fit(model)
         w, a, b = current
         states = chain(states, w, a, b, 2, step, True)
         change = zip(statistics(DATA, w, b), statistics(states, w, b), strict=True)
         current = [old + RATE * (d - s) for old, (d, s) in zip(current, change, strict=True)]
         np.testing.assert_array_equal(np.array(model.states), states)
-        for found, expected in zip(weights(model), current, strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-5)
+        for actual, expected in zip(weights(model), current, strict=True):
+            np.testing.assert_allclose(actual, expected, atol=1e-5)
 
 
-def test_gaussian_visible_units_are_restored_without_noise_and_their_bias_has_its_gradient():
-    # The free energy's gradient in the visible bias of a Gaussian unit is a - v.
+def test_gaussian_visible_units_are_reconstructed_as_means():
+    # The gradient of the free energy with respect to the bias of a Gaussian visible unit is a - v.
     data = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
     model = trainer(machine(visible="gaussian"))
-    fitted(model, data)
+    fit(model, data)
     h = uniform((6, 2), 0, 0) < sigmoid(data @ W + B)
     samples = h @ W.T + A
     expected = [
         d - s for d, s in zip(statistics(data, W, B), statistics(samples, W, B), strict=True)
     ]
-    for found, old, change in zip(weights(model), (W, A, B), expected, strict=True):
-        np.testing.assert_allclose(found, old + RATE * change, atol=1e-5)
+    for actual, old, change in zip(weights(model), (W, A, B), expected, strict=True):
+        np.testing.assert_allclose(actual, old + RATE * change, atol=1e-5)
 
 
-def test_gaussian_hidden_units_are_drawn_around_their_mean():
+def test_gaussian_hidden_units_are_sampled_around_their_mean():
     model = trainer(machine(hidden="gaussian"))
-    fitted(model)
+    fit(model)
     noise = np.array(stateless_random.normal((5, 2), SEED, tf.constant(0), 0))
     samples = sigmoid((DATA @ W + B + noise) @ W.T + A)
     kernel = W + RATE / 5 * (DATA.T @ (DATA @ W + B) - samples.T @ (samples @ W + B))
     np.testing.assert_allclose(weights(model)[0], kernel, atol=1e-5)
 
 
-def test_regularizer_joins_the_gradient_and_the_loss():
+def test_a_regularizer_is_added_to_the_gradient_and_the_loss():
     plain, regular = trainer(), trainer(machine(kernel_regularizer=keras.regularizers.L2(0.1)))
-    losses = [fitted(model)["loss"][0] for model in (plain, regular)]
+    losses = [fit(model)["loss"][0] for model in (plain, regular)]
     np.testing.assert_allclose(losses[1] - losses[0], 0.1 * np.sum(W**2), rtol=1e-4)
     change = weights(regular)[0] - weights(plain)[0]
     np.testing.assert_allclose(change, -RATE * 2 * 0.1 * W, atol=1e-5)
 
 
-def test_logs_are_those_of_the_weights_before_the_step():
+def test_logs_use_the_weights_before_the_step():
     model = trainer()
-    logs = {name: values[0] for name, values in fitted(model).items()}
+    logs = {name: values[0] for name, values in fit(model).items()}
     samples = chain(DATA, W, A, B, 1, 0, False)
 
     def free(v):
@@ -166,7 +168,7 @@ def test_logs_are_those_of_the_weights_before_the_step():
     assert logs["reconstruction_error"] == pytest.approx(np.mean((DATA - restored) ** 2), rel=1e-5)
 
 
-def test_validation_tells_the_free_energy_of_what_was_not_trained_on():
+def test_validation_logs_the_free_energy_of_other_data():
     model, other = trainer(), V.astype("float32")
     before = weights(model)
     logs = model.evaluate(other, batch_size=3, verbose=0, return_dict=True)
@@ -178,7 +180,7 @@ def test_validation_tells_the_free_energy_of_what_was_not_trained_on():
     assert {"val_free_energy", "val_reconstruction_error"} <= set(history)
 
 
-def test_pseudo_likelihood_is_that_of_one_unit_given_the_others():
+def test_the_pseudo_likelihood_is_estimated_from_one_unit_given_the_others():
     model = trainer(pseudo_likelihood=True)
     logs = model.evaluate(DATA, batch_size=5, verbose=0, return_dict=True)
     # After the two streams of the one Gibbs step.
@@ -192,35 +194,35 @@ def test_pseudo_likelihood_is_that_of_one_unit_given_the_others():
     assert logs["pseudo_likelihood"] == pytest.approx(np.mean(each), rel=1e-4)
 
 
-def test_samples_after_many_steps_give_the_exact_gradient_of_the_likelihood():
+def test_many_gibbs_steps_give_the_exact_gradient_of_the_likelihood():
     data = np.tile(DATA, (1600, 1))
     model = trainer(steps=30, sample_visible=True, compiled={"run_eagerly": True})
-    fitted(model, data)
-    found = flat(weights(model)) - flat([W, A, B])
+    fit(model, data)
+    change = flat(weights(model)) - flat([W, A, B])
     exact = flat(exact_gradient(DATA, W, A, B))
     # A statistic of 8,000 samples has a standard deviation of at most 0.5 / sqrt(8000) = 0.006.
-    np.testing.assert_allclose(found / RATE, exact, atol=4 * 0.006)
-    assert cosine(found, exact) > 0.99
+    np.testing.assert_allclose(change / RATE, exact, atol=4 * 0.006)
+    assert cosine(change, exact) > 0.99
 
 
-def test_persistent_chains_come_to_give_the_exact_gradient_of_the_likelihood():
+def test_persistent_chains_converge_to_the_exact_gradient_of_the_likelihood():
     model = trainer(optimizer=keras.optimizers.SGD(0.0), persistent=True, chains=8000)
-    fitted(model, epochs=30)
+    fit(model, epochs=30)
     assert all(np.array_equal(*pair) for pair in zip(weights(model), (W, A, B), strict=True))
     model.optimizer.learning_rate = RATE
-    fitted(model)
-    found = flat(weights(model)) - flat([W, A, B])
+    fit(model)
+    change = flat(weights(model)) - flat([W, A, B])
     exact = flat(exact_gradient(DATA, W, A, B))
-    np.testing.assert_allclose(found / RATE, exact, atol=4 * 0.006)
-    assert cosine(found, exact) > 0.99
+    np.testing.assert_allclose(change / RATE, exact, atol=4 * 0.006)
+    assert cosine(change, exact) > 0.99
 
 
-def test_one_step_is_biased_but_points_uphill():
+def test_one_gibbs_step_is_biased_but_increases_the_likelihood():
     data = np.tile(DATA, (1600, 1))
     model = trainer()
-    fitted(model, data)
-    found = flat(weights(model)) - flat([W, A, B])
-    assert 0.3 < cosine(found, flat(exact_gradient(DATA, W, A, B))) < 0.99
+    fit(model, data)
+    change = flat(weights(model)) - flat([W, A, B])
+    assert 0.3 < cosine(change, flat(exact_gradient(DATA, W, A, B))) < 0.99
 
 
 def bars_and_stripes():
@@ -233,7 +235,7 @@ def bars_and_stripes():
     "kwargs",
     [{"steps": 1}, pytest.param({"persistent": True, "chains": 140}, marks=pytest.mark.slow)],
 )
-def test_training_raises_the_exact_likelihood_of_bars_and_stripes(kwargs):
+def test_training_increases_the_exact_likelihood_of_bars_and_stripes(kwargs):
     patterns = bars_and_stripes()
     assert len(patterns) == 14
     keras.utils.set_random_seed(2)
@@ -246,40 +248,40 @@ def test_training_raises_the_exact_likelihood_of_bars_and_stripes(kwargs):
         index = (patterns @ 2 ** np.arange(8, -1, -1)).astype(int)
         return np.mean(np.log(p[index]))
 
-    # Small weights give each of the 512 states about the same.
+    # Small weights give all 512 states about the same probability.
     assert likelihood() == pytest.approx(-9 * np.log(2), abs=0.05)
     data = np.tile(patterns, (100, 1)).astype("float32")
     model.fit(data, batch_size=140, epochs=100, verbose=0)
-    # No model of these gives more than -log 14 = -2.64.
+    # The best possible value is -log 14 = -2.64.
     assert likelihood() > -4.0
 
 
-def test_step_is_the_same_eagerly_and_xla_takes_it():
+def test_a_step_is_the_same_eagerly_and_runs_under_xla():
     usual, eager, compiled = (
         trainer(persistent=True, chains=4, compiled=options)
         for options in ({"jit_compile": False}, {"run_eagerly": True}, {"jit_compile": True})
     )
     for model in (usual, eager, compiled):
-        assert np.isfinite(fitted(model, epochs=2)["loss"]).all()
-    for one, two in zip(weights(usual), weights(eager), strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-5)
+        assert np.isfinite(fit(model, epochs=2)["loss"]).all()
+    for a, b in zip(weights(usual), weights(eager), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_smaller_last_batch_batch_of_one_whole_numbers_and_targets_are_taken():
+def test_small_batches_integers_and_targets_are_accepted():
     model = trainer()
-    fitted(model, DATA, batch_size=2)
-    fitted(model, DATA[:1])
+    fit(model, DATA, batch_size=2)
+    fit(model, DATA[:1])
     model.fit(DATA.astype("uint8"), np.arange(5), verbose=0)
     assert model.optimizer.iterations == 3 + 1 + 1
 
 
-def test_inference_is_the_machines():
+def test_inference_equals_the_machines():
     model = trainer(restricted_boltzmann_machine(3, 2))
     np.testing.assert_array_equal(np.array(model(DATA)), np.array(model.rbm(DATA)))
     assert model.predict(DATA, verbose=0).shape == (5, 2)
 
 
-def test_only_the_weights_of_the_machine_are_trained_and_chains_are_kept():
+def test_only_the_machine_is_trained_and_chains_are_stored():
     model = trainer(persistent=True, chains=4)
     assert len(model.trainable_variables) == 3
     assert [v.shape for v in model.non_trainable_variables if v.name == "chains"] == [(4, 3)]
@@ -291,7 +293,7 @@ def test_only_the_weights_of_the_machine_are_trained_and_chains_are_kept():
     [
         ({"steps": 0}, ValueError, "steps must be an integer of at least 1, not 0"),
         ({"seed": -1}, ValueError, "seed must be"),
-        ({"chains": 5}, ValueError, "chains is for persistent=True"),
+        ({"chains": 5}, ValueError, "chains needs persistent=True"),
         ({"persistent": True, "chains": 0}, ValueError, "chains must be an integer"),
         ({"rbm": RestrictedBoltzmannMachine(2)}, ValueError, "has no weights yet"),
         ({"rbm": keras.layers.Dense(2)}, TypeError, "rbm must be a RestrictedBoltzmannMachine"),
@@ -299,28 +301,28 @@ def test_only_the_weights_of_the_machine_are_trained_and_chains_are_kept():
         ({"rbm": "rbm"}, TypeError, "not 'rbm'"),
     ],
 )
-def test_bad_arguments_are_refused(kwargs, error, message):
+def test_invalid_arguments_are_rejected(kwargs, error, message):
     with pytest.raises(error, match=message):
         ContrastiveDivergence(**{"rbm": machine(), **kwargs})
 
 
-def test_pseudo_likelihood_of_gaussian_units_is_refused():
+def test_the_pseudo_likelihood_of_gaussian_units_is_rejected():
     with pytest.raises(ValueError, match="Bernoulli visible units"):
         ContrastiveDivergence(machine(visible="gaussian"), pseudo_likelihood=True)
 
 
 @pytest.mark.parametrize("eager", [True, False])
-def test_data_that_no_bernoulli_units_have_end_training(eager):
+def test_values_outside_0_and_1_stop_training_of_bernoulli_units(eager):
     model = trainer(compiled={"run_eagerly": eager, "jit_compile": False})
     with pytest.raises(ValueError, match=r"must lie between 0 and 1\.$"):
-        fitted(model, 255 * DATA)
-    fitted(trainer(machine(visible="gaussian")), 2 * DATA)
+        fit(model, 255 * DATA)
+    fit(trainer(machine(visible="gaussian")), 2 * DATA)
 
 
-def test_data_of_another_form_are_refused():
+def test_data_of_another_shape_are_rejected():
     with pytest.raises(ValueError, match=r"of shape \(batch, 3\), not \(.*4\)"):
-        fitted(trainer(), np.zeros((5, 4), "float32"))
+        fit(trainer(), np.zeros((5, 4), "float32"))
     with pytest.raises(ValueError, match="leave it out"):
         trainer().fit(DATA, DATA, sample_weight=np.ones(5), verbose=0)
     with pytest.raises(ValueError, match="compile it without one"):
-        fitted(trainer(compiled={"loss": "mse"}))
+        fit(trainer(compiled={"loss": "mse"}))

@@ -1,3 +1,5 @@
+"""CycleGAN's losses and updates equal those of the paper, by hand."""
+
 import keras
 import numpy as np
 import pytest
@@ -7,13 +9,13 @@ from dlrecipes.models import cyclegan_generator, patchgan
 from dlrecipes.training import CycleGAN
 from dlrecipes.training._engine import stateless_random
 
-# The generators are p a and q b; the discriminators u a and v b.
+# The generators compute p a and q b, and the discriminators u a and v b.
 P, Q, U, V = 0.5, -1.5, 0.3, 0.7
 A = np.array([[1.0], [-2.0], [0.5]], "float32")
 B = np.array([[2.0], [1.0], [-4.0]], "float32")
 
 
-def line(weight, *before):
+def linear(weight, *before):
     layer = keras.layers.Dense(1, use_bias=False)
     network = keras.Sequential([keras.Input((1,)), *before, layer])
     layer.kernel.assign([[weight]])
@@ -21,7 +23,7 @@ def line(weight, *before):
 
 
 def one_weight(rate=0.1, discriminator_rate=0.2, compiling=None, before=tuple, **options):
-    networks = [line(weight, *before()) for weight in (P, Q, U, V)]
+    networks = [linear(weight, *before()) for weight in (P, Q, U, V)]
     model = CycleGAN(*networks, **{"pool_size": 0, **options})
     rates = keras.optimizers.SGD(rate), keras.optimizers.SGD(discriminator_rate)
     model.compile(*rates, **{"jit_compile": False, **(compiling or {})})
@@ -32,22 +34,22 @@ def networks(model):
     return [getattr(model, name) for name in CycleGAN.serializable_arguments]
 
 
-def fitted(model, a=A, b=B, batch_size=3, **options):
+def fit(model, a=A, b=B, batch_size=3, **options):
     return model.fit(a, b, batch_size, verbose=0, shuffle=False, **options).history
 
 
 def terms(cycle_weight, identity_weight):
-    """The generators' loss, the cycles' and identities' differences, and the slopes of P and Q."""
-    made_b, made_a = V * P * A, U * Q * B
+    """Returns the generators' loss, cycle and identity losses, and the derivatives for P and Q."""
+    score_b, score_a = V * P * A, U * Q * B
     cycle = np.abs(Q * P * A - A).mean() + np.abs(P * Q * B - B).mean()
     identity = np.abs(P * B - B).mean() + np.abs(Q * A - A).mean()
-    loss = ((made_b - 1) ** 2).mean() + ((made_a - 1) ** 2).mean()
+    loss = ((score_b - 1) ** 2).mean() + ((score_a - 1) ** 2).mean()
     loss += cycle_weight * (cycle + identity_weight * identity)
     around_a, around_b = np.sign(Q * P * A - A) * A, np.sign(P * Q * B - B) * B
     around = around_a.mean() + around_b.mean()
     kept_p, kept_q = (np.sign(P * B - B) * B).mean(), (np.sign(Q * A - A) * A).mean()
-    slope_p = (2 * (made_b - 1) * V * A).mean()
-    slope_q = (2 * (made_a - 1) * U * B).mean()
+    slope_p = (2 * (score_b - 1) * V * A).mean()
+    slope_q = (2 * (score_a - 1) * U * B).mean()
     slope_p += cycle_weight * (Q * around + identity_weight * kept_p)
     slope_q += cycle_weight * (P * around + identity_weight * kept_q)
     return loss, cycle, identity, slope_p, slope_q
@@ -55,10 +57,10 @@ def terms(cycle_weight, identity_weight):
 
 @pytest.mark.parametrize("compiling", [{}, {"run_eagerly": True}, {"jit_compile": True}])
 @pytest.mark.parametrize("cycle_weight, identity_weight", [(10.0, 0.5), (2.0, 3.0)])
-def test_a_step_is_that_of_the_paper(cycle_weight, identity_weight, compiling):
+def test_a_step_equals_the_papers(cycle_weight, identity_weight, compiling):
     weights = {"cycle_weight": cycle_weight, "identity_weight": identity_weight}
     model = one_weight(0.01, 0.2, compiling, **weights)
-    history = fitted(model)
+    history = fit(model)
     loss, cycle, identity, slope_p, slope_q = terms(**weights)
     assert history["generator_loss"] == pytest.approx([loss])
     assert history["cycle"] == pytest.approx([cycle])
@@ -66,7 +68,7 @@ def test_a_step_is_that_of_the_paper(cycle_weight, identity_weight, compiling):
     assert history["gradient_norm"] == pytest.approx([np.hypot(slope_p, slope_q)])
     p, q, u, v = (network.get_weights()[0].item() for network in networks(model))
     assert (p, q) == pytest.approx((P - 0.01 * slope_p, Q - 0.01 * slope_q))
-    # The discriminators see the images from before the generators' update: half the squares.
+    # The discriminators see images from before the generators' update, and halve the squares.
     fake_a, fake_b = Q * B, P * A
     squares = [(U * A - 1) ** 2, (U * fake_a) ** 2, (V * B - 1) ** 2, (V * fake_b) ** 2]
     expected = sum(square.mean() for square in squares) / 2
@@ -80,14 +82,14 @@ def test_a_step_is_that_of_the_paper(cycle_weight, identity_weight, compiling):
     assert history["fake_score"] == pytest.approx([scores], rel=1e-5)
 
 
-def test_without_identity_weight_it_is_not_in_the_loss():
-    history = fitted(one_weight(identity_weight=0))
+def test_an_identity_weight_of_zero_removes_the_identity_loss():
+    history = fit(one_weight(identity_weight=0))
     assert history["generator_loss"] == pytest.approx([terms(10.0, 0.0)[0]])
     assert history["identity"] == [0.0]
 
 
-def test_logistic_discriminators_have_half_of_their_loss():
-    history = fitted(one_weight(0.0, 0.0, objective="non_saturating", cycle_weight=0))
+def test_the_loss_of_logistic_discriminators_is_halved():
+    history = fit(one_weight(0.0, 0.0, objective="non_saturating", cycle_weight=0))
     outputs = {"real": (U * A, V * B), "fake": (U * Q * B, V * P * A)}
     softplus = {name: [np.log1p(np.exp(x)).mean() for x in o] for name, o in outputs.items()}
     negative = {name: [np.log1p(np.exp(-x)).mean() for x in o] for name, o in outputs.items()}
@@ -98,7 +100,7 @@ def test_logistic_discriminators_have_half_of_their_loss():
     assert history["real_score"] == pytest.approx([probability])
 
 
-def test_validation_tells_losses_of_the_same_networks_and_changes_nothing():
+def test_validation_logs_losses_and_changes_nothing():
     model = one_weight(pool_size=2)
     before = [weight.copy() for weight in model.get_weights()]
     logs = model.evaluate(A, B, batch_size=2, verbose=0, return_dict=True)
@@ -110,44 +112,46 @@ def test_validation_tells_losses_of_the_same_networks_and_changes_nothing():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
-def bits(*parts):
+def weight_bytes(*parts):
     return [weight.tobytes() for network in parts for weight in network.get_weights()]
 
 
 def test_an_update_leaves_the_other_networks_untouched():
-    def normalised(*rates):
+    def normalized(*rates):
         model = one_weight(*rates, before=lambda: [keras.layers.BatchNormalization()])
         generators, discriminators = networks(model)[:2], networks(model)[2:]
         values = [[v.numpy().tobytes() for v in model.generator_variables]]
         values += [[v.numpy().tobytes() for v in model.discriminator_variables]]
-        fitted(model)
+        fit(model)
         values += [[v.numpy().tobytes() for v in model.generator_variables]]
         values += [[v.numpy().tobytes() for v in model.discriminator_variables]]
-        return values, bits(*generators), bits(*discriminators)
+        return values, weight_bytes(*generators), weight_bytes(*discriminators)
 
-    (drawn, judged, drawn_after, judged_after), _, without = normalised(0.0, 0.1)
-    assert drawn == drawn_after
-    assert judged != judged_after
-    (*_, drawn_after, judged_after), generators, _ = normalised(0.1, 0.0)
-    assert drawn != drawn_after
-    assert judged == judged_after
-    # Moving statistics, too, are those of a network's own update.
-    _, same, discriminators = normalised(0.1, 0.1)
-    assert discriminators == without
-    assert generators == same
+    values, _, discriminators_alone = normalized(0.0, 0.1)
+    generator, discriminator, generator_after, discriminator_after = values
+    assert generator == generator_after
+    assert discriminator != discriminator_after
+    values, generators_alone, _ = normalized(0.1, 0.0)
+    *_, generator_after, discriminator_after = values
+    assert generator != generator_after
+    assert discriminator == discriminator_after
+    # Moving statistics also come from a network's own update.
+    _, generators, discriminators = normalized(0.1, 0.1)
+    assert discriminators == discriminators_alone
+    assert generators == generators_alone
 
 
-def test_moving_statistics_of_discriminators_are_of_what_they_judge():
+def test_moving_statistics_of_discriminators_come_from_the_images_that_they_judge():
     model = one_weight(before=lambda: [keras.layers.BatchNormalization(momentum=0.9)])
-    fitted(model)
+    fit(model)
     fake = P * (A - A.mean()) / np.sqrt(A.var() + 1e-3)
     expected = 0.9 * (0.1 * B.mean()) + 0.1 * fake.mean()
-    found = model.discriminator_b.layers[0].moving_mean.numpy().item()
-    assert found == pytest.approx(expected, abs=1e-6)
+    mean = model.discriminator_b.layers[0].moving_mean.numpy().item()
+    assert mean == pytest.approx(expected, abs=1e-6)
 
 
-def test_discriminators_are_shown_what_the_pools_give_back():
-    # All weights stay as they are, so that the scores are U and V times the means of what is shown.
+def test_discriminators_see_the_images_from_the_pools():
+    # With rates of 0 the scores are U and V times the means of the images from the pools.
     model = one_weight(0.0, 0.0, pool_size=2, seed=5)
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=(2, 8, 1)).astype("float32")
@@ -155,7 +159,7 @@ def test_discriminators_are_shown_what_the_pools_give_back():
     shown = []
     for step in range(4):
         batch = a[2 * step : 2 * step + 2], b[2 * step : 2 * step + 2]
-        logs = fitted(model, *batch, batch_size=2)
+        logs = fit(model, *batch, batch_size=2)
         shown.append(logs["fake_score"][0])
     expected = []
     pools = [[], []]
@@ -163,18 +167,18 @@ def test_discriminators_are_shown_what_the_pools_give_back():
         scores = []
         fakes = Q * b[2 * step : 2 * step + 2], P * a[2 * step : 2 * step + 2]
         for stream, (pool, fake, weight) in enumerate(zip(pools, fakes, (U, V), strict=True)):
-            chances = stateless_random.uniform([2, 2], 5, tf.constant(step), stream).numpy()
-            for image, (chance, which) in zip(fake.ravel(), chances, strict=True):
-                given = image
+            random = stateless_random.uniform([2, 2], 5, tf.constant(step), stream).numpy()
+            for image, (swap, which) in zip(fake.ravel(), random, strict=True):
+                returned = image
                 if step == 0:
                     pool.append(image)
-                elif chance > 0.5:
-                    given, pool[int(2 * which)] = pool[int(2 * which)], image
-                scores.append(weight * given)
+                elif swap > 0.5:
+                    returned, pool[int(2 * which)] = pool[int(2 * which)], image
+                scores.append(weight * returned)
         expected.append(np.mean(scores))
     assert shown == pytest.approx(expected, rel=1e-5)
-    for pool, kept in zip((model.pool_a, model.pool_b), pools, strict=True):
-        np.testing.assert_allclose(pool.images.numpy().ravel(), kept, rtol=1e-6)
+    for pool, expected in zip((model.pool_a, model.pool_b), pools, strict=True):
+        np.testing.assert_allclose(pool.images.numpy().ravel(), expected, rtol=1e-6)
 
 
 def small(**options):
@@ -198,28 +202,28 @@ def test_unpaired_data_sets_train_with_batches_of_any_size():
     assert model.translate_ba(a).shape == model(a).shape == a.shape
 
 
-def test_pools_are_in_a_keras_file(tmp_path):
+def test_pools_are_saved_in_a_keras_file(tmp_path):
     model = one_weight(pool_size=2)
-    fitted(model)
+    fit(model)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    for pool, kept in ((again.pool_a, model.pool_a), (again.pool_b, model.pool_b)):
+    for pool, original in ((again.pool_a, model.pool_a), (again.pool_b, model.pool_b)):
         assert int(pool.count) == 2
-        np.testing.assert_array_equal(pool.images, kept.images)
+        np.testing.assert_array_equal(pool.images, original.images)
         assert np.abs(pool.images.numpy()).min() > 0
 
 
-def test_inference_goes_both_ways():
+def test_inference_works_in_both_directions():
     model = one_weight()
     np.testing.assert_allclose(model(A), P * A, rtol=1e-6)
     np.testing.assert_allclose(model.translate_ba(B), Q * B, rtol=1e-6)
 
 
-def test_images_of_another_size_than_said_are_refused():
+def test_images_of_another_size_than_image_size_are_rejected():
     model = small(pool_size=3, image_size=16)
     images = np.zeros((2, 8, 8, 3), "float32")
     with pytest.raises(ValueError, match=r"images of shape \(16, 16, 3\), not \(8, 8, 3\)"):
-        fitted(model, images, images)
+        fit(model, images, images)
 
 
 @pytest.mark.parametrize(
@@ -234,12 +238,12 @@ def test_images_of_another_size_than_said_are_refused():
         ({"pool_size": 0, "objective": "none"}, "'none' is not one of minimax"),
     ],
 )
-def test_arguments_out_of_bounds_are_refused(options, message):
+def test_arguments_out_of_bounds_are_rejected(options, message):
     with pytest.raises(ValueError, match=message):
         small(**options)
 
 
-def test_networks_that_do_not_fit_are_refused():
+def test_networks_that_do_not_match_are_rejected():
     ab, ba, a, b = networks(one_weight())
     with pytest.raises(ValueError, match="generator_ab and generator_ba must be two networks"):
         CycleGAN(ab, ab, a, b, pool_size=0)
@@ -248,11 +252,11 @@ def test_networks_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="generator_ba has no weights yet"):
         CycleGAN(ab, keras.Sequential([keras.layers.Dense(1)]), a, b, pool_size=0)
     to_grey = cyclegan_generator(blocks=1, filters=2, output_channels=1)
-    to_colour = cyclegan_generator(blocks=1, filters=2, channels=1)
+    to_color = cyclegan_generator(blocks=1, filters=2, channels=1)
     with pytest.raises(ValueError, match="identity_weight must be 0 where A and B have different"):
-        CycleGAN(to_grey, to_colour, a, b, pool_size=0)
+        CycleGAN(to_grey, to_color, a, b, pool_size=0)
 
 
-def test_a_single_set_of_images_is_refused():
+def test_a_single_set_of_images_is_rejected():
     with pytest.raises(ValueError, match=r"fit must be given \(a, b\), two batches of images"):
         one_weight().fit(A, verbose=0)

@@ -1,3 +1,5 @@
+"""A GAN's updates, losses and labels equal their definitions, by hand."""
+
 import importlib.util
 from pathlib import Path
 
@@ -10,13 +12,13 @@ from dlrecipes.training import GAN
 
 DEMONSTRATION = Path(__file__).parents[2] / "docs" / "demonstrations" / "gan_mixture.py"
 
-# The generator is g z, the discriminator w x^2; both learn by SGD with this rate.
+# The generator computes g z, the discriminator w x^2; both use SGD with this rate.
 G, W, RATE, WEIGHT = 0.7, 0.3, 0.1, 10.0
 X = np.array([[1.0], [-3.0], [0.5], [2.0]], "float32")
 
 
 class Spy(keras.layers.Layer):
-    """Passes on what it is given; notes it, and whether it is training, when run eagerly."""
+    """Returns its inputs; in eager mode it records them, and whether it is training."""
 
     def __init__(self, seen):
         super().__init__()
@@ -39,7 +41,7 @@ def one_weight(value, seen, square):
 
 
 def spied(**kwargs):
-    """Returns a GAN of two weights and what generator and discriminator were given so far."""
+    """Returns a GAN of two weights, and the lists of the networks' inputs so far."""
     noise, examples = [], []
     model = GAN(one_weight(G, noise, False), one_weight(W, examples, True), **kwargs)
     model.compile(keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE), run_eagerly=True)
@@ -58,8 +60,8 @@ def softplus(x):
     return np.log1p(np.exp(x))
 
 
-# By game: losses of a score, real, generated and of the generator; and their derivatives.
-GAMES = {
+# By objective: losses of a score (real, generated, the generator's), and their derivatives.
+OBJECTIVES = {
     "minimax": (
         (lambda s: softplus(-s), softplus, lambda s: -softplus(s)),
         (lambda s: sigmoid(s) - 1, sigmoid, lambda s: -sigmoid(s)),
@@ -83,26 +85,26 @@ GAMES = {
 }
 
 
-@pytest.mark.parametrize("objective", GAMES)
-def test_one_step_is_that_of_the_game_written_out(objective):
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_one_step_follows_the_derivatives_of_the_objective(objective):
     """With D(x) = w x^2 and G(z) = g z, by the chain rule.
 
-    The discriminator's loss has the derivative mean(r'(D(x)) x^2) + mean(f'(D(G(z))) G(z)^2) in
-    w; the generator's, mean(l'(D(G(z))) 2 w G(z) z) in g, with the new w. The slope at a point p
-    is 2 w p, so the penalty is mean((|2 w p| - 1)^2).
+    The discriminator's loss has the derivative mean(r'(D(x)) x^2) + mean(f'(D(G(z))) G(z)^2) with
+    respect to w, and the generator's has mean(l'(D(G(z))) 2 w G(z) z) with respect to g, with the
+    new w. The slope at a point p is 2 w p, so that the penalty is mean((|2 w p| - 1)^2).
     """
     model, noise, examples = spied(objective=objective, gradient_penalty_weight=WEIGHT)
     logs = model.fit(X, batch_size=4, verbose=0, shuffle=False).history
     (z1, _), (z2, _) = noise
-    (r, f, g), (dr, df, dg) = GAMES[objective]
+    (r, f, g), (dr, df, dg) = OBJECTIVES[objective]
     real, fake = W * X**2, W * (G * z1) ** 2
     loss = np.mean(r(real)) + np.mean(f(fake))
     slope = np.mean(dr(real) * X**2) + np.mean(df(fake) * (G * z1) ** 2)
     if objective == "wasserstein":
         points = examples[2][0]
         assert ((points - X) * (points - G * z1) < 0).all()
-        share = (points - G * z1) / (X - G * z1)
-        assert np.ptp(share) > 0.1
+        fraction = (points - G * z1) / (X - G * z1)
+        assert np.ptp(fraction) > 0.1
         excess = np.abs(2 * W * points) - 1
         loss += WEIGHT * np.mean(excess**2)
         slope += WEIGHT * np.mean(2 * excess * np.sign(W * points) * 2 * points)
@@ -125,13 +127,14 @@ def test_one_step_is_that_of_the_game_written_out(objective):
     )
 
 
-def test_k_discriminator_updates_each_on_its_own_examples_and_noise_then_one_of_the_generator():
+def test_each_update_uses_its_own_examples_and_noise():
     model, noise, examples = spied(discriminator_steps=3)
     x = np.arange(1, 25, dtype="float32")[:, None]
     model.fit(x, batch_size=12, verbose=0, shuffle=False)
     assert model.discriminator_optimizer.iterations.numpy() == 2 * 3
     assert model.optimizer.iterations.numpy() == 2
-    # A step: three updates with noise, and the generator's; real and generated, and generated.
+    # In a step, three updates and the generator's use noise; the discriminator reads real and
+    # generated examples in three updates, and generated ones in the generator's.
     assert len(noise) == 2 * (3 + 1) and len(examples) == 2 * (3 * 2 + 1)
     assert {z.shape for z, _ in noise} == {(4, 1)} == {x.shape for x, _ in examples}
     for step in range(2):
@@ -142,20 +145,20 @@ def test_k_discriminator_updates_each_on_its_own_examples_and_noise_then_one_of_
 
 
 def test_noise_is_normal_or_uniform():
-    def drawn(noise):
+    def noise_in_training(noise):
         model, seen, _ = spied(noise=noise)
         model.fit(np.ones((2000, 1)), batch_size=2000, verbose=0)
         return np.concatenate([z for z, _ in seen])
 
-    normal, uniform = drawn("normal"), drawn("uniform")
-    # Standard errors of 4,000 draws: 0.016 for a mean of variance 1, 0.011 for its deviation.
+    normal, uniform = noise_in_training("normal"), noise_in_training("uniform")
+    # Standard errors of 4,000 numbers: 0.016 for a mean of variance 1, 0.011 for its deviation.
     assert abs(normal.mean()) < 0.06 and abs(normal.std() - 1) < 0.05
     assert np.abs(uniform).max() <= 1
     assert abs(uniform.mean()) < 0.04 and abs(uniform.std() - 1 / np.sqrt(3)) < 0.03
 
 
-def keeping(inputs, seed):
-    """Returns a network that keeps state of all kinds: statistics, vectors, random states."""
+def stateful_network(inputs, seed):
+    """Returns a network with all kinds of state: statistics, vectors and random states."""
     keras.utils.set_random_seed(seed)
     layers = keras.layers
     dense = layers.SpectralNormalization(layers.Dense(4))
@@ -164,13 +167,13 @@ def keeping(inputs, seed):
 
 
 class Watched(GAN):
-    """Keeps the networks' weights before and after each update of weights."""
+    """Records the networks' weights before and after each update."""
 
     def update(self, optimizer, tape, loss, variables):
-        whose = "generator" if optimizer is self.optimizer else "discriminator"
+        name = "generator" if optimizer is self.optimizer else "discriminator"
         before = self.states()
         norm = super().update(optimizer, tape, loss, variables)
-        self.history_of_states += ((whose, before, self.states()),)
+        self.history_of_states += ((name, before, self.states()),)
         return norm
 
     def states(self):
@@ -179,27 +182,29 @@ class Watched(GAN):
 
 
 @pytest.mark.parametrize("objective", ["non_saturating", "wasserstein"])
-def test_an_update_leaves_the_other_network_bit_for_bit_as_it_was(objective):
-    model = Watched(keeping(3, 0), keeping(2, 1), discriminator_steps=2, objective=objective)
+def test_an_update_does_not_change_a_bit_of_the_other_network(objective):
+    model = Watched(
+        stateful_network(3, 0), stateful_network(2, 1), discriminator_steps=2, objective=objective
+    )
     model.history_of_states = ()
     model.compile(keras.optimizers.Adam(0.1), run_eagerly=True)
     now = model.states()
     model.fit(np.random.default_rng(0).normal(size=(16, 2)), batch_size=8, verbose=0)
-    assert [whose for whose, *_ in model.history_of_states] == [
+    assert [name for name, *_ in model.history_of_states] == [
         "discriminator",
         "discriminator",
         "generator",
     ] * 2
-    for whose, before, after in model.history_of_states:
-        other = {"generator": "discriminator", "discriminator": "generator"}[whose]
+    for name, before, after in model.history_of_states:
+        other = {"generator": "discriminator", "discriminator": "generator"}[name]
         assert now[other] == before[other] == after[other]
-        # Its own statistics move with its calls, and its weights with the update.
-        assert now[whose] != before[whose] != after[whose]
+        # Its own statistics change with its calls, and its weights with the update.
+        assert now[name] != before[name] != after[name]
         now = after
 
 
-def test_a_generators_moving_statistics_come_from_its_own_updates_alone():
-    # What is normalised is always 5; one update moves the mean from 0 by a tenth of it.
+def test_moving_statistics_of_the_generator_come_from_its_own_updates():
+    # The normalized value is always 5; one update moves the mean from 0 to a tenth of it.
     dense = keras.layers.Dense(
         1, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(5.0)
     )
@@ -211,7 +216,7 @@ def test_a_generators_moving_statistics_come_from_its_own_updates_alone():
     assert normalization.moving_mean.numpy() == pytest.approx([0.5])
 
 
-def test_dropout_of_the_other_network_is_drawn_anew_at_each_call():
+def test_dropout_of_the_other_network_differs_in_each_call():
     seen = []
     dropout = keras.layers.Dropout(0.5, seed=1)
     layers = [keras.Input((1,)), keras.layers.Lambda(tf.ones_like), dropout, Spy(seen)]
@@ -243,7 +248,7 @@ def test_both_networks_get_the_labels_of_the_real_examples():
     assert [list(seen.ravel()) for seen, _ in judged] == [first, first, second, second, second]
 
 
-def test_a_conditional_generator_learns_what_belongs_to_a_label():
+def test_a_conditional_generator_learns_the_distribution_of_each_label():
     keras.utils.set_random_seed(0)
     labels = np.tile([0, 1], 1600)
     rng = np.random.default_rng(0)
@@ -252,12 +257,12 @@ def test_a_conditional_generator_learns_what_belongs_to_a_label():
     model.compile(keras.optimizers.Adam(5e-3, beta_1=0.5), steps_per_execution=25)
     model.fit(x, labels, batch_size=128, epochs=16, verbose=0)
     for label, mean in ((0, -2.0), (1, 2.0)):
-        made = model.sample(500, labels=np.full(500, label)).numpy()
-        assert made.mean() == pytest.approx(mean, abs=0.5)
+        samples = model.sample(500, labels=np.full(500, label)).numpy()
+        assert samples.mean() == pytest.approx(mean, abs=0.5)
 
 
-def test_the_generators_distribution_reaches_the_datas():
-    """By the Wasserstein-1 distance and the shares of the two modes, 0.4 and 0.6."""
+def test_the_generated_distribution_approaches_the_datas():
+    """Measured by the Wasserstein-1 distance and the fractions of the two modes, 0.4 and 0.6."""
     spec = importlib.util.spec_from_file_location("gan_mixture", DEMONSTRATION)
     mixture = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mixture)
@@ -268,12 +273,12 @@ def test_the_generators_distribution_reaches_the_datas():
     assert np.mean(trained.generated < -0.4) == pytest.approx(0.4, abs=0.1)
 
 
-def test_evaluation_is_of_held_out_examples_and_changes_nothing():
+def test_evaluation_uses_the_given_examples_and_changes_nothing():
     model, noise, _ = spied()
     rows = np.concatenate([X, X[:2]])
     logs = [model.evaluate(rows, batch_size=4, verbose=0, return_dict=True) for _ in range(2)]
     assert logs[0] == logs[1]
-    # Two batches, each with noise of its own.
+    # Two batches, each with its own noise.
     z = np.concatenate([z for z, _ in noise[:2]])
     assert len(np.unique(z)) == 6
     real, fake = W * rows**2, W * (G * z) ** 2
@@ -289,7 +294,7 @@ def test_evaluation_is_of_held_out_examples_and_changes_nothing():
     assert (weight_of(model.generator), weight_of(model.discriminator)) == pytest.approx((G, W))
 
 
-def test_samples_are_a_function_of_the_seed_and_inference():
+def test_samples_are_a_function_of_the_seed_in_inference_mode():
     model, noise, _ = spied()
     first, again, other = model.sample(5), model.sample(5), model.sample(5, seed=1)
     assert np.array_equal(first, again) and not np.array_equal(first, other)
@@ -298,7 +303,7 @@ def test_samples_are_a_function_of_the_seed_and_inference():
     assert not any(training for _, training in noise)
 
 
-def of_any_length():
+def variable_length_generator():
     x = keras.Input((None, 1))
     return keras.Model(x, keras.layers.GlobalAveragePooling1D()(x))
 
@@ -317,7 +322,7 @@ def test_the_last_batch_of_an_epoch_may_be_any_size(count, eager):
     assert model.discriminator_optimizer.iterations == 2 * model.optimizer.iterations
 
 
-def test_a_batch_of_given_size_must_hold_k_minibatches():
+def test_a_batch_of_static_size_must_contain_k_minibatches():
     model = GAN(plain(), plain(), discriminator_steps=2)
     model.compile()
     rows = tf.data.Dataset.from_tensor_slices(tf.ones((6, 1))).batch(3, drop_remainder=True)
@@ -325,7 +330,7 @@ def test_a_batch_of_given_size_must_hold_k_minibatches():
         model.fit(rows, verbose=0)
 
 
-def test_float16_scales_the_losses_of_both_and_learns():
+def test_float16_training_scales_the_losses_of_both_networks():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -334,15 +339,16 @@ def test_float16_scales_the_losses_of_both_and_learns():
         keras.config.set_dtype_policy(before)
     model.compile(keras.optimizers.SGD(0.01))
     optimizers = (model.optimizer, model.discriminator_optimizer)
-    assert all(isinstance(one, keras.optimizers.LossScaleOptimizer) for one in optimizers)
+    scaled = keras.optimizers.LossScaleOptimizer
+    assert all(isinstance(optimizer, scaled) for optimizer in optimizers)
     weights = [np.array(w) for w in model.trainable_variables]
     logs = model.fit(np.ones((64, 3)), batch_size=8, epochs=2, verbose=0).history
     assert np.isfinite(logs["discriminator_loss"]).all() and max(logs["gradient_norm"]) < 100
-    moved = [
+    changed = [
         not np.array_equal(w, old)
         for w, old in zip(model.trainable_variables, weights, strict=True)
     ]
-    assert all(moved)
+    assert all(changed)
 
 
 @pytest.mark.parametrize(
@@ -353,24 +359,27 @@ def test_float16_scales_the_losses_of_both_and_learns():
         ({"gradient_penalty_weight": -1}, "gradient_penalty_weight must be at least 0"),
         ({"noise": "poisson"}, "noise must be one of normal, uniform, not 'poisson'"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
-        ({"generator": plain(1, 2)}, r"reads shape \(None, 1\), the generator makes \(None, 2\)"),
-        ({"generator": keras.Sequential([keras.layers.Dense(1)])}, "with a given input"),
-        ({"generator": conditional("noise", 1)}, "both networks have an input 'label' or none"),
-        ({"generator": of_any_length()}, "noise must have a given shape"),
+        ({"generator": plain(1, 2)}, r"expects shape \(None, 1\), the generator outputs"),
+        ({"generator": keras.Sequential([keras.layers.Dense(1)])}, "with a known input"),
+        (
+            {"generator": conditional("noise", 1)},
+            "both networks must have an input 'label', or neither",
+        ),
+        ({"generator": variable_length_generator()}, "noise must have a known shape"),
     ],
 )
-def test_wrong_arguments_are_refused(kwargs, message):
+def test_invalid_arguments_are_rejected(kwargs, message):
     with pytest.raises(ValueError, match=message):
         GAN(**{"generator": plain(), "discriminator": plain(), **kwargs})
 
 
-@pytest.mark.parametrize("given", [{"loss": "mse"}, {"metrics": ["mae"]}])
-def test_losses_and_metrics_of_others_are_refused(given):
-    with pytest.raises(ValueError, match=f"GAN has its own .* no {next(iter(given))}"):
-        GAN(plain(), plain()).compile(**given)
+@pytest.mark.parametrize("options", [{"loss": "mse"}, {"metrics": ["mae"]}])
+def test_losses_and_metrics_are_rejected(options):
+    with pytest.raises(ValueError, match=f"GAN has its own .* no {next(iter(options))}"):
+        GAN(plain(), plain()).compile(**options)
 
 
-def test_data_that_the_networks_do_not_take_are_refused():
+def test_data_that_do_not_fit_the_networks_are_rejected():
     model = GAN(plain(), plain())
     model.compile()
     with pytest.raises(ValueError, match="must be given images alone"):

@@ -1,4 +1,4 @@
-"""What the demonstrations of long dependencies show, at a small size."""
+"""The demonstrations of long dependencies show their effects at a small size."""
 
 import importlib.util
 from pathlib import Path
@@ -15,7 +15,7 @@ def load_demonstration(name):
     return module
 
 
-def test_sums_are_of_the_two_marked_numbers_of_the_first_half():
+def test_targets_are_sums_of_two_marked_numbers_in_the_first_half():
     x, y = load_demonstration("adding_problem").adding(500, 30, seed=1)
     numbers, marks = x[:, :, 0], x[:, :, 1]
     assert set(np.unique(marks)) == {0.0, 1.0}
@@ -27,10 +27,10 @@ def test_sums_are_of_the_two_marked_numbers_of_the_first_half():
     assert np.mean((y - 1) ** 2) == pytest.approx(1 / 6, rel=0.15)
 
 
-def test_norms_of_elman_networks_follow_the_spectral_radius():
+def test_gradient_norms_of_elman_networks_follow_the_spectral_radius():
     """With small inputs tanh is nearly linear: k steps back scale the gradient by radius^k.
 
-    A kernel which is an orthogonal matrix times the radius does so exactly.
+    This is exact for a kernel that is an orthogonal matrix times the radius.
     """
     demonstration = load_demonstration("vanishing_gradients")
     norms = demonstration.norms_of(demonstration.elman(0.7))
@@ -39,7 +39,7 @@ def test_norms_of_elman_networks_follow_the_spectral_radius():
 
 
 @pytest.mark.slow
-def test_lstm_learns_to_add_what_elman_misses():
+def test_an_lstm_learns_the_adding_problem_and_an_elman_network_does_not():
     demonstration = load_demonstration("adding_problem")
     lstm = demonstration.learn("lstm", time=40, epochs=20)
     elman = demonstration.learn("elman", time=40, epochs=20)

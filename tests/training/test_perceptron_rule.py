@@ -1,3 +1,5 @@
+"""Rosenblatt's rule, example by example, and its convergence."""
+
 import itertools
 
 import keras
@@ -22,14 +24,14 @@ def weights(model):
     return [np.array(model.unit.kernel), np.array(model.unit.thresholds)]
 
 
-def by_hand(x, y, rate, epochs, low=0):
-    """Rosenblatt's rule in NumPy: the weights, and the mistakes of each epoch."""
+def reference_rule(x, y, rate, epochs, low=0):
+    """Computes Rosenblatt's rule in NumPy: the weights, and the mistakes per epoch."""
     w, t, mistakes = np.zeros((x.shape[1], y.shape[1])), np.zeros(y.shape[1]), []
     for _ in range(epochs):
         mistakes.append(0)
-        for one, target in zip(x, y, strict=True):
-            error = target - np.where(one @ w - t >= 0, 1, low)
-            w += rate * np.outer(one, error)
+        for example, target in zip(x, y, strict=True):
+            error = target - np.where(example @ w - t >= 0, 1, low)
+            w += rate * np.outer(example, error)
             t -= rate * error
             mistakes[-1] += bool(error.any())
     return w, t, mistakes
@@ -44,22 +46,22 @@ def cloud(count=30, features=3, units=2, seed=0, low=0):
 
 @pytest.mark.parametrize("output, low", [("binary", 0), ("bipolar", -1)])
 @pytest.mark.parametrize("batch_size", [1, 7, 30])
-def test_weights_are_those_of_the_rule_example_after_example(output, low, batch_size):
+def test_the_rule_is_applied_to_one_example_after_the_other(output, low, batch_size):
     x, y = cloud(low=low)
     model = rule(perceptron(3, 2, output=output), rate=0.25)
     history = model.fit(x, y, batch_size, epochs=3, shuffle=False, verbose=0).history
-    w, t, mistakes = by_hand(x, y, 0.25, 3, low)
+    w, t, mistakes = reference_rule(x, y, 0.25, 3, low)
     np.testing.assert_allclose(weights(model)[0], w, atol=1e-5)
     np.testing.assert_allclose(weights(model)[1], t, atol=1e-5)
     np.testing.assert_allclose(history["errors"], np.array(mistakes) / len(x), atol=1e-6)
 
 
-def test_one_step_by_hand():
-    """From zero weights a sum of 0 reaches the threshold: the unit fires, wrongly.
+def test_two_updates_match_hand_computation():
+    """From zero weights the potential 0 reaches the threshold: the unit fires, wrongly.
 
-    x = (2, 1), target 0: w = -(2, 1), t = 1. Then x = (1, 0), target 1: w x - t = -3, it does
-    not fire: w = (-1, -1), t = 0. The criterion is 0, then 3; the gradient is (2, 1, 1) and
-    (1, 0, 1) with the threshold's.
+    x = (2, 1), target 0: w = -(2, 1), t = 1. Then x = (1, 0), target 1: w x - t = -3, it does not
+    fire: w = (-1, -1), t = 0. The criterion is 0, then 3; the gradients, with the threshold's, are
+    (2, 1, 1) and (1, 0, 1).
     """
     model = rule(perceptron(2))
     x = np.array([[2, 1], [1, 0]])
@@ -72,7 +74,7 @@ def test_one_step_by_hand():
 
 
 @pytest.mark.parametrize("target", [AND, OR])
-def test_and_and_or_are_learnt(target):
+def test_and_and_or_are_learned(target):
     model = rule(perceptron(2))
     history = model.fit(PAIRS, np.array(target), epochs=15, verbose=0).history
     assert history["errors"][-1] == 0
@@ -82,14 +84,14 @@ def test_and_and_or_are_learnt(target):
     assert all(np.array_equal(a, b) for a, b in zip(before, weights(model), strict=True))
 
 
-def test_xor_is_not_learnt_and_never_settles():
+def test_xor_is_not_learned_and_training_does_not_converge():
     history = rule(perceptron(2)).fit(PAIRS, np.array(XOR), epochs=25, verbose=0).history
     assert min(history["errors"]) > 0
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mistakes_are_no_more_than_novikoff_allows(seed):
-    """With a margin g of a unit vector over examples no longer than r: at most (r / g)^2."""
+def test_the_number_of_mistakes_is_within_novikoffs_bound(seed):
+    """With margin g of a unit vector over examples no longer than r, it is at most (r / g)^2."""
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1, 1, (60, 2))
     plane = rng.normal(size=3) * [1, 1, 0.2]
@@ -108,23 +110,23 @@ def test_mistakes_are_no_more_than_novikoff_allows(seed):
     assert history["errors"][-1] == 0
 
 
-def test_rate_only_scales_what_is_learnt_from_zero():
+def test_the_rate_only_scales_weights_learned_from_zero():
     x, y = cloud()
-    one, other = rule(perceptron(3, 2), rate=1.0), rule(perceptron(3, 2), rate=0.125)
-    for model in (one, other):
+    large, small = rule(perceptron(3, 2), rate=1.0), rule(perceptron(3, 2), rate=0.125)
+    for model in (large, small):
         model.fit(x, y, epochs=2, shuffle=False, verbose=0)
-    for a, b in zip(weights(one), weights(other), strict=True):
+    for a, b in zip(weights(large), weights(small), strict=True):
         np.testing.assert_allclose(a, 8 * b, rtol=1e-5)
 
 
-def test_evaluation_gives_share_and_criterion_and_metrics():
-    # w = (1, 1), t = 1.5: sums less t are -1.5, -0.5, -0.5, 0.5; OR is missed twice.
+def test_evaluation_logs_errors_criterion_and_metrics():
+    # w = (1, 1), t = 1.5: the potentials are -1.5, -0.5, -0.5, 0.5, two of which are wrong for OR.
     model = rule(perceptron(2, weights=[1, 1], threshold=1.5), metrics=["mae"])
     logs = model.evaluate(PAIRS, np.array(OR), verbose=0, return_dict=True)
     assert logs == pytest.approx({"loss": (0.5 + 0.5) / 4, "errors": 0.5, "mae": 0.5})
 
 
-def test_layer_alone_and_fixed_layers_before_it_are_trained_the_same(tmp_path):
+def test_a_single_layer_and_one_after_fixed_layers_train_equally(tmp_path):
     x, y = cloud(units=1)
     unit = ThresholdUnit()
     unit.build((None, 3))
@@ -142,7 +144,7 @@ def test_layer_alone_and_fixed_layers_before_it_are_trained_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}])
-def test_step_is_the_same_eagerly_and_compiled(options):
+def test_a_step_is_the_same_eagerly_and_compiled(options):
     x, y = cloud()
     plain, other = rule(perceptron(3, 2)), rule(perceptron(3, 2), **options)
     for model in (plain, other):
@@ -151,13 +153,13 @@ def test_step_is_the_same_eagerly_and_compiled(options):
 
 
 @pytest.mark.parametrize("output, wrong", [("binary", -1), ("bipolar", 0), ("binary", 7)])
-def test_targets_that_no_unit_can_say_are_refused(output, wrong):
+def test_targets_outside_the_units_outputs_are_rejected(output, wrong):
     model = rule(perceptron(2, output=output))
     with pytest.raises(ValueError, match=r"^Targets must be 1 or (0|-1)\.$"):
         model.fit(PAIRS, np.array([1, 1, 1, wrong]), verbose=0)
 
 
-def test_targets_of_another_shape_and_sample_weights_are_refused():
+def test_targets_of_another_shape_and_sample_weights_are_rejected():
     with pytest.raises(ValueError, match=r"of shape \(batch, 2\), not"):
         rule(perceptron(2, 2)).fit(PAIRS, np.zeros((4, 1)), verbose=0)
     with pytest.raises(ValueError, match="no sample weights"):
@@ -165,19 +167,19 @@ def test_targets_of_another_shape_and_sample_weights_are_refused():
 
 
 @pytest.mark.parametrize(
-    "optimizer, found",
+    "optimizer, unsupported",
     [
         (keras.optimizers.Adam(), "Adam"),
         (keras.optimizers.SGD(1.0, momentum=0.9), "momentum"),
         (keras.optimizers.SGD(1.0, clipnorm=1.0), "clipnorm"),
     ],
 )
-def test_optimizers_that_do_more_are_refused(optimizer, found):
-    with pytest.raises(ValueError, match=f"without {found}"):
+def test_optimizers_with_further_options_are_rejected(optimizer, unsupported):
+    with pytest.raises(ValueError, match=f"without {unsupported}"):
         PerceptronRule(perceptron(2)).compile(optimizer)
 
 
-def test_networks_without_units_that_learn_are_refused():
+def test_networks_without_trainable_units_are_rejected():
     x = keras.Input((3,))
     dense = keras.layers.Dense(2)
     with pytest.raises(ValueError, match="must end in a ThresholdUnit"):

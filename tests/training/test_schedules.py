@@ -1,3 +1,5 @@
+"""Learning-rate schedules compute the expected rates, in optimizers as well."""
+
 import keras
 import numpy as np
 import pytest
@@ -8,42 +10,42 @@ from dlrecipes.training import LinearDecay, learning_rate_schedule
 
 @pytest.mark.parametrize(
     "step, rate",
-    # Constant for 4 steps; then a fifth of 0.5 less at each of the next 5.
+    # Constant for 4 steps; then it falls by a fifth of 0.5 at each of the next 5.
     [(0, 0.5), (3, 0.5), (4, 0.5), (5, 0.4), (6, 0.3), (8, 0.1), (9, 0.0), (10, 0.0), (99, 0.0)],
 )
-def test_rate_stays_then_falls_along_a_line_to_zero_and_stays_there(step, rate):
+def test_the_rate_is_constant_then_falls_linearly_to_zero(step, rate):
     schedule = LinearDecay(0.5, constant_steps=4, decay_steps=5)
     for kind in (step, np.int64(step), tf.constant(step, tf.int64), keras.Variable(step)):
         assert float(schedule(kind)) == pytest.approx(rate, abs=1e-7)
 
 
-def test_rate_falls_at_once_without_constant_steps():
+def test_the_rate_falls_at_once_without_constant_steps():
     schedule = LinearDecay(1.0, constant_steps=0, decay_steps=4)
     assert [float(schedule(step)) for step in range(5)] == [1.0, 0.75, 0.5, 0.25, 0.0]
 
 
-def test_steps_beyond_what_float32_counts_are_told_apart():
-    # 2**24 + 1 is no float32.
+def test_steps_beyond_the_precision_of_float32_are_distinguished():
+    # float32 cannot represent 2**24 + 1.
     schedule = LinearDecay(1.0, constant_steps=2**24, decay_steps=4)
     assert float(schedule(tf.constant(2**24 + 1, tf.int64))) == 0.75
 
 
-def test_optimizer_takes_its_steps_at_the_rates_of_the_schedule():
-    # SGD with gradient 1 goes down by the rate: 1, 1, then 1/2, then 0.
+def test_an_optimizer_uses_the_rates_of_the_schedule():
+    # SGD with gradient 1 subtracts the rate: 1, 1, then 1/2, then 0.
     weight = keras.Variable([10.0])
     optimizer = keras.optimizers.SGD(LinearDecay(1.0, 1, 2))
     optimizer.build([weight])
-    found = []
+    values = []
     for _ in range(4):
         optimizer.apply([tf.constant([1.0])], [weight])
-        found.append(float(weight.numpy()[0]))
-    assert found == pytest.approx([9.0, 8.0, 7.5, 7.5])
+        values.append(float(weight.numpy()[0]))
+    assert values == pytest.approx([9.0, 8.0, 7.5, 7.5])
 
 
-def test_schedule_survives_serialization_within_an_optimizer():
+def test_the_schedule_survives_serialization_in_an_optimizer():
     optimizer = keras.optimizers.Adam(LinearDecay(2e-4, 3, 7))
-    described = keras.saving.serialize_keras_object(optimizer)
-    again = keras.saving.deserialize_keras_object(described)
+    config = keras.saving.serialize_keras_object(optimizer)
+    again = keras.saving.deserialize_keras_object(config)
     schedule = again._learning_rate
     assert isinstance(schedule, LinearDecay)
     assert schedule.get_config() == {
@@ -64,7 +66,7 @@ def test_schedule_survives_serialization_within_an_optimizer():
         ((0.1, 1, 0), "decay_steps must be an integer of at least 1, not 0"),
     ],
 )
-def test_arguments_out_of_bounds_are_refused(arguments, message):
+def test_arguments_out_of_bounds_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
         LinearDecay(*arguments)
 

@@ -1,3 +1,5 @@
+"""A tagger's losses and decoding equal their definitions, for softmax and CRF outputs."""
+
 import itertools
 import json
 
@@ -24,8 +26,8 @@ GOLD_INTENT = np.array([1, 0, 1], "int32")
 each_output = pytest.mark.parametrize("output", ["softmax", "crf"])
 
 
-def make(output="crf", intents=(), intent_weight=1.0, **kwargs):
-    """A model whose every weight is random, the CRF's among them."""
+def new_tagger(output="crf", intents=(), intent_weight=1.0, **kwargs):
+    """Returns a model with random weights, including the CRF's."""
     settings = {"word_units": 4, "units": 4, "cell": "elman", "seed": 1, **kwargs}
     network = tagger(
         ENCODER.num_words,
@@ -55,18 +57,18 @@ def log_softmax(x):
     return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
 
 
-def picked(x, ids):
+def log_probability(x, ids):
     return np.take_along_axis(log_softmax(x), ids[..., None], axis=-1)[..., 0]
 
 
-def test_softmax_loss_is_the_cross_entropy_summed_over_words_and_averaged_over_sentences():
-    model = make("softmax")
-    each = -picked(scores(model)["tags"], GOLD) * MASK
-    assert loss(model) == pytest.approx(each.sum(axis=1).mean(), rel=1e-5)
+def test_the_softmax_loss_is_summed_over_words_and_averaged_over_sentences():
+    model = new_tagger("softmax")
+    losses = -log_probability(scores(model)["tags"], GOLD) * MASK
+    assert loss(model) == pytest.approx(losses.sum(axis=1).mean(), rel=1e-5)
 
 
-def test_crf_loss_is_the_negative_log_likelihood_averaged_over_sentences():
-    model = make("crf")
+def test_the_crf_loss_is_the_mean_negative_log_likelihood_of_sentences():
+    model = new_tagger("crf")
     whole = scores(model)["tags"]
     total = 0.0
     for i, length in enumerate(LENGTHS):
@@ -87,29 +89,29 @@ def path_score(model, x, path):
 
 @each_output
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
-def test_intent_cross_entropy_is_added_with_its_weight(output, weight):
-    model = make(output, INTENTS, weight)
-    cross_entropy = -picked(scores(model)["intent"], GOLD_INTENT).mean()
+def test_the_intent_loss_is_added_with_its_weight(output, weight):
+    model = new_tagger(output, INTENTS, weight)
+    cross_entropy = -log_probability(scores(model)["intent"], GOLD_INTENT).mean()
     without = loss(model)
     expected = without + weight * cross_entropy
     assert loss(model, intent=GOLD_INTENT) == pytest.approx(expected, rel=1e-5)
 
 
-def wider(array, by=3, fill=0):
+def padded_to(array, by=3, fill=0):
     return np.pad(array, ((0, 0), (0, by)), constant_values=fill)
 
 
 @each_output
-def test_more_padding_changes_neither_loss_nor_tags(output):
-    model = make(output, INTENTS)
-    # What stands for a tag where there is no word does not matter.
-    padded = loss(model, wider(WORDS), tags=wider(GOLD, fill=2), intent=GOLD_INTENT)
+def test_padding_changes_neither_loss_nor_tags(output):
+    model = new_tagger(output, INTENTS)
+    # The tag of a padded position is ignored.
+    padded = loss(model, padded_to(WORDS), tags=padded_to(GOLD, fill=2), intent=GOLD_INTENT)
     assert padded == pytest.approx(loss(model, intent=GOLD_INTENT), rel=1e-5)
     narrow = model.decode({"words": tf.constant(WORDS)})
-    wide = model.decode({"words": tf.constant(wider(WORDS))})
-    np.testing.assert_array_equal(wide["tags"], wider(narrow["tags"].numpy()))
+    wide = model.decode({"words": tf.constant(padded_to(WORDS))})
+    np.testing.assert_array_equal(wide["tags"], padded_to(narrow["tags"].numpy()))
     np.testing.assert_allclose(
-        wide["probabilities"], wider(narrow["probabilities"].numpy()), atol=1e-5
+        wide["probabilities"], padded_to(narrow["probabilities"].numpy()), atol=1e-5
     )
     np.testing.assert_allclose(wide["intent_probability"], narrow["intent_probability"], atol=1e-5)
 
@@ -122,26 +124,26 @@ def evaluated(model, tags, intent=None):
 
 
 @each_output
-def test_evaluation_of_the_models_own_tags_is_perfect_and_its_loss_that_of_all_sentences(output):
-    model = make(output, INTENTS)
-    found = model.decode({"words": tf.constant(WORDS)})
-    own, intent = found["tags"].numpy(), found["intent"].numpy()
+def test_evaluation_of_the_models_own_tags_is_perfect(output):
+    model = new_tagger(output, INTENTS)
+    decoded = model.decode({"words": tf.constant(WORDS)})
+    own, intent = decoded["tags"].numpy(), decoded["intent"].numpy()
     logs = evaluated(model, own, intent)
     assert set(logs) == {"loss", "span_f1", "intent_accuracy"}
     assert own.any()
     assert logs["span_f1"] == 1
     assert logs["intent_accuracy"] == 1
-    # Batches of two sentences and of one: the mean counts sentences.
+    # With batches of two sentences and one, the mean is over sentences.
     assert float(logs["loss"]) == pytest.approx(loss(model, tags=own, intent=intent), rel=1e-5)
 
 
 @each_output
-def test_tag_that_training_never_showed_is_wrong_and_its_loss_finite(output):
-    model = make(output)
+def test_a_tag_missing_in_training_counts_as_wrong_with_a_finite_loss(output):
+    model = new_tagger(output)
     head = model.network.get_layer("tag_scores")
     head.bias.assign([0.0, 9.0, 0.0, 0.0])
     own = model.decode({"words": tf.constant(WORDS)})["tags"].numpy()
-    # The second sentence is one word: as gold, a span that no prediction can match.
+    # The second sentence has one word, whose gold span no prediction can match.
     assert own[1, 0] == TAGS.index("B-from")
     spans = sum(count_spans(own[i, :length]) for i, length in enumerate(LENGTHS))
     unseen = own.copy()
@@ -149,22 +151,22 @@ def test_tag_that_training_never_showed_is_wrong_and_its_loss_finite(output):
     logs = evaluated(model, unseen)
     assert np.isfinite(logs["loss"])
     assert float(logs["span_f1"]) == pytest.approx((spans - 1) / spans)
-    # Nothing is learnt from it: the loss is that of the other sentences.
+    # It adds nothing to the loss, which comes from the other sentences alone.
     others = [0, 2]
     rest = loss(model, WORDS[others], tags=own[others])
     assert float(logs["loss"]) == pytest.approx(rest * 2 / 3, rel=1e-5)
 
 
 def count_spans(ids):
-    """A span begins at B-, or at I- behind another slot."""
+    """Counts spans, which begin at B-, or at I- after another slot."""
     names = ["O", *(TAGS[k] for k in ids)]
     begins = [n[0] == "B" or (n[0] == "I" and p[2:] != n[2:]) for p, n in itertools.pairwise(names)]
     return sum(begins)
 
 
 @each_output
-def test_unseen_tag_gives_finite_gradients(output):
-    model = make(output)
+def test_an_unseen_tag_gives_finite_gradients(output):
+    model = new_tagger(output)
     x = {"words": tf.constant(WORDS)}
     y = {"tags": tf.constant(np.where(MASK, len(TAGS), 0).astype("int32"))}
     with tf.GradientTape() as tape:
@@ -174,42 +176,42 @@ def test_unseen_tag_gives_finite_gradients(output):
         assert gradient is None or np.isfinite(np.array(tf.convert_to_tensor(gradient))).all()
 
 
-def test_unseen_intent_adds_nothing_to_the_loss():
-    model = make("softmax", INTENTS)
-    each = -picked(scores(model)["intent"], GOLD_INTENT)
+def test_an_unseen_intent_adds_nothing_to_the_loss():
+    model = new_tagger("softmax", INTENTS)
+    losses = -log_probability(scores(model)["intent"], GOLD_INTENT)
     unseen = np.array([len(INTENTS), *GOLD_INTENT[1:]], "int32")
-    expected = loss(model) + each[1:].sum() / len(LENGTHS)
+    expected = loss(model) + losses[1:].sum() / len(LENGTHS)
     assert loss(model, intent=unseen) == pytest.approx(expected, rel=1e-5)
 
 
-def test_softmax_decodes_the_largest_score_and_its_probability():
-    model = make("softmax", INTENTS)
+def test_softmax_decoding_takes_the_largest_score():
+    model = new_tagger("softmax", INTENTS)
     y = scores(model)
-    found = model.decode({"words": tf.constant(WORDS)})
-    assert found["tags"].dtype == found["intent"].dtype == tf.int32
-    np.testing.assert_array_equal(found["tags"], np.where(MASK, y["tags"].argmax(axis=-1), 0))
-    chances = np.exp(log_softmax(y["tags"])).max(axis=-1) * MASK
-    np.testing.assert_allclose(found["probabilities"], chances, atol=1e-5)
-    np.testing.assert_array_equal(found["intent"], y["intent"].argmax(axis=-1))
-    chances = np.exp(log_softmax(y["intent"])).max(axis=-1)
-    np.testing.assert_allclose(found["intent_probability"], chances, atol=1e-5)
+    outputs = model.decode({"words": tf.constant(WORDS)})
+    assert outputs["tags"].dtype == outputs["intent"].dtype == tf.int32
+    np.testing.assert_array_equal(outputs["tags"], np.where(MASK, y["tags"].argmax(axis=-1), 0))
+    probabilities = np.exp(log_softmax(y["tags"])).max(axis=-1) * MASK
+    np.testing.assert_allclose(outputs["probabilities"], probabilities, atol=1e-5)
+    np.testing.assert_array_equal(outputs["intent"], y["intent"].argmax(axis=-1))
+    probabilities = np.exp(log_softmax(y["intent"])).max(axis=-1)
+    np.testing.assert_allclose(outputs["intent_probability"], probabilities, atol=1e-5)
 
 
-def test_crf_decodes_the_best_path_and_the_marginal_of_each_of_its_tags():
-    model = make("crf")
+def test_crf_decoding_takes_the_best_path_and_its_marginals():
+    model = new_tagger("crf")
     whole = scores(model)["tags"]
-    found = {k: v.numpy() for k, v in model.decode({"words": tf.constant(WORDS)}).items()}
-    assert set(found) == {"tags", "probabilities"}
+    outputs = {k: v.numpy() for k, v in model.decode({"words": tf.constant(WORDS)}).items()}
+    assert set(outputs) == {"tags", "probabilities"}
     for i, length in enumerate(LENGTHS):
         paths = np.array(list(itertools.product(range(len(TAGS)), repeat=length)))
         values = np.array([path_score(model, whole[i, :length], path) for path in paths])
-        chance = np.exp(values - np.log(np.exp(values).sum()))
+        path_probabilities = np.exp(values - np.log(np.exp(values).sum()))
         best = paths[values.argmax()]
-        np.testing.assert_array_equal(found["tags"][i, :length], best)
-        marginals = [chance[paths[:, t] == tag].sum() for t, tag in enumerate(best)]
-        np.testing.assert_allclose(found["probabilities"][i, :length], marginals, atol=1e-5)
-    assert not found["tags"][~MASK].any()
-    assert not found["probabilities"][~MASK].any()
+        np.testing.assert_array_equal(outputs["tags"][i, :length], best)
+        marginals = [path_probabilities[paths[:, t] == tag].sum() for t, tag in enumerate(best)]
+        np.testing.assert_allclose(outputs["probabilities"][i, :length], marginals, atol=1e-5)
+    assert not outputs["tags"][~MASK].any()
+    assert not outputs["probabilities"][~MASK].any()
 
 
 def strings(tensor):
@@ -217,50 +219,50 @@ def strings(tensor):
 
 
 @each_output
-def test_raw_sentences_are_tagged_as_their_ids_are(output):
-    model = make(output, INTENTS, encoding=("embedding", "hashing"))
-    found = model.tag(tf.constant(["from Rome to Oslo!", "", "New York"]))
+def test_raw_sentences_are_tagged_as_their_tokens_are(output):
+    model = new_tagger(output, INTENTS, encoding=("embedding", "hashing"))
+    outputs = model.tag(tf.constant(["from Rome to Oslo!", "", "New York"]))
     tokens = [["from", "Rome", "to", "Oslo", "!"], [""] * 5, ["New", "York", "", "", ""]]
-    assert strings(found["tokens"]) == tokens
+    assert strings(outputs["tokens"]) == tokens
     decoded = model.decode(ENCODER(tf.constant(tokens)))
     ids = decoded["tags"].numpy()
     named = [[TAGS[ids[i, t]] if word else "" for t, word in enumerate(row)]
              for i, row in enumerate(tokens)]  # fmt: skip
-    assert strings(found["tags"]) == named
-    np.testing.assert_allclose(found["probabilities"], decoded["probabilities"], atol=1e-6)
-    said = [INTENTS[k] for k in decoded["intent"].numpy()]
-    assert [t.decode() for t in found["intent"].numpy()] == [said[0], "", said[2]]
-    chances = found["intent_probability"].numpy()
-    assert chances[1] == 0
-    assert chances[0] == pytest.approx(float(decoded["intent_probability"][0]), rel=1e-5)
+    assert strings(outputs["tags"]) == named
+    np.testing.assert_allclose(outputs["probabilities"], decoded["probabilities"], atol=1e-6)
+    intents = [INTENTS[k] for k in decoded["intent"].numpy()]
+    assert [t.decode() for t in outputs["intent"].numpy()] == [intents[0], "", intents[2]]
+    probabilities = outputs["intent_probability"].numpy()
+    assert probabilities[1] == 0
+    assert probabilities[0] == pytest.approx(float(decoded["intent_probability"][0]), rel=1e-5)
     again = model.tag_tokens(tf.constant(tokens))
     assert strings(again["tags"]) == named
 
 
 @each_output
 @pytest.mark.parametrize("cell", ["feed_forward", "jordan"])
-def test_batch_of_empty_sentences_has_no_tokens(output, cell):
-    model = make(output, INTENTS, cell=cell, encoding=("embedding", "hashing"), context=1)
+def test_a_batch_of_empty_sentences_has_no_tokens(output, cell):
+    model = new_tagger(output, INTENTS, cell=cell, encoding=("embedding", "hashing"), context=1)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def graph(sentences):
         return model.tag(sentences)
 
     for tag in (model.tag, graph):
-        found = tag(tf.constant(["", "  "]))
+        outputs = tag(tf.constant(["", "  "]))
         for name in ("tokens", "tags", "probabilities"):
-            assert found[name].shape == (2, 0)
-        assert found["intent"].numpy().tolist() == [b"", b""]
-        assert found["intent_probability"].numpy().tolist() == [0, 0]
+            assert outputs[name].shape == (2, 0)
+        assert outputs["intent"].numpy().tolist() == [b"", b""]
+        assert outputs["intent_probability"].numpy().tolist() == [0, 0]
 
 
 @each_output
-def test_saved_model_tags_as_before_and_has_the_same_config(output, tmp_path):
-    model = make(output, INTENTS, 0.5, encoding=("embedding", "hashing"))
+def test_a_loaded_model_has_the_same_tags_and_config(output, tmp_path):
+    model = new_tagger(output, INTENTS, 0.5, encoding=("embedding", "hashing"))
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert type(again) is SequenceTagger
-    # Through JSON, which knows no tuples.
+    # Compared as JSON, which has no tuples.
     assert json.dumps(again.get_config()) == json.dumps(model.get_config())
     assert again.tag_names == TAGS
     assert again.intent_names == INTENTS
@@ -276,7 +278,7 @@ def test_saved_model_tags_as_before_and_has_the_same_config(output, tmp_path):
 
 @each_output
 def test_every_weight_receives_a_gradient(output):
-    model = make(output, INTENTS, encoding=("embedding", "hashing"), context=1, dropout=0.0)
+    model = new_tagger(output, INTENTS, encoding=("embedding", "hashing"), context=1, dropout=0.0)
     encoded = ENCODER(tf.constant([["from", "Rome", "unseen"], ["to", "Oslo", ""]]))
     y = {"tags": tf.constant([[0, 1, 2], [0, 2, 0]]), "intent": tf.constant([0, 1])}
     with tf.GradientTape() as tape:
@@ -294,8 +296,8 @@ CITIES = ("Rome", "Oslo", "York", "Bonn")
 
 
 @each_output
-def test_small_task_is_learnt_to_perfection(output):
-    """A city's tag depends on the word before it, the intent on the sentence."""
+def test_a_small_task_is_learned_perfectly(output):
+    """A city's tag depends on the previous word, and the intent on the sentence."""
     keras.utils.set_random_seed(0)
     sentences = [[a, x, b, y] for a, b in (("from", "to"), ("to", "from")) for x in CITIES
                  for y in CITIES]  # fmt: skip
@@ -318,18 +320,18 @@ def test_small_task_is_learnt_to_perfection(output):
     logs = model.evaluate(data, verbose=0, return_dict=True)
     assert logs["span_f1"] == 1
     assert logs["intent_accuracy"] == 1
-    found = model.tag(tf.constant(["to Oslo from Rome"]))
-    assert strings(found["tags"]) == [["O", "B-to", "O", "B-from"]]
-    assert found["intent"].numpy().tolist() == [b"fare"]
+    outputs = model.tag(tf.constant(["to Oslo from Rome"]))
+    assert strings(outputs["tags"]) == [["O", "B-to", "O", "B-from"]]
+    assert outputs["intent"].numpy().tolist() == [b"fare"]
 
 
-def test_output_of_another_name_is_refused():
+def test_an_unknown_output_is_rejected():
     with pytest.raises(ValueError, match="output must be one of"):
-        make("hmm")
+        new_tagger("hmm")
 
 
 @each_output
-def test_an_ensembles_loss_in_training_is_the_mean_of_its_members_losses(output):
+def test_the_training_loss_of_an_ensemble_is_the_mean_over_its_members(output):
     def member(number):
         return tagger(
             ENCODER.num_words,
@@ -346,25 +348,25 @@ def test_an_ensembles_loss_in_training_is_the_mean_of_its_members_losses(output)
     model = SequenceTagger(ensemble(members), ENCODER, TAGS, INTENTS, output)
     x = {"words": tf.constant(WORDS)}
     y = {"tags": tf.constant(GOLD), "intent": tf.constant(GOLD_INTENT)}
-    each = []
+    losses = []
     for network in members:
-        alone = SequenceTagger(network, ENCODER, TAGS, INTENTS, output)
-        each.append(float(alone.compute_loss(x, y, alone(x))))
-    whole = float(model.compute_loss(x, y, model(x, training=True)))
-    assert whole == pytest.approx(np.mean(each), rel=1e-5)
+        single = SequenceTagger(network, ENCODER, TAGS, INTENTS, output)
+        losses.append(float(single.compute_loss(x, y, single(x))))
+    together = float(model.compute_loss(x, y, model(x, training=True)))
+    assert together == pytest.approx(np.mean(losses), rel=1e-5)
 
 
-def test_well_formed_tags_are_all_that_is_decoded():
+def test_well_formed_decoding_never_returns_malformed_tags():
     rng = np.random.default_rng(5)
     network = tagger(ENCODER.num_words, len(TAGS), word_units=4, units=4)
     model = SequenceTagger(network, ENCODER, TAGS, output="crf", well_formed=True)
-    free = SequenceTagger(network, ENCODER, TAGS, output="crf")
-    seen = {True: 0, False: 0}
+    unconstrained = SequenceTagger(network, ENCODER, TAGS, output="crf")
+    malformed = {"constrained": 0, "unconstrained": 0}
     for _ in range(20):
         network.set_weights([rng.normal(0, 2, w.shape) for w in network.get_weights()])
-        for one in (model, free):
-            rows = one.decode({"words": tf.constant(WORDS)})["tags"].numpy()
-            named = [[TAGS[tag] for tag in row[:n]] for row, n in zip(rows, LENGTHS, strict=True)]
-            seen[one is model] += sum(not is_well_formed(tags) for tags in named)
-    assert seen[True] == 0
-    assert seen[False] > 0
+        for name, tagger_model in (("constrained", model), ("unconstrained", unconstrained)):
+            rows = tagger_model.decode({"words": tf.constant(WORDS)})["tags"].numpy()
+            tags = [[TAGS[tag] for tag in row[:n]] for row, n in zip(rows, LENGTHS, strict=True)]
+            malformed[name] += sum(not is_well_formed(sentence) for sentence in tags)
+    assert malformed["constrained"] == 0
+    assert malformed["unconstrained"] > 0

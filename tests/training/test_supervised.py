@@ -1,4 +1,4 @@
-"""An ensemble's members are trained each for itself: as if each were alone."""
+"""The members of an ensemble are trained independently, as if each were the only network."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def dense(name):
     return keras.Model(x, keras.layers.Dense(2)(x), name=name)
 
 
-def copied(network, name):
+def copy_of(network, name):
     other = dense(name)
     other.set_weights(network.get_weights())
     return other
@@ -32,23 +32,23 @@ def trained(network, rate, **options):
 
 
 @pytest.mark.parametrize("options", [{}, {"sample_weight": WEIGHTS}])
-def test_members_learn_as_each_does_alone(options):
+def test_members_are_trained_as_single_networks_are(options):
     members = [dense("a"), dense("b")]
-    alone = [copied(one, f"{one.name}_alone") for one in members]
-    logs = [trained(one, 0.1, **options) for one in alone]
-    # The loss is the mean over the members: each has half of its gradient.
+    singles = [copy_of(member, f"{member.name}_single") for member in members]
+    logs = [trained(network, 0.1, **options) for network in singles]
+    # The loss is the mean over the members, so that each has half of its gradient.
     together = trained(ensemble(members), 0.2, **options)
-    for one, other in zip(members, alone, strict=True):
-        for ours, theirs in zip(one.get_weights(), other.get_weights(), strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for member, single in zip(members, singles, strict=True):
+        for actual, expected in zip(member.get_weights(), single.get_weights(), strict=True):
+            np.testing.assert_allclose(actual, expected, atol=1e-5)
     for name in ("loss", "mae"):
         assert together[name] == pytest.approx(np.mean([log[name] for log in logs]), rel=1e-5)
 
 
-def test_validation_is_of_the_members_mean():
+def test_validation_uses_the_mean_of_the_members():
     members = [dense("a"), dense("b")]
     model = SupervisedTrainer(ensemble(members))
     model.compile("sgd", "mse", jit_compile=False)
-    mean = np.mean([one.predict(X, verbose=0) for one in members], axis=0)
-    found = model.evaluate(X, Y, verbose=0)
-    assert found == pytest.approx(np.mean((mean - Y) ** 2), rel=1e-5)
+    mean = np.mean([member.predict(X, verbose=0) for member in members], axis=0)
+    loss = model.evaluate(X, Y, verbose=0)
+    assert loss == pytest.approx(np.mean((mean - Y) ** 2), rel=1e-5)

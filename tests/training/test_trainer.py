@@ -1,3 +1,5 @@
+"""The base trainer logs the gradient's norm, clips, checks data and exports."""
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import tensorflow as tf
 
 from dlrecipes.training import SupervisedTrainer, Trainer
 
-# The model is w * x with w = 2 and targets 0, the loss mean((w x)^2): its derivative is
+# The model is w * x with w = 2, and targets are 0. The loss mean((w x)^2) has the derivative
 # 2 w mean(x^2) = 4 mean(x^2).
 W = 2.0
 X = np.array([[1.0], [3.0]], "float32")
@@ -44,13 +46,13 @@ def fitted(model, x=X, batch_size=2, epochs=1):
     "options, weight",
     [
         ({}, W - 0.01 * GRADIENT),
-        # The gradient is 20: clipped to a norm of 1 or 5, and untouched by one of 50.
+        # The gradient is 20: it is clipped to a norm of 1 or 5, but not to 50.
         ({"global_clipnorm": 1.0}, W - 0.01 * 1),
         ({"global_clipnorm": 5.0}, W - 0.01 * 5),
         ({"global_clipnorm": 50.0}, W - 0.01 * GRADIENT),
     ],
 )
-def test_gradient_norm_is_that_before_clipping_and_the_update_is_clipped(options, weight):
+def test_the_norm_is_logged_before_clipping_and_the_update_is_clipped(options, weight):
     model = trainer(keras.optimizers.SGD(0.01, **options))
     history = fitted(model)
     assert history["gradient_norm"] == pytest.approx([GRADIENT])
@@ -67,7 +69,7 @@ def test_gradient_norm_and_loss_are_means_over_the_epoch():
     assert history["loss"] == pytest.approx([(2 * 20 + 16) / 3] * 2)
 
 
-def test_evaluation_gives_the_loss_and_changes_no_weight():
+def test_evaluation_logs_the_loss_and_changes_no_weight():
     model = trainer(keras.optimizers.SGD(0.1), metrics=["mae"])
     logs = model.evaluate(X, ZEROS, verbose=0, return_dict=True)
     assert logs["loss"] == pytest.approx(W**2 * (1 + 9) / 2)
@@ -75,7 +77,7 @@ def test_evaluation_gives_the_loss_and_changes_no_weight():
     assert model.weight == W
 
 
-def test_sample_weights_reach_the_loss():
+def test_sample_weights_are_used_in_the_loss():
     model = trainer(keras.optimizers.SGD(0.0))
     history = model.fit(X, ZEROS, sample_weight=np.array([1.0, 0.0]), verbose=0).history
     # Keras averages weighted losses over all the examples: (4 * 1 + 0) / 2.
@@ -84,17 +86,17 @@ def test_sample_weights_reach_the_loss():
 
 
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": True}])
-def test_step_is_the_same_eagerly_and_compiled(options):
+def test_a_step_is_the_same_eagerly_and_compiled(options):
     model = trainer(keras.optimizers.SGD(0.01, global_clipnorm=1.0), **options)
     assert fitted(model)["gradient_norm"] == pytest.approx([GRADIENT])
     assert model.weight == pytest.approx(W - 0.01)
 
 
-def test_gradients_of_one_row_used_twice_are_summed_before_the_norm():
-    """A table's gradient comes as one slice a use; its norm is that of their sum.
+def test_gradients_of_a_repeated_row_are_summed_before_the_norm():
+    """A table's gradient has one slice per use; the norm is computed after summing them.
 
-    Row 1 is used twice with upstream gradient 1 and row 2 once: the gradient is (2, 1), its
-    norm sqrt(5), not the sqrt(3) of the slices.
+    Row 1 is used twice with upstream gradient 1 and row 2 once: the gradient is (2, 1) with norm
+    sqrt(5), not the sqrt(3) of the slices.
     """
 
     class Sum(Trainer):
@@ -116,7 +118,7 @@ def test_gradients_of_one_row_used_twice_are_summed_before_the_norm():
     ids = np.array([[1, 1, 2]])
     history = model.fit(ids, ids, verbose=0).history
     assert history["gradient_norm"] == pytest.approx([np.sqrt(5)])
-    # And so the clipped step has the length 1.
+    # The clipped step has the length 1.
     step = (before - np.array(model.table.embeddings))[:, 0]
     np.testing.assert_allclose(step, [0, 2 / np.sqrt(5), 1 / np.sqrt(5), 0], atol=1e-6)
 
@@ -128,7 +130,7 @@ def test_gradient_norm_does_not_depend_on_the_loss_scale():
     assert model.weight == pytest.approx(W - 0.01 * GRADIENT)
 
 
-def test_functional_arguments_are_refused_before_keras_changes_every_trainer():
+def test_functional_arguments_are_rejected_before_keras_changes_every_trainer():
     x = keras.Input((1,))
     with pytest.raises(TypeError):
         Trainer(x, x)
@@ -137,8 +139,8 @@ def test_functional_arguments_are_refused_before_keras_changes_every_trainer():
     assert OneWeight().weight == W
 
 
-def test_fit_and_evaluate_end_without_waiting_for_the_tuning_of_the_data(monkeypatch):
-    """TensorFlow's autotuning of a data set ends with a wait for its timer, of seconds."""
+def test_fit_and_evaluate_disable_autotuning_of_data_sets(monkeypatch):
+    """TensorFlow's autotuning of a data set ends with a delay of seconds for its timer."""
     seen = []
 
     def fit(self, x=None, validation_data=None):
@@ -153,17 +155,17 @@ def test_fit_and_evaluate_end_without_waiting_for_the_tuning_of_the_data(monkeyp
     assert data.options().autotune.enabled is not False
     model.fit(data, validation_data=data)
     model.evaluate(data)
-    assert [given.options().autotune.enabled for given in seen] == [False] * 3
+    assert [data.options().autotune.enabled for data in seen] == [False] * 3
 
 
 @pytest.mark.parametrize(
     "dtype, optimizer", [("bfloat16", "SGD"), ("float64", "SGD"), ("float64", "Adam")]
 )
-def test_weights_of_any_precision_take_their_steps(dtype, optimizer):
+def test_weights_of_any_precision_are_updated(dtype, optimizer):
     layer = keras.layers.Dense(1, use_bias=False, dtype=dtype, kernel_initializer="ones")
     x = keras.Input((1,), dtype=dtype)
     model = SupervisedTrainer(keras.Model(x, layer(x)))
-    # The gradient at w = 1 is 2 mean(x^2) = 10; Adam's first step is its rate, whatever that is.
+    # The gradient at w = 1 is 2 mean(x^2) = 10; Adam's first step is its rate, for any gradient.
     rate = {"SGD": 0.0125, "Adam": 0.125}[optimizer]
     model.compile(getattr(keras.optimizers, optimizer)(rate), "mse", jit_compile=False)
     history = model.fit(X, ZEROS, verbose=0).history
@@ -171,14 +173,14 @@ def test_weights_of_any_precision_take_their_steps(dtype, optimizer):
     assert float(layer.kernel[0, 0]) == pytest.approx(1 - 0.125, rel=1e-2)
 
 
-def test_a_step_that_loss_scaling_skips_is_no_divergence():
+def test_a_step_skipped_by_loss_scaling_has_a_finite_norm():
     scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=1e38)
     model = trainer(scaled)
     assert fitted(model)["gradient_norm"] == [0]
     assert model.weight == W
 
 
-def test_a_trainer_is_exported_with_its_networks_inputs(tmp_path):
+def test_export_uses_the_inputs_of_the_network(tmp_path):
     a, b = keras.Input((2,), name="a"), keras.Input((None, 3), name="b")
     summed = keras.layers.Dense(1)(a) + keras.ops.sum(b, axis=(1, 2))[:, None]
     model = SupervisedTrainer(keras.Model({"a": a, "b": b}, summed))
@@ -188,7 +190,7 @@ def test_a_trainer_is_exported_with_its_networks_inputs(tmp_path):
     np.testing.assert_allclose(loaded.serve(x), model(x), rtol=1e-6)
 
 
-def test_a_trainer_whose_network_tells_no_inputs_says_what_export_needs(tmp_path):
+def test_export_without_known_inputs_asks_for_a_signature(tmp_path):
     with pytest.raises(ValueError, match="input_signature="):
         OneWeight().export(tmp_path / "model")
     assert not (tmp_path / "model").exists()
@@ -210,24 +212,24 @@ def test_a_trainer_whose_network_tells_no_inputs_says_what_export_needs(tmp_path
         ),
     ],
 )
-def test_data_are_looked_at_before_anything_is_computed(monkeypatch, x, y, specs):
-    class RefusedError(Exception):
+def test_data_are_checked_before_any_computation(monkeypatch, x, y, specs):
+    class RejectedError(Exception):
         pass
 
     def check_batch(self, *parts):
-        given = tuple(part and (tuple(part.shape), part.dtype.name) for part in parts)
-        assert given == specs
-        raise RefusedError
+        actual = tuple(part and (tuple(part.shape), part.dtype.name) for part in parts)
+        assert actual == specs
+        raise RejectedError
 
     monkeypatch.setattr(OneWeight, "check_batch", check_batch)
     model = trainer(keras.optimizers.SGD())
     for method in (model.fit, model.evaluate):
-        with pytest.raises(RefusedError):
+        with pytest.raises(RejectedError):
             method(x, y)
     assert model.weight == W
 
 
-def test_arrays_end_without_waiting_for_the_tuning_of_their_data_set():
+def test_autotuning_is_disabled_for_arrays_as_well():
     seen = []
 
     class Watched(OneWeight):

@@ -1,1 +1,1 @@
-"""What trainers share; not public."""
+"""Shared by the trainers; not public."""

@@ -1,35 +1,35 @@
-"""What the adversarial trainers share: two optimizers, of which `compile` takes both."""
+"""The base of the adversarial trainers: `compile` with two optimizers."""
 
 import keras
 import tensorflow as tf
 
 from dlrecipes.training.trainer import Trainer
 
-# Objectives whose discriminator gives the logit of a probability.
+# Objectives whose discriminator outputs the logit of a probability.
 LIKELIHOODS = ("minimax", "non_saturating")
 
 
 class AdversarialTrainer(Trainer):
-    """A trainer with an optimizer for its generators and one for its discriminators.
+    """A trainer with one optimizer for its generators and one for its discriminators.
 
-    `optimizer` is the generators': Keras' learning rate callbacks act on it alone. Give
-    `discriminator_optimizer` a schedule of its own where it should change, too. Subclasses say
-    which variables are whose.
+    `optimizer` updates the generators, and Keras' learning-rate callbacks act on it alone. To
+    change the discriminators' learning rate as well, give `discriminator_optimizer` its own
+    schedule. Subclasses define which variables belong to which optimizer.
     """
 
     @property
     def generator_variables(self) -> list[keras.Variable]:
-        """What `optimizer` updates."""
+        """The variables that `optimizer` updates."""
         return self.generator.trainable_variables
 
     @property
     def discriminator_variables(self) -> list[keras.Variable]:
-        """What `discriminator_optimizer` updates."""
+        """The variables that `discriminator_optimizer` updates."""
         return self.discriminator.trainable_variables
 
     @property
     def optimized(self) -> list[tuple[keras.optimizers.Optimizer, list[keras.Variable]]]:
-        """Both optimizers, with their variables."""
+        """Both optimizers, each with its variables."""
         if self.optimizer is None:
             return []
         return [
@@ -38,7 +38,7 @@ class AdversarialTrainer(Trainer):
         ]
 
     def mean_score(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Returns a discriminator's mean output, as a probability where `objective` has it one."""
+        """Returns the discriminator's mean output, as a probability if `objective` defines one."""
         outputs = tf.cast(outputs, tf.float32)
         return tf.reduce_mean(tf.sigmoid(outputs) if self.objective in LIKELIHOODS else outputs)
 
@@ -46,24 +46,27 @@ class AdversarialTrainer(Trainer):
         """Configures training.
 
         Args:
-            optimizer: The generators', as Keras takes it; Adam with learning rate 2e-4 and
-                `beta_1=0.5` by default (Radford et al., 2015).
-            discriminator_optimizer: The discriminators'; one like `optimizer` by default.
-            **kwargs: As `keras.Model.compile` takes them, but for losses and metrics.
+            optimizer: Optimizer of the generators: a name or a Keras optimizer. Defaults to Adam
+                with learning rate 2e-4 and `beta_1=0.5` (Radford et al., 2015).
+            discriminator_optimizer: Optimizer of the discriminators. Defaults to a copy of
+                `optimizer`.
+            **kwargs: Other keyword arguments of `keras.Model.compile`, except losses and metrics.
 
         Raises:
-            ValueError: If a loss or metrics are given: the trainer has its own; or one optimizer
-                for both.
+            ValueError: If a loss or metrics are given, because the trainer defines its own, or if
+                both optimizers are the same object.
         """
         if isinstance(discriminator_optimizer, str) and _is_loss(discriminator_optimizer):
             raise ValueError(
                 "compile takes the discriminators' optimizer second, not "
                 f"{discriminator_optimizer!r}: {type(self).__name__} has its own losses."
             )
-        given = [name for name in ("loss", "metrics", "weighted_metrics") if kwargs.get(name)]
-        if given:
-            named = f"{type(self).__name__} has its own losses and metrics"
-            raise ValueError(f"{named}: compile takes no {given[0]}.")
+        for name in ("loss", "metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                raise ValueError(
+                    f"{type(self).__name__} has its own losses and metrics: compile takes no "
+                    f"{name}."
+                )
         if optimizer is None:
             optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5)
         optimizer = keras.optimizers.get(optimizer)
@@ -79,7 +82,7 @@ class AdversarialTrainer(Trainer):
         self.discriminator_optimizer = other
 
     def fit(self, *args, class_weight=None, **kwargs):
-        """As `keras.Model.fit`; there are no classes to weight.
+        """Trains as `keras.Model.fit` does, without class weights.
 
         Raises:
             ValueError: If `class_weight` is given.
@@ -89,7 +92,7 @@ class AdversarialTrainer(Trainer):
         return super().fit(*args, **kwargs)
 
     def get_compile_config(self):
-        """Returns what `compile` was given."""
+        """Returns the arguments of `compile`, serialized."""
         if not self.compiled:
             return None
         serialize = keras.saving.serialize_keras_object
@@ -102,12 +105,12 @@ class AdversarialTrainer(Trainer):
         }
 
     def compile_from_config(self, config):
-        """Compiles as the model was compiled that was saved, with the optimizers' slots."""
+        """Compiles a loaded model as it was compiled when saved, and builds both optimizers."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.build_optimizers()
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras would build `optimizer` on the variables of all networks.
+        # Otherwise Keras builds `optimizer` on the variables of all networks.
         self.build_optimizers()
         super()._maybe_symbolic_build(iterator, data_batch)
 

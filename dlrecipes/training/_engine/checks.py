@@ -1,4 +1,4 @@
-"""What trainers ask of the networks that they are given, before they train them."""
+"""Checks of the networks and the data that trainers are given."""
 
 import contextlib
 import re
@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from dlrecipes.layers import EnsembleMean
 
-# What opens the message of a check in the graph, so that it can be told from TensorFlow's.
-REFUSED = "Refused: "
+# Marks the message of a check in the graph, so that `plain_errors` recognizes it.
+MARKER = "Invalid data: "
 
 
-def refuse_unbuilt(network: keras.Model, name: str | None = None) -> None:
-    """Refuses what is no model or layer, and one whose weights are not made."""
+def check_built(network: keras.Model, name: str | None = None) -> None:
+    """Raises an error unless the network is a built model or layer."""
     if not isinstance(network, keras.Layer):
         raise TypeError(f"{name or 'network'} must be a keras.Model, not {network!r}.")
     if not network.built:
@@ -23,11 +23,13 @@ def refuse_unbuilt(network: keras.Model, name: str | None = None) -> None:
 
 
 def check_inputs(network: keras.Model, x: Any) -> None:
-    """Refuses data of other shapes than a network reads; does nothing where it does not tell.
+    """Raises an error if data have other shapes than a network expects.
+
+    A network without known inputs is not checked.
 
     Args:
-        network: What is to read it.
-        x: A structure of `tf.TensorSpec` or tensors, as a batch is.
+        network: Network that the data are for.
+        x: Inputs of one batch: a structure of `tf.TensorSpec` or tensors.
     """
     if x is None:
         return
@@ -35,57 +37,58 @@ def check_inputs(network: keras.Model, x: Any) -> None:
     if isinstance(x, dict):
         pairs = [(tensor, x[tensor.name]) for tensor in inputs if tensor.name in x]
     else:
-        given = tf.nest.flatten(x)
-        pairs = list(zip(inputs, given, strict=True)) if len(given) == len(inputs) else []
-    for wanted, one in pairs:
-        if not _fits(wanted.shape, one.shape):
-            sizes = ", ".join("batch" if place == 0 else str(size) for place, size in
-                              enumerate(wanted.shape))  # fmt: skip
+        tensors = tf.nest.flatten(x)
+        pairs = list(zip(inputs, tensors, strict=True)) if len(tensors) == len(inputs) else []
+    for expected, tensor in pairs:
+        if not _is_compatible(expected.shape, tensor.shape):
+            sizes = ", ".join(["batch", *map(str, expected.shape[1:])])
             raise ValueError(
-                f"{network.name} reads {wanted.name} of shape ({sizes}), not {tuple(one.shape)}."
+                f"{network.name} reads {expected.name} of shape ({sizes}), "
+                f"not {tuple(tensor.shape)}."
             )
 
 
-def members(network: keras.Model) -> int:
-    """Returns how many networks' outputs stand one below the other in training: 1, but for a
-    `models.ensemble`.
+def ensemble_size(network: keras.Model) -> int:
+    """Returns the number of networks whose outputs are stacked along the batch axis in training.
+
+    It is the size of a `models.ensemble`, and 1 for any other network.
     """
     layers = network._flatten_layers(include_self=False)
     return next((layer.members for layer in layers if isinstance(layer, EnsembleMean)), 1)
 
 
-def refuse_unless(condition: tf.Tensor, message: str) -> tf.Operation | None:
-    """Returns a check of values, made while a step runs; `plain_errors` tells what it finds.
+def runtime_check(condition: tf.Tensor, message: str) -> tf.Operation | None:
+    """Returns a check of values at run time, whose error `plain_errors` shortens to the message.
 
     Args:
         condition: Boolean scalar.
-        message: What the values must be.
+        message: The requirement that the values must meet.
     """
-    return tf.debugging.Assert(condition, [f"{REFUSED}{message}"])
+    return tf.debugging.Assert(condition, [f"{MARKER}{message}"])
 
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """Has a check of `refuse_unless` raise `ValueError` with its message and no more.
+    """Converts the error of a failed `runtime_check` to a `ValueError` with the message alone.
 
-    TensorFlow's error adds the node and the stack that made it: dozens of lines.
+    TensorFlow's own error adds the node and the stack trace that created it: dozens of lines.
     """
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(rf"{REFUSED}(.*?)(?:'|\]|\n|$)", error.message)
-        if not found:
+        message = re.search(rf"{MARKER}(.*?)(?:'|\]|\n|$)", error.message)
+        if not message:
             raise
-        raise ValueError(found[1]) from None
+        raise ValueError(message[1]) from None
 
 
-def _fits(wanted: tuple, shape: tf.TensorShape) -> bool:
+def _is_compatible(expected: tuple, shape: tf.TensorShape) -> bool:
     if shape.rank is None:
         return True
     sizes = list(shape)
-    # Keras adds or takes away a last axis of size 1.
-    if len(sizes) == len(wanted) - 1 and wanted[-1] == 1:
+    # Keras adds or removes a last axis of size 1.
+    if len(sizes) == len(expected) - 1 and expected[-1] == 1:
         sizes.append(1)
-    elif len(sizes) == len(wanted) + 1 and sizes[-1] == 1:
+    elif len(sizes) == len(expected) + 1 and sizes[-1] == 1:
         sizes.pop()
-    return tf.TensorShape(sizes).is_compatible_with(tf.TensorShape([None, *wanted[1:]]))
+    return tf.TensorShape(sizes).is_compatible_with(tf.TensorShape([None, *expected[1:]]))

@@ -1,4 +1,4 @@
-"""Cutting batches of sequences into chunks of time, one after the other."""
+"""Cutting batches of sequences into consecutive chunks of time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,28 +7,31 @@ import tensorflow as tf
 
 
 def each(step: Callable[[Any, Any], Any], data: tuple[Any, Any, Any], window: int, states: Any):
-    """Runs a step on chunk after chunk of a batch, the states of one being those of the next.
+    """Runs a step on each chunk of a batch in order, passing the states from one to the next.
 
-    In a graph, chunks of equal length are one loop: the graph does not grow with their number.
-    Under several replicas they are laid out one after the other, as TensorFlow reduces over
-    replicas in no loop.
+    In a graph, chunks of equal length are one loop, so that the graph does not grow with their
+    number. Under several replicas the loop is unrolled, because TensorFlow cannot reduce over
+    replicas inside a loop.
 
     Args:
-        step: From a chunk of the data and states to the next states, of the same shapes.
+        step: Function from a chunk of the data and the states to the next states, which must keep
+            their shapes.
         data: Inputs, targets and sample weights: each a tensor of shape `(batch, time, ...)`, a
             structure of such tensors, or `None`.
-        window: Steps of a chunk; the last has what is left over.
-        states: Those before the first chunk, in any structure of tensors.
+        window: Steps per chunk; the last chunk has the remaining steps.
+        states: States before the first chunk, in any structure of tensors.
 
     Returns:
         The states after the last chunk.
 
     Raises:
-        ValueError: If inputs and targets have not the same time, or under several
-            replicas it is unknown.
+        ValueError: If inputs and targets differ in length, or if the length is unknown under
+            several replicas.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.training._engine.chunks import each
     >>> x = tf.reshape(tf.range(1, 6), [1, 5])
     >>> int(each(lambda chunk, total: total + tf.reduce_sum(chunk[0]), (x, x, None), 2, 0))
     15
@@ -37,8 +40,8 @@ def each(step: Callable[[Any, Any], Any], data: tuple[Any, Any, Any], window: in
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def run(start, steps, states):
-        new = step(_cut(data, start, steps), states)
-        return tf.nest.map_structure(_alike, new, states)
+        new = step(_slice_time(data, start, steps), states)
+        return tf.nest.map_structure(_cast_like, new, states)
 
     if isinstance(total, int) and (several or total < 2 * window):
         for start in range(0, total, window):
@@ -47,7 +50,7 @@ def each(step: Callable[[Any, Any], Any], data: tuple[Any, Any, Any], window: in
     if several:
         raise ValueError(
             "Under several replicas the length of a batch must be known: make all batches equally "
-            "long, or let the data set have such shapes."
+            "long, and give the data set static shapes."
         )
     rest = total % window
     last = total - rest
@@ -63,24 +66,28 @@ def each(step: Callable[[Any, Any], Any], data: tuple[Any, Any, Any], window: in
 
 
 def length(data: tuple[Any, Any, Any]) -> int | tf.Tensor | None:
-    """Returns the steps of a batch, `None` of a spec's; refuses parts that do not go together."""
+    """Returns the number of time steps of a batch, or `None` if a spec leaves it unknown.
+
+    Raises:
+        ValueError: If a part has no time axis, or the parts differ in length.
+    """
     parts = [part for part in tf.nest.flatten(data) if part is not None]
     shapes = [part.shape.as_list() if part.shape.rank else [] for part in parts]
     if any(len(shape) < 2 for shape in shapes):
         raise ValueError(
-            "inputs, targets and weights must be of shape (batch, time, ...), each step having "
-            f"its own, not {shapes}."
+            "inputs, targets and weights must be of shape (batch, time, ...), with values for "
+            f"each step, not {shapes}."
         )
     known = {shape[1] for shape in shapes} - {None}
     if len(known) > 1:
-        raise ValueError(f"inputs, targets and weights must have the same time, not {shapes}.")
+        raise ValueError(f"inputs, targets and weights must have the same length, not {shapes}.")
     if known:
         return known.pop()
     return None if isinstance(parts[0], tf.TensorSpec) else tf.shape(parts[0])[1]
 
 
-def _cut(data: tuple[Any, Any, Any], start: int | tf.Tensor, steps: int | None):
-    """Returns so many steps of all parts of a batch; `None` for all that are left."""
+def _slice_time(data: tuple[Any, Any, Any], start: int | tf.Tensor, steps: int | None):
+    """Returns `steps` time steps of all parts of a batch; `None` takes all remaining steps."""
 
     def piece(part):
         if part is None:
@@ -88,14 +95,14 @@ def _cut(data: tuple[Any, Any, Any], start: int | tf.Tensor, steps: int | None):
         shape = [part.shape[0], steps, *part.shape[2:]]
         if steps is None:
             return tf.ensure_shape(part[:, start:], shape)
-        # XLA wants to know the size of a cut whose start it does not know.
+        # XLA needs a static size for a slice whose start is unknown.
         begin = [0, start, *[0] * (len(shape) - 2)]
-        found = tf.slice(part, begin, [-1 if size is None else size for size in shape])
-        # A chunk of known length is what the layers are fast on.
-        return tf.ensure_shape(found, shape)
+        chunk = tf.slice(part, begin, [-1 if size is None else size for size in shape])
+        # The layers are faster on chunks of known length.
+        return tf.ensure_shape(chunk, shape)
 
     return tf.nest.map_structure(piece, data)
 
 
-def _alike(new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
+def _cast_like(new: tf.Tensor, old: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.cast(new, old.dtype), old.shape)

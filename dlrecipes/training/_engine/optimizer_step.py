@@ -1,4 +1,4 @@
-"""One step of an optimizer: over all replicas, its norm told, in one operation where it can be."""
+"""One step of an optimizer over all replicas, which returns the gradient's norm."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from dlrecipes.training._engine import uneven_batches
 
-# These do their arithmetic in one TensorFlow operation a variable. Keras' own takes a dozen, each
-# of which reads and writes the whole variable. A subclass may do anything: it is left alone.
+# TensorFlow has one fused operation per variable for these. Keras' own update takes a dozen
+# operations, each of which reads and writes the whole variable. Subclasses are left to Keras,
+# because they may override any part of the update.
 FUSED = (keras.optimizers.Adam, keras.optimizers.AdamW)
 
 
@@ -19,27 +20,30 @@ def apply(
 ) -> tf.Tensor:
     """Updates variables as `optimizer.apply` does, and returns the gradient's norm.
 
-    Under a `tf.distribute` strategy, call it in replica context with the gradient of the mean
-    loss of this replica's examples: what is applied, clipped and told is the mean over the
-    examples of all replicas, so that a step is that of one process on the whole batch. (Keras
-    clips on each replica, before it sums.) `Adam` and `AdamW` are applied by TensorFlow's fused
-    operation: the same update, rounded otherwise.
+    Under a `tf.distribute` strategy, call it in replica context with the gradient of the mean loss
+    over this replica's examples. It applies, clips and returns the mean over the examples of all
+    replicas, so that a step equals one on a single device with the whole batch. (Keras clips on
+    each replica, before it sums.) `Adam` and `AdamW` use TensorFlow's fused operation: the same
+    update up to rounding.
 
     Args:
-        optimizer: The optimizer, built on `variables` and perhaps others.
-        gradients: A gradient for each variable, times the optimizer's loss scale; `None` for a
-            variable that the loss does not depend on.
-        variables: The variables.
+        optimizer: Optimizer, built on `variables` and perhaps others.
+        gradients: A gradient for each variable, multiplied by the optimizer's loss scale; `None`
+            for a variable that the loss does not depend on.
+        variables: Variables to update.
 
     Returns:
-        The global norm of the gradient before it is clipped, a float32 scalar.
+        The global norm of the gradient before clipping, a float32 scalar.
 
     Raises:
-        ValueError: If no gradient is given, or under several replicas an optimizer clips and
-            scales the loss.
+        ValueError: If no gradient is given, or if an optimizer both clips and scales the loss under
+            several replicas.
 
     Example:
 
+    >>> import keras
+    >>> import tensorflow as tf
+    >>> from dlrecipes.training._engine.optimizer_step import apply
     >>> weight = keras.Variable([3.0, 4.0])
     >>> optimizer = keras.optimizers.SGD(1.0, global_clipnorm=1.0)
     >>> optimizer.build([weight])
@@ -49,14 +53,15 @@ def apply(
     [2.4, 3.2]
 
     Reference:
-        Kingma and Ba, 2015, "Adam: a method for stochastic optimization", algorithm 1, in the
-        form at the end of section 2; Pascanu, Mikolov and Bengio, 2013, "On the difficulty of
-        training recurrent neural networks", algorithm 1 (clipping).
+        Kingma and Ba, 2015, "Adam: a method for stochastic optimization", algorithm 1, in the form
+        at the end of section 2. https://arxiv.org/abs/1412.6980
+        Pascanu, Mikolov and Bengio, 2013, "On the difficulty of training recurrent neural
+        networks", algorithm 1 (clipping). https://arxiv.org/abs/1211.5063
     """
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     if not pairs:
         raise ValueError("No variable has a gradient: the loss depends on none of them.")
-    # A row used twice comes as two slices, whose norm, which clipping goes by, is not the sum's.
+    # A row that is used twice has two slices; clipping needs the norm of their sum.
     gradients = [tf.convert_to_tensor(gradient) for gradient, _ in pairs]
     variables = [variable for _, variable in pairs]
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -70,10 +75,10 @@ def apply(
             optimizer.inner_optimizer
         ):
             raise ValueError(
-                "Under several replicas an optimizer either clips or scales the loss: "
-                "use mixed_bfloat16, which needs no scaling."
+                "Under several replicas an optimizer cannot both clip gradients and scale the "
+                "loss: use mixed_bfloat16, which needs no scaling."
             )
-        # Keras sums over the replicas: a share each. What is clipped already is not clipped again.
+        # Keras sums over the replicas, hence the division. Clipping again changes nothing.
         clipped = optimizer._clip_gradients(gradients)
         optimizer.apply([gradient / replicas for gradient in clipped], variables)
     else:
@@ -89,13 +94,13 @@ def _is_fused(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.V
         and not optimizer.gradient_accumulation_steps
         and optimizer.loss_scale_factor is None
         and all(v.constraint is None and not v.overwrite_with_gradient for v in variables)
-        # In 16 bits beta_2 would be 1; Keras computes each part of the update apart.
+        # In 16 bits beta_2 rounds to 1; Keras computes the parts of the update separately.
         and all(v.dtype in ("float32", "float64") for v in variables)
     )
 
 
 def _norm(optimizer: keras.optimizers.Optimizer, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Returns the global norm; 0 for a step that a scaled loss made too large, and is skipped."""
+    """Returns the global norm, or 0 for a step that loss scaling skips because of an overflow."""
     norm = tf.linalg.global_norm([tf.cast(gradient, tf.float32) for gradient in gradients])
     if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return norm
@@ -119,7 +124,8 @@ def _apply_adam(
     for gradient, variable in zip(gradients, variables, strict=True):
         index = optimizer._get_variable_index(variable)
         dtype = variable.dtype
-        # Keras keeps no slots of a variable that its gradient overwrites: there is none here.
+        # Keras has no slots for variables that their gradient overwrites; `_is_fused` rules
+        # them out.
         slots = (optimizer._momentums[index].value, optimizer._velocities[index].value)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.value.handle,

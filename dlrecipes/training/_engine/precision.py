@@ -1,4 +1,4 @@
-"""What networks compute in: bfloat16 in training, float32 where they are used."""
+"""Precision of computation: mixed in training, float32 for inference."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,13 +8,15 @@ import keras
 
 @contextlib.contextmanager
 def built_in(precision: str) -> Iterator[None]:
-    """Has layers that are made inside the block compute in a precision.
+    """Makes new layers inside the block compute with a given precision.
 
     Args:
         precision: Name of a dtype policy, `"float32"` or `"mixed_bfloat16"`.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.training._engine.precision import built_in
     >>> with built_in("mixed_bfloat16"):
     ...     layer = keras.layers.Dense(2)
     >>> layer.compute_dtype, keras.layers.Dense(2).compute_dtype
@@ -30,20 +32,20 @@ def built_in(precision: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def full_precision(network: keras.Model) -> Iterator[None]:
-    """Has a network compute in float32 inside the block: LiteRT has no bfloat16.
+    """Makes a network compute in float32 inside the block, because LiteRT has no bfloat16.
 
-    Its weights are float32 in mixed precision, too: nothing is copied.
+    Weights are float32 in mixed precision as well, so that nothing is copied.
 
     Args:
         network: The network.
     """
-    found = [network, *network._flatten_layers(include_self=False)]
-    mixed = [one for one in found if one.dtype_policy.compute_dtype != "float32"]
-    before = [one.dtype_policy for one in mixed]
+    layers = [network, *network._flatten_layers(include_self=False)]
+    mixed = [layer for layer in layers if layer.dtype_policy.compute_dtype != "float32"]
+    before = [layer.dtype_policy for layer in mixed]
     try:
-        for one in mixed:
-            one.dtype_policy = "float32"
+        for layer in mixed:
+            layer.dtype_policy = "float32"
         yield
     finally:
-        for one, policy in zip(mixed, before, strict=True):
-            one.dtype_policy = policy
+        for layer, policy in zip(mixed, before, strict=True):
+            layer.dtype_policy = policy

@@ -1,4 +1,4 @@
-"""Random numbers of a training step: a function of seed and step, alike on every worker."""
+"""Random numbers of a training step: a function of seed and step, the same on every worker."""
 
 from collections.abc import Sequence
 
@@ -8,40 +8,43 @@ from dlrecipes.training._engine import uneven_batches
 
 
 def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
-    """Returns normal draws with mean 0 and standard deviation 1.
+    """Returns normal random numbers with mean 0 and standard deviation 1.
 
-    They have no state but the step: a run that is killed and goes on draws the same. Under a
-    `tf.distribute` strategy the draws of the whole batch are those of one process, and each
-    replica gets its share. A step that XLA compiles (`jit_compile=True`) draws other numbers.
+    They depend on nothing but the arguments, so that a run that is killed and resumed gets the same
+    numbers. Under a `tf.distribute` strategy the numbers of the whole batch equal those on a single
+    device, and each replica gets those of its own examples. A step compiled by XLA
+    (`jit_compile=True`) generates other numbers.
 
     Args:
-        shape: Shape, of which the first is this replica's examples.
+        shape: Shape, whose first axis is this replica's examples.
         seed: The trainer's seed.
         step: Number of the step, an integer scalar: `optimizer.iterations`.
-        stream: Tells the draws of one step apart.
+        stream: Number that separates several calls in the same step. Defaults to 0.
 
     Returns:
         Float32 tensor of that shape.
 
     Example:
 
+    >>> import tensorflow as tf
+    >>> from dlrecipes.training._engine.stateless_random import normal
     >>> first = normal([2, 3], seed=0, step=tf.constant(5))
     >>> again, other = normal([2, 3], 0, tf.constant(5)), normal([2, 3], 0, tf.constant(6))
     >>> bool(tf.reduce_all(first == again)), bool(tf.reduce_any(first == other))
     (True, False)
     """
-    return _share(tf.random.stateless_normal, shape, seed, step, stream)
+    return _replica_part(tf.random.stateless_normal, shape, seed, step, stream)
 
 
 def uniform(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
-    """Returns draws from [0, 1); see `normal` for everything else."""
-    return _share(tf.random.stateless_uniform, shape, seed, step, stream)
+    """Returns uniform random numbers in [0, 1), under the same rules as `normal`."""
+    return _replica_part(tf.random.stateless_uniform, shape, seed, step, stream)
 
 
 def replicated_uniform(
     shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0
 ):
-    """Returns draws from [0, 1) that are the same on every replica; see `normal` for the rest."""
+    """Returns uniform random numbers in [0, 1) that are the same on every replica."""
     return tf.random.stateless_uniform(shape, _key(seed, step, stream))
 
 
@@ -50,14 +53,14 @@ def _key(seed, step, stream) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int64))
 
 
-def _share(draw, shape, seed, step, stream):
+def _replica_part(generate, shape, seed, step, stream):
     key = _key(seed, step, stream)
     here, rest = shape[0], list(shape[1:])
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
-        return draw([here, *rest], key)
+        return generate([here, *rest], key)
     _, before, total = uneven_batches.replica_offset(here)
-    # What a replica without examples was given counts nowhere: any draw will do.
+    # The placeholder example of a replica without examples is ignored: any number will do.
     rows = tf.minimum(tf.range(before, before + here), total - 1)
-    drawn = tf.gather(draw([total, *rest], key), rows)
-    return tf.ensure_shape(drawn, [tf.get_static_value(size) for size in (here, *rest)])
+    values = tf.gather(generate([total, *rest], key), rows)
+    return tf.ensure_shape(values, [tf.get_static_value(size) for size in (here, *rest)])

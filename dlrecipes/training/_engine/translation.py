@@ -1,4 +1,4 @@
-"""What the trainers of image-to-image translation share: batches, losses and logs."""
+"""Shared by the trainers of image-to-image translation: batches, losses and logs."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,33 +8,36 @@ import tensorflow as tf
 
 from dlrecipes.losses.adversarial import adversarial_losses
 from dlrecipes.training._engine.adversarial import AdversarialTrainer
-from dlrecipes.training._engine.checks import refuse_unbuilt
+from dlrecipes.training._engine.checks import check_built
 
 
 class TranslationTrainer(AdversarialTrainer):
-    """An adversarial trainer from images to images; logs means over an epoch's examples.
+    """An adversarial trainer from images to images, which logs means over the examples of an epoch.
 
     Args:
-        objective: Name of a game of `losses.adversarial`.
-        terms: Names of what else is logged.
+        objective: Name of an objective of `losses.adversarial`.
+        terms: Names of further values to log.
+        **kwargs: Keyword arguments of `keras.Model`, such as `name`.
     """
 
     def __init__(self, objective: str, terms: Sequence[str], **kwargs):
         super().__init__(**kwargs)
-        adversarial_losses(objective)  # refuses another name
+        adversarial_losses(objective)  # Rejects an unknown name.
         self.objective = objective
         names = ("generator_loss", "discriminator_loss", *terms, "real_score", "fake_score")
         self.means = {name: keras.metrics.Mean(name=name) for name in names}
         self.discriminator_gradient_norm = keras.metrics.Mean(name="discriminator_gradient_norm")
 
-    def tracked(self, examples: tf.Tensor, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Adds a batch's means to those of the epoch, and returns these."""
+    def track_means(
+        self, examples: tf.Tensor, values: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Adds a batch's means to those of the epoch, and returns the latter."""
         for name, mean in self.means.items():
             mean.update_state(values[name], sample_weight=examples)
         return {name: mean.result() for name, mean in self.means.items()}
 
-    def norms(self, generator: tf.Tensor, discriminator: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Adds a step's gradient norms to those of the epoch, and returns these."""
+    def track_norms(self, generator: tf.Tensor, discriminator: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Adds a step's gradient norms to those of the epoch, and returns the latter."""
         self.gradient_norm.update_state(generator)
         self.discriminator_gradient_norm.update_state(discriminator)
         trackers = (self.gradient_norm, self.discriminator_gradient_norm)
@@ -42,28 +45,30 @@ class TranslationTrainer(AdversarialTrainer):
 
 
 def translation_losses(objective: str) -> tuple[Callable, Callable]:
-    """Returns the losses of a game as pix2pix and CycleGAN weight them.
+    """Returns the losses of an objective with the weights of pix2pix and CycleGAN.
 
-    The half slows the discriminator down. Least squares are plain squares in both papers: not
-    the half of them that the library's pair, of Mao et al., has.
+    The discriminator's loss is halved, which slows the discriminator down. Least squares are plain
+    squares in both papers, while the library's pair, by Mao et al., has half of them.
 
     Args:
-        objective: Name of a game of `losses.adversarial`.
+        objective: Name of an objective of `losses.adversarial`.
 
     Returns:
-        The discriminator's loss, a function of outputs for real and generated examples, and the
-        generator's, a function of outputs for generated examples.
+        The discriminator's loss, a function of the outputs for real and for generated examples, and
+        the generator's loss, a function of the outputs for generated examples.
 
     Example:
 
+    >>> from dlrecipes.training._engine.translation import translation_losses
     >>> discriminator_loss, generator_loss = translation_losses("least_squares")
     >>> float(discriminator_loss([3.0], [1.0])), float(generator_loss([4.0]))  # (4 + 1) / 2, 9
     (2.5, 9.0)
 
     Reference:
-        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
-        adversarial networks", section 3.3; Zhu, Park, Isola and Efros, 2017, "Unpaired
-        image-to-image translation using cycle-consistent adversarial networks", section 4.
+        Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional adversarial
+        networks", section 3.3. https://arxiv.org/abs/1611.07004
+        Zhu, Park, Isola and Efros, 2017, "Unpaired image-to-image translation using
+        cycle-consistent adversarial networks", section 4. https://arxiv.org/abs/1703.10593
     """
     discriminator_loss, generator_loss = adversarial_losses(objective)
     scale = 2.0 if objective == "least_squares" else 1.0
@@ -74,37 +79,37 @@ def translation_losses(objective: str) -> tuple[Callable, Callable]:
     return halved, lambda fake_outputs: scale * generator_loss(fake_outputs)
 
 
-def pair(data: Any, names: tuple[str, str]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the two batches of images that `fit` was given, as float32.
+def unpack_pair(data: Any, names: tuple[str, str]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the two batches of images in the data of a step, as float32.
 
     Args:
-        data: What a step is given.
-        names: What they are called.
+        data: Data of a step.
+        names: Names of the two batches, for messages.
 
     Raises:
-        ValueError: If there are not two, or they are no floats.
+        ValueError: If there are not two batches, or if they are not floats.
     """
     first, second, weights = keras.utils.unpack_x_y_sample_weight(data)
-    refuse_no_pair(names, first, second, weights)
+    check_pair(names, first, second, weights)
     return tf.cast(first, tf.float32), tf.cast(second, tf.float32)
 
 
-def refuse_no_pair(names: tuple[str, str], first: Any, second: Any, weights: Any = None) -> None:
-    """Refuses what are no two batches of floats, and sample weights."""
-    wanted = f"fit must be given ({', '.join(names)}), two batches of images"
+def check_pair(names: tuple[str, str], first: Any, second: Any, weights: Any = None) -> None:
+    """Raises an error unless there are two batches of floats and no sample weights."""
+    expected = f"fit must be given ({', '.join(names)}), two batches of images"
     if weights is not None or not all(hasattr(value, "dtype") for value in (first, second)):
-        raise ValueError(f"{wanted}, and no sample weights.")
+        raise ValueError(f"{expected}, and no sample weights.")
     for value in (first, second):
         if not tf.as_dtype(value.dtype).is_floating:
-            raise ValueError(f"{wanted} in [-1, 1], not {tf.as_dtype(value.dtype).name}.")
+            raise ValueError(f"{expected} in [-1, 1], not {tf.as_dtype(value.dtype).name}.")
 
 
-def refuse_too_small(discriminator: keras.Model, inputs: Any) -> None:
-    """Refuses images that a discriminator's convolutions leave nothing of.
+def check_image_size(discriminator: keras.Model, inputs: Any) -> None:
+    """Raises an error if images are too small for a discriminator's convolutions.
 
     Args:
         discriminator: Model of images of any size.
-        inputs: What it is to read: a structure of `tf.TensorSpec`, the batch first.
+        inputs: Inputs of the discriminator: a structure of `tf.TensorSpec`, with the batch axis.
     """
     specs = tf.nest.flatten(inputs)
     if any(spec.shape.rank != 4 or None in spec.shape[1:] for spec in specs):
@@ -123,23 +128,23 @@ def refuse_too_small(discriminator: keras.Model, inputs: Any) -> None:
 
 
 def l1(images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """Returns the mean absolute difference of two batches of images, in float32.
+    """Returns the mean absolute difference between two batches of images, in float32.
 
     Raises:
-        ValueError: If they are not of one shape: one would be repeated.
+        ValueError: If their shapes differ, because one would be broadcast.
     """
     if not images.shape.is_compatible_with(targets.shape):
         raise ValueError(
-            f"A generator makes images of shape {tuple(images.shape)}, to be compared with "
-            f"{tuple(targets.shape)}."
+            f"A generator outputs images of shape {tuple(images.shape)}, which cannot be compared "
+            f"with {tuple(targets.shape)}."
         )
     return tf.reduce_mean(tf.abs(tf.cast(images, tf.float32) - tf.cast(targets, tf.float32)))
 
 
 def check_networks(**networks: keras.Model) -> None:
-    """Refuses networks that have no weights yet, and one that is given twice."""
+    """Raises an error if a network has no weights yet, or is given twice."""
     for name, network in networks.items():
-        refuse_unbuilt(network, name)
+        check_built(network, name)
     for name, network in networks.items():
         for other, second in networks.items():
             if name < other and network is second:

@@ -1,4 +1,4 @@
-"""Batches that replicas cannot share evenly, such as the last one of an epoch."""
+"""Batches that cannot be divided evenly among replicas, such as the last one of an epoch."""
 
 import contextlib
 import threading
@@ -8,14 +8,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# A strategy runs each replica in a thread of its own.
+# A strategy runs each replica in its own thread.
 _here = threading.local()
 
 
 def examples() -> tf.Tensor | None:
-    """Returns how many examples this replica has in the step that runs, an int32 scalar.
+    """Returns this replica's number of examples in the current step, an int32 scalar.
 
-    `None` outside of a step, and where there is one replica. A replica may have none.
+    It may be 0. Outside of a step, and with a single replica, it is `None`.
     """
     return getattr(_here, "examples", None)
 
@@ -23,27 +23,27 @@ def examples() -> tf.Tensor | None:
 def weighted_step(
     step: Callable[[Any], dict[str, tf.Tensor]], counts: Callable[[], Sequence[keras.Variable]]
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
-    """Returns a step in which each example counts alike, however few a replica has.
+    """Returns a step that weights examples equally, however many a replica has.
 
-    TensorFlow gives the replicas shares of a batch whose sizes differ, and nothing to the last of
-    them where there are too few examples: of a mean over none comes NaN. Such a replica is given
-    one example of zeros that counts nowhere: `examples` is 0, by which `optimizer_step.apply`
-    weighs the gradient, and what its metrics counted is taken back.
+    TensorFlow gives the replicas parts of a batch that differ in size, and gives the last ones
+    nothing if there are too few examples: a mean over no examples is NaN. Such a replica is given a
+    placeholder example of zeros, which is ignored: `examples` is 0, `optimizer_step.apply` weights
+    the gradient by it, and the updates of its metrics are undone.
 
     Args:
-        step: From a batch to its logs, called in replica context.
-        counts: Returns the variables in which metrics count examples.
+        step: Function from a batch to its logs, called in replica context.
+        counts: Function that returns the variables in which metrics count examples.
 
     Returns:
-        The step; its logs have shape `(1,)`, or `(0,)` on a replica without examples, so that
-        their mean over all replicas leaves those out.
+        The step. Its logs have shape `(1,)`, or `(0,)` on a replica without examples, so that the
+        mean over all replicas leaves those out.
     """
 
     def stepped(data: Any) -> dict[str, tf.Tensor]:
         parts = [part for part in tf.nest.flatten(data) if part is not None]
         count = tf.shape(parts[0])[0]
         before = [(variable, tf.identity(variable.value)) for variable in counts()]
-        with _sharing(count):
+        with _example_count(count):
             logs = step(tf.nest.map_structure(lambda part: _at_least_one(part, count), data))
         for variable, value in before:
             variable.assign(tf.where(count == 0, value, variable.value))
@@ -55,27 +55,27 @@ def weighted_step(
 
 
 def replica_offset(here: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Returns where this replica's examples stand among those of all replicas.
+    """Returns the position of this replica's examples among those of all replicas.
 
     Args:
-        here: How many this replica was given, perhaps one that counts nowhere.
+        here: Number of examples that this replica was given, including a placeholder.
 
     Returns:
-        How many of them count; how many come before them, of other replicas; and how many there
-        are in all. Int32 scalars.
+        Three int32 scalars: the number of this replica's examples without a placeholder, the number
+        of examples on the replicas before it, and the number of examples on all replicas.
     """
     context = tf.distribute.get_replica_context()
     count = examples()
-    counting = tf.convert_to_tensor(here, tf.int32)
-    counting = counting if count is None else tf.minimum(counting, count)
-    # Gathered as int64: NCCL has no int32.
-    counts = context.all_gather(tf.reshape(tf.cast(counting, tf.int64), [1]), axis=0)
+    size = tf.convert_to_tensor(here, tf.int32)
+    size = size if count is None else tf.minimum(size, count)
+    # Gathered as int64, because NCCL does not support int32.
+    counts = context.all_gather(tf.reshape(tf.cast(size, tf.int64), [1]), axis=0)
     before = tf.reduce_sum(counts[: context.replica_id_in_sync_group])
-    return counting, tf.cast(before, tf.int32), tf.cast(tf.reduce_sum(counts), tf.int32)
+    return size, tf.cast(before, tf.int32), tf.cast(tf.reduce_sum(counts), tf.int32)
 
 
 def weighted_mean(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Returns the mean of gradients over the replicas, by the examples of each in this step."""
+    """Returns the mean of gradients over the replicas, weighted by their numbers of examples."""
     context = tf.distribute.get_replica_context()
     count = examples()
     if count is None:
@@ -87,7 +87,7 @@ def weighted_mean(gradients: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 @contextlib.contextmanager
-def _sharing(count: tf.Tensor) -> Iterator[None]:
+def _example_count(count: tf.Tensor) -> Iterator[None]:
     _here.examples = count
     try:
         yield

@@ -1,4 +1,4 @@
-"""Checkpoints from which a killed run goes on exactly where it was."""
+"""Checkpoints from which a killed run resumes exactly."""
 
 from __future__ import annotations
 
@@ -19,24 +19,39 @@ from dlrecipes.training.trainer import Trainer
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves all that training depends on at the end of each epoch; keeps the last and the best.
+    """Saves the whole state of training after each epoch, and keeps the last and the best epoch.
 
-    That is weights, optimizer (all that TensorFlow tracks on the model), random states,
-    the history, and, by replaying the history, the state of callbacks that decide by it.
-    A checkpoint is renamed into place whole. Put it last among the callbacks.
+    A checkpoint holds the weights, the optimizer's state, the state of random generators and the
+    history. Callbacks that decide by the history alone, such as `EarlyStopping`, get their state
+    back by replaying it. A checkpoint is written under a temporary name and renamed when it is
+    complete. `Checkpoints` must be the last callback.
 
     Args:
-        folder: Where checkpoints go.
-        monitor: The metric by which an epoch is the best, such as `"val_loss"`; `None` takes the
-            last for the best.
-        mode: `"min"` or `"max"`.
-        replayed: Callbacks whose state is a function of the history: `EarlyStopping`,
-            `ReduceLROnPlateau`.
+        folder: Folder of the checkpoints.
+        monitor: Metric by which the best epoch is chosen, such as `"val_loss"`. With `None` the
+            last epoch is the best.
+        mode: `"min"` or `"max"`. Defaults to `"min"`.
+        replayed: Callbacks whose state is a function of the history, such as `EarlyStopping` and
+            `ReduceLROnPlateau`. Defaults to none.
 
     Raises:
-        ValueError: If `mode` is neither; in `fit`, if `monitor` is not logged, or the folder
-            holds checkpoints that were not resumed: they would be replaced.
-        RecipeError: If a checkpoint cannot be written, or none that is there can be read.
+        ValueError: If `mode` is unknown. In `fit`: if `monitor` is not logged, or if the folder
+            holds checkpoints that were not resumed and would be replaced.
+        RecipeError: If a checkpoint cannot be written, or if none in the folder can be read.
+
+    Example:
+
+    >>> import tempfile
+    >>> import keras
+    >>> from dlrecipes.training import Checkpoints
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = keras.ops.ones((4, 1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoints = Checkpoints(folder, monitor="loss")
+    ...     history = model.fit(x, x, epochs=2, verbose=0, callbacks=[checkpoints])
+    >>> checkpoints.epochs, checkpoints.path(2).name
+    (2, 'epoch-0002')
     """
 
     def __init__(
@@ -60,88 +75,89 @@ class Checkpoints(keras.callbacks.Callback):
 
     @property
     def epochs(self) -> int:
-        """How many epochs are done."""
+        """The number of completed epochs."""
         return len(self.history)
 
     @property
     def best(self) -> int:
-        """The best epoch, counted from 1; the first of equals. 0 before the first."""
+        """The best epoch, counted from 1, and the first of equal ones; 0 before the first epoch."""
         if self.monitor is None:
             return self.epochs
         scores = [self.sign * logs[self.monitor] for logs in self.history]
         return scores.index(max(scores)) + 1 if scores else 0
 
     def path(self, epoch: int) -> Path:
-        """The folder of an epoch's checkpoint."""
+        """Returns the folder of an epoch's checkpoint."""
         return self.folder / f"epoch-{epoch:04d}"
 
     def resume(self, model: keras.Model) -> None:
-        """Puts the model into the state of the last whole checkpoint; does nothing without one.
+        """Restores the last complete checkpoint; does nothing if there is none.
 
         Args:
-            model: Built and compiled as when it was saved.
+            model: Model, built and compiled as when it was saved.
 
         Raises:
-            ValueError: If it is not compiled.
-            RecipeError: If there are checkpoints, and none fits, or they are of another
-                optimizer.
+            ValueError: If the model is not compiled.
+            RecipeError: If there are checkpoints but none fits the model, or if they were saved
+                with another optimizer.
         """
         if getattr(model, "optimizer", None) is None:
             raise ValueError(f"{model.name} is not compiled: compile it, then resume.")
-        found = saved_epochs(self.folder)
-        for path in reversed(found):
+        paths = saved_epochs(self.folder)
+        for path in reversed(paths):
             try:
                 state = json.loads((path / "state.json").read_text())
-                _refuse_other_optimizers(path, state.get("optimizers"), model)
-                _read(model, path)
+                _check_optimizers(path, state.get("optimizers"), model)
+                _restore(model, path)
             except _OtherOptimizerError:
                 raise
             except (OSError, ValueError, RecipeError):
-                # Damaged: the one before leads to the same weights, later.
+                # Damaged: resuming from the previous one leads to the same weights.
                 continue
             self.history = state["history"]
             self.seconds = state["seconds"]
             self.stopped = state["stopped"]
             return
-        if found:
+        if paths:
             raise RecipeError(
-                f"{self.folder}: no checkpoint there fits: they are damaged, or the data or the "
-                "recipe has changed since.",
-                "Begin anew: in another folder, or with `dlrecipes run` without --resume.",
+                f"{self.folder}: no checkpoint fits the model: they are damaged, or the data or "
+                "the recipe has changed since they were saved.",
+                "Start again in another folder, or with `dlrecipes run` without --resume.",
             )
 
     def restore_best(self, model: keras.Model) -> None:
-        """Puts the model into the state of the best epoch.
+        """Restores the state of the best epoch.
+
+        Args:
+            model: Model, built and compiled as when it was saved.
 
         Raises:
-            ValueError: If no epoch is known: nothing was trained or resumed.
-            RecipeError: If its checkpoint cannot be read.
+            ValueError: If there is no best epoch, because nothing was trained or resumed.
+            RecipeError: If the checkpoint cannot be read.
         """
         if not self.history:
-            raise ValueError("There is no best epoch yet: fit with these Checkpoints, or resume.")
-        _read(model, self.path(self.best))
+            raise ValueError("The best epoch is unknown: fit with these Checkpoints, or resume.")
+        _restore(model, self.path(self.best))
 
     def on_train_begin(self, logs=None):
-        """Brings callbacks to where they were."""
         if not self.history and saved_epochs(self.folder):
             raise ValueError(
                 f"{self.folder} holds checkpoints of an earlier run, which this one would replace: "
-                "call resume(model) before fit to go on with it, or name another folder."
+                "call resume(model) before fit to resume it, or choose another folder."
             )
         for callback in self.replayed:
             for epoch, past in enumerate(self.history):
                 callback.on_epoch_end(epoch, dict(past))
         if self.history:
-            # What was replayed may have set what the checkpoint holds: the learning rate.
-            _read(self.model, self.path(self.epochs))
+            # Replayed callbacks may have changed restored values, such as the learning rate.
+            _restore(self.model, self.path(self.epochs))
             self.model.stop_training = False
         self._since = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves the epoch, then drops those that are neither last nor best."""
         if self.monitor is not None and self.monitor not in (logs or {}):
-            named = ", ".join(logs or {}) or "nothing"
-            raise ValueError(f"monitor is {self.monitor!r}, which is not logged: {named}.")
+            names = ", ".join(logs or {}) or "nothing"
+            raise ValueError(f"monitor is {self.monitor!r}, which is not among the logs: {names}.")
         now = time.monotonic()
         self.seconds += now - self._since
         self.seconds_here += now - self._since
@@ -162,7 +178,7 @@ class Checkpoints(keras.callbacks.Callback):
             "history": self.history,
             "seconds": self.seconds,
             "stopped": self.stopped,
-            "optimizers": _optimizers(self.model),
+            "optimizers": _optimizer_names(self.model),
         }
         try:
             part.mkdir(parents=True)
@@ -173,26 +189,26 @@ class Checkpoints(keras.callbacks.Callback):
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(part, ignore_errors=True)
             if several_workers(self.model.distribute_strategy) and is_worker_failure(error):
-                # What metrics counted is read from all workers.
+                # Saving reads the metrics from all workers; one of them has failed.
                 raise
             raise RecipeError(
                 f"{self.folder}: the checkpoint of epoch {self.epochs} cannot be written: "
                 f"{reason(error)}.",
-                "The run is kept; make room and go on with "
+                "The run is kept: free some disk space, then resume it with "
                 f"--resume --name {self.folder.parent.name}.",
             ) from error
 
 
 def saved_epochs(folder: Path) -> list[Path]:
-    """Returns the checkpoints in a folder, the oldest first."""
+    """Returns the checkpoints in a folder, oldest first."""
     return sorted(folder.glob("epoch-*"), key=lambda path: int(path.name.removeprefix("epoch-")))
 
 
 def build_optimizers(model: keras.Model) -> None:
-    """Makes the optimizers' slots, where they are not made yet, so that they can be read.
+    """Creates the optimizers' slots if they do not exist yet, so that a checkpoint can be read.
 
-    Under a strategy of several workers all of them do it at once: the chief tells each new
-    variable's value to the others.
+    Under a strategy with several workers, all workers must call it at the same time, because the
+    chief sends each new variable's value to the others.
     """
     if isinstance(model, Trainer):
         model.build_optimizers()
@@ -201,36 +217,36 @@ def build_optimizers(model: keras.Model) -> None:
 
 
 class _OtherOptimizerError(RecipeError):
-    """A checkpoint of another optimizer: older ones are of it, too."""
+    """The checkpoint was saved with another optimizer, and so were the older ones."""
 
 
-def _optimizers(model: keras.Model) -> list[str]:
-    """Returns the names of the optimizers' classes."""
+def _optimizer_names(model: keras.Model) -> list[str]:
+    """Returns the class names of the optimizers."""
     if isinstance(model, Trainer):
         return [type(optimizer).__name__ for optimizer, _ in model.optimized]
     return [type(model.optimizer).__name__]
 
 
-def _refuse_other_optimizers(path: Path, saved: list[str] | None, model: keras.Model) -> None:
-    # Slots of the same shapes would be taken for the new optimizer's, the learning rate, too.
-    if saved is not None and saved != _optimizers(model):
+def _check_optimizers(path: Path, saved: list[str] | None, model: keras.Model) -> None:
+    # Slots of the same shapes would be restored into the new optimizer, as would its learning rate.
+    if saved is not None and saved != _optimizer_names(model):
         raise _OtherOptimizerError(
-            f"{path}: this checkpoint is of {', '.join(saved)}; the model is compiled with "
-            f"{', '.join(_optimizers(model))}.",
-            "Compile it as before, or begin in another folder.",
+            f"{path}: the checkpoint was saved with {', '.join(saved)}; the model is compiled with "
+            f"{', '.join(_optimizer_names(model))}.",
+            "Compile it with the same optimizer, or start again in another folder.",
         )
 
 
-def _read(model: keras.Model, folder: Path) -> None:
+def _restore(model: keras.Model, folder: Path) -> None:
     build_optimizers(model)
     try:
         _checkpoint(model).read(str(folder / "model")).assert_existing_objects_matched()
     except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
-        raise RecipeError(f"{folder}: this checkpoint is damaged: {reason(error)}.") from error
+        raise RecipeError(f"{folder}: the checkpoint is damaged: {reason(error)}.") from error
 
 
 def _checkpoint(model: keras.Model) -> tf.train.Checkpoint:
-    # TensorFlow tracks no seed generator of Keras': without these, dropout begins anew.
+    # TensorFlow does not track Keras' seed generators; without them, dropout would start over.
     others = {id(v) for v in [*model.weights, *model.metrics_variables]}
     random = [v.value for v in model.variables if id(v) not in others]
     return tf.train.Checkpoint(model=model, random=random)

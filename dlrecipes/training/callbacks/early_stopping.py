@@ -1,4 +1,4 @@
-"""Early stopping by two rules: the errors part, or the training error settles."""
+"""Early stopping by two rules: a generalization gap, or a plateau of the training error."""
 
 import math
 
@@ -9,32 +9,34 @@ from dlrecipes.training.callbacks.checkpoints import Checkpoints
 
 
 class StopOnGeneralizationGap(keras.callbacks.Callback):
-    """Ends training when the training error falls while the validation error rises.
+    """Stops training when the training error falls while the validation error rises.
 
-    Both are compared with those of the epoch before; `rounds` says how many epochs in
-    succession must be so. At the end, stopped or not, the model has the weights of the epoch
-    with the lowest validation error, the first of equals.
+    Both errors are compared with those of the previous epoch, and `rounds` consecutive epochs must
+    fulfil the condition. When training ends, early or not, the model gets the weights of the epoch
+    with the lowest validation error, the first of equal ones.
 
-    What it decides is a function of the history: with `Checkpoints(replayed=[...])` a resumed
-    run stops where the whole one does. The best weights are kept in memory, unless
-    `checkpoints` has them; a run that is to be resumed needs that.
+    The decision is a function of the history: with `Checkpoints(replayed=[...])` a resumed run
+    stops where an uninterrupted one does. The best weights are kept in memory, unless `checkpoints`
+    stores them, which a resumable run needs.
 
     Args:
-        training: Name of the training error in the logs.
-        validation: Name of the validation error; smaller is better.
-        rounds: How many epochs in succession the errors must part, at least 1. 1 is the rule of
-            the book; with more it is nearly Prechelt's UP, which does not look at the training
-            error.
-        checkpoints: Where the best weights are at the end, instead of in memory; they must
-            monitor the same validation error, with mode `"min"`.
+        training: Name of the training error in the logs. Defaults to `"loss"`.
+        validation: Name of the validation error, where smaller is better. Defaults to
+            `"val_loss"`.
+        rounds: Number of consecutive epochs, at least 1. 1 is the rule in Zhou's book; larger
+            values are close to Prechelt's UP, which ignores the training error. Defaults to 1.
+        checkpoints: Checkpoints that store the best weights instead of memory. They must monitor
+            the same validation error with mode `"min"`. Defaults to `None`.
 
     Raises:
-        ValueError: If `rounds` is not an integer of at least 1, or the checkpoints monitor
-            something else; in training, if the logs lack an error, or a run is resumed without
+        ValueError: If `rounds` is not an integer of at least 1, or if the checkpoints monitor
+            something else. In training: if an error is not logged, or if a run is resumed without
             `checkpoints`.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.training import StopOnGeneralizationGap
     >>> stop = StopOnGeneralizationGap()
     >>> stop.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
     >>> stop.on_train_begin()
@@ -45,8 +47,9 @@ class StopOnGeneralizationGap(keras.callbacks.Callback):
     (True, 1)
 
     Reference:
-        Zhou, 2016, "Machine learning" (in Chinese), section 5.3 (early stopping); Prechelt,
-        1998, "Early stopping - but when?", section 2 (the criterion UP).
+        Zhou, 2016, "Machine learning" (in Chinese), section 5.3 (early stopping); Prechelt, 1998,
+        "Early stopping - but when?", section 2 (the criterion UP).
+        https://doi.org/10.1007/3-540-49430-8_3
     """
 
     def __init__(
@@ -64,46 +67,42 @@ class StopOnGeneralizationGap(keras.callbacks.Callback):
         self.validation = validation
         self.rounds = rounds
         self.checkpoints = checkpoints
-        self._forget()
+        self._reset()
 
-    def _forget(self):
+    def _reset(self):
         self.best_epoch = None
         self.stopped_epoch = None
         self._best = math.inf
-        self._before = None
-        self._parted = 0
+        self._previous = None
+        self._gap_epochs = 0
         self._weights = None
         self._in_epoch = False
 
     def on_train_begin(self, logs=None):
-        """Begins anew."""
-        self._forget()
+        self._reset()
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Notes that what ends next is an epoch of this run, not of the history."""
+        # Not called when `Checkpoints` replays the history.
         self._in_epoch = True
 
     def on_epoch_end(self, epoch, logs=None):
-        """Compares the errors, and notes the weights if they are the best."""
         if not self._in_epoch and self.checkpoints is None:
-            raise ValueError(
-                "A run that is resumed needs StopOnGeneralizationGap(checkpoints=...)."
-            )
+            raise ValueError("A resumed run needs StopOnGeneralizationGap(checkpoints=...).")
         error, other = (_error(logs, name) for name in (self.training, self.validation))
         if other < self._best:
             self._best, self.best_epoch = other, epoch
             if self.checkpoints is None:
                 self._weights = self.model.get_weights()
-        part = self._before is not None and error < self._before[0] and other > self._before[1]
-        self._before = error, other
-        self._parted = self._parted + 1 if part else 0
-        if self._parted >= self.rounds:
+        previous = self._previous
+        widens = previous is not None and error < previous[0] and other > previous[1]
+        self._previous = error, other
+        self._gap_epochs = self._gap_epochs + 1 if widens else 0
+        if self._gap_epochs >= self.rounds:
             self.stopped_epoch = epoch
             self.model.stop_training = True
         self._in_epoch = False
 
     def on_train_end(self, logs=None):
-        """Gives the model the best weights."""
         if self.best_epoch is None:
             return
         if self.checkpoints is not None:
@@ -113,23 +112,24 @@ class StopOnGeneralizationGap(keras.callbacks.Callback):
 
 
 class StopOnPlateau(keras.callbacks.Callback):
-    """Ends training when the error has changed by less than `change` in each of some epochs.
+    """Stops training when the error changes by less than a threshold for several epochs.
 
-    The change of an epoch is the absolute difference from the epoch before. What it decides is
-    a function of the history: it may be among those that `Checkpoints` replays. The model
-    keeps the weights of the last epoch.
+    The change is the absolute difference from the previous epoch. The decision is a function of the
+    history, so that `Checkpoints` can replay it. The model keeps the weights of the last epoch.
 
     Args:
-        change: Bound of a change that counts as none, above 0.
-        rounds: How many epochs in succession must change the error by less, at least 1.
-        monitor: Name of the error in the logs.
+        change: Threshold, above 0; a smaller change counts as none.
+        rounds: Number of consecutive epochs with a smaller change, at least 1. Defaults to 5.
+        monitor: Name of the error in the logs. Defaults to `"loss"`.
 
     Raises:
-        ValueError: If `change` is not a finite number above 0, or `rounds` not an integer of at
-            least 1; in training, if the logs lack the error.
+        ValueError: If `change` is not a finite number above 0, or if `rounds` is not an integer of
+            at least 1. In training: if the error is not logged.
 
     Example:
 
+    >>> import keras
+    >>> from dlrecipes.training import StopOnPlateau
     >>> stop = StopOnPlateau(change=0.1, rounds=2)
     >>> stop.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
     >>> stop.on_train_begin()
@@ -139,8 +139,9 @@ class StopOnPlateau(keras.callbacks.Callback):
     3
 
     Reference:
-        Zhou, 2016, "Machine learning" (in Chinese), section 5.3; Prechelt, 1998, "Early
-        stopping - but when?", section 2 (training progress over a strip of epochs).
+        Zhou, 2016, "Machine learning" (in Chinese), section 5.3; Prechelt, 1998, "Early stopping -
+        but when?", section 2 (training progress over a strip of epochs).
+        https://doi.org/10.1007/3-540-49430-8_3
     """
 
     def __init__(self, change: float, rounds: int = 5, monitor: str = "loss"):
@@ -150,24 +151,22 @@ class StopOnPlateau(keras.callbacks.Callback):
         self.change = change
         self.rounds = rounds
         self.monitor = monitor
-        self._forget()
+        self._reset()
 
-    def _forget(self):
+    def _reset(self):
         self.stopped_epoch = None
-        self._before = None
-        self._settled = 0
+        self._previous = None
+        self._flat_epochs = 0
 
     def on_train_begin(self, logs=None):
-        """Begins anew."""
-        self._forget()
+        self._reset()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Compares the error with that of the epoch before."""
         error = _error(logs, self.monitor)
-        settled = self._before is not None and abs(error - self._before) < self.change
-        self._before = error
-        self._settled = self._settled + 1 if settled else 0
-        if self._settled >= self.rounds:
+        is_flat = self._previous is not None and abs(error - self._previous) < self.change
+        self._previous = error
+        self._flat_epochs = self._flat_epochs + 1 if is_flat else 0
+        if self._flat_epochs >= self.rounds:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
@@ -175,6 +174,6 @@ class StopOnPlateau(keras.callbacks.Callback):
 def _error(logs, name: str) -> float:
     """Returns an error from an epoch's logs."""
     if name not in (logs or {}):
-        hint = "; give fit validation_data, every epoch" if name.startswith("val_") else ""
-        raise ValueError(f"Early stopping looks at {name!r}, which is not logged{hint}.")
+        hint = "; give fit validation_data, for every epoch" if name.startswith("val_") else ""
+        raise ValueError(f"Early stopping needs {name!r}, which is not logged{hint}.")
     return float(logs[name])

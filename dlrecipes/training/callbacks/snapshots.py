@@ -1,4 +1,4 @@
-"""What a recipe keeps of each epoch, for figures that show how training went."""
+"""Arrays saved after each epoch, for figures that show the progress of training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from dlrecipes._utils.files import atomic_write
 
 
 class Snapshots(keras.callbacks.Callback):
-    """Writes an array after each epoch to a file of its own; those of earlier runs stay.
+    """Saves an array after each epoch in its own file, next to those of earlier runs.
 
     Args:
-        folder: Where the files go; made when there is something to keep.
-        taken: Returns an array, or `None` for nothing.
+        folder: Folder of the files, created with the first array.
+        taken: Function that returns an array, or `None` to save nothing.
     """
 
     def __init__(self, folder: Path, taken: Callable[[], np.ndarray | None]):
@@ -26,22 +26,21 @@ class Snapshots(keras.callbacks.Callback):
         self.taken = taken
 
     def on_epoch_end(self, epoch, logs=None):
-        """Keeps the epoch's array, whole or not at all."""
-        found = self.taken()
-        if found is None:
+        array = self.taken()
+        if array is None:
             return
         self.folder.mkdir(exist_ok=True)
         file = io.BytesIO()
-        np.save(file, found, allow_pickle=False)
+        np.save(file, array, allow_pickle=False)
         atomic_write(self.folder / f"{epoch + 1:05d}.npy", file.getvalue())
 
 
 def read(folder: Path, last: int) -> dict[int, np.ndarray]:
-    """Returns the arrays of a folder by epoch, counted from 1.
+    """Returns the saved arrays by epoch, counted from 1.
 
     Args:
-        folder: Where `Snapshots` wrote; it need not be there.
-        last: The last epoch that is wanted.
+        folder: Folder that `Snapshots` wrote to; it may be missing.
+        last: Last epoch to read.
     """
     files = {int(path.stem): path for path in sorted(folder.glob("[0-9]*.npy"))}
     return {epoch: np.load(path) for epoch, path in files.items() if epoch <= last}

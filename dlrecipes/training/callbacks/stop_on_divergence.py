@@ -1,4 +1,4 @@
-"""Ends a run whose loss is no number any more."""
+"""Stops training on a NaN or infinite loss."""
 
 import math
 from pathlib import Path
@@ -12,11 +12,14 @@ from dlrecipes.training.callbacks.checkpoints import saved_epochs
 class StopOnDivergence(keras.callbacks.Callback):
     """Raises `TrainingDiverged` at the first step whose loss or gradient is NaN or infinite.
 
-    `keras.callbacks.TerminateOnNaN` ends `fit` as if all were well; a run must not go on
-    to publish what is left of the weights.
+    `keras.callbacks.TerminateOnNaN` ends `fit` as if training had succeeded; a run must not publish
+    the resulting weights.
 
     Args:
-        checkpoints: Folder that holds the checkpoint of the last good epoch, if any.
+        checkpoints: Folder of the checkpoints, to name the last good one in the message.
+
+    Raises:
+        TrainingDiverged: In training, if a logged value is NaN or infinite.
     """
 
     def __init__(self, checkpoints: Path):
@@ -25,23 +28,23 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Notes the epoch."""
         self.epoch = epoch + 1
 
     def on_train_batch_end(self, batch, logs=None):
-        """Looks at the batch's logs."""
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
-                kept = saved_epochs(self.checkpoints)
-                last = f"The last good checkpoint is {kept[-1]}." if kept else "No epoch was done."
+                paths = saved_epochs(self.checkpoints)
+                last = "No epoch was completed."
+                if paths:
+                    last = f"The last good checkpoint is {paths[-1]}."
                 raise TrainingDiverged(
                     f"{name} became {value} {self._place(batch + 1)} of epoch {self.epoch}. {last}",
-                    "Train again with a lower learning rate, or with clipping.",
+                    "Train again with a lower learning rate, or with gradient clipping.",
                 )
 
     def _place(self, step: int) -> str:
-        several = getattr(self.model, "steps_per_execution", 1)
-        if several == 1:
+        steps = getattr(self.model, "steps_per_execution", 1)
+        if steps == 1:
             return f"at step {step}"
-        # Logs come once an execution.
-        return f"in steps {max(1, step - several + 1)} to {step}"
+        # Keras logs once per execution.
+        return f"in steps {max(1, step - steps + 1)} to {step}"

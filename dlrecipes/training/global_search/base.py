@@ -1,4 +1,4 @@
-"""One interface for searches that can leave a local minimum, and what they share."""
+"""The interface of searches that can leave a local minimum, and their shared parts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from dlrecipes.training.trainer import batch_size as count_of
 
 
 class SearchResult(NamedTuple):
-    """What a search found; the weights are in the model.
+    """Result of a search, whose best weights are in the model.
 
     Args:
-        loss: The lowest loss found, infinite if none was a number.
-        history: The lowest loss after each evaluation, shape `(evaluations,)`; the first is
-            that of the weights at the start.
+        loss: Lowest loss; infinity if every loss was NaN or infinite.
+        history: Lowest loss so far after each evaluation, of shape `(evaluations,)`, beginning with
+            the loss of the initial weights.
     """
 
     loss: float
@@ -28,14 +28,28 @@ class SearchResult(NamedTuple):
 
 
 class GlobalSearch(abc.ABC):
-    """A search for the lowest loss of a model that goes on where gradient descent gets stuck.
+    """Searches for the lowest loss of a model where gradient descent gets stuck.
 
-    The methods are `Restarts`, `SimulatedAnnealing`, `RandomPerturbation` and
-    `EvolutionarySearch`; a subclass says in `search` which weights to try. The loss is the one
-    that `compile` names, with its regularizers, over all the data, of the model as in
-    inference. An evaluation is that loss once; with its gradient, where a method descends, it
-    counts once too. The methods hold several copies of all weights: they are for networks that
-    are small.
+    The methods are `Restarts`, `SimulatedAnnealing`, `RandomPerturbation` and `EvolutionarySearch`;
+    a subclass decides in `search` which weights to try. The loss is the one given to `compile`,
+    with regularizers, over all the data and with the model in inference mode. Computing it once is
+    one evaluation, with or without its gradient. The methods keep several copies of all weights,
+    and are meant for small networks.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.training import GlobalSearch
+    >>> class RandomSearch(GlobalSearch):
+    ...     def search(self, objective, rng):
+    ...         while True:
+    ...             objective(rng.normal(size=objective.start.size))
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = keras.ops.ones((1, 1))
+    >>> result = RandomSearch().minimize(model, x, x, evaluations=20, seed=0)
+    >>> result.history.shape
+    (20,)
     """
 
     def minimize(
@@ -48,28 +62,28 @@ class GlobalSearch(abc.ABC):
         seed: int,
         batch_size: int | None = None,
     ) -> SearchResult:
-        """Searches from the model's weights; leaves it with the best that were found.
+        """Searches from the model's weights, and leaves the model with the best weights.
 
-        The trainable weights alone are searched, and the result is a function of the
-        arguments and the weights at the start. The model is never left worse than it was.
-        Whatever ends the search early, Ctrl-C too, passes through, and the model has the best
-        weights found so far.
+        Only the trainable weights are searched. The result is a function of the arguments and the
+        initial weights, and is never worse than these. If an exception ends the search early, such
+        as Ctrl-C, it is propagated, and the model gets the best weights so far.
 
         Args:
-            model: Compiled, its weights made, in one process and on one device.
-            x: Inputs, as arrays in any structure, examples along the first axis.
-            y: Targets, likewise.
-            evaluations: How often the loss is computed, at least 1, the first time at the
-                start; exactly so often.
+            model: Compiled and built model, in one process and on one device.
+            x: Inputs: arrays in any structure, with the examples along the first axis.
+            y: Targets, in the same form. Defaults to `None`.
+            evaluations: Number of evaluations of the loss, at least 1; the first is at the initial
+                weights.
             seed: Seed of the random choices, at least 0.
-            batch_size: How many examples to take at once, which saves memory; all by default.
+            batch_size: Number of examples to process at a time, which saves memory. Defaults to all
+                of them.
 
         Returns:
-            The lowest loss and how it came down.
+            The lowest loss and its history.
 
         Raises:
-            ValueError: If the model is not compiled, has no trainable weights or runs on
-                several replicas, there are no examples, or a number is out of bounds.
+            ValueError: If the model is not compiled, has no trainable weights or runs on several
+                replicas, if there are no examples, or if a number is out of bounds.
         """
         integer("evaluations", evaluations)
         integer("seed", seed, least=0)
@@ -90,29 +104,31 @@ class GlobalSearch(abc.ABC):
         """Tries weights until the objective raises `BudgetSpent`.
 
         Args:
-            objective: Gives the loss of weights, and keeps the best.
-            rng: The source of all random choices.
+            objective: Function of weights that returns their loss, and keeps the best ones.
+            rng: Generator of all random choices.
         """
 
 
 class BudgetSpent(Exception):  # noqa: N818
-    """Ends a search: as many evaluations are done as were allowed."""
+    """Ends a search whose number of evaluations is used up."""
 
 
 class Objective:
-    """The loss of a model as a function of its weights, which counts and keeps the best.
+    """The loss of a model as a function of its weights, with a limited number of evaluations.
 
     Args:
-        model: Compiled.
+        model: Compiled model.
         x: Inputs.
         y: Targets.
-        evaluations: How many are allowed.
-        batch_size: How many examples are taken at once.
+        evaluations: Number of evaluations allowed.
+        batch_size: Number of examples to process at a time, or `None` for all.
 
     Attributes:
-        start: The trainable weights at the start, one vector; `shapes` has their shapes.
-        best: The best weights; `best_loss` is their loss.
-        history: The lowest loss after each evaluation.
+        start: Initial trainable weights, as one vector.
+        shapes: Shapes of the trainable weights.
+        best: Best weights so far.
+        best_loss: Loss of the best weights.
+        history: Lowest loss so far after each evaluation.
     """
 
     def __init__(self, model, x, y, evaluations: int, batch_size: int | None = None):
@@ -124,7 +140,7 @@ class Objective:
         data = tf.nest.map_structure(tf.convert_to_tensor, (x, y) if y is not None else (x,))
         total = int(count_of(data))
         if not total:
-            raise ValueError("There are no examples to search with.")
+            raise ValueError("x is empty: a search needs at least one example.")
         self.model = model
         self.variables = model.trainable_variables
         self.shapes = [tuple(variable.shape) for variable in self.variables]
@@ -137,35 +153,38 @@ class Objective:
             tf.nest.map_structure(lambda a, n=first: a[n : n + size], data)
             for first in range(0, total, size)
         ]
-        self._shares = [int(count_of(part)) / total for part in self._parts]
+        self._fractions = [int(count_of(part)) / total for part in self._parts]
         self._optimizer = None
         self._loss_of = tf.function(self._batch_loss)
         self._gradient_of = tf.function(self._batch_gradient)
 
     @property
     def progress(self) -> float:
-        """Share of the evaluations that are done."""
+        """Fraction of the evaluations that are done."""
         return len(self.history) / self.evaluations
 
     def __call__(self, weights: np.ndarray) -> float:
-        """Returns the loss of weights, infinite where it is no number.
+        """Returns the loss at given weights, or infinity if it is NaN.
+
+        Args:
+            weights: Trainable weights, as one vector.
 
         Raises:
             BudgetSpent: If no evaluation is left.
         """
         self._assign(weights)
         losses = [self._loss_of(part) for part in self._remaining()]
-        return self._note(losses, lambda: np.array(weights))
+        return self._record(losses, lambda: np.array(weights))
 
     def descend(self, weights: np.ndarray, evaluations: int) -> tuple[np.ndarray, float]:
-        """Follows the gradient from weights, by a fresh optimizer like the model's.
+        """Runs gradient descent from given weights, with a new optimizer like the model's.
 
         Args:
-            weights: Where to begin.
-            evaluations: How many losses to compute: an update after each but the last.
+            weights: Initial weights.
+            evaluations: Number of evaluations; each but the last is followed by an update.
 
         Returns:
-            The weights at the end, and their loss.
+            The final weights and their loss.
 
         Raises:
             BudgetSpent: If no evaluation is left.
@@ -173,17 +192,17 @@ class Objective:
         self._assign(weights)
         self._renew_optimizer()
         for _ in range(evaluations - 1):
-            found = [self._gradient_of(part) for part in self._remaining()]
-            loss = self._note([one for one, _ in found], self._weights)
+            losses, gradients = zip(*map(self._gradient_of, self._remaining()), strict=True)
+            loss = self._record(losses, self._weights)
             if math.isinf(loss):
                 return self._weights(), loss
-            gradients = zip(*(each for _, each in found), strict=True)
-            self._update([_mean(each, self._shares) for each in gradients])
+            by_variable = zip(*gradients, strict=True)
+            self._update([_mean(parts, self._fractions) for parts in by_variable])
         end = self._weights()
         return end, self(end)
 
     def restore_best(self) -> None:
-        """Gives the model the best weights."""
+        """Assigns the best weights to the model."""
         self._assign(self.best)
 
     def _remaining(self):
@@ -191,8 +210,8 @@ class Objective:
             raise BudgetSpent
         return self._parts
 
-    def _note(self, losses, weights) -> float:
-        loss = float(_mean(losses, self._shares))
+    def _record(self, losses, weights) -> float:
+        loss = float(_mean(losses, self._fractions))
         loss = loss if math.isfinite(loss) else math.inf
         if loss < self.best_loss:
             self.best_loss, self.best = loss, weights()
@@ -213,13 +232,13 @@ class Objective:
 
     def _renew_optimizer(self) -> None:
         if self._optimizer is None:
-            ours = self.model.optimizer
-            ours = getattr(ours, "inner_optimizer", ours)
-            self._optimizer = type(ours).from_config(ours.get_config())
+            original = self.model.optimizer
+            original = getattr(original, "inner_optimizer", original)
+            self._optimizer = type(original).from_config(original.get_config())
             self._optimizer.build(self.variables)
-            self._fresh = [np.array(v) for v in self._optimizer.variables]
+            self._initial_state = [np.array(v) for v in self._optimizer.variables]
             self._update = tf.function(lambda g: self._optimizer.apply(g, self.variables))
-        for variable, value in zip(self._optimizer.variables, self._fresh, strict=True):
+        for variable, value in zip(self._optimizer.variables, self._initial_state, strict=True):
             variable.assign(value)
 
     def _weights(self) -> np.ndarray:
@@ -233,5 +252,5 @@ class Objective:
             first += size
 
 
-def _mean(values, shares):
-    return sum(value * share for value, share in zip(values, shares, strict=True))
+def _mean(values, fractions):
+    return sum(value * fraction for value, fraction in zip(values, fractions, strict=True))

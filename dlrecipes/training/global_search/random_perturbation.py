@@ -1,4 +1,4 @@
-"""Descents from where the best one ended, shaken."""
+"""Repeated descents, each from a perturbation of the best end point."""
 
 import math
 
@@ -9,23 +9,25 @@ from dlrecipes.training.global_search.base import GlobalSearch, Objective
 
 
 class RandomPerturbation(GlobalSearch):
-    """Descends, shakes the weights where that ended, descends again; keeps the lower end.
+    """Descends, perturbs the weights at the end and descends again, keeping the lower end point.
 
-    A descent follows the gradient by a fresh optimizer like the model's, over all the data. A
-    shake adds normal noise to all weights, each time from the lowest end that was found.
+    A descent is gradient descent over all the data with a new optimizer like the model's. A
+    perturbation adds normal noise to all weights of the lowest end point so far.
 
     Args:
-        noise: Standard deviation of a shake in each weight, above 0: about the distance
-            between neighbouring minima.
-        steps: Evaluations a descent, at least 2.
+        noise: Standard deviation of the perturbation of each weight, above 0: about the distance
+            between neighbouring minima. Defaults to 1.0.
+        steps: Evaluations per descent, at least 2. Defaults to 50.
 
     Raises:
-        ValueError: If `noise` is not a finite number above 0, or `steps` not an integer of at
-            least 2.
+        ValueError: If `noise` is not a finite number above 0, or if `steps` is not an integer of
+            at least 2.
 
     Example:
 
     >>> import keras
+    >>> import numpy as np
+    >>> from dlrecipes.training import RandomPerturbation
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
     >>> x, y = np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([[1.0], [-1.0]])
@@ -35,23 +37,24 @@ class RandomPerturbation(GlobalSearch):
     ((60,), True)
 
     Reference:
-        Wales and Doye, 1997, "Global optimization by basin-hopping and the lowest energy
-        structures of Lennard-Jones clusters containing up to 110 atoms", section 2; Leary,
-        2000, "Global optimization on funneling landscapes" (no step uphill is kept).
+        Wales and Doye, 1997, "Global optimization by basin-hopping and the lowest energy structures
+        of Lennard-Jones clusters containing up to 110 atoms", section 2.
+        https://doi.org/10.1021/jp970984n
+        Leary, 2000, "Global optimization on funneling landscapes" (uphill steps are never
+        accepted).
     """
 
     def __init__(self, noise: float = 1.0, steps: int = 50):
-        wanted = "a finite number above 0"
-        number("noise", noise, wanted, lambda size: 0 < size < math.inf)
+        number("noise", noise, "a finite number above 0", lambda size: 0 < size < math.inf)
         integer("steps", steps, least=2)
         self.noise = noise
         self.steps = steps
 
     def search(self, objective: Objective, rng: np.random.Generator) -> None:
-        """Descends until the evaluations are used up."""
+        """Descends repeatedly until the evaluations are used up."""
         lowest, loss = objective.descend(objective.start, self.steps)
         while True:
-            shaken = lowest + self.noise * rng.standard_normal(lowest.size)
-            end, found = objective.descend(shaken, self.steps)
-            if found < loss or math.isinf(loss):
-                lowest, loss = end, found
+            perturbed = lowest + self.noise * rng.standard_normal(lowest.size)
+            end, end_loss = objective.descend(perturbed, self.steps)
+            if end_loss < loss or math.isinf(loss):
+                lowest, loss = end, end_loss

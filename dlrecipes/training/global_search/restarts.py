@@ -1,4 +1,4 @@
-"""Several descents from different weights, of which the lowest counts."""
+"""Several descents from different initial weights."""
 
 import keras
 import numpy as np
@@ -8,23 +8,26 @@ from dlrecipes.training.global_search.base import GlobalSearch, Objective
 
 
 class Restarts(GlobalSearch):
-    """Descends from the model's weights, then from fresh random ones, again and again.
+    """Descends from the model's weights, then repeatedly from new random weights.
 
-    Each descent follows the gradient by an optimizer like the model's, over all the data. Of
-    the fresh weights those with two axes and more are drawn; those with one, biases and
-    scales, are as at the start.
+    Each descent is gradient descent over all the data, with a new optimizer like the model's. New
+    weights are random if they have at least two axes; those with one axis, such as biases and
+    scales, begin with their initial values.
 
     Args:
-        steps: Evaluations of the loss in one descent, at least 2. With a quarter of the evaluations
-            that the whole search has, there are four descents.
-        initializer: What draws fresh weights, as Keras takes it; one that is random.
+        steps: Evaluations per descent, at least 2. A quarter of the evaluations of the whole search
+            gives four descents. Defaults to 200.
+        initializer: Random Keras initializer of the new weights, or its name. Defaults to
+            `"glorot_uniform"`.
 
     Raises:
-        ValueError: If `steps` is not an integer of at least 2, or the initializer draws
-            nothing.
+        ValueError: If `steps` is not an integer of at least 2, or if the initializer is not random.
 
     Example:
 
+    >>> import keras
+    >>> import numpy as np
+    >>> from dlrecipes.training import Restarts
     >>> layer = keras.layers.Dense(1, activation="tanh")
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(keras.optimizers.SGD(0.5), "mse")
@@ -41,20 +44,19 @@ class Restarts(GlobalSearch):
 
     def __init__(self, steps: int = 200, initializer="glorot_uniform"):
         integer("steps", steps, least=2)
-        found = keras.initializers.get(initializer)
-        if "seed" not in getattr(found, "get_config", dict)():
-            raise ValueError(f"initializer must be a random one of Keras', not {initializer!r}.")
         self.steps = steps
-        self.initializer = found
+        self.initializer = keras.initializers.get(initializer)
+        if "seed" not in getattr(self.initializer, "get_config", dict)():
+            raise ValueError(f"initializer must be a random one of Keras', not {initializer!r}.")
 
     def search(self, objective: Objective, rng: np.random.Generator) -> None:
-        """Descends until the evaluations are used up."""
+        """Descends repeatedly until the evaluations are used up."""
         weights = objective.start
         while True:
             objective.descend(weights, self.steps)
-            weights = self._fresh(objective, rng)
+            weights = self._random_weights(objective, rng)
 
-    def _fresh(self, objective, rng):
+    def _random_weights(self, objective, rng):
         parts, first = [], 0
         for shape in objective.shapes:
             size = int(np.prod(shape))

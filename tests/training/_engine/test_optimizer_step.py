@@ -1,3 +1,5 @@
+"""The optimizer step computes Keras' updates, with fused operations where possible."""
+
 import keras
 import numpy as np
 import pytest
@@ -34,7 +36,7 @@ def keras_step(optimizer, gradients, variables):
         lambda: keras.optimizers.Adam(0.1, clipvalue=0.1),
         lambda: keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)),
         lambda: keras.optimizers.AdamW(0.1, weight_decay=0.3),
-        # Not fused: left to Keras.
+        # Not fused, but applied by Keras.
         lambda: keras.optimizers.Adam(0.1, amsgrad=True),
         lambda: keras.optimizers.Adam(0.1, use_ema=True, ema_overwrite_frequency=2),
         # Half a minute to trace.
@@ -45,16 +47,17 @@ def keras_step(optimizer, gradients, variables):
         lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
     ],
 )
-def test_weights_and_slots_are_those_of_keras(make, compiled):
+def test_weights_and_slots_match_keras(make, compiled):
     ours, theirs = (trained(make(), step, compiled) for step in (optimizer_step.apply, keras_step))
-    for mine, kerass in zip([*ours[0], *ours[1]], [*theirs[0], *theirs[1]], strict=True):
-        np.testing.assert_allclose(mine, kerass, rtol=2e-5, atol=1e-5)
+    for actual, expected in zip([*ours[0], *ours[1]], [*theirs[0], *theirs[1]], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=2e-5, atol=1e-5)
     assert not np.allclose(ours[0][0], START[0])
 
 
-def test_first_step_of_adam_by_hand():
-    # After one step the corrected moments are g and g^2: w - rate * g / (|g| + eps'), where
-    # eps' = eps / sqrt(1 - beta_2), as the bias correction stands outside of the root's sum.
+def test_the_first_step_of_adam_matches_hand_computation():
+    # After one step the corrected moments are g and g^2, and the weight is
+    # w - rate * g / (|g| + eps'), where eps' = eps / sqrt(1 - beta_2), because the bias
+    # correction is applied outside of the sum with the root.
     weight = keras.Variable([1.0, -2.0])
     optimizer = keras.optimizers.Adam(0.5, epsilon=0.1)
     optimizer.build([weight])
@@ -66,7 +69,7 @@ def test_first_step_of_adam_by_hand():
     assert int(optimizer.iterations) == 1
 
 
-def test_adam_is_one_operation_a_variable():
+def test_adam_uses_one_operation_per_variable():
     variables = [keras.Variable(value) for value in START]
     optimizer = keras.optimizers.Adam(0.1)
     optimizer.build(variables)
@@ -78,7 +81,7 @@ def test_adam_is_one_operation_a_variable():
     assert "AssignSubVariableOp" not in kinds
 
 
-def test_constraint_is_kept():
+def test_constraints_are_applied():
     weight = keras.Variable([0.1, 5.0])
     weight.constraint = keras.constraints.NonNeg()
     optimizer = keras.optimizers.Adam(1.0)
@@ -87,7 +90,7 @@ def test_constraint_is_kept():
     np.testing.assert_allclose(weight, [0.0, 4.0], atol=1e-4)
 
 
-def test_variables_without_a_gradient_stay_and_none_at_all_is_refused():
+def test_variables_without_a_gradient_do_not_change_and_one_gradient_is_required():
     variables = [keras.Variable(value) for value in START]
     optimizer = keras.optimizers.Adam(0.1)
     optimizer.build(variables)

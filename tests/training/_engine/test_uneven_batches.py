@@ -1,4 +1,4 @@
-"""Each example counts alike, however few of them a replica has."""
+"""Examples are weighted equally, however many of them a replica has."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="trainers are TensorFlow's"
 )
 
-# Three replicas share batches of 4 and, at last, of 1: 2 + 2 + 0, and 1 + 0 + 0.
+# Three replicas divide batches of 4 and a last one of 1: 2 + 2 + 0, and 1 + 0 + 0.
 SCRIPT = """
 import json
 import sys
@@ -35,7 +35,7 @@ with distribute.strategy("mirrored").scope():
     inputs = keras.Input((1,))
     dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")
     model = SupervisedTrainer(keras.Model(inputs, dense(inputs)))
-    # The logarithm is what a replica without examples would make NaN of.
+    # On a replica without examples, the logarithm would be NaN.
     model.compile(OPTIMIZER, lambda y, p: tf.square(y - p) + 0 * tf.math.log(p), metrics=["mae"])
 data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
 history = model.fit(data, epochs=2, shuffle=False, verbose=0, validation_data=data).history
@@ -45,14 +45,14 @@ print(json.dumps({"weight": float(dense.kernel.numpy()[0, 0]), **history}))
 
 def trained(optimizer):
     script = SCRIPT.replace("OPTIMIZER", optimizer)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.splitlines()[-1])
 
 
-def test_a_step_on_uneven_shares_is_that_of_one_process():
+def test_a_step_on_uneven_parts_equals_one_on_a_single_device():
     x = np.arange(1, 10) / 10
     y, weight = 3 * x * x, 1.0
     expected = {name: [] for name in ("loss", "mae", "gradient_norm", "val_loss", "val_mae")}
@@ -63,7 +63,7 @@ def test_a_step_on_uneven_shares_is_that_of_one_process():
             gradient = np.mean(2 * error * x[rows])
             errors.append(error)
             norms.append(abs(gradient))
-            # What is clipped is the gradient of the whole batch.
+            # The gradient of the whole batch is clipped.
             weight -= 0.5 * np.clip(gradient, -0.1, 0.1)
         error, after = np.concatenate(errors), weight * x - y
         expected["loss"].append(np.mean(error**2))
@@ -71,7 +71,7 @@ def test_a_step_on_uneven_shares_is_that_of_one_process():
         expected["gradient_norm"].append(np.mean(norms))
         expected["val_loss"].append(np.mean(after**2))
         expected["val_mae"].append(np.mean(abs(after)))
-    found = trained("keras.optimizers.SGD(0.5, global_clipnorm=0.1)")
-    assert found.pop("weight") == pytest.approx(weight, rel=1e-5)
+    results = trained("keras.optimizers.SGD(0.5, global_clipnorm=0.1)")
+    assert results.pop("weight") == pytest.approx(weight, rel=1e-5)
     for name, values in expected.items():
-        assert found[name] == pytest.approx(values, rel=1e-4), name
+        assert results[name] == pytest.approx(values, rel=1e-4), name

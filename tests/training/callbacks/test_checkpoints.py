@@ -1,3 +1,5 @@
+"""Checkpoints resume bit for bit, keep the last and the best epoch, and reject misuse."""
+
 import json
 import re
 import shutil
@@ -27,7 +29,7 @@ BATCH = 5
 
 @pytest.fixture
 def deterministic():
-    """What `dlrecipes.runner.make_deterministic` does, undone afterwards."""
+    """Runs a test as `dlrecipes.runner.make_deterministic` does, and resets the switch."""
     tf.config.experimental.enable_op_determinism()
     yield
     disable_op_determinism()
@@ -45,7 +47,7 @@ def new_tagger(seed):
 
 
 def train_tagger(folder, epochs, seed=1):
-    """As a run does: build anew, resume, and go on to as many epochs in all."""
+    """Trains as a run does: build a new model, resume, and train up to `epochs` epochs in all."""
     model = new_tagger(seed)
     checkpoints = Checkpoints(folder, "loss", "min")
     checkpoints.resume(model)
@@ -59,19 +61,19 @@ def train_tagger(folder, epochs, seed=1):
 
 
 def state(model):
-    """Everything that training goes on from: weights, random states and the optimizer."""
+    """Returns the whole state of training: weights, random states and the optimizer."""
     metrics = {id(v) for v in model.metrics_variables}
     variables = [v for v in model.variables if id(v) not in metrics]
     state = {}
     for number, variable in enumerate([*variables, *model.optimizer.variables]):
-        # Names count how many layers a process has made: that is left out.
+        # Names contain the number of layers that the process has created, which is removed.
         name = re.sub(r"_\d+", "", variable.path)
         state[f"{number} {name}"] = np.array(variable)
     return state
 
 
-def both(one, other):
-    return zip(one.get_weights(), other.get_weights(), strict=True)
+def weight_pairs(model, other):
+    return zip(model.get_weights(), other.get_weights(), strict=True)
 
 
 def assert_same_bytes(ours, theirs):
@@ -80,11 +82,11 @@ def assert_same_bytes(ours, theirs):
         assert ours[name].tobytes() == theirs[name].tobytes(), name
 
 
-def test_cut_run_ends_byte_for_byte_where_the_whole_one_ends(deterministic, tmp_path):
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(deterministic, tmp_path):
     whole, history = train_tagger(tmp_path / "whole", 4)
     train_tagger(tmp_path / "cut", 2)
-    # Another seed: nothing that a new process makes may matter.
-    assert any(np.any(a != b) for a, b in both(new_tagger(99), new_tagger(1)))
+    # Another seed, because the initial weights of a new process must not matter.
+    assert any(np.any(a != b) for a, b in weight_pairs(new_tagger(99), new_tagger(1)))
     cut, resumed = train_tagger(tmp_path / "cut", 4, seed=99)
     ours = state(cut)
     for part in ("seed_generator_state", "transitions", "iteration", "momentum"):
@@ -104,7 +106,7 @@ def test_resume_without_a_checkpoint_changes_nothing(tmp_path):
 
 
 class Scripted(Trainer):
-    """Its loss in epoch `n` is `curve[n]`; its one weight grows by 1 an epoch."""
+    """Its loss in epoch `n` is `curve[n]`; its only weight grows by 1 per epoch."""
 
     def __init__(self, curve):
         super().__init__()
@@ -118,7 +120,7 @@ class Scripted(Trainer):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         value = tf.gather(self.curve, tf.cast(self.optimizer.iterations, tf.int32))
-        # The derivative with respect to the weight is -1, the value that of the curve.
+        # The derivative with respect to the weight is -1, and the value is the curve's.
         return value - (tf.reduce_sum(y_pred) - tf.stop_gradient(tf.reduce_sum(y_pred)))
 
     @property
@@ -139,20 +141,20 @@ def train_scripted(folder, curve, epochs, callbacks=(), mode="min", monitor="los
     return model, checkpoints
 
 
-# Best at epoch 3: patience of 3 ends after epoch 6, in spite of the later 1.
+# Epoch 3 is the best, so that a patience of 3 stops after epoch 6, before the lower losses.
 CURVE = [5.0, 4.0, 2.0, 3.0, 2.5, 2.25, 1.0, 1.0]
 
 
-def early():
+def early_stopping():
     return keras.callbacks.EarlyStopping("loss", mode="min", patience=3)
 
 
 @pytest.mark.parametrize("cut", [None, 2, 4, 5])
-def test_early_stopping_counts_its_patience_across_a_cut(tmp_path, cut):
+def test_early_stopping_counts_its_patience_across_a_resume(tmp_path, cut):
     if cut is not None:
-        _, first = train_scripted(tmp_path, CURVE, cut, [early()])
+        _, first = train_scripted(tmp_path, CURVE, cut, [early_stopping()])
         assert (first.epochs, first.stopped) == (cut, False)
-    model, checkpoints = train_scripted(tmp_path, CURVE, len(CURVE), [early()])
+    model, checkpoints = train_scripted(tmp_path, CURVE, len(CURVE), [early_stopping()])
     assert [logs["loss"] for logs in checkpoints.history] == CURVE[:6]
     assert checkpoints.stopped
     assert checkpoints.best == 3
@@ -160,11 +162,11 @@ def test_early_stopping_counts_its_patience_across_a_cut(tmp_path, cut):
 
 
 @pytest.mark.parametrize("cut", [None, 2, 4])
-def test_learning_rate_schedule_goes_on_across_a_cut(tmp_path, cut):
+def test_learning_rate_reduction_continues_across_a_resume(tmp_path, cut):
     def halve():
         return [keras.callbacks.ReduceLROnPlateau("loss", mode="min", factor=0.5, patience=2)]
 
-    # Halved after epochs 3 and 5, each the second without a better loss.
+    # Halved after epochs 3 and 5, each the second without an improvement.
     curve = [1.0] * 6
     if cut is not None:
         train_scripted(tmp_path, curve, cut, halve())
@@ -173,8 +175,8 @@ def test_learning_rate_schedule_goes_on_across_a_cut(tmp_path, cut):
     assert model.epochs == 1 + 1 + 1 + 0.5 + 0.5 + 0.25
 
 
-def test_run_that_stopped_says_so_when_resumed(tmp_path):
-    train_scripted(tmp_path, CURVE, len(CURVE), [early()])
+def test_a_stopped_run_is_known_as_stopped_after_resume(tmp_path):
+    train_scripted(tmp_path, CURVE, len(CURVE), [early_stopping()])
     again = Checkpoints(tmp_path, "loss", "min")
     model = Scripted(CURVE)
     model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
@@ -193,7 +195,9 @@ def test_run_that_stopped_says_so_when_resumed(tmp_path):
     ],
 )
 @pytest.mark.parametrize("cut", [None, 2])
-def test_best_epoch_is_restored_and_only_it_and_the_last_are_kept(tmp_path, mode, curve, best, cut):
+def test_the_best_epoch_is_restored_and_only_the_best_and_the_last_are_kept(
+    tmp_path, mode, curve, best, cut
+):
     if cut is not None:
         train_scripted(tmp_path, curve, cut, mode=mode)
     model, checkpoints = train_scripted(tmp_path, curve, 4, mode=mode)
@@ -205,7 +209,7 @@ def test_best_epoch_is_restored_and_only_it_and_the_last_are_kept(tmp_path, mode
     assert int(model.optimizer.iterations) == best
 
 
-def test_without_a_monitor_the_last_epoch_is_the_best_and_alone_is_kept(tmp_path):
+def test_without_a_monitor_only_the_last_epoch_is_kept_as_the_best(tmp_path):
     model, checkpoints = train_scripted(tmp_path, CURVE, 5, monitor=None)
     assert checkpoints.best == 5
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-0005"]
@@ -213,10 +217,10 @@ def test_without_a_monitor_the_last_epoch_is_the_best_and_alone_is_kept(tmp_path
     assert model.epochs == 5
 
 
-def test_half_written_checkpoint_is_ignored_and_replaced(tmp_path):
+def test_an_incomplete_checkpoint_is_ignored_and_replaced(tmp_path):
     curve = [4.0, 3.0, 2.0]
     train_scripted(tmp_path, curve, 2)
-    # Killed while it wrote the third epoch: all is there, but not renamed.
+    # Killed while writing the third epoch, before the folder was renamed.
     part = tmp_path / ".part-epoch-0003"
     shutil.copytree(tmp_path / "epoch-0002", part)
     (part / "state.json").write_text("{")
@@ -226,7 +230,7 @@ def test_half_written_checkpoint_is_ignored_and_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["epoch-0003"]
 
 
-def test_state_is_readable_and_counts_seconds_across_a_cut(tmp_path):
+def test_the_state_file_counts_seconds_across_a_resume(tmp_path):
     _, first = train_scripted(tmp_path, CURVE, 2)
     _, second = train_scripted(tmp_path, CURVE, 3)
     saved = json.loads((tmp_path / "epoch-0003/state.json").read_text())
@@ -238,7 +242,7 @@ def test_state_is_readable_and_counts_seconds_across_a_cut(tmp_path):
 @pytest.mark.parametrize(
     "damage", ["empty state", pytest.param("cut weights", marks=pytest.mark.slow)]
 )
-def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(deterministic, tmp_path, damage):
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(deterministic, tmp_path, damage):
     whole, _ = train_tagger(tmp_path / "whole", 4)
     train_tagger(tmp_path / "cut", 2)
     shutil.copytree(tmp_path / "cut" / "epoch-0002", tmp_path / "cut" / "epoch-0003")
@@ -251,14 +255,16 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(deterministic, tmp_
     assert_same_bytes(state(cut), state(whole))
 
 
-def test_checkpoints_that_are_all_damaged_are_an_error_that_says_what_to_do(tmp_path):
+def test_an_error_with_a_hint_if_all_checkpoints_are_damaged(tmp_path):
     train_tagger(tmp_path / "cut", 1)
     (tmp_path / "cut" / "epoch-0001" / "state.json").write_text("{")
-    with pytest.raises(RecipeError, match=r"no checkpoint there fits.*Begin anew"):
+    with pytest.raises(
+        RecipeError, match=r"no checkpoint fits the model.*Start again in another folder"
+    ):
         Checkpoints(tmp_path / "cut", "loss", "min").resume(new_tagger(1))
 
 
-def test_the_last_checkpoint_is_the_last_in_number(tmp_path):
+def test_checkpoints_are_sorted_by_number(tmp_path):
     for epoch in (9999, 10000, 10):
         (tmp_path / f"epoch-{epoch:04d}").mkdir()
     assert [path.name for path in saved_epochs(tmp_path)] == [
@@ -274,7 +280,7 @@ def fit_once(model, checkpoints):
     model.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[checkpoints])
 
 
-def test_an_old_run_is_not_replaced_unasked(tmp_path):
+def test_an_earlier_run_is_not_replaced_without_resume(tmp_path):
     train_tagger(tmp_path, 1)
     before = sorted(path.name for path in saved_epochs(tmp_path))
     with pytest.raises(ValueError, match=r"earlier run.*call resume\(model\)"):
@@ -282,19 +288,21 @@ def test_an_old_run_is_not_replaced_unasked(tmp_path):
     assert sorted(path.name for path in saved_epochs(tmp_path)) == before
 
 
-def test_a_monitor_that_is_not_logged_is_told_with_what_is(tmp_path):
-    with pytest.raises(ValueError, match=r"monitor is 'val_los', which is not logged: .*loss"):
+def test_a_monitor_that_is_not_logged_raises_an_error_that_lists_the_logs(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"monitor is 'val_los', which is not among the logs: .*loss"
+    ):
         fit_once(new_tagger(1), Checkpoints(tmp_path, "val_los", "min"))
 
 
-def test_a_mode_is_min_or_max(tmp_path):
+def test_a_mode_other_than_min_or_max_is_rejected(tmp_path):
     with pytest.raises(ValueError, match="mode must be 'min' or 'max', not 'auto'"):
         Checkpoints(tmp_path, "loss", "auto")
 
 
-def test_what_was_neither_trained_nor_resumed_has_no_best_epoch(tmp_path):
+def test_restore_best_fails_before_training_or_resume(tmp_path):
     train_tagger(tmp_path, 1)
-    with pytest.raises(ValueError, match="no best epoch yet"):
+    with pytest.raises(ValueError, match="The best epoch is unknown"):
         Checkpoints(tmp_path, "loss", "min").restore_best(new_tagger(1))
 
 
@@ -304,18 +312,18 @@ def test_a_model_that_is_not_compiled_cannot_resume(tmp_path):
         Checkpoints(tmp_path, "loss", "min").resume(keras.Model(x, keras.layers.Dense(1)(x)))
 
 
-def test_a_checkpoint_of_another_optimizer_is_refused(tmp_path):
+def test_a_checkpoint_of_another_optimizer_is_rejected(tmp_path):
     train_tagger(tmp_path, 1)
     model = new_tagger(1)
-    # Nadam has the slots of Adam and one more number; AdamW has the very same.
+    # AdamW has the same slots as Adam.
     model.compile(keras.optimizers.AdamW(0.5), jit_compile=False)
     checkpoints = Checkpoints(tmp_path, "loss", "min")
-    with pytest.raises(RecipeError, match="is of Adam; the model is compiled with AdamW"):
+    with pytest.raises(RecipeError, match="was saved with Adam; the model is compiled with AdamW"):
         checkpoints.resume(model)
     assert float(model.optimizer.learning_rate) == 0.5
 
 
-def test_a_checkpoint_from_before_optimizers_were_noted_is_read(tmp_path):
+def test_a_checkpoint_without_optimizer_names_can_be_read(tmp_path):
     train_tagger(tmp_path, 1)
     path = saved_epochs(tmp_path)[-1] / "state.json"
     state = json.loads(path.read_text())
