@@ -18,7 +18,7 @@ from dlrecipes.serving import examples, json_body
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import BODIES, Admission, Limits, check_rows, in_thread, read_body
 from dlrecipes.serving.servable import Servable, Signature
-from dlrecipes.serving.status import RequestError
+from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import PATH, Telemetry
 

@@ -25,7 +25,7 @@ from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import Limits, check_rows, in_thread
 from dlrecipes.serving.servable import Servable
-from dlrecipes.serving.status import RequestError
+from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
 
