@@ -240,11 +240,11 @@ class ContrastiveDivergence(Trainer):
 
     def _sample_units(self, mean: tf.Tensor, kind: str, step: tf.Tensor, stream: int) -> tf.Tensor:
         shape = [tf.shape(mean)[0], mean.shape[1]]
+        # The number of persistent chains is not that of the batch's examples.
+        key = {"seed": self.seed, "step": step, "stream": stream, "examples": not self.persistent}
         if kind == "bernoulli":
-            return tf.cast(
-                stateless_random.uniform(shape, self.seed, step, stream) < mean, mean.dtype
-            )
-        return mean + stateless_random.normal(shape, self.seed, step, stream)
+            return tf.cast(stateless_random.uniform(shape, **key) < mean, mean.dtype)
+        return mean + stateless_random.normal(shape, **key)
 
     def _update_monitors(self, visible: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the metrics that show progress, and returns their means."""

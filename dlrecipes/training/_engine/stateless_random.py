@@ -7,7 +7,13 @@ import tensorflow as tf
 from dlrecipes.training._engine import uneven_batches
 
 
-def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
+def normal(
+    shape: Sequence[int | tf.Tensor],
+    seed: int,
+    step: tf.Tensor,
+    stream: int = 0,
+    examples: bool = True,
+):
     """Returns normal random numbers with mean 0 and standard deviation 1.
 
     They depend on nothing but the arguments, so that a run that is killed and resumed gets the same
@@ -20,6 +26,8 @@ def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream:
         seed: The trainer's seed.
         step: Number of the step, an integer scalar: `optimizer.iterations`.
         stream: Number that separates several calls in the same step. Defaults to 0.
+        examples: Whether the first axis holds the batch's examples. `False` for other rows, such
+            as persistent chains, whose number differs from the batch's. Defaults to `True`.
 
     Returns:
         Float32 tensor of that shape.
@@ -33,12 +41,18 @@ def normal(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream:
     >>> bool(tf.reduce_all(first == again)), bool(tf.reduce_any(first == other))
     (True, False)
     """
-    return _replica_part(tf.random.stateless_normal, shape, seed, step, stream)
+    return _replica_part(tf.random.stateless_normal, shape, seed, step, stream, examples)
 
 
-def uniform(shape: Sequence[int | tf.Tensor], seed: int, step: tf.Tensor, stream: int = 0):
+def uniform(
+    shape: Sequence[int | tf.Tensor],
+    seed: int,
+    step: tf.Tensor,
+    stream: int = 0,
+    examples: bool = True,
+):
     """Returns uniform random numbers in [0, 1), under the same rules as `normal`."""
-    return _replica_part(tf.random.stateless_uniform, shape, seed, step, stream)
+    return _replica_part(tf.random.stateless_uniform, shape, seed, step, stream, examples)
 
 
 def replicated_uniform(
@@ -53,13 +67,13 @@ def _key(seed, step, stream) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int64))
 
 
-def _replica_part(generate, shape, seed, step, stream):
+def _replica_part(generate, shape, seed, step, stream, examples):
     key = _key(seed, step, stream)
     here, rest = shape[0], list(shape[1:])
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1:
         return generate([here, *rest], key)
-    _, before, total = uneven_batches.replica_offset(here)
+    _, before, total = uneven_batches.replica_offset(here, padded=examples)
     # The placeholder example of a replica without examples is ignored: any number will do.
     rows = tf.minimum(tf.range(before, before + here), total - 1)
     values = tf.gather(generate([total, *rest], key), rows)

@@ -54,18 +54,22 @@ def weighted_step(
     return stepped
 
 
-def replica_offset(here: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def replica_offset(
+    here: int | tf.Tensor, padded: bool = True
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the position of this replica's examples among those of all replicas.
 
     Args:
         here: Number of examples that this replica was given, including a placeholder.
+        padded: Whether `here` may include a placeholder. `False` for rows other than the batch's
+            examples, such as persistent chains. Defaults to `True`.
 
     Returns:
         Three int32 scalars: the number of this replica's examples without a placeholder, the number
         of examples on the replicas before it, and the number of examples on all replicas.
     """
     context = tf.distribute.get_replica_context()
-    count = examples()
+    count = examples() if padded else None
     size = tf.convert_to_tensor(here, tf.int32)
     size = size if count is None else tf.minimum(size, count)
     # Gathered as int64, because NCCL does not support int32.
