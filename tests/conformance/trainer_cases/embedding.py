@@ -36,7 +36,9 @@ def together():
 
     x = keras.Input((5,))
     mean = ensemble([member("a"), member("b")])(x)
-    model = TripletEmbedding(keras.Model(x, L2Normalization(dtype="float32")(mean)))
+    # Every triplet counts: semi-hard mining chooses among distances, and bfloat16 chooses others.
+    network = keras.Model(x, L2Normalization(dtype="float32")(mean))
+    model = TripletEmbedding(network, mining="batch_all")
     model.compile(keras.optimizers.Adam(0.02, global_clipnorm=0.5))
     return model
 
