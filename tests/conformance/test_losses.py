@@ -1,13 +1,13 @@
-"""What every public loss must be able to do, one case or more a loss (in `loss_cases`)."""
+"""Every public loss keeps its contract; each has cases in `loss_cases`."""
 
 import keras
 import numpy as np
 import pytest
-from contract import LossCase, cases, gradients, on_tensorflow, slopes
+from contract import LossCase, gradients, load_cases, on_tensorflow, slopes
 
 from dlrecipes import losses
 
-CASES = cases("loss_cases")
+CASES = load_cases("loss_cases")
 
 each_case = pytest.mark.parametrize("name", CASES)
 
@@ -36,9 +36,9 @@ def test_every_public_loss_has_a_case():
 
 @each_case
 def test_value_is_finite_and_keeps_the_type(name):
-    for found in keras.tree.flatten(value(name)):
-        assert keras.backend.standardize_dtype(found.dtype) == "float32"
-        assert np.isfinite(keras.ops.convert_to_numpy(found)).all()
+    for loss in keras.tree.flatten(value(name)):
+        assert keras.backend.standardize_dtype(loss.dtype) == "float32"
+        assert np.isfinite(keras.ops.convert_to_numpy(loss)).all()
 
 
 @each_case
@@ -55,7 +55,7 @@ def test_gradient_is_finite(name):
         assert np.isfinite(gradient).all(), key
 
 
-# With JAX Keras computes in 32 bits, too few for differences.
+# On JAX Keras computes in 32 bits, which is not precise enough for finite differences.
 @on_tensorflow
 @each_case
 def test_gradient_equals_finite_differences(name):

@@ -1,4 +1,4 @@
-"""Every trainer does what `fit` promises: saved, resumed, distributed, in bfloat16, diverged."""
+"""Every trainer keeps what `fit` promises: saving, resuming, several workers, bfloat16, NaN."""
 
 import fcntl
 import json
@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ import tensorflow as tf
 from trainer_contract import (
     EPOCHS,
     STEPS,
+    SharedTrainer,
     all_cases,
     batches,
     fit,
@@ -23,6 +25,8 @@ from trainer_contract import (
     make,
     random_states,
     state,
+    train,
+    with_logs,
 )
 
 import dlrecipes.training
@@ -31,14 +35,14 @@ from dlrecipes.training import StopOnDivergence, Trainer
 
 HERE = Path(__file__).resolve().parent
 CASES = all_cases()
-SEVERAL = [name for name, case in CASES.items() if not case.not_distributed]
+DISTRIBUTED = [name for name, case in CASES.items() if not case.not_distributed]
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="trainers are TensorFlow's"
+    keras.backend.backend() != "tensorflow", reason="trainers need the TensorFlow backend"
 )
 
 
-def main_first(names, quick=("core", "main")):
+def each_case(names=CASES, quick=("core",)):
     """Parametrizes by cases; those that are not of the quick kinds are slow."""
     slow = pytest.mark.slow
     return pytest.mark.parametrize(
@@ -46,10 +50,21 @@ def main_first(names, quick=("core", "main")):
     )
 
 
-def trainers():
-    named = {name: getattr(dlrecipes.training, name) for name in dlrecipes.training.__all__}
-    classes = {n: o for n, o in named.items() if isinstance(o, type) and issubclass(o, Trainer)}
+def public_trainers():
+    public = {name: getattr(dlrecipes.training, name) for name in dlrecipes.training.__all__}
+    classes = {n: o for n, o in public.items() if isinstance(o, type) and issubclass(o, Trainer)}
     return {name for name, trainer in classes.items() if trainer is not Trainer}
+
+
+@lru_cache(maxsize=1)
+def shared_trainer(name):
+    return SharedTrainer(CASES[name])
+
+
+@pytest.fixture
+def shared(name):
+    """Returns the compiled trainer that the tests of a case share."""
+    return shared_trainer(name)
 
 
 def start(role, folder, which, **environment):
@@ -63,51 +78,49 @@ def start(role, folder, which, **environment):
     )
 
 
-def finished(*processes, code=0):
+def wait_for(*processes, code=0):
     for process in processes:
         text, _ = process.communicate(timeout=600)
         assert process.returncode == code, text[-3000:]
 
 
 def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def alone(folder, which):
-    """Leaves the states after training in one process."""
-    finished(start("none", folder, which))
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
 
 
 def on_two_workers(folder, which):
-    """Leaves those of training in two processes, which know of one another by TF_CONFIG."""
+    """Trains in two processes, which find each other by TF_CONFIG."""
     hosts = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     tasks = [{"type": "worker", "index": index} for index in range(2)]
-    config = [json.dumps({"cluster": {"worker": hosts}, "task": task}) for task in tasks]
-    finished(*[start("multi_worker", folder, which, TF_CONFIG=one) for one in config])
+    configs = [json.dumps({"cluster": {"worker": hosts}, "task": task}) for task in tasks]
+    wait_for(*[start("multi_worker", folder, which, TF_CONFIG=config) for config in configs])
 
 
 def on_two_devices(folder, which):
-    """Leaves those of training on two logical devices of one process."""
-    finished(start("mirrored", folder, which))
+    """Trains on two logical devices of one process."""
+    wait_for(start("mirrored", folder, which))
 
 
 def after_kill(folder, which):
-    """Leaves those of an uninterrupted training (0), and of one killed and resumed (1)."""
-    finished(start("killed", folder, which), code=-signal.SIGKILL)
-    finished(start("resumed", folder, which))
+    """Trains without interruption (state 0), and with a kill from which it resumes (state 1)."""
+    wait_for(start("killed", folder, which), code=-signal.SIGKILL)
+    wait_for(start("resumed", folder, which))
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory, worker_id):
-    """Returns the state that a training left of a case; trains once, for all test processes."""
+def trained_elsewhere(tmp_path_factory, worker_id):
+    """Returns a function that gives the state of a case after training in other processes.
+
+    All cases of a kind are trained at once, and once for all test processes.
+    """
     base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
+    shared_folder = base if worker_id == "master" else base.parent
 
     def state_of(how, name, number=0):
         which = kind(name)
-        folder = shared / f"{how.__name__}-{which}"
+        folder = shared_folder / f"{how.__name__}-{which}"
         folder.mkdir(exist_ok=True)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -120,116 +133,102 @@ def trained(tmp_path_factory, worker_id):
     return state_of
 
 
-def assert_close(state, expected):
-    assert state.keys() == expected.keys()
+def assert_close(actual, expected):
+    assert actual.keys() == expected.keys()
     for key, value in expected.items():
-        np.testing.assert_allclose(state[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
-
-
-def all_weights(model):
-    """Returns all trainable weights as one vector."""
-    return np.concatenate([v.numpy().ravel() for v in model.trainable_variables])
+        np.testing.assert_allclose(actual[key], value, rtol=1e-5, atol=1e-5, err_msg=key)
 
 
 def test_every_trainer_has_a_case():
-    assert {name.split(",")[0] for name in CASES} == trainers()
+    assert {name.split(",")[0] for name in CASES} == public_trainers()
 
 
-@main_first(CASES)
-def test_fit_logs_numbers_and_moves_every_trainable_weight(name):
-    model = make(CASES[name])
-    before = [np.array(v.numpy()) for v in model.trainable_variables]
-    history = fit(model, CASES[name])
-    assert CASES[name].loss in history
+@each_case(quick=("core", "main"))
+def test_fit_logs_numbers_and_changes_every_trainable_weight(shared):
+    history = shared.trained.history
+    assert shared.case.loss in history
     assert all(np.isfinite(values).all() for values in history.values())
     assert {len(values) for values in history.values()} == {EPOCHS}
-    still = [
-        v.path
-        for v, old in zip(model.trainable_variables, before, strict=True)
-        if np.array_equal(v.numpy(), old)
-    ]
-    assert not still
+    assert not shared.trained.unchanged
 
 
-@main_first(CASES, quick=["core"])
-def test_saved_trainer_goes_on_as_if_it_had_not_been_saved(name, tmp_path):
-    model = make(CASES[name])
-    fit(model, CASES[name], epochs=1)
+@each_case()
+def test_reloaded_trainer_continues_as_the_saved_one(shared, tmp_path):
+    case, model = shared.case, shared.fresh()
+    fit(model, case, epochs=1)
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert type(again) is type(model)
     for new, old in zip(random_states(again), random_states(model), strict=True):
         new.assign(old)
-    for one in (model, again):
-        fit(one, CASES[name], start_epoch=1, epochs=2)
+    for trainer in (model, again):
+        fit(trainer, case, start_epoch=1, epochs=2)
     assert_close(state(again, random=False), state(model, random=False))
 
 
-@main_first(CASES, quick=["core"])
-def test_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(name, trained):
-    whole, resumed = trained(after_kill, name, 0), trained(after_kill, name, 1)
+@each_case()
+def test_killed_and_resumed_training_ends_bit_for_bit_like_an_uninterrupted_one(
+    name, trained_elsewhere
+):
+    whole, resumed = (trained_elsewhere(after_kill, name, number) for number in (0, 1))
     assert whole.keys() == resumed.keys()
     for key, value in whole.items():
         assert value.tobytes() == resumed[key].tobytes(), key
 
 
-# A step on two workers is tried by `training/test_shares.py`, too.
+# `training/_engine/test_uneven_batches.py` runs a step on two workers in the quick tests.
 @pytest.mark.slow
-@main_first(SEVERAL)
-def test_two_workers_take_the_steps_of_one_process(name, trained):
-    one = trained(alone, name)
-    first, second = trained(on_two_workers, name, 0), trained(on_two_workers, name, 1)
-    assert_close(first, one)
+@each_case(DISTRIBUTED)
+def test_two_workers_take_the_steps_of_one_process(name, shared, trained_elsewhere):
+    first, second = (trained_elsewhere(on_two_workers, name, number) for number in (0, 1))
+    assert_close(first, with_logs(shared.trained.state, shared.trained.history))
     assert all(np.array_equal(value, second[key]) for key, value in first.items())
 
 
-# Another process that trains all; what two workers do is the same by other means.
+# Slow because another process trains all cases; two workers do the same by other means.
 @pytest.mark.slow
-@main_first(SEVERAL)
-def test_two_devices_take_the_steps_of_one(name, trained):
-    assert_close(trained(on_two_devices, name), trained(alone, name))
+@each_case(DISTRIBUTED)
+def test_two_devices_take_the_steps_of_one(name, shared, trained_elsewhere):
+    expected = with_logs(shared.trained.state, shared.trained.history)
+    assert_close(trained_elsewhere(on_two_devices, name), expected)
 
 
-@main_first(CASES, quick=["core"])
-def test_bfloat16_goes_about_the_way_of_float32_to_about_its_loss(name):
-    losses, ways = {}, {}
-    for policy in ("float32", "mixed_bfloat16"):
-        before = keras.config.dtype_policy()
+@each_case()
+def test_bfloat16_changes_the_weights_and_the_loss_about_as_float32_does(shared):
+    case, exact = shared.case, shared.trained
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = make(case)
+        mixed = train(model, case)
+    finally:
         keras.config.set_dtype_policy(policy)
-        try:
-            model = make(CASES[name])
-            start = all_weights(model)
-            losses[policy] = fit(model, CASES[name])[CASES[name].loss][-1]
-            ways[policy] = all_weights(model) - start
-        finally:
-            keras.config.set_dtype_policy(before)
-        assert all(v.dtype == "float32" for v in model.trainable_variables)
-    difference = abs(losses["mixed_bfloat16"] - losses["float32"])
-    assert difference <= CASES[name].tolerance * max(1.0, abs(losses["float32"]))
-    # In so few steps a loss may hardly move: that one learnt what the other did is seen here.
-    expected, found = (np.linalg.norm(ways[p]) for p in ("float32", "mixed_bfloat16"))
-    assert expected > 0.01
-    assert 0.9 <= found / expected <= 1.1
-    cosine = ways["float32"] @ ways["mixed_bfloat16"] / (expected * found)
-    assert cosine >= CASES[name].cosine
+    assert all(v.dtype == "float32" for v in model.trainable_variables)
+    expected, actual = (training.history[case.loss][-1] for training in (exact, mixed))
+    assert abs(actual - expected) <= case.tolerance * max(1.0, abs(expected))
+    # In so few steps the loss may hardly change: the weights show that both learned the same.
+    exact_change, mixed_change = exact.end - exact.start, mixed.end - mixed.start
+    exact_norm, mixed_norm = np.linalg.norm(exact_change), np.linalg.norm(mixed_change)
+    assert exact_norm > 0.01
+    assert 0.9 <= mixed_norm / exact_norm <= 1.1
+    assert exact_change @ mixed_change / (exact_norm * mixed_norm) >= case.cosine
 
 
-@main_first(CASES, quick=["core"])
-def test_weights_that_are_no_number_end_training_at_that_step(name, tmp_path):
-    model = make(CASES[name])
+@each_case()
+def test_nan_weights_stop_training_at_that_step(shared, tmp_path):
+    model = shared.fresh()
     weight = model.trainable_variables[0]
     weight.assign(np.full(weight.shape, np.nan))
     with pytest.raises(TrainingDiverged, match=r"at step 1 of epoch 1\. No epoch was completed"):
-        fit(model, CASES[name], callbacks=[StopOnDivergence(tmp_path)])
+        fit(model, shared.case, callbacks=[StopOnDivergence(tmp_path)])
 
 
-@main_first(CASES, quick=["core"])
-def test_several_steps_an_execution_are_the_same_steps(name):
-    one, several = make(CASES[name]), make(CASES[name])
-    several.steps_per_execution = STEPS
-    for model in (one, several):
-        fit(model, CASES[name])
-    assert_close(state(several), state(one))
+@each_case()
+def test_several_steps_per_execution_are_the_same_steps(shared):
+    model = make(shared.case)
+    model.steps_per_execution = STEPS
+    fit(model, shared.case)
+    assert_close(state(model), shared.trained.state)
 
 
 def test_batches_depend_on_the_epoch_alone():

@@ -1,20 +1,21 @@
-"""What a conformance case says of a trainer, and how the tests train it.
+"""Conformance cases of trainers, and how the tests train them.
 
 Run as a script, it trains all cases in a process of its own, as one worker or to be killed:
-`python trainer_contract.py ROLE FOLDER CASES`, where CASES is "main" (one a trainer) or "special".
+`python trainer_contract.py ROLE FOLDER KIND`, where KIND is "core", "main" or "special".
 """
 
 import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from contract import cases
+from contract import load_cases
 
 from dlrecipes import distribute
 from dlrecipes.training import Checkpoints, Trainer
@@ -23,18 +24,18 @@ EPOCHS, STEPS, BATCH = 3, 3, 8
 
 
 class TrainerCase(NamedTuple):
-    """How to build a trainer, what it learns from, and the few things that it cannot do.
+    """How to build a trainer, its training data, and its known limits.
 
     Args:
-        make: Returns the trainer, compiled; with dropout or batch normalisation it is
-            `not_distributed`, as a replica draws and normalises for itself.
-        data: Returns what `fit` takes, as arrays in any structure, examples along the first axis.
-        batches: Returns the endless batches from an epoch on, instead of shuffled ones of
+        make: Returns the compiled trainer. With dropout or batch normalisation the case is
+            `not_distributed`, because each replica samples and normalises independently.
+        data: Returns arrays in the structure that `fit` takes, examples along the first axis.
+        batches: Returns the endless batches from an epoch on, instead of shuffled batches of
             `data`.
         loss: Name of the log that is compared.
-        tolerance: How far the loss in bfloat16 may be from the one in float32, of it.
-        cosine: The least between the ways that the weights go in bfloat16 and in float32.
-        not_distributed: Why a step on two workers is not that of one process.
+        tolerance: Largest relative difference between the losses in bfloat16 and in float32.
+        cosine: Smallest cosine between the changes of the weights in bfloat16 and in float32.
+        not_distributed: Why a step on two workers differs from that step in one process.
     """
 
     make: Callable[[], Trainer]
@@ -46,26 +47,29 @@ class TrainerCase(NamedTuple):
     not_distributed: str = ""
 
 
-# They take the steps of `SupervisedTrainer` and `TruncatedBPTT`.
+# Subclasses that take the steps of `SupervisedTrainer` and `TruncatedBPTT`.
 SAME_LOOP = ("ImageClassifier", "CharacterLanguageModel")
-# One of each kind of loop: supervised, over time, adversarial, of pairs. These are trained in
-# processes of their own by the quick tests, too.
-CORE = ("SupervisedTrainer", "TruncatedBPTT, Elman", "GAN", "TripletEmbedding")
+# One trainer for each kind of loop: supervised, over time, adversarial, on pairs. The quick tests
+# run the whole contract for these.
+CORE = ("SupervisedTrainer", "TruncatedBPTT", "GAN", "TripletEmbedding")
 
 
 def all_cases(which: str = "all") -> dict[str, TrainerCase]:
-    """Returns the cases of all families by name: the trainer's; after a comma, what is special.
+    """Returns the cases by name: the trainer's, and after a comma what is special about the case.
 
     Args:
-        which: `"core"` cases, other `"main"` ones, which have no comma, `"special"` ones, or
-            `"all"`.
+        which: A kind of cases, see `kind`, or `"all"`.
     """
-    found = cases("trainer_cases")
-    return {n: case for n, case in found.items() if which in ("all", kind(n))}
+    cases = load_cases("trainer_cases")
+    return {name: case for name, case in cases.items() if which in ("all", kind(name))}
 
 
 def kind(name: str) -> str:
-    """Returns whether a case's name is that of a `"core"`, a `"main"` or a `"special"` one."""
+    """Returns the kind of a case, by its name.
+
+    `"core"` is one case per kind of loop, `"main"` one case for each of the other trainers, and
+    `"special"` is every other case.
+    """
     if name in CORE:
         return "core"
     return "special" if "," in name or name in SAME_LOOP else "main"
@@ -75,6 +79,63 @@ def make(case: TrainerCase) -> Trainer:
     """Returns the case's trainer with the weights of a fixed seed."""
     keras.utils.set_random_seed(7)
     return case.make()
+
+
+class SharedTrainer:
+    """One compiled trainer of a case, for all tests of that case: its step is traced once.
+
+    Args:
+        case: The case.
+    """
+
+    def __init__(self, case: TrainerCase):
+        self.case = case
+        self._model = make(case)
+        self._model.build_optimizers()
+        self._initial = [v.numpy() for v in variables(self._model)]
+
+    def fresh(self) -> Trainer:
+        """Returns the trainer as it was before training; it must not be used in two places."""
+        for variable, value in zip(variables(self._model), self._initial, strict=True):
+            variable.assign(value)
+        return self._model
+
+    @cached_property
+    def trained(self) -> "Training":
+        """The results of training for all epochs."""
+        return train(self.fresh(), self.case)
+
+
+class Training(NamedTuple):
+    """The results of training a case for all epochs.
+
+    Args:
+        history: Logs by name, one value per epoch.
+        start: Trainable weights before training, as one vector.
+        end: Trainable weights after training, as one vector.
+        unchanged: Paths of the trainable weights that training did not change.
+        state: Everything that the next step depends on, as `state` returns it.
+    """
+
+    history: dict[str, list[float]]
+    start: np.ndarray
+    end: np.ndarray
+    unchanged: list[str]
+    state: dict[str, np.ndarray]
+
+
+def train(model: Trainer, case: TrainerCase) -> Training:
+    """Trains for all epochs."""
+    before = [v.numpy() for v in model.trainable_variables]
+    history = fit(model, case)
+    after = [v.numpy() for v in model.trainable_variables]
+    start, end = (np.concatenate([value.ravel() for value in values]) for values in (before, after))
+    unchanged = [
+        v.path
+        for v, old, new in zip(model.trainable_variables, before, after, strict=True)
+        if np.array_equal(old, new)
+    ]
+    return Training(history, start, end, unchanged, state(model))
 
 
 def batches(case: TrainerCase, start_epoch: int = 0) -> tf.data.Dataset:
@@ -106,18 +167,22 @@ def fit(model: Trainer, case: TrainerCase, start_epoch: int = 0, callbacks=(), e
     ).history
 
 
-def state(model: Trainer, random: bool = True) -> dict[str, np.ndarray]:
-    """Returns all that the next step depends on, numbered: names differ from copy to copy.
+def variables(model: Trainer, random: bool = True) -> list[keras.Variable]:
+    """Returns all variables that the next step depends on, in a fixed order.
 
     Args:
         model: The trainer.
-        random: Whether the states of Keras' random numbers are wanted, which a `.keras` file
-            does not hold.
+        random: Whether to include the states of Keras' random numbers, which a `.keras` file
+            does not hold. Defaults to `True`.
     """
-    found = model.variables if random else model.weights
-    found = [v for v in found if not any(v is m for m in model.metrics_variables)]
-    slots = [v for optimizer, _ in model.optimized for v in optimizer.variables]
-    return {str(n): np.array(v.numpy()) for n, v in enumerate([*found, *slots])}
+    own = model.variables if random else model.weights
+    own = [v for v in own if not any(v is m for m in model.metrics_variables)]
+    return [*own, *(v for optimizer, _ in model.optimized for v in optimizer.variables)]
+
+
+def state(model: Trainer, random: bool = True) -> dict[str, np.ndarray]:
+    """Returns the values of `variables`, numbered: names differ from copy to copy."""
+    return {str(n): np.array(v.numpy()) for n, v in enumerate(variables(model, random))}
 
 
 def random_states(model: Trainer) -> list[keras.Variable]:
@@ -127,12 +192,12 @@ def random_states(model: Trainer) -> list[keras.Variable]:
 
 
 def checkpoints(folder: Path, name: str) -> Checkpoints:
-    """Returns the callback that keeps a case's checkpoints."""
+    """Returns the callback that writes a case's checkpoints."""
     return Checkpoints(folder / name.replace(" ", "_"), "gradient_norm", "min")
 
 
 class AtStep(keras.callbacks.Callback):
-    """Does something at the second step of the second epoch."""
+    """Calls a function after the second step of the second epoch."""
 
     def __init__(self, action: Callable[[], None]):
         super().__init__()
@@ -146,63 +211,77 @@ class AtStep(keras.callbacks.Callback):
             self.action()
 
 
-def worker(folder: Path, found: dict, strategy: tf.distribute.Strategy) -> None:
-    """Trains each case and keeps its state."""
+def worker(folder: Path, cases: dict, strategy: tf.distribute.Strategy) -> None:
+    """Trains each case under the strategy; writes its state and its logs."""
     number = strategy.cluster_resolver.task_id if distribute.several_workers(strategy) else 0
-    for name, case in found.items():
+    for name, case in cases.items():
         if case.not_distributed:
             continue
         with strategy.scope():
             model = make(case)
         logs = fit(model, case)
-        logs = {f"log {name}": np.array(values) for name, values in logs.items()}
-        np.savez(folder / f"{name} {number}.npz", **state(model), **logs)
+        np.savez(folder / f"{name} {number}.npz", **with_logs(state(model), logs))
 
 
-def killed(folder: Path, found: dict) -> None:
-    """Trains each case, each until it is in the midst of its second epoch; is killed then."""
+def with_logs(values: dict[str, np.ndarray], logs: dict[str, list[float]]) -> dict[str, np.ndarray]:
+    """Returns a state and the logs of training as one dictionary of arrays."""
+    return values | {f"log {name}": np.array(value) for name, value in logs.items()}
+
+
+def killed(folder: Path, cases: dict) -> None:
+    """Trains each case into its second epoch, then kills the process while all are training."""
     tf.config.experimental.enable_op_determinism()
 
     def train(rest):
         if not rest:
             os.kill(os.getpid(), signal.SIGKILL)
         (name, case), *rest = rest
-        keep = checkpoints(folder, name)
-        fit(make(case), case, callbacks=[keep, AtStep(lambda: train(rest))])
+        saving = checkpoints(folder, name)
+        fit(make(case), case, callbacks=[saving, AtStep(lambda: train(rest))])
 
-    train(list(found.items()))
+    train(list(cases.items()))
 
 
-def resumed(folder: Path, found: dict) -> None:
-    """Goes on with each case; keeps the states of that and of an uninterrupted training."""
+def resumed(folder: Path, cases: dict) -> None:
+    """Resumes each case; writes its state, and the state after uninterrupted training."""
     tf.config.experimental.enable_op_determinism()
-    for name, case in found.items():
-        whole = make(case)
-        fit(whole, case)
-        np.savez(folder / f"{name} 0.npz", **state(whole))
-        again = make(case)
-        keep = checkpoints(folder, name)
-        keep.resume(again)
-        assert keep.epochs == 1, name
-        fit(again, case, keep.epochs, callbacks=[keep])
-        np.savez(folder / f"{name} 1.npz", **state(again))
+    for name, case in cases.items():
+        model = make(case)
+        saving = checkpoints(folder, name)
+        saving.resume(model)
+        assert saving.epochs == 1, name
+        fit(model, case, saving.epochs, callbacks=[saving])
+        np.savez(folder / f"{name} 1.npz", **state(model))
+        # The same model again, from the start: another one would have to be traced as well.
+        start = make(case)
+        start.build_optimizers()
+        for variable, initial in zip(variables(model), variables(start), strict=True):
+            variable.assign(initial)
+        fit(model, case)
+        np.savez(folder / f"{name} 0.npz", **state(model))
 
 
 def main(role: str, folder: str, which: str) -> None:
-    """Does what its role says; leaves files in the folder."""
+    """Runs a role, which leaves files in the folder.
+
+    Args:
+        role: Name of a strategy (`"multi_worker"`, `"mirrored"`), `"killed"` or `"resumed"`.
+        folder: Where to write.
+        which: Kind of cases.
+    """
     devices = tf.config.list_physical_devices("CPU")[:1]
     if role == "mirrored":
         two = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(devices[0], two)
-    found = all_cases(which)
+    cases = all_cases(which)
     if role in ("killed", "resumed"):
-        {"killed": killed, "resumed": resumed}[role](Path(folder), found)
+        {"killed": killed, "resumed": resumed}[role](Path(folder), cases)
     else:
-        worker(Path(folder), found, distribute.strategy(role))
+        worker(Path(folder), cases, distribute.strategy(role))
 
 
 if __name__ == "__main__":
-    # The cases import this module by name: there must not be two of it.
+    # The cases import this module by name, and its classes must exist once.
     import trainer_contract
 
     trainer_contract.main(*sys.argv[1:])

@@ -1,1 +1,1 @@
-"""Conformance cases of the public layers, a file a family; each holds `CASES`."""
+"""Conformance cases of the public layers, one file per family. Each holds `CASES`."""

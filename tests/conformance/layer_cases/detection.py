@@ -46,32 +46,38 @@ CASES = {
         sizes=(3, 5, 1),
         # No batch axis.
         independent=False,
+        trainable=False,
     ),
     "BoxCoder": LayerCase(
         lambda **kwargs: layers.BoxCoder((0.1, 0.1, 0.2, 0.2), 4.0, **kwargs),
         ((None, 4), (None, 4), IMAGE),
         data=deltas_and_anchors,
+        trainable=False,
     ),
     "BoxMatcher": LayerCase(
         lambda **kwargs: layers.BoxMatcher(0.4, 0.2, **kwargs),
         ((None, 4), (None, 4), (48, 40, 3)),
         data=boxes_objects_image,
+        trainable=False,
     ),
     "NonMaxSuppression": LayerCase(
         lambda **kwargs: layers.NonMaxSuppression(6, 0.3, -1.0, 10, **kwargs),
         ((None, 4), (None,), (None,)),
         sizes=(40, 5, 1),
         data=scored_boxes,
+        trainable=False,
     ),
     "RegionProposals": LayerCase(
         lambda **kwargs: layers.RegionProposals(6, 20, 0.5, 4.0, **kwargs),
         ((None,), (None, 4), (None, 4), IMAGE),
         sizes=(30, 5, 1),
         data=proposal_inputs,
+        trainable=False,
     ),
     "RoIAlign": LayerCase(
         lambda **kwargs: layers.RoIAlign(3, 2, 1 / 8, **kwargs),
         ((None, None, 4), (None, 4)),
         data=features_and_boxes,
+        trainable=False,
     ),
 }

@@ -5,10 +5,11 @@ from contract import FEATURES, LayerCase
 from dlrecipes import layers
 
 CASES = {
-    "L2Normalization": LayerCase(layers.L2Normalization),
+    "L2Normalization": LayerCase(layers.L2Normalization, trainable=False),
     "PairwiseDistances": LayerCase(
         lambda **kwargs: layers.PairwiseDistances("euclidean", **kwargs),
         ((None, FEATURES), (None, FEATURES)),
         call=lambda layer, inputs: layer(inputs),
+        trainable=False,
     ),
 }

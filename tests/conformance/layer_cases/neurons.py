@@ -20,10 +20,12 @@ def with_memory(**given):
 
 
 CASES = {
-    "BipolarStep": LayerCase(layers.BipolarStep),
-    "Gaussian": LayerCase(lambda **kwargs: layers.Gaussian(center=0.5, width=2.0, **kwargs)),
-    "HopfieldNetwork": LayerCase(with_memory(), ((6,),)),
-    "Logistic": LayerCase(lambda **kwargs: layers.Logistic(slope=2.0, **kwargs)),
+    "BipolarStep": LayerCase(layers.BipolarStep, trainable=False),
+    "Gaussian": LayerCase(
+        lambda **kwargs: layers.Gaussian(center=0.5, width=2.0, **kwargs), trainable=False
+    ),
+    "HopfieldNetwork": LayerCase(with_memory(), ((6,),), trainable=False),
+    "Logistic": LayerCase(lambda **kwargs: layers.Logistic(slope=2.0, **kwargs), trainable=False),
     "Maxout": LayerCase(lambda **kwargs: layers.Maxout(4, pieces=3, **kwargs)),
     "MaxoutConv2D": LayerCase(
         lambda **kwargs: layers.MaxoutConv2D(4, 3, strides=2, padding="same", **kwargs),
@@ -31,16 +33,16 @@ CASES = {
     ),
     "RestrictedBoltzmannMachine": LayerCase(
         lambda **kwargs: layers.RestrictedBoltzmannMachine(4, seed=1, **kwargs),
-        not_learning={"visible_bias": "the hidden probabilities do not depend on it"},
+        without_gradient={"visible_bias": "the hidden probabilities do not depend on it"},
     ),
     "SelfOrganizingMap": LayerCase(
         lambda **kwargs: layers.SelfOrganizingMap((3, 2), **kwargs), ((FEATURES,),)
     ),
-    "Step": LayerCase(layers.Step),
+    "Step": LayerCase(layers.Step, trainable=False),
     "ThresholdUnit": LayerCase(
         lambda **kwargs: layers.ThresholdUnit(
             2, [[1, -1], [1, 1], [1, 0]], [0.5, 0.0], output="bipolar", **kwargs
         ),
-        not_learning={"kernel": STEP, "thresholds": STEP},
+        without_gradient={"kernel": STEP, "thresholds": STEP},
     ),
 }

@@ -1,1 +1,1 @@
-"""Conformance cases of the public losss, a file a family; each holds `CASES`."""
+"""Conformance cases of the public losses, one file per family. Each holds `CASES`."""

@@ -1,1 +1,1 @@
-"""Conformance cases of the public models, a file a family; each holds `CASES`."""
+"""Conformance cases of the public models, one file per family. Each holds `CASES`."""

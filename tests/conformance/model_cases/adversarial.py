@@ -85,7 +85,7 @@ CASES = {
         drawn(**BIGGAN, latent_chunk=2, embedding_size=3),
         noise(8, labels=True),
         sizes=(32,),
-        not_learning=ATTENTION,
+        without_gradient=ATTENTION,
         **ONE_SIZE,
     ),
     "biggan_discriminator": ModelCase(
@@ -93,7 +93,7 @@ CASES = {
         drawn(**BIGGAN),
         image_arrays("image", labels=True),
         sizes=(32,),
-        not_learning=ATTENTION,
+        without_gradient=ATTENTION,
         **ONE_SIZE,
     ),
     "pix2pix_unet": ModelCase(

@@ -27,7 +27,7 @@ CASES = {
         "perceptron",
         {"num_features": 3, "units": 2, "weights": [[1, -1], [1, 1], [1, 0]], "threshold": 0.5},
         vectors("features", 3),
-        not_learning={"kernel": STEP, "thresholds": STEP},
+        without_gradient={"kernel": STEP, "thresholds": STEP},
     ),
     "mlp": case(
         "mlp",
@@ -56,19 +56,19 @@ CASES = {
         "restricted_boltzmann_machine",
         {"visible_units": 6, "hidden_units": 4, "visible": "gaussian", "seed": 1},
         vectors("visible", 6),
-        not_learning=UNSEEN,
+        without_gradient=UNSEEN,
     ),
     "deep_belief_network": case(
         "deep_belief_network",
         {"visible_units": 6, "hidden_units": (5, 4), "num_classes": 3, "seed": 1},
         vectors("visible", 6),
-        not_learning=UNSEEN,
+        without_gradient=UNSEEN,
     ),
     "deep_belief_network-without-classifier": case(
         "deep_belief_network",
         {"visible_units": 6, "hidden_units": (5, 4), "num_classes": 0, "visible": "gaussian"},
         vectors("visible", 6),
-        not_learning=UNSEEN,
+        without_gradient=UNSEEN,
     ),
     **{
         f"hopfield_network-{update}": case(

@@ -61,7 +61,7 @@ CASES = {
         images,
         ("boxes", "scores", "classes", "count"),
         SIZES,
-        not_learning=dict.fromkeys(
+        without_gradient=dict.fromkeys(
             ("objectness", "anchor_deltas", "rpn"), "proposals are constants to the gradient"
         ),
         discontinuous=dict.fromkeys(("boxes", "classes", "count"), CHOICE),

@@ -1,4 +1,4 @@
-"""Cases of back-propagation through time over chunks."""
+"""Cases of truncated back-propagation through time."""
 
 import keras
 import numpy as np
@@ -11,9 +11,10 @@ from dlrecipes.training import TruncatedBPTT
 IDS, EXAMPLES, TIME, WINDOW = 7, 16, 11, 4
 
 
-def truncated(cell, streams=None):
+def truncated(cell, streams=None, units=6, depth=2):
     def make():
-        network = sequence_model("many_to_many", IDS, num_ids=IDS, cell=cell, units=6, depth=2)
+        sizes = {"units": units, "depth": depth}
+        network = sequence_model("many_to_many", IDS, num_ids=IDS, cell=cell, **sizes)
         model = TruncatedBPTT(network, WINDOW, streams=streams)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(0.01, global_clipnorm=0.3), loss, metrics=["accuracy"])
@@ -23,7 +24,7 @@ def truncated(cell, streams=None):
 
 
 def text(tokens):
-    """Returns ids each of which follows from the two before it."""
+    """Returns ids, each a function of the previous two."""
     ids = [1, 2]
     while len(ids) < tokens:
         ids.append((ids[-1] + 2 * ids[-2] + len(ids) % 2) % IDS)
@@ -42,7 +43,7 @@ def endless(start_epoch):
 
 
 CASES = {
-    "TruncatedBPTT": TrainerCase(truncated("lstm"), sequences),
-    "TruncatedBPTT, Elman": TrainerCase(truncated("elman"), sequences),
+    "TruncatedBPTT": TrainerCase(truncated("elman", units=4, depth=1), sequences),
+    "TruncatedBPTT, deep LSTM": TrainerCase(truncated("lstm"), sequences),
     "TruncatedBPTT, streams": TrainerCase(truncated("lstm", BATCH), sequences, endless),
 }
