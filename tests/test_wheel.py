@@ -1,13 +1,19 @@
-"""What a newcomer installs: the wheel, in an empty environment, used from another folder."""
+"""The wheel, installed with only its declared dependencies, works from another folder."""
 
+import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("dlrecipes", "recipes", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+SMALL = ("--epochs", "1", "--examples", "200")
 
 
 def call(*command, **options):
@@ -24,26 +30,92 @@ def call(*command, **options):
     return done.stdout
 
 
+def build_wheel(folder):
+    """Builds from a copy, because setuptools would also pack what an earlier build left."""
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, source)
+    call(sys.executable, "-m", "build", "--wheel", "--outdir", folder, source)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def dependencies(distribution):
+    """Returns the distributions that one declares, and those that they declare, and so on."""
+    closure, waiting = {}, [(distribution, frozenset())]
+    while waiting:
+        parent, extras = waiting.pop()
+        for line in parent.requires or ():
+            requirement = Requirement(line)
+            marker, name = requirement.marker, canonicalize_name(requirement.name)
+            if marker and not any(marker.evaluate({"extra": e}) for e in extras or {""}):
+                continue
+            known = closure.get(name, (None, frozenset()))[1]
+            new = frozenset(requirement.extras) | known
+            if name in closure and new == known:
+                continue
+            closure[name] = (importlib.metadata.distribution(name), new)
+            waiting.append(closure[name])
+    return [dependency for dependency, _ in closure.values()]
+
+
+def link_files(distribution, site_packages):
+    """Links the installed files of a distribution into another environment."""
+    for file in distribution.files:
+        target = site_packages / file
+        if ".." in file.parts or target.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(distribution.locate_file(file))
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Returns the `bin` folder of an environment with the wheel and its dependencies.
+
+    The dependencies are those of this environment, which saves downloading them. Packages that
+    the wheel does not declare, such as pytest, are not there.
+    """
+    wheel = build_wheel(tmp_path)
+    folder = tmp_path / "venv"
+    call(sys.executable, "-m", "venv", "--without-pip", folder)
+    python = folder / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--quiet", "--python", python)
+    call(*pip, "install", "--no-deps", "--no-index", wheel)
+    (site_packages,) = folder.glob("lib/*/site-packages")
+    (metadata,) = site_packages.glob("dlrecipes-*.dist-info")
+    for distribution in dependencies(importlib.metadata.PathDistribution(metadata)):
+        link_files(distribution, site_packages)
+    call(*pip, "check")
+    missing = "import importlib.util as u; print(u.find_spec('pytest'), u.find_spec('recipes'))"
+    # The wheel has no top-level module other than dlrecipes.
+    assert call(python, "-c", missing, cwd=tmp_path).split() == ["None", "None"]
+    return folder / "bin"
+
+
 @pytest.mark.slow
-def test_the_wheel_lists_and_runs_recipes_from_another_folder(tmp_path):
-    call(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "dist", ROOT)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    call(sys.executable, "-m", "venv", tmp_path / "venv")
-    binaries = tmp_path / "venv" / "bin"
-    call(binaries / "python", "-m", "pip", "install", "--quiet", wheel)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    assert "slot_filling" in call(binaries / "dlrecipes", "list", cwd=elsewhere)
-    call(binaries / "dlrecipes", "run", "slot_filling", cwd=elsewhere)
-    version = elsewhere / "saved_models" / "slot_filling" / "1"
+def test_wheel_lists_runs_and_copies_recipes_in_another_folder(environment, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+
+    def dlrecipes(*arguments):
+        return call(environment / "dlrecipes", *arguments, cwd=folder)
+
+    recipes = {path.parent.name for path in (ROOT / "recipes").glob("*/recipe.py")}
+    assert recipes
+    listed = dlrecipes("list")
+    assert all(recipe in listed for recipe in recipes)
+    for recipe in sorted(recipes):
+        dlrecipes("info", recipe)
+    dlrecipes("run", "slot_filling", *SMALL)
+    version = folder / "saved_models" / "slot_filling" / "1"
     assert {"saved_model.pb", "model.tflite", "model.keras"} <= {p.name for p in version.iterdir()}
-    call(binaries / "dlrecipes", "copy", "slot_filling", "my_slots", cwd=elsewhere)
-    call(binaries / "dlrecipes", "validate", "./my_slots", cwd=elsewhere)
-    call(
-        *(binaries / "dlrecipes", "run", "./my_slots", "--epochs", "1", "--examples", "200"),
-        cwd=elsewhere,
-    )
-    assert (elsewhere / "saved_models" / "my_slots" / "1" / "model.tflite").is_file()
-    # The wheel claims no top-level name but dlrecipes.
-    code = "import importlib.util as u; print(u.find_spec('recipes'))"
-    assert call(binaries / "python", "-c", code, cwd=elsewhere).strip() == "None"
+    dlrecipes("copy", "slot_filling", "my_slots")
+    dlrecipes("validate", "./my_slots")
+    dlrecipes("run", "./my_slots", *SMALL)
+    assert (folder / "saved_models" / "my_slots" / "1" / "model.tflite").is_file()
