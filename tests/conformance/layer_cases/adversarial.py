@@ -1,4 +1,4 @@
-"""What adversarial networks are made of."""
+"""Layers of adversarial networks."""
 
 import keras
 from contract import LayerCase
@@ -29,7 +29,7 @@ CASES = {
             value_ratio=2,
             pool_size=2,
             spectral_normalization=True,
-            # From 0 the matrices would have no gradient yet.
+            # With the default of 0 the matrices would have no gradient.
             gamma_initializer="ones",
             **kwargs,
         ),

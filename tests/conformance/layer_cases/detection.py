@@ -7,7 +7,7 @@ from dlrecipes import layers
 
 
 def boxes(rng, shape, extent=40.0):
-    """Boxes with their corners in a square of `extent` pixels."""
+    """Returns boxes with their corners in a square of `extent` pixels."""
     ends = rng.uniform(0, extent, (2, *shape[:-1], 2))
     return np.concatenate([ends.min(axis=0), ends.max(axis=0)], axis=-1).astype("float32")
 
@@ -44,7 +44,7 @@ CASES = {
         lambda **kwargs: layers.AnchorBoxes((8, 16), (0.5, 1), 4, **kwargs),
         ((None, None, 3),),
         sizes=(3, 5, 1),
-        # No batch axis.
+        # The output has no batch axis.
         independent=False,
         trainable=False,
     ),

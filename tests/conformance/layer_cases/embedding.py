@@ -1,4 +1,4 @@
-"""What embeddings are made and compared with."""
+"""Layers that make and compare embeddings."""
 
 from contract import FEATURES, LayerCase
 

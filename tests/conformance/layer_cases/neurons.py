@@ -1,22 +1,18 @@
-"""Neurons, their activations, and the layers of the classic networks."""
+"""Neurons, activations, and layers of the classic networks."""
 
 import numpy as np
 from contract import FEATURES, LayerCase
 
 from dlrecipes import layers
 
-STEP = "a step has slope zero"
+STEP = "the derivative of a step is zero"
 
 
-def with_memory(**given):
-    """Makes a Hopfield network in which two patterns are stored."""
-
-    def make(**kwargs):
-        layer = layers.HopfieldNetwork(6, **given, **kwargs)
-        layer.store(np.array([[1, 1, 1, -1, -1, -1], [1, -1, 1, -1, 1, -1]]))
-        return layer
-
-    return make
+def with_memory(**kwargs):
+    """Returns a Hopfield network that stores two patterns."""
+    layer = layers.HopfieldNetwork(6, **kwargs)
+    layer.store(np.array([[1, 1, 1, -1, -1, -1], [1, -1, 1, -1, 1, -1]]))
+    return layer
 
 
 CASES = {
@@ -24,7 +20,7 @@ CASES = {
     "Gaussian": LayerCase(
         lambda **kwargs: layers.Gaussian(center=0.5, width=2.0, **kwargs), trainable=False
     ),
-    "HopfieldNetwork": LayerCase(with_memory(), ((6,),), trainable=False),
+    "HopfieldNetwork": LayerCase(with_memory, ((6,),), trainable=False),
     "Logistic": LayerCase(lambda **kwargs: layers.Logistic(slope=2.0, **kwargs), trainable=False),
     "Maxout": LayerCase(lambda **kwargs: layers.Maxout(4, pieces=3, **kwargs)),
     "MaxoutConv2D": LayerCase(

@@ -1,4 +1,4 @@
-"""Recurrent cells, within `keras.layers.RNN`, and recurrent layers."""
+"""Recurrent cells inside `keras.layers.RNN`, and recurrent layers."""
 
 import keras
 from contract import LayerCase

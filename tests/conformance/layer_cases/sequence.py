@@ -1,4 +1,4 @@
-"""Recurrent cells that hold others."""
+"""Recurrent cells that contain other cells."""
 
 import keras
 from contract import LayerCase

@@ -1,4 +1,4 @@
-"""Words, windows of them, and tags."""
+"""Layers for words, windows of words, and tags."""
 
 from contract import FEATURES, LayerCase
 

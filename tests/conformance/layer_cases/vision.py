@@ -1,4 +1,4 @@
-"""Convolutions, pooling and the normalisations of images."""
+"""Convolution, pooling and normalisation of images."""
 
 from contract import FEATURES, LayerCase
 

@@ -1,9 +1,9 @@
-"""What a discriminator and a generator minimise."""
+"""Losses of a discriminator and a generator."""
 
 import numpy as np
 from contract import LossCase
 
-# Patches of two examples; none where the hinge bends.
+# Patch logits of two examples, none at a kink of the hinge loss.
 REAL = np.array([[[1.5, -0.5], [0.25, 3.0]], [[-2.0, 0.5], [0.0, -1.25]]])
 FAKE = np.array([[[-1.5, 0.5], [0.75, -3.0]], [[2.0, -0.25], [0.0, 1.25]]])
 BOTH = {"real_logits": REAL, "fake_logits": FAKE}

@@ -27,12 +27,12 @@ def image_arrays(*names, labels=False, channels=3):
     return make
 
 
-def label(rng, batch: int, wanted: bool) -> dict[str, np.ndarray]:
-    return {"label": rng.integers(0, CLASSES, batch).astype("int32")} if wanted else {}
+def label(rng, batch: int, conditional: bool) -> dict[str, np.ndarray]:
+    return {"label": rng.integers(0, CLASSES, batch).astype("int32")} if conditional else {}
 
 
-def drawn(**kwargs):
-    """Arguments of a network whose random weights are the same in each test."""
+def seeded(**kwargs):
+    """Returns a function of the arguments that first sets the seed of the random weights."""
 
     def make():
         keras.utils.set_random_seed(1)
@@ -41,7 +41,7 @@ def drawn(**kwargs):
     return make
 
 
-# Weights as the papers draw them would make outputs of almost zero in networks as narrow as these.
+# Initialized as in the papers, networks as narrow as these would have outputs of almost zero.
 LARGE = {"kernel_initializer": "he_normal", "filters": 2}
 DIGITS = {**LARGE, "size": 28, "channels": 1, "num_classes": CLASSES}
 BIGGAN = {"size": 32, "num_classes": CLASSES, "filters": 1, "attention": 16}
@@ -54,35 +54,35 @@ ATTENTION = {
 CASES = {
     "dcgan_generator": ModelCase(
         "dcgan_generator",
-        drawn(**LARGE, size=32, latent_size=LATENT),
+        seeded(**LARGE, size=32, latent_size=LATENT),
         noise(),
         sizes=(32,),
         **ONE_SIZE,
     ),
     "dcgan_generator-conditional": ModelCase(
         "dcgan_generator",
-        drawn(**DIGITS, latent_size=LATENT),
+        seeded(**DIGITS, latent_size=LATENT),
         noise(labels=True),
         sizes=(28,),
         **ONE_SIZE,
     ),
     "dcgan_discriminator": ModelCase(
         "dcgan_discriminator",
-        drawn(**LARGE, size=32),
+        seeded(**LARGE, size=32),
         image_arrays("image"),
         sizes=(32,),
         **ONE_SIZE,
     ),
     "dcgan_discriminator-conditional": ModelCase(
         "dcgan_discriminator",
-        drawn(**DIGITS),
+        seeded(**DIGITS),
         image_arrays("image", labels=True, channels=1),
         sizes=(28,),
         **ONE_SIZE,
     ),
     "biggan_generator": ModelCase(
         "biggan_generator",
-        drawn(**BIGGAN, latent_chunk=2, embedding_size=3),
+        seeded(**BIGGAN, latent_chunk=2, embedding_size=3),
         noise(8, labels=True),
         sizes=(32,),
         without_gradient=ATTENTION,
@@ -90,7 +90,7 @@ CASES = {
     ),
     "biggan_discriminator": ModelCase(
         "biggan_discriminator",
-        drawn(**BIGGAN),
+        seeded(**BIGGAN),
         image_arrays("image", labels=True),
         sizes=(32,),
         without_gradient=ATTENTION,
@@ -98,37 +98,37 @@ CASES = {
     ),
     "pix2pix_unet": ModelCase(
         "pix2pix_unet",
-        drawn(**LARGE, size=16, seed=1),
+        seeded(**LARGE, size=16, seed=1),
         image_arrays("image"),
         sizes=(16,),
         **ONE_SIZE,
     ),
     "pix2pix_unet-any-size": ModelCase(
         "pix2pix_unet",
-        drawn(**LARGE, size=None, levels=2, norm="instance", dropout=0.0),
+        seeded(**LARGE, size=None, levels=2, norm="instance", dropout=0.0),
         image_arrays("image"),
         sizes=(8, 12, 4),
     ),
     "patchgan": ModelCase(
         "patchgan",
-        drawn(**LARGE),
+        seeded(**LARGE),
         image_arrays("condition", "image"),
         sizes=(24, 32),
     ),
     "patchgan-alone": ModelCase(
         "patchgan",
-        drawn(**LARGE, layers=2, condition_channels=0, norm="instance"),
+        seeded(**LARGE, layers=2, condition_channels=0, norm="instance"),
         image_arrays("image"),
         sizes=(16, 24),
     ),
     "patchgan-pixel": ModelCase(
         "patchgan",
-        drawn(**LARGE, layers=0, norm="none"),
+        seeded(**LARGE, layers=0, norm="none"),
         image_arrays("condition", "image"),
     ),
     "cyclegan_generator": ModelCase(
         "cyclegan_generator",
-        drawn(**LARGE, blocks=1),
+        seeded(**LARGE, blocks=1),
         image_arrays("image"),
         sizes=(8, 12, 16),
     ),

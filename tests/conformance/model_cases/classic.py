@@ -1,15 +1,15 @@
-"""The classic networks, from the perceptron to the self-organizing map."""
+"""Classic networks, from the perceptron to the self-organizing map."""
 
 import numpy as np
 from contract import ModelCase
 
-STEP = "a step has slope zero"
-UNSEEN = {"visible_bias": "it serves pretraining; the hidden probabilities do not depend on it"}
+STEP = "the derivative of a step is zero"
+UNSEEN = {"visible_bias": "used in pretraining only; the hidden probabilities do not depend on it"}
 PATTERNS = [[1, 1, 1, -1, -1, -1], [1, -1, 1, -1, 1, -1]]
 
 
 def vectors(name: str, *shape: int):
-    """Vectors of one size; none of the axes is unknown."""
+    """Returns a function that makes vectors; only their batch axis is unknown."""
 
     def make(batch: int, size: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)

@@ -1,4 +1,4 @@
-"""Networks that classify images."""
+"""Image classifiers."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from contract import ModelCase
 
 
 def images(channels: int = 3):
-    """Random images of `size` by `size` pixels."""
+    """Returns a function that makes random images of `size` by `size` pixels."""
 
     def make(batch: int, size: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)
@@ -15,7 +15,7 @@ def images(channels: int = 3):
     return make
 
 
-# Seeded, for in a layer of two or three ReLUs all could happen to be dead from the start.
+# Seeded, because all ReLUs of a layer with two or three units could be dead from the start.
 SMALL = {"num_classes": 4, "kernel_initializer": keras.initializers.HeNormal(seed=1), "seed": 1}
 PAPER = {
     "activation": "scaled_tanh",
@@ -38,7 +38,7 @@ CASES = {
         images(1),
         sizes=(32, 32),
         any_size=False,
-        # The logits are distances of about 84, the number of F6's units.
+        # The logits are squared distances of about 84, the number of units in F6.
         tolerance=0.1,
     ),
     "small_cnn": ModelCase(

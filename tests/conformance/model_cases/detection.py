@@ -1,4 +1,4 @@
-"""Networks that find objects."""
+"""Object detectors."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ HEADS = {**RPN, "num_classes": 2, "pool_size": 2, "units": 5, "seed": 1}
 
 
 def backbone():
-    # Which boxes come first depends on the weights: the same ones in each test.
+    # The order of the boxes depends on the weights, which are therefore the same in each test.
     keras.utils.set_random_seed(1)
     images = keras.Input((None, None, 3), name="images")
     x = keras.layers.Conv2D(4, 5, 2, "same", activation="relu")(images)
@@ -35,7 +35,7 @@ def images(batch: int, size: int) -> dict[str, np.ndarray]:
     return {"images": rng.normal(size=(batch, size, size + 4, 3)).astype("float32")}
 
 
-CHOICE = "which boxes come first, of those with nearly equal scores"
+CHOICE = "rounding decides the order of boxes with nearly equal scores"
 SIZES = (12, 20, 5)
 PROPOSED = ("objectness", "anchor_deltas", "anchors", "proposals", "proposal_scores")
 CASES = {
@@ -62,7 +62,7 @@ CASES = {
         ("boxes", "scores", "classes", "count"),
         SIZES,
         without_gradient=dict.fromkeys(
-            ("objectness", "anchor_deltas", "rpn"), "proposals are constants to the gradient"
+            ("objectness", "anchor_deltas", "rpn"), "the gradient treats proposals as constants"
         ),
         discontinuous=dict.fromkeys(("boxes", "classes", "count"), CHOICE),
     ),

@@ -1,11 +1,11 @@
-"""Networks from images of faces to unit vectors."""
+"""Networks that embed images of faces as unit vectors."""
 
 import numpy as np
 from contract import ModelCase
 
 
 def faces(channels: int, extra: int = 0):
-    """Images that are higher than wide by `extra`."""
+    """Returns a function that makes images whose height exceeds their width by `extra`."""
 
     def make(batch: int, size: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)

@@ -1,4 +1,4 @@
-"""Language models of characters."""
+"""Character language models."""
 
 import numpy as np
 from contract import ModelCase
@@ -11,10 +11,10 @@ def characters(batch: int, time: int) -> dict[str, np.ndarray]:
     return {"characters": rng.integers(0, 7, (batch, time)).astype("int32")}
 
 
-def told(batch: int, time: int) -> dict[str, np.ndarray]:
+def with_conditions(batch: int, time: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(batch + 1)
-    wishes = {name: rng.integers(0, size, (batch, time)) for name, size in CONDITIONS.items()}
-    return {**characters(batch, time), **{k: v.astype("int32") for k, v in wishes.items()}}
+    ids = {name: rng.integers(0, size, (batch, time)) for name, size in CONDITIONS.items()}
+    return {**characters(batch, time), **{k: v.astype("int32") for k, v in ids.items()}}
 
 
 def case(inputs, **kwargs):
@@ -24,7 +24,9 @@ def case(inputs, **kwargs):
 
 CASES = {
     "character_lm": case(characters, dropout=0.2),
-    "character_lm-told": case(told, conditions=CONDITIONS, cell="peephole_lstm"),
-    "character_lm-untied": case(told, conditions=CONDITIONS, tied=False, depth=1, cell="elman"),
+    "character_lm-conditioned": case(with_conditions, conditions=CONDITIONS, cell="peephole_lstm"),
+    "character_lm-untied": case(
+        with_conditions, conditions=CONDITIONS, tied=False, depth=1, cell="elman"
+    ),
     "character_lm-gru": case(characters, cell="gru", depth=3),
 }

@@ -1,4 +1,4 @@
-"""Recurrent networks in the four shapes."""
+"""Recurrent networks of the four input and output shapes."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ from contract import ModelCase
 
 
 def vectors(batch: int, time: int) -> dict[str, np.ndarray]:
-    """Vectors, those of the last example's last half zero: padding."""
+    """Returns vectors; the second half of the last example is zero, which is padding."""
     features = np.random.default_rng(batch).normal(size=(batch, time, 3)).astype("float32")
     features[-1, -(time // 2) or time :] = 0
     return {"features": features}
@@ -17,9 +17,9 @@ def one_vector(batch: int, time: int) -> dict[str, np.ndarray]:
 
 
 def ids(batch: int, time: int) -> dict[str, np.ndarray]:
-    found = np.random.default_rng(batch).integers(1, 7, (batch, time)).astype("int32")
-    found[-1, -(time // 2) or time :] = 0
-    return {"ids": found}
+    tokens = np.random.default_rng(batch).integers(1, 7, (batch, time)).astype("int32")
+    tokens[-1, -(time // 2) or time :] = 0
+    return {"ids": tokens}
 
 
 def one_id(batch: int, time: int) -> dict[str, np.ndarray]:

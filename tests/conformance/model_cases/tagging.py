@@ -1,4 +1,4 @@
-"""Networks that tag words."""
+"""Taggers of words."""
 
 import numpy as np
 from contract import ModelCase
@@ -7,7 +7,7 @@ from dlrecipes import models
 
 
 def sentences(words: int, ngrams: int = 0):
-    """Ids of sentences padded to `time`, the last of them half as long."""
+    """Returns a function that makes ids of sentences; the second half of the last is padding."""
 
     def make(batch: int, time: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(batch)

@@ -1,1 +1,1 @@
-"""Cases of trainers, a file a family; `CASES` maps a name to a `TrainerCase`."""
+"""Conformance cases of the trainers, one file per family. Each holds `CASES`."""

@@ -1,4 +1,4 @@
-"""Cases of the rules that are written out."""
+"""Cases of the learning rules that do not use automatic differentiation."""
 
 import keras
 import numpy as np
@@ -32,7 +32,7 @@ def back_propagation(optimizer, activation="sigmoid", **options):
     def make():
         network = mlp((FEATURES,), 2, (5, 3), activation, output_activation="sigmoid")
         model = BackPropagation(network, **options)
-        # Made anew, as each model needs its own.
+        # A new one, because models cannot share an optimizer.
         model.compile(keras.optimizers.get(optimizer), metrics=["mae"])
         return model
 

@@ -11,11 +11,12 @@ EXAMPLES, SIZE = 16, 8
 
 
 def generator():
-    # Not normalised: from maps of few pixels roundings grow a hundredfold a step.
+    # Without normalisation, which on maps of a few pixels amplifies rounding errors a hundredfold
+    # per step.
     x = keras.Input((None, None, 3))
     hidden = keras.layers.Conv2D(4, 3, padding="same", activation="tanh")(x)
-    drawn = keras.layers.Conv2D(3, 3, padding="same", dtype="float32")(hidden)
-    return keras.Model(x, keras.layers.Activation("tanh", dtype="float32")(drawn))
+    outputs = keras.layers.Conv2D(3, 3, padding="same", dtype="float32")(hidden)
+    return keras.Model(x, keras.layers.Activation("tanh", dtype="float32")(outputs))
 
 
 def cyclegan(**options):
@@ -23,7 +24,7 @@ def cyclegan(**options):
         kinds = {"layers": 1, "filters": 2, "condition_channels": 0, "norm": "none"}
         discriminators = [patchgan(**kinds, kernel_initializer="glorot_uniform") for _ in "ab"]
         model = CycleGAN(generator(), generator(), *discriminators, **options)
-        # Adam is a sign where gradients are near 0, but for its epsilon.
+        # The epsilon keeps Adam from reducing gradients near 0 to their sign.
         model.compile(keras.optimizers.Adam(0.002, beta_1=0.5, epsilon=1e-3))
         return model
 
@@ -36,7 +37,7 @@ def unpaired():
     return rng.uniform(-1, 0, shape).astype("float32"), rng.uniform(0, 1, shape).astype("float32")
 
 
-# The pool is full in the midst of the second step.
+# The pool becomes full during the second step.
 POOL = cyclegan(pool_size=11, image_size=SIZE)
 NO_POOL = cyclegan(pool_size=0, identity_weight=0.0, objective="non_saturating")
 CASES = {

@@ -1,4 +1,4 @@
-"""Cases of trainers whose loss compares examples of a batch with one another."""
+"""Cases of trainers whose loss compares the examples of a batch with each other."""
 
 import keras
 import numpy as np
@@ -16,7 +16,8 @@ def embedding(on_sphere=True, **kwargs):
     def make():
         x = keras.Input((5,))
         hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(x)
-        # Off the sphere a bias moves all alike: its gradient is rounding, which Adam would blow up.
+        # Without normalisation the last bias moves all embeddings equally. Its gradient would be a
+        # rounding error, which Adam would amplify.
         y = keras.layers.Dense(3, use_bias=on_sphere)(hidden)
         y = L2Normalization(dtype="float32")(y) if on_sphere else y
         model = TripletEmbedding(keras.Model(x, y), **kwargs)
@@ -26,8 +27,8 @@ def embedding(on_sphere=True, **kwargs):
     return make
 
 
-def together():
-    """Makes an ensemble of two."""
+def two_members():
+    """Returns a trainer of an ensemble of two."""
 
     def member(name):
         x = keras.Input((5,))
@@ -36,7 +37,7 @@ def together():
 
     x = keras.Input((5,))
     mean = ensemble([member("a"), member("b")])(x)
-    # Every triplet counts: semi-hard mining chooses among distances, and bfloat16 chooses others.
+    # Semi-hard mining would choose other triplets in bfloat16, from distances that it rounds.
     network = keras.Model(x, L2Normalization(dtype="float32")(mean))
     model = TripletEmbedding(network, mining="batch_all")
     model.compile(keras.optimizers.Adam(0.02, global_clipnorm=0.5))
@@ -51,22 +52,24 @@ def clusters():
     return x.astype("float32"), labels.astype("int32")
 
 
-def some_of_each(start_epoch):
+def identity_batches(start_epoch):
     return pk_batches(*clusters(), IDENTITIES, IMAGES, 3, start_epoch, steps=STEPS)
 
 
 CASES = {
-    "TripletEmbedding": TrainerCase(embedding(), clusters, some_of_each),
-    "TripletEmbedding, ensemble": TrainerCase(together, clusters, some_of_each),
-    # Batches in any order, which may hold an example without a positive.
+    "TripletEmbedding": TrainerCase(embedding(), clusters, identity_batches),
+    "TripletEmbedding, ensemble": TrainerCase(two_members, clusters, identity_batches),
+    # Shuffled batches, which may hold an example without a positive.
     "TripletEmbedding, hard": TrainerCase(embedding(mining="hard"), clusters),
     "TripletEmbedding, batch hard": TrainerCase(
-        embedding(mining="batch_hard", metric="euclidean", on_sphere=False), clusters, some_of_each
+        embedding(mining="batch_hard", metric="euclidean", on_sphere=False),
+        clusters,
+        identity_batches,
     ),
     "TripletEmbedding, batch all": TrainerCase(
-        embedding(mining="batch_all", metric="cosine"), clusters, some_of_each
+        embedding(mining="batch_all", metric="cosine"), clusters, identity_batches
     ),
     "TripletEmbedding, batch all nonzero": TrainerCase(
-        embedding(mining="batch_all_nonzero", margin=0.5), clusters, some_of_each
+        embedding(mining="batch_all_nonzero", margin=0.5), clusters, identity_batches
     ),
 }

@@ -1,4 +1,4 @@
-"""Cases of generative adversarial networks that alternate."""
+"""Cases of generative adversarial networks with alternating updates."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ def network(main, size, outputs, conditional):
         inputs = {main: inputs, "label": label}
         x = keras.layers.Concatenate()([x, keras.ops.one_hot(label, CLASSES)])
     x = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(x)
-    # The last bias of a critic has no gradient.
+    # A bias would have no gradient in the Wasserstein case.
     return keras.Model(inputs, keras.layers.Dense(outputs, use_bias=False, dtype="float32")(x))
 
 

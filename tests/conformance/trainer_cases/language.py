@@ -1,4 +1,4 @@
-"""Cases of language models of characters."""
+"""Cases of character language models."""
 
 import keras
 import numpy as np

@@ -12,8 +12,8 @@ EXAMPLES, SIZE = 16, 8
 
 def pix2pix(norm="none", dropout=0.0, **options):
     def make():
-        # With the paper's small weights many gradients are near 0, where Adam, as a sign would,
-        # makes much of a rounding.
+        # With the paper's small initial weights many gradients are near 0, where Adam amplifies
+        # rounding errors.
         sizes = {"filters": 2, "norm": norm, "kernel_initializer": "glorot_uniform"}
         generator = pix2pix_unet(size=SIZE, dropout=dropout, seed=4, **sizes)
         discriminator = patchgan(layers=1, **sizes)
@@ -35,9 +35,9 @@ AS_PUBLISHED = TrainerCase(
     pix2pix("batch", dropout=0.5),
     pairs,
     loss="l1",
-    # In bfloat16 dropout leaves out other units.
+    # In bfloat16 dropout drops other units.
     cosine=0.5,
-    not_distributed="a replica draws dropout and normalises for itself",
+    not_distributed="each replica samples dropout and normalises independently",
 )
 CASES = {
     "Pix2Pix": TrainerCase(pix2pix(), pairs, loss="l1"),

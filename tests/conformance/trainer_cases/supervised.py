@@ -1,4 +1,4 @@
-"""Cases of trainers whose loss compares outputs with targets."""
+"""Cases of supervised trainers."""
 
 import keras
 import numpy as np
@@ -71,7 +71,7 @@ def sentences():
 CASES = {
     "SupervisedTrainer": TrainerCase(functional, regression),
     "SupervisedTrainer, batch normalisation": TrainerCase(
-        normalised, regression, not_distributed="a replica normalises for itself"
+        normalised, regression, not_distributed="each replica normalises independently"
     ),
     "ImageClassifier": TrainerCase(classifier, classes),
     "SequenceTagger": TrainerCase(sequence_tagger("crf"), sentences),
