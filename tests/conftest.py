@@ -15,6 +15,16 @@ from dlrecipes.recipe import registry
 # Graphs are many small objects that live as long as the tests: looking through them takes time.
 gc.set_threshold(200_000, 50, 50)
 
+
+def pytest_collection_finish():
+    """Excludes what the imports made from garbage collection.
+
+    LiteRT's converter collects garbage at each conversion, and most objects are those of
+    TensorFlow's and Keras' modules.
+    """
+    gc.freeze()
+
+
 # Background processes ignore Ctrl-C, and so would the processes that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
