@@ -26,7 +26,7 @@ def test_each_candidate_is_associated_with_itself_most():
     assert (np.diff(strengths, axis=1) <= 0).all()
 
 
-def test_only_candidates_are_associated_and_at_most_so_many():
+def test_only_candidates_are_associated_up_to_a_limit():
     ids, strengths = associations(DOCUMENTS, 5, num_candidates=4, most=2)
     assert ids.shape == strengths.shape == (5, 2)
     assert ids[4].tolist() == [0, 1]

@@ -16,7 +16,7 @@ def test_a_file_is_the_training_part(tmp_path):
 
 
 @pytest.mark.parametrize("validation", ["valid.txt", "validation.jsonl.gz", "VAL", "dev.txt"])
-def test_a_folder_has_a_file_for_each_part(tmp_path, validation):
+def test_files_in_a_folder_are_found_by_name(tmp_path, validation):
     folder = touch(tmp_path, "training.txt", validation, "test.txt", "notes.txt")
     (folder / "train").mkdir()
     files = part_files(folder, ".txt")
@@ -49,7 +49,7 @@ def test_a_random_split_depends_on_the_seed_alone():
     assert splits[0] != splits[2]
 
 
-def test_every_part_of_a_random_split_has_an_example():
+def test_no_part_of_a_random_split_is_empty():
     assert [len(part) for part in random_split("abc", (0.9, 0.05, 0.05), 0, "letters")] == [1] * 3
     with pytest.raises(DataError, match="letters: 2 examples are too few to split into 3 parts"):
         random_split("ab", (0.9, 0.05, 0.05), 0, "letters")
