@@ -111,6 +111,24 @@ class CharacterLanguageModel(TruncatedBPTT):
         self.associated.assign(associated)
         self.association.assign(association)
 
+    def steering(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the strengths of the characters associated with some rows, summed.
+
+        Args:
+            rows: Rows of `associated`, int32 of shape `(batch, rows)`; negative for none.
+
+        Returns:
+            float32 of shape `(batch, characters)`, to be added to scores.
+        """
+        batch, size = tf.shape(rows)[0], len(self.vocabulary)
+        if not self.associates:
+            return tf.zeros([batch, size])
+        ids = tf.gather(self.associated.value, tf.maximum(rows, 0))
+        strengths = tf.gather(self.association.value, tf.maximum(rows, 0))
+        strengths = tf.where((rows >= 0)[..., None], strengths, 0.0)
+        examples = tf.broadcast_to(tf.range(batch)[:, None, None], tf.shape(ids))
+        return tf.scatter_nd(tf.stack([examples, ids], axis=-1), strengths, [batch, size])
+
     def first_states(self, batch_size: int | tf.Tensor) -> States:
         """Returns the states before the first step, in float32.
 

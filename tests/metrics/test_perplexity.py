@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes.metrics.perplexity import text_perplexity
+from dlrecipes.metrics.perplexity import sequence_perplexity, text_perplexity
 from dlrecipes.models import character_lm
 from dlrecipes.training import CharacterLanguageModel
 
@@ -38,3 +38,17 @@ def test_streams_are_parts_of_the_text(model):
 def test_a_short_text_has_fewer_streams(model):
     expected = np.exp(cross_entropy(model, IDS[:4]) / 3)
     assert text_perplexity(model, IDS[:4]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_padded_sequences_count_their_characters_overall_and_by_group(model):
+    ids = IDS[:30].reshape(3, 10)
+    inputs, targets = {"characters": ids[:, :-1]}, ids[:, 1:].copy()
+    targets[1, 4:] = 0
+    groups = np.tile([0, 0, 0, 0, 1, 1, 1, 1, 1], (3, 1))
+    total, by_group = sequence_perplexity(model, inputs, targets, groups, 3, batch_size=2)
+    losses = [cross_entropy(model, row) for row in (ids[0], ids[1, :5], ids[2])]
+    assert total == pytest.approx(np.exp(sum(losses) / 22), rel=1e-5)
+    first = sum(cross_entropy(model, row[:5]) for row in ids)
+    assert by_group[0] == pytest.approx(np.exp(first / 12), rel=1e-5)
+    assert by_group[1] == pytest.approx(np.exp((sum(losses) - first) / 10), rel=1e-5)
+    assert np.isnan(by_group[2])

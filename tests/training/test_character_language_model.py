@@ -104,3 +104,18 @@ def test_generation_reads_back_the_chosen_ids():
         before = np.where(taken, -np.inf, scores).argmax(axis=1).astype("int32")
         taken[[0, 1], before] = True
         assert ids[:, number].tolist() == before.tolist()
+
+
+def test_steering_sums_the_strengths_of_associated_characters():
+    model = CharacterLanguageModel(network(), 8, NAMES, ["moonlight"], 2)
+    ids = np.array([[0, 0], [1, 2], [2, 1], [3, 1], [3, 0]], "int32")
+    strengths = np.array([[0, 0], [3, 1], [3, 0.5], [3, 0], [2, 0]], "float32")
+    model.associate(ids, strengths)
+    rows = tf.constant([[4, -1], [1, 2], [-1, -1]])
+    expected = [[0, 0, 0, 2], [0, 3.5, 4, 0], [0, 0, 0, 0]]
+    assert model.steering(rows).numpy().tolist() == expected
+
+
+def test_a_model_without_associations_is_not_steered():
+    model = CharacterLanguageModel(network(), 8, NAMES)
+    assert model.steering(tf.constant([[1], [-1]])).numpy().tolist() == [[0] * 4] * 2
