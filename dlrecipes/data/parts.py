@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dlrecipes.data.text_files import missing_file
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, reason
 
 PARTS = ("train", "validation", "test")
 _NAMES = {"training": "train", "valid": "validation", "val": "validation", "dev": "validation"}
@@ -33,8 +33,8 @@ def part_files(path: str | os.PathLike, formats: str) -> dict[str, Path]:
         Paths of one or more parts, in the order train, validation, test.
 
     Raises:
-        DataError: If the path does not exist, or the folder has two files for one part, or none
-            for training or for validation.
+        DataError: If the path does not exist or cannot be read, or the folder has two files for
+            one part, or none for training or for validation.
 
     Example:
 
@@ -47,8 +47,11 @@ def part_files(path: str | os.PathLike, formats: str) -> dict[str, Path]:
     {'train': 'train.txt', 'validation': 'dev.txt'}
     """
     path = Path(path)
-    if not path.exists():
-        raise missing_file(path, "Give a file or a folder.")
+    try:
+        if not path.exists():
+            raise missing_file(path, "Give a file or a folder.")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {reason(error)}.") from None
     if not path.is_dir():
         return {"train": path}
     files: dict[str, Path] = {}

@@ -35,10 +35,12 @@ def test_a_missing_or_ambiguous_part_is_reported(tmp_path):
         part_files(tmp_path, ".txt")
 
 
-def test_a_missing_path_is_reported_with_the_nearest_name(tmp_path):
+def test_a_missing_or_impossible_path_is_reported(tmp_path):
     touch(tmp_path, "poems.txt")
     with pytest.raises(DataError, match=r"does not exist\. Did you mean 'poems\.txt'\?"):
         part_files(tmp_path / "poem.txt", ".txt")
+    with pytest.raises(DataError, match="cannot be read"):
+        part_files("a" * 5000, ".txt")
 
 
 def test_a_random_split_depends_on_the_seed_alone():
