@@ -1,6 +1,7 @@
 """A character language model that is trained on chunks of time and run step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -110,6 +111,24 @@ class CharacterLanguageModel(TruncatedBPTT):
         self.associated.assign(associated)
         self.association.assign(association)
 
+    def steering(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns the strengths of the characters associated with some rows, summed.
+
+        Args:
+            rows: Rows of `associated`, int32 of shape `(batch, rows)`; negative for none.
+
+        Returns:
+            float32 of shape `(batch, characters)`, to be added to scores.
+        """
+        batch, size = tf.shape(rows)[0], len(self.vocabulary)
+        if not self.associates:
+            return tf.zeros([batch, size])
+        ids = tf.gather(self.associated.value, tf.maximum(rows, 0))
+        strengths = tf.gather(self.association.value, tf.maximum(rows, 0))
+        strengths = tf.where((rows >= 0)[..., None], strengths, 0.0)
+        examples = tf.broadcast_to(tf.range(batch)[:, None, None], tf.shape(ids))
+        return tf.scatter_nd(tf.stack([examples, ids], axis=-1), strengths, [batch, size])
+
     def first_states(self, batch_size: int | tf.Tensor) -> States:
         """Returns the states before the first step, in float32.
 
@@ -155,6 +174,53 @@ class CharacterLanguageModel(TruncatedBPTT):
         """
         with full_precision(self.network):
             return self.network(inputs, training=False)
+
+    def generate(
+        self,
+        first: tf.Tensor,
+        length: tf.Tensor,
+        choose: Callable[[tf.Tensor, tf.Tensor, Any], tuple[tf.Tensor, Any]],
+        conditions: Callable[[tf.Tensor], Mapping[str, tf.Tensor]] = lambda number: {},
+        carried: Any = (),
+    ) -> tf.Tensor:
+        """Generates ids step by step, in the graph: each step reads the id that was chosen before.
+
+        Args:
+            first: Ids that the first step reads, int32 of shape `(batch,)`.
+            length: Number of steps, an int32 scalar.
+            choose: Function that takes the step's number, from 0, the scores of shape
+                `(batch, characters)` and `carried`; returns the chosen ids, int32 of shape
+                `(batch,)`, and the `carried` of the next step.
+            conditions: Function from the step's number to further inputs of the network by name,
+                each of shape `(batch,)`. Defaults to none.
+            carried: Tensors, or a nested structure of them, with a leading batch axis, for
+                `choose` in the first step. Defaults to none.
+
+        Returns:
+            Chosen ids, int32 of shape `(batch, length)`.
+        """
+        states = self.first_states(tf.shape(first)[0])
+        ids = tf.TensorArray(tf.int32, length, element_shape=[None])
+
+        def step(number, ids, before, carried, flat):
+            inputs = {"characters": before, **conditions(number)}
+            scores, after = self.step(inputs, tf.nest.pack_sequence_as(states, flat))
+            chosen, carried = choose(number, scores, carried)
+            return number + 1, ids.write(number, chosen), chosen, carried, tf.nest.flatten(after)
+
+        def any_batch(value):
+            if isinstance(value, tf.TensorArray):
+                return tf.TensorShape(None)
+            return tf.TensorShape([None, *value.shape[1:]] if value.shape.rank else [])
+
+        start = (tf.constant(0), ids, first, carried, tf.nest.flatten(states))
+        _, ids, *_ = tf.while_loop(
+            lambda number, *_: number < length,
+            step,
+            start,
+            shape_invariants=tf.nest.map_structure(any_batch, start),
+        )
+        return tf.transpose(tf.ensure_shape(ids.stack(), [None, None]))
 
     def get_config(self):
         own = {name: getattr(self, name) for name in ("vocabulary", "themes", "associates")}

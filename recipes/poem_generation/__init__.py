@@ -1,5 +1,5 @@
-"""Poem generation: write regulated Chinese quatrains, or go on with a text of any language.
+"""Poem generation: write regulated Chinese quatrains, or continue a text in any language.
 
-A recurrent network reads a poem character by character; while it writes, tones and rhyme
-can be enforced; the published model takes a theme and returns a poem.
+A recurrent network reads a poem character by character. Tones and rhyme can be enforced while it
+writes. The published model takes a theme and writes about it.
 """

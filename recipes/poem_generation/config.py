@@ -1,4 +1,4 @@
-"""The settings of poem generation, and what its predictions can be told: each once."""
+"""Settings of poem generation and options of its predictions."""
 
 from typing import Literal
 
@@ -8,85 +8,89 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of poem generation."""
 
-    epochs: int = setting(10, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(4, "Epochs without a better validation before it stops.", ge=1)
+    epochs: int = setting(10, "Maximum passes over the training data.", ge=1, le=100_000)
+    patience: int = setting(4, "Epochs without improvement before stopping.", ge=1)
     batch_size: int = setting(
-        64, "Poems, or streams of text, a step.", ge=1, le=65_536, search=Search(16, 128, "log")
+        64, "Poems, or streams of a text, per step.", ge=1, le=65_536, search=Search(16, 128, "log")
     )
     form: Literal["auto", "quatrains", "text"] = setting(
-        "auto", "What the data is; 'auto': quatrains where at least half of the lines are some."
+        "auto", "Form of the data; 'auto' detects quatrains if at least half of the lines are such."
     )
     line_length: Literal["5", "7", "both"] = setting(
-        "both", "Characters a line of the built-in quatrains."
+        "both", "Characters per line of the built-in quatrains."
     )
-    examples: int = setting(3000, "Training poems of the built-in data.", ge=100, le=20_000)
-    minimum_count: int = setting(2, "How often a character must occur to be known.", ge=1)
+    examples: int = setting(3000, "Training poems in the built-in data.", ge=100, le=20_000)
+    minimum_count: int = setting(2, "Occurrences that put a character in the vocabulary.", ge=1)
     cell: Literal["lstm", "elman", "gru", "peephole_lstm"] = setting(
-        "lstm", "The hidden layers.", search=Search(choices=("lstm", "gru", "peephole_lstm"))
+        "lstm",
+        "Type of the hidden layers.",
+        search=Search(choices=("lstm", "gru", "peephole_lstm")),
     )
     units: int = setting(
-        256, "Hidden units a layer.", ge=1, le=8192, search=Search(128, 1024, "log")
+        256, "Hidden units per layer.", ge=1, le=8192, search=Search(128, 1024, "log")
     )
     depth: int = setting(2, "Hidden layers.", ge=1, le=8, search=Search(choices=(1, 2, 3)))
     embedding_units: int = setting(
-        128,
-        "Size of a character's embedding.",
-        ge=1,
-        le=8192,
-        search=Search(64, 512, "log"),
+        128, "Size of the character embedding.", ge=1, le=8192, search=Search(64, 512, "log")
     )
     embeddings: Literal["cooccurrence", "random"] = setting(
         "cooccurrence",
-        "How characters' embeddings begin: from which stand near which in the data, or drawn.",
+        "Initial character embeddings: from cooccurrence in the training data, or random.",
         search=Search(choices=("cooccurrence", "random")),
     )
-    condition_units: int = setting(
-        32, "Size of the embedding of place, tone and rhyme, each.", ge=1, le=1024
-    )
+    condition_units: int = setting(32, "Size of place, tone and rhyme embeddings.", ge=1, le=1024)
     tied: bool = setting(
         True,
-        "Whether the output's weights are the embedding's.",
+        "Whether the output layer shares its weights with the character embedding.",
         search=Search(choices=(True, False)),
     )
-    dropout: float = setting(0.1, "Share of units left out.", ge=0, lt=1, search=Search(0.0, 0.5))
+    dropout: float = setting(
+        0.1, "Fraction of units dropped in training.", ge=0, lt=1, search=Search(0.0, 0.5)
+    )
     condition_dropout: float = setting(
-        0.1, "Share of poems that tone, and rhyme, are not told of, in training.", ge=0, lt=1
+        0.1, "Fraction of training poems without tones, and without rhyme, as input.", ge=0, lt=1
     )
     window: int = setting(
-        32, "Characters that a gradient goes back; 28 are a whole quatrain.", ge=1, le=1000
+        32, "Steps of backpropagation through time; a quatrain has up to 28.", ge=1, le=1000
     )
     precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Of training; the published model is float32."
+        "float32", "Precision of training; the published model is float32."
     )
     learning_rate: float = setting(
-        4e-3, "Adam's step at the start.", gt=0, le=1, search=Search(5e-4, 1e-2, "log")
+        4e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(5e-4, 1e-2, "log")
     )
     lr_schedule: Literal["constant", "cosine"] = setting(
-        "cosine", "Of the learning rate, over all epochs."
+        "cosine", "Schedule of the learning rate over all epochs."
     )
-    clip_norm: float = setting(5.0, "Largest global norm of a gradient.", gt=0)
-    num_samples: int = setting(200, "Poems or texts written to be scored.", ge=1, le=100_000)
+    clip_norm: float = setting(5.0, "Largest global norm of the gradient.", gt=0)
+    num_samples: int = setting(200, "Poems generated for the metrics.", ge=1, le=100_000)
     temperature: float = setting(
-        0.8, "Below 1 the likely characters are more so, while writing.", gt=0, le=10
+        0.8, "Sampling temperature; below 1 sharpens the distribution.", gt=0, le=10
     )
-    top_k: int = setting(0, "Writes one of so many likeliest characters; 0: of all.", ge=0)
+    top_k: int = setting(0, "Most likely characters to sample from; 0 for all.", ge=0)
     top_p: float = setting(
-        0.95, "Writes one of the likeliest characters that have this share.", gt=0, le=1
+        0.95, "Probability of the most likely characters to sample from; 1 for all.", gt=0, le=1
     )
 
 
 class PredictOptions(Options):
-    """What 'dlrecipes predict poem_generation' can be told beside a theme."""
+    """Options of `dlrecipes predict poem_generation`."""
 
-    first_line: str = setting("", "The poem's first characters, up to its whole first line.")
-    acrostic: str = setting("", "The first character of each line, up to four.")
-    line_length: Literal["auto", "5", "7"] = setting("auto", "Characters a line.")
-    template: int = setting(-1, "Tone template, from 0; -1: one that fits.", ge=-1, le=3)
-    rhyme: str = setting("", "A character that the poem shall rhyme with.")
-    enforce: bool = setting(True, "Whether tones and rhyme are enforced, or only wished for.")
-    temperature: float | None = setting(None, "As in training's settings.", gt=0, le=10)
-    top_k: int | None = setting(None, "As in training's settings.", ge=0)
-    top_p: float | None = setting(None, "As in training's settings.", gt=0, le=1)
-    seed: int = setting(0, "The same seed writes the same poem.", ge=0, le=2**31 - 1)
-    length: int = setting(200, "Characters that are added to a text.", ge=1, le=100_000)
-    lite: bool = setting(False, "Use model.tflite, without TensorFlow's graph.")
+    first_line: str = setting("", "First characters of the poem, up to its whole first line.")
+    acrostic: str = setting("", "First character of each line, up to four.")
+    line_length: Literal["auto", "5", "7"] = setting("auto", "Characters per line.")
+    template: int = setting(-1, "Tone template, from 0; -1 for any that fits.", ge=-1, le=3)
+    rhyme: str = setting("", "Character that the poem rhymes with.")
+    enforce: bool = setting(True, "Whether tones and rhyme are enforced, or inputs only.")
+    temperature: float | None = setting(
+        None, "Sampling temperature; default: the training setting.", gt=0, le=10
+    )
+    top_k: int | None = setting(
+        None, "Most likely characters to sample from; default: the training setting.", ge=0
+    )
+    top_p: float | None = setting(
+        None, "Probability to sample from; default: the training setting.", gt=0, le=1
+    )
+    seed: int = setting(0, "Seed; the same seed writes the same poem.", ge=0, le=2**31 - 1)
+    length: int = setting(200, "Characters to add to a text.", ge=1, le=100_000)
+    lite: bool = setting(False, "Whether to run model.tflite with NumPy, without TensorFlow.")

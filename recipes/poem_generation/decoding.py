@@ -1,4 +1,4 @@
-"""Writing quatrains in TensorFlow's graph: strings in, poems out."""
+"""Generation of quatrains in TensorFlow's graph: strings in, poems out."""
 
 from __future__ import annotations
 
@@ -7,36 +7,72 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from dlrecipes.data.quatrains.encoding import LENGTHS, MAX_STEPS, NO_RHYME, PLACES
+from dlrecipes.data.quatrains.poem import LINES
 from dlrecipes.data.quatrains.prosody import RHYME_NAMES
-from dlrecipes.samplers import choose, uniform
+from dlrecipes.samplers import choose, pick, uniform
 from dlrecipes.training import CharacterLanguageModel
 
 from . import requests
-from .encoding import LENGTHS, LINES, LONGEST, NO_RHYME, PLACES, SPECIAL, of
+from .encoding import SPECIAL, encoder_for
 
-# Not part of a poem, however it is typed.
-_MARKS = r"[\s|/,.!?;:，。！？；：、．]+"
-_TONE_NAMES = ("*", "P", "Z")
+# Fields by name, each of shape `(batch,)`; see `requests.FIELDS`.
+Request = Mapping[str, tf.Tensor]
 
 
 class Plan(NamedTuple):
-    """What is wanted of each character of a poem; the first axis is the batch."""
+    """Requirements for each character of a poem, each of shape `(batch, 28)`."""
 
-    given: tf.Tensor  # (batch, 28): ids of characters that are given, else 0
-    active: tf.Tensor  # (batch, 28): steps that the poem has
-    place: tf.Tensor  # (batch, 28)
-    tone: tf.Tensor  # (batch, 28)
-    rhyme: tf.Tensor  # (batch, 28)
-    end: tf.Tensor  # (batch, 28): the last character of a rhyming line
+    given: tf.Tensor  # ids of the characters that the request contains, else 0
+    active: tf.Tensor  # whether the poem has this step
+    place: tf.Tensor
+    tone: tf.Tensor
+    rhyme: tf.Tensor
+    end: tf.Tensor  # whether the step is the last one of a rhyming line
+
+
+class Characters(NamedTuple):
+    """Characters of a request's texts, padded; the first axis is the batch."""
+
+    strings: tf.Tensor
+    ids: tf.Tensor  # -1 for unknown characters, 0 for padding
+    count: tf.Tensor
+
+
+def split_characters(model: CharacterLanguageModel, text: tf.Tensor) -> Characters:
+    """Returns the characters of texts, a string tensor of shape `(batch,)`."""
+    ragged = tf.strings.unicode_split(text, "UTF-8", errors="replace")
+    strings = ragged.to_tensor("", shape=[None, None])
+    ids = tf.where(strings == "", 0, model.ids(strings))
+    return Characters(strings, ids, tf.cast(ragged.row_lengths(), tf.int32))
+
+
+def unknown_characters(characters: Characters, name: str) -> tf.Tensor:
+    """Returns the problem of texts with characters outside the vocabulary, or empty strings."""
+    unknown = tf.where(characters.ids < 0, characters.strings, "")
+    unknown = tf.strings.reduce_join(unknown, axis=1)
+    problem = tf.strings.join([requests.UNKNOWN_CHARACTERS.format(name), unknown, "."])
+    return tf.where(unknown != "", problem, "")
+
+
+def complete(request: Request, form: str, defaults: Mapping[str, Any]) -> Request:
+    """Returns a request with the defaults of its missing fields."""
+    batch = tf.shape(next(iter(request.values())))[0]
+    missing = {
+        name: tf.fill([batch], tf.constant(defaults[name], dtype))
+        for name, (dtype, _) in requests.FIELDS[form].items()
+        if name not in request
+    }
+    return {**request, **missing}
 
 
 class Poet:
-    """Writes quatrains with a model, as functions to be traced.
+    """Writes quatrains with a model, in functions for tracing.
 
     Args:
-        model: The language model of quatrains.
-        line_length: Characters a line where a request leaves it open.
-        defaults: `temperature`, `top_k` and `top_p` where a request leaves them open.
+        model: Language model of quatrains.
+        line_length: Characters per line if a request does not say.
+        defaults: `temperature`, `top_k` and `top_p` for requests without them.
     """
 
     def __init__(
@@ -45,228 +81,176 @@ class Poet:
         self.model = model
         self.line_length = line_length
         self.defaults = {**requests.DEFAULTS["quatrains"], **defaults}
-        self.verse = of(tuple(model.vocabulary))
+        self.encoder = encoder_for(tuple(model.vocabulary))
 
     def write(self, **request: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns poems for requests, each a tensor of shape `(batch,)`; see `requests.POEM`.
+        """Returns poems for a batch of requests; missing fields have their defaults.
 
         Returns:
-            `poem`, its lines by line feeds; `lines`, `(batch, 4)`; `pattern`, the tones that
-            were wanted, `(batch, 4)`; `rhyme`, the class's name; and `problem`, which says
-            why there is no poem, or is empty.
+            `poem`, lines separated by line feeds; `lines`, `(batch, 4)`; `pattern`, the required
+            tones, `(batch, 4)`; `rhyme`, the name of the rhyme class; and `problem`, the reason
+            for a missing poem, or an empty string.
         """
-        batch = tf.shape(next(iter(request.values())))[0]
-        for name, (dtype, _) in requests.POEM.items():
-            if name not in request:
-                request[name] = tf.fill([batch], tf.constant(self.defaults[name], dtype))
-        read = {name: self._read(request[name]) for name in ("theme", "first_line", "acrostic")}
-        plan, drawn, fits = self._plan(request, read)
-        ids = self._loop(request, plan, self._steering(request["theme"], read["theme"]))
-        problem = self._problem(request, read, fits)
-        return self._strings(ids, plan, drawn, problem)
+        request = complete(request, "quatrains", self.defaults)
+        texts = {
+            name: split_characters(
+                self.model, tf.strings.regex_replace(request[name], requests.MARKS, "")
+            )
+            for name in ("theme", "first_line", "acrostic")
+        }
+        plan, rhyme, fits = self._plan(request, texts["first_line"], texts["acrostic"])
+        ids = self._generate(request, plan, self._steering(request["theme"], texts["theme"].ids))
+        return self._strings(ids, plan, rhyme, self._problem(request, texts, fits))
 
-    def _read(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns characters, their ids (-1: unknown), both padded with 0, and how many."""
-        text = tf.strings.regex_replace(text, _MARKS, "")
-        ragged = tf.strings.unicode_split(text, "UTF-8", errors="replace")
-        padded = ragged.to_tensor("", shape=[None, None])
-        ids = tf.where(padded == "", 0, self.model.ids(padded))
-        return padded, ids, tf.cast(ragged.row_lengths(), tf.int32)
-
-    def _plan(self, request, read) -> tuple[Plan, tf.Tensor, tf.Tensor]:
+    def _plan(
+        self, request: Request, opening: Characters, acrostic: Characters
+    ) -> tuple[Plan, tf.Tensor, tf.Tensor]:
         """Returns the plan, the rhyme class (16: none), and whether a template fits."""
-        opening, asked = read["first_line"], request["line_length"]
-        usual = tf.where(opening[2] == 5, 5, tf.where(opening[2] > 5, 7, self.line_length))
-        # Another length is a problem, told later: what is computed with it is not returned.
-        length = tf.where((asked == LENGTHS[0]) | (asked == LENGTHS[1]), asked, usual)
+        usual = tf.where(opening.count == 5, 5, tf.where(opening.count > 5, 7, self.line_length))
+        length = request["line_length"]
+        # Any other length is a problem, and the poem is not returned.
+        length = tf.where((length == LENGTHS[0]) | (length == LENGTHS[1]), length, usual)
         form = tf.where(length == LENGTHS[0], 0, 1)
-        steps = tf.range(LONGEST)[None]
+        steps = tf.range(MAX_STEPS)[None]
         line, within = steps // length[:, None], steps % length[:, None]
         active = line < LINES
         line = tf.minimum(line, LINES - 1)
-        firsts = tf.gather(_wide(read["acrostic"][1], LINES), line, axis=1, batch_dims=1)
+        firsts = tf.gather(_resize(acrostic.ids, LINES), line, axis=1, batch_dims=1)
         given = tf.where((within == 0) & active, firsts, 0)
-        given = tf.where(steps < opening[2][:, None], _wide(opening[1], LONGEST), given)
+        given = tf.where(steps < opening.count[:, None], _resize(opening.ids, MAX_STEPS), given)
         given = tf.maximum(given, 0)
-        ok, classes = self._fitting(given, form, length, request)
-        fits = tf.reduce_any(ok, axis=1)
-        template = _pick(tf.cast(ok, tf.float64), uniform(request["seed"], 0))
+        is_fit, classes = self._fitting(given, form, length, request)
+        fits = tf.reduce_any(is_fit, axis=1)
+        template = pick(tf.cast(is_fit, tf.float64), uniform(request["seed"], 0))
         weights = tf.gather(classes, template, axis=1, batch_dims=1)
-        rhyme = _pick(weights, uniform(request["seed"], 1))
-        bare = (request["template"] == requests.NO_TEMPLATE) | ~fits
-        patterns = tf.gather(tf.gather(self.verse.patterns, form), template, axis=1, batch_dims=1)
-        tone = tf.where(bare[:, None] | ~active, 0, patterns)
-        rhyming = tf.gather(tf.gather(self.verse.rhyming, form), template, axis=1, batch_dims=1)
-        rhyming = tf.gather(rhyming, line, axis=1, batch_dims=1) & active & ~bare[:, None]
+        rhyme = pick(weights, uniform(request["seed"], 1))
+        is_free = (request["template"] == requests.NO_TEMPLATE) | ~fits
+        patterns = tf.gather(tf.gather(self.encoder.patterns, form), template, axis=1, batch_dims=1)
+        rhyming = tf.gather(tf.gather(self.encoder.rhyming, form), template, axis=1, batch_dims=1)
+        rhyming = tf.gather(rhyming, line, axis=1, batch_dims=1) & active & ~is_free[:, None]
         place = tf.where(length == LENGTHS[0], PLACES[LENGTHS[0]], PLACES[LENGTHS[1]])
         plan = Plan(
             given,
             active,
-            tf.where(active, place[:, None] + steps, 0),
-            tone,
-            tf.where(rhyming, rhyme[:, None], NO_RHYME),
-            rhyming & (within == length[:, None] - 1),
+            place=tf.where(active, place[:, None] + steps, 0),
+            tone=tf.where(is_free[:, None] | ~active, 0, patterns),
+            rhyme=tf.where(rhyming, rhyme[:, None], NO_RHYME),
+            end=rhyming & (within == length[:, None] - 1),
         )
-        return plan, tf.where(bare, NO_RHYME, rhyme), fits
+        return plan, tf.where(is_free, NO_RHYME, rhyme), fits
 
-    def _fitting(self, given, form, length, request) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns which templates fit what is given, and for each the weights of the classes."""
-        patterns = tf.gather(self.verse.patterns, form)
-        codes = tf.transpose(tf.constant(self.verse.tones))
-        wanted = tf.one_hot(patterns, codes.shape[1], True, False)
-        keeps = tf.reduce_any(tf.gather(codes, given)[:, None] & wanted, axis=-1)
-        ok = tf.reduce_all(keeps | (given == 0)[:, None], axis=2)
+    def _fitting(
+        self, given: tf.Tensor, form: tf.Tensor, length: tf.Tensor, request: Request
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns whether each template fits the given characters, and its rhymes' weights."""
+        patterns = tf.gather(self.encoder.patterns, form)
+        tones = tf.transpose(tf.constant(self.encoder.tones))
+        required = tf.one_hot(patterns, tones.shape[1], True, False)
+        allows = tf.reduce_any(tf.gather(tones, given)[:, None] & required, axis=-1)
+        is_fit = tf.reduce_all(allows | (given == 0)[:, None], axis=2)
         at = tf.range(LINES)[None] * length[:, None] + length[:, None] - 1
         ends = tf.gather(given, at, axis=1, batch_dims=1)
-        shares = tf.gather(tf.constant(self.verse.rhymes), ends) | (ends == 0)[..., None]
-        rhyming = tf.gather(tf.constant(self.verse.rhyming), form)[..., None]
-        classes = tf.reduce_all(shares[:, None] | ~rhyming, axis=2)
-        asked = request["rhyme"][:, None, None]
-        classes &= (asked < 0) | (tf.range(NO_RHYME) == asked)
-        weights = tf.where(classes, tf.constant(self.verse.rhyme_weights), 0.0)
-        ok &= tf.reduce_any(weights > 0, axis=2)
-        number = request["template"][:, None]
-        return ok & ((number < 0) | (tf.range(4) == number)), weights
+        rhymes = tf.gather(tf.constant(self.encoder.rhymes), ends) | (ends == 0)[..., None]
+        rhyming = tf.gather(tf.constant(self.encoder.rhyming), form)[..., None]
+        classes = tf.reduce_all(rhymes[:, None] | ~rhyming, axis=2)
+        rhyme, number = request["rhyme"][:, None, None], request["template"][:, None]
+        classes &= (rhyme < 0) | (tf.range(NO_RHYME) == rhyme)
+        weights = tf.where(classes, tf.constant(self.encoder.rhyme_weights), 0.0)
+        is_fit &= tf.reduce_any(weights > 0, axis=2)
+        return is_fit & ((number < 0) | (tf.range(4) == number)), weights
 
-    def _steering(self, theme: tf.Tensor, read) -> tf.Tensor:
+    def _steering(self, theme: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
         """Returns what a theme adds to the characters' scores, `(batch, vocabulary)`."""
-        size = len(self.model.vocabulary)
-        if not self.model.associates:
-            return tf.zeros([tf.shape(theme)[0], size])
-        whole = self.model.rows(tf.strings.strip(theme))[:, None]
-        # A theme that has a name is no word whose characters count.
-        rows = tf.where((whole < 0) & (read[1] > 0), read[1], -1)
-        rows = tf.concat([whole, rows], axis=1)
-        ids = tf.gather(self.model.associated.value, tf.maximum(rows, 0))
-        strength = tf.gather(self.model.association.value, tf.maximum(rows, 0))
-        strength = tf.where((rows >= 0)[..., None], strength, 0.0)
-        batch = tf.broadcast_to(tf.range(tf.shape(theme)[0])[:, None, None], tf.shape(ids))
-        places = tf.stack([batch, ids], axis=-1)
-        total = tf.scatter_nd(places, strength, [tf.shape(theme)[0], size])
-        return tf.minimum(total, 3.0)
+        named = self.model.rows(tf.strings.strip(theme))[:, None]
+        # The characters of a theme count only if the model does not know the theme's name.
+        rows = tf.concat([named, tf.where((named < 0) & (ids > 0), ids, -1)], axis=1)
+        return tf.minimum(self.model.steering(rows), requests.MAX_STEERING)
 
-    def _loop(self, request, plan: Plan, steering: tf.Tensor) -> tf.Tensor:
+    def _generate(self, request: Request, plan: Plan, steering: tf.Tensor) -> tf.Tensor:
         """Returns the ids of all steps, int32 of shape `(batch, 28)`."""
         size = len(self.model.vocabulary)
-        states = self.model.first_states(tf.shape(plan.given)[0])
-        flat = tf.nest.flatten(states)
-        special = tf.range(size)[None] < SPECIAL
-        codes, classes = tf.constant(self.verse.tones), tf.constant(self.verse.rhymes.T)
-        # The class 'none' allows all.
-        classes = tf.concat([classes, tf.ones([1, size], tf.bool)], axis=0)
+        is_special = tf.range(size)[None] < len(SPECIAL)
+        tones, rhymes = tf.constant(self.encoder.tones), tf.constant(self.encoder.rhymes.T)
+        # The class 'no rhyme' allows every character.
+        rhymes = tf.concat([rhymes, tf.ones([1, size], tf.bool)], axis=0)
 
-        def step(number, ids, before, steering, taken, *flat):
-            place, tone, rhyme = plan.place[:, number], plan.tone[:, number], plan.rhyme[:, number]
-            inputs = {"characters": before, "place": place, "tone": tone, "rhyme": rhyme}
-            scores, states_ = self.model.step(inputs, tf.nest.pack_sequence_as(states, flat))
+        def conditions(number):
+            return {name: getattr(plan, name)[:, number] for name in ("place", "tone", "rhyme")}
+
+        def choose_character(number, scores, carried):
+            steering, used = carried
             scores = scores / request["temperature"][:, None] + steering
             end = plan.end[:, number][:, None]
-            keeps = tf.gather(codes, tone) & (~end | (tf.gather(classes, rhyme) & ~taken))
-            allowed = ~special & (keeps | ~request["enforce"][:, None])
-            drawn = uniform(request["seed"], number + 2)
-            found = choose(scores, allowed, request["top_k"], request["top_p"], drawn)
+            fits = tf.gather(rhymes, plan.rhyme[:, number]) & ~used
+            fits = tf.gather(tones, plan.tone[:, number]) & (~end | fits)
+            allowed = ~is_special & (fits | ~request["enforce"][:, None])
+            uniforms = uniform(request["seed"], tf.cast(number, tf.int64) + 2)
+            ids = choose(scores, allowed, request["top_k"], request["top_p"], uniforms)
             given = plan.given[:, number]
-            found = tf.where(given > 0, given, found)
-            here = tf.one_hot(found, size, True, False)
-            column = tf.one_hot(number, LONGEST, dtype=tf.int32)[None]
-            return (
-                number + 1,
-                ids + found[:, None] * column,
-                found,
-                tf.where(here, 0.0, steering),
-                taken | (here & end),
-                *tf.nest.flatten(states_),
-            )
+            ids = tf.where(given > 0, given, ids)
+            chosen = tf.one_hot(ids, size, True, False)
+            return ids, (tf.where(chosen, 0.0, steering), used | (chosen & end))
 
-        last = 1 + tf.reduce_max(tf.where(plan.active, tf.range(LONGEST)[None], 0))
-        start = (
-            tf.constant(0),
-            tf.zeros_like(plan.given),
-            tf.zeros_like(plan.given[:, 0]),
-            steering,
-            tf.zeros_like(steering, tf.bool),
-            *flat,
-        )
-        shapes = [tf.TensorShape([None, *x.shape[1:]]) if x.shape.rank else x.shape for x in start]
-        return tf.while_loop(
-            lambda number, *_: number < last, step, start, shape_invariants=tuple(shapes)
-        )[1]
+        length = 1 + tf.reduce_max(tf.where(plan.active, tf.range(MAX_STEPS)[None], 0))
+        start, carried = tf.zeros_like(plan.given[:, 0]), (steering, tf.zeros_like(steering, bool))
+        ids = self.model.generate(start, length, choose_character, conditions, carried)
+        return _resize(ids, MAX_STEPS)
 
-    def _problem(self, request, read, fits: tf.Tensor) -> tf.Tensor:
-        """Returns why each poem cannot be written; the first reason, or an empty string."""
-        found = tf.fill(tf.shape(fits), "")
-        reasons = []
-        for name, most in (("first_line", None), ("acrostic", LINES)):
-            said, (padded, ids, count) = name.replace("_", " "), read[name]
-            strange = tf.where(ids < 0, padded, "")
-            first = tf.strings.reduce_join(strange, axis=1)
-            what = tf.strings.join(
-                ["The ", said, " has what is not in the vocabulary: ", first, "."]
-            )
-            reasons.append((first != "", what))
-            length = request["line_length"]
-            limit = tf.where(length == 0, LENGTHS[0], length) if most is None else most
-            reasons.append(
-                (
-                    count > limit,
-                    f"The {said} has more characters than there is room for.",
-                )
-            )
-        whole = self.model.rows(tf.strings.strip(request["theme"]))
-        known = tf.reduce_any(read["theme"][1] > 0, axis=1) | (whole >= 0)
-        reasons.append(
-            ((read["theme"][2] > 0) & ~known, "No character of the theme is in the vocabulary.")
-        )
-        asked = request["line_length"]
-        reasons.append(((asked != 0) & (asked != 5) & (asked != 7), "line_length must be 5 or 7."))
-        reasons.append((~(request["temperature"] > 0), "temperature must be above 0."))
-        missing = ~fits & request["enforce"]
-        reasons.append((missing, "No template has these tones and this rhyme."))
-        reasons.append(
-            (
-                request["enforce"] & (request["template"] == requests.NO_TEMPLATE),
-                "Without a template nothing can be enforced.",
-            )
-        )
-        for wrong, text in reversed(reasons):
-            found = tf.where(wrong, text, found)
-        return found
+    def _problem(
+        self, request: Request, texts: Mapping[str, Characters], fits: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns why each poem cannot be written, or an empty string; the first reason counts."""
+        length, enforce = request["line_length"], request["enforce"]
+        limits = {"first_line": tf.where(length == 0, LENGTHS[0], length), "acrostic": LINES}
+        reasons: list[tuple[tf.Tensor, Any]] = []
+        for field, limit in limits.items():
+            name = field.replace("_", " ")
+            unknown = unknown_characters(texts[field], name)
+            reasons.append((unknown != "", unknown))
+            reasons.append((texts[field].count > limit, requests.TOO_LONG.format(name)))
+        named = self.model.rows(tf.strings.strip(request["theme"])) >= 0
+        known = named | tf.reduce_any(texts["theme"].ids > 0, axis=1)
+        has_template = request["template"] != requests.NO_TEMPLATE
+        reasons += [
+            ((texts["theme"].count > 0) & ~known, requests.UNKNOWN_THEME),
+            ((length != 0) & (length != 5) & (length != 7), "line_length must be 5 or 7."),
+            (~(request["temperature"] > 0), "temperature must be above 0."),
+            (enforce & ~fits, requests.NO_TEMPLATE_FITS),
+            (enforce & ~has_template, "Without a template nothing can be enforced."),
+        ]
+        problem = tf.fill(tf.shape(fits), "")
+        for applies, text in reversed(reasons):
+            problem = tf.where(applies, text, problem)
+        return problem
 
-    def _strings(self, ids, plan: Plan, rhyme: tf.Tensor, problem: tf.Tensor):
+    def _strings(
+        self, ids: tf.Tensor, plan: Plan, rhyme: tf.Tensor, problem: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        is_written = problem == ""
+        shown = plan.active & is_written[:, None]
+        characters = tf.gather(tf.constant(self.model.vocabulary), ids)
+        tones = tf.gather(tf.constant(list(requests.TONE_NAMES)), plan.tone)
+        lines, pattern = (_join(tf.where(shown, text, ""), plan) for text in (characters, tones))
         names = tf.constant([*RHYME_NAMES, ""])
-        text = tf.gather(tf.constant(self.model.vocabulary), ids)
-        fine = (problem == "")[:, None]
-        text = tf.where(plan.active & fine, text, "")
-        tones = tf.where(plan.active & fine, tf.gather(tf.constant(_TONE_NAMES), plan.tone), "")
-        lines, pattern = self._by_line(text, plan), self._by_line(tones, plan)
-        poem = tf.strings.reduce_join(lines, axis=1, separator="\n")
         return {
-            "poem": tf.where(fine[:, 0], poem, ""),
+            "poem": tf.where(is_written, tf.strings.reduce_join(lines, axis=1, separator="\n"), ""),
             "lines": lines,
             "pattern": pattern,
-            "rhyme": tf.where(fine[:, 0], tf.gather(names, rhyme), ""),
+            "rhyme": tf.where(is_written, tf.gather(names, rhyme), ""),
             "problem": problem,
         }
 
-    def _by_line(self, text: tf.Tensor, plan: Plan) -> tf.Tensor:
-        # Five a line end at the step 20.
-        short = ~plan.active[:, LINES * 5]
-        found = []
-        for length in LENGTHS:
-            cut = tf.reshape(text[:, : LINES * length], [-1, LINES, length])
-            found.append(tf.strings.reduce_join(cut, axis=2))
-        return tf.where(short[:, None], found[1], found[0])
+
+def _join(text: tf.Tensor, plan: Plan) -> tf.Tensor:
+    """Returns the strings of each step as lines, `(batch, 4)`."""
+    sevens, fives = (
+        tf.strings.reduce_join(tf.reshape(text[:, : LINES * n], [-1, LINES, n]), axis=2)
+        for n in LENGTHS
+    )
+    # A poem with five characters per line ends at step 20.
+    return tf.where(plan.active[:, LINES * 5, None], sevens, fives)
 
 
-def _wide(ids: tf.Tensor, width: int) -> tf.Tensor:
+def _resize(ids: tf.Tensor, width: int) -> tf.Tensor:
     ids = tf.pad(ids, [[0, 0], [0, width]])[:, :width]
     return tf.ensure_shape(ids, [None, width])
-
-
-def _pick(weights: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
-    """Returns an index a row, int32, drawn by weights of shape `(batch, choices)`."""
-    share = tf.cumsum(weights, axis=1)
-    below = share <= drawn[:, None] * share[:, -1:]
-    found = tf.reduce_sum(tf.cast(below, tf.int32), axis=1)
-    # Where all weights are 0 there is nothing to draw.
-    return tf.minimum(found, weights.shape[1] - 1)

@@ -1,64 +1,34 @@
-"""Writing with `model.tflite`, one step of the network, in NumPy: what an application does.
+"""Generation with `model.tflite`, one step of the network at a time, and NumPy.
 
-It draws the poems that the SavedModel draws, from the same seeds.
+It shows what an application does, and writes what the SavedModel writes from the same seeds.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlrecipes._utils.quiet import suppress_stderr
-from dlrecipes.export.litert import LiteRTModel
-from dlrecipes.export.version import EXTRAS, LITERT_FILE, ModelVersion
+from dlrecipes.export.version import EXTRAS, ModelVersion
+from dlrecipes.samplers import choose_numpy, pick_numpy, uniform
+
+from . import requests
 
 CHARACTERS_FILE, TABLES_FILE = "characters.txt", "tables.json"
-_MARKS = re.compile(r"[\s|/,.!?;:，。！？；：、．]+")
-_MASK = 2**32 - 1
 
-
-def uniform(seed: int, number: int) -> float:
-    """Returns a number in [0, 1) of a seed and a count alone, as `dlrecipes.samplers.uniform`."""
-    mixed = _mix(seed & _MASK)
-    return (_mix((mixed + (number + 1) * 0x9E3779B9) & _MASK) >> 8) / 2**24
-
-
-def _mix(x: int) -> int:
-    x ^= x >> 16
-    x = x * 0x85EBCA6B & _MASK
-    x ^= x >> 13
-    x = x * 0xC2B2AE35 & _MASK
-    return x ^ x >> 16
-
-
-def choose(scores: np.ndarray, allowed: np.ndarray, top_k: int, top_p: float, drawn: float) -> int:
-    """Returns an id sampled from the softmax of the allowed scores, as `samplers.choose`."""
-    scores = np.where(allowed, scores, -np.inf)
-    if top_k > 0 or top_p < 1:
-        ordered = np.sort(scores)[::-1]
-        weights = np.exp((ordered - ordered[0]).astype("float64"))
-        weights[top_k or len(weights) :] = 0
-        before = np.cumsum(weights) - weights
-        limit = float(np.float32(top_p)) * weights.sum()
-        kept = int(((before < limit) & (weights > 0)).sum())
-        scores = np.where(scores >= ordered[max(kept, 1) - 1], scores, -np.inf)
-    return _pick(np.exp((scores - scores.max()).astype("float64")), drawn)
-
-
-def _pick(weights: np.ndarray, drawn: float) -> int:
-    share = np.cumsum(weights)
-    return min(int((share <= drawn * share[-1]).sum()), len(weights) - 1)
+# A poem's tone codes by step, whether each line rhymes, and the rhyme class.
+Plan = tuple[Sequence[int], Sequence[bool], int | None]
 
 
 class LiteWriter:
-    """Writes with a version's LiteRT model and its tables.
+    """Writes with the LiteRT model and the tables of a version.
 
     Args:
-        version: The published version.
+        version: Published version.
     """
 
     def __init__(self, version: ModelVersion):
@@ -67,80 +37,104 @@ class LiteWriter:
             for name in (CHARACTERS_FILE, TABLES_FILE)
         )
         self.ids = {character: number for number, character in enumerate(self.characters)}
+        self.ordinary = np.arange(len(self.characters)) >= self.tables["special"]
         with suppress_stderr():
-            self.model = LiteRTModel(version.file(LITERT_FILE))
-        self.states = {
-            f"state_{k}": np.zeros(shape, "float32")
-            for k, shape in enumerate(self.tables["states"])
-        }
-
-    def step(self, states: Mapping[str, np.ndarray], **inputs: int):
-        """Returns the scores of the next character, and the states after it."""
-        arrays = {name: np.array([value], np.int32) for name, value in inputs.items()}
-        found = self.model(**arrays, **states)
-        return found["scores"][0], {name: found[f"new_{name}"] for name in states}
+            self.model = version.litert()
 
     def text(self, request: Mapping[str, Any]) -> dict[str, str]:
-        """Returns a prompt and what follows; the request and the answer as of the SavedModel."""
-        prompt = [self.ids.get(character, -1) for character in request["prompt"]]
-        strange = "".join(c for c in request["prompt"] if c not in self.ids)
-        if strange:
-            problem = f"The prompt has what is not in the vocabulary: {strange}."
+        """Returns a prompt and its continuation, for the requests that the SavedModel takes."""
+        if problem := self._unknown("prompt", request["prompt"]):
             return {"text": "", "problem": problem}
-        allowed = np.arange(len(self.characters)) >= self.tables["special"]
-        before, states, text = self.tables["first"], self.states, []
-        for number in range(len(prompt) + request["length"]):
-            scores, states = self.step(states, characters=before)
+        prompt = [self.ids[character] for character in request["prompt"]]
+
+        def choose(number: int, scores: np.ndarray) -> int:
             if number < len(prompt):
-                before = prompt[number]
-            else:
-                scores = scores / np.float32(request["temperature"])
-                drawn = uniform(request["seed"], number)
-                before = choose(scores, allowed, request["top_k"], request["top_p"], drawn)
-            text.append(self.characters[before])
-        return {"text": "".join(text), "problem": ""}
+                return prompt[number]
+            scores = scores / np.float32(request["temperature"])
+            return _sample(request, scores, self.ordinary, number)
+
+        ids = self._generate(self.tables["first"], len(prompt) + request["length"], choose)
+        return {"text": "".join(self.characters[k] for k in ids), "problem": ""}
 
     def poem(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns a poem; the request and the answer are as of the SavedModel."""
-        read = {
-            name: [self.ids.get(c, -1) for c in _MARKS.sub("", request[name])]
+        """Returns a poem, for the requests that the SavedModel takes."""
+        texts = {
+            name: re.sub(requests.MARKS, "", request[name])
             for name in ("theme", "first_line", "acrostic")
         }
-        length = request["line_length"] or self._usual(len(read["first_line"]))
+        opening = [self.ids.get(character, 0) for character in texts["first_line"]]
+        usual = 5 if len(opening) == 5 else 7 if len(opening) > 5 else self.tables["line_length"]
+        length = request["line_length"] or usual
         given = [0] * (4 * length)
-        for line, character in enumerate(read["acrostic"][:4]):
-            given[line * length] = max(character, 0)
-        given[: len(read["first_line"])] = [max(c, 0) for c in read["first_line"]]
+        for line, character in enumerate(texts["acrostic"][:4]):
+            given[line * length] = self.ids.get(character, 0)
+        given[: len(opening)] = opening
         given = given[: 4 * length]
         plan = self._plan(request, given, length)
-        problem = self._problem(request, read, plan is not None)
-        if problem:
-            return {"lines": ["", "", "", ""], "pattern": [""] * 4, "rhyme": "", "problem": problem}
+        if problem := self._problem(request, texts, plan is not None):
+            return {"lines": [""] * 4, "pattern": [""] * 4, "rhyme": "", "problem": problem}
         tones, rhyming, rhyme = plan or ([0] * len(given), [False] * 4, None)
-        ids = self._loop(request, given, length, (tones, rhyming, rhyme), read["theme"])
-        names = self.tables["rhyme_names"]
+        ids = self._poem_ids(request, given, (tones, rhyming, rhyme))
         cuts = [slice(line * length, (line + 1) * length) for line in range(4)]
         return {
             "lines": ["".join(self.characters[k] for k in ids[cut]) for cut in cuts],
-            "pattern": ["".join("*PZ"[k] for k in tones[cut]) for cut in cuts],
-            "rhyme": "" if rhyme is None else names[rhyme],
+            "pattern": ["".join(requests.TONE_NAMES[k] for k in tones[cut]) for cut in cuts],
+            "rhyme": "" if rhyme is None else self.tables["rhyme_names"][rhyme],
             "problem": "",
         }
 
-    def _usual(self, opening: int) -> int:
-        return 5 if opening == 5 else 7 if opening > 5 else self.tables["line_length"]
+    def _generate(
+        self,
+        first: int,
+        length: int,
+        choose: Callable[[int, np.ndarray], int],
+        conditions: Callable[[int], Mapping[str, int]] = lambda number: {},
+    ) -> list[int]:
+        """Returns ids as `CharacterLanguageModel.generate` does, for one sequence."""
+        shapes = enumerate(self.tables["states"])
+        states = {f"state_{k}": np.zeros(shape, "float32") for k, shape in shapes}
+        ids = [first]
+        for number in range(length):
+            inputs = {"characters": ids[-1], **conditions(number)}
+            arrays = {name: np.array([value], np.int32) for name, value in inputs.items()}
+            outputs = self.model(**arrays, **states)
+            states = {name: outputs[f"new_{name}"] for name in states}
+            ids.append(choose(number, outputs["scores"][0]))
+        return ids[1:]
 
-    def _allows(self, code: int, character: int) -> bool:
-        return code == 0 or "*PZ"[code] in self.tables["tones"][character]
+    def _poem_ids(self, request: Mapping[str, Any], given: Sequence[int], plan: Plan) -> list[int]:
+        tones, rhyming, rhyme = plan
+        steering = self._steering(request["theme"])
+        length, size = len(given) // 4, len(self.characters)
+        allows = np.array([[self._allows(code, c) for c in range(size)] for code in range(3)])
+        # Characters of the rhyme class that no line has ended in.
+        rhymes = np.array([rhyme in classes for classes in self.tables["rhymes"]])
 
-    def _plan(self, request, given, length):
-        """Returns tones, rhyming lines and rhyme class of the template that is drawn, or `None`."""
-        found, tables = [], self.tables["templates"][str(length)]
-        for number, template in enumerate(tables):
-            ok = all(
-                not c or self._allows(code, c)
-                for c, code in zip(given, template["tones"], strict=True)
-            )
+        def conditions(number: int) -> dict[str, int]:
+            return {
+                "place": self.tables["places"][str(length)] + number,
+                "tone": tones[number],
+                "rhyme": rhyme if rhyming[number // length] else self.tables["no_rhyme"],
+            }
+
+        def choose(number: int, scores: np.ndarray) -> int:
+            is_end = rhyming[number // length] and number % length == length - 1
+            scores = scores / np.float32(request["temperature"]) + steering
+            allowed = self.ordinary
+            if request["enforce"]:
+                allowed = allowed & allows[tones[number]] & (rhymes | (not is_end))
+            chosen = given[number] or _sample(request, scores, allowed, number + 2)
+            steering[chosen] = 0
+            rhymes[chosen] &= not is_end
+            return chosen
+
+        return self._generate(0, len(given), choose, conditions)
+
+    def _plan(self, request: Mapping[str, Any], given: Sequence[int], length: int) -> Plan | None:
+        """Returns the plan of a sampled template and rhyme class; `None` if no template fits."""
+        templates = self.tables["templates"][str(length)]
+        classes, fits = [], []
+        for number, template in enumerate(templates):
             ends = [given[k * length + length - 1] for k in range(4) if template["rhyming"][k]]
             weights = [
                 weight
@@ -149,72 +143,51 @@ class LiteWriter:
                 else 0.0
                 for k, weight in enumerate(self.tables["rhyme_weights"])
             ]
-            ok &= any(weights) and request["template"] in (-1, number)
-            found.append((ok, weights))
-        fits = np.array([float(ok) for ok, _ in found])
-        if not fits.any():
+            pairs = zip(template["tones"], given, strict=True)
+            classes.append(np.array(weights))
+            fits.append(
+                all(not character or self._allows(code, character) for code, character in pairs)
+                and any(weights)
+                and request["template"] in (-1, number)
+            )
+        if not any(fits):
             return None
-        chosen = _pick(fits, uniform(request["seed"], 0))
-        rhyme = _pick(np.array(found[chosen][1]), uniform(request["seed"], 1))
-        return tables[chosen]["tones"], tables[chosen]["rhyming"], rhyme
+        chosen = pick_numpy(np.array(fits, "float64"), uniform(request["seed"], 0))
+        rhyme = pick_numpy(classes[chosen], uniform(request["seed"], 1))
+        return templates[chosen]["tones"], templates[chosen]["rhyming"], rhyme
 
-    def _steering(self, theme: str, ids: list[int]) -> np.ndarray:
-        found = np.zeros(len(self.characters), "float32")
+    def _allows(self, code: int, character: int) -> bool:
+        return code == 0 or requests.TONE_NAMES[code] in self.tables["tones"][character]
+
+    def _steering(self, theme: str) -> np.ndarray:
+        """Returns what a theme adds to the characters' scores."""
+        steering = np.zeros(len(self.characters), "float32")
         rows = self.tables["associations"]
-        named = rows.get(theme.strip())
-        names = [theme.strip()] if named else [self.characters[k] for k in ids if k > 0]
-        for name in names:
+        characters = [c for c in re.sub(requests.MARKS, "", theme) if c in self.ids]
+        for name in [theme.strip()] if rows.get(theme.strip()) else characters:
             for character, strength in rows.get(name, ()):
-                found[character] += np.float32(strength)
-        return np.minimum(found, np.float32(3.0))
+                steering[character] += np.float32(strength)
+        return np.minimum(steering, np.float32(requests.MAX_STEERING))
 
-    def _loop(self, request, given, length, plan, theme):
-        tones, rhyming, rhyme = plan
-        steering = self._steering(request["theme"], theme)
-        rhymed = {c for c, classes in enumerate(self.tables["rhymes"]) if rhyme in classes}
-        masks = [
-            np.array([self._allows(code, c) for c in range(len(self.characters))])
-            for code in range(3)
-        ]
-        special = np.arange(len(self.characters)) < self.tables["special"]
-        before, states, ids, taken = 0, self.states, [], set()
-        for number, fixed in enumerate(given):
-            line, within = divmod(number, length)
-            conditions = {
-                "place": self.tables["places"][str(length)] + number,
-                "tone": tones[number],
-                "rhyme": rhyme if rhyming[line] else self.tables["no_rhyme"],
-            }
-            scores, states = self.step(states, characters=before, **conditions)
-            end = rhyming[line] and within == length - 1
-            scores = scores / np.float32(request["temperature"]) + steering
-            allowed = ~special
-            if request["enforce"]:
-                allowed = allowed & masks[tones[number]]
-                if end:
-                    fitting = np.zeros(len(allowed), bool)
-                    fitting[list(rhymed - taken)] = True
-                    allowed = allowed & fitting
-            drawn = uniform(request["seed"], number + 2)
-            before = fixed or choose(scores, allowed, request["top_k"], request["top_p"], drawn)
-            ids.append(before)
-            steering[before] = 0
-            taken |= {before} if end else set()
-        return ids
+    def _unknown(self, name: str, text: str) -> str:
+        unknown = "".join(character for character in text if character not in self.ids)
+        return f"{requests.UNKNOWN_CHARACTERS.format(name)}{unknown}." if unknown else ""
 
-    def _problem(self, request, read, fits: bool) -> str:
-        for name, limit in (("first_line", request["line_length"] or 7), ("acrostic", 4)):
-            text = _MARKS.sub("", request[name])
-            strange = "".join(c for c in text if c not in self.ids)
-            said = name.replace("_", " ")
-            if strange:
-                return f"The {said} has what is not in the vocabulary: {strange}."
-            if len(text) > limit:
-                return f"The {said} has more characters than there is room for."
-        theme = request["theme"].strip()
-        known = theme in self.tables["associations"] or any(k > 0 for k in read["theme"])
-        if read["theme"] and not known:
-            return "No character of the theme is in the vocabulary."
-        if request["enforce"] and not fits:
-            return "No template has these tones and this rhyme."
-        return ""
+    def _problem(self, request: Mapping[str, Any], texts: Mapping[str, str], fits: bool) -> str:
+        """Returns why a poem cannot be written, or an empty string."""
+        for field, limit in (("first_line", request["line_length"] or 7), ("acrostic", 4)):
+            name = field.replace("_", " ")
+            if problem := self._unknown(name, texts[field]):
+                return problem
+            if len(texts[field]) > limit:
+                return requests.TOO_LONG.format(name)
+        known = request["theme"].strip() in self.tables["associations"]
+        if texts["theme"] and not known and not any(c in self.ids for c in texts["theme"]):
+            return requests.UNKNOWN_THEME
+        return requests.NO_TEMPLATE_FITS if request["enforce"] and not fits else ""
+
+
+def _sample(request: Mapping[str, Any], scores: np.ndarray, allowed: np.ndarray, k: int) -> int:
+    """Returns an id sampled with the `k`-th random number of the request's seed."""
+    random = uniform(request["seed"], k)
+    return choose_numpy(scores, allowed, request["top_k"], request["top_p"], random)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlrecipes.data.quatrains.prosody import RHYME_NAMES, rhymes, templates_for
 from dlrecipes.errors import UsageError
-from dlrecipes.export.version import EXTRAS
+from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.recipe.prediction import plain
 
 from .config import PredictOptions
 from .lite import TABLES_FILE, LiteWriter
-from .requests import DEFAULTS
-
-if TYPE_CHECKING:
-    from dlrecipes.export.version import ModelVersion
+from .requests import DEFAULTS, NO_TEMPLATE_FITS
 
 _MARKS = "，。，。"
 
@@ -24,20 +21,20 @@ _MARKS = "，。，。"
 def predict(
     version: ModelVersion, inputs: Sequence[str], options: PredictOptions
 ) -> list[dict[str, Any]]:
-    """Returns a poem for each theme, or each prompt with the text that follows.
+    """Returns a poem for each theme, or each prompt with its continuation.
 
     Args:
-        version: The published version.
-        inputs: Themes, or prompts; none for a poem without a theme.
+        version: Published version.
+        inputs: Themes or prompts; an empty sequence for one poem or text without.
         options: Form, sampling and length.
 
     Raises:
-        UsageError: If nothing can be written about an input, or an option does not fit.
+        UsageError: If a poem or text cannot be written, or an option does not apply.
     """
     inputs = list(inputs) or [""]
     tables = json.loads(version.file(f"{EXTRAS}/{TABLES_FILE}").read_text("utf-8"))
-    is_text = tables["form"] == "text"
-    request = {**DEFAULTS[tables["form"]], **tables["defaults"], **_request(options, is_text)}
+    form, is_text = tables["form"], tables["form"] == "text"
+    request = {**DEFAULTS[form], **tables["defaults"], **_request(options, form)}
     key = "prompt" if is_text else "theme"
     if options.lite:
         writer = LiteWriter(version)
@@ -53,29 +50,23 @@ def predict(
     return [_prediction(row, text, request) for row, text in zip(rows, inputs, strict=True)]
 
 
-def _request(options: PredictOptions, is_text: bool) -> dict[str, Any]:
-    chosen = options.model_dump(exclude_none=True)
-    request = {n: chosen[n] for n in ("temperature", "top_k", "top_p", "seed") if n in chosen}
-    if is_text:
-        _only_for("a text", options, ("first_line", "acrostic", "rhyme", "template", "line_length"))
-        return {**request, "length": options.length}
-    _only_for("quatrains", options, ("length",))
-    return {
-        **request,
-        **{name: chosen[name] for name in ("first_line", "acrostic", "template", "enforce")},
-        "line_length": 0 if options.line_length == "auto" else int(options.line_length),
-        "rhyme": _rhyme(options.rhyme),
-    }
-
-
-def _only_for(kind: str, options: PredictOptions, names: Sequence[str]) -> None:
-    for name in names:
-        if getattr(options, name) != PredictOptions.model_fields[name].default:
+def _request(options: PredictOptions, form: str) -> dict[str, Any]:
+    fields = DEFAULTS[form]
+    for name, field in PredictOptions.model_fields.items():
+        applies = name in fields or name in ("enforce", "lite")
+        if not applies and getattr(options, name) != field.default:
             option = "--" + name.replace("_", "-")
-            raise UsageError(f"{option} does not apply to {kind}, which this model writes.")
+            raise UsageError(f"{option} does not apply to {form}, which this model writes.")
+    chosen = options.model_dump(exclude_none=True)
+    request = {name: value for name, value in chosen.items() if name in fields}
+    if form == "quatrains":
+        auto = options.line_length == "auto"
+        request["line_length"] = 0 if auto else int(options.line_length)
+        request["rhyme"] = _rhyme_class(options.rhyme)
+    return request
 
 
-def _rhyme(character: str) -> int:
+def _rhyme_class(character: str) -> int:
     if not character:
         return -1
     classes = rhymes(character)
@@ -88,17 +79,16 @@ def _rhyme(character: str) -> int:
 
 
 def _prediction(row: Mapping[str, Any], text: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    if not row["problem"]:
-        kept = {name: value for name, value in row.items() if name not in ("problem", "poem")}
-        return kept if "text" in row else {"theme": text, **kept}
-    first = request.get("first_line", "")
-    if row["problem"].startswith("No template") and first and not request.get("acrostic"):
-        # Raises an error that names the wrong tones, if they are the reason.
-        length = request.get("line_length") or (5 if len(first) == 5 else 7)
-        templates_for(first, length)
+    problem, opening = row["problem"], request.get("first_line", "")
+    if not problem:
+        outputs = {name: value for name, value in row.items() if name not in ("problem", "poem")}
+        return outputs if "text" in outputs else {"theme": text, **outputs}
+    if problem == NO_TEMPLATE_FITS and opening and not request["acrostic"]:
+        # Raises an error that names the tones, if they are the reason.
+        templates_for(opening, request["line_length"] or (5 if len(opening) == 5 else 7))
     raise UsageError(
-        f"{text!r}: {row['problem']}" if text else row["problem"],
-        "Choose other characters" + (", or --no-enforce." if "template" in row["problem"] else "."),
+        f"{text!r}: {problem}" if text else problem,
+        "Choose other characters" + (", or --no-enforce." if "template" in problem else "."),
     )
 
 
@@ -106,12 +96,10 @@ def present(prediction: Mapping[str, Any]) -> str:
     """Returns a text, or a poem with the tones of its lines."""
     if "text" in prediction:
         return prediction["text"]
-    lines = [
-        f"  {line}{mark}  {' '.join(pattern)}"
-        for line, mark, pattern in zip(
-            prediction["lines"], _MARKS, prediction["pattern"], strict=True
-        )
-    ]
+    columns = prediction["lines"], _MARKS, prediction["pattern"]
     title = f"{prediction['theme']}  " if prediction["theme"] else ""
-    rhyme = f"(rhyme {prediction['rhyme']})" if prediction["rhyme"] else "(no rhyme asked for)"
+    rhyme = f"(rhyme {prediction['rhyme']})" if prediction["rhyme"] else "(no rhyme required)"
+    lines = [
+        f"  {line}{mark}  {' '.join(tones)}" for line, mark, tones in zip(*columns, strict=True)
+    ]
     return "\n".join([f"{title}{rhyme}", *lines])

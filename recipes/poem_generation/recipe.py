@@ -1,10 +1,10 @@
-"""Poem generation: how it is built, measured, drawn, published and shown."""
+"""Poem generation: model, metrics, figures and exports."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,10 +15,12 @@ from matplotlib.figure import Figure
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from dlrecipes.data.cooccurrence import cooccurrence_embeddings
 from dlrecipes.data.quatrains import Poem
+from dlrecipes.data.quatrains.encoding import CONDITIONS, LENGTHS, NO_RHYME
 from dlrecipes.data.streams import stream_batches, stream_steps
 from dlrecipes.errors import DataError
+from dlrecipes.export.language_model import step_quantized, step_signature
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.metrics.prosody import copied_lines, distinct_2, prosody_scores
+from dlrecipes.metrics.perplexity import text_perplexity
 from dlrecipes.models import character_lm
 from dlrecipes.recipe import Exports, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
@@ -27,57 +29,51 @@ from dlrecipes.training import CharacterLanguageModel, learning_rate_schedule
 from dlrecipes.training._engine.precision import built_in
 from dlrecipes.training._engine.sparse_cross_entropy import SparseCategoricalCrossentropy
 
-from . import data, encoding, exports, figures, predict, requests, scores, text_generation
+from . import data, encoding, exports, figures, predict, requests, scores
 from .config import Config, PredictOptions
 from .decoding import Poet
 from .text_generation import Writer
 
-# Requests on which the published functions are compared with the model.
-COMPARED = 6
-# Poems on the page that a run draws.
+# Settings that are arguments of the network.
+NETWORK_SETTINGS = {"cell", "units", "depth", "tied", "dropout", "seed"}
+NETWORK_SETTINGS |= {"embedding_units", "condition_units"}
+EVALUATION_BATCH = 100
+# Poems on the page that a run publishes.
 PAGE = 12
-# How poems are generated for the metrics: tones and rhyme enforced, given, or unknown.
-MANNERS = {
-    "constrained": {"enforce": True},
-    "unconstrained": {"enforce": False},
-    "unconditional": {"enforce": False, "template": requests.NO_TEMPLATE},
-}
 
 
 class PoemGeneration(Recipe):
-    """Writes quatrains, or goes on with a text."""
+    """Writes quatrains, or continues a text."""
 
     Config = Config
     objective = ("perplexity", "min")
     pipeline_tag = "text-generation"
-    metric_groups = ("constrained", "unconstrained", "unconditional")
+    metric_groups = tuple(scores.MODES)
 
     def load_data(self) -> Splits:
-        """Returns the poems, or the text's parts."""
+        """Returns the quatrains, or the parts of the text."""
         return data.load(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
-        """Returns the language model, with the training data's characters."""
-        config = self.config
-        is_text = isinstance(splits.train, str)
-        texts = [splits.train] if is_text else ["".join(poem.lines) for poem in splits.train]
+        """Returns the language model, with the characters of the training data."""
+        config, train = self.config, splits.train
+        is_text = isinstance(train, str)
+        texts = [train] if is_text else ["".join(poem.lines) for poem in train]
         vocabulary = encoding.vocabulary(texts, config.minimum_count)
         with built_in(config.precision):
-            network = self._network(len(vocabulary), {} if is_text else encoding.CONDITIONS)
+            settings = config.model_dump(include=NETWORK_SETTINGS)
+            network = character_lm(len(vocabulary), {} if is_text else CONDITIONS, **settings)
         if is_text:
-            model = CharacterLanguageModel(
-                network, config.window, vocabulary, streams=self._streams(splits)
-            )
+            streams = self._num_streams(splits)
+            model = CharacterLanguageModel(network, config.window, vocabulary, streams=streams)
         else:
-            names = encoding.themes(splits.train)
-            found = encoding.associations(splits.train, vocabulary, names)
-            model = CharacterLanguageModel(
-                network, config.window, vocabulary, names, found[0].shape[1]
-            )
-            model.associate(*found)
+            themes = sorted({poem.theme for poem in train if poem.theme})
+            ids, strengths = encoding.associate(train, vocabulary, themes)
+            model = CharacterLanguageModel(network, config.window, vocabulary, themes, ids.shape[1])
+            model.associate(ids, strengths)
         if config.embeddings == "cooccurrence":
-            self._begin_with_counts(model, splits.train)
-        steps = self._chunks(splits) * config.epochs
+            self._initialize_embeddings(model, train)
+        steps = self._updates_per_epoch(splits) * config.epochs
         rate = learning_rate_schedule(config.lr_schedule, config.learning_rate, steps)
         model.compile(
             keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm),
@@ -85,46 +81,28 @@ class PoemGeneration(Recipe):
         )
         return model
 
-    def _network(self, characters: int, conditions: Mapping[str, int]) -> keras.Model:
-        config = self.config
-        return character_lm(
-            characters,
-            conditions,
-            cell=config.cell,
-            units=config.units,
-            depth=config.depth,
-            embedding_units=config.embedding_units,
-            condition_units=config.condition_units,
-            tied=config.tied,
-            dropout=config.dropout,
-            seed=config.seed,
-        )
-
-    def _begin_with_counts(self, model, examples: Sequence[Poem] | str) -> None:
-        """Has the embeddings of characters begin where the training data would have them."""
-        if isinstance(examples, str):
-            ids = text_generation.encode(model, examples)[None]
-        else:
-            ids = encoding.of(tuple(model.vocabulary)).encode(examples)["targets"]
+    def _initialize_embeddings(
+        self, model: CharacterLanguageModel, train: Sequence[Poem] | str
+    ) -> None:
+        """Sets the character embeddings from cooccurrence in the training data."""
+        arrays = encoding.encode(model, train)
+        ids = arrays["characters" if isinstance(train, str) else "targets"]
         embeddings = model.network.get_layer("character_embedding").embeddings
-        size, units = embeddings.shape
-        counted = cooccurrence_embeddings(ids, size, units, seed=self.config.seed)
-        # What does not occur, as the start, keeps what was drawn.
-        embeddings.assign(np.where(counted != 0, counted, embeddings.numpy()))
+        initial = cooccurrence_embeddings(ids, *embeddings.shape, seed=self.config.seed)
+        # Entries that do not occur, such as the start, keep their random embedding.
+        embeddings.assign(np.where(initial != 0, initial, embeddings.numpy()))
 
-    def _streams(self, splits: Splits) -> int:
-        """Returns how many streams of a text there are: those that its shortest part has."""
+    def _num_streams(self, splits: Splits) -> int:
+        # The shortest part has to fill one window of each stream.
         shortest = min(len(splits.train), len(splits.validation))
         return max(1, min(self.config.batch_size, (shortest - 1) // self.config.window))
 
-    def _chunks(self, splits: Splits) -> int:
-        """Returns how many updates one epoch makes."""
-        config = self.config
-        if isinstance(splits.train, str):
-            return stream_steps(len(splits.train), self._streams(splits), config.window)
-        steps = encoding.LINES * max(len(poem.lines[0]) for poem in splits.train)
-        chunks = -(-steps // config.window)
-        return steps_per_epoch(len(splits.train), config.batch_size) * chunks
+    def _updates_per_epoch(self, splits: Splits) -> int:
+        config, train = self.config, splits.train
+        if isinstance(train, str):
+            return stream_steps(len(train), self._num_streams(splits), config.window)
+        chunks = -(-4 * max(len(poem.lines[0]) for poem in train) // config.window)
+        return steps_per_epoch(len(train), config.batch_size) * chunks
 
     def dataset(
         self,
@@ -135,145 +113,121 @@ class PoemGeneration(Recipe):
         """Returns batches of poems, or of the streams of a text."""
         config = self.config
         if isinstance(examples, str):
-            ids = text_generation.encode(model, examples)
+            ids = encoding.text_ids(model, examples)
             steps = stream_steps(len(ids), model.streams, config.window)
-            found = stream_batches(ids, model.streams, config.window)
-            found = found.map(lambda x, y: ({"characters": x}, y))
-            return (found if start_epoch is None else found.repeat()), steps
-        arrays = encoding.of(tuple(model.vocabulary)).encode(examples)
+            batches = stream_batches(ids, model.streams, config.window)
+            batches = batches.map(lambda x, y: ({"characters": x}, y))
+            return (batches if start_epoch is None else batches.repeat()), steps
+        arrays = encoding.encode(model, examples)
         targets = {"targets": arrays.pop("targets")}
         if start_epoch is None:
-            found = evaluation_batches(arrays, targets, scores.EVALUATION_BATCH)
-            return found.map(_weighed), steps_per_epoch(len(examples), scores.EVALUATION_BATCH)
+            batches = evaluation_batches(arrays, targets, EVALUATION_BATCH)
+            return batches.map(_weighted), steps_per_epoch(len(examples), EVALUATION_BATCH)
         steps = steps_per_epoch(len(examples), config.batch_size)
-        found = training_batches(arrays, targets, config.batch_size, config.seed, start_epoch)
-        # Numbered over all epochs: what a poem is not told of is drawn by that alone.
-        found = found.enumerate(start_epoch * steps)
-        return found.map(self._forgetful), steps
+        batches = training_batches(arrays, targets, config.batch_size, config.seed, start_epoch)
+        # The number of a batch over all epochs decides which conditions it lacks.
+        return batches.enumerate(start_epoch * steps).map(self._drop_conditions), steps
 
-    def _forgetful(self, number: tf.Tensor, batch):
+    def _drop_conditions(self, number: tf.Tensor, batch):
         inputs, targets = batch
         shape = [2, tf.shape(inputs["tone"])[0], 1]
-        drawn = tf.random.stateless_uniform(shape, [self.config.seed, tf.cast(number, tf.int32)])
-        forgotten = drawn < self.config.condition_dropout
-        tone = tf.where(forgotten[0], 0, inputs["tone"])
-        rhyme = tf.where(forgotten[1], encoding.NO_RHYME, inputs["rhyme"])
-        return _weighed({**inputs, "tone": tone, "rhyme": rhyme}, targets)
+        uniforms = tf.random.stateless_uniform(shape, [self.config.seed, tf.cast(number, tf.int32)])
+        is_dropped = uniforms < self.config.condition_dropout
+        tone = tf.where(is_dropped[0], 0, inputs["tone"])
+        rhyme = tf.where(is_dropped[1], NO_RHYME, inputs["rhyme"])
+        return _weighted({**inputs, "tone": tone, "rhyme": rhyme}, targets)
 
     def evaluate(self, model: CharacterLanguageModel, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns the per-character perplexity, and how well generated poems keep the rules."""
         examples = getattr(splits, part)
-        if isinstance(examples, str) == ("place" in {x.name for x in model.network.inputs}):
+        is_text = isinstance(examples, str)
+        if is_text == ("place" in {tensor.name for tensor in model.network.inputs}):
             raise DataError(
-                f"{self.config.data}: the model was trained on the other kind of data.",
-                "Give quatrains to a model of quatrains, a text to one of a text.",
+                f"{self.config.data}: the model was trained on the other form of data.",
+                "Give quatrains to a model of quatrains, and a text to a model of a text.",
             )
-        if isinstance(examples, str):
-            found = text_generation.perplexity(model, examples)
-            return {"perplexity": found, "bits": float(np.log2(found))}
-        told, _ = scores.perplexities(model, examples)
-        bare, _ = scores.perplexities(model, examples, told=False)
-        metrics: dict[str, Any] = {"perplexity": told, "perplexity_unconditional": bare}
-        # As many of each line length as the examples have.
-        lengths = [
-            len(examples[k % len(examples)].lines[0]) for k in range(self.config.num_samples)
-        ]
-        for name, request in MANNERS.items():
-            poems = self._poems(model, lengths, **request)
-            metrics[name] = {
-                **prosody_scores(poems),
-                "distinct_2": distinct_2(poems),
-                "copied_lines": copied_lines(poems, splits.train),
-            }
-        return metrics
+        if is_text:
+            perplexity = text_perplexity(model, encoding.text_ids(model, examples))
+            return {"perplexity": perplexity, "bits": float(np.log2(perplexity))}
+        count, seed = self.config.num_samples, self.config.seed * 100_000
+        # The line lengths are as frequent as in the examples.
+        lengths = [len(examples[k % len(examples)].lines[0]) for k in range(count)]
+        request = {"line_length": lengths, "seed": seed + np.arange(count)}
+        generate = functools.partial(self._write, model, count, **request)
+        return {
+            "perplexity": scores.perplexities(model, examples)[0],
+            "perplexity_unconditional": scores.perplexities(model, examples, False)[0],
+            **scores.generation_scores(generate, splits.train),
+        }
 
-    def _poems(self, model, lengths: Sequence[int], **request: Any) -> list[list[str]]:
-        first = self.config.seed * 100_000
-        rows = self._write(
-            model,
-            len(lengths),
-            line_length=lengths,
-            seed=first + np.arange(len(lengths)),
-            **request,
-        )
-        return [[line.decode() for line in row] for row in rows["lines"]]
-
-    def _write(self, model, count: int, **request: Any) -> dict[str, np.ndarray]:
-        """Returns what is written for so many requests, in batches."""
-        values = requests.arrays(
-            "quatrains",
-            count,
-            **{**requests.DEFAULTS["quatrains"], **self._defaults(), **request},
-        )
+    def _write(
+        self, model: CharacterLanguageModel, count: int, **request: Any
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs of `Poet.write`, computed in batches."""
+        values = {**requests.DEFAULTS["quatrains"], **self._sampling(), **request}
+        arrays = requests.arrays("quatrains", count, **values)
+        size = EVALUATION_BATCH
         parts = [
-            _writing(model)(
-                *(tf.constant(v[start : start + scores.EVALUATION_BATCH]) for v in values.values())
-            )
-            for start in range(0, count, scores.EVALUATION_BATCH)
+            _writing(model)(*(tf.constant(x[start : start + size]) for x in arrays.values()))
+            for start in range(0, count, size)
         ]
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
-    def _defaults(self) -> dict[str, Any]:
-        return {name: getattr(self.config, name) for name in ("temperature", "top_k", "top_p")}
+    def _sampling(self) -> dict[str, Any]:
+        return self.config.model_dump(include={"temperature", "top_k", "top_p"})
 
     def figures(
         self, model: CharacterLanguageModel, splits: Splits
     ) -> Iterator[tuple[str, Figure]]:
-        """Yields the perplexity by position and a page of poems; of a text, nothing."""
-        if isinstance(splits.test, str):
-            return
-        _, by_place = scores.perplexities(model, splits.test)
-        yield "perplexity_by_position", figures.by_position(by_place)
-        yield "poems", figures.page(self._page(model, splits.test))
+        """Yields the perplexity by position and a page of poems; nothing for a text."""
+        if not isinstance(splits.test, str):
+            _, by_place = scores.perplexities(model, splits.test)
+            yield "perplexity_by_position", figures.by_position(by_place)
+            yield "poems", figures.page(self._page(model, splits.test))
 
-    def _page(self, model, examples: Sequence[Poem]) -> list[dict[str, Any]]:
-        """Returns poems with their patterns, about themes of the data or its first words."""
-        themes = _page_themes(model, examples)
-        length, seeds = _usual(examples), np.arange(len(themes))
-        poems = self._write(
-            model,
-            len(themes),
-            theme=np.array(themes, object),
-            line_length=length,
-            seed=seeds,
-        )
+    def _page(
+        self, model: CharacterLanguageModel, examples: Sequence[Poem]
+    ) -> list[dict[str, Any]]:
+        """Returns poems with their patterns, about the data's themes or its first words."""
+        themes = list(model.themes[:PAGE])
+        for word in (poem.lines[0][:2] for poem in examples):
+            if len(themes) < PAGE and word not in themes and set(word) <= set(model.vocabulary):
+                themes.append(word)
+        themes = np.array(themes or [""], object)
+        request = {"line_length": _usual_length(examples), "seed": np.arange(len(themes))}
+        outputs = self._write(model, len(themes), theme=themes, **request)
         return [
-            {"theme": theme, **{name: plain(value, row) for name, value in poems.items()}}
+            {"theme": theme, **{name: plain(value, row) for name, value in outputs.items()}}
             for row, theme in enumerate(themes)
         ]
 
     def signatures(self, model: CharacterLanguageModel, splits: Splits) -> Exports:
-        """Returns strings to poems as the SavedModel, one step of the network as LiteRT."""
-        examples = splits.test
+        """Returns strings to poems as the SavedModel, and one step of the network as LiteRT."""
+        examples, sampling = splits.test, self._sampling()
         if isinstance(examples, str):
-            writer, fields = Writer(model, self._defaults()), requests.TEXT
-            served = exports.text_requests(examples)
-            write = writer.write
-            files = exports.text_files(model, writer.defaults)
-            notes = exports.text_notes()
+            form, write = "text", Writer(model, sampling).write
+            examples_by_name = exports.text_requests(examples)
+            files, notes = exports.text_files(model, sampling), exports.TEXT_NOTES
         else:
-            poet, fields = Poet(model, _usual(examples), self._defaults()), requests.POEM
-            served = exports.poem_requests(model, examples, COMPARED)
-            write = poet.write
-            poems = self._page(model, examples)
-            files = exports.poem_files(model, poet, poems)
+            length, poems = _usual_length(examples), self._page(model, examples)
+            form, write = "quatrains", Poet(model, length, sampling).write
+            examples_by_name = exports.poem_requests(examples)
+            files = exports.poem_files(model, sampling, length, poems)
             notes = exports.poem_notes(poems)
         signatures = {
             name: Signature(
-                _named(write, values),
-                [tf.TensorSpec([None], fields[key][0], name=key) for key in values],
-                [tuple(values.values())],
+                _positional(write, values), _specs(form, values), [tuple(values.values())]
             )
-            for name, values in served.items()
+            for name, values in examples_by_name.items()
         }
-        litert = exports.step(model, examples)
-        smaller = exports.measured(model, litert, examples)
-        return Exports(signatures, litert, files, notes, smaller)
+        sequences = exports.measured_sequences(model, examples)
+        litert = step_signature(model, sequences[0])
+        return Exports(signatures, litert, files, notes, step_quantized(litert, sequences))
 
     def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
     ) -> list[dict[str, Any]]:
-        """Returns a poem for each theme, or each prompt with the text that follows."""
+        """Returns a poem for each theme, or each prompt with its continuation."""
         return predict.predict(version, inputs, options or PredictOptions())
 
     def present(self, prediction: Mapping[str, Any]) -> str:
@@ -287,34 +241,27 @@ class PoemGeneration(Recipe):
         return [splits.test[0].lines[0][:2]]
 
 
-def _weighed(inputs, targets):
+def _weighted(inputs, targets):
     targets = targets["targets"]
     return inputs, targets, tf.cast(targets > 0, tf.float32)
 
 
-def _page_themes(model: CharacterLanguageModel, examples: Sequence[Poem]) -> list[str]:
-    """Returns themes for a page: those of the data, or the first words of its poems."""
-    themes = list(model.themes[:PAGE])
-    for poem in examples:
-        word = poem.lines[0][:2]
-        if len(themes) < PAGE and word not in themes and all(c in model.vocabulary for c in word):
-            themes.append(word)
-    return themes or [""]
-
-
-def _usual(poems: Sequence[Poem]) -> int:
+def _usual_length(poems: Sequence[Poem]) -> int:
     return Counter(len(poem.lines[0]) for poem in poems).most_common(1)[0][0]
 
 
-def _named(write: Callable, values: Mapping[str, Any]) -> Callable:
-    """Returns a function of tensors in the order of names."""
-    names = list(values)
+def _positional(write: Callable, names: Iterable[str]) -> Callable:
+    """Returns a function that takes tensors in the order of names."""
     return lambda *tensors: write(**dict(zip(names, tensors, strict=True)))
+
+
+def _specs(form: str, names: Iterable[str]) -> list[tf.TensorSpec]:
+    return [tf.TensorSpec([None], requests.FIELDS[form][name][0], name=name) for name in names]
 
 
 @functools.lru_cache(maxsize=1)
 def _writing(model: CharacterLanguageModel) -> Callable:
     # Traced once for both evaluations and the page.
-    specs = [tf.TensorSpec([None], dtype, name=n) for n, (dtype, _) in requests.POEM.items()]
-    write = _named(Poet(model, encoding.LENGTHS[0], {}).write, requests.POEM)
-    return tf.function(write, input_signature=specs)
+    names = requests.FIELDS["quatrains"]
+    write = _positional(Poet(model, LENGTHS[0], {}).write, names)
+    return tf.function(write, input_signature=_specs("quatrains", names))

@@ -1,4 +1,4 @@
-"""Requests to the published functions: each field's type and default, without TensorFlow."""
+"""Requests to the published functions: types, defaults and problems, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,47 +6,54 @@ from typing import Any
 
 import numpy as np
 
-# Arguments of `Poet.write`, all of shape (batch,).
-POEM = {
-    "theme": ("string", ""),
-    "first_line": ("string", ""),
-    "acrostic": ("string", ""),
-    "line_length": ("int32", 0),
-    "template": ("int32", -1),
-    "rhyme": ("int32", -1),
-    "enforce": ("bool", True),
+_SAMPLING = {
     "temperature": ("float32", 1.0),
     "top_k": ("int32", 0),
     "top_p": ("float32", 1.0),
     "seed": ("int64", 0),
 }
-# Arguments of `Writer.write`, all of shape (batch,).
-TEXT = {
-    "prompt": ("string", ""),
-    "length": ("int32", 200),
-    "temperature": ("float32", 1.0),
-    "top_k": ("int32", 0),
-    "top_p": ("float32", 1.0),
-    "seed": ("int64", 0),
+# Type and default of each field, all of shape (batch,), by the form of the model's data.
+FIELDS = {
+    "quatrains": {
+        "theme": ("string", ""),
+        "first_line": ("string", ""),
+        "acrostic": ("string", ""),
+        "line_length": ("int32", 0),
+        "template": ("int32", -1),
+        "rhyme": ("int32", -1),
+        "enforce": ("bool", True),
+        **_SAMPLING,
+    },
+    "text": {"prompt": ("string", ""), "length": ("int32", 200), **_SAMPLING},
 }
 DEFAULTS = {
     form: {name: default for name, (_, default) in fields.items()}
-    for form, fields in (("quatrains", POEM), ("text", TEXT))
+    for form, fields in FIELDS.items()
 }
-# A template of no tones and no rhyme.
+# Value of `template` for neither tones nor rhyme.
 NO_TEMPLATE = -2
+# White space and punctuation, which are not part of a poem.
+MARKS = r"[\s|/,.!?;:，。！？；：、．]+"
+# Names of the tone codes: either, level, oblique.
+TONE_NAMES = "*PZ"
+# Largest number that a theme adds to a character's score.
+MAX_STEERING = 3.0
+
+UNKNOWN_CHARACTERS = "The {} has characters outside the vocabulary: "
+TOO_LONG = "The {} has more characters than fit."
+UNKNOWN_THEME = "No character of the theme is in the vocabulary."
+NO_TEMPLATE_FITS = "No template has these tones and this rhyme."
 
 
 def arrays(form: str, count: int, **values: Any) -> dict[str, np.ndarray]:
-    """Returns requests as arrays: one value for all, or an array with one value for each.
+    """Returns requests as arrays.
 
     Args:
         form: `"quatrains"` or `"text"`.
         count: Number of requests.
-        **values: Values of some fields.
+        **values: Values of some fields: one for all requests, or an array with one for each.
     """
-    fields = POEM if form == "quatrains" else TEXT
-    kinds = {name: object if kind == "string" else kind for name, (kind, _) in fields.items()}
+    kinds = {name: object if kind == "string" else kind for name, (kind, _) in FIELDS[form].items()}
     return {
         name: np.broadcast_to(np.asarray(value, kinds[name]), [count])
         for name, value in values.items()

@@ -1,48 +1,58 @@
-"""How surprised a model is by quatrains."""
+"""Metrics of quatrains: perplexity, and how well generated poems keep the rules."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from dlrecipes.data.quatrains import Poem
+from dlrecipes.data.quatrains.encoding import CONDITIONS, NO_RHYME
+from dlrecipes.metrics.perplexity import sequence_perplexity
+from dlrecipes.metrics.prosody import copied_lines, distinct_2, prosody_scores
 from dlrecipes.training import CharacterLanguageModel
 
-from . import encoding
+from . import encoding, requests
 
-EVALUATION_BATCH = 100
+# Requests by metric group: tones and rhyme enforced, inputs only, or neither.
+MODES = {
+    "constrained": {"enforce": True},
+    "unconstrained": {"enforce": False},
+    "unconditional": {"enforce": False, "template": requests.NO_TEMPLATE},
+}
 
 
 def perplexities(
-    model: CharacterLanguageModel, examples: Sequence[Poem], told: bool = True
+    model: CharacterLanguageModel, examples: Sequence[Poem], conditional: bool = True
 ) -> tuple[float, np.ndarray]:
-    """Returns the perplexity of all characters, and by place; nan where there is none.
+    """Returns the per-character perplexity of quatrains, overall and by place.
+
+    Tones and rhyme are inputs unless `conditional` is false.
+    """
+    inputs = encoding.encode(model, examples)
+    targets = inputs.pop("targets")
+    if not conditional:
+        inputs["tone"][:] = 0
+        inputs["rhyme"][:] = NO_RHYME
+    return sequence_perplexity(model, inputs, targets, inputs["place"], CONDITIONS["place"])
+
+
+def generation_scores(
+    generate: Callable[..., dict[str, np.ndarray]], training: Sequence[Poem]
+) -> dict[str, dict[str, Any]]:
+    """Returns the scores of generated poems by metric group.
 
     Args:
-        model: The language model.
-        examples: Quatrains.
-        told: Whether the model is told of tones and rhyme.
+        generate: Function from a mode's request to the outputs of `Poet.write`.
+        training: Training poems, which lines may be copied from.
     """
-    arrays = encoding.of(tuple(model.vocabulary)).encode(examples)
-    if not told:
-        arrays["tone"][:] = 0
-        arrays["rhyme"][:] = encoding.NO_RHYME
-    targets = arrays.pop("targets")
-
-    @tf.function(reduce_retracing=True)
-    def losses(inputs, targets):
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model.scores(inputs))
-
-    totals, counts = np.zeros(48), np.zeros(48)
-    for start in range(0, len(examples), EVALUATION_BATCH):
-        rows = slice(start, start + EVALUATION_BATCH)
-        inputs = {name: tf.constant(array[rows]) for name, array in arrays.items()}
-        found = losses(inputs, tf.constant(targets[rows])).numpy()
-        real = targets[rows] > 0
-        places = arrays["place"][rows][real]
-        totals += np.bincount(places, found[real], 48)
-        counts += np.bincount(places, minlength=48)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.exp(totals.sum() / counts.sum())), np.exp(totals / counts)
+    scores = {}
+    for name, request in MODES.items():
+        poems = [[line.decode() for line in row] for row in generate(**request)["lines"]]
+        scores[name] = {
+            **prosody_scores(poems),
+            "distinct_2": distinct_2(poems),
+            "copied_lines": copied_lines(poems, training),
+        }
+    return scores

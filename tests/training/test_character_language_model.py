@@ -81,3 +81,41 @@ def test_the_vocabulary_must_match_the_scores():
         CharacterLanguageModel(network(), 8, NAMES[:3])
     with pytest.raises(ValueError, match="associates"):
         CharacterLanguageModel(network(), 8, NAMES, associates=-1)
+
+
+def test_generation_reads_back_the_chosen_ids():
+    model = CharacterLanguageModel(network(conditions={"place": 3}), 8, NAMES)
+
+    def best(number, scores, taken):
+        ids = tf.argmax(tf.where(taken, float("-inf"), scores), axis=1, output_type=tf.int32)
+        return ids, taken | tf.one_hot(ids, 4, True, False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)])
+    def generate(first, length):
+        conditions = {"conditions": lambda number: {"place": tf.fill(tf.shape(first), number)}}
+        taken = tf.zeros([tf.shape(first)[0], 4], tf.bool)
+        return model.generate(first, length, best, carried=taken, **conditions)
+
+    ids = generate(tf.constant([0, 2]), tf.constant(3)).numpy()
+    states, before, taken = model.first_states(2), tf.constant([0, 2]), np.zeros((2, 4), bool)
+    for number in range(3):
+        inputs = {"characters": before, "place": tf.constant([number] * 2)}
+        scores, states = model.step(inputs, states)
+        before = np.where(taken, -np.inf, scores).argmax(axis=1).astype("int32")
+        taken[[0, 1], before] = True
+        assert ids[:, number].tolist() == before.tolist()
+
+
+def test_steering_sums_the_strengths_of_associated_characters():
+    model = CharacterLanguageModel(network(), 8, NAMES, ["moonlight"], 2)
+    ids = np.array([[0, 0], [1, 2], [2, 1], [3, 1], [3, 0]], "int32")
+    strengths = np.array([[0, 0], [3, 1], [3, 0.5], [3, 0], [2, 0]], "float32")
+    model.associate(ids, strengths)
+    rows = tf.constant([[4, -1], [1, 2], [-1, -1]])
+    expected = [[0, 0, 0, 2], [0, 3.5, 4, 0], [0, 0, 0, 0]]
+    assert model.steering(rows).numpy().tolist() == expected
+
+
+def test_a_model_without_associations_is_not_steered():
+    model = CharacterLanguageModel(network(), 8, NAMES)
+    assert model.steering(tf.constant([[1], [-1]])).numpy().tolist() == [[0] * 4] * 2

@@ -1,17 +1,16 @@
 """Readers of quatrains: JSON lines and plain text, gzipped or not."""
 
-import gzip
 import json
 import os
 import re
 import unicodedata
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from dlrecipes.data.quatrains.poem import LENGTHS, LINES, Poem, is_han
-from dlrecipes.errors import DataError, nearest, reason
+from dlrecipes.data.text_files import read_text
+from dlrecipes.errors import DataError, nearest
 
 _FORMATS = (
     'Give JSON lines, each {"content": "白日依山尽|黄河入海流|欲穷千里目|更上一层楼"}, '
@@ -19,7 +18,6 @@ _FORMATS = (
 )
 _BREAKS = re.compile(r"[|｜/／\\\s,.!?;:，。！？；：、．]+")
 _JSON = (".json", ".jsonl", ".ndjson")
-_GZIP = b"\x1f\x8b"
 
 
 def read_quatrains(path: str | os.PathLike) -> tuple[list[Poem], dict[str, int]]:
@@ -74,37 +72,10 @@ def read_quatrains(path: str | os.PathLike) -> tuple[list[Poem], dict[str, int]]
 
 def _read_lines(path: Path) -> list[tuple[int, str]]:
     """Returns the lines that are not blank, with their line numbers."""
-    if path.is_dir():
-        message = f"{path}: expected a file, got a folder."
-        raise DataError(message, "Give a file with one poem per line.")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise _missing(path) from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {reason(error)}.") from None
-    if data.startswith(_GZIP):
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error):
-            hint = "Download or copy it again."
-            raise DataError(f"{path} is a damaged gzip file.", hint) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        message = f"{path}:{line}: byte {error.object[error.start]:#04x} is not UTF-8."
-        raise DataError(message, "Save the file as UTF-8.") from None
+    text = read_text(path, _FORMATS)
     # Not `splitlines`: a JSON string may contain U+2028 or U+0085 unescaped.
     lines = [(k, line.strip()) for k, line in enumerate(re.split("\r\n|\n|\r", text), start=1)]
     return [(k, line) for k, line in lines if line]
-
-
-def _missing(path: Path) -> DataError:
-    near = ""
-    if path.parent.is_dir():
-        near = nearest(path.name, sorted(entry.name for entry in path.parent.iterdir()))
-    return DataError(f"{path} does not exist.", near or _FORMATS)
 
 
 def _from_text(lines: list[tuple[int, str]]) -> Iterator[Poem]:

@@ -150,7 +150,7 @@ def test_a_missing_file_is_reported_with_the_nearest_name(tmp_path):
 
 
 def test_a_folder_is_rejected(tmp_path):
-    assert "expected a file, got a folder. Give a file" in refusal(tmp_path)
+    assert "expected a file, got a folder. Give JSON lines" in refusal(tmp_path)
 
 
 def test_an_impossible_path_is_reported():
