@@ -37,4 +37,6 @@ def command(recipe: str, models_dir: Path) -> None:
         f"version {published[-1]} in {models_dir / source.name}" if published else "nothing yet"
     )
     click.echo(f"\nPublished: {latest}")
-    click.echo(f"README: {source.folder / 'README.md'}")
+    readme = source.folder / "README.md"
+    if readme.is_file():
+        click.echo(f"README: {readme}")

@@ -34,11 +34,12 @@ class HyperModel(keras_tuner.HyperModel):
 
     Example:
 
+    >>> import tempfile
     >>> import keras_tuner
     >>> import dlrecipes
-    >>> hypermodel = dlrecipes.HyperModel("slot_filling", epochs=1, examples=100)
+    >>> hypermodel = dlrecipes.HyperModel("slot_filling", epochs=1, examples=100, units=8)
     >>> tuner = keras_tuner.RandomSearch(
-    ...     hypermodel, objective="val_loss", max_trials=4, directory="/tmp/search"
+    ...     hypermodel, objective="val_loss", max_trials=4, directory=tempfile.mkdtemp()
     ... )
     >>> sorted(space.name for space in tuner.oracle.get_space().space)[:3]
     ['batch_size', 'bidirectional', 'cell']
