@@ -177,7 +177,8 @@ class LiteWriter:
             for code in range(3)
         ]
         special = np.arange(len(self.characters)) < self.tables["special"]
-        before, states, ids, taken = 0, self.states, [], set()
+        before, states, ids = 0, self.states, []
+        taken: set[int] = set()
         for number, fixed in enumerate(given):
             line, within = divmod(number, length)
             conditions = {

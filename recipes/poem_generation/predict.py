@@ -55,7 +55,9 @@ def predict(
 
 def _request(options: PredictOptions, is_text: bool) -> dict[str, Any]:
     chosen = options.model_dump(exclude_none=True)
-    request = {n: chosen[n] for n in ("temperature", "top_k", "top_p", "seed") if n in chosen}
+    request: dict[str, Any] = {
+        n: chosen[n] for n in ("temperature", "top_k", "top_p", "seed") if n in chosen
+    }
     if is_text:
         _only_for("a text", options, ("first_line", "acrostic", "rhyme", "template", "line_length"))
         return {**request, "length": options.length}

@@ -37,7 +37,7 @@ COMPARED = 6
 # Poems on the page that a run draws.
 PAGE = 12
 # How poems are generated for the metrics: tones and rhyme enforced, given, or unknown.
-MANNERS = {
+MANNERS: dict[str, dict[str, Any]] = {
     "constrained": {"enforce": True},
     "unconstrained": {"enforce": False},
     "unconditional": {"enforce": False, "template": requests.NO_TEMPLATE},
@@ -136,8 +136,9 @@ class PoemGeneration(Recipe):
         config = self.config
         if isinstance(examples, str):
             ids = text_generation.encode(model, examples)
-            steps = stream_steps(len(ids), model.streams, config.window)
-            found = stream_batches(ids, model.streams, config.window)
+            streams = model.streams or 1
+            steps = stream_steps(len(ids), streams, config.window)
+            found = stream_batches(ids, streams, config.window)
             found = found.map(lambda x, y: ({"characters": x}, y))
             return (found if start_epoch is None else found.repeat()), steps
         arrays = encoding.of(tuple(model.vocabulary)).encode(examples)
