@@ -18,7 +18,7 @@ test-jax: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test,jax]'
 	KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR=$(abspath $(VENV))/jax-cache \
 	    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 \
-	    $(BIN)/python -m pytest \
+	    $(BIN)/python -m pytest -n 2 --dist worksteal \
 	    tests/layers tests/models tests/losses tests/conformance
 
 test-slow: $(VENV)/installed

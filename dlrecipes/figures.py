@@ -6,6 +6,7 @@ import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import font_manager
@@ -26,10 +27,9 @@ def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
         name: File name without extension.
         content: A figure, or frames: uint8 of shape `(frames, height, width, 1 or 3)`.
     """
-    is_animation = isinstance(content, np.ndarray)
-    path = folder / f"{name}.{'gif' if is_animation else 'png'}"
+    path = folder / f"{name}.{'gif' if isinstance(content, np.ndarray) else 'png'}"
     partial = path.with_name(f".{path.name}")
-    if is_animation:
+    if isinstance(content, np.ndarray):
         frames = [Image.fromarray(frame.squeeze()) for frame in content]
         durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
         frames[0].save(
@@ -117,7 +117,7 @@ def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
     return figure
 
 
-def text_font(text: str) -> dict[str, str]:
+def text_font(text: str) -> dict[str, Any]:
     """Returns matplotlib's keyword arguments for a font that has the characters of a text.
 
     Chinese needs a font with Han characters. If none is installed, the figure shows boxes; the

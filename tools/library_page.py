@@ -147,7 +147,8 @@ def row(package: str, name: str) -> list[str]:
     """Returns the cells of a name: its call, linked to the source, first line and paper."""
     documented = getattr(importlib.import_module(package), name)
     full_name = f"{package}.{name}"
-    source = Path(inspect.getsourcefile(inspect.unwrap(documented))).resolve().relative_to(ROOT)
+    file = inspect.getsourcefile(inspect.unwrap(documented)) or ""
+    source = Path(file).resolve().relative_to(ROOT)
     return [
         f"[`{call(name, documented)}`](../{source.as_posix()})",
         summary(full_name, documented),

@@ -6,6 +6,7 @@ import importlib
 import sys
 import types
 from collections.abc import Collection, Mapping
+from typing import Any
 
 
 def attach(package: str, names: Mapping[str, str], packages: Collection[str] = ()) -> None:
@@ -23,7 +24,7 @@ def attach(package: str, names: Mapping[str, str], packages: Collection[str] = (
     """
 
     class LazyPackage(types.ModuleType):
-        def __getattr__(self, name: str):
+        def __getattr__(self, name: str) -> Any:
             if name in packages:
                 return importlib.import_module(f"{package}.{name}")
             if name not in names:

@@ -23,7 +23,14 @@ from dlrecipes.cli.options import model_version, models_dir, published_recipe
 @click.option("--json", "as_json", is_flag=True, help="Print all metrics as JSON.")
 @model_version
 @models_dir
-def command(recipe, data, split, as_json, model_version: int | None, models_dir: Path) -> None:
+def command(
+    recipe: str,
+    data: str | None,
+    split: str,
+    as_json: bool,
+    model_version: int | None,
+    models_dir: Path,
+) -> None:
     """Measure the published model of RECIPE (a name, or a folder of your own).
 
     \b

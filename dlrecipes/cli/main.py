@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -39,17 +40,17 @@ Examples:
 class Verbs(click.Group):
     """Imports a verb's module when the verb is used, so that `--help` is quick."""
 
-    def list_commands(self, context):
+    def list_commands(self, context: click.Context) -> list[str]:
         """Returns the verbs in the order in which they are used."""
         return list(VERBS)
 
-    def get_command(self, context, name):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Returns the verb's command."""
         if name not in VERBS:
             return None
         return importlib.import_module(f"dlrecipes.cli.{name}").command
 
-    def resolve_command(self, context, args):
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         """Finds the verb, or suggests the nearest one."""
         if args and self.get_command(context, args[0]) is None:
             hint = nearest(args[0], VERBS) or "'dlrecipes --help' shows them."

@@ -10,8 +10,7 @@ import click
 
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import version_folders
-from dlrecipes.recipe import RecipeConfig
-from dlrecipes.recipe.config import Setting, settings, spelled
+from dlrecipes.recipe.config import Options, Setting, settings, spelled
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -86,7 +85,7 @@ def published_recipe(
     return source.make(settings), published
 
 
-def setting_options(config: type[RecipeConfig]) -> list[click.Option]:
+def setting_options(config: type[Options]) -> list[click.Option]:
     """Returns an option for each setting; values stay text until they are validated."""
     return [_option(about) for about in settings(config)]
 
@@ -140,7 +139,8 @@ class RecipeCommands(click.Group):
     """
 
     def __init__(self, *args: Any, make: Callable[[Any], click.Command], **attributes: Any):
-        super().__init__(*args, subcommand_metavar="RECIPE|FOLDER [OPTIONS]", **attributes)
+        attributes["subcommand_metavar"] = "RECIPE|FOLDER [OPTIONS]"
+        super().__init__(*args, **attributes)
         self.make = make
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -139,7 +139,7 @@ def _predictions(
 
 def _standard_input() -> Iterator[str]:
     """Yields the lines of standard input that are not blank."""
-    for number, line in enumerate(click.get_binary_stream("stdin"), start=1):
+    for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
             text = line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError:

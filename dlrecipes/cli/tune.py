@@ -196,11 +196,11 @@ def _tune(
     if oracle is None:
         click.echo(f"{source.name}: this worker is done; the chief has the table.")
         return
-    trials = report.rows(spec, oracle, folder)
-    report.write(spec, trials, folder)
-    report.draw(spec, trials, folder / "figures")
-    click.echo(report.summary(spec, trials, folder, source.argument))
-    if report.best(spec, trials) is None:
+    rows = report.rows(spec, oracle, folder)
+    report.write(spec, rows, folder)
+    report.draw(spec, rows, folder / "figures")
+    click.echo(report.summary(spec, rows, folder, source.argument))
+    if report.best(spec, rows) is None:
         sys.exit(1)
     if publish:
         _publish(source, folder / report.BEST_FILE, models_dir)

@@ -96,12 +96,10 @@ def _modules(source: Source) -> Iterator[str]:
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
+            line = getattr(node, "lineno", 0)
             for name in names:
                 if name.split(".")[0] == "recipes" or name.startswith("dlrecipes.recipes"):
-                    yield (
-                        f"{path}:{node.lineno}: imports {name}; "
-                        "inside a recipe write 'from . import'."
-                    )
+                    yield (f"{path}:{line}: imports {name}; inside a recipe write 'from . import'.")
 
 
 def _settings(source: Source) -> Iterator[str]:

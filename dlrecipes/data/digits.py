@@ -250,14 +250,16 @@ def split(whole: LabelledImages, seed: int, shares: Sequence[float], where: str)
             f"and test together need at least {needed}.",
             "Give more images of it, or folders train, validation and test.",
         )
-    rng, places = np.random.default_rng(seed), ([], [], [])
+    rng = np.random.default_rng(seed)
+    places: tuple[list[np.ndarray], ...] = ([], [], [])
     for label in sorted(counts):
         rows = rng.permutation(np.flatnonzero(whole.labels == label))
         sizes = [0 if not share else max(1, round(share * len(rows))) for share in shares[1:]]
         ends = np.cumsum([len(rows) - sum(sizes), *sizes])
         for place, part in zip(places, np.split(rows, ends[:-1]), strict=True):
             place.append(part)
-    return tuple(whole[np.sort(np.concatenate(place))] for place in places)
+    train, validation, test = (whole[np.sort(np.concatenate(place))] for place in places)
+    return train, validation, test
 
 
 def described(parts: Parts) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Size:
 
     side: int
     crop: float = 1.0
-    channels: int = 1
+    channels: Literal[1, 3] = 1
 
 
 def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Parts:
@@ -97,7 +98,8 @@ def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Pa
             images = image_files.grey(images)[..., None]
         parts.append(FaceImages(images, labels - first, names))
         first += count
-    return tuple(parts)
+    train, validation, test = parts
+    return train, validation, test
 
 
 def read_faces(path: Path, size: Size, seed: int) -> Parts:
@@ -134,7 +136,8 @@ def read_faces(path: Path, size: Size, seed: int) -> Parts:
         parts |= {part: new[PARTS.index(part)] for part in ("train", *missing)}
     for part in PARTS:
         _reject_too_few(parts[part], f"{folders.get(part, path)}")
-    return tuple(parts[part] for part in PARTS)
+    train, validation, test = (parts[part] for part in PARTS)
+    return train, validation, test
 
 
 def tfds_faces(name: str, data_dir: str | Path, size: Size, seed: int) -> Parts:
@@ -192,10 +195,10 @@ def split(whole: FaceImages, seed: int, shares: Sequence[float], where: str) -> 
         )
     order = np.random.default_rng(seed).permutation(people)
     ends = np.cumsum([len(people) - sum(sizes), *sizes])
-    train, *others = (
+    train, validation, test = (
         _compact(whole[np.isin(whole.labels, chosen)]) for chosen in np.split(order, ends[:-1])
     )
-    return dataclasses.replace(train, left_out=whole.left_out), *others
+    return dataclasses.replace(train, left_out=whole.left_out), validation, test
 
 
 def described(parts: Parts) -> Mapping[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Gallery:
     embeddings: np.ndarray
     names: Sequence[str]
     model: str
+    _vectors: np.ndarray = field(init=False, repr=False, compare=False)
+    _lengths: np.ndarray = field(init=False, repr=False, compare=False)
 
     def nearest(self, embedding: np.ndarray, people: int = 1) -> list[Match]:
         """Returns the nearest people, each with the distance of their nearest image.
@@ -100,7 +102,8 @@ class Gallery:
             raise DataError(f"{path}: expected a file, got a folder.", "Give the path of a file.")
         file = io.BytesIO()
         values = (self._vectors, np.array(list(self.names)), np.array(self.model))
-        np.savez(file, **dict(zip(KEYS, values, strict=True)))
+        arrays: dict[str, Any] = dict(zip(KEYS, values, strict=True))
+        np.savez(file, **arrays)
         try:
             atomic_write(Path(path), file.getvalue())
         except OSError as error:

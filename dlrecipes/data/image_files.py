@@ -218,8 +218,8 @@ def parts(folder: Path) -> dict[str, Path]:
         if paths:
             splits[split] = paths[0]
     if splits and "train" not in splits:
-        names = ", ".join(path.name for path in splits.values())
-        raise DataError(f"{folder}: expected a folder train next to {names}.")
+        others = ", ".join(path.name for path in splits.values())
+        raise DataError(f"{folder}: expected a folder train next to {others}.")
     return splits
 
 

@@ -62,7 +62,8 @@ def builtin_pairs(counts: Sequence[int], size: int, seed: int) -> Parts:
         maps, photographs = generated_facades(count, seed, size, first)
         parts.append(ImagePairs(photographs, coloured(maps)))
         first += count
-    return tuple(parts)
+    train, validation, test = parts
+    return train, validation, test
 
 
 def read_pairs(path: Path, size: int, seed: int) -> Parts:
@@ -103,7 +104,8 @@ def read_pairs(path: Path, size: int, seed: int) -> Parts:
         rows = np.split(order, np.cumsum([kept, *sizes])[:-1])
         for part, own in zip(("train", *missing), rows, strict=True):
             parts[part] = whole[np.sort(own)]
-    return tuple(parts[part] for part in PARTS)
+    train, validation, test = (parts[part] for part in PARTS)
+    return train, validation, test
 
 
 def described(parts: Parts) -> Mapping[str, str]:

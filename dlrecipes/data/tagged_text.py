@@ -232,7 +232,8 @@ def _check_line_counts(path: Path, lines: list[str], other: Path, other_lines: l
 
 
 def _read_conll(path: Path) -> list[_Read]:
-    sentences, problems, rows = [], [], []
+    sentences, problems = [], []
+    rows: list[tuple[str, str, int]] = []
     intent = None
     # The blank line at the end closes the last sentence.
     for number, line in enumerate([*_read_lines(path), ""], start=1):
@@ -288,7 +289,8 @@ def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
         if not TAG.fullmatch(tag)
     )
     scheme = detect_scheme(sentence.tags for sentence in everything)
-    problems, converted = [], []
+    problems: list[DataError] = []
+    converted: list[list[TaggedSentence]] = []
     for split in splits:
         converted.append([])
         for sentence in split:

@@ -42,7 +42,8 @@ class VerificationProcess:
         """Starts the process."""
         self._folder = tempfile.TemporaryDirectory(prefix="dlrecipes-")
         self._report = Path(self._folder.name) / "report.json"
-        read_end, self._pipe = os.pipe()
+        read_end, write_end = os.pipe()
+        self._pipe: int | None = write_end
         stderr = None if os.environ.get("DLRECIPES_TRACEBACK") else subprocess.DEVNULL
         self._child = processes.spawn(
             "export.fresh_process",
@@ -62,7 +63,8 @@ class VerificationProcess:
             os.close(self._pipe)
         self._child.kill()
         self._child.wait()
-        self._child.stdin.close()
+        if self._child.stdin is not None:
+            self._child.stdin.close()
         self._folder.cleanup()
 
     def check(self, folder: Path, expected: Mapping[str, Any]) -> None:
@@ -76,7 +78,9 @@ class VerificationProcess:
         Raises:
             PublishError: If a file does not match the model, or the process ended early.
         """
-        pipe, self._pipe = self._pipe, None
+        pipe = self._pipe
+        assert pipe is not None
+        self._pipe = None
         # If the process has ended already, its exit code says so.
         with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "w") as file:
             json.dump({**expected, "folder": str(folder)}, file)
@@ -129,7 +133,7 @@ def main() -> None:
             pass
         if expected.get("weights"):
             _check_weights(folder, **expected["weights"])
-        report = {"checked": True}
+        report: dict[str, Any] = {"checked": True}
     except RecipeError as error:
         report = {"error": error.message, "hint": error.hint}
     except Exception as error:

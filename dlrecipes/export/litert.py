@@ -49,7 +49,7 @@ def convert(
     names = sorted(concrete.structured_outputs)
     frozen = convert_variables_to_constants_v2(concrete)
 
-    def named(*tensors):
+    def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         return dict(zip(names, frozen(*tensors), strict=True))
 
     with tempfile.TemporaryDirectory() as folder:

@@ -100,13 +100,14 @@ def publish(
     directory = Path(directory)
     if not isinstance(model, keras.Model):
         raise UsageError(f"publish: expected a Keras model, got {type(model).__name__}.")
-    exports = signatures
-    if signatures is None:
+    if isinstance(signatures, Exports):
+        exports = signatures
+    elif signatures is None:
         if examples is None:
             raise UsageError("publish: expected signatures, or examples of the inputs.")
         exports = exports_from_model(model, examples)
         rebuild = rebuild or (lambda loaded: exports_from_model(loaded, examples))
-    elif not isinstance(signatures, Exports):
+    else:
         exports = Exports(signatures, signatures["serving_default"])
     if onnx:
         onnx_file.check_installed()
@@ -158,9 +159,10 @@ def write_saved_model(
 def write_litert(folder: Path, exports: Exports) -> None:
     """Writes `model.tflite`, and the smaller formats that the exports list."""
     (folder / LITERT_FILE).write_bytes(convert(exports.litert))
-    smaller = exports.quantized
-    for kind in smaller.formats if smaller else ():
-        content = convert(exports.litert, kind, smaller.calibration)
+    if exports.quantized is None:
+        return
+    for kind in exports.quantized.formats:
+        content = convert(exports.litert, kind, exports.quantized.calibration)
         (folder / litert_file(kind)).write_bytes(content)
 
 

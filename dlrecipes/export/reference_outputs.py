@@ -31,7 +31,7 @@ def record(
     """
     by_row = rows and all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
     names = [spec.name for spec in signature.inputs]
-    references = []
+    references: list[Reference] = []
     for example in signature.examples:
         values = [array[:rows] for array in example] if by_row else example
         pairs = zip(signature.inputs, values, strict=True)

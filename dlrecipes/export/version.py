@@ -108,7 +108,8 @@ class ModelVersion:
         Args:
             signature: Name of the signature. Defaults to `"serving_default"`.
         """
-        _, named = self.function(signature).structured_input_signature
+        function: Any = self.function(signature)
+        _, named = function.structured_input_signature
         return {
             name: TensorInfo(
                 spec.dtype.name, None if spec.shape.rank is None else tuple(spec.shape)
@@ -128,7 +129,7 @@ class ModelVersion:
         """
         import tensorflow as tf
 
-        function = self.function(signature)
+        function: Any = self.function(signature)
         _, specs = function.structured_input_signature
         tensors = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
         try:
@@ -195,7 +196,7 @@ class _LoadErrors:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind, error, trace) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and isinstance(error, Exception):
             raise PublishError(
                 f"{self.folder}: this version cannot be loaded: {reason(error)}",

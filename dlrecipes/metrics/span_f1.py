@@ -105,7 +105,8 @@ def _tables(tag_names: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]
     if len(set(tag_names)) != len(tag_names):
         repeated = next(tag for tag in tag_names if tag_names.count(tag) > 1)
         raise ValueError(f"tag_names has {repeated!r} more than once.")
-    kinds, slots, numbers = [], [], {}
+    kinds, slots = [], []
+    numbers: dict[str, int] = {}
     for tag in tag_names:
         prefix, _, slot = tag.partition("-")
         if tag != "O" and (prefix not in _PREFIXES or not slot):

@@ -118,7 +118,9 @@ def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
         chunking", section 4. https://arxiv.org/abs/cs/0009008
     """
     _check_lengths(gold, predicted)
-    support, guesses, hits = Counter(), Counter(), Counter()
+    support: Counter[str] = Counter()
+    guesses: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
     for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
         gold_spans, predicted_spans = tag_spans(gold_tags), tag_spans(predicted_tags)
         support.update(slot for slot, _, _ in gold_spans)

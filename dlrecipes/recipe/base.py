@@ -32,10 +32,11 @@ class Splits:
         description: Facts for the model card: name, sizes, classes. Defaults to none.
     """
 
-    train: Sequence[Any]
-    validation: Sequence[Any]
-    test: Sequence[Any]
-    description: Mapping[str, Any] = field(default_factory=dict)
+    # Sequences of each recipe's own type.
+    train: Any
+    validation: Any
+    test: Any
+    description: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
 
 class Recipe(ABC):

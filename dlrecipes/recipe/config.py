@@ -62,7 +62,7 @@ def setting(default: Any, help: str, *, search: Search | None = None, **bounds: 
     >>> Config(units=32).units
     32
     """
-    extra = {"search": search} if search else None
+    extra: Any = {"search": search} if search else None
     return pydantic.Field(default, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -79,7 +79,8 @@ class Options(pydantic.BaseModel):
     @pydantic.field_validator("*", mode="before")
     @classmethod
     def _reject_lossy_conversions(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        about = _read(info.field_name, cls.model_fields[info.field_name])
+        name = str(info.field_name)
+        about = _read(name, cls.model_fields[name])
         if about.kind == "list" and isinstance(value, str):
             value = tuple(part.strip() for part in value.split(",") if part.strip())
         elif about.kind == "list" and isinstance(value, int | float):
@@ -89,7 +90,7 @@ class Options(pydantic.BaseModel):
             raise ValueError("expected a number, got true or false")
         if about.kind == "choice" and isinstance(value, str):
             # The command line gives text, and choices may be numbers.
-            known = get_args(cls.model_fields[info.field_name].annotation)
+            known = get_args(cls.model_fields[name].annotation)
             value = {str(choice): choice for choice in known}.get(value, value)
         if about.choices and len({str(part) for part in parts}) < len(parts):
             raise ValueError("duplicate choice")
@@ -271,7 +272,7 @@ def _read(name: str, declared: pydantic.fields.FieldInfo) -> Setting:
         inner, *about = get_args(inner)
         limits += [limit for one in about for limit in getattr(one, "metadata", [one])]
     choices = tuple(str(c) for c in get_args(inner)) if get_origin(inner) is Literal else ()
-    words = {int: "integer", float: "number", bool: "switch"}
+    words: dict[Any, str] = {int: "integer", float: "number", bool: "switch"}
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     bounds = [
         f"{sign} {spelled(value)}"
@@ -280,7 +281,7 @@ def _read(name: str, declared: pydantic.fields.FieldInfo) -> Setting:
         if (value := getattr(limit, key, None)) is not None
     ]
     item = words.get(inner, "choice" if choices else "text")
-    extra = declared.json_schema_extra or {}
+    extra: Any = declared.json_schema_extra or {}
     return Setting(
         name=name,
         kind="list" if listed else item,

@@ -134,9 +134,11 @@ def filled(path: Path, sections: Mapping[str, str]) -> str:
     text = _read(path)
     for name, content in sections.items():
         pattern = rf"(<!-- {name}: generated -->\n).*?(<!-- end -->)"
-        text, count = re.subn(
-            pattern, lambda m, c=content: f"{m[1]}{c}\n{m[2]}", text, flags=re.DOTALL
-        )
+
+        def fill(match: re.Match[str], content: str = content) -> str:
+            return f"{match[1]}{content}\n{match[2]}"
+
+        text, count = re.subn(pattern, fill, text, flags=re.DOTALL)
         if count != 1:
             raise DataError(
                 f"{path}: expected one section '<!-- {name}: generated -->' to '<!-- end -->'."

@@ -91,7 +91,7 @@ def sources() -> list[Source]:
     """Returns the recipes that are known by name, sorted by name."""
     recipes = {}
     spec = importlib.util.find_spec(BUILT_IN)
-    for root in spec.submodule_search_locations if spec else ():
+    for root in (spec.submodule_search_locations if spec else None) or ():
         for folder in Path(root).iterdir():
             if (folder / "recipe.py").is_file():
                 recipes[folder.name] = Source(folder.name, f"{BUILT_IN}.{folder.name}", folder)
@@ -156,6 +156,8 @@ def _register(package: str, folder: Path) -> None:
     spec = importlib.util.spec_from_file_location(
         package, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[package] = module
     try:

@@ -91,8 +91,8 @@ def launch(
     if folder is not None and run_folder.is_finished(folder):
         options.say(f"{source.name}: {folder} is finished.")
         return None
+    assert config is not None
     if cluster is None:
-        assert config is not None
         return run_recipe(source.make(config), folder, options)
     with _started(source.name, folder, runs, options) as started:
         _run_chief(source, config, cluster, started)

@@ -138,7 +138,8 @@ def _publish(
                 f"{recipe.name}: the recipe does not say how to measure smaller LiteRT files.",
                 "Have its `signatures` return Exports(..., quantized=Quantized(...)).",
             )
-        smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=formats)
+        checked: Any = formats
+        smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=checked)
         exports = dataclasses.replace(exports, quantized=smaller)
     # One example suffices to compare the reloaded Keras file.
     few = dataclasses.replace(splits, test=splits.test[:1])
@@ -187,7 +188,7 @@ def train(
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
     checkpoints.restore_best(model)
-    metrics = {
+    metrics: dict[str, Any] = {
         "recipe": recipe.name,
         **{part: recipe.evaluate(model, splits, part) for part in parts},
         "seconds": {"train": round(checkpoints.seconds, 1)},

@@ -91,7 +91,7 @@ def _child(task: Mapping[str, Any], deadline: float) -> tuple[int, dict[str, Any
                 while True:
                     # TensorFlow itself waits for its peers forever.
                     alone = not report.exists()
-                    left = max(0.0, deadline - time.monotonic()) if alone else None
+                    left = max(0.0, deadline - time.monotonic())
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         code = child.wait(min(left, 1.0) if alone else None)
                         break

@@ -165,6 +165,7 @@ def results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> list[
         if array.ndim != 2:
             raise RequestError(f"Expected shape (examples, classes), got {array.shape}.")
     if labels is None:
+        assert scores is not None
         labels = np.full(scores.shape, b"", object)
     if scores is None:
         scores = np.zeros(labels.shape, "float32")

@@ -36,7 +36,7 @@ def parse(body: bytes) -> dict[str, Any]:
         # RapidJSON skips a byte order mark.
         decoded = body.decode("utf-8-sig")
         # parse_float is slow, so it is used only if a number may be too large.
-        check = {"parse_float": _finite} if _LARGE.search(decoded) else {}
+        check: dict[str, Any] = {"parse_float": _finite} if _LARGE.search(decoded) else {}
         if "Inf" in decoded:
             decoded = _INF.sub(lambda match: match[1] or "Infinity", decoded)
         parsed = json.loads(decoded, **check)
@@ -190,8 +190,9 @@ def _column(values: list[Any], key: str, dtype: tf.DType) -> np.ndarray:
                 if expected != got:
                     reason = f"Expecting tensor size: {expected} but got: {got}"
                 else:
-                    expected, got = _dimensions(shape), _dimensions(row_shape)
-                    reason = f"Expecting shape {expected} but got: {got}"
+                    reason = (
+                        f"Expecting shape {_dimensions(shape)} but got: {_dimensions(row_shape)}"
+                    )
             raise RequestError(
                 f"Failed to process element: {number}{key} of 'instances' list. "
                 f"Error: INVALID_ARGUMENT: {reason}"

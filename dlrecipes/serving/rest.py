@@ -171,8 +171,8 @@ class Rest:
         details: dict[str, Any],
     ) -> dict[str, np.ndarray]:
         first = next(iter(arrays.values()), None)
-        has_rows = first is not None and first.ndim
-        details.update(signature=signature.name, examples=len(first) if has_rows else 1)
+        examples = len(first) if first is not None and first.ndim else 1
+        details.update(signature=signature.name, examples=examples)
         return await self.batcher.run(servable, signature, arrays)
 
 

@@ -51,7 +51,7 @@ class Rpc(
         self.telemetry = telemetry
         self.limits = limits
 
-    async def Predict(self, request, context):  # noqa: N802
+    async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the outputs of a signature."""
 
         async def work(servable: Servable) -> predict_pb2.PredictResponse:
@@ -84,7 +84,7 @@ class Rpc(
 
         return await self._answer("predict", request.model_spec, context, work)
 
-    async def Classify(self, request, context):  # noqa: N802
+    async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the classes and scores of examples."""
 
         def fill(results: list, response: classification_pb2.ClassificationResponse) -> None:
@@ -97,7 +97,7 @@ class Rpc(
             "classify", request, context, classification_pb2.ClassificationResponse(), fill
         )
 
-    async def Regress(self, request, context):  # noqa: N802
+    async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the values of examples."""
 
         def fill(results: list, response: regression_pb2.RegressionResponse) -> None:
@@ -108,7 +108,7 @@ class Rpc(
             "regress", request, context, regression_pb2.RegressionResponse(), fill
         )
 
-    async def GetModelMetadata(self, request, context):  # noqa: N802
+    async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns a model's signatures."""
 
         async def work(servable: Servable) -> get_model_metadata_pb2.GetModelMetadataResponse:
@@ -127,7 +127,7 @@ class Rpc(
 
         return await self._answer("metadata", request.model_spec, context, work)
 
-    async def GetModelStatus(self, request, context):  # noqa: N802
+    async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the states of a model's versions."""
         began, spec = time.perf_counter(), request.model_spec
         try:
@@ -145,11 +145,11 @@ class Rpc(
         self.telemetry.record(spec.name, "status", "OK", time.perf_counter() - began, rpc=True)
         return response
 
-    async def MultiInference(self, request, context):  # noqa: N802
+    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Refuses the call: clients send one request per signature instead."""
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not supported.")
 
-    async def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Refuses the call: the folder of models is the configuration."""
         await context.abort(
             grpc.StatusCode.UNIMPLEMENTED, "HandleReloadConfigRequest is not supported."

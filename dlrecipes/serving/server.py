@@ -75,7 +75,7 @@ class Settings:
 class _JsonProtocol(HttpToolsProtocol):
     """Answers malformed HTTP in JSON, and bounds the size and the time of a request's headers."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Bytes received of an incomplete head, which is a request line with its headers.
         self._head: int | None = None
@@ -85,7 +85,7 @@ class _JsonProtocol(HttpToolsProtocol):
         self._idle, self._started = True, 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: Any) -> None:
         """Starts the timer for the first request."""
         super().connection_made(transport)
         self._restart_timer()
@@ -220,7 +220,9 @@ def serve(settings: Settings) -> None:
     print("Stopped.", file=sys.stderr)
 
 
-def application(settings: Settings, store: ModelStore, stopping: threading.Event | None = None):
+def application(
+    settings: Settings, store: ModelStore, stopping: threading.Event | None = None
+) -> Any:
     """Returns the ASGI application, which polls the store for new versions while it runs.
 
     Args:
@@ -239,7 +241,7 @@ def application(settings: Settings, store: ModelStore, stopping: threading.Event
     )
 
     @contextlib.asynccontextmanager
-    async def lifespan(_) -> AsyncIterator[None]:
+    async def lifespan(_: Any) -> AsyncIterator[None]:
         store.watch(settings.poll)
         rpc = await _start_grpc(settings, store, batcher, telemetry)
         grpc_stop = asyncio.create_task(_stop_grpc(rpc, stopping, settings.patience))

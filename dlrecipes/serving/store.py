@@ -190,6 +190,7 @@ class ModelStore:
             model = self.models.get(name)
             version = self._find(name, model, _resolve_label(model, number, label))
             version.using += 1
+        assert version.servable is not None
         try:
             yield version.servable
         finally:
@@ -201,7 +202,7 @@ class ModelStore:
     def _find(self, name: str, model: Model | None, number: int | None) -> Version:
         which = f"Latest({name})" if number is None else f"Specific({name}, {number})"
         usable = model.available() if model is not None else []
-        if not usable or (number is not None and number not in usable):
+        if model is None or not usable or (number is not None and number not in usable):
             raise RequestError(f"Servable not found for request: {which}", "NOT_FOUND")
         return model.versions[usable[-1] if number is None else number]
 

@@ -97,7 +97,8 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
 @functools.cache
 def _float_bounds(dtype: tf.DType) -> tuple[int, float]:
     """Returns the largest integer accepted for a floating-point type, and its largest value."""
-    info = np.finfo(_FLOATS[dtype])
+    kind: Any = _FLOATS[dtype]
+    info = np.finfo(kind)
     return 2 ** (info.nmant + 1) - 1, float(info.max)
 
 

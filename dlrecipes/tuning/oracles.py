@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from dlrecipes.tuning.spec import SearchSpec, hyperparameters
 
 class AtomicState:
     """Makes an oracle write its state atomically: it may be killed at any time."""
+
+    # Methods of keras-tuner's Oracle.
+    _get_oracle_fname: Callable[[], str]
+    _get_trial_dir: Callable[[str], str]
+    get_state: Callable[[], dict[str, Any]]
 
     def save(self) -> None:
         """Writes the oracle's state."""

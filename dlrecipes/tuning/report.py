@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,8 @@ def best(spec: SearchSpec, trials: Sequence[Row]) -> Row | None:
 def ranked(spec: SearchSpec, trials: Sequence[Row]) -> list[Row]:
     """Returns the finished trials, best first."""
     sign = 1 if spec.objective[1] == "min" else -1
-    done = [row for row in trials if row.score is not None]
-    return sorted(done, key=lambda row: sign * row.score)
+    done = [(sign * row.score, row) for row in trials if row.score is not None]
+    return [row for _, row in sorted(done, key=lambda pair: pair[0])]
 
 
 def write(spec: SearchSpec, trials: Sequence[Row], folder: Path) -> None:
@@ -136,7 +136,8 @@ def by_trial(spec: SearchSpec, trials: Sequence[Row]) -> Figure:
         label = "failed" if k == failed[0] else None
         axis.axvline(k, color=GREY, linestyle=":", label=label)
     axis.set(xlabel="trial", ylabel=spec.objective[0], title=f"{spec.recipe}: {spec.tuner} search")
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = axis.xaxis.get_major_locator()
+    locator.set_params(integer=True)
     axis.legend(fontsize=8)
     return figure
 
@@ -188,7 +189,7 @@ def _places(
         heights = np.linspace(0, 1, len(search.choices)) if len(search.choices) > 1 else [0.5]
         known = dict(zip(map(spelled, search.choices), heights, strict=True))
         return [(h, label) for label, h in known.items()], [known[spelled(v)] for v in values]
-    scale = np.log if search.sampling == "log" else np.asarray
+    scale: Callable[[Any], Any] = np.log if search.sampling == "log" else np.asarray
     low, high = scale(search.low), scale(search.high)
     heights = [float((scale(value) - low) / (high - low)) for value in values]
     return [(0.0, f"{search.low:g}"), (1.0, f"{search.high:g}")], heights

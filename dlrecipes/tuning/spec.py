@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,11 @@ def hyperparameters(
             choices = list(search.choices)
             hp.Choice(name, choices, default=default if default in choices else choices[0])
             continue
+        assert search.low is not None
+        assert search.high is not None
         inside = default if search.low <= default <= search.high else search.low
-        declare, number = (hp.Int, int) if is_integer else (hp.Float, float)
+        declare = hp.Int if is_integer else hp.Float
+        number: Callable[[Any], int | float] = int if is_integer else float
         declare(
             name,
             number(search.low),
@@ -114,7 +117,7 @@ def settings_of(spec: SearchSpec, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any, search: Search) -> Any:
-    if search.choices or not isinstance(value, float):
+    if search.low is None or search.high is None or not isinstance(value, float):
         return value
     # More digits make a configuration hard to read and change nothing.
     return min(max(float(f"{value:.{DIGITS}g}"), search.low), search.high)

@@ -107,7 +107,7 @@ def main() -> None:
 
     load_tensorflow()
     try:
-        found = _trained(task)
+        found: dict[str, Any] = _trained(task)
     except UnknownObjective as error:
         found = {"error": str(error), "unknown": True}
     except RecipeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def _folder(config: Config) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
             f"Files of {', '.join(image_files.SUFFIXES[:3])} and others are read.",
         )
     size = Size(config.side, channels=3 if config.colour else 1)
-    mode = "RGB" if config.colour else "L"
+    mode: Literal["RGB", "L"] = "RGB" if config.colour else "L"
     images = [_fitted(np.atleast_3d(image_files.read_image(file, mode)), size) for file, _ in files]
     names = tuple(found)
     labels = np.array([names.index(name) for _, name in files], "int32")

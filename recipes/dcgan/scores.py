@@ -41,7 +41,10 @@ class FeatureClassifier:
             call(images[k : k + CHUNK].astype("float32") / 255)
             for k in range(0, len(images), CHUNK)
         ]
-        return tuple(np.concatenate([part[place].numpy() for part in found]) for place in (0, 1))
+        features, probabilities = (
+            np.concatenate([part[place].numpy() for part in found]) for place in (0, 1)
+        )
+        return features, probabilities
 
     @classmethod
     def trained(cls, examples: LabelledImages, seed: int) -> FeatureClassifier:

@@ -44,7 +44,7 @@ def mistakes(
         + (": truth > answer" if len(wrong) else "")
         + (f"; the {len(order)} surest" if len(order) < len(wrong) else "")
     )
-    for axis, place in _axes(figure, rows, 8, order):
+    for axis, place in _axes(figure, rows, 8, order.tolist()):
         axis.imshow(images[place], cmap="gray_r", vmin=0, vmax=255)
         title = f"{names[truth[place]]} > {names[found[place]]}  {chances[place].max():.0%}"
         axis.set_title(title, fontsize=8)
@@ -126,13 +126,13 @@ def measured(data: str) -> dict[str, tuple[float, float, float]]:
         data: On which of the table's data.
     """
     path = Path(__file__).with_name("results.csv")
-    groups = defaultdict(lambda: defaultdict(list))
+    groups: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in read_results(path) if path.exists() else ():
         if row["data"] == data:
             groups[row["configuration"]][row["metric"]].append(float(row["value"]))
     wanted = ("error", "macs", "parameters")
     return {
-        name: tuple(float(np.mean(values[metric])) for metric in wanted)
+        name: tuple(float(np.mean(values[metric])) for metric in wanted)  # type: ignore[misc]
         for name, values in groups.items()
         if all(metric in values for metric in wanted)
     }
@@ -180,10 +180,12 @@ def comparison(
 
 def _name(axis: Axes, points: Sequence[tuple[str, float, float]]) -> None:
     """Writes each point's name within the frame where none stands yet: above, below, farther."""
-    canvas = FigureCanvasAgg(axis.figure)
+    figure: Any = axis.figure
+    canvas = FigureCanvasAgg(figure)
     # Where things lie is known once they were drawn.
     canvas.draw()
-    top, taken = axis.get_window_extent().y1, []
+    top = axis.get_window_extent().y1
+    taken: list[Any] = []
     for name, x, y in points:
         label = axis.annotate(name, (x, y), (4, 6), textcoords="offset points")
         for offset in (6, -14, 18, -26, 30, -38):

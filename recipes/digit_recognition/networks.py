@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from dlrecipes import models
@@ -62,7 +64,7 @@ def build(config: Config, num_classes: int) -> keras.Model:
 
 
 def _network(config: Config, num_classes: int, member: int) -> keras.Model:
-    options = {
+    options: dict[str, Any] = {
         "name": f"{config.network}_{member + 1}",
         "num_classes": num_classes,
         "width": config.width,

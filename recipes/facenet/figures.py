@@ -49,7 +49,7 @@ def distances(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> F
     found, same = all_pairs(embeddings, labels)
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axis = figure.subplots()
-    bins = np.linspace(0, float(found.max()), 60)
+    bins = np.linspace(0, float(found.max()), 60).tolist()
     for kind, colour, label in ((same, BLUE, "one person"), (~same, ORANGE, "two people")):
         weights = np.full(int(kind.sum()), 1 / kind.sum())
         axis.hist(found[kind], bins, weights=weights, color=colour, alpha=0.6, label=label)
@@ -123,7 +123,7 @@ def chart(embeddings: np.ndarray, examples: FaceImages, seed: int) -> Figure:
     figure = Figure(figsize=(9, 9), layout="constrained")
     axis = figure.subplots()
     colours = np.unique(examples.labels[rows], return_inverse=True)[1]
-    axis.scatter(*places.T, c=colours, cmap="tab20", s=420, marker="s")
+    axis.scatter(places[:, 0], places[:, 1], c=colours, cmap="tab20", s=420, marker="s")
     for row, place in zip(rows, places, strict=True):
         axis.add_artist(_image(examples.images[row], place, 16 / examples.images.shape[1]))
     axis.set(xticks=[], yticks=[], title="Test images by embedding (t-SNE); a colour a person")

@@ -61,7 +61,7 @@ def predict(
             {"enrolled": options.enrol, "images": len(gallery.names), "people": people}
         )
     for name, embedding in zip(names, _embeddings(version, names), strict=True):
-        matches = [
+        matches: list[dict[str, Any]] = [
             {"person": match.name, "distance": match.distance}
             for match in gallery.nearest(embedding, 2)
         ]

@@ -57,9 +57,10 @@ def to_arrays(
 
     lengths = np.array([len(s.tokens) for s in sentences], np.int32)
     if lengths.max() > LONGEST:
+        longest = sentences[int(lengths.argmax())]
         raise DataError(
             f"The data has a sentence of {lengths.max():,} words, which begins "
-            f"{' '.join(sentences[lengths.argmax()].tokens[:5])!r}; at most {LONGEST:,} are taken.",
+            f"{' '.join(longest.tokens[:5])!r}; at most {LONGEST:,} are taken.",
             "Is an empty line between sentences missing?",
         )
     encoded = model.encoder(pad([s.tokens for s in sentences]))
@@ -70,7 +71,7 @@ def to_arrays(
     targets = {"tags": tags}
     if model.intent_names:
         known = {name: number for number, name in enumerate(model.intent_names)}
-        intents = [known.get(s.intent, len(known)) for s in sentences]
+        intents = [known.get(str(s.intent), len(known)) for s in sentences]
         targets["intent"] = np.array(intents, np.int32)
     return {name: encoded[name].numpy() for name in model.input_names}, targets, lengths
 
@@ -93,7 +94,7 @@ def intent_names(sentences: Sequence[TaggedSentence]) -> list[str]:
     """Returns the intents by id; none where not every sentence has one."""
     if any(s.intent is None for s in sentences):
         return []
-    return sorted({s.intent for s in sentences})
+    return sorted({str(s.intent) for s in sentences})
 
 
 def vocabularies(model: SequenceTagger) -> dict[str, str]:

@@ -29,7 +29,7 @@ def slot_confusion(
         for truth, guess in zip(gold, predicted, strict=True)
         for a, b in zip(truth, guess, strict=True)
     )
-    weight = Counter()
+    weight: Counter[str] = Counter()
     for (a, b), count in pairs.items():
         for slot in (a, b):
             weight[slot] += (a != b) * 1000 * count + count
@@ -76,7 +76,8 @@ def _laid_out(
     example: TaggedSentence, tags: Sequence[str], widest: float = 140
 ) -> list[tuple[float, str, str, str]]:
     """Returns the position of each word (in tenths of an inch), with its tag and the true one."""
-    placed, x = [], 0.0
+    placed: list[tuple[float, str, str, str]] = []
+    x = 0.0
     for token, truth, tag in zip(example.tokens, example.tags, tags, strict=True):
         if x > widest:
             return [*placed, (x, "…", "O", "O")]

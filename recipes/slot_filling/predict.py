@@ -55,7 +55,7 @@ def _prediction(outputs: Mapping[str, Any]) -> dict[str, Any]:
         }
         for slot, start, end in tag_spans(tags)
     ]
-    prediction = {"tokens": tokens, "tags": tags, "slots": slots}
+    prediction: dict[str, Any] = {"tokens": tokens, "tags": tags, "slots": slots}
     if "intent" in outputs:
         prediction["intent"] = outputs["intent"].decode()
         prediction["intent_probability"] = float(outputs["intent_probability"])

@@ -129,7 +129,7 @@ class SlotFilling(Recipe):
         examples = getattr(splits, part)
         gold, (tags, intents) = [s.tags for s in examples], _tag(model, examples)
         spans = span_scores(gold, tags)
-        metrics = {
+        metrics: dict[str, Any] = {
             "span_f1": spans.f1,
             "precision": spans.precision,
             "recall": spans.recall,

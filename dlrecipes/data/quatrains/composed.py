@@ -11,7 +11,7 @@ from dlrecipes.data.quatrains.prosody import FREE, RHYME_NAMES, TEMPLATES
 from dlrecipes.errors import UsageError, nearest
 
 # Sequences of slots that make a line, with their weights.
-_STRUCTURES = {
+_STRUCTURES: dict[int, dict[tuple[str, ...], int]] = {
     5: {("subject", "predicate"): 6, ("clause", "image"): 2, ("scene", "image"): 2},
     7: {
         ("scene", "subject", "predicate"): 5,
@@ -55,7 +55,8 @@ def quatrains(count: int, seed: int = 0, length: int = 5, theme: str | None = No
     ([5, 5, 5, 5], 'moonlight', False)
     """
     _check(count, length, theme)
-    rng, poems, failures = random.Random(seed), {}, 0
+    rng, failures = random.Random(seed), 0
+    poems: dict[tuple[str, ...], Poem] = {}
     current_theme = theme or rng.choice(THEMES)
     while len(poems) < count:
         poem = _compose(rng, length, current_theme)
@@ -120,7 +121,8 @@ def _compose(rng: random.Random, length: int, theme: str) -> Poem | None:
 def _line(draft: _Draft, pattern: str, rhyme: int | None) -> str | None:
     structures = _STRUCTURES[len(pattern)]
     slots = draft.rng.choices(list(structures), list(structures.values()))[0]
-    line, kinds = "", ()
+    line = ""
+    kinds: tuple[str, ...] = ()
     # From the end, which has the rhyme and restricts the kinds of the subject.
     for slot in reversed(slots):
         left = len(pattern) - len(line)

@@ -58,7 +58,8 @@ def read_quatrains(path: str | os.PathLike) -> tuple[list[Poem], dict[str, int]]
     first = next((line for _, line in lines), "")
     suffix = Path(path.stem).suffix if path.suffix.lower() == ".gz" else path.suffix
     is_json = first.startswith("{") or suffix.lower() in _JSON
-    poems, skipped = [], Counter()
+    poems = []
+    skipped: Counter[str] = Counter()
     for poem in _from_json(path, lines) if is_json else _from_text(lines):
         problem = _not_a_quatrain(poem.lines)
         if problem:

@@ -61,7 +61,8 @@ def travel_queries(
         )
     grammar = _LANGUAGES[language].GRAMMAR
     half = {name: phrases[::2] for name, phrases in grammar.new.items()}
-    rng, seen = random.Random(seed), set()
+    rng = random.Random(seed)
+    seen: set[str] = set()
     train, validation, test = (
         _split(_LANGUAGES[language], rng, new, size, seen)
         for new, size in zip(({}, half, grammar.new), sizes, strict=True)

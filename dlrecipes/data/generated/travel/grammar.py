@@ -220,7 +220,8 @@ def without_stray(draft: Draft, comma: str, stops: str) -> Draft:
 
     Such commas occur because clauses bring their own.
     """
-    tokens, tags = [], []
+    tokens: list[str] = []
+    tags: list[str] = []
     for token, tag, after in zip(draft.tokens, draft.tags, [*draft.tokens[1:], comma], strict=True):
         if token != comma or (tokens and after not in stops):
             tokens.append(token)
