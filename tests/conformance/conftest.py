@@ -1,7 +1,6 @@
 """The order of the conformance tests, and the check of docstrings that they share."""
 
 import doctest
-import sys
 from pathlib import Path
 
 import keras
@@ -32,9 +31,7 @@ def assert_documented():
     def check(documented, sections):
         for section in sections:
             assert f"    {section}:\n" in documented.__doc__, section
-        module = sys.modules[documented.__module__]
-        finder = doctest.DocTestFinder(recurse=False)
-        tests = finder.find(documented, documented.__name__, globs=dict(vars(module)))
+        tests = doctest.DocTestFinder(recurse=False).find(documented, globs={})
         assert any(test.examples for test in tests)
         # On TensorFlow `test_doctests.py` runs them.
         if keras.backend.backend() != "tensorflow":
