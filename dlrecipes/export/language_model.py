@@ -46,7 +46,7 @@ def step_signature(
     states = model.first_states(1)
     values = [np.asarray(state) for state in tf.nest.flatten(states)]
 
-    def run_step(*tensors):
+    def run_step(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = dict(zip(names, tensors, strict=False))
         packed = tf.nest.pack_sequence_as(states, tensors[len(names) :])
         scores, after = model.step(inputs, packed)

@@ -68,7 +68,8 @@ def _files(config: Config, path: Path) -> Splits:
     files = part_files(path, ".jsonl, .txt, or either with .gz")
     if not is_quatrains(config, files["train"]):
         return _text_splits(config, [read_text(file) for file in files.values()])
-    parts, skipped = [], Counter()
+    parts: list[list[Poem]] = []
+    skipped: Counter[str] = Counter()
     for file in files.values():
         poems, reasons = read_quatrains(file)
         parts.append(poems)

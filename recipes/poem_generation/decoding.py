@@ -91,7 +91,7 @@ class Poet:
             tones, `(batch, 4)`; `rhyme`, the name of the rhyme class; and `problem`, the reason
             for a missing poem, or an empty string.
         """
-        request = complete(request, "quatrains", self.defaults)
+        request = dict(complete(request, "quatrains", self.defaults))
         texts = {
             name: split_characters(
                 self.model, tf.strings.regex_replace(request[name], requests.MARKS, "")

@@ -67,7 +67,7 @@ def poem_requests(examples: Sequence[Poem]) -> dict[str, dict[str, np.ndarray]]:
         "top_p": np.resize([1.0, 0.9], count),
         "seed": np.arange(count),
     }
-    values = {
+    values: dict[str, dict[str, Any]] = {
         "serving_default": {"theme": themes},
         "first_line": {"first_line": [poem.lines[0] for poem in poems]},
         "acrostic": {"acrostic": ["".join(line[0] for line in poem.lines) for poem in poems]},

@@ -88,7 +88,8 @@ class PoemGeneration(Recipe):
         arrays = encoding.encode(model, train)
         ids = arrays["characters" if isinstance(train, str) else "targets"]
         embeddings = model.network.get_layer("character_embedding").embeddings
-        initial = cooccurrence_embeddings(ids, *embeddings.shape, seed=self.config.seed)
+        size, units = embeddings.shape
+        initial = cooccurrence_embeddings(ids, size, units, seed=self.config.seed)
         # Entries that do not occur, such as the start, keep their random embedding.
         embeddings.assign(np.where(initial != 0, initial, embeddings.numpy()))
 
@@ -114,9 +115,9 @@ class PoemGeneration(Recipe):
         config = self.config
         if isinstance(examples, str):
             ids = encoding.text_ids(model, examples)
-            steps = stream_steps(len(ids), model.streams, config.window)
-            batches = stream_batches(ids, model.streams, config.window)
-            batches = batches.map(lambda x, y: ({"characters": x}, y))
+            shape = int(model.streams or 1), config.window
+            steps, pairs = stream_steps(len(ids), *shape), stream_batches(ids, *shape)
+            batches = pairs.map(lambda x, y: ({"characters": x}, y))
             return (batches if start_epoch is None else batches.repeat()), steps
         arrays = encoding.encode(model, examples)
         targets = {"targets": arrays.pop("targets")}
@@ -193,9 +194,9 @@ class PoemGeneration(Recipe):
         for word in (poem.lines[0][:2] for poem in examples):
             if len(themes) < PAGE and word not in themes and set(word) <= set(model.vocabulary):
                 themes.append(word)
-        themes = np.array(themes or [""], object)
+        themes = themes or [""]
         request = {"line_length": _usual_length(examples), "seed": np.arange(len(themes))}
-        outputs = self._write(model, len(themes), theme=themes, **request)
+        outputs = self._write(model, len(themes), theme=np.array(themes, object), **request)
         return [
             {"theme": theme, **{name: plain(value, row) for name, value in outputs.items()}}
             for row, theme in enumerate(themes)

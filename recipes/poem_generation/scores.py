@@ -16,7 +16,7 @@ from dlrecipes.training import CharacterLanguageModel
 from . import encoding, requests
 
 # Requests by metric group: tones and rhyme enforced, inputs only, or neither.
-MODES = {
+MODES: dict[str, dict[str, Any]] = {
     "constrained": {"enforce": True},
     "unconstrained": {"enforce": False},
     "unconditional": {"enforce": False, "template": requests.NO_TEMPLATE},

@@ -43,7 +43,7 @@ class Writer:
             `text`, the prompt and its continuation; and `problem`, the reason for a missing text,
             or an empty string.
         """
-        request = complete(request, "text", self.defaults)
+        request = dict(complete(request, "text", self.defaults))
         prompt = split_characters(self.model, request["prompt"])
         problem = unknown_characters(prompt, "prompt")
         length = prompt.count + tf.maximum(request["length"], 0)
