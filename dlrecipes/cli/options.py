@@ -47,7 +47,7 @@ def check_models(models: Path) -> None:
     """Checks the folder of published models before TensorFlow is loaded.
 
     Raises:
-        UsageError: If the folder does not exist, or is that of one model.
+        UsageError: If the folder does not exist, or belongs to one model.
     """
     if not models.is_dir():
         raise UsageError(

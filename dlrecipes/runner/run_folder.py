@@ -50,7 +50,7 @@ def check_new(runs: Path, name: str | None) -> None:
 
 
 def unfinished_folder(runs: Path, name: str | None) -> Path:
-    """Returns the run to resume: that of a name, or the latest unfinished one.
+    """Returns the run to resume, by its name or as the latest unfinished one.
 
     Raises:
         UsageError: If there is none.

@@ -22,7 +22,7 @@ from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import PATH, Telemetry
 
-# As in TensorFlow Serving, paths are case-insensitive and may name a version or a label.
+# As in TensorFlow Serving, paths are case-insensitive and may contain a version or a label.
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions/(?P<version>\d+)|labels/(?P<label>[^/:]+)))?"
 _RUN = re.compile(rf"{_MODEL}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _METADATA_PATH = re.compile(rf"{_MODEL}(?P<metadata>/metadata)?", re.IGNORECASE)

@@ -240,7 +240,7 @@ class ContrastiveDivergence(Trainer):
 
     def _sample_units(self, mean: tf.Tensor, kind: str, step: tf.Tensor, stream: int) -> tf.Tensor:
         shape = [tf.shape(mean)[0], mean.shape[1]]
-        # The number of persistent chains is not that of the batch's examples.
+        # The number of persistent chains differs from the number of examples in the batch.
         key = {"seed": self.seed, "step": step, "stream": stream, "examples": not self.persistent}
         if kind == "bernoulli":
             return tf.cast(stateless_random.uniform(shape, **key) < mean, mean.dtype)

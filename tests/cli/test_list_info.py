@@ -39,7 +39,9 @@ def test_info_shows_a_recipe_in_a_folder(dlrecipes, own_recipe):
     answer = dlrecipes("info", folder)
     assert answer.code == 0
     assert answer.out.startswith("my slots ä: Mine: does nothing.\n")
-    assert f"README: {folder / 'README.md'}\n" in answer.out
+    assert "README" not in answer.out
+    (folder / "README.md").write_text("# Mine")
+    assert f"README: {folder / 'README.md'}\n" in dlrecipes("info", folder).out
 
 
 @pytest.mark.parametrize("module", ["__init__", "config"])
