@@ -4,7 +4,8 @@ A run that was killed resumes with exactly the batches it would have seen, becau
 order is not kept in a state that could be lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -154,6 +155,34 @@ def array_batches(
         batches = training_batches(*arrays, batch_size, seed, start_epoch)
     steps = steps_per_epoch(len(inputs), batch_size)
     return batches.map(lambda x, y: (x["inputs"], y["targets"])), steps
+
+
+def map_batches(function: Callable[..., Any], *arrays: np.ndarray, batch_size: int) -> Any:
+    """Returns a function's results for whole arrays, computed batch by batch.
+
+    Args:
+        function: Function of as many batches as there are arrays. It returns a tensor whose first
+            axis counts the examples, or a list, tuple or dictionary of such tensors.
+        *arrays: Arrays with the same first axis, which counts the examples, at least one.
+        batch_size: Examples per batch; the last batch may be smaller.
+
+    Returns:
+        The function's result with a NumPy array in place of each tensor.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.batches import map_batches
+    >>> map_batches(lambda x: 2 * x, np.arange(5), batch_size=2).tolist()
+    [0, 2, 4, 6, 8]
+    """
+    results = [
+        function(*(array[start : start + batch_size] for array in arrays))
+        for start in range(0, len(arrays[0]), batch_size)
+    ]
+    return tf.nest.map_structure(
+        lambda *parts: np.concatenate(list(map(np.asarray, parts))), *results
+    )
 
 
 def _order(count: int, lengths: tf.Tensor | None, seed: int, epoch: tf.Tensor) -> tf.Tensor:

@@ -70,6 +70,11 @@ class Size:
     crop: float = 1.0
     channels: Literal[1, 3] = 1
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images."""
+        return self.side, self.side, self.channels
+
 
 def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Parts:
     """Returns generated faces; the splits share no people.
@@ -162,7 +167,7 @@ def tfds_faces(name: str, data_dir: str | Path, size: Size, seed: int) -> Parts:
             raise DataError(f"{where}: expected images with a label.", "Try lfw.")
         images, names = [], []
         for example in builder.as_dataset(split="all").as_numpy_iterator():
-            images.append(_fitted(example["image"], size))
+            images.append(fit_image(example["image"], size))
             label = example["label"]
             names.append(label.decode() if isinstance(label, bytes) else str(label))
     return split(_labelled(images, names, where), seed, SHARES, where)
@@ -250,17 +255,50 @@ def fitted(image, size: Size):
     return tf.clip_by_value(image, 0.0, 1.0)
 
 
-def _fitted(image: np.ndarray, size: Size) -> np.ndarray:
-    resized = fitted(image.astype("float32") / 255, size).numpy()
+def fit_image(image: np.ndarray, size: Size) -> np.ndarray:
+    """Returns an image cropped and resized, as `fitted` does, from uint8 to uint8.
+
+    Args:
+        image: uint8 array of shape `(height, width)` or `(height, width, channels)`, 1 to 4
+            channels.
+        size: Size to crop and resize to.
+
+    Returns:
+        uint8 array of shape `(side, side, channels)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.faces import Size, fit_image
+    >>> fit_image(np.zeros((40, 30), "uint8"), Size(16)).shape
+    (16, 16, 1)
+    """
+    resized = fitted(np.atleast_3d(image).astype("float32") / 255, size).numpy()
     return (resized * 255).round().astype("uint8")
+
+
+def read_fitted(path: Path, size: Size) -> np.ndarray:
+    """Returns the image in a file, cropped and resized.
+
+    Args:
+        path: Image file (see `dlrecipes.data.image_files.read_image`).
+        size: Size to crop and resize to.
+
+    Returns:
+        uint8 array of shape `(side, side, channels)`.
+
+    Raises:
+        UsageError: If the file does not exist.
+        DataError: If the file is not an image, or is damaged.
+    """
+    return fit_image(image_files.read_image(path, "RGB" if size.channels == 3 else "L"), size)
 
 
 def _folder(folder: Path, size: Size) -> FaceImages:
     images, names = [], []
     for name, files in image_files.classes(folder).items():
         for file in files:
-            colours = image_files.read_image(file, "RGB" if size.channels == 3 else "L")
-            images.append(_fitted(np.atleast_3d(colours), size))
+            images.append(read_fitted(file, size))
             names.append(name)
     return _labelled(images, names, str(folder))
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlrecipes._utils.files import atomic_write
+from dlrecipes.data.image_files import list_images
 from dlrecipes.errors import DataError, reason
 
 KEYS = ("embeddings", "names", "model")
@@ -135,3 +136,27 @@ class Gallery:
                 "Enrol the images again: --gallery FOLDER --enrol FILE.npz.",
             )
         return cls(embeddings, [str(name) for name in names], model)
+
+
+def list_people(folder: Path) -> dict[str, list[Path]]:
+    """Returns the image files of each person, given a folder with one folder per person.
+
+    Hidden folders are ignored.
+
+    Args:
+        folder: Folder to list.
+
+    Returns:
+        Files by person, both sorted.
+
+    Raises:
+        DataError: If there are no people, or a person has no images.
+    """
+    people = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
+    if not people:
+        raise DataError(f"{folder}: there is no folder of images in it.", "Make one per person.")
+    files = {path.name: list_images(path) for path in people}
+    for name, paths in files.items():
+        if not paths:
+            raise DataError(f"{folder / name}: the person has no images.")
+    return files

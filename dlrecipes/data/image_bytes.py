@@ -1,6 +1,6 @@
-"""Decoding of image files inside the graph."""
+"""Images as files and as bytes inside the graph: decoding, encoding and conversion to floats."""
 
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -8,7 +8,7 @@ from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import DataError
 
 
-def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
+def decode(contents: tf.Tensor, channels: int = 1) -> tf.Tensor:
     """Returns the image in a PNG, JPEG, BMP, GIF or WebP file.
 
     Transparent areas become white. The EXIF orientation of a JPEG is applied; of a GIF only the
@@ -50,7 +50,7 @@ def decode(contents: tf.Tensor, channels: Literal[1, 3] = 1) -> tf.Tensor:
 
 
 def of_channels(
-    pixels: tf.Tensor, channels: Literal[1, 3], ignore_clear: bool | tf.Tensor = False
+    pixels: tf.Tensor, channels: int, ignore_clear: bool | tf.Tensor = False
 ) -> tf.Tensor:
     """Returns an image of 1 to 4 channels as grey or colour, with transparent areas white.
 
@@ -89,6 +89,129 @@ def of_channels(
     opaque = tf.equal(count, first) | (ignore_clear & (tf.reduce_max(alpha) <= 0.0))
     image = tf.where(opaque, image, 1.0 + alpha * (image - 1.0))
     return tf.ensure_shape(image, [*pixels.shape[:-1], channels])
+
+
+def decode_batch(
+    image_bytes: tf.Tensor, prepare: Callable[[tf.Tensor], tf.Tensor], shape: Sequence[int]
+) -> tf.Tensor:
+    """Returns the images in a batch of files, each decoded and prepared for a network.
+
+    The files may have different sizes: they are decoded one by one (see `decode`). Works inside a
+    `tf.function`.
+
+    Args:
+        image_bytes: File contents, string tensor of shape `(batch,)`.
+        prepare: Function from one image, float32 of shape `(height, width, channels)`, from 0 to
+            1, to a tensor of shape `shape`.
+        shape: Height, width and channels (1 for grey, 3 for colour) of a prepared image.
+
+    Returns:
+        float32 tensor of shape `(batch, *shape)`.
+
+    Raises:
+        DataError: If a file cannot be decoded, as for `decode`.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_bytes import decode_batch
+    >>> file = tf.io.encode_png(tf.zeros([7, 9, 1], tf.uint8))
+    >>> decode_batch(tf.stack([file]), lambda image: image[:4, :4], (4, 4, 1)).shape.as_list()
+    [1, 4, 4, 1]
+    """
+
+    def decoded(content: tf.Tensor) -> tf.Tensor:
+        return prepare(decode(content, shape[-1]))
+
+    return tf.map_fn(decoded, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+
+
+def prepare_batch(
+    images: tf.Tensor, prepare: Callable[[tf.Tensor], tf.Tensor], shape: Sequence[int]
+) -> tf.Tensor:
+    """Returns a batch of images of any one size, each prepared for a network.
+
+    Does for arrays what `decode_batch` does for files. Works inside a `tf.function`.
+
+    Args:
+        images: uint8 tensor of shape `(batch, height, width, channels)` with 1 to 4 channels (see
+            `of_channels`).
+        prepare: Function from one image, float32 of shape `(height, width, channels)`, from 0 to
+            1, to a tensor of shape `shape`.
+        shape: Height, width and channels (1 for grey, 3 for colour) of a prepared image.
+
+    Returns:
+        float32 tensor of shape `(batch, *shape)`.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_bytes import prepare_batch
+    >>> colour = tf.zeros([2, 7, 9, 3], tf.uint8)
+    >>> prepare_batch(colour, lambda image: image[:4, :4], (4, 4, 1)).shape.as_list()
+    [2, 4, 4, 1]
+    """
+
+    def prepared(image: tf.Tensor) -> tf.Tensor:
+        return prepare(of_channels(tf.cast(image, tf.float32) / 255, shape[-1]))
+
+    return tf.map_fn(prepared, images, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+
+
+def encode_batch(images: tf.Tensor) -> tf.Tensor:
+    """Returns a batch of images as PNG files; works inside a `tf.function`.
+
+    Args:
+        images: uint8 tensor of shape `(batch, height, width, channels)`.
+
+    Returns:
+        String tensor of shape `(batch,)`.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_bytes import encode_batch
+    >>> encode_batch(tf.zeros([2, 7, 9, 1], tf.uint8)).numpy()[0][1:4]
+    b'PNG'
+    """
+    return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.TensorSpec([], tf.string))
+
+
+def to_signed(images: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 images as floats from -1 to 1, the range of a generator's `tanh`.
+
+    Args:
+        images: uint8 tensor or array of any shape.
+
+    Returns:
+        float32 tensor of the same shape.
+
+    Example:
+
+    >>> from dlrecipes.data.image_bytes import to_signed
+    >>> to_signed([0, 255]).numpy().tolist()
+    [-1.0, 1.0]
+    """
+    return tf.cast(images, tf.float32) / 127.5 - 1
+
+
+def to_uint8(images: tf.Tensor) -> tf.Tensor:
+    """Returns images from -1 to 1 as uint8: the inverse of `to_signed`; values outside are clipped.
+
+    Args:
+        images: Float tensor or array of any shape.
+
+    Returns:
+        uint8 tensor of the same shape.
+
+    Example:
+
+    >>> from dlrecipes.data.image_bytes import to_uint8
+    >>> to_uint8([-1.0, 1.0, 1.5]).numpy().tolist()
+    [0, 255, 255]
+    """
+    scaled = (tf.cast(images, tf.float32) + 1) * 127.5
+    return tf.cast(tf.round(tf.clip_by_value(scaled, 0, 255)), tf.uint8)
 
 
 def _orientation(contents: tf.Tensor) -> tf.Tensor:

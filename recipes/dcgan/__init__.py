@@ -1,5 +1,5 @@
-"""DCGAN: draw new images of the kind that a data set has, of digits, faces or facades.
+"""DCGAN: generate images that resemble a dataset of digits, faces or facades.
 
-Radford, Metz and Chintala's generator and discriminator; the published model makes
-images of a seed and a count, or of noise.
+The generator and the discriminator of Radford, Metz and Chintala. The published model generates
+images from a seed and a number of images, or from noise.
 """

@@ -1,22 +1,19 @@
-"""Predictions of DCGAN: a seed in, a sheet of images out, without TensorFlow."""
+"""Predictions of DCGAN: a seed in, a sheet of images out."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError, reason
-from dlrecipes.export.version import EXTRAS
+from dlrecipes.export.version import EXTRAS, ModelVersion
 
 from .config import PredictOptions
-
-if TYPE_CHECKING:
-    from dlrecipes.export.version import ModelVersion
 
 
 def predict(
@@ -26,8 +23,8 @@ def predict(
 
     Args:
         version: The published version.
-        inputs: None: options say everything.
-        options: Number, seed and class of the images.
+        inputs: No inputs; the options say everything.
+        options: Number, seed and class of the images, and the file.
 
     Raises:
         UsageError: If there are inputs, the class is unknown, or the file cannot be written.
@@ -36,21 +33,10 @@ def predict(
 
     if inputs:
         raise UsageError(f"{inputs[0]}: dcgan takes no inputs.", "Give --count and --seed.")
-    names = label_names(version)
-    request = {"seed": [options.seed], "count": [options.count]}
-    if options.label and options.label not in names:
-        known = f"Its classes are {', '.join(names)}." if names else "Leave it out."
-        problem = "unknown class" if names else "this model has no classes"
-        raise UsageError(f"--label {options.label}: {problem}.", known)
-    if names:
-        request["label"] = [names.index(options.label) if options.label else -1]
-    path = Path(options.sheet).expanduser()
-    if path.is_dir():
-        raise UsageError(f"--sheet {options.sheet}: expected a file, got a folder.")
-    if not path.parent.is_dir():
-        raise UsageError(f"--sheet {options.sheet}: there is no such folder.")
+    path = _sheet_path(options.sheet)
+    images = version.call(**_request(version, options))["images"]
     sheet = io.BytesIO()
-    Image.fromarray(tiled(version.call(**request)["images"]).squeeze()).save(sheet, "PNG")
+    Image.fromarray(tiled(images).squeeze()).save(sheet, "PNG")
     try:
         atomic_write(path, sheet.getvalue())
     except OSError as error:
@@ -58,12 +44,29 @@ def predict(
     return [{"file": options.sheet, "count": options.count, "seed": options.seed}]
 
 
+def _sheet_path(sheet: str) -> Path:
+    path = Path(sheet).expanduser()
+    if path.is_dir():
+        raise UsageError(f"--sheet {sheet}: expected a file, got a folder.")
+    if not path.parent.is_dir():
+        raise UsageError(f"--sheet {sheet}: there is no such folder.")
+    return path
+
+
+def _request(version: ModelVersion, options: PredictOptions) -> dict[str, list[int]]:
+    """Returns the inputs of the signature; label -1 cycles through the classes."""
+    file = version.folder / EXTRAS / "labels.txt"
+    names = file.read_text("utf-8").splitlines() if file.is_file() else []
+    request = {"seed": [options.seed], "count": [options.count]}
+    if options.label and options.label not in names:
+        problem = "unknown class" if names else "this model has no classes"
+        hint = f"Its classes are {', '.join(names)}." if names else "Leave it out."
+        raise UsageError(f"--label {options.label}: {problem}.", hint)
+    if names:
+        request["label"] = [names.index(options.label) if options.label else -1]
+    return request
+
+
 def present(prediction: Mapping[str, Any]) -> str:
     """Returns the path of the sheet."""
-    return "{count} images of seed {seed}: {file}".format(**prediction)
-
-
-def label_names(version: ModelVersion) -> tuple[str, ...]:
-    """Returns the classes of a conditional model; none for others."""
-    path = version.folder / EXTRAS / "labels.txt"
-    return tuple(path.read_text("utf-8").splitlines()) if path.is_file() else ()
+    return "{count} images from seed {seed}: {file}".format(**prediction)

@@ -1,5 +1,5 @@
-"""FaceNet: say whether two images show one person, and who of a gallery somebody is.
+"""FaceNet: compare faces, and identify a face in a gallery.
 
-A network places each face on a sphere, trained by triplets so that one person's images lie
-together; it has never seen the people whom it is tested on.
+A network trained with triplets maps images to unit vectors, so that images of the same person
+lie close together. It is tested on people who do not occur in training.
 """

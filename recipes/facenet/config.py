@@ -1,4 +1,4 @@
-"""The settings of FaceNet, and what its predictions can be told: each once."""
+"""The settings of FaceNet and of its predictions."""
 
 from typing import Literal
 
@@ -8,121 +8,89 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of FaceNet."""
 
-    epochs: int = setting(14, "Passes over the training data, at most.", ge=1, le=100_000)
+    epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     min_steps_per_epoch: int = setting(
-        25, "Steps an epoch has at least: of few images it is several passes.", ge=1, le=100_000
+        25, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
     )
     people: int = setting(
-        240, "People of the built-in data, of whom 40 validate and 40 test.", ge=90, le=20_000
+        240, "People of the built-in data; 40 are for validation, 40 for test.", ge=90, le=20_000
     )
-    size: int = setting(64, "Height and width that images are brought to.", ge=16, le=512)
+    size: int = setting(64, "Image height and width in pixels.", ge=16, le=512)
     crop: float = setting(
-        1.0, "Share of an image about its middle that is kept; LFW: 0.5.", gt=0, le=1
+        1.0, "Fraction of height and width that a central crop keeps; 0.5 for LFW.", gt=0, le=1
     )
-    colour: bool = setting(False, "Whether the network sees colours.")
-    network: Literal["small", "inception_resnet"] = setting("small", "The network.")
+    colour: bool = setting(False, "Whether to use colour images.")
+    network: Literal["small", "inception_resnet"] = setting("small", "Network architecture.")
     width: float = setting(
-        1.0, "Multiplies its channels.", gt=0, le=8, search=Search(0.5, 2.0, "log")
+        1.0, "Multiplier of channels and hidden units.", gt=0, le=8, search=Search(0.5, 2.0, "log")
     )
     ensemble_size: int = setting(
-        1,
-        "Networks, each trained for itself, whose embeddings stand side by side: each has its "
-        "share of --embedding-units.",
-        ge=1,
-        le=16,
+        1, "Ensemble size; members train independently and are averaged.", ge=1, le=16
     )
     normalization: Literal["contrast", "local_contrast", "both"] = setting(
-        "contrast",
-        "What a network sees. contrast: images of one brightness and contrast; local_contrast: "
-        "the same also around each point, whatever the light; both: members in turn the one and "
-        "the other, of two or more.",
+        "contrast", "Normalization of an image, locally as well, or alternately ('both')."
     )
     pooling: Literal["flatten", "average"] = setting(
         "flatten",
-        "What the small network's last layer sees: each place by itself, as faces that fill the "
-        "images alike want it, or the mean over them.",
+        "Input of the small network's last layer: all positions, or their mean.",
         search=Search(choices=("flatten", "average")),
     )
-    embedding_units: int = setting(128, "Numbers of an embedding.", ge=2, le=4096)
-    dropout: float = setting(
-        0.2, "Share of the last features left out.", ge=0, lt=1, search=Search(0.0, 0.5)
+    embedding_units: int = setting(
+        128, "Embedding dimension; members of an ensemble divide it.", ge=2, le=4096
     )
+    dropout: float = setting(0.2, "Dropout rate.", ge=0, lt=1, search=Search(0.0, 0.5))
     mining: Literal["batch_hard", "batch_all_nonzero", "batch_all", "semi_hard", "hard"] = setting(
         "semi_hard",
-        "Which triplets of a batch count; of few people batch_hard learns more, of many it may "
-        "bring all images to one place.",
+        "Triplets of a batch to train on; batch_hard suits few people and may collapse with many.",
         search=Search(choices=("batch_hard", "batch_all_nonzero", "semi_hard")),
     )
     margin: float = setting(
-        0.2,
-        "How much farther other people should be, in units of the metric.",
-        gt=0,
-        le=4,
-        search=Search(0.1, 1.2),
+        0.2, "Triplet margin, in units of the metric.", gt=0, le=4, search=Search(0.1, 1.2)
     )
     metric: Literal["euclidean", "squared_euclidean", "cosine"] = setting(
-        "squared_euclidean", "What the margin is measured in."
+        "squared_euclidean", "Distance that the margin applies to."
     )
-    batch_size: int = setting(
-        32, "Images a step: of as many people as fit.", ge=4, le=65_536, search=Search(16, 128)
+    batch_size: int = setting(32, "Batch size.", ge=4, le=65_536, search=Search(16, 128))
+    images_per_person: int = setting(
+        4, "Images per person in a batch; the batch size limits the people.", ge=2, le=256
     )
-    images_per_person: int = setting(4, "Images of each person of a batch.", ge=2, le=256)
     warp: float = setting(
-        0.0,
-        "How far points of a face move where each person of a batch is bent into another one, "
-        "alike in all its images: standard deviation, in pixels of --size.",
-        ge=0,
-        le=100,
+        0.0, "Standard deviation in pixels of a random warp of each person.", ge=0, le=100
     )
-    glasses: float = setting(
-        0.0, "Share of images on which glasses are drawn; for faces that fill them.", ge=0, le=1
-    )
-    flip: bool = setting(True, "Whether half of the images are mirrored in training.")
-    mirror: bool = setting(
-        True, "Whether an embedding is the mean of the image's and of its mirror image's."
-    )
-    shift: float = setting(
-        3.0, "Largest random shift along each axis, in pixels.", ge=0, search=Search(0.0, 6.0)
-    )
+    glasses: float = setting(0.0, "Probability of glasses drawn on a training face.", ge=0, le=1)
+    flip: bool = setting(True, "Whether to mirror half of the training images.")
+    mirror: bool = setting(True, "Whether to average the embeddings of an image and its mirror.")
+    shift: float = setting(3.0, "Maximum random shift, in pixels.", ge=0, search=Search(0.0, 6.0))
     rotation: float = setting(
-        8.0, "Largest random rotation, in degrees.", ge=0, le=180, search=Search(0.0, 20.0)
+        8.0, "Maximum random rotation, in degrees.", ge=0, le=180, search=Search(0.0, 20.0)
     )
     zoom: float = setting(
-        0.2,
-        "Largest random change of height and width alike: proportions tell people apart.",
-        ge=0,
-        lt=1,
-        search=Search(0.0, 0.4),
+        0.2, "Maximum random change of size.", ge=0, lt=1, search=Search(0.0, 0.4)
     )
     elastic: float = setting(
-        0.0, "Strength of the elastic distortion, alpha; 0 is none.", ge=0, le=1000
+        0.0, "Strength (alpha) of the elastic distortion, in pixels; 0 disables it.", ge=0, le=1000
     )
     random_erasing: float = setting(
-        0.3, "Share of images of which a part is hidden.", ge=0, le=1, search=Search(0.0, 0.6)
+        0.3, "Probability of random erasing.", ge=0, le=1, search=Search(0.0, 0.6)
     )
     learning_rate: float = setting(
-        1e-3, "Adam's step at the start.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
+        1e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
     )
-    weight_decay: float = setting(0.0, "AdamW's decay of the weights.", ge=0, le=1)
+    weight_decay: float = setting(0.0, "Weight decay of AdamW.", ge=0, le=1)
     lr_schedule: Literal["constant", "cosine"] = setting(
-        "cosine", "Of the learning rate, over all epochs."
+        "cosine", "Learning-rate schedule over all epochs."
     )
     target_far: float = setting(
-        0.01,
-        "Share of pairs of two validation people that the published threshold accepts.",
-        gt=0,
-        lt=1,
+        0.01, "False accept rate of the published threshold, on validation pairs.", gt=0, lt=1
     )
 
 
 class PredictOptions(Options):
-    """What 'dlrecipes predict facenet' can be told beside images."""
+    """Options of 'dlrecipes predict facenet'."""
 
-    gallery: str = setting(
-        "", "Who is known: a folder with one folder a person, or a file of --enrol."
-    )
-    enrol: str = setting("", "File (.npz) to keep the gallery's embeddings in.")
+    gallery: str = setting("", "Known people: a folder per person, or a file written by --enrol.")
+    enrol: str = setting("", "File (.npz) to save the gallery's embeddings to.")
     threshold: float | None = setting(
-        None, "Largest distance of one person's images; as published.", gt=0, le=4
+        None, "Maximum distance between images of a person; default: as published.", gt=0, le=4
     )

@@ -1,86 +1,59 @@
-"""The images of FaceNet: built in, or the user's own, and what is made of files."""
+"""The faces that FaceNet learns from: built-in, or the user's own; and their augmentation."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from dlrecipes.data.faces import (
-    Size,
-    builtin_faces,
-    described,
-    fitted,
-    read_faces,
-    tfds_faces,
-)
+import tensorflow as tf
+
+from dlrecipes.data import augmentation
+from dlrecipes.data.faces import Size, builtin_faces, described, read_faces, tfds_faces
+from dlrecipes.data.sources import load_source, source_name
 from dlrecipes.recipe import Splits
 
 from .config import Config
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 HELD_OUT = 40
 EACH = 8
 
 
 def size_of(config: Config) -> Size:
-    """Returns what images are brought to."""
+    """Returns the size that images are cropped and resized to."""
     return Size(config.size, config.crop, 3 if config.colour else 1)
 
 
 def load(config: Config) -> Splits:
-    """Returns the images that the configuration asks for.
+    """Returns the images that `--data` names, of different people in each split.
 
     Raises:
-        DataError: If they cannot be read as they are, saying where.
+        DataError: If the data cannot be read; the message names the folder or file.
     """
-    size = size_of(config)
-    if config.data == "builtin":
-        people = (config.people - 2 * HELD_OUT, HELD_OUT, HELD_OUT)
-        parts = builtin_faces(people, EACH, size, config.seed)
-        name = f"generated faces, seed {config.seed}"
-    elif config.data.startswith("tfds:"):
-        name = config.data
-        parts = tfds_faces(name.removeprefix("tfds:"), Path(config.data_dir), size, config.seed)
-    else:
-        parts = read_faces(Path(config.data).expanduser(), size, config.seed)
-        name = config.data
+    size, seed = size_of(config), config.seed
+    people = (config.people - 2 * HELD_OUT, HELD_OUT, HELD_OUT)
+    parts = load_source(
+        config.data,
+        builtin=lambda: builtin_faces(people, EACH, size, seed),
+        folder=lambda path: read_faces(path, size, seed),
+        tfds=lambda name: tfds_faces(name, Path(config.data_dir), size, seed),
+    )
+    name = source_name(config.data, f"generated faces, seed {seed}")
     return Splits(*parts, description={"name": name, **described(parts)})
 
 
-def read(image_bytes: tf.Tensor, size: Size) -> tf.Tensor:
-    """Returns what the network takes of PNG or JPEG files, in the graph.
+def augment(images: tf.Tensor, config: Config, seed: tf.Tensor) -> tf.Tensor:
+    """Returns a training batch with the random changes that the settings enable.
 
     Args:
-        image_bytes: Strings of shape `(batch,)`.
-        size: What the network takes.
-
-    Returns:
-        float32 of shape `(batch, side, side, channels)`, 0 to 1.
+        images: float32 of shape `(people * images_per_person, side, side, channels)`, 0 to 1; a
+            person's images follow one another.
+        config: The settings.
+        seed: Random seed, two integers; the result depends on nothing else.
     """
-    from dlrecipes.data.image_bytes import decode
-
-    return _each(lambda content: fitted(decode(content, size.channels), size), image_bytes, size)
-
-
-def prepare(images: tf.Tensor, size: Size) -> tf.Tensor:
-    """Returns what the network takes of images of any size, in the graph.
-
-    Args:
-        images: uint8 of shape `(batch, height, width, channels)`, of 1 (grey) to 4 channels.
-        size: What the network takes.
-
-    Returns:
-        float32 of shape `(batch, side, side, channels)`, 0 to 1.
-    """
-    import tensorflow as tf
-
-    return _each(lambda image: fitted(tf.cast(image, tf.float32) / 255, size), images, size)
-
-
-def _each(function, values: tf.Tensor, size: Size) -> tf.Tensor:
-    import tensorflow as tf
-
-    spec = tf.TensorSpec([size.side, size.side, size.channels], tf.float32)
-    return tf.map_fn(function, values, fn_output_signature=spec)
+    seeds = [seed + tf.constant([number, 0]) for number in range(4)]
+    if config.warp:
+        images = augmentation.warp(images, config.images_per_person, config.warp, seeds[2])
+    if config.glasses:
+        images = augmentation.wear_glasses(images, config.glasses, seeds[3])
+    if config.flip:
+        images = augmentation.random_flip(images, seeds[0])
+    return augmentation.random_erasing(images, config.random_erasing, seeds[1])

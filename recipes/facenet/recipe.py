@@ -10,51 +10,55 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes.data.batches import evaluation_batches
-from dlrecipes.data.faces import FaceImages
+from dlrecipes.data.batches import array_batches, map_batches
+from dlrecipes.data.eigenfaces import eigenface_coordinates
+from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
+from dlrecipes.data.image_bytes import decode_batch, prepare_batch
 from dlrecipes.errors import UsageError
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs
+from dlrecipes.metrics.embeddings import embedding_roc, embedding_scores
 from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import TripletEmbedding, learning_rate_schedule
 
-from . import augmentation, data, figures, networks, predict, scores
+from . import data, figures, networks, predict
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 100
-# Test images that are compared one by one in each published file.
+# Number of test images that are compared in each published file.
 COMPARED = 20
 CALIBRATION = 200
-# Largest loss of AUC for a smaller LiteRT file to be published.
+# Maximum loss of AUC for a smaller LiteRT file to be published.
 DROP = 0.01
 # The cosine schedule ends at this fraction of the learning rate.
 FINAL_RATE = 0.01
 NOTES = """\
-An image shows one face that fills it about as in training, in {colour} for `model.tflite`, as
-numbers from 0 to 1. The squared distance of two embeddings is from 0 to 4; two images with at most
-{threshold:.3f} show one person (`assets.extra/threshold.txt`).
+An image shows one face, framed as in training, in {colour} for `model.tflite`, which takes numbers
+from 0 to 1. The squared distance of two embeddings is from 0 to 4; if it is at most
+{threshold:.3f} (`assets.extra/threshold.txt`), two images are taken to show the same person.
 """
 
 
 class FaceNet(Recipe):
-    """Says whether two images show one person, and who somebody is."""
+    """Compares faces, and identifies a face in a gallery."""
 
     Config = Config
     objective = ("eer", "min")
     pipeline_tag = "image-feature-extraction"
     metric_groups = ("pixels", "eigenfaces")
-    # A few people's triplets do not tell which epoch is best: they cost nothing, or are others.
+    # The loss over a few people's triplets does not show which epoch is best: it may be 0, and
+    # semi-hard mining selects other triplets in each epoch.
     monitor = None
 
     def load_data(self) -> Splits:
-        """Returns the images, of other people in each part."""
+        """Returns the images, of different people in each split."""
         return data.load(self.config)
 
     def build(self, splits: Splits) -> TripletEmbedding:
-        """Returns the embedding and its loss."""
+        """Returns the embedding network with its triplet loss."""
         config = self.config
         model = TripletEmbedding(
             networks.build(config, data.size_of(config)),
@@ -72,36 +76,31 @@ class FaceNet(Recipe):
     def dataset(
         self, model: TripletEmbedding, examples: FaceImages, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of some images of each of some people; for evaluation, of all."""
+        """Returns batches with several images of each person; all images for evaluation."""
         config = self.config
-
-        def scaled(images, labels):
-            return tf.cast(images, tf.float32) / 255, labels
-
         if start_epoch is None:
-            # Triplets are those of a batch: all images are one.
-            found = evaluation_batches(
-                {"images": examples.images}, {"labels": examples.labels}, len(examples)
-            )
-            return found.map(lambda x, y: scaled(x["images"], y["labels"])), 1
-        found = pk_batches(
+            # Triplets are formed within a batch, so all images are in one.
+            arrays = examples.images, examples.labels
+            batches, steps = array_batches(*arrays, len(examples), config.seed)
+            return batches.map(lambda x, y: (_scaled(x), y)), steps
+        steps = self._steps(examples)
+        batches = pk_batches(
             examples.images,
             examples.labels,
             self._people(examples),
             config.images_per_person,
             config.seed,
             start_epoch,
-            self._steps(examples),
+            steps,
         )
-        # Numbered over all epochs: how a batch is varied is drawn by that alone.
-        numbered = found.map(scaled).enumerate(start_epoch * self._steps(examples))
 
-        # Not within the network: Keras' RandomFlip and RandomErasing cannot be exported there.
-        def varied(number, batch):
+        # Not in the network: Keras' RandomFlip and RandomErasing cannot be exported there.
+        def augmented(number, batch):
             seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
-            return augmentation.augment(batch[0], config, seed), batch[1]
+            return data.augment(_scaled(batch[0]), config, seed), batch[1]
 
-        return numbered.map(varied), self._steps(examples)
+        # The number of the batch over all epochs is its seed.
+        return batches.enumerate(start_epoch * steps).map(augmented), steps
 
     def _steps(self, examples: FaceImages) -> int:
         config = self.config
@@ -109,30 +108,26 @@ class FaceNet(Recipe):
         return max(config.min_steps_per_epoch, steps)
 
     def _people(self, examples: FaceImages) -> int:
-        """Returns how many people a batch shows."""
-        config = self.config
-        people = config.batch_size // config.images_per_person
-        if people < 2:
+        """Returns the number of people per batch."""
+        size, each = self.config.batch_size, self.config.images_per_person
+        if size < 2 * each:
             raise UsageError(
-                f"--batch-size {config.batch_size} --images-per-person "
-                f"{config.images_per_person}: a batch must show two people.",
-                f"Give --batch-size {2 * config.images_per_person} or more.",
+                f"--batch-size {size} --images-per-person {each}: a batch must show two people.",
+                f"Give --batch-size {2 * each} or more.",
             )
-        return min(people, examples.people)
+        return min(size // each, examples.people)
 
     def evaluate(self, model: TripletEmbedding, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns verification and identification metrics of the network and two baselines."""
         examples = getattr(splits, part)
-        embeddings = self._embeddings(model, examples)
-        pixels, eigenfaces = scores.baselines(splits.train, examples)
-        return {
-            **scores.scores(embeddings, examples.labels, self.config.seed),
-            "pixels": scores.scores(pixels, examples.labels, self.config.seed),
-            "eigenfaces": scores.scores(eigenfaces, examples.labels, self.config.seed),
+        metrics = {
+            name: embedding_scores(embeddings, examples.labels, self.config.seed)
+            for name, embeddings in self._representations(model, splits, examples).items()
         }
+        return {**metrics.pop("network"), **metrics}
 
     def describe(self, model: TripletEmbedding, splits: Splits) -> dict[str, Any]:
-        """Returns the multiply-accumulates per image, and the distance that separates people."""
+        """Returns the multiply-accumulates per image, and the threshold between people."""
         return {
             "macs": count_macs(model.network) * (1 + self.config.mirror),
             "threshold": self._threshold(model, splits),
@@ -140,25 +135,37 @@ class FaceNet(Recipe):
 
     def _threshold(self, model: TripletEmbedding, splits: Splits) -> float:
         people = splits.validation
-        roc = scores.curve(self._embeddings(model, people), people.labels)
+        roc = embedding_roc(self._embeddings(model, people), people.labels)
         return roc.threshold_at(self.config.target_far)
 
     def _embeddings(self, model: TripletEmbedding, examples: FaceImages) -> np.ndarray:
         embed = tf.function(lambda x: networks.embed(model, x, self.config.mirror))
-        return np.concatenate([embed(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)])
+        return map_batches(
+            lambda batch: embed(_scaled(batch)), examples.images, batch_size=EVALUATION_BATCH
+        )
+
+    def _representations(
+        self, model: TripletEmbedding, splits: Splits, examples: FaceImages
+    ) -> dict[str, np.ndarray]:
+        """Returns the network's embeddings, and the baselines' vectors, of images."""
+        training, pixels = (
+            part.images.reshape(len(part), -1).astype("float32") / 255
+            for part in (splits.train, examples)
+        )
+        return {
+            "network": self._embeddings(model, examples),
+            "pixels": pixels,
+            "eigenfaces": eigenface_coordinates(training, pixels),
+        }
 
     def figures(self, model: TripletEmbedding, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields ROC, distances, their matrix, nearest neighbours and a map of the test people."""
         examples = splits.test
-        embeddings = self._embeddings(model, examples)
-        pixels, eigenfaces = scores.baselines(splits.train, examples)
-        ways = {"network": embeddings, "eigenfaces": eigenfaces, "pixels": pixels}
-        curves = {name: scores.curve(x, examples.labels) for name, x in ways.items()}
+        representations = self._representations(model, splits, examples)
+        curves = {name: embedding_roc(x, examples.labels) for name, x in representations.items()}
         yield "roc", figures.roc(curves)
-        yield (
-            "distances",
-            figures.distances(embeddings, examples.labels, self._threshold(model, splits)),
-        )
+        embeddings, threshold = representations["network"], self._threshold(model, splits)
+        yield "distances", figures.distances(embeddings, examples.labels, threshold)
         yield "matrix", figures.matrix(embeddings, examples)
         yield "neighbours", figures.neighbours(embeddings, examples)
         yield "map", figures.chart(embeddings, examples, self.config.seed)
@@ -170,27 +177,30 @@ class FaceNet(Recipe):
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": networks.embed(model, images, config.mirror)}
 
+        def fit(image: tf.Tensor) -> tf.Tensor:
+            return fitted(image, size)
+
         signatures, litert = image_signatures(
             embed,
             embed,
             splits.test.images[:COMPARED],
-            decode=lambda image_bytes: data.read(image_bytes, size),
-            prepare=lambda images: data.prepare(images, size),
-            shape=(size.side, size.side, size.channels),
+            decode=lambda image_bytes: decode_batch(image_bytes, fit, size.shape),
+            prepare=lambda images: prepare_batch(images, fit, size.shape),
+            shape=size.shape,
         )
         threshold = self._threshold(model, splits)
         return Exports(
             signatures,
             litert,
             {predict.THRESHOLD_FILE: f"{threshold:.6f}\n"},
-            NOTES.format(threshold=threshold, colour="colour" if size.channels == 3 else "grey"),
+            NOTES.format(threshold=threshold, colour="colour" if config.colour else "grey"),
             _quantized(splits),
         )
 
     def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
     ) -> list[dict[str, Any]]:
-        """Returns a comparison of each two images, or the identity of each one in a gallery."""
+        """Returns a comparison of each pair of images, or each image's identity in a gallery."""
         return predict.predict(version, inputs, options or PredictOptions())
 
     def present(self, prediction: Mapping[str, Any]) -> str:
@@ -198,19 +208,22 @@ class FaceNet(Recipe):
         return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
-        """Returns names such as a user's images may have, two to be compared."""
+        """Returns two names of image files, to compare."""
         return [("one.jpg", "other.jpg")]
 
 
 def _quantized(splits: Splits) -> Quantized:
-    def area(embed: Callable[..., Mapping[str, np.ndarray]]) -> float:
-        parts = [embed(images=x)["embedding"] for x in _arrays(splits.test, EVALUATION_BATCH)]
-        return scores.curve(np.concatenate(parts), splits.test.labels).auc
+    def auc(embed: Callable[..., Mapping[str, np.ndarray]]) -> float:
+        embeddings = map_batches(
+            lambda batch: embed(images=_scaled(batch).numpy())["embedding"],
+            splits.test.images,
+            batch_size=EVALUATION_BATCH,
+        )
+        return embedding_roc(embeddings, splits.test.labels).auc
 
-    calibration = [(x,) for x in _arrays(splits.train[:CALIBRATION], 1)]
-    return Quantized(("float16", "int8"), calibration, "auc", area, DROP)
+    calibration = [(_scaled(image[None]).numpy(),) for image in splits.train.images[:CALIBRATION]]
+    return Quantized(("float16", "int8"), calibration, "auc", auc, DROP)
 
 
-def _arrays(examples: FaceImages, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, len(examples), size):
-        yield examples.images[start : start + size].astype("float32") / 255
+def _scaled(images: np.ndarray | tf.Tensor) -> tf.Tensor:
+    return tf.cast(images, tf.float32) / 255

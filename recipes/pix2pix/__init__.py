@@ -1,5 +1,5 @@
-"""pix2pix: draw the image that belongs to another one, learned from pairs.
+"""pix2pix: translate one image into another, learned from pairs of images.
 
-A U-Net against a discriminator of patches; built in are facades, to be painted from a map
-of their parts. The published model takes an image and returns one.
+A U-Net trained against a PatchGAN discriminator. The built-in data shows facades to generate from
+label maps of their parts. The published model takes an image and returns one.
 """

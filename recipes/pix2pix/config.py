@@ -1,4 +1,4 @@
-"""The settings of pix2pix, and what its predictions can be told: each once."""
+"""The settings of pix2pix and of its predictions."""
 
 from typing import Literal
 
@@ -8,55 +8,51 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of pix2pix."""
 
-    epochs: int = setting(10, "Passes over the training data.", ge=1, le=100_000)
+    epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
-    batch_size: int = setting(4, "Pairs a step; the paper has 1.", ge=1, le=1024)
-    examples: int = setting(400, "Training pairs of the built-in data.", ge=8, le=100_000)
-    size: Literal[32, 64, 128, 256] = setting(64, "Height and width of the images.")
+    batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
+    examples: int = setting(400, "Training examples of the built-in data.", ge=8, le=100_000)
+    size: Literal[32, 64, 128, 256] = setting(64, "Image height and width in pixels.")
     direction: Literal["right_to_left", "left_to_right"] = setting(
-        "right_to_left", "Which of two images side by side is drawn from which."
+        "right_to_left", "Which of two images side by side is translated into the other."
     )
     filters: int = setting(
         32,
-        "Filters of the first layer of either network; the paper has 64.",
+        "Filters of the narrowest layer of each network.",
         ge=1,
         le=512,
         search=Search(16, 64, "log"),
     )
     discriminator_layers: int = setting(
-        3, "Halvings of the discriminator: 3 judge patches of 70x70.", ge=0, le=8
+        3, "Strided layers of the discriminator; 3 judge patches of 70 x 70 pixels.", ge=0, le=8
     )
-    dropout: float = setting(
-        0.5, "Share of units left out of the decoder's first layers.", ge=0, lt=1
-    )
-    adversarial: bool = setting(True, "Whether there is a discriminator, or the L1 loss alone.")
+    dropout: float = setting(0.5, "Dropout rate.", ge=0, lt=1)
+    adversarial: bool = setting(True, "Whether to train a discriminator, not the L1 loss alone.")
     l1_weight: float = setting(
-        100.0, "Weight of the mean absolute difference.", ge=0, search=Search(10.0, 300.0, "log")
+        100.0, "Weight of the L1 loss.", ge=0, search=Search(10.0, 300.0, "log")
     )
     objective: Literal["non_saturating", "least_squares", "hinge", "minimax"] = setting(
-        "non_saturating", "What generator and discriminator play."
+        "non_saturating", "Adversarial loss."
     )
     jitter: float = setting(
-        0.117, "How much larger images are made before a part is cut out.", ge=0, le=1
+        0.117, "Relative enlargement of training images before a random crop.", ge=0, le=1
     )
-    mirror: bool = setting(True, "Whether half of the pairs are mirrored in training.")
+    mirror: bool = setting(True, "Whether to mirror half of the training pairs.")
     learning_rate: float = setting(
-        2e-4, "Adam's step at the start.", gt=0, le=1, search=Search(5e-5, 1e-3, "log")
+        2e-4, "Initial learning rate of Adam.", gt=0, le=1, search=Search(5e-5, 1e-3, "log")
     )
     lr_schedule: Literal["constant", "linear"] = setting(
-        "linear", "Of the learning rate: linear falls to 0 over the second half."
+        "linear", "Learning-rate schedule over all epochs."
     )
     precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Of training; the published model is float32."
+        "float32", "Precision of training; the published model is float32."
     )
     fid: Literal["auto", "download", "off"] = setting(
-        "auto",
-        "Whether FID is measured, with Inception v3 of keras.applications: auto where its weights "
-        "lie in Keras' folder, download fetches them (88 MB).",
+        "auto", "Whether to measure FID: if Inception v3's weights exist, after a download, or not."
     )
 
 
 class PredictOptions(Options):
-    """What 'dlrecipes predict pix2pix' can be told beside images."""
+    """Options of 'dlrecipes predict pix2pix'."""
 
     output_dir: str = setting(".", "Folder for the translated images.")

@@ -1,19 +1,16 @@
-"""Predictions of pix2pix: image files in, translated image files out, without TensorFlow."""
+"""Predictions of pix2pix: image files in, translated image files out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.data.image_files import read_image_bytes
 from dlrecipes.errors import UsageError, reason
+from dlrecipes.export.version import ModelVersion
 
 from .config import PredictOptions
-
-if TYPE_CHECKING:
-    from dlrecipes.export.version import ModelVersion
 
 
 def predict(
@@ -31,7 +28,7 @@ def predict(
         DataError: If a file is not an image.
     """
     if not names:
-        raise UsageError("There is no image to translate.", "Name image files.")
+        raise UsageError("No images to translate.", "Give image files.")
     folder = Path(options.output_dir).expanduser()
     if not folder.is_dir():
         raise UsageError(f"--output-dir {options.output_dir}: there is no such folder.")

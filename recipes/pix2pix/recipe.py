@@ -1,4 +1,4 @@
-"""pix2pix: how it is built, measured, drawn, published and shown."""
+"""pix2pix: model, metrics, figures and exports."""
 
 from __future__ import annotations
 
@@ -6,29 +6,50 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import matplotlib
 import numpy as np
 import tensorflow as tf
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
-from dlrecipes.data.image_pairs import ImagePairs
+from dlrecipes.data.augmentation import random_jitter
+from dlrecipes.data.batches import array_batches, map_batches, steps_per_epoch
+from dlrecipes.data.generated.facades import CLASSES, classes_of, is_label_map
+from dlrecipes.data.image_bytes import (
+    decode_batch,
+    encode_batch,
+    prepare_batch,
+    to_signed,
+    to_uint8,
+)
+from dlrecipes.data.image_pairs import ImagePairs, brought_to
 from dlrecipes.errors import UsageError
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
+from dlrecipes.figures import image_grid, select_epochs
+from dlrecipes.metrics.image_quality import image_quality
+from dlrecipes.metrics.segmentation_judge import SegmentationJudge
 from dlrecipes.models import patchgan, pix2pix_unet
 from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import Pix2Pix, SupervisedTrainer, learning_rate_schedule
 from dlrecipes.training._engine.precision import built_in, full_precision
+from dlrecipes.training._engine.sparse_cross_entropy import SparseCategoricalCrossentropy
 
-from . import data, figures, predict, scores
+from . import data, predict, scores
 from .config import Config, PredictOptions
 
 EVALUATION_BATCH = 10
-# Of the validation images, these many are drawn after each epoch.
-WATCHED = 4
+# Training steps of the network behind the FCN score.
+JUDGE_STEPS = 300
+# Number of validation images whose translations are kept of each epoch.
+SNAPSHOT_IMAGES = 4
+# Numbers of test images in the figures.
+SHEET, JUDGED = 12, 4
+# Number of images that are compared in each published file.
 COMPARED = 4
-# Largest loss of SSIM for a smaller LiteRT file to be published.
+# Maximum loss of SSIM for a smaller LiteRT file to be published.
 DROP = 0.01
 NOTES = """\
 Images of any size are resized to the network's. Arrays of the signature `images` are uint8, those
@@ -37,15 +58,16 @@ of `model.tflite` numbers from 0 to 1.
 
 
 class PixToPix(Recipe):
-    """Draws the image that belongs to another one."""
+    """Translates one image into another."""
 
     Config = Config
     objective = ("l1", "min")
     pipeline_tag = "image-to-image"
-    # Adversarial losses do not tell which epoch is best.
+    # Adversarial losses do not show which epoch is best.
     monitor = None
     metric_groups = ("real",)
-    _trained_judge: scores.SegmentationJudge | None = None
+    # Trained once for all splits.
+    _trained_judge: SegmentationJudge | None = None
 
     def load_data(self) -> Splits:
         """Returns the pairs."""
@@ -54,17 +76,7 @@ class PixToPix(Recipe):
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""
         config = self.config
-        if (
-            config.adversarial
-            and config.discriminator_layers
-            and config.size < 3 * 2**config.discriminator_layers
-        ):
-            least = max(n for n in range(9) if config.size >= 3 * 2**n)
-            raise UsageError(
-                f"--discriminator-layers {config.discriminator_layers} --size {config.size}: "
-                "nothing is left to judge.",
-                f"--discriminator-layers {least} is the most for that size.",
-            )
+        self._check_discriminator()
         with built_in(config.precision):
             generator = pix2pix_unet(
                 config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
@@ -78,6 +90,15 @@ class PixToPix(Recipe):
         model.compile(self._optimizer(splits), self._optimizer(splits))
         return model
 
+    def _check_discriminator(self) -> None:
+        size, layers = self.config.size, self.config.discriminator_layers
+        if self.config.adversarial and layers and size < 3 * 2**layers:
+            most = max(n for n in range(9) if size >= 3 * 2**n)
+            raise UsageError(
+                f"--discriminator-layers {layers} --size {size}: no patches are left to judge.",
+                f"--discriminator-layers {most} is the maximum for this size.",
+            )
+
     def _optimizer(self, splits: Splits) -> keras.optimizers.Optimizer:
         steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs
         rate = learning_rate_schedule(self.config.lr_schedule, self.config.learning_rate, steps)
@@ -86,116 +107,108 @@ class PixToPix(Recipe):
     def dataset(
         self, model: keras.Model, examples: ImagePairs, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of inputs and targets, from -1 to 1; in training jittered."""
-        config = self.config
-        inputs, targets = data.sides(config, examples)
-        arrays = {"inputs": inputs}, {"targets": targets}
+        """Returns batches of inputs and targets, from -1 to 1; with jitter in training."""
+        config, arrays = self.config, data.sides(self.config, examples)
         if start_epoch is None:
-            found = evaluation_batches(*arrays, EVALUATION_BATCH)
-            steps = steps_per_epoch(len(examples), EVALUATION_BATCH)
-            return found.map(lambda x, y: (_signed(x["inputs"]), _signed(y["targets"]))), steps
-        steps = steps_per_epoch(len(examples), config.batch_size)
-        found = training_batches(*arrays, config.batch_size, config.seed, start_epoch)
+            batches, steps = array_batches(*arrays, EVALUATION_BATCH, config.seed)
+            return batches.map(lambda x, y: (to_signed(x), to_signed(y))), steps
+        batches, steps = array_batches(*arrays, config.batch_size, config.seed, start_epoch)
 
-        def varied(number, batch):
-            pair = tf.concat([_signed(batch[0]["inputs"]), _signed(batch[1]["targets"])], axis=-1)
+        def jittered(number, batch):
+            pairs = tf.concat([to_signed(side) for side in batch], axis=-1)
             seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
-            return data.jittered(pair, config.jitter, config.mirror, seed)
+            pairs = random_jitter(pairs, config.jitter, config.mirror, seed)
+            return pairs[..., :3], pairs[..., 3:]
 
-        # Numbered over all epochs: how a pair is cut out is drawn by that alone.
-        return found.enumerate(start_epoch * steps).map(varied), steps
+        # The number of the batch over all epochs is its seed.
+        return batches.enumerate(start_epoch * steps).map(jittered), steps
 
     def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
-        """Returns image quality and, where there are label maps, the FCN score."""
+        """Returns image quality and, if one side consists of label maps, the FCN score."""
         inputs, targets = data.sides(self.config, getattr(splits, part))
-        drawn = self._drawn(model, inputs)
-        metrics: dict[str, Any] = scores.image_quality(targets, drawn)
-        if scores.is_map(inputs) and not scores.is_map(targets):
+        translated = self._translations(model, inputs)
+        metrics: dict[str, Any] = image_quality(targets, translated)
+        if is_label_map(targets):
+            metrics |= scores.fcn_scores(targets, classes_of(translated))
+        elif is_label_map(inputs):
             judge = self._judge(splits)
-            metrics |= scores.read_scores(inputs, judge.classes(drawn))
-            metrics["real"] = scores.read_scores(inputs, judge.classes(targets))
-        elif scores.is_map(targets):
-            metrics |= scores.read_scores(targets, scores.classes_of(drawn))
+            metrics |= scores.fcn_scores(inputs, judge.classes(translated))
+            metrics["real"] = scores.fcn_scores(inputs, judge.classes(targets))
         if self.config.fid != "off":
-            metrics |= scores.fid(targets, drawn, self.config.fid == "download")
+            metrics |= scores.fid(targets, translated, self.config.fid == "download")
         return metrics
 
-    def _judge(self, splits: Splits) -> scores.SegmentationJudge:
-        """Returns the network that segments photographs, trained once on real ones."""
+    def _judge(self, splits: Splits) -> SegmentationJudge:
+        """Returns the network that segments photographs, trained on real ones."""
         if self._trained_judge is None:
             maps, photographs = data.sides(self.config, splits.train)
-            self._trained_judge = scores.SegmentationJudge.trained(
-                photographs, maps, self.config.seed
+            self._trained_judge = SegmentationJudge.fit(
+                photographs,
+                classes_of(maps),
+                len(CLASSES),
+                self.config.seed,
+                JUDGE_STEPS,
+                SparseCategoricalCrossentropy(from_logits=True),
             )
         return self._trained_judge
 
-    def _drawn(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
-        """Returns drawn images, uint8."""
-        call = tf.function(lambda x: _bytes(_translated(model, _signed(x))))
-        parts = [
-            call(inputs[k : k + EVALUATION_BATCH]).numpy()
-            for k in range(0, len(inputs), EVALUATION_BATCH)
-        ]
-        return np.concatenate(parts)
+    def _translations(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+        """Returns translated images, uint8."""
+        call = tf.function(lambda x: to_uint8(_translate(model, to_signed(x))))
+        return map_batches(call, inputs, batch_size=EVALUATION_BATCH)
 
     def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray:
-        """Returns what is drawn of some validation images."""
-        inputs, _ = data.sides(self.config, splits.validation[:WATCHED])
-        return self._drawn(model, inputs)
+        """Returns the translations of some validation images."""
+        inputs, _ = data.sides(self.config, splits.validation[:SNAPSHOT_IMAGES])
+        return self._translations(model, inputs)
 
     def figures(self, model: keras.Model, splits: Splits) -> Iterator[tuple[str, Figure]]:
-        """Yields drawn test images, some over the epochs, and what the discriminator says."""
-        inputs, targets = data.sides(self.config, splits.test[: figures.SHEET])
-        drawn = self._drawn(model, inputs)
-        yield "sheet", figures.sheet(inputs, drawn, targets)
+        """Yields translated test images, others by epoch, and the discriminator's judgement."""
+        inputs, targets = data.sides(self.config, splits.test[:SHEET])
+        translated = self._translations(model, inputs)
+        blocks = 2 if len(inputs) > 4 else 1
+        titles = ["input", "translated", "target"] * blocks
+        yield "sheet", image_grid(_by_row(inputs, translated, targets), 3 * blocks, titles)
         if self.snapshots:
-            watched = data.sides(self.config, splits.validation[:WATCHED])
-            yield "epochs", figures.over_epochs(*watched, self.snapshots)
+            epochs = select_epochs(self.snapshots)
+            first, last = data.sides(self.config, splits.validation[:SNAPSHOT_IMAGES])
+            images = _by_row(first, *(self.snapshots[epoch] for epoch in epochs), last)
+            titles = ["input", *(f"epoch {epoch}" for epoch in epochs), "target"]
+            yield "epochs", image_grid(images, len(titles), titles)
         if isinstance(model, Pix2Pix):
-            few = slice(figures.JUDGED)
-            with full_precision(model):
-                judged = [
-                    tf.sigmoid(
-                        model.discriminator(
-                            {"condition": _signed(inputs[few]), "image": _signed(images[few])},
-                            training=False,
-                        )
-                    ).numpy()
-                    for images in (targets, drawn)
-                ]
-            yield "patches", figures.patches(inputs, targets, drawn, judged)
+            sides = (side[:JUDGED] for side in (inputs, targets, translated))
+            yield "patches", _judgement(model, *sides)
 
     def signatures(self, model: keras.Model, splits: Splits) -> Exports:
         """Returns files to PNG files and arrays to arrays as the SavedModel, numbers as LiteRT."""
         size = self.config.size
-        few = data.sides(self.config, splits.test)[0][:COMPARED]
+        shape = (size, size, 3)
+        inputs, _ = data.sides(self.config, splits.test)
 
-        def translated(images: tf.Tensor) -> tf.Tensor:
-            return _bytes(_translated(model, 2 * images - 1))
+        def translate(images: tf.Tensor) -> tf.Tensor:
+            return _translate(model, 2 * images - 1)
 
-        def to_files(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            spec = tf.TensorSpec([], tf.string)
-            files = tf.map_fn(tf.io.encode_png, translated(images), fn_output_signature=spec)
-            return {"png_bytes": files}
+        def fit(image: tf.Tensor) -> tf.Tensor:
+            return brought_to(image, size)
 
         signatures, litert = image_signatures(
-            lambda images: {"images": translated(images)},
-            lambda images: {"images": 0.5 + 0.5 * _translated(model, 2 * images - 1)},
-            few,
-            decode=lambda image_bytes: data.read(image_bytes, size),
-            prepare=lambda images: data.prepare(images, size),
-            shape=(size, size, 3),
-            serve_files=to_files,
+            lambda images: {"images": to_uint8(translate(images))},
+            lambda images: {"images": 0.5 + 0.5 * translate(images)},
+            inputs[:COMPARED],
+            decode=lambda image_bytes: decode_batch(image_bytes, fit, shape),
+            prepare=lambda images: prepare_batch(images, fit, shape),
+            shape=shape,
+            serve_files=lambda images: {"png_bytes": encode_batch(to_uint8(translate(images)))},
         )
         return Exports(signatures, litert, notes=NOTES, quantized=self._quantized(splits.test))
 
     def _quantized(self, examples: ImagePairs) -> Quantized:
         inputs, targets = data.sides(self.config, examples)
 
-        def ssim(draw) -> float:
-            found = [draw(images=x[None].astype("float32") / 255)["images"] for x in inputs]
-            drawn = np.clip(np.concatenate(found) * 255, 0, 255).round().astype("uint8")
-            return scores.image_quality(targets, drawn)["ssim"]
+        def ssim(translate) -> float:
+            images = [translate(images=x[None].astype("float32") / 255)["images"] for x in inputs]
+            translated = np.clip(np.concatenate(images) * 255, 0, 255).round().astype("uint8")
+            return image_quality(targets, translated)["ssim"]
 
         calibration = [(x[None].astype("float32") / 255,) for x in inputs[:1]]
         return Quantized(("float16", "dynamic"), calibration, "ssim", ssim, DROP)
@@ -211,19 +224,36 @@ class PixToPix(Recipe):
         return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns a name such as a user's image may have."""
+        """Returns the name of an image file."""
         return ["map.png"]
 
 
-def _translated(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Returns what is drawn of images from -1 to 1, whatever the precision of training was."""
+def _translate(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Returns translations of images from -1 to 1, in float32 even after mixed precision."""
     with full_precision(model):
         return model(images, training=False)
 
 
-def _signed(images: np.ndarray | tf.Tensor) -> tf.Tensor:
-    return tf.cast(images, tf.float32) / 127.5 - 1
+def _by_row(*columns: np.ndarray) -> list[np.ndarray]:
+    """Returns the images of a grid row by row, given its columns."""
+    return [image for row in zip(*columns, strict=True) for image in row]
 
 
-def _bytes(drawn: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.round(tf.clip_by_value((drawn + 1) * 127.5, 0, 255)), tf.uint8)
+def _judgement(
+    model: Pix2Pix, inputs: np.ndarray, targets: np.ndarray, translated: np.ndarray
+) -> Figure:
+    """Draws the probability, by the discriminator, that each patch of an image is real."""
+    colours = matplotlib.colormaps["RdYlGn"]
+    maps = []
+    with full_precision(model):
+        for images in (targets, translated):
+            pair = {"condition": to_signed(inputs), "image": to_signed(images)}
+            logits = model.discriminator(pair, training=False)
+            maps.append(colours(tf.sigmoid(logits).numpy()[..., 0]))
+    titles = ("input", "target", "judged real", "translated", "judged real")
+    rows = _by_row(inputs, targets, maps[0], translated, maps[1])
+    figure = image_grid(rows, len(titles), titles)
+    scale = ScalarMappable(Normalize(0, 1), colours)
+    label = "probability that a patch is real"
+    figure.colorbar(scale, ax=figure.axes, shrink=0.5, label=label)
+    return figure

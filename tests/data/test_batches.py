@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
 
-from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.batches import (
+    evaluation_batches,
+    map_batches,
+    steps_per_epoch,
+    training_batches,
+)
 
 COUNT, SIZE = 11, 4
 LENGTHS = np.array([1, 5, 2, 7, 3, 3, 6, 2, 4, 1, 5], "int32")
@@ -125,3 +130,17 @@ def test_autotuning_is_off_and_the_order_deterministic():
     for dataset in (data, evaluation_batches(INPUTS, TARGETS, SIZE)):
         assert dataset.options().autotune.enabled is False
         assert dataset.options().deterministic is True
+
+
+def test_results_of_all_batches_are_joined():
+    sizes = []
+
+    def function(x, y):
+        sizes.append(len(x))
+        return {"sum": x + y, "pair": (x, 2 * y)}
+
+    x, y = np.arange(COUNT), np.arange(COUNT) * 1.5
+    results = map_batches(function, x, y, batch_size=SIZE)
+    assert sizes == [4, 4, 3]
+    np.testing.assert_array_equal(results["sum"], x + y)
+    np.testing.assert_array_equal(results["pair"][1], 2 * y)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from dlrecipes.data.gallery import Gallery
+from dlrecipes.data.gallery import Gallery, list_people
 from dlrecipes.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -86,3 +86,18 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
 def test_each_embedding_needs_a_name(names):
     with pytest.raises(ValueError, match="one name for each"):
         Gallery(np.zeros((len(names) * 2, 3)), names, "m")
+
+
+def test_people_are_the_folders_of_a_folder(tmp_path):
+    with pytest.raises(DataError, match="no folder of images in it"):
+        list_people(tmp_path)
+    for name in ("b", "a", ".hidden"):
+        (tmp_path / name).mkdir()
+        for file in ("2.png", "10.png", "notes.txt"):
+            (tmp_path / name / file).touch()
+    people = list_people(tmp_path)
+    assert list(people) == ["a", "b"]
+    assert [path.name for path in people["a"]] == ["2.png", "10.png"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty: the person has no images"):
+        list_people(tmp_path)

@@ -7,7 +7,15 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dlrecipes.data.image_bytes import decode, of_channels
+from dlrecipes.data.image_bytes import (
+    decode,
+    decode_batch,
+    encode_batch,
+    of_channels,
+    prepare_batch,
+    to_signed,
+    to_uint8,
+)
 from dlrecipes.data.image_files import read_image
 from dlrecipes.errors import DataError
 
@@ -66,3 +74,42 @@ def test_transparent_pixels_become_white(channels):
     assert pixels[0, 0] == pytest.approx(np.ones(channels))
     assert pixels[0, 1] == pytest.approx([0.299] if channels == 1 else [1, 0, 0])
     assert (of_channels(clear * 0, 3, ignore_clear=True).numpy() == 0).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", SHAPES)
+def test_files_and_arrays_are_prepared_equally(mode, channels):
+    contents = [saved(mode) for _ in range(3)]
+    arrays = np.stack([np.asarray(Image.open(io.BytesIO(content))) for content in contents])
+    arrays = arrays.reshape(3, 9, 7, -1)
+
+    def prepare(image):
+        return image[:4, :5] / 2
+
+    shape = (4, 5, channels)
+    from_files = tf.function(lambda x: decode_batch(x, prepare, shape))(tf.constant(contents))
+    assert from_files.shape == (3, *shape)
+    from_arrays = tf.function(lambda x: prepare_batch(x, prepare, shape))(tf.constant(arrays))
+    np.testing.assert_allclose(from_arrays.numpy(), from_files.numpy(), atol=1e-6)
+    expected = decode(contents[2], channels).numpy()[:4, :5] / 2
+    np.testing.assert_array_equal(from_files.numpy()[2], expected)
+
+
+def test_files_of_different_sizes_fit_into_one_batch():
+    contents = [tf.io.encode_png(np.zeros((size, 9, 1), "uint8")).numpy() for size in (5, 8)]
+    images = decode_batch(tf.constant(contents), lambda image: image[:5], (5, 9, 1))
+    assert images.shape == (2, 5, 9, 1)
+
+
+def test_encoded_images_decode_to_the_same_pixels():
+    images = RNG.integers(0, 256, (3, 9, 7, 3), dtype="uint8")
+    for content, image in zip(encode_batch(images).numpy(), images, strict=True):
+        np.testing.assert_array_equal(Image.open(io.BytesIO(content)), image)
+
+
+def test_conversion_to_signed_floats_is_undone():
+    levels = np.arange(256, dtype="uint8")
+    signed = to_signed(levels).numpy()
+    assert (signed[0], signed[255], signed.dtype) == (-1, 1, np.float32)
+    np.testing.assert_array_equal(to_uint8(signed).numpy(), levels)
+    np.testing.assert_array_equal(to_uint8(tf.constant([-1.2, 0.0, 3.0])).numpy(), [0, 128, 255])

@@ -1,4 +1,4 @@
-"""The recipe from pairs to drawn images, on a small network."""
+"""pix2pix from pairs to translated images, with small networks."""
 
 import json
 
@@ -38,10 +38,9 @@ def module(name):
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pix2pix")
-    scores = module("scores")
     with pytest.MonkeyPatch.context() as patch:
-        # How well the reader reads is tested by itself.
-        patch.setattr(scores, "SEGMENTER_STEPS", 3)
+        # The judge has tests of its own.
+        patch.setattr(module("recipe"), "JUDGE_STEPS", 3)
         return runner.run(recipe(), run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
@@ -50,11 +49,11 @@ def version(result):
     return ModelVersion(result.version.folder)
 
 
-def test_a_run_measures_draws_and_publishes(result):
+def test_a_run_evaluates_draws_and_publishes(result):
     metrics = json.loads((result.folder / "metrics.json").read_text())
     names = {"l1", "psnr", "ssim", "fcn_pixel_accuracy", "fcn_class_accuracy", "fcn_class_iou"}
     assert names | {"real"} == set(metrics["test"])
-    # Adversarial losses do not tell the best epoch: the last is kept.
+    # The last epoch is kept.
     assert metrics["best_epoch"] == metrics["epochs"] == 2
     figures = {path.stem for path in (result.folder / "figures").glob("*.png")}
     assert {"sheet", "epochs", "patches", "learning_curves"} <= figures
@@ -66,28 +65,28 @@ def test_a_run_measures_draws_and_publishes(result):
     ]
 
 
-def test_files_arrays_and_litert_draw_one_image(version):
+def test_files_arrays_and_litert_give_the_same_images(version):
     maps, _ = generated_facades(2, seed=9, size=32)
     inputs = coloured(maps)
     arrays = version.function("images")(images=tf.constant(inputs))["images"].numpy()
     assert arrays.dtype == np.uint8
     files = tf.constant([tf.io.encode_png(x).numpy() for x in inputs])
-    drawn = version.function()(image_bytes=files)["png_bytes"].numpy()
-    for content, image in zip(drawn, arrays, strict=True):
+    translated = version.function()(image_bytes=files)["png_bytes"].numpy()
+    for content, image in zip(translated, arrays, strict=True):
         np.testing.assert_array_equal(tf.io.decode_png(content).numpy(), image)
     lite = LiteRTModel(version.file("model.tflite"))
-    found = lite(images=inputs.astype("float32") / 255)["images"]
-    np.testing.assert_allclose(255 * found, arrays, atol=0.6)
+    images = lite(images=inputs.astype("float32") / 255)["images"]
+    np.testing.assert_allclose(255 * images, arrays, atol=0.6)
 
 
-def test_images_of_other_sizes_and_kinds_are_taken(version):
-    draw = version.function("images")
+def test_images_of_any_size_and_channels_are_translated(version):
+    translate = version.function("images")
     for channels in (1, 2, 3, 4):
         images = np.full((1, 50, 70, channels), 200, "uint8")
-        assert draw(images=tf.constant(images))["images"].shape == (1, 32, 32, 3)
+        assert translate(images=tf.constant(images))["images"].shape == (1, 32, 32, 3)
 
 
-def test_predictions_are_written_beside_one_another(version, tmp_path):
+def test_predictions_are_written_to_a_folder(version, tmp_path):
     maps, _ = generated_facades(1, seed=9, size=64)
     Image.fromarray(coloured(maps)[0]).save(tmp_path / "a map ü.png")
     options = module("config").PredictOptions(output_dir=str(tmp_path))
@@ -102,7 +101,7 @@ def test_predictions_are_written_beside_one_another(version, tmp_path):
 @pytest.mark.parametrize(
     "inputs, output, error, message",
     [
-        ([], ".", UsageError, "no image to translate"),
+        ([], ".", UsageError, "No images to translate"),
         (["none.png"], ".", UsageError, "none.png: there is no such file"),
         (["."], ".", UsageError, "expected a file, got a folder"),
         (["text.png"], ".", DataError, "text.png: this is not an image"),
@@ -110,7 +109,7 @@ def test_predictions_are_written_beside_one_another(version, tmp_path):
         (["text.png"], "nowhere", UsageError, "--output-dir nowhere: there is no such folder"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(
+def test_invalid_inputs_give_a_one_line_error(
     version, tmp_path, monkeypatch, inputs, output, error, message
 ):
     monkeypatch.chdir(tmp_path)
@@ -121,14 +120,14 @@ def test_what_cannot_be_drawn_is_one_line(
     assert "\n" not in caught.value.message
 
 
-@pytest.mark.parametrize("size, patches, most", [(32, 4, 3), (64, 8, 4)])
-def test_a_discriminator_that_sees_nothing_is_refused(size, patches, most):
-    task = recipe(size=size, discriminator_layers=patches)
-    with pytest.raises(UsageError, match=f"--discriminator-layers {most} is the most"):
+@pytest.mark.parametrize("size, layers, most", [(32, 4, 3), (64, 8, 4)])
+def test_a_discriminator_with_too_many_layers_is_rejected(size, layers, most):
+    task = recipe(size=size, discriminator_layers=layers)
+    with pytest.raises(UsageError, match=f"--discriminator-layers {most} is the maximum"):
         task.build(task.load_data())
 
 
-def test_either_side_is_read():
+def test_either_side_can_be_the_input():
     splits = recipe().load_data()
     model = recipe(adversarial=False).build(splits)
     for direction, side in (("right_to_left", "right"), ("left_to_right", "left")):
@@ -136,55 +135,53 @@ def test_either_side_is_read():
         inputs, targets = next(iter(batches))
         other = {"right": "left", "left": "right"}[side]
         for tensor, name in ((inputs, side), (targets, other)):
-            wanted = getattr(splits.test, name)[: len(tensor)].astype("float32") / 127.5 - 1
-            np.testing.assert_allclose(tensor.numpy(), wanted, atol=1e-6)
+            expected = getattr(splits.test, name)[: len(tensor)].astype("float32") / 127.5 - 1
+            np.testing.assert_allclose(tensor.numpy(), expected, atol=1e-6)
 
 
-def test_jitter_moves_both_images_alike_and_by_its_seed_alone():
-    images = np.random.default_rng(0).uniform(-1, 1, (6, 32, 32, 3)).astype("float32")
-    pair = tf.concat([images, -images], axis=-1)
-    jittered = module("data").jittered
-    one, other = jittered(pair, 0.117, True, tf.constant([0, 5]))
-    np.testing.assert_allclose(one.numpy(), -other.numpy(), atol=1e-6)
-    again, _ = jittered(pair, 0.117, True, tf.constant([0, 5]))
-    np.testing.assert_array_equal(one.numpy(), again.numpy())
-    later, _ = jittered(pair, 0.117, True, tf.constant([0, 6]))
-    assert (later.numpy() != one.numpy()).mean() > 0.5
-    plain, _ = jittered(pair, 0.0, False, tf.constant([0, 5]))
-    np.testing.assert_allclose(plain.numpy(), images, atol=1e-6)
+def test_training_pairs_are_jittered_by_step_alone():
+    splits = recipe().load_data()
+    model = recipe().build(splits)
+    first, steps = recipe().dataset(model, splits.train, 0)
+    later, _ = recipe().dataset(model, splits.train, 1)
+    pairs = zip(list(first.take(2 * steps))[steps:], later.take(steps), strict=True)
+    for batch, again in pairs:
+        for side, same_side in zip(batch, again, strict=True):
+            assert side.shape[1:] == (32, 32, 3)
+            np.testing.assert_array_equal(side.numpy(), same_side.numpy())
 
 
-def test_a_model_of_mixed_precision_draws_in_full():
+def test_a_mixed_precision_model_translates_in_float32():
     mixed = recipe(precision="mixed_bfloat16")
     splits = mixed.load_data()
     model = mixed.build(splits)
     inputs = splits.test.right[:2].astype("float32") / 127.5 - 1
     assert "bfloat16" in {layer.compute_dtype for layer in model.generator.layers}
-    drawn = mixed.signatures(model, splits).litert.function(tf.constant(inputs / 2 + 0.5))
-    assert drawn["images"].dtype == tf.float32
-    # The same weights in a network of float32.
+    outputs = mixed.signatures(model, splits).litert.function(tf.constant(inputs / 2 + 0.5))
+    assert outputs["images"].dtype == tf.float32
+    # A float32 network with the same weights.
     plain = recipe().build(splits)
     plain.set_weights(model.get_weights())
-    wanted = plain(inputs, training=False).numpy() / 2 + 0.5
-    np.testing.assert_allclose(drawn["images"].numpy(), wanted, atol=1e-5)
+    expected = plain(inputs, training=False).numpy() / 2 + 0.5
+    np.testing.assert_allclose(outputs["images"].numpy(), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("choice", ["auto", "download"])
-def test_fid_without_weights_is_a_note(choice, monkeypatch, tmp_path, capsys):
+def test_missing_inception_weights_give_a_note(choice, monkeypatch, tmp_path, capsys):
     scores = module("scores")
     monkeypatch.setattr(scores, "weights_file", lambda: tmp_path / "none.h5")
 
     def refuse(images):
-        raise DataError("Inception v3's weights cannot be had: URL fetch failure.")
+        raise DataError("Inception v3's weights cannot be downloaded: URL fetch failure.")
 
     monkeypatch.setattr(scores, "inception_features", refuse)
     images = np.zeros((2, 8, 8, 3), "uint8")
     assert scores.fid(images, images, choice == "download") == {}
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("Note: FID is left out. Inception v3's weights")
+    assert line.startswith("Note: FID is not measured. Inception v3's weights")
 
 
-def test_fid_of_features_is_their_frechet_distance(monkeypatch, tmp_path):
+def test_fid_is_the_frechet_distance_of_inceptions_features(monkeypatch, tmp_path):
     scores = module("scores")
     weights = tmp_path / "weights.h5"
     weights.touch()
@@ -201,36 +198,3 @@ def test_l1_alone_has_no_discriminator():
     splits = recipe().load_data()
     assert isinstance(recipe().build(splits), Pix2Pix)
     assert not isinstance(recipe(adversarial=False).build(splits), Pix2Pix)
-
-
-def test_maps_are_told_from_photographs():
-    maps, photographs = generated_facades(4, seed=1, size=64)
-    scores = module("scores")
-    assert scores.is_map(coloured(maps))
-    assert not scores.is_map(photographs)
-    # JPEG blurs a map's edges.
-    blurred = [tf.io.decode_jpeg(tf.io.encode_jpeg(x, quality=75)).numpy() for x in coloured(maps)]
-    assert scores.is_map(np.stack(blurred))
-
-
-def test_likeness_is_best_of_equal_images():
-    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype="uint8")
-    image_quality = module("scores").image_quality
-    assert image_quality(images, images) == pytest.approx({"l1": 0, "psnr": 100, "ssim": 1})
-    brighter = np.clip(images.astype(int) + 10, 0, 255).astype("uint8")
-    found = image_quality(images, brighter)
-    error = np.abs(images.astype(int) - brighter)
-    assert found["l1"] == pytest.approx(error.mean() / 255, rel=1e-5)
-    wanted = [10 * np.log10(255**2 / np.mean(one.astype(float) ** 2)) for one in error]
-    assert found["psnr"] == pytest.approx(np.mean(wanted), rel=1e-4)
-
-
-@pytest.mark.slow
-def test_a_reader_that_learned_from_real_photographs_reads_others():
-    maps, photographs = generated_facades(140, seed=1, size=64)
-    scores = module("scores")
-    reader = scores.SegmentationJudge.trained(photographs[:120], coloured(maps[:120]), seed=0)
-    found = scores.read_scores(coloured(maps[120:]), reader.classes(photographs[120:]))
-    # All wall and nothing else would be the share of the wall, a little above half.
-    assert found["fcn_pixel_accuracy"] > 0.8
-    assert found["fcn_class_iou"] > 0.45

@@ -12,7 +12,7 @@ import numpy as np
 from dlrecipes.data.generated.facade_layout import CLASSES, Part, box, design
 from dlrecipes.data.generated.facade_rendering import photograph
 
-__all__ = ["CLASSES", "PALETTE", "classes_of", "coloured", "generated_facades"]
+__all__ = ["CLASSES", "PALETTE", "classes_of", "coloured", "generated_facades", "is_label_map"]
 
 # Colours of the classes in the label maps of the CMP facade database.
 PALETTE = np.array(
@@ -32,6 +32,9 @@ PALETTE = np.array(
     ],
     "uint8",
 )
+# Images are label maps if this fraction of their pixels lies within this distance of a colour of
+# the palette: JPEG blurs the edges.
+NEAR, MOSTLY = 70.0, 0.75
 
 
 def generated_facades(
@@ -113,6 +116,27 @@ def classes_of(images: np.ndarray) -> np.ndarray:
     """
     gaps = images[..., None, :].astype("int32") - PALETTE.astype("int32")
     return (gaps**2).sum(axis=-1).argmin(axis=-1).astype("uint8")
+
+
+def is_label_map(images: np.ndarray) -> bool:
+    """Returns whether images are label maps in the colours of the CMP database.
+
+    Three quarters of the pixels of the first eight images must be near a colour of `PALETTE`,
+    which tolerates JPEG compression.
+
+    Args:
+        images: uint8 array of shape `(count, height, width, 3)`.
+
+    Example:
+
+    >>> from dlrecipes.data.generated.facades import coloured, generated_facades, is_label_map
+    >>> maps, photographs = generated_facades(2, seed=0, size=32)
+    >>> is_label_map(coloured(maps)), is_label_map(photographs)
+    (True, False)
+    """
+    first = images[:8].astype("float32")
+    gaps = np.linalg.norm(first[..., None, :] - PALETTE.astype("float32"), axis=-1).min(axis=-1)
+    return bool(np.mean(gaps < NEAR) > MOSTLY)
 
 
 def _map(parts: list[Part], size: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from dlrecipes.data.generated.facades import (
     classes_of,
     coloured,
     generated_facades,
+    is_label_map,
 )
 
 NUMBER = {name: number for number, name in enumerate(CLASSES)}
@@ -77,3 +78,13 @@ def test_classes_are_recovered_from_noisy_colours(facades):
 def test_arguments_out_of_bounds_are_rejected(arguments, message):
     with pytest.raises(ValueError, match=message):
         generated_facades(**{"count": 1, "seed": 0, **arguments})
+
+
+def test_label_maps_are_recognized_even_after_jpeg_compression(facades):
+    import tensorflow as tf
+
+    maps, photographs = (part[:4] for part in facades)
+    assert is_label_map(coloured(maps))
+    assert not is_label_map(photographs)
+    files = [tf.io.encode_jpeg(image, quality=75) for image in coloured(maps)]
+    assert is_label_map(np.stack([tf.io.decode_jpeg(file).numpy() for file in files]))
