@@ -1,5 +1,7 @@
 """Training loops: `keras.Model` subclasses whose `train_step` is the algorithm."""
 
+# Not a trainer: the random numbers of a loop of one's own.
+from dlrecipes.training._engine import stateless_random as stateless_random
 from dlrecipes.training.back_propagation import BackPropagation
 from dlrecipes.training.bptt import TruncatedBPTT
 from dlrecipes.training.callbacks.checkpoints import Checkpoints
