@@ -1,5 +1,5 @@
-"""Digit recognition: say which handwritten digit (or other character) an image shows.
+"""Digit recognition: classify images of handwritten digits or other characters.
 
-A small convolutional network by default, or LeNet-5 and the course's other families; the
+The default network is an ensemble of small CNNs; LeNet-5 and other families are options. The
 published model takes PNG or JPEG files, or arrays of any size.
 """

@@ -1,9 +1,8 @@
-"""The images of digit recognition: built in, or the user's own, and what is made of files."""
+"""Images of digit recognition: built in, TFDS or the user's own; preprocessing in the graph."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.digits import (
@@ -14,6 +13,7 @@ from dlrecipes.data.digits import (
     read_digits,
     tfds_digits,
 )
+from dlrecipes.data.sources import load_source, source_name
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
@@ -25,33 +25,31 @@ if TYPE_CHECKING:
 
 
 def load(config: Config) -> Splits:
-    """Returns the images that the configuration asks for.
+    """Returns the images that `--data` names.
 
     Raises:
-        DataError: If they cannot be read as they are, saying where.
+        DataError: If a file cannot be read; the message names it.
     """
-    if config.data == "builtin":
-        parts = builtin_digits(config.seed)
-        name = f"scikit-learn's digits, split by seed {config.seed}"
-    elif config.data.startswith("tfds:"):
-        parts = tfds_digits(config.data.removeprefix("tfds:"), Path(config.data_dir), config.seed)
-        name = config.data
-    else:
-        parts = read_digits(Path(config.data).expanduser(), config.seed)
-        name = config.data
+    seed = config.seed
+    parts = load_source(
+        config.data,
+        builtin=lambda: builtin_digits(seed),
+        folder=lambda path: read_digits(path, seed),
+        tfds=lambda name: tfds_digits(name, config.data_dir, seed),
+    )
+    name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
     return Splits(*parts, description={"name": name, **described(parts)})
 
 
-def class_names(splits: Splits) -> Sequence[str]:
-    """Returns the classes of the training images."""
-    return splits.train.names
+def class_ids(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:
+    """Returns the class of each image as an index of the model's class names.
 
-
-def known(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:
-    """Returns the class of each image by the model's own numbers.
+    Args:
+        examples: Images whose classes may be in another order than the model's.
+        names: Class names of the model.
 
     Raises:
-        DataError: If the model does not know one.
+        DataError: If the model does not know a class.
     """
     import numpy as np
 
@@ -59,43 +57,43 @@ def known(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:
     if unknown:
         raise DataError(
             f"The data has the class {unknown[0]!r}; the model knows {', '.join(names)}.",
-            "Train a model on these data, or evaluate on data of the same classes.",
+            "Train a model on this data, or evaluate on data with the same classes.",
         )
     table = np.array([list(names).index(name) for name in examples.names], "int32")
     return table[examples.labels]
 
 
 def read(image_bytes: tf.Tensor) -> tf.Tensor:
-    """Returns what the network takes of PNG or JPEG files, in the graph.
+    """Returns PNG or JPEG files as inputs of the network, in the graph.
 
     Args:
-        image_bytes: Strings of shape `(batch,)`.
+        image_bytes: Contents of files, strings of shape `(batch,)`.
 
     Returns:
-        float32 of shape `(batch, 28, 28, 1)`, 0 to 1.
+        float32 of shape `(batch, 28, 28, 1)`, from 0 to 1.
     """
     import tensorflow as tf
 
     from dlrecipes.data.handwriting import normalise
     from dlrecipes.data.image_bytes import decode
 
-    def one(content: tf.Tensor) -> tf.Tensor:
-        return normalise(decode(content)[..., 0], SIZE)
-
-    # Each has a size of its own.
-    spec = tf.TensorSpec([SIZE, SIZE], tf.float32)
-    return tf.map_fn(one, image_bytes, fn_output_signature=spec)[..., None]
+    # Each image has its own size.
+    return tf.map_fn(
+        lambda content: normalise(decode(content)[..., 0], SIZE),
+        image_bytes,
+        fn_output_signature=tf.TensorSpec([SIZE, SIZE], tf.float32),
+    )[..., None]
 
 
 def prepare(images: tf.Tensor) -> tf.Tensor:
-    """Returns what the network takes of images of any size, in the graph.
+    """Returns images of any size as inputs of the network, in the graph.
 
     Args:
-        images: uint8 of shape `(batch, height, width, channels)`, of 1 (grey), 3 or 4 channels.
-            Grey ones of 28x28 are taken as they are.
+        images: uint8 of shape `(batch, height, width, channels)` with 1, 3 or 4 channels. Grey
+            images of 28x28 pixels are only scaled to 0..1.
 
     Returns:
-        float32 of shape `(batch, 28, 28, 1)`, 0 to 1.
+        float32 of shape `(batch, 28, 28, 1)`, from 0 to 1.
     """
     import tensorflow as tf
 
@@ -103,13 +101,8 @@ def prepare(images: tf.Tensor) -> tf.Tensor:
     from dlrecipes.data.image_bytes import of_channels
 
     scaled = tf.cast(images, tf.float32) / 255
-    shape = tf.shape(images)
-    fits = tf.reduce_all(shape[1:] == [SIZE, SIZE, 1])
-
-    def as_they_are() -> tf.Tensor:
-        return tf.reshape(scaled, [-1, SIZE, SIZE, 1])
-
-    def normalised() -> tf.Tensor:
-        return normalise(of_channels(scaled, 1)[..., 0], SIZE)[..., None]
-
-    return tf.cond(fits, as_they_are, normalised)
+    return tf.cond(
+        tf.reduce_all(tf.shape(images)[1:] == [SIZE, SIZE, 1]),
+        lambda: tf.reshape(scaled, [-1, SIZE, SIZE, 1]),
+        lambda: normalise(of_channels(scaled, 1)[..., 0], SIZE)[..., None],
+    )

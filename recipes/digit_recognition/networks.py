@@ -1,4 +1,4 @@
-"""The families of networks that digit recognition can train, scaled to small images."""
+"""Network architectures of digit recognition, scaled to small images."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dlrecipes.layers import ElasticDistortion
 
 from .config import Config
 
-# What MNIST's images are, and what all others are made.
+# Side of MNIST's images; all other images are normalised to it.
 SIZE = 28
-# Of the usual network, unless the user says how many.
+# Ensemble size of the default network.
 MEMBERS = 3
-# The paper's own LeNet-5: its activation, pooling, connections and output.
+# Options of LeNet-5 as in the paper.
 PAPER = {
     "activation": "scaled_tanh",
     "pooling": "trainable",
@@ -26,14 +26,16 @@ PAPER = {
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
-    """Returns a network from images of 28x28, 0 to 1, to logits; it distorts in training.
+    """Returns a network from images of shape `(28, 28, 1)`, from 0 to 1, to logits.
+
+    In training it distorts the images at random.
 
     Args:
-        config: The settings.
+        config: Settings.
         num_classes: Number of classes.
 
     Raises:
-        UsageError: If the network cannot have so many classes or such a width.
+        UsageError: If the network does not support the number of classes or the width.
     """
     try:
         number = config.ensemble_size or (MEMBERS if config.network == "cnn" else 1)
@@ -53,9 +55,9 @@ def build(config: Config, num_classes: int) -> keras.Model:
         name="distortion",
     )(images)
     if config.network == "lenet5_1998":
-        # The paper's background is -0.1, its ink 1.175.
+        # In the paper the background is -0.1 and the ink 1.175.
         distorted = keras.layers.Rescaling(1.275, -0.1, name="paper_and_ink")(distorted)
-    # The classic families read larger images than these.
+    # The classic networks need larger images.
     if network.input_shape[1] == SIZE + 4:
         distorted = keras.layers.ZeroPadding2D(2, name="frame")(distorted)
     elif network.input_shape[1] not in (SIZE, None):
@@ -72,7 +74,7 @@ def _network(config: Config, num_classes: int, member: int) -> keras.Model:
         "classifier_activation": None,
         "seed": 100 * config.seed + member,
     }
-    # A quarter of the channels that ImageNet's thousand classes were given.
+    # A quarter of the channels that these networks have for ImageNet's 1,000 classes.
     quarter = {**options, "width": config.width / 4, "kernel_initializer": "he_normal"}
     small = (SIZE, SIZE, 1)
     match config.network:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from dlrecipes import figures
 from dlrecipes.data.batches import (
     evaluation_batches,
     passes_per_epoch,
@@ -19,31 +20,32 @@ from dlrecipes.data.batches import (
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.figures import confusion
 from dlrecipes.metrics import count_macs
 from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import ImageClassifier, learning_rate_schedule
 
-from . import data, figures, networks, predict
+from . import data, networks, predict
 from .config import Config
+from .figures import measured
 
 EVALUATION_BATCH = 500
-# Test images that are compared one by one in each published file.
-COMPARED = 200
+# Number of test images on which every published file is verified.
+VERIFIED = 200
 CALIBRATION = 500
-# Largest loss of accuracy for a smaller LiteRT file to be published: a fraction, or a number of
-# images, whichever is larger.
-DROP, DROPPED = 0.003, 3
+# Maximum loss of accuracy of a smaller LiteRT file: a fraction or a number of images, whichever
+# is larger.
+MAX_DROP, MAX_DROPPED = 0.003, 3
 # The cosine schedule ends at this fraction of the learning rate.
 FINAL_RATE = 0.002
 NOTES = """\
-A character may be light on dark or dark on light, anywhere in the image and of any size; a blank
-image has the label `""`. `classes` names the columns of `probabilities`.
+A character may be light on dark or dark on light, of any size and anywhere in the image. A blank
+image has the label `""`. `classes` lists the classes in the order of the columns of
+`probabilities`.
 
-The signature `images` takes grey images of 28x28 unchanged, light on black as in MNIST; others are
-resized and centred. `model.tflite` takes such 28x28 images as numbers from 0 to 1; its columns are
-the lines of `assets.extra/labels.txt`.
+The signature `images` uses grey images of 28x28 pixels unchanged, which must be light on black as
+in MNIST; all others are resized and centred. `model.tflite` takes such 28x28 images as numbers
+from 0 to 1; the columns of its output are the lines of `assets.extra/labels.txt`.
 """
 
 
@@ -53,7 +55,7 @@ class DigitRecognition(Recipe):
     Config = Config
     objective = ("accuracy", "max")
     pipeline_tag = "image-classification"
-    # Not the accuracy, in which many epochs tie.
+    # Many epochs have the same accuracy.
     monitor = "val_loss"
     mode = "min"
 
@@ -62,8 +64,8 @@ class DigitRecognition(Recipe):
         return data.load(self.config)
 
     def build(self, splits: Splits) -> ImageClassifier:
-        """Returns the classifier of the training data's classes."""
-        config, names = self.config, data.class_names(splits)
+        """Returns a classifier with the classes of the training data."""
+        config, names = self.config, splits.train.names
         model = ImageClassifier(networks.build(config, len(names)), names)
         steps = self._passes(len(splits.train)) * self._steps(len(splits.train)) * config.epochs
         rate = learning_rate_schedule(
@@ -82,9 +84,9 @@ class DigitRecognition(Recipe):
         examples: LabelledImages,
         start_epoch: int | None = None,
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of images from 0 to 1, and one-hot classes."""
+        """Returns batches of images, from 0 to 1, and one-hot classes."""
         inputs = {"images": examples.images[..., None]}
-        targets = {"labels": data.known(examples, model.class_names)}
+        targets = {"labels": data.class_ids(examples, model.class_names)}
         classes = len(model.class_names)
 
         def scaled(inputs, targets):
@@ -95,7 +97,7 @@ class DigitRecognition(Recipe):
             batches = evaluation_batches(inputs, targets, EVALUATION_BATCH)
             return batches.map(scaled), steps_per_epoch(len(examples), EVALUATION_BATCH)
         size, seed = self.config.batch_size, self.config.seed
-        # An epoch of a small dataset is several passes.
+        # One epoch is several passes over a small dataset.
         passes = self._passes(len(examples))
         batches = training_batches(inputs, targets, size, seed, start_epoch * passes)
         return batches.map(scaled), passes * self._steps(len(examples))
@@ -107,12 +109,12 @@ class DigitRecognition(Recipe):
         return passes_per_epoch(self._steps(examples), self.config.min_steps_per_epoch)
 
     def evaluate(self, model: ImageClassifier, splits: Splits, part: Part) -> dict[str, Any]:
-        """Returns accuracy, error and mean cross-entropy, and the accuracy of each class."""
+        """Returns accuracy, error, mean cross-entropy, and the accuracy of each class."""
         examples = getattr(splits, part)
-        truth = data.known(examples, model.class_names)
-        chances = probabilities(model, examples)
-        right = chances.argmax(axis=1) == truth
-        chosen = np.maximum(chances[np.arange(len(truth)), truth], 1e-12)
+        truth = data.class_ids(examples, model.class_names)
+        probabilities = _probabilities(model, examples)
+        right = probabilities.argmax(axis=1) == truth
+        likelihood = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)
         by_class = {
             name: float(np.mean(right[truth == label]))
             for label, name in enumerate(model.class_names)
@@ -121,7 +123,7 @@ class DigitRecognition(Recipe):
         return {
             "accuracy": float(np.mean(right)),
             "error": float(np.mean(~right)),
-            "cross_entropy": float(-np.mean(np.log(chosen))),
+            "cross_entropy": float(-np.mean(np.log(likelihood))),
             "accuracy_by_class": by_class,
         }
 
@@ -130,26 +132,34 @@ class DigitRecognition(Recipe):
         return {"macs": count_macs(model.network)}
 
     def figures(self, model: ImageClassifier, splits: Splits) -> Iterator[tuple[str, Figure]]:
-        """Yields confusion matrix, worst mistakes, filters, feature maps and the comparison."""
+        """Yields confusion matrix, mistakes, filters, feature maps and a comparison of networks."""
         examples, names = splits.test, model.class_names
-        truth = data.known(examples, names)
-        chances = probabilities(model, examples)
+        truth = data.class_ids(examples, names)
+        probabilities = _probabilities(model, examples)
+        predicted = probabilities.argmax(axis=1)
         counts = np.zeros((len(names), len(names)), int)
-        np.add.at(counts, (truth, chances.argmax(axis=1)), 1)
-        yield "confusion", confusion(counts, names, "Classes, test")
-        yield "mistakes", figures.mistakes(examples.images, truth, chances, names)
-        layers = figures.feature_layers(model.network)
+        np.add.at(counts, (truth, predicted), 1)
+        yield "confusion", figures.confusion(counts, names, "Classes, test")
+        yield (
+            "mistakes",
+            figures.mistakes(examples.images, truth, probabilities, names, cmap="gray_r"),
+        )
+        layers = figures.convolutions(model.network)
         if layers:
             yield "filters", figures.filters(layers[0])
-            yield "feature_maps", figures.feature_maps(model.network, layers, examples.images[0])
-        error = float(np.mean(chances.argmax(axis=1) != truth))
-        here = (f"this run, {self.config.network}", error, count_macs(model.network))
-        source = "builtin" if self.config.data == "builtin" else "MNIST"
-        yield "networks", figures.comparison(figures.measured(source), source, here)
+            (image,) = next(_arrays(examples, 1))
+            yield "feature_maps", figures.feature_maps(model.network, image, cmap="gray_r")
+        error = float(np.mean(predicted != truth))
+        this_run = (f"this run, {self.config.network}", error, count_macs(model.network))
+        builtin = self.config.data == "builtin"
+        name = "the built-in digits" if builtin else "MNIST"
+        title = f"Networks on {name}; the area is the number of parameters"
+        networks = measured("builtin" if builtin else "MNIST")
+        yield "networks", figures.accuracy_by_cost(networks, title, this_run)
 
     def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:
-        """Returns files and arrays to classes as the SavedModel, 28x28 numbers as LiteRT."""
-        few = splits.test.images[:COMPARED, ..., None]
+        """Returns the signatures: files or arrays for the SavedModel, 28x28 images for LiteRT."""
+        few = splits.test.images[:VERIFIED, ..., None]
         large = np.repeat(np.repeat(few[:8], 3, axis=1), 3, axis=2)
         signatures, litert = image_signatures(
             lambda images: _outputs(model, images),
@@ -171,41 +181,41 @@ class DigitRecognition(Recipe):
     def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: None = None
     ) -> list[dict[str, Any]]:
-        """Returns the class of each image file, and the probabilities of all classes."""
+        """Returns the class of each image file and the probabilities of all classes."""
         return predict.predict(version, inputs)
 
     def present(self, prediction: Mapping[str, Any]) -> str:
-        """Returns the class of an image, and other likely ones."""
+        """Returns the class of an image and other likely classes."""
         return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns a name such as a user's image may have."""
+        """Returns an example of a file name."""
         return ["photo.png"]
 
 
 def _quantized(model: ImageClassifier, splits: Splits) -> Quantized:
     examples = splits.test
-    truth = data.known(examples, model.class_names)
+    truth = data.class_ids(examples, model.class_names)
 
     def accuracy(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
-        chances = [classify(images=x)["probabilities"] for x in _arrays(examples, 100)]
-        return float(np.mean(np.concatenate(chances).argmax(axis=1) == truth))
+        parts = [classify(images=x)["probabilities"] for x in _arrays(examples, 100)]
+        return float(np.mean(np.concatenate(parts).argmax(axis=1) == truth))
 
     calibration = [(x,) for x in _arrays(splits.train[:CALIBRATION], 1)]
-    drop = max(DROP, (DROPPED + 0.5) / len(examples))
+    drop = max(MAX_DROP, (MAX_DROPPED + 0.5) / len(examples))
     return Quantized(("float16", "int8"), calibration, "accuracy", accuracy, drop)
 
 
 def _outputs(model: ImageClassifier, images: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Returns the class of each image, `""` for a blank one, and all probabilities."""
+    """Returns the label of each image, `""` for a blank one, and all classes' probabilities."""
     outputs = model.classify(images)
     has_ink = tf.reduce_any(images > 0, axis=[1, 2, 3])
     names = tf.tile(tf.constant([model.class_names]), [tf.shape(images)[0], 1])
     return {**outputs, "label": tf.where(has_ink, outputs["label"], ""), "classes": names}
 
 
-def probabilities(model: ImageClassifier, examples: LabelledImages) -> np.ndarray:
-    """Returns the probability of each class for each image, `(images, classes)`."""
+def _probabilities(model: ImageClassifier, examples: LabelledImages) -> np.ndarray:
+    """Returns the probability of each class, shape `(images, classes)`."""
     classify = tf.function(lambda images: model.classify(images)["probabilities"])
     parts = [classify(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)]
     return np.concatenate(parts)

@@ -1,5 +1,5 @@
-"""Slot filling: tag each word of a travel query with what it says (where from, where to, when).
+"""Slot filling: tag each word of a travel query with its meaning (departure, arrival, date).
 
-A recurrent network reads the sentence; a linear-chain CRF chooses the tags; the
-published model takes raw sentences.
+A recurrent network reads the sentence, and a linear-chain CRF chooses the tags. The published
+model takes raw sentences.
 """

@@ -1,4 +1,4 @@
-"""The settings of slot filling: each hyperparameter once."""
+"""Settings of slot filling."""
 
 from typing import Annotated, Literal
 
@@ -10,73 +10,63 @@ from dlrecipes.recipe import RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of slot filling."""
 
-    epochs: int = setting(14, "Passes over the training data, at most.", ge=1, le=100_000)
-    patience: int = setting(6, "Epochs without a better validation before it stops.", ge=1)
+    epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
+    patience: int = setting(6, "Epochs without improvement before stopping.", ge=1)
     monitor: Literal["span_f1", "loss"] = setting(
-        "span_f1", "What makes a validation the better one; 'loss' is steadier on few sentences."
+        "span_f1", "Metric that chooses the best epoch; loss is less noisy on few sentences."
     )
     batch_size: int = setting(
-        32, "Sentences a step.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
+        32, "Batch size.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )
-    language: Literal["english", "chinese"] = setting("english", "Of the built-in data.")
+    language: Literal["english", "chinese"] = setting("english", "Language of the built-in data.")
     examples: int = setting(4000, "Training sentences of the built-in data.", ge=100, le=20_000)
     encoding: tuple[Literal["one_of_n", "hashing", "embedding"], ...] = setting(
         ("embedding", "hashing"),
-        "How a word becomes a vector; several are concatenated.",
+        "Representation of words; several are concatenated.",
         min_length=1,
         search=Search(choices=("one_of_n", "hashing", "embedding", "embedding,hashing")),
     )
     word_units: int = setting(
-        100, "Size of the word embedding.", ge=1, le=4096, search=Search(32, 256, "log")
+        100, "Dimension of the word embedding.", ge=1, le=4096, search=Search(32, 256, "log")
     )
     ngram_units: int = setting(
-        100,
-        "Size that letter n-grams are projected to.",
-        ge=1,
-        le=4096,
-        search=Search(32, 256, "log"),
+        100, "Dimension of the n-gram projection.", ge=1, le=4096, search=Search(32, 256, "log")
     )
     ngram_sizes: tuple[Annotated[int, pydantic.Field(ge=1, le=9)], ...] = setting(
         (3,), "Lengths of the letter n-grams, in letters.", min_length=1
     )
-    lowercase: bool = setting(True, "Whether upper and lower case are one.")
-    fold_digits: bool = setting(True, "Whether all digits are one: 1991 is 0000.")
+    lowercase: bool = setting(True, "Whether to convert words to lower case.")
+    fold_digits: bool = setting(True, "Whether to replace all digits with 0.")
     cell: Literal["feed_forward", "elman", "jordan", "lstm", "peephole_lstm", "gru"] = setting(
         "lstm",
-        "The hidden layers.",
+        "Cell of the hidden layers.",
         search=Search(choices=("elman", "jordan", "lstm", "peephole_lstm", "gru")),
     )
     units: int = setting(
-        128, "Hidden units a layer and direction.", ge=1, le=4096, search=Search(32, 256, "log")
+        128, "Hidden units per layer and direction.", ge=1, le=4096, search=Search(32, 256, "log")
     )
     depth: int = setting(1, "Hidden layers.", ge=1, le=8, search=Search(choices=(1, 2, 3)))
     bidirectional: bool = setting(
-        True,
-        "Whether the sentence is also read from its end.",
-        search=Search(choices=(True, False)),
+        True, "Whether to read in both directions.", search=Search(choices=(True, False))
     )
     context: int = setting(
-        0,
-        "Neighbours on each side joined to a word.",
-        ge=0,
-        le=20,
-        search=Search(choices=(0, 1, 3)),
+        0, "Context words on each side of a word.", ge=0, le=20, search=Search(choices=(0, 1, 3))
     )
     ensemble_size: int = setting(
-        1, "Networks, each trained for itself, whose scores are averaged.", ge=1, le=16
+        1, "Ensemble size; members train independently and are averaged.", ge=1, le=16
     )
     output: Literal["softmax", "crf"] = setting(
-        "crf", "Each tag alone, or the best sequence.", search=Search(choices=("softmax", "crf"))
+        "crf", "Softmax per word, or a CRF.", search=Search(choices=("softmax", "crf"))
     )
     intent_weight: float = setting(0.5, "Weight of the intent's loss.", ge=0, le=100)
-    dropout: float = setting(0.3, "Share of units left out.", ge=0, lt=1, search=Search(0.1, 0.6))
+    dropout: float = setting(0.3, "Dropout rate.", ge=0, lt=1, search=Search(0.1, 0.6))
     word_dropout: float = setting(
-        0.1, "Share of words that become 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
+        0.1, "Fraction of training words replaced by 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
     )
     learning_rate: float = setting(
-        4e-3, "Adam's step at the start.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
+        4e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )
     lr_schedule: Literal["constant", "cosine"] = setting(
-        "cosine", "Of the learning rate, over all epochs."
+        "cosine", "Learning-rate schedule over all epochs."
     )
-    clip_norm: float = setting(5.0, "Largest global norm of a gradient.", gt=0)
+    clip_norm: float = setting(5.0, "Maximum global gradient norm.", gt=0)

@@ -1,4 +1,4 @@
-"""The sentences of slot filling: built in, or the user's own, and their arrays."""
+"""Sentences of slot filling: built in or the user's own, and their arrays."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.generated.travel import travel_queries
+from dlrecipes.data.sources import load_source, source_name
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.tagged_text import read_tagged
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -19,48 +20,45 @@ if TYPE_CHECKING:
 
     from dlrecipes.training import SequenceTagger
 
-# All sentences are padded to the longest: one of these costs as much as the whole of ATIS.
-LONGEST = 1000
+# All sentences are padded to the longest one, so a single long sentence costs as much as ATIS.
+MAX_WORDS = 1000
 
 
 def load(config: Config) -> Splits:
-    """Returns the sentences that the configuration asks for.
+    """Returns the sentences that `--data` names.
 
     Raises:
-        DataError: If a file cannot be read as it is, with file and line.
-        UsageError: If the source is of a kind that this recipe does not have.
+        DataError: If a file cannot be read; the message names file and line.
+        UsageError: If `--data` names a TFDS dataset.
     """
-    if config.data.startswith("tfds:"):
-        raise UsageError(
-            f"--data {config.data}: slot_filling reads no TFDS data set.",
-            "Give 'builtin', or a folder with train, valid and test.",
-        )
-    if config.data == "builtin":
-        held_out = max(100, config.examples // 8)
-        sizes = (config.examples, held_out, 2 * held_out)
-        parts = travel_queries(config.language, config.seed, sizes)
-        name = f"built-in travel queries, {config.language}, seed {config.seed}"
-    else:
-        parts = read_tagged(config.data, config.seed)
-        name = config.data
-    return Splits(*parts, description=_describe(name, parts))
+    held_out = max(100, config.examples // 8)
+    sizes = (config.examples, held_out, 2 * held_out)
+    parts = load_source(
+        config.data,
+        builtin=lambda: travel_queries(config.language, config.seed, sizes),
+        folder=lambda path: read_tagged(path, config.seed),
+        recipe="slot_filling",
+        expected="a folder with train, valid and test",
+    )
+    name = f"built-in travel queries, {config.language}, seed {config.seed}"
+    return Splits(*parts, description=_describe(source_name(config.data, name), parts))
 
 
 def to_arrays(
     model: SequenceTagger, sentences: Sequence[TaggedSentence]
 ) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray], np.ndarray]:
-    """Returns inputs, targets and lengths of sentences, padded to the longest.
+    """Returns inputs, targets and lengths of sentences, padded to the longest one.
 
-    A tag or intent that the model does not know has the id behind the last.
+    A tag or intent that the model does not know gets the first unused id.
     """
     import numpy as np
 
     lengths = np.array([len(s.tokens) for s in sentences], np.int32)
-    if lengths.max() > LONGEST:
-        longest = sentences[int(lengths.argmax())]
+    if lengths.max() > MAX_WORDS:
+        start = " ".join(sentences[int(lengths.argmax())].tokens[:5])
         raise DataError(
-            f"The data has a sentence of {lengths.max():,} words, which begins "
-            f"{' '.join(longest.tokens[:5])!r}; at most {LONGEST:,} are taken.",
+            f"The data has a sentence of {lengths.max():,} words, which begins with {start!r}; "
+            f"expected at most {MAX_WORDS:,} words.",
             "Is an empty line between sentences missing?",
         )
     encoded = model.encoder(pad([s.tokens for s in sentences]))
@@ -84,21 +82,21 @@ def pad(tokens: Sequence[Sequence[str]]):
 
 
 def tag_names(sentences: Sequence[TaggedSentence]) -> list[str]:
-    """Returns the tags by id: `O` first, then by slot, each slot with both of its tags."""
+    """Returns the tags by id: `O`, then `B-` and `I-` of each slot in alphabetical order."""
     slots = sorted({tag[2:] for s in sentences for tag in s.tags if tag != "O"})
     seen = {tag for s in sentences for tag in s.tags}
     return ["O", *(t for slot in slots for t in (f"B-{slot}", f"I-{slot}") if t in seen)]
 
 
 def intent_names(sentences: Sequence[TaggedSentence]) -> list[str]:
-    """Returns the intents by id; none where not every sentence has one."""
+    """Returns the intents by id; empty if a sentence has no intent."""
     if any(s.intent is None for s in sentences):
         return []
     return sorted({str(s.intent) for s in sentences})
 
 
 def vocabularies(model: SequenceTagger) -> dict[str, str]:
-    """Returns the vocabulary files; line `k`, from 0, has id `k`."""
+    """Returns vocabulary files by name; line `k`, counted from 0, has id `k`."""
     encoder = model.encoder
     lists = {
         "words.txt": ["[padding]", "[other]", *encoder.words],
@@ -112,28 +110,29 @@ def vocabularies(model: SequenceTagger) -> dict[str, str]:
 
 
 def export_notes(model: SequenceTagger) -> str:
-    """Returns what the signatures cannot say, in Markdown: how ids are made of a sentence."""
+    """Returns the part of the model card that explains how a sentence becomes ids."""
     encoder = model.encoder
     steps = ["in lower case"] if encoder.lowercase else []
-    steps += ["with every digit as 0"] if encoder.fold_digits else []
+    steps += ["with every digit replaced by 0"] if encoder.fold_digits else []
     split = {
-        "words": "Words are split at white space; `, ; ! ?` at a word's end and the full stop that "
-        "ends the sentence (not `p.m.`) are words, and so is each Chinese character.",
-        "whitespace": "Words are split at white space and nowhere else.",
+        "words": "Words are separated by white space. `, ; ! ?` at the end of a word, the full "
+        "stop at the end of the sentence (not `p.m.`) and each Chinese character are words as "
+        "well.",
+        "whitespace": "Words are separated by white space only.",
     }[encoder.tokenizer]
     lines = [
         'Signature: `tokens` and `tags` are padded with `""`.',
-        "`model.tflite` takes the ids of one sentence of any length, and returns line numbers of "
+        "`model.tflite` takes the ids of one sentence of any length and returns line numbers of "
         "`assets.extra/tags.txt`" + (" and `intents.txt`." if model.intent_names else "."),
-        f"- `words`: each word's line number, from 0, in `assets.extra/words.txt`; 1 for an "
-        f"unknown word. {split} They are looked up {' and '.join(steps) or 'unchanged'}.",
+        "- `words`: the line number of each word in `assets.extra/words.txt`, counted from 0; 1 "
+        f"for an unknown word. {split} They are looked up {' and '.join(steps) or 'unchanged'}.",
     ]
     if "ngrams" in model.input_names:
         sizes = ", ".join(map(str, encoder.ngram_sizes))
         lines.append(
-            "- `ngrams`: for each word, written `#word#`, the line numbers in "
-            f"`assets.extra/ngrams.txt` of its runs of {sizes} characters; 1 for an unknown run "
-            "or a word that is too short to have any; padded with 0."
+            "- `ngrams`: for each word, written `#word#`, the line numbers of its runs of "
+            f"{sizes} characters in `assets.extra/ngrams.txt`; 1 for an unknown run or a word "
+            "that is too short; padded with 0."
         )
     return "\n\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Predictions of slot filling: sentences in, slots out, without TensorFlow."""
+"""Predictions of slot filling: from sentences to slots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def predict(version: ModelVersion, sentences: Sequence[str]) -> list[dict[str, A
     """Returns tokens, tags, slots and intent of each sentence.
 
     Args:
-        version: The published version.
+        version: Published version.
         sentences: Raw sentences.
 
     Raises:
@@ -28,15 +28,15 @@ def predict(version: ModelVersion, sentences: Sequence[str]) -> list[dict[str, A
     """
     for number, sentence in enumerate(sentences, start=1):
         if not sentence.strip():
-            raise UsageError(f"Sentence {number} is empty.", "Type some words in quotes.")
-    # Batches of similar length: one long sentence must not pad a thousand short ones.
+            raise UsageError(f"Sentence {number} is empty.", "Give a sentence in quotes.")
+    # Sentences of similar length share a batch, so that a long one does not pad many short ones.
     order = sorted(range(len(sentences)), key=lambda row: len(sentences[row]))
     predictions: dict[int, dict[str, Any]] = {}
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         outputs = version.call(sentences=[sentences[row] for row in rows])
-        for place, row in enumerate(rows):
-            predictions[row] = _prediction({name: x[place] for name, x in outputs.items()})
+        for number, row in enumerate(rows):
+            predictions[row] = _prediction({name: x[number] for name, x in outputs.items()})
     return [predictions[row] for row in range(len(sentences))]
 
 
@@ -50,7 +50,7 @@ def _prediction(outputs: Mapping[str, Any]) -> dict[str, Any]:
             "text": join(tokens[start:end]),
             "start": start,
             "end": end,
-            # A span is as certain as its least certain word.
+            # The probability of a span is the one of its least probable word.
             "probability": float(probabilities[start:end].min()),
         }
         for slot, start, end in tag_spans(tags)
@@ -63,7 +63,7 @@ def _prediction(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def present(prediction: Mapping[str, Any]) -> str:
-    """Returns a sentence with its slots marked, and a line for each slot and the intent."""
+    """Returns a sentence with its slots marked, and one line per slot and for the intent."""
     tokens, pieces, end = prediction["tokens"], [], 0
     rows = []
     for slot in prediction["slots"]:
@@ -74,7 +74,7 @@ def present(prediction: Mapping[str, Any]) -> str:
     if "intent" in prediction:
         rows.append(("intent", prediction["intent"], prediction["intent_probability"]))
     width = max((len(name) for name, _, _ in rows), default=0)
-    lines = [f"  {name:<{width}}  {chance:.2f}  {text}" for name, text, chance in rows]
+    lines = [f"  {name:<{width}}  {value:.2f}  {text}" for name, text, value in rows]
     return "\n".join([join(pieces), *lines])
 
 

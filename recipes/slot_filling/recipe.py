@@ -15,24 +15,24 @@ from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.figures import bars, confusion
+from dlrecipes.figures import bars, confusion, confusion_counts, tagged_sentences
 from dlrecipes.metrics import is_well_formed, span_scores, token_accuracy
 from dlrecipes.models import ensemble, tagger
 from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
-from dlrecipes.training import SequenceTagger
+from dlrecipes.training import SequenceTagger, learning_rate_schedule
 
-from . import data, figures, predict
+from . import data, predict
 from .config import Config
 
 EVALUATION_BATCH = 64
 CALIBRATION = 200
-# Largest loss of span F1 for a smaller LiteRT file to be published.
-DROP = 0.005
+# Maximum loss of span F1 of a smaller LiteRT file.
+MAX_DROP = 0.005
 
 
 class SlotFilling(Recipe):
-    """Tags the words of a sentence, and names its intent."""
+    """Tags the words of a sentence and classifies its intent."""
 
     Config = Config
     objective = ("span_f1", "max")
@@ -40,12 +40,12 @@ class SlotFilling(Recipe):
 
     @property
     def monitor(self) -> str:
-        """The validation metric that chooses the best epoch."""
+        """Validation metric that chooses the best epoch."""
         return f"val_{self.config.monitor}"
 
     @property
     def mode(self) -> str:
-        """Whether the monitored metric is minimized or maximized."""
+        """Whether to minimize or maximize the monitored metric."""
         return "min" if self.config.monitor == "loss" else "max"
 
     def load_data(self) -> Splits:
@@ -53,7 +53,7 @@ class SlotFilling(Recipe):
         return data.load(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
-        """Returns the tagger, with the vocabulary of the training sentences."""
+        """Returns a tagger with the vocabulary of the training sentences."""
         config = self.config
         encoder = TextEncoder.fit(
             [sentence.tokens for sentence in splits.train],
@@ -77,10 +77,8 @@ class SlotFilling(Recipe):
             config.intent_weight,
             well_formed=all(is_well_formed(s.tags) for s in splits.train),
         )
-        rate = config.learning_rate
-        if config.lr_schedule == "cosine":
-            steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
-            rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.02)
+        steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
+        rate = learning_rate_schedule(config.lr_schedule, config.learning_rate, steps)
         model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm))
         return model
 
@@ -103,7 +101,7 @@ class SlotFilling(Recipe):
             context=config.context,
             dropout=config.dropout,
             word_dropout=config.word_dropout,
-            # A network has fewer than 1000 dropout layers: no two members share a seed.
+            # Each member has fewer than 1,000 dropout layers, so no two layers share a seed.
             seed=config.seed + 1000 * member,
             name=f"member_{member + 1}",
         )
@@ -125,17 +123,17 @@ class SlotFilling(Recipe):
         return batches, steps_per_epoch(len(examples), size)
 
     def evaluate(self, model: SequenceTagger, splits: Splits, part: Part) -> dict[str, Any]:
-        """Returns span F1 as the CoNLL evaluation counts it, and accuracies."""
+        """Returns span F1 as in the CoNLL evaluation, and accuracies."""
         examples = getattr(splits, part)
-        gold, (tags, intents) = [s.tags for s in examples], _tag(model, examples)
-        spans = span_scores(gold, tags)
+        truth, (tags, intents) = [s.tags for s in examples], _tag(model, examples)
+        spans = span_scores(truth, tags)
         metrics: dict[str, Any] = {
             "span_f1": spans.f1,
             "precision": spans.precision,
             "recall": spans.recall,
-            "token_accuracy": token_accuracy(gold, tags),
+            "token_accuracy": token_accuracy(truth, tags),
             "sentence_accuracy": float(
-                np.mean([list(g) == t for g, t in zip(gold, tags, strict=True)])
+                np.mean([list(t) == guess for t, guess in zip(truth, tags, strict=True)])
             ),
         }
         pairs = zip(examples, intents, strict=False)
@@ -146,23 +144,19 @@ class SlotFilling(Recipe):
         return metrics
 
     def figures(self, model: SequenceTagger, splits: Splits) -> Iterator[tuple[str, Figure]]:
-        """Yields F1 by slot, the confusion among slots, and tagged sentences of the test split."""
-        gold, (tags, _) = [s.tags for s in splits.test], _tag(model, splits.test)
-        by_slot = span_scores(gold, tags).by_slot
-        yield (
-            "f1_by_slot",
-            bars(
-                {slot: score.f1 for slot, score in by_slot.items()},
-                "Span F1 by slot, test (number of spans in parentheses)",
-                {slot: f"({score.support})" for slot, score in by_slot.items()},
-            ),
-        )
-        names, counts = figures.slot_confusion(gold, tags)
+        """Yields F1 by slot, the confusion of slots, and tagged sentences of the test split."""
+        truth, (tags, _) = [s.tags for s in splits.test], _tag(model, splits.test)
+        by_slot = span_scores(truth, tags).by_slot
+        f1 = {slot: score.f1 for slot, score in by_slot.items()}
+        supports = {slot: f"({score.support})" for slot, score in by_slot.items()}
+        title = "Span F1 by slot, test (number of spans in parentheses)"
+        yield "f1_by_slot", bars(f1, title, supports)
+        names, counts = confusion_counts(_slots(truth), _slots(tags))
         yield "confusion", confusion(counts, names, "Words by slot, test")
-        yield "sentences", figures.tagged_sentences(splits.test, tags)
+        yield "sentences", tagged_sentences([s.tokens for s in splits.test], truth, tags)
 
     def signatures(self, model: SequenceTagger, splits: Splits) -> Exports:
-        """Returns raw sentences to tags as the SavedModel, ids to tag ids as LiteRT."""
+        """Returns the signatures: sentences to tags for the SavedModel, ids to ids for LiteRT."""
         sentences = np.array([" ".join(s.tokens) for s in splits.test], object)
         parts = np.split(sentences, range(EVALUATION_BATCH, len(sentences), EVALUATION_BATCH))
         serving = Signature(
@@ -195,23 +189,28 @@ class SlotFilling(Recipe):
         return predict.present(prediction)
 
     def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns a sentence of the test split, as a user would type it."""
+        """Returns a test sentence of about eight words, as a user would type it."""
         return [predict.join(min(splits.test, key=lambda s: abs(len(s.tokens) - 8)).tokens)]
 
 
 def _quantized(
     model: SequenceTagger, litert: Signature, examples: Sequence[TaggedSentence]
 ) -> Quantized:
-    """Returns how smaller LiteRT files are measured; none is made unless asked for."""
+    """Returns the calibration and the metric of smaller LiteRT files; none is made by default."""
 
     def span_f1(decode: Callable[..., Mapping[str, np.ndarray]]) -> float:
-        tagged = []
+        predicted = []
         for ids in litert.examples:
             tags = decode(**dict(zip(model.input_names, ids, strict=True)))["tags"][0]
-            tagged.append([model.tag_names[tag] for tag in tags])
-        return span_scores([s.tags for s in examples], tagged).f1
+            predicted.append([model.tag_names[tag] for tag in tags])
+        return span_scores([s.tags for s in examples], predicted).f1
 
-    return Quantized((), litert.examples[:CALIBRATION], "span_f1", span_f1, DROP)
+    return Quantized((), litert.examples[:CALIBRATION], "span_f1", span_f1, MAX_DROP)
+
+
+def _slots(tags: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the slot of each word of all sentences, `O` for none."""
+    return [tag.partition("-")[2] or "O" for sentence in tags for tag in sentence]
 
 
 def _ids(model: SequenceTagger, sentence: TaggedSentence) -> tuple[np.ndarray, ...]:
@@ -222,7 +221,7 @@ def _ids(model: SequenceTagger, sentence: TaggedSentence) -> tuple[np.ndarray, .
 def _tag(
     model: SequenceTagger, examples: Sequence[TaggedSentence]
 ) -> tuple[list[list[str]], list[str]]:
-    """Returns the tags of each sentence, and the intents where the model names them."""
+    """Returns the tags of each sentence, and the intents if the model has an output for them."""
     tags, intents = [], []
     for start in range(0, len(examples), EVALUATION_BATCH):
         part = examples[start : start + EVALUATION_BATCH]
@@ -238,5 +237,5 @@ def _tag(
 
 @functools.lru_cache(maxsize=1)
 def _tagging(model: SequenceTagger) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    # Traced once for both evaluations and the figures.
+    # Traced once for all evaluations and the figures.
     return tf.function(model.tag_tokens, input_signature=[tf.TensorSpec([None, None], tf.string)])

@@ -1,0 +1,77 @@
+"""Matplotlib figures that several recipes share; drawn without a screen.
+
+Each name is imported from its module when it is first used: `tiled` does not load Keras.
+"""
+
+from typing import TYPE_CHECKING
+
+from dlrecipes._utils.lazy import attach
+
+if TYPE_CHECKING:
+    from dlrecipes.figures.charts import (
+        BLUE,
+        GREY,
+        ORANGE,
+        bars,
+        confusion,
+        learning_curves,
+        roc_curves,
+        save,
+    )
+    from dlrecipes.figures.classification import accuracy_by_cost, confusion_counts, mistakes
+    from dlrecipes.figures.images import epoch_frames, image_grid, over_epochs, select_epochs, tiled
+    from dlrecipes.figures.networks import convolutions, feature_maps, filters
+    from dlrecipes.figures.text import has_font, tagged_sentences, text_font
+
+__all__ = [
+    "BLUE",
+    "GREY",
+    "ORANGE",
+    "accuracy_by_cost",
+    "bars",
+    "confusion",
+    "confusion_counts",
+    "convolutions",
+    "epoch_frames",
+    "feature_maps",
+    "filters",
+    "has_font",
+    "image_grid",
+    "learning_curves",
+    "mistakes",
+    "over_epochs",
+    "roc_curves",
+    "save",
+    "select_epochs",
+    "tagged_sentences",
+    "text_font",
+    "tiled",
+]
+
+attach(
+    __name__,
+    {
+        "BLUE": "charts",
+        "GREY": "charts",
+        "ORANGE": "charts",
+        "accuracy_by_cost": "classification",
+        "bars": "charts",
+        "confusion": "charts",
+        "confusion_counts": "classification",
+        "convolutions": "networks",
+        "epoch_frames": "images",
+        "feature_maps": "networks",
+        "filters": "networks",
+        "has_font": "text",
+        "image_grid": "images",
+        "learning_curves": "charts",
+        "mistakes": "classification",
+        "over_epochs": "images",
+        "roc_curves": "charts",
+        "save": "charts",
+        "select_epochs": "images",
+        "tagged_sentences": "text",
+        "text_font": "text",
+        "tiled": "images",
+    },
+)

@@ -1,0 +1,140 @@
+"""Charts of any task, and figures as files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image
+
+BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
+FRAME_MS, LAST_FRAME_MS = 120, 2000
+
+
+def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
+    """Writes a figure as PNG, or images as the frames of an animated GIF, in one atomic step.
+
+    Args:
+        folder: Folder to write to.
+        name: File name without extension.
+        content: A figure, or frames: uint8 of shape `(frames, height, width, 1 or 3)`.
+    """
+    path = folder / f"{name}.{'gif' if isinstance(content, np.ndarray) else 'png'}"
+    partial = path.with_name(f".{path.name}")
+    if isinstance(content, np.ndarray):
+        frames = [Image.fromarray(frame.squeeze()) for frame in content]
+        durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
+        frames[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=durations,
+            loop=0,
+        )
+    else:
+        content.savefig(partial, format="png", dpi=120)
+    partial.replace(path)
+
+
+def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure:
+    """Plots every logged metric over the epochs, with training and validation in one panel.
+
+    Args:
+        history: Logged metrics of each epoch.
+        best: The epoch that was kept, counted from 1.
+    """
+    names = [n for n in history[0] if not n.startswith("val_")]
+    names += [n[4:] for n in history[0] if n.startswith("val_") and n[4:] not in names]
+    columns = 2 if len(names) in (2, 4) else min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
+    axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    epochs = range(1, len(history) + 1)
+    for axis, name in zip(axes, names, strict=False):
+        for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
+            if key in history[0]:
+                axis.plot(epochs, [logs[key] for logs in history], ".-", color=colour, label=label)
+        axis.axvline(best, color=GREY, linestyle=":", label=f"kept: epoch {best}")
+        axis.set(title=name.replace("_", " "), xlabel="epoch")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(fontsize=8)
+    for axis in axes[len(names) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def bars(values: Mapping[str, float], title: str, notes: Mapping[str, str] | None = None) -> Figure:
+    """Plots one horizontal bar per name, with the lowest value at the bottom.
+
+    Args:
+        values: Fractions between 0 and 1, by name.
+        title: Title of the figure.
+        notes: Text to write after a bar, by name. Defaults to none.
+    """
+    names = sorted(values, key=lambda name: values[name])
+    figure = Figure(figsize=(7, 1.2 + 0.28 * len(names)), layout="constrained")
+    axis = figure.subplots()
+    axis.barh(names, [values[n] for n in names], color=BLUE)
+    for row, name in enumerate(names):
+        text = f" {values[name]:.3f}" + (f"  {notes[name]}" if notes and name in notes else "")
+        axis.text(values[name], row, text, va="center", fontsize=8)
+    axis.set(title=title, xlim=(0, 1.2), xticks=np.linspace(0, 1, 6))
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Plots a confusion matrix; each row is a true class, shaded by its fraction per prediction.
+
+    Args:
+        counts: Integer matrix of shape `(classes, classes)`, indexed `[truth, prediction]`.
+        names: Names of the classes.
+        title: Title of the figure.
+    """
+    size = 2.5 + 0.42 * len(names)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axis = figure.subplots()
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    image = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the row")
+    axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set(title=title, xlabel="prediction", ylabel="truth")
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        colour = "white" if fractions[row, column] > 0.5 else "black"
+        axis.text(
+            column, row, counts[row, column], ha="center", va="center", fontsize=7, color=colour
+        )
+    return figure
+
+
+def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
+    """Plots receiver operating characteristics with a logarithmic false accept rate.
+
+    Args:
+        curves: False and true accept rates, each of shape `(points,)`, by label; at most three.
+        title: Title of the figure.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.figures import roc_curves
+    >>> rates = np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.8, 1.0])
+    >>> figure = roc_curves({"pixels": rates}, "Verification")
+    """
+    figure = Figure(figsize=(6.5, 5), layout="constrained")
+    axis = figure.subplots()
+    for (label, rates), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=False):
+        axis.plot(*rates, color=colour, label=label)
+    axis.set(title=title, xlabel="false accept rate", ylabel="true accept rate", xscale="log")
+    smallest = min(far[far > 0].min() for far, _ in curves.values())
+    axis.set(xlim=(smallest, 1), ylim=(0, 1.01))
+    # The runner switches mathematical text off, which the default formatter needs.
+    axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    axis.legend(loc="lower right", fontsize=8)
+    axis.grid(color=GREY, alpha=0.2)
+    return figure

@@ -1,0 +1,95 @@
+"""Figures of classifiers: mistakes, confused labels, accuracy against cost."""
+
+import numpy as np
+import pytest
+
+from dlrecipes.figures import accuracy_by_cost, confusion, confusion_counts, mistakes
+
+PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.05, 0.95]])
+TRUTH = np.array([1, 1, 1, 0])
+
+
+def titles(figure):
+    return [axis.get_title() for axis in figure.axes if axis.get_title()]
+
+
+def test_the_most_confident_mistakes_come_first():
+    figure = mistakes(np.zeros((4, 28, 28), "uint8"), TRUTH, PROBABILITIES, ["a", "b"])
+    assert titles(figure) == ["a > b  95%", "b > a  90%", "b > a  60%"]
+    assert "3 of 4" in figure.get_suptitle()
+
+
+def test_mistakes_beyond_the_maximum_are_counted_but_not_drawn():
+    images = np.zeros((4, 5, 5, 3), "uint8")
+    figure = mistakes(images, TRUTH, PROBABILITIES, ["a", "b"], most=2)
+    assert titles(figure) == ["a > b  95%", "b > a  90%"]
+    assert "3 of 4" in figure.get_suptitle()
+    assert "the 2 most confident" in figure.get_suptitle()
+
+
+def test_without_mistakes_the_figure_is_empty():
+    figure = mistakes(np.zeros((2, 5, 5)), np.array([0, 1]), PROBABILITIES[:2], ["a", "b"])
+    assert titles(figure) == []
+    assert figure.get_suptitle() == "0 of 2 test images are misclassified"
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 6), (4, 6, 6, 1), (4, 6, 6, 3)])
+def test_images_keep_their_values(shape):
+    images = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+    figure = mistakes(images, TRUTH, PROBABILITIES, ["a", "b"])
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(np.asarray(shown).squeeze(), images[3].squeeze())
+
+
+def test_confusion_counts_pairs_of_labels():
+    names, counts = confusion_counts(["O", "a", "a", "b"], ["O", "a", "b", "O"])
+    assert names == ["O", "a", "b"]
+    # Rows are the truth: O once right; a once right, once taken for b; b taken for O.
+    assert counts.tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
+    assert confusion(counts, names, "Labels").axes[0].get_title() == "Labels"
+
+
+def test_the_rarest_labels_are_counted_together():
+    labels = [f"label {number}" for number in range(30)]
+    names, counts = confusion_counts(labels, labels, most=5)
+    assert len(names) == 6
+    assert names[-1] == "(other)"
+    assert counts.sum() == 30
+    assert counts[-1, -1] == 25
+
+
+def test_confused_labels_are_kept_before_frequent_ones():
+    truth = ["frequent"] * 50 + ["x"]
+    names, _ = confusion_counts(truth, ["frequent"] * 50 + ["y"], most=2)
+    assert names == ["x", "y", "(other)"]
+
+
+def test_as_many_predictions_as_labels_are_required():
+    with pytest.raises(ValueError, match="shorter"):
+        confusion_counts(["a", "b"], ["a"])
+
+
+NETWORKS = {"small": (0.02, 1e5, 1e4), "large": (0.01, 1e7, 1e6), "near": (0.0201, 1.05e5, 1e4)}
+
+
+def test_networks_are_drawn_at_their_accuracy_and_cost():
+    axis = accuracy_by_cost(NETWORKS, "Three networks", ("this run", 0.03, 1e6)).axes[0]
+    points = [tuple(points.get_offsets()[0]) for points in axis.collections]
+    assert points[0] == pytest.approx((1e5, 98))
+    assert points[4] == pytest.approx((1e7, 99))
+    assert points[-1] == pytest.approx((1e6, 97))
+    assert axis.get_title() == "Three networks"
+    assert axis.get_legend().get_texts()[0].get_text() == "this run"
+    assert all(tick <= 100 for tick in axis.get_yticks())
+
+
+def test_names_of_near_networks_do_not_overlap():
+    figure = accuracy_by_cost(NETWORKS, "Three networks")
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["small", "near", "large"]
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+
+
+def test_without_measured_networks_only_this_run_is_drawn():
+    axis = accuracy_by_cost({}, "None", ("this run", 0.03, 1e6)).axes[0]
+    assert len(axis.collections) == 1

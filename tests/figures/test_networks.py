@@ -1,0 +1,92 @@
+"""Figures of convolutional networks show the network's own weights and outputs."""
+
+import keras
+import numpy as np
+import pytest
+
+from dlrecipes.figures import convolutions, feature_maps, filters
+from dlrecipes.models import ensemble, mlp
+
+
+def cnn(name="member", channels=1):
+    inputs = keras.Input((12, 12, channels))
+    first = keras.layers.Conv2D(3, 3, name="first")(inputs)
+    second = keras.layers.Conv2D(20, 3, name="second")(first)
+    third = keras.layers.Conv2D(2, 5, name="third")(second)
+    return keras.Model(inputs, keras.layers.Flatten()(third), name=name)
+
+
+def titles(figure):
+    return [axis.get_title() for axis in figure.axes if axis.get_title()]
+
+
+def shown(axis):
+    return np.asarray(axis.images[0].get_array())
+
+
+def test_convolutions_of_an_ensemble_are_the_first_members():
+    members = [cnn("first_member"), cnn("second_member")]
+    inputs = keras.Input((10, 10, 1))
+    padded = keras.layers.ZeroPadding2D(1)(inputs)
+    network = keras.Model(inputs, ensemble(members)(padded))
+    assert convolutions(network) == [members[0].get_layer(n) for n in ("first", "second", "third")]
+    assert convolutions(mlp((4,), 2, [3])) == []
+
+
+def test_filters_show_the_weights_of_each_filter():
+    layer = cnn().get_layer("first")
+    figure = filters(layer)
+    kernel = np.asarray(layer.kernel)
+    for number in range(3):
+        np.testing.assert_array_equal(shown(figure.axes[number]), kernel[:, :, 0, number])
+        largest = np.abs(kernel).max()
+        assert figure.axes[number].images[0].get_clim() == pytest.approx((-largest, largest))
+
+
+def test_colour_filters_are_grey_where_weights_are_zero():
+    layer = cnn(channels=3).get_layer("first")
+    kernel = np.zeros((3, 3, 3, 3), "float32")
+    kernel[0, 0, :, 0] = [2, -2, 1]
+    layer.kernel.assign(kernel)
+    image = shown(filters(layer).axes[0])
+    np.testing.assert_allclose(image[0, 0], [1, 0, 0.75])
+    np.testing.assert_allclose(image[1:], 0.5)
+
+
+def test_at_most_64_filters_are_drawn():
+    layer = keras.layers.Conv2D(70, 3)
+    layer.build((None, 8, 8, 1))
+    assert sum(bool(axis.images) for axis in filters(layer).axes[:-1]) == 64
+
+
+def test_feature_maps_are_the_outputs_of_the_first_and_the_last_large_convolution():
+    member = cnn()
+    inputs = keras.Input((10, 10, 1))
+    framed = keras.layers.ZeroPadding2D(1)(inputs)
+    network = keras.Model(inputs, ensemble([member, cnn("other")])(framed))
+    image = np.random.default_rng(0).uniform(size=(10, 10, 1)).astype("float32")
+    figure = feature_maps(network, image)
+    # The third convolution's maps of 4x4 are too small to show anything.
+    assert titles(figure) == ["first, 10x10", "second, 8x8"]
+    maps = [shown(axis) for axis in figure.axes]
+    np.testing.assert_array_equal(maps[0], image[..., 0])
+    # Three maps of the first layer, and 16 of the second layer's 20.
+    assert len(maps) == 1 + 3 + 16
+    first = member.get_layer("first")(np.pad(image, [[1, 1], [1, 1], [0, 0]])[None])
+    np.testing.assert_allclose(maps[3], first[0, :, :, 2], atol=1e-6)
+
+
+def test_feature_maps_of_a_colour_image():
+    figure = feature_maps(cnn(channels=3), np.full((12, 12, 3), 0.25, "float32"))
+    np.testing.assert_allclose(shown(figure.axes[0]), 0.25)
+
+
+def test_a_single_convolution_is_drawn_once():
+    inputs = keras.Input((9, 9, 1))
+    network = keras.Model(inputs, keras.layers.Conv2D(2, 3, name="only")(inputs))
+    assert titles(feature_maps(network, np.zeros((9, 9, 1), "float32"))) == ["only, 7x7"]
+
+
+def test_a_network_without_convolutions_has_no_feature_maps():
+    with pytest.raises(ValueError, match="perceptron has no convolution"):
+        feature_maps(mlp((4, 4, 1), 2, [3], name="perceptron"), np.zeros((4, 4, 1), "float32"))
