@@ -35,7 +35,7 @@ def test_a_sentence_that_does_not_fit_the_page_is_cut():
     assert len(shown) < 60
 
 
-def test_words_that_look_like_formulas_are_drawn_as_they_are(tmp_path):
+def test_words_that_look_like_formulas_are_drawn_unchanged(tmp_path):
     import matplotlib
 
     odd = ["$_$", "a$b^$", "\\foo", "$$"]

@@ -1,4 +1,4 @@
-"""The recipe from images to predictions, on small networks; what takes minutes is marked slow."""
+"""Digit recognition from images to predictions, on small networks; tests of minutes are slow."""
 
 import json
 from dataclasses import replace
@@ -65,11 +65,11 @@ def png(array):
     return tf.io.encode_png(array).numpy()
 
 
-def test_a_run_measures_draws_and_publishes(result):
+def test_a_run_writes_metrics_and_figures(result):
     metrics = json.loads((result.folder / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] == pytest.approx(1 - metrics["test"]["error"])
     assert set(metrics["test"]["accuracy_by_class"]) == set("0123456789")
-    # Two epochs of a quarter of the network: far from done, far from guessing.
+    # Two epochs of a quarter of the network are enough to be better than guessing.
     assert metrics["test"]["accuracy"] > 0.5
     names = {path.stem for path in (result.folder / "figures").glob("*.png")}
     assert names == {
@@ -82,57 +82,56 @@ def test_a_run_measures_draws_and_publishes(result):
     }
 
 
-def test_the_card_tells_accuracy_and_size_of_each_lite_file(result, test_part):
-    told = json.loads((result.version.folder / "assets.extra" / "litert.json").read_text())
+def test_the_model_card_reports_accuracy_and_size_of_each_litert_file(result, test_part):
+    folder = result.version.folder
+    reports = json.loads((folder / "assets.extra" / "litert.json").read_text())
+    card = (folder / "README.md").read_text()
     images = test_part.images[..., None].astype("float32") / 255
-    for name, one in told.items():
-        lite = LiteRTModel(result.version.folder / name)
-        found = [lite(images=images[i : i + 1])["probabilities"][0] for i in range(len(images))]
-        accuracy = np.mean(np.argmax(found, axis=1) == test_part.labels)
-        assert one["accuracy"] == pytest.approx(accuracy)
-        assert (
-            f"| `{name}` | {one['bytes']:,} | {accuracy:.4f} |"
-            in (result.version.folder / "README.md").read_text()
-        )
-    sizes = [told[f"model{kind}.tflite"]["bytes"] for kind in ("", ".float16", ".int8")]
+    for name, report in reports.items():
+        model = LiteRTModel(folder / name)
+        outputs = [model(images=image[None])["probabilities"][0] for image in images]
+        accuracy = np.mean(np.argmax(outputs, axis=1) == test_part.labels)
+        assert report["accuracy"] == pytest.approx(accuracy)
+        assert f"| `{name}` | {report['bytes']:,} | {accuracy:.4f} |" in card
+    sizes = [reports[f"model{kind}.tflite"]["bytes"] for kind in ("", ".float16", ".int8")]
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_arrays_of_28x28_are_taken_as_they_are_and_others_brought_to_it(result, test_part):
-    read = ModelVersion(result.version.folder).function("images")
+def test_arrays_of_28x28_are_used_unchanged_and_others_are_normalised(result, test_part):
+    classify = ModelVersion(result.version.folder).function("images")
     model = ModelVersion(result.version.folder).keras_model()
     images = test_part.images[:20]
     expected = model.classify(images[..., None].astype("float32") / 255)
-    found = read(images=tf.constant(images[..., None]))
-    assert found["label"].numpy().tolist() == expected["label"].numpy().tolist()
-    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+    outputs = classify(images=tf.constant(images[..., None]))
+    assert outputs["label"].numpy().tolist() == expected["label"].numpy().tolist()
+    np.testing.assert_allclose(outputs["probabilities"], expected["probabilities"], atol=1e-5)
     # Five times as large, dark on light, in colour, with an alpha channel.
     large = 255 - images.repeat(5, axis=1).repeat(5, axis=2)
     colour = np.concatenate([large[..., None].repeat(3, axis=3), 255 + 0 * large[..., None]], 3)
-    again = read(images=tf.constant(colour))["label"].numpy()
-    assert np.mean(again == found["label"].numpy()) >= 0.8
+    labels = classify(images=tf.constant(colour))["label"].numpy()
+    assert np.mean(labels == outputs["label"].numpy()) >= 0.8
 
 
-def test_files_of_any_kind_are_read_and_answered_in_order(serving, test_part):
+def test_files_of_a_batch_are_classified_in_order(serving, test_part):
     images = [np.pad(255 - x, 20, constant_values=255)[..., None] for x in test_part.images[:6]]
     files = [png(x) for x in images]
-    one_by_one = [serving(image_bytes=tf.constant([file]))["label"].numpy()[0] for file in files]
-    assert serving(image_bytes=tf.constant(files))["label"].numpy().tolist() == one_by_one
+    labels = [serving(image_bytes=tf.constant([file]))["label"].numpy()[0] for file in files]
+    assert serving(image_bytes=tf.constant(files))["label"].numpy().tolist() == labels
     jpegs = [tf.io.encode_jpeg(x, quality=95).numpy() for x in images]
     blurred = serving(image_bytes=tf.constant(jpegs))["label"].numpy()
-    # What two epochs have taught is not sure of every digit.
-    assert np.sum(blurred == np.array(one_by_one)) >= 4
+    # After two epochs the network is not certain of every digit.
+    assert np.sum(blurred == np.array(labels)) >= 4
     assert serving(image_bytes=tf.constant(files))["classes"].numpy()[3].tolist() == [
         str(digit).encode() for digit in range(10)
     ]
 
 
-def test_a_blank_image_is_no_digit(serving):
-    found = serving(image_bytes=tf.constant([png(np.full((60, 50, 1), 230, "u1"))]))
-    assert found["label"].numpy().tolist() == [b""]
+def test_a_blank_image_has_an_empty_label(serving):
+    outputs = serving(image_bytes=tf.constant([png(np.full((60, 50, 1), 230, "u1"))]))
+    assert outputs["label"].numpy().tolist() == [b""]
 
 
-def test_predictions_name_file_class_and_certainty(version, test_part, tmp_path):
+def test_predictions_contain_file_class_and_probability(version, test_part, tmp_path):
     path = tmp_path / "a digit ü.png"
     Image.fromarray(np.pad(255 - test_part.images[0], 9, constant_values=255)).save(path)
     Image.new("L", (40, 40), 255).save(tmp_path / "blank.png")
@@ -148,13 +147,13 @@ def test_predictions_name_file_class_and_certainty(version, test_part, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89", b"text"])
-def test_a_file_that_is_not_an_image_is_named(version, tmp_path, content):
+def test_the_error_for_a_file_that_is_not_an_image_names_the_file(version, tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(DataError, match=r"x\.png: this is not an image"):
         recipe().predict(version, [str(tmp_path / "x.png")])
 
 
-def test_an_image_that_is_cut_off_is_named(version, tmp_path):
+def test_the_error_for_a_truncated_image_names_the_file(version, tmp_path):
     whole = png(np.random.default_rng(0).integers(0, 256, (50, 50, 1), "u1"))
     (tmp_path / "cut.png").write_bytes(whole[:900])
     with pytest.raises(DataError, match=r"cut\.png"):
@@ -173,7 +172,7 @@ def test_an_image_that_is_cut_off_is_named(version, tmp_path):
         ),
     ],
 )
-def test_each_family_reads_28x28_and_learns(network):
+def test_each_architecture_trains_on_28x28_images(network):
     task = recipe(network=network, width=1.0 if "lenet" in network else 0.2, batch_size=16)
     splits = task.load_data()
     model = task.build(splits)
@@ -182,22 +181,22 @@ def test_each_family_reads_28x28_and_learns(network):
     loss = model.fit(batches, steps_per_epoch=1, verbose=0).history["loss"][0]
     assert np.isfinite(loss)
     pairs = zip(before, model.trainable_weights, strict=True)
-    # In a network this narrow some rectifiers never fire.
+    # In a network this narrow some ReLUs are never active.
     assert np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) > 0.8
     assert task.describe(model, splits)["macs"] > 5000
 
 
-def test_a_network_that_cannot_be_is_a_message():
+def test_an_unsupported_width_is_a_usage_error():
     task = recipe(network="lenet5_1998", width=2)
     with pytest.raises(UsageError, match="--network lenet5_1998: connections='paper' needs"):
         task.build(task.load_data())
 
 
-def test_an_epoch_of_few_images_is_several_passes():
+def test_an_epoch_of_a_small_dataset_is_several_passes():
     task = recipe(batch_size=50, min_steps_per_epoch=10)
     splits = task.load_data()
     model = task.build(splits)
-    # 120 images are 3 steps: 4 passes make the 10.
+    # 120 images are 3 steps, so that 4 passes have at least 10.
     _, steps = task.dataset(model, splits.train[:120], start_epoch=0)
     assert steps == 12
     first, _ = task.dataset(model, splits.train[:120], start_epoch=1)
@@ -207,7 +206,7 @@ def test_an_epoch_of_few_images_is_several_passes():
         np.testing.assert_array_equal(a, b)
 
 
-def test_other_classes_than_the_models_are_refused():
+def test_classes_that_the_model_does_not_know_are_rejected():
     task = recipe()
     splits = task.load_data()
     model = task.build(splits)
@@ -220,17 +219,7 @@ def test_other_classes_than_the_models_are_refused():
     assert reordered == task.evaluate(model, splits, "test")
 
 
-def test_the_worst_mistakes_come_first():
-    chances = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.05, 0.95]])
-    figure = module("figures").mistakes(
-        np.zeros((4, 28, 28)), np.array([1, 1, 1, 0]), chances, ["a", "b"]
-    )
-    titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
-    assert titles == ["a > b  95%", "b > a  90%", "b > a  60%"]
-    assert "3 of 4" in figure.get_suptitle()
-
-
-def test_networks_are_compared_by_the_means_of_results(tmp_path, monkeypatch):
+def test_networks_are_compared_by_their_mean_results(tmp_path, monkeypatch):
     figures = module("figures")
     head = "data,configuration,seed,metric,value,minutes,machine,version,command\n"
     rows = [
@@ -251,7 +240,7 @@ def test_networks_are_compared_by_the_means_of_results(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @needs_mnist
-def test_mnists_test_digits_are_read_alike_from_files_and_arrays(result):
+def test_mnist_digits_have_the_same_labels_as_files_and_as_arrays(result):
     from dlrecipes.data.digits import read_digits
 
     test = read_digits(MNIST, 0)[2][:1000]

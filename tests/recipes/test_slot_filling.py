@@ -1,4 +1,4 @@
-"""The recipe from data to predictions, on small data; the long measurements are marked slow."""
+"""Slot filling from data to predictions, on small data; tests of minutes are slow."""
 
 import json
 from dataclasses import replace
@@ -40,15 +40,15 @@ def module(name):
     return registry.find("slot_filling")._module(name)
 
 
-class Published:
-    """A version whose serving function is a function of a test."""
+class FakeVersion:
+    """A published version whose serving function is a function of the test."""
 
     def __init__(self, function):
         self.call = lambda sentences: {k: np.asarray(v) for k, v in function(sentences).items()}
 
 
-def lite_tags(folder, task, sentence: TaggedSentence):
-    """The tags that an application would get from the files of a version alone."""
+def litert_tags(folder, sentence: TaggedSentence):
+    """Returns the tags that an application gets from the files of a version alone."""
     lists = {p.stem: p.read_text().splitlines() for p in (folder / "assets.extra").glob("*.txt")}
     ids = {word: number for number, word in enumerate(lists["words"])}
     grams = {gram: number for number, gram in enumerate(lists["ngrams"])}
@@ -56,11 +56,11 @@ def lite_tags(folder, task, sentence: TaggedSentence):
     words = [token.lower().translate(fold) for token in sentence.tokens]
     rows = [[grams.get(f"#{w}#"[i : i + 3], 1) for i in range(len(w))] or [1] for w in words]
     width = max(map(len, rows))
-    found = LiteRTModel(folder / "model.tflite")(
+    outputs = LiteRTModel(folder / "model.tflite")(
         words=np.array([[ids.get(word, 1) for word in words]], np.int32),
         ngrams=np.array([[row + [0] * (width - len(row)) for row in rows]], np.int32),
     )
-    return [lists["tags"][number] for number in found["tags"][0]]
+    return [lists["tags"][number] for number in outputs["tags"][0]]
 
 
 def saved_model_tags(folder, sentences):
@@ -70,7 +70,7 @@ def saved_model_tags(folder, sentences):
 
 
 @pytest.mark.parametrize("language", ["english", pytest.param("chinese", marks=pytest.mark.slow)])
-def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
+def test_every_published_file_gives_the_tags_of_the_keras_model(tmp_path, language):
     task = recipe(language=language)
     folder = run(task, tmp_path).version.folder
     test = task.load_data().test[:15]
@@ -80,7 +80,7 @@ def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
         for s in test
     ]
     assert saved_model_tags(folder, test) == keras_tags
-    assert [lite_tags(folder, task, s) for s in test] == keras_tags
+    assert [litert_tags(folder, s) for s in test] == keras_tags
 
 
 @pytest.mark.slow
@@ -94,14 +94,14 @@ def test_every_artefact_gives_the_keras_models_tags(tmp_path, language):
         {"cell": "feed_forward", "encoding": "embedding", "context": 2},
     ],
 )
-def test_each_network_and_encoding_publishes(tmp_path, settings):
-    # Publishing compares every artefact with the model on every test sentence.
+def test_each_network_and_encoding_can_be_published(tmp_path, settings):
+    # Publishing compares every file with the model on every test sentence.
     result = run(recipe(**settings), tmp_path)
     assert (result.version.folder / "model.tflite").stat().st_size > 1000
 
 
 @pytest.mark.slow
-def test_own_sentences_without_intents_need_none(tmp_path):
+def test_data_without_intents_gives_a_model_without_intents(tmp_path):
     sentences = [[("to", "O"), ("Rome", "B-city")], [("from", "O"), ("Oslo", "B-city")]] * 20
     write_conll(tmp_path / "data.conll", sentences)
     result = run(recipe(data=str(tmp_path / "data.conll")), tmp_path)
@@ -109,26 +109,26 @@ def test_own_sentences_without_intents_need_none(tmp_path):
     assert "intent" not in ModelVersion(result.version.folder).function().structured_outputs
 
 
-def test_a_bad_line_is_named_before_anything_is_trained(tmp_path):
+def test_the_error_for_a_wrong_line_names_file_and_line(tmp_path):
     (tmp_path / "seq.in").write_text("to Rome\nto Oslo now\n")
     (tmp_path / "seq.out").write_text("O B-city\nO B-city\n")
     with pytest.raises(DataError, match=r"seq\.out:2.*2.*3|seq\.out:2.*3.*2"):
         recipe(data=str(tmp_path)).load_data()
 
 
-def test_tfds_names_are_refused_with_what_to_give():
+def test_tfds_datasets_are_rejected_with_a_hint():
     with pytest.raises(UsageError, match="builtin"):
         recipe(data="tfds:atis").load_data()
 
 
-def test_a_sentence_is_joined_as_people_write_it():
+def test_tokens_are_joined_as_in_written_text():
     join = module("predict").join
     assert join(["leave", "Rome", ",", "please", "."]) == "leave Rome, please."
     assert join(["从", "北", "京", "飞", "11", "月"]) == "从北京飞11月"
 
 
-def test_marked_sentences_show_slots_certainty_and_intent():
-    def published(sentences):
+def test_a_printed_prediction_shows_slots_probabilities_and_intent():
+    def serve(sentences):
         return {
             "tokens": [[b"to", b"New", b"York", b""]],
             "tags": [[b"O", b"B-city", b"I-city", b""]],
@@ -138,7 +138,7 @@ def test_marked_sentences_show_slots_certainty_and_intent():
         }
 
     task = recipe()
-    (prediction,) = task.predict(Published(published), ["to New York"])
+    (prediction,) = task.predict(FakeVersion(serve), ["to New York"])
     city = {"slot": "city", "text": "New York", "start": 1, "end": 3, "probability": 0.75}
     assert json.loads(json.dumps(prediction)) == {
         "tokens": ["to", "New", "York"],
@@ -152,30 +152,13 @@ def test_marked_sentences_show_slots_certainty_and_intent():
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\t\n"])
-def test_an_empty_sentence_is_refused_by_its_number(blank):
+def test_the_error_for_an_empty_sentence_contains_its_number(blank):
     with pytest.raises(UsageError, match="Sentence 2"):
         recipe().predict(None, ["to Rome", blank])
 
 
-def test_confusion_counts_words_by_slot():
-    names, counts = module("figures").slot_confusion(
-        [["O", "B-a", "I-a"], ["B-b"]], [["O", "B-a", "B-b"], ["O"]]
-    )
-    assert names == ["O", "a", "b"]
-    # Rows are the truth: O once right; a once right, once taken for b; b taken for O.
-    assert counts.tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
-
-
-def test_confusion_gathers_the_rarest_slots():
-    gold = [[f"B-s{k}" for k in range(30)]]
-    names, counts = module("figures").slot_confusion(gold, gold, most=5)
-    assert len(names) == 6
-    assert names[-1] == "(other)"
-    assert counts.sum() == 30
-
-
 @pytest.mark.slow
-def test_memory_is_worth_five_points_on_the_built_in_data(tmp_path):
+def test_memory_adds_at_least_five_points_of_span_f1(tmp_path):
     full = {"examples": 4000, "units": 128, "word_units": 100, "ngram_units": 100, "epochs": 14}
     recurrent = run(recipe(**full), tmp_path / "a").metrics["test"]["span_f1"]
     alone = recipe(**full, cell="feed_forward", context=0)
@@ -186,13 +169,13 @@ def test_memory_is_worth_five_points_on_the_built_in_data(tmp_path):
 
 @pytest.mark.slow
 @needs_atis
-def test_every_artefact_agrees_on_every_tag_of_atis(tmp_path):
+def test_every_published_file_gives_the_same_tags_on_atis(tmp_path):
     task = recipe(data=str(ATIS), units=64, epochs=3)
     result = run(task, tmp_path)
     test = task.load_data().test
     model = ModelVersion(result.version.folder).keras_model()
     tags = saved_model_tags(result.version.folder, test)
-    assert [lite_tags(result.version.folder, task, s) for s in test] == tags
+    assert [litert_tags(result.version.folder, s) for s in test] == tags
     pad = tf.ragged.constant([list(s.tokens) for s in test]).to_tensor("")
     keras_rows = model.tag_tokens(pad)["tags"].numpy().tolist()
     assert [[t.decode() for t in row if t] for row in keras_rows] == tags
@@ -206,7 +189,7 @@ def test_every_artefact_agrees_on_every_tag_of_atis(tmp_path):
     ("monitor", "mode"),
     [("loss", "min"), pytest.param("span_f1", "max", marks=pytest.mark.slow)],
 )
-def test_the_best_epoch_is_chosen_by_what_the_user_names(tmp_path, monitor, mode):
+def test_the_monitored_metric_chooses_the_best_epoch(tmp_path, monitor, mode):
     task = recipe(monitor=monitor, epochs=3, learning_rate=0.02)
     assert (task.monitor, task.mode) == (f"val_{monitor}", mode)
     _, _, checkpoints, metrics = runner.train(task, tmp_path)
@@ -216,7 +199,7 @@ def test_the_best_epoch_is_chosen_by_what_the_user_names(tmp_path, monitor, mode
 
 
 @pytest.mark.slow
-def test_words_that_look_like_formulas_are_drawn_as_they_are(tmp_path, capsys):
+def test_words_that_look_like_formulas_are_drawn_unchanged(tmp_path, capsys):
     odd = ["$_$", "a$b^$", "\\foo", "$$"]
     sentences = [[(word, "B-$_$"), ("x", "O")] for word in odd * 15]
     write_conll(tmp_path / "odd.conll", sentences)
@@ -225,7 +208,7 @@ def test_words_that_look_like_formulas_are_drawn_as_they_are(tmp_path, capsys):
     assert len(list((result.folder / "figures").glob("*.png"))) == 4
 
 
-def test_intents_count_only_where_the_data_has_them():
+def test_intent_accuracy_counts_only_sentences_with_an_intent():
     task = recipe()
     splits = task.load_data()
     model = task.build(splits)
@@ -239,7 +222,7 @@ def test_intents_count_only_where_the_data_has_them():
     assert evaluated([*bare, *splits.test[:8]])["intent_accuracy"] == labelled
 
 
-def test_a_forgotten_empty_line_is_a_message_and_no_memory_blown_up():
+def test_an_extremely_long_sentence_is_rejected():
     task = recipe()
     splits = task.load_data()
     model = task.build(splits)
@@ -248,10 +231,10 @@ def test_a_forgotten_empty_line_is_a_message_and_no_memory_blown_up():
         task.dataset(model, [*splits.train[:3], endless])
 
 
-def test_sentences_of_similar_length_share_a_batch_and_keep_their_order():
+def test_batches_of_similar_length_keep_the_order_of_the_inputs():
     lengths = []
 
-    def published(sentences):
+    def serve(sentences):
         rows = [sentence.split() for sentence in sentences]
         lengths.append([len(row) for row in rows])
         width = max(map(len, rows))
@@ -263,7 +246,7 @@ def test_sentences_of_similar_length_share_a_batch_and_keep_their_order():
 
     inputs = [f"{'to ' * (1 + n % 7)}x{n}" for n in range(150)]
     task = recipe()
-    predictions = task.predict(Published(published), inputs)
+    predictions = task.predict(FakeVersion(serve), inputs)
     assert [task.present(prediction) for prediction in predictions] == inputs
     assert max(map(len, lengths)) <= 64
     assert [n for batch in lengths for n in batch] == sorted(len(i.split()) for i in inputs)
