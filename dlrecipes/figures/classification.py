@@ -140,6 +140,12 @@ def accuracy_by_cost(
         name, error, cost = highlight
         axis.scatter(cost, 100 * (1 - error), marker="*", s=150, color=ORANGE, label=name)
         axis.legend(loc="lower right")
+    _format(axis, title)
+    label_points(axis, [(name, cost, 100 * (1 - error)) for name, (error, cost, _) in ordered])
+    return figure
+
+
+def _format(axis: Axes, title: str) -> None:
     axis.set(
         xscale="log",
         xlabel="multiply-accumulate operations per image",
@@ -154,8 +160,6 @@ def accuracy_by_cost(
     axis.set_yticks([tick for tick in axis.get_yticks() if low <= tick <= 100])
     axis.set_ylim(low, min(high, 100.6))
     axis.grid(color=GREY, alpha=0.2)
-    label_points(axis, [(name, cost, 100 * (1 - error)) for name, (error, cost, _) in ordered])
-    return figure
 
 
 def label_points(axis: Axes, points: Sequence[tuple[str, float, float]]) -> None:

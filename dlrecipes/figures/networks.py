@@ -99,7 +99,7 @@ def feature_maps(network: keras.Model, image: np.ndarray, cmap: str = "gray") ->
         cmap: Matplotlib's colour map of a grey image. Defaults to `"gray"`.
 
     Returns:
-        Figure with the image, and one row of images or two per layer.
+        Figure with the image, and one or two rows of feature maps per layer.
 
     Raises:
         ValueError: If the network has no convolution.
@@ -126,12 +126,11 @@ def feature_maps(network: keras.Model, image: np.ndarray, cmap: str = "gray") ->
     figure = Figure(figsize=(9, 1.6 + 2.3 * len(maps)), layout="constrained")
     figure.suptitle("A test image and its feature maps")
     grid = figure.add_gridspec(1 + 2 * len(maps), COLUMNS)
-    axis = figure.add_subplot(grid[0, :])
-    show(axis, image, cmap)
-    axis.axis("off")
+    show(figure.add_subplot(grid[0, :]), image, cmap)
+    figure.axes[0].axis("off")
     for row, (layer, values) in enumerate(zip(chosen, maps, strict=True)):
-        for number in range(min(values.shape[-1], MAX_MAPS)):
-            place = grid[1 + 2 * row + number // COLUMNS, number % COLUMNS]
+        places = [grid[1 + 2 * row + k // COLUMNS, k % COLUMNS] for k in range(MAX_MAPS)]
+        for number, place in enumerate(places[: values.shape[-1]]):
             axis = figure.add_subplot(place)
             axis.imshow(values[..., number], cmap="viridis")
             axis.set(xticks=[], yticks=[])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlrecipes.figures.charts import BLUE, ORANGE
@@ -48,9 +49,9 @@ def tagged_sentences(
     ['to', 'Rome', 'B-from', 'B-to']
     """
     right = [list(tags) == list(guess) for tags, guess in zip(truth, predicted, strict=True)]
+    wrong = right.count(False)
     # Short sentences fit the page.
     order = sorted(range(len(right)), key=lambda row: (right[row], len(tokens[row]) > SHORT))
-    wrong = right.count(False)
     rows = order[: min(most // 2, wrong)]
     rows += order[wrong : wrong + most - len(rows)]
     title = f"Test sentences: {wrong} of {len(right)} have a wrong tag (orange: the true tag)"
@@ -64,12 +65,16 @@ def tagged_sentences(
     axis.axis("off")
     for y, line in enumerate(lines):
         for x, token, tag, true_tag in line:
-            weight = "bold" if tag != "O" else "normal"
-            axis.text(x, -y, token, fontsize=9, weight=weight, **text_font(token))
-            axis.text(x, -y - 0.3, "" if tag == "O" else tag, fontsize=6, color=BLUE)
-            if true_tag != tag:
-                axis.text(x, -y - 0.55, true_tag, fontsize=6, color=ORANGE)
+            _write(axis, x, -y, token, tag, true_tag)
     return figure
+
+
+def _write(axis: Axes, x: float, y: float, token: str, tag: str, true_tag: str) -> None:
+    weight = "bold" if tag != "O" else "normal"
+    axis.text(x, y, token, fontsize=9, weight=weight, **text_font(token))
+    axis.text(x, y - 0.3, "" if tag == "O" else tag, fontsize=6, color=BLUE)
+    if true_tag != tag:
+        axis.text(x, y - 0.55, true_tag, fontsize=6, color=ORANGE)
 
 
 def _line(
