@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,8 @@ def mistakes(
 
 
 def confusion_counts(
-    truth: Iterable[Hashable], predicted: Iterable[Hashable], most: int = 20
-) -> tuple[list[Hashable], np.ndarray]:
+    truth: Iterable[str], predicted: Iterable[str], most: int = 20
+) -> tuple[list[str], np.ndarray]:
     """Returns the labels that are confused most often, and their confusion matrix.
 
     Args:
@@ -92,7 +92,7 @@ def confusion_counts(
     (['city', 'date'], [[1, 0], [1, 1]])
     """
     pairs = Counter(zip(truth, predicted, strict=True))
-    weight: Counter[Hashable] = Counter()
+    weight: Counter[str] = Counter()
     for (label, guess), count in pairs.items():
         for name in (label, guess):
             weight[name] += (label != guess) * 1000 * count + count
