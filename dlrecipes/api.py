@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrecipes.errors import UsageError
-from dlrecipes.export.version import EXTRAS, METRICS_FILE, ModelVersion, find_version
+from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion, find_version
 from dlrecipes.recipe.registry import Source, find, sources
 
 if TYPE_CHECKING:
@@ -171,6 +171,11 @@ class Model:
         if self._recipe is None:
             assert self._source is not None
             config = self._source.config()
+            if not (self.folder / EXTRAS / CONFIG_FILE).is_file():
+                raise UsageError(
+                    f"{self.folder}: this model was published without a recipe.",
+                    "Load it without recipe=...",
+                )
             file = self.version.config_file
             self._recipe = self._source.make(config.parse(config.from_yaml(file), str(file)))
         return self._recipe
@@ -203,6 +208,8 @@ def load(
     Raises:
         UsageError: If there is no such model or version.
     """
+    if version is not None and not isinstance(version, int):
+        raise UsageError(f"version={version!r}: expected an integer.")
     found = _find(model, version, Path(models_dir))
     return Model(found, find(str(recipe)) if recipe is not None else _recipe_of(found, model))
 
@@ -210,6 +217,8 @@ def load(
 def _find(model: str | Path, version: int | None, models: Path) -> ModelVersion:
     path = Path(model).expanduser()
     if (path / "saved_model.pb").is_file():
+        if version is not None and str(version) != path.name:
+            raise UsageError(f"{path}: this is one version.", f"Leave out version={version!r}.")
         return ModelVersion(path)
     is_path = isinstance(model, Path) or path.is_absolute() or len(path.parts) > 1
     if is_path and not (path / "recipe.py").is_file():

@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from dlrecipes.cli.options import (
     setting_options,
     typed_settings,
 )
-from dlrecipes.errors import DataError, RecipeError, UsageError
+from dlrecipes.errors import DataError, UsageError
 from dlrecipes.recipe.registry import Source
 
 if TYPE_CHECKING:
@@ -161,13 +160,17 @@ def _output(path: Path | None) -> Iterator[IO[str] | None]:
         yield None
         return
     if not path.parent.is_dir():
-        raise UsageError(f"{path.parent}: no such folder.", "Make it first.")
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        raise UsageError(f"{path.parent}: there is no such folder.", "Make it first.")
+    if path.exists() and not path.is_file():
+        # A pipe or a device is written to, not replaced.
+        with path.open("w", encoding="utf-8") as file:
             yield file
-        Path(part).replace(path)
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror or error}.") from error
+        return
+    target = path.resolve()
+    part = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        part.replace(target)
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -65,12 +65,18 @@ def _array(number: int, name: str, value: Any, spec: Any) -> Any:
             value = _content(value)
         return np.array([value], object)
     try:
-        array = np.asarray(value, spec.dtype)[None]
-    except (TypeError, ValueError):
+        given = np.asarray(value)
+        array = given.astype(spec.dtype)[None]
+        lossless = given.dtype.kind in "biuf" and bool(np.all(np.isfinite(given)))
+        if array.dtype.kind in "iu":
+            lossless = lossless and given.dtype.kind != "b" and np.array_equal(array[0], given)
+    except (TypeError, ValueError, OverflowError):
+        lossless = False
+    if not lossless:
         raise UsageError(
             f"Input {number}: {name} is not an array of {spec.dtype}.",
             f"Expected {_described({name: spec})}.",
-        ) from None
+        )
     expected = spec.shape
     fits = expected is None or (
         len(expected) == array.ndim

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 import shutil
 import uuid
@@ -12,6 +13,8 @@ from dlrecipes.errors import UsageError
 from dlrecipes.recipe.registry import Source
 
 TEMPLATE = Path(__file__).with_name("template")
+# Names that the template imports.
+TAKEN = ("Config", "DataError", "Recipe", "Splits")
 
 
 def copy_recipe(source: Source, folder: Path) -> None:
@@ -38,8 +41,13 @@ def new_recipe(folder: Path) -> None:
     """
     words = re.findall(r"[^\W_]+", folder.name)
     name = "".join(word[0].upper() + word[1:] for word in words)
-    if not name or not name[0].isalpha():
-        raise UsageError(f"{folder}: a recipe's name must begin with a letter.", "Such as my_task.")
+    if not name or not name[0].isalpha() or set(folder.name) & set("\"'\\\n"):
+        raise UsageError(
+            f"{folder}: a recipe's name must begin with a letter and have no quotes.",
+            "Such as my_task.",
+        )
+    if name in TAKEN or keyword.iskeyword(name):
+        name += "Recipe"
 
     def rename(part: Path) -> None:
         for path in part.glob("*.py"):

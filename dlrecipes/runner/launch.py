@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from dlrecipes._utils.files import atomic_write, try_lock
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.distribute import Cluster, check_cluster
-from dlrecipes.errors import DataError, PublishError, RecipeError, UsageError
+from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner import run_folder
@@ -128,7 +128,7 @@ def _run(
 def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Iterator[Path]:
     """Makes the folder of a new run; names it where the run ends early.
 
-    A run in which nothing was trained leaves no folder: there is nothing to resume.
+    A run that ends before its first checkpoint leaves no folder: there is nothing to resume.
     """
     new = folder is None
     started = run_folder.new_folder(runs, options.name) if folder is None else folder
@@ -140,15 +140,19 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
         raise Interrupted(started) from None
     except RecipeError as error:
         options.say("")  # Keras' progress bar leaves the cursor in its line.
+        if run_folder.has_checkpoints(started):
+            raise type(error)(error.message, f"{error.hint} {hint}".strip()) from error
         if new and isinstance(error, DataError | UsageError):
             shutil.rmtree(started, ignore_errors=True)
-        if isinstance(error, PublishError):
-            raise PublishError(error.message, f"{error.hint} {hint}".strip()) from error
         raise
     except OSError as error:
         raise RecipeError(
             f"{error.filename or started}: {error.strerror or error}.", hint
         ) from error
+    except Exception:
+        if new and not run_folder.has_checkpoints(started):
+            shutil.rmtree(started, ignore_errors=True)
+        raise
 
 
 def _resolve(

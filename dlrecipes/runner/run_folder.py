@@ -101,6 +101,11 @@ def is_trained(folder: Path) -> bool:
         return False
 
 
+def has_checkpoints(folder: Path) -> bool:
+    """Returns whether a run has finished an epoch, so that it can be resumed."""
+    return bool(_checkpoints(folder))
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / "checkpoints").glob("epoch-*"), key=lambda path: int(path.name[6:]))
 

@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from dlrecipes.errors import UsageError
+
 
 @pytest.fixture
 def my_task(dlrecipes, empty_directory):
@@ -47,7 +49,7 @@ def test_a_new_recipe_reads_data_of_ones_own(dlrecipes, my_task, tmp_path):
     (tmp_path / "bad.csv").write_text("1,x,0\n")
     answer = dlrecipes("run", my_task, "--data", tmp_path / "bad.csv")
     assert answer.code == 1
-    assert "Give a CSV file with lines x,y,class." in answer.err
+    assert "expected a CSV file with lines x,y,class." in answer.err
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,59 @@ def test_what_cannot_be_made_is_one_line(dlrecipes, empty_directory, name, messa
     assert answer.code == 2
     assert message in answer.err
     assert list(empty_directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["splits", "none", "data_error"])
+def test_a_name_that_the_template_uses_does_not_clash(dlrecipes, empty_directory, name):
+    assert dlrecipes("new", name).code == 0
+    assert dlrecipes("validate", f"./{name}").code == 0
+
+
+def test_a_run_that_fails_after_training_is_kept(dlrecipes, my_task, forget):
+    path = my_task / "recipe.py"
+    broken = """
+    def evaluate(self, model, splits, part):
+        \"\"\"Fails.\"\"\"
+        raise DataError("test.csv:7: bad line.", "Fix it.")
+"""
+    path.write_text(path.read_text() + broken)
+    answer = dlrecipes("run", my_task, "--epochs", 1, "--name", "kept")
+    assert answer.code == 1
+    assert "Fix it. The run is kept: resume with --resume --name kept." in answer.err
+    path.write_text(path.read_text().replace(broken, ""))
+    forget(my_task)
+    assert dlrecipes("run", my_task, "--resume", "--name", "kept").code == 0
+
+
+def test_output_follows_links_and_keeps_the_usual_mode(dlrecipes, my_task, tmp_path):
+    assert dlrecipes("run", my_task, "--epochs", 1).code == 0
+    target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert dlrecipes("predict", my_task, "[0, 1]", "--output", link).code == 0
+    assert link.is_symlink()
+    assert "classes" in json.loads(target.read_text())
+    assert target.stat().st_mode & 0o044
+    assert dlrecipes("predict", my_task, "[0, 1]", "--output", "/dev/null").code == 0
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("text", ["[1, null]", "[NaN, 1]", '["a", 1]', "[true, 1e999]"])
+def test_an_input_that_is_not_a_number_is_refused(text):
+    from dlrecipes.export.version import TensorInfo
+    from dlrecipes.recipe.prediction import _array
+
+    with pytest.raises(UsageError, match="points is not an array of float32"):
+        _array(1, "points", json.loads(text), TensorInfo("float32", (None, 2)))
+
+
+@pytest.mark.parametrize("value", [[1.5, 2], [True, False], [1, 3_000_000_000]])
+def test_ids_are_not_rounded(value):
+    from dlrecipes.export.version import TensorInfo
+    from dlrecipes.recipe.prediction import _array
+
+    with pytest.raises(UsageError, match="ids is not an array of int32"):
+        _array(1, "ids", value, TensorInfo("int32", (None, 2)))
 
 
 def test_a_name_of_several_words_becomes_the_class_name(dlrecipes, empty_directory):

@@ -228,7 +228,7 @@ def test_a_killed_worker_that_is_restarted_resumes(whole, tmp_path, which):
     workers.running[which].communicate()
     workers.running[which] = workers.start[which]()
     texts = workers.finish()
-    assert f"worker {1 - which}: training was cut" in texts[1 - which]
+    assert f"worker {1 - which}: training was interrupted" in texts[1 - which]
     assert [w.tobytes() for w in weights(workers.published)] == [w.tobytes() for w in whole]
 
 
@@ -238,5 +238,5 @@ def test_a_training_process_that_is_killed_restarts(whole, tmp_path):
     workers.wait_for("checkpoints/epoch-0002")
     os.kill(child_of(workers.running[1]), signal.SIGKILL)
     texts = workers.finish()
-    assert "worker 1: training was cut (signal 9)" in texts[1]
+    assert "worker 1: training was interrupted (signal 9)" in texts[1]
     assert [w.tobytes() for w in weights(workers.published)] == [w.tobytes() for w in whole]

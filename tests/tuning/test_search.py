@@ -190,7 +190,7 @@ def test_several_machines_search_together(line, monkeypatch):
         )
     told = {name: process.communicate(timeout=300)[0] for name, process in machines.items()}
     assert [process.returncode for process in machines.values()] == [0, 0, 0], told
-    assert "4 trials are done, 0 failed" in told["chief"]
+    assert "4 trials finished, 0 failed" in told["chief"]
     assert "the chief has the table" in told["worker0"]
     path = line.parent / "chief" / "searches" / "line" / "search" / "trials.csv"
     assert [row["state"] for row in csv.DictReader(path.open())] == ["done"] * 4
@@ -201,7 +201,7 @@ def test_two_workers_share_the_trials_and_one_that_is_killed_costs_nothing(line,
     killed = tmp_path / "killed"
     found = tune(line, "--trials", "6", "--workers", "2", "--kill", str(killed))
     assert killed.exists()
-    assert "was lost; it starts again" in found.stderr
+    assert "was lost; restarting" in found.stderr
     rows = table(line)
     assert [row["state"] for row in rows] == ["done"] * 6
 
@@ -227,7 +227,7 @@ def test_wrong_options_are_one_line(dlrecipes, line, monkeypatch, options, said)
 @pytest.mark.slow
 def test_an_unknown_objective_is_reported(line):
     found = tune(line, "--trials", "3", "--objective", "glory", "--epochs", "1", code=2)
-    assert "--objective glory: there are " in found.stderr
+    assert "--objective glory: unknown; expected one of " in found.stderr
     # At the first trial, for the others would not have it either; the name is free again.
     assert not (line.parent / "searches" / "line" / "search").exists()
 

@@ -31,8 +31,8 @@ class MyTask(Recipe):
         try:
             rows = np.loadtxt(path, delimiter=",", ndmin=2, usecols=(0, 1, 2))
             return np.random.default_rng(0).permutation(rows)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: {error}.", "Give a CSV file with lines x,y,class.") from None
+        except (OSError, ValueError):
+            raise DataError(f"{path}: expected a CSV file with lines x,y,class.") from None
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns a network with one hidden layer."""
