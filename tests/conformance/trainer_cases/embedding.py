@@ -52,24 +52,24 @@ def clusters():
     return x.astype("float32"), labels.astype("int32")
 
 
-def identity_batches(start_epoch):
+def clustered_batches(start_epoch):
     return pk_batches(*clusters(), IDENTITIES, IMAGES, 3, start_epoch, steps=STEPS)
 
 
 CASES = {
-    "TripletEmbedding": TrainerCase(embedding(), clusters, identity_batches),
-    "TripletEmbedding, ensemble": TrainerCase(two_members, clusters, identity_batches),
+    "TripletEmbedding": TrainerCase(embedding(), clusters, clustered_batches),
+    "TripletEmbedding, ensemble": TrainerCase(two_members, clusters, clustered_batches),
     # Shuffled batches, which may hold an example without a positive.
     "TripletEmbedding, hard": TrainerCase(embedding(mining="hard"), clusters),
     "TripletEmbedding, batch hard": TrainerCase(
         embedding(mining="batch_hard", metric="euclidean", on_sphere=False),
         clusters,
-        identity_batches,
+        clustered_batches,
     ),
     "TripletEmbedding, batch all": TrainerCase(
-        embedding(mining="batch_all", metric="cosine"), clusters, identity_batches
+        embedding(mining="batch_all", metric="cosine"), clusters, clustered_batches
     ),
     "TripletEmbedding, batch all nonzero": TrainerCase(
-        embedding(mining="batch_all_nonzero", margin=0.5), clusters, identity_batches
+        embedding(mining="batch_all_nonzero", margin=0.5), clusters, clustered_batches
     ),
 }
