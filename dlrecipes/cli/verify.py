@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dlrecipes.errors import PublishError, UsageError
+from dlrecipes.errors import UsageError
 
 
 @click.command(
@@ -15,9 +15,11 @@ from dlrecipes.errors import PublishError, UsageError
 )
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def command(folders: tuple[Path, ...]) -> None:
-    """Check the checksums of published versions and the outputs of their files.
+    """Check the files of published versions, their checksums and their outputs.
 
-    FOLDER is the folder of a version, or of a model with its versions. Any other SavedModel
+    FOLDER is the folder of a version, or of a model with its versions. A version is in order
+    if no file was changed, removed or added, if SavedModel, LiteRT and ONNX files give the
+    stored outputs, and if the .keras file has the SavedModel's weights. Any other SavedModel
     is accepted as well: without stored checksums and examples, it only has to load.
 
     \b
@@ -25,29 +27,25 @@ def command(folders: tuple[Path, ...]) -> None:
       dlrecipes verify saved_models/slot_filling/1
       dlrecipes verify saved_models/*
     """
+    from dlrecipes.export.version_checks import check_versions, versions_in
+
+    failures, versions = 0, []
     for folder in folders:
-        if not folder.is_dir():
-            problem = "this is not a folder" if folder.exists() else "there is no such folder"
-            raise UsageError(f"{folder}: {problem}.", "Name the folder of a version or of a model.")
-
-    from dlrecipes._utils.quiet import load_tensorflow, suppress_stderr
-
-    load_tensorflow()
-    from dlrecipes.export import verification
-
-    failures = 0
-    for folder in folders:
-        for version in verification.found_in(folder):
-            try:
-                with suppress_stderr():
-                    lines = list(verification.check(version))
-            except PublishError as error:
-                # The other versions are checked as well.
-                click.echo(f"Error: {error}", err=True)
-                failures += 1
-                continue
-            click.echo(f"{version}: ok")
-            for line in lines:
-                click.echo(f"  {line}")
+        try:
+            versions += versions_in(folder)
+        except UsageError as error:
+            if len(folders) == 1:
+                raise
+            # The other folders are checked as well.
+            click.echo(f"Error: {error}", err=True)
+            failures += 1
+    for result in check_versions(versions):
+        if result.error:
+            click.echo(f"Error: {result.error}", err=True)
+            failures += 1
+            continue
+        click.echo(f"{result.folder}: ok")
+        for line in result.lines:
+            click.echo(f"  {line}")
     if failures:
         sys.exit(1)

@@ -132,7 +132,7 @@ def publish(
             print(f"Note: {line}", file=sys.stderr)
         text = write_card(card, model, directory.name, _published(work, exports), functions, onnx)
         (work / "README.md").write_text(text + sizes, encoding="utf-8")
-        write_references(work, exports, functions)
+        write_references(work, model, exports, functions)
         fsync_tree(work)
         return _rename_to_version(work, directory)
     except (OSError, tf.errors.OpError) as error:

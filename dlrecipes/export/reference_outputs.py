@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from dlrecipes.errors import PublishError
+from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.signatures import Signature
 
 TOLERANCE = 1e-4
@@ -39,6 +39,45 @@ def record(
         inputs = dict(zip(names, tensors, strict=True))
         references.append({"inputs": _packed(inputs), "outputs": _packed(function(*tensors))})
     return references
+
+
+def record_again(
+    references: Sequence[Reference], function: Callable[..., Mapping[str, tf.Tensor]]
+) -> list[Reference]:
+    """Returns the inputs of references with the outputs of another function.
+
+    Args:
+        references: References as `record` returns them.
+        function: Function that takes tensors by name.
+    """
+    return [
+        {
+            "inputs": reference["inputs"],
+            "outputs": _packed(function(**_unpacked(reference["inputs"]))),
+        }
+        for reference in references
+    ]
+
+
+def compare_or_fail(
+    what: str, references: Sequence[Reference], function: Callable[..., Mapping[str, Any]]
+) -> None:
+    """Compares like `compare`; a function that raises an error is not in order either.
+
+    Args:
+        what: Name of the function, for error messages.
+        references: References as `record` returns them.
+        function: Function that takes tensors by name.
+
+    Raises:
+        PublishError: If an output differs, or the function fails.
+    """
+    try:
+        compare(what, references, function)
+    except PublishError:
+        raise
+    except Exception as error:
+        raise PublishError(f"{what}: fails on its own examples: {reason(error)}") from error
 
 
 def compare(

@@ -1,24 +1,38 @@
 """Verification of published versions: intact ones pass, and errors name the changed file."""
 
 import json
+import os
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
 from dlrecipes.errors import PublishError, UsageError
-from dlrecipes.export import publish
-from dlrecipes.export.verification import check, found_in
+from dlrecipes.export import checksums, publish
+from dlrecipes.export.verification import check
+from dlrecipes.export.version_checks import check_versions, versions_in
+
+# Python imports this as `sitecustomize`. It stands for a C++ library that crashes on a file.
+CRASH = """
+import os, sys
+
+def crash(event, args):
+    if event == "open" and str(args[0]).startswith({folder!r}):
+        os.abort()
+
+sys.addaudithook(crash)
+"""
 
 
 def test_an_intact_version_passes(published):
     lines = list(check(published))
-    assert lines[0].endswith(" files are unchanged")
+    assert lines[0].endswith(" files are unchanged, and there are no others")
     assert lines[1:] == [
         "SavedModel, signature serving_default: matches the model on 2 examples",
         "SavedModel, signature words: matches the model on 1 examples",
         "model.tflite: matches the model on 2 examples",
-        "model.keras: loads, 8 parameters",
+        "model.keras: has the SavedModel's weights (8 parameters), matches the model on 2 examples",
     ]
 
 
@@ -36,22 +50,83 @@ def test_a_missing_file_is_named(copied):
         list(check(copied))
 
 
-@pytest.mark.parametrize("side", ["signatures", "litert"])
-def test_changed_outputs_are_detected_without_checksums(copied, side):
+@pytest.mark.parametrize(
+    "name", ["evil.py", "other.tflite", ".hidden", "assets/words.txt", "variables/checksums.json"]
+)
+def test_an_added_file_is_named(copied, name):
+    (copied / name).parent.mkdir(exist_ok=True)
+    (copied / name).write_text("x")
+    with pytest.raises(PublishError, match=f"{name}: added after the version was published"):
+        list(check(copied))
+
+
+def test_a_named_pipe_or_a_linked_folder_is_refused_without_reading_it(copied, tmp_path):
+    (copied / "elsewhere").symlink_to(tmp_path)
+    with pytest.raises(PublishError, match="elsewhere is not a regular file"):
+        list(check(copied))
+    (copied / "elsewhere").unlink()
+    os.mkfifo(copied / "pipe")
+    with pytest.raises(PublishError, match="pipe is not a regular file"):
+        list(check(copied))
+
+
+def test_a_version_that_lost_its_checksums_is_not_in_order(copied):
     (copied / "assets.extra" / "checksums.json").unlink()
+    with pytest.raises(PublishError, match=r"checksums\.json is missing"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "{", "null"])
+def test_a_list_of_checksums_that_lists_nothing_is_not_in_order(copied, content):
+    (copied / "assets.extra" / "checksums.json").write_text(content)
+    with pytest.raises(PublishError, match=r"checksums\.json: (this is not JSON|expected)"):
+        list(check(copied))
+
+
+def test_a_keras_file_with_other_weights_is_detected(copied):
+    model = keras.saving.load_model(copied / "model.keras")
+    kernel = model.get_layer("y").kernel
+    kernel.assign(kernel + 1e-3)
+    model.save(copied / "model.keras")
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=r"model\.keras: the weight y/kernel is not the Saved"):
+        list(check(copied))
+
+
+def test_a_keras_file_with_the_same_weights_that_answers_differently_is_detected(copied):
+    model = keras.saving.load_model(copied / "model.keras")
+    model.get_layer("y").activation = keras.activations.tanh
+    model.save(copied / "model.keras")
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=r"model\.keras: 0 differs from the model"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("content", [b"", b"broken", "half"])
+def test_a_damaged_litert_file_is_named(copied, content):
+    path = copied / "model.tflite"
+    path.write_bytes(path.read_bytes()[:1200] if content == "half" else content)
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=r"model\.tflite: (LiteRT cannot load it|fails on its)"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("side", ["signatures", "litert"])
+def test_changed_outputs_are_detected_with_new_checksums(copied, side):
     path = copied / "assets.extra" / "examples.json"
     references = json.loads(path.read_text())
     litert, signatures = references["litert"], references["signatures"]
     rows = litert if side == "litert" else signatures["serving_default"]
     rows[0]["outputs"] = rows[1]["outputs"]
     path.write_text(json.dumps(references))
+    checksums.write(copied)
     with pytest.raises(PublishError, match="y has shape"):
         list(check(copied))
 
 
 def test_a_broken_saved_model_is_a_one_line_error(copied):
-    (copied / "assets.extra" / "checksums.json").unlink()
     (copied / "saved_model.pb").write_bytes(b"broken")
+    checksums.write(copied)
     with pytest.raises(PublishError, match="the SavedModel cannot be loaded") as caught:
         list(check(copied))
     assert "\n" not in caught.value.message
@@ -84,8 +159,8 @@ def test_a_keras_file_with_unregistered_classes_is_not_an_error(tmp_path):
 
 
 def test_the_folder_of_a_model_names_all_its_versions(published):
-    assert found_in(published) == [published]
-    assert found_in(published.parent) == [published]
+    assert versions_in(published) == [published]
+    assert versions_in(published.parent) == [published]
 
 
 @pytest.mark.parametrize(
@@ -95,4 +170,17 @@ def test_the_folder_of_a_model_names_all_its_versions(published):
 def test_a_path_without_versions_is_an_error(tmp_path, name, message):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=message):
-        found_in(tmp_path / name)
+        versions_in(tmp_path / name)
+
+
+def test_a_version_that_crashes_its_library_does_not_end_the_others_checks(
+    published, tmp_path, monkeypatch
+):
+    first = shutil.copytree(published, tmp_path / "first" / "1")
+    last = shutil.copytree(published, tmp_path / "last" / "1")
+    (tmp_path / "sitecustomize.py").write_text(CRASH.format(folder=str(first)))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    results = list(check_versions([first, last]))
+    assert [result.folder for result in results] == [first, last]
+    assert "crashes its library (SIGABRT)" in results[0].error
+    assert results[1].error == "" and len(results[1].lines) == 5

@@ -1,0 +1,96 @@
+"""The list of a version's files with their checksums, and the check against it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlrecipes.errors import PublishError
+from dlrecipes.export.version import EXTRAS, KERAS_FILE, LITERT_FILE
+
+CHECKSUMS_FILE, EXAMPLES_FILE = "checksums.json", "examples.json"
+# Any of these files shows that a version was published by dlrecipes, and therefore with checksums.
+OWN_FILES = (f"{EXTRAS}/{EXAMPLES_FILE}", KERAS_FILE, LITERT_FILE)
+# Names listed by an error, of the files that are in a version but not in its list.
+NAMED = 3
+
+
+def write(folder: Path) -> None:
+    """Writes the checksums of all files of a version to the version."""
+    sums = {name: _sum(folder / name) for name in _files(folder)}
+    (folder / EXTRAS / CHECKSUMS_FILE).write_text(json.dumps(sums, indent=1), encoding="utf-8")
+
+
+def stored(folder: Path) -> bool:
+    """Returns whether a version has a list of checksums, or must have had one."""
+    names = (f"{EXTRAS}/{CHECKSUMS_FILE}", *OWN_FILES)
+    return any((folder / name).exists() for name in names)
+
+
+def check(folder: Path) -> str:
+    """Compares the files of a version with its list, which must be complete.
+
+    Args:
+        folder: Folder of the version.
+
+    Returns:
+        A line that says what was checked.
+
+    Raises:
+        PublishError: If a file is missing, changed, not in the list or not a regular file, or if
+            a version of dlrecipes has no list.
+    """
+    names = list(_files(folder))
+    path = folder / EXTRAS / CHECKSUMS_FILE
+    if not path.exists():
+        if stored(folder):
+            raise PublishError(
+                f"{folder}: {EXTRAS}/{CHECKSUMS_FILE} is missing, so its files cannot be checked.",
+                "Publish the version again, or delete it.",
+            )
+        return "checksums: none were stored"
+    expected = _read(path)
+    for name in sorted(expected):
+        if name not in names:
+            raise PublishError(f"{folder}: {name} is missing.")
+        if _sum(folder / name) != expected[name]:
+            raise PublishError(f"{folder}: {name} was changed after it was published.")
+    added = [name for name in names if name not in expected]
+    if added:
+        more = f" and {len(added) - NAMED} more" if len(added) > NAMED else ""
+        listed = ", ".join(added[:NAMED]) + more
+        raise PublishError(f"{folder}: {listed}: added after the version was published.")
+    return f"checksums: {len(expected)} files are unchanged, and there are no others"
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        sums = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise PublishError(f"{path}: this is not JSON.") from None
+    if not isinstance(sums, dict) or not sums:
+        raise PublishError(f"{path}: expected checksums by file name.")
+    return sums
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yields the relative paths of a version's files, without the list of checksums itself."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            continue
+        # A pipe would block its reader, and a link to a folder can hide any number of files.
+        if not path.is_file():
+            raise PublishError(f"{folder}: {name} is not a regular file.")
+        if name != f"{EXTRAS}/{CHECKSUMS_FILE}":
+            yield name
+
+
+def _sum(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""The check of a version's `.keras` file against its SavedModel: the same weights and answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes.errors import PublishError
+from dlrecipes.export import reference_outputs
+from dlrecipes.export.version import KERAS_FILE, ModelVersion
+
+# How a model takes several tensors: in its own structure, as one tensor, by name, or in a list.
+_CALLS: Mapping[str, Callable[[Any, Mapping[str, tf.Tensor]], Any]] = {
+    "structure": lambda model, tensors: tf.nest.pack_sequence_as(
+        (getattr(model, "_functional", None) or model)._inputs_struct, list(tensors.values())
+    ),
+    "tensor": lambda model, tensors: _only(tensors),
+    "names": lambda model, tensors: dict(tensors),
+    "list": lambda model, tensors: list(tensors.values()),
+}
+
+
+def record(model: Any, examples: Sequence[reference_outputs.Reference]) -> dict[str, Any] | None:
+    """Returns a model's own outputs for examples, or `None` if it cannot be called with them.
+
+    Args:
+        model: Keras model.
+        examples: References of the LiteRT function, whose inputs are used.
+    """
+    for kind in _CALLS:
+        function = _function(model, kind)
+        try:
+            references = reference_outputs.record_again(examples, function)
+            # Outputs that differ from call to call cannot be compared.
+            reference_outputs.compare(KERAS_FILE, references, function)
+        except Exception:
+            # A signature may prepare its inputs in any way.
+            continue
+        return {"call": kind, "references": references}
+    return None
+
+
+def check(folder: Path, recorded: Mapping[str, Any] | None) -> str:
+    """Compares the `.keras` file of a version with its SavedModel and its recorded outputs.
+
+    Args:
+        folder: Folder of the version.
+        recorded: Result of `record`.
+
+    Returns:
+        A line that says what was checked.
+
+    Raises:
+        PublishError: If the file cannot be loaded, has other weights, or answers differently.
+    """
+    try:
+        model = ModelVersion(folder).keras_model(compile=False)
+    except PublishError as error:
+        # Classes of the user's own can be loaded only by their code.
+        if "Could not locate class" not in str(error.__cause__):
+            raise
+        return f"{KERAS_FILE}: not loaded, because it has classes that are not registered"
+    saved = _saved_weights(folder)
+    for weight in model.weights:
+        if _digest(np.asarray(weight)) not in saved:
+            raise PublishError(f"{KERAS_FILE}: the weight {weight.path} is not the SavedModel's.")
+    line = f"{KERAS_FILE}: has the SavedModel's weights ({model.count_params():,} parameters)"
+    references = recorded["references"] if recorded else []
+    if not recorded or not references:
+        return line
+    reference_outputs.compare_or_fail(KERAS_FILE, references, _function(model, recorded["call"]))
+    return f"{line}, matches the model on {len(references)} examples"
+
+
+def _function(model: Any, kind: str) -> Callable[..., dict[str, Any]]:
+    """Returns a function from tensors by name to the model's outputs, numbered."""
+
+    def function(**tensors: tf.Tensor) -> dict[str, Any]:
+        outputs = tf.nest.flatten(model(_CALLS[kind](model, tensors), training=False))
+        return {str(k): tf.convert_to_tensor(value) for k, value in enumerate(outputs)}
+
+    return function
+
+
+def _only(tensors: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    (tensor,) = tensors.values()
+    return tensor
+
+
+def _saved_weights(folder: Path) -> set[str]:
+    """Returns digests of the variables of a version's SavedModel."""
+    prefix = folder / "variables" / "variables"
+    # A model without variables has no checkpoint.
+    if not prefix.with_suffix(".index").exists():
+        return set()
+    reader = tf.train.load_checkpoint(str(prefix))
+    return {
+        _digest(np.asarray(reader.get_tensor(key))) for key in reader.get_variable_to_dtype_map()
+    }
+
+
+def _digest(array: np.ndarray) -> str:
+    header = f"{array.dtype.name} {array.shape} ".encode()
+    return hashlib.sha256(header + array.tobytes()).hexdigest()
