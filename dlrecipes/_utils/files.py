@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
+
 
 def atomic_write(path: Path, content: str | bytes) -> None:
     """Writes a file atomically: readers see the old content or the new one, even after a crash.
@@ -29,7 +31,9 @@ def atomic_write(path: Path, content: str | bytes) -> None:
 def fsync_tree(folder: Path) -> None:
     """Flushes a folder and its contents to disk, so that they survive a power failure."""
     for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
+        if os.name == "nt" and path.is_dir():
+            continue  # Windows opens no folders.
+        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:
@@ -39,12 +43,13 @@ def fsync_tree(folder: Path) -> None:
 @contextlib.contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
     """Yields whether this process holds the folder's lock, which ends with the process."""
-    import fcntl
-
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -20,7 +20,8 @@ def spawn(module: str, task: Mapping[str, Any], **options: Any) -> subprocess.Po
     """Starts `main` of a module of this package in a new process.
 
     The process does not receive Ctrl-C. If it calls `exit_with_parent`, it ends when its standard
-    input is closed, and therefore with this process.
+    input is closed, and therefore with this process. Before, it may read a line that this process
+    writes there.
 
     Args:
         module: Name of the module within the package.
@@ -55,6 +56,6 @@ def exit_with_parent() -> None:
 
 
 def _exit_at_end_of_input() -> None:
-    # The parent never writes, so the read returns when the pipe is closed.
+    # The parent writes no more, so the read returns when the pipe is closed.
     os.read(0, 1)
     os._exit(1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from dlrecipes._utils.terminal import json_text
 from dlrecipes.cli.options import model_version, models_dir, published_recipe
 
 
@@ -42,7 +42,7 @@ def command(
     splits = task.load_data()
     metrics = task.evaluate(version.keras_model(), splits, split)
     if as_json:
-        click.echo(json.dumps(metrics, indent=2, ensure_ascii=False))
+        click.echo(json_text(metrics, indent=2))
         return
     click.echo(
         f"{version.folder} on {task.config.data}, {split}: {len(getattr(splits, split)):,} examples"

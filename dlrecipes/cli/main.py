@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dlrecipes import __version__
+from dlrecipes._utils import terminal
 from dlrecipes.errors import INTERRUPTED, RecipeError, nearest
 
 VERBS = (
@@ -66,6 +67,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 the work failed, 2 wrong use, 130 Ctrl-C."""
+    terminal.escape_unprintable()
     try:
         code = cli.main(args=args, prog_name="dlrecipes", standalone_mode=False)
     except RecipeError as error:
@@ -92,6 +94,7 @@ def main(args: list[str] | None = None) -> None:
             "DLRECIPES_TRACEBACK=1 shows where.",
             1,
         )
+    terminal.note_escapes()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from dlrecipes._utils.terminal import json_text
 from dlrecipes.cli.options import (
     RecipeCommands,
     model_version,
@@ -106,7 +107,7 @@ def _predict(
                 if file is not None:
                     file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
                 elif as_json:
-                    click.echo(json.dumps(prediction, ensure_ascii=False))
+                    click.echo(json_text(prediction))
                 else:
                     click.echo(recipe.present(prediction))
             count += len(predictions)

@@ -42,29 +42,27 @@ class VerificationProcess:
         """Starts the process."""
         self._folder = tempfile.TemporaryDirectory(prefix="dlrecipes-")
         self._report = Path(self._folder.name) / "report.json"
-        read_end, write_end = os.pipe()
-        self._pipe: int | None = write_end
+        self._used = False
         stderr = None if os.environ.get("DLRECIPES_TRACEBACK") else subprocess.DEVNULL
         self._child = processes.spawn(
             "export.fresh_process",
-            {"pipe": read_end, "report": str(self._report)},
-            pass_fds=(read_end,),
+            {"report": str(self._report)},
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             # This process may have allocated all of a GPU's memory.
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
         )
-        os.close(read_end)
+        assert self._child.stdin is not None
+        self._stdin = self._child.stdin
         return self
 
     def __exit__(self, *error: object) -> None:
         """Ends the process, even if it is still running."""
-        if self._pipe is not None:
-            os.close(self._pipe)
         self._child.kill()
         self._child.wait()
-        if self._child.stdin is not None:
-            self._child.stdin.close()
+        # The pipe of a process that ended early cannot be flushed.
+        with contextlib.suppress(OSError):
+            self._stdin.close()
         self._folder.cleanup()
 
     def check(self, folder: Path, expected: Mapping[str, Any]) -> None:
@@ -78,12 +76,13 @@ class VerificationProcess:
         Raises:
             PublishError: If a file does not match the model, or the process ended early.
         """
-        pipe = self._pipe
-        assert pipe is not None
-        self._pipe = None
+        if self._used:
+            raise ValueError("VerificationProcess.check may be called once.")
+        self._used = True
         # If the process has ended already, its exit code says so.
-        with contextlib.suppress(BrokenPipeError), os.fdopen(pipe, "w") as file:
-            json.dump({**expected, "folder": str(folder)}, file)
+        with contextlib.suppress(OSError):
+            self._stdin.write(json.dumps({**expected, "folder": str(folder)}).encode() + b"\n")
+            self._stdin.flush()
         code = self._child.wait()
         report = processes.read_report(self._report)
         if "error" in report:
@@ -116,17 +115,16 @@ def _sums(model: Any) -> list[str]:
 def main() -> None:
     """Runs in the fresh process: waits for `VerificationProcess.check` and reports the result."""
     task = json.loads(sys.argv[1])
-    processes.exit_with_parent()
     from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
     from dlrecipes.export import verification
 
-    with os.fdopen(task["pipe"]) as file:
-        text = file.read()
-    if not text:
+    line = sys.stdin.buffer.readline()
+    if not line:
         return  # The parent did not call `check`.
-    expected = json.loads(text)
+    processes.exit_with_parent()
+    expected = json.loads(line)
     folder = Path(expected["folder"])
     try:
         for _ in verification.check_answers(folder, expected):

@@ -12,6 +12,7 @@ from typing import Any
 
 from dlrecipes._utils.files import atomic_write
 from dlrecipes._utils.processes import exit_with_parent
+from dlrecipes._utils.terminal import escape_unprintable
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.recipe import Recipe, Splits, registry
 from dlrecipes.runner.supervisor import LOST
@@ -24,6 +25,7 @@ def main() -> None:
     """Runs the task given as JSON in `argv[1]`; exits with `supervisor.LOST` if interrupted."""
     task = json.loads(sys.argv[1])
     exit_with_parent()
+    escape_unprintable()
     report = Path(task["report"])
 
     from dlrecipes._utils.quiet import load_tensorflow

@@ -1,5 +1,7 @@
 """The entry point: exit codes, and what a user reads when something is wrong."""
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import sys
 import pytest
 
 from dlrecipes import __version__
+from dlrecipes._utils import terminal
 from dlrecipes.cli import main as entry
 
 
@@ -100,3 +103,30 @@ def test_a_reader_that_goes_away_gets_no_traceback(tmp_path):
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
+def test_characters_that_the_terminal_lacks_are_escaped(monkeypatch, encoding):
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setattr(entry.cli, "main", lambda **options: print("春, \udcff and 😀"))
+    with pytest.raises(SystemExit) as ended:
+        entry.main(["list"])
+    out.flush()
+    err.flush()
+    assert ended.value.code == 0
+    assert out.buffer.getvalue() == rb"\u6625, \udcff and \U0001f600" + b"\n"
+    assert b"the encoding of this terminal" in err.buffer.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_json_stays_json_in_any_encoding(monkeypatch, encoding):
+    out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    value = {"text": "春😀é"}
+    out.write(terminal.json_text(value))
+    out.flush()
+    text = out.buffer.getvalue().decode(encoding)
+    assert json.loads(text) == value
+    assert ("春" in text) == (encoding == "utf-8")

@@ -1,0 +1,48 @@
+"""Output that any terminal can print, whatever its encoding."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+from typing import Any
+
+_NAME = "dlrecipes.escape"
+_escaped = False
+
+
+def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    global _escaped
+    _escaped = True
+    return codecs.backslashreplace_errors(error)
+
+
+def escape_unprintable() -> None:
+    """Makes standard output and error write `\\u6625` where their encoding lacks a character.
+
+    Python raises `UnicodeEncodeError` otherwise, for a poem in a terminal of Latin-1 for example.
+    """
+    codecs.register_error(_NAME, _escape)
+    for stream in (sys.stdout, sys.stderr):
+        # Test runners and notebooks replace the streams by objects of their own.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_NAME)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Returns JSON for standard output, with escapes of JSON's own unless it is UTF-8."""
+    utf8 = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, indent=indent, ensure_ascii=not utf8)
+
+
+def note_escapes() -> None:
+    """Says once, on standard error, that characters were written as escapes and how to see them."""
+    global _escaped
+    if _escaped:
+        _escaped = False
+        encoding = getattr(sys.stdout, "encoding", None) or "unknown"
+        print(
+            f"Note: the encoding of this terminal ({encoding}) lacks some characters, which are "
+            "written as \\u6625, for example. PYTHONIOENCODING=utf-8 writes them as they are.",
+            file=sys.stderr,
+        )
