@@ -1,4 +1,4 @@
-"""Output that any terminal can print, whatever its encoding."""
+"""Output that a terminal of any encoding can print."""
 
 from __future__ import annotations
 

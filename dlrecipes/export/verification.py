@@ -37,7 +37,7 @@ def write_references(
         exports: Signatures and LiteRT function of the version.
         functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
     """
-    references = {
+    references: dict[str, Any] = {
         "signatures": {
             name: _small_references(signature, functions[name])
             for name, signature in exports.signatures.items()
