@@ -53,14 +53,22 @@ def record_again(
     return [
         {
             "inputs": reference["inputs"],
-            "outputs": _packed(function(**_unpacked(reference["inputs"]))),
+            "outputs": _packed(
+                {
+                    name: tf.convert_to_tensor(output)
+                    for name, output in function(**_unpacked(reference["inputs"])).items()
+                }
+            ),
         }
         for reference in references
     ]
 
 
 def compare_or_fail(
-    what: str, references: Sequence[Reference], function: Callable[..., Mapping[str, Any]]
+    what: str,
+    references: Sequence[Reference],
+    function: Callable[..., Mapping[str, Any]],
+    tolerance: float = TOLERANCE,
 ) -> None:
     """Compares like `compare`; a function that raises an error is not in order either.
 
@@ -68,12 +76,13 @@ def compare_or_fail(
         what: Name of the function, for error messages.
         references: References as `record` returns them.
         function: Function that takes tensors by name.
+        tolerance: Tolerance as in `assert_match`. Defaults to 1e-4.
 
     Raises:
         PublishError: If an output differs, or the function fails.
     """
     try:
-        compare(what, references, function)
+        compare(what, references, function, tolerance)
     except PublishError:
         raise
     except Exception as error:
@@ -81,7 +90,10 @@ def compare_or_fail(
 
 
 def compare(
-    what: str, references: Sequence[Reference], function: Callable[..., Mapping[str, Any]]
+    what: str,
+    references: Sequence[Reference],
+    function: Callable[..., Mapping[str, Any]],
+    tolerance: float = TOLERANCE,
 ) -> None:
     """Runs a function on each reference's inputs and compares the outputs.
 
@@ -89,27 +101,32 @@ def compare(
         what: Name of the function, for error messages.
         references: References as `record` returns them.
         function: Function that takes tensors by name.
+        tolerance: Tolerance as in `assert_match`. Defaults to 1e-4.
 
     Raises:
         PublishError: At the first output that differs.
     """
     for reference in references:
         outputs = function(**_unpacked(reference["inputs"]))
-        assert_match(what, arrays(_unpacked(reference["outputs"])), arrays(outputs))
+        assert_match(what, arrays(_unpacked(reference["outputs"])), arrays(outputs), tolerance)
 
 
 def assert_match(
-    what: str, expected: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+    what: str,
+    expected: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    tolerance: float = TOLERANCE,
 ) -> None:
     """Compares outputs with the expected ones: floats within a tolerance, other types exactly.
 
-    The tolerance of an output is 1e-4 of its largest absolute value, and at least 1e-4. NaN and
-    infinity match only themselves.
+    The tolerance of an output is relative to its largest absolute value, or to 1 if that is
+    larger. NaN and infinity match only themselves.
 
     Args:
         what: Name of the function, for error messages.
         expected: Expected outputs by name.
         outputs: Outputs by name.
+        tolerance: Largest relative error of floats. Defaults to 1e-4.
 
     Raises:
         PublishError: At the first output that differs.
@@ -127,7 +144,7 @@ def assert_match(
         if reference.dtype.kind == "f":
             error = _relative_error(reference, output)
             # Written so that a NaN, which compares false, fails.
-            if not error <= TOLERANCE:
+            if not error <= tolerance:
                 raise PublishError(f"{what}: {name} differs from the model by {error:.2g}.")
         elif not np.array_equal(reference, output):
             raise PublishError(f"{what}: {name} differs from the model.")

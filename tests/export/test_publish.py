@@ -3,6 +3,7 @@
 import errno
 import importlib
 import json
+import shutil
 import threading
 
 import keras
@@ -13,10 +14,11 @@ import yaml
 from ai_edge_litert.interpreter import Interpreter
 
 from dlrecipes.errors import PublishError, UsageError
-from dlrecipes.export import publish
+from dlrecipes.export import checksums, publish
 from dlrecipes.export.litert import LiteRTModel, convert
 from dlrecipes.export.reference_outputs import assert_match
 from dlrecipes.export.signatures import Exports, Quantized, Signature, exports_from_model
+from dlrecipes.export.verification import check
 from dlrecipes.export.version import ModelVersion, litert_file, versions
 
 # The package's attribute of this name is the function.
@@ -212,6 +214,23 @@ def formats(wide, closeness, tmp_path_factory):
     """A version with all LiteRT formats."""
     folder = tmp_path_factory.mktemp("formats")
     return publish(wide, folder, quantized(wide, closeness, 0.1), "# card\n")
+
+
+@pytest.mark.parametrize("kind", ["float16", "dynamic", "int8"])
+def test_a_smaller_format_with_other_weights_is_not_in_order(
+    wide, closeness, formats, tmp_path, kind
+):
+    lines = list(check(formats))
+    assert f"model.{kind}.tflite: matches the model on 2 examples" in lines
+    copy = shutil.copytree(formats, tmp_path / "1")
+    other = keras.models.clone_model(wide)
+    other.set_weights([-weight for weight in wide.get_weights()])
+    signature = quantized(other, closeness).litert
+    content = convert(signature, kind, signature.examples)
+    (copy / f"model.{kind}.tflite").write_bytes(content)
+    checksums.write(copy)
+    with pytest.raises(PublishError, match=f"model.{kind}.tflite: y differs from the model"):
+        list(check(copy))
 
 
 def test_smaller_formats_are_measured_and_listed_in_the_card(formats, closeness):
