@@ -50,6 +50,8 @@ def load_recipe(recipe: str | Path, **settings: Any) -> Recipe:
     >>> recipe.config.units, recipe.config.cell
     (64, 'lstm')
     """
+    if not isinstance(recipe, str | Path):
+        raise UsageError(f"load_recipe: expected a name or a folder, got {type(recipe).__name__}.")
     source = find(str(recipe))
     return source.make(source.config().parse(settings, source.name).located())
 
@@ -84,10 +86,16 @@ def run(
         RecipeError: If data, training or publishing fail in a way the user can fix.
         KeyboardInterrupt: On Ctrl-C; `resume=True` continues the run.
     """
+    from dlrecipes.recipe import Recipe
     from dlrecipes.runner import run_folder
     from dlrecipes.runner.launch import Launch, run_recipe
 
     loaded = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
+    if not isinstance(loaded, Recipe):
+        raise UsageError(
+            f"run: expected a recipe, its name or its folder, got {type(recipe).__name__}.",
+            "'dlrecipes list' shows the names.",
+        )
     options = Launch(name, resume, strategy, Path(runs_dir), Path(models_dir), say)
     folder = None
     if resume:
@@ -141,7 +149,8 @@ class Model:
             if options:
                 raise UsageError(f"{self.folder}: this model has no recipe, and no options.")
             return predict_by_signature(self.version, inputs)
-        return self._loaded_recipe().predict(self.version, list(inputs), self._options(options))
+        assert self.recipe is not None
+        return self.recipe.predict(self.version, list(inputs), self._options(options))
 
     def keras_model(self, compile: bool = True) -> keras.Model:
         """Returns the Keras model, to train further or to import.
@@ -167,9 +176,10 @@ class Model:
         """
         return self.version.litert(threads)
 
-    def _loaded_recipe(self) -> Recipe:
-        if self._recipe is None:
-            assert self._source is not None
+    @property
+    def recipe(self) -> Recipe | None:
+        """The recipe that presents inputs and outputs; `None` for a model without one."""
+        if self._recipe is None and self._source is not None:
             config = self._source.config()
             if not (self.folder / EXTRAS / CONFIG_FILE).is_file():
                 raise UsageError(
@@ -208,6 +218,8 @@ def load(
     Raises:
         UsageError: If there is no such model or version.
     """
+    if not isinstance(model, str | Path):
+        raise UsageError(f"load: expected a name or a folder, got {type(model).__name__}.")
     if version is not None and not isinstance(version, int):
         raise UsageError(f"version={version!r}: expected an integer.")
     found = _find(model, version, Path(models_dir))

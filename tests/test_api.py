@@ -145,3 +145,10 @@ def test_any_tuner_of_keras_tuner_takes_a_hypermodel(tmp_path):
     assert len(tuner.oracle.trials) == 2
     with pytest.raises(UsageError, match="no such setting"):
         front_door.HyperModel("slot_filling", unit=3)
+
+
+@pytest.mark.parametrize("function", ["load", "load_recipe", "run"])
+@pytest.mark.parametrize("value", [None, 3, ["slot_filling"]])
+def test_what_is_not_a_name_or_a_folder_is_refused(function, value):
+    with pytest.raises(UsageError, match=f"{function}: expected .* got {type(value).__name__}"):
+        getattr(front_door, function)(value)

@@ -7,13 +7,15 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes._utils.terminal import json_text
+from dlrecipes.api import load
 from dlrecipes.cli.options import (
     RecipeCommands,
     model_version,
@@ -22,25 +24,30 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.errors import DataError, UsageError
+from dlrecipes.export.version import find_version, version_folders
+from dlrecipes.recipe.prediction import predict_by_signature, present
 from dlrecipes.recipe.registry import Source
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
-    from dlrecipes.recipe import Options, Recipe
+    from dlrecipes.recipe import Options
 
 # Lines of standard input that are predicted together: what bounds the memory.
 CHUNK = 512
 RESERVED = ("inputs", "model_version", "models_dir", "as_json", "output_file")
+STANDARD_INPUT = "INPUT '-' reads one input per line from standard input."
 
 HELP = """Predict with the published model of RECIPE; INPUT '-' reads one input per line.
 
-'dlrecipes predict RECIPE --help' shows further options of the recipe.
+'dlrecipes predict RECIPE --help' shows further options of the recipe. RECIPE may also be a
+published model without a recipe (a name, or its folder); its inputs are JSON.
 
 \b
 Examples:
   dlrecipes predict slot_filling "leave Beijing on November 2nd"
   dlrecipes predict slot_filling - --output tagged.jsonl < sentences.txt
   dlrecipes predict poem_generation "明月" --seed 7 --json
+  dlrecipes predict my_network "[0.5, 1, 2]"
 """
 
 
@@ -54,14 +61,64 @@ def make(source: Source) -> click.Command:
         parsed = options.parse(typed, source.name) if options else None
         if not own["inputs"] and not typed:
             raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
-        _predict(source, parsed, **own)
+        typed_name = click.get_current_context().info_name
+        version = find_version(
+            own.pop("models_dir"), source.name, own.pop("model_version"), typed=typed_name
+        )
+        config = source.config()
+        settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
+        _predict(source.make(settings), version, parsed, **own)
 
+    help = f"Predict with the published model of {source.name}; {STANDARD_INPUT}"
+    extra = setting_options(options) if options else []
+    return _command(source.name, help, source.summary, callback, extra)
+
+
+class _PublishedModel:
+    """Predictions of a model that was published without a recipe."""
+
+    independent_inputs = True
+
+    def predict(self, version: ModelVersion, inputs: Sequence[str], options: None) -> list[Any]:
+        return predict_by_signature(version, inputs)
+
+    def present(self, value: Any) -> str:
+        return present(value)
+
+
+def _make_without_recipe(name: str, unknown: UsageError) -> click.Command:
+    """Returns the command that predicts with a published model, known by name or folder.
+
+    Args:
+        name: Name or folder, as the user typed it.
+        unknown: Error that says that there is no such recipe, for a name without a model.
+    """
+
+    def callback(**own: Any) -> None:
+        models = own.pop("models_dir")
+        try:
+            model = load(name, own.pop("model_version"), models_dir=models)
+        except UsageError:
+            if version_folders(models / name) or version_folders(Path(name)):
+                raise
+            raise unknown from None
+        if not own["inputs"]:
+            raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
+        load_tensorflow()
+        _predict(model.recipe or _PublishedModel(), model.version, None, **own)
+
+    help = f"Predict with the published model {name}; {STANDARD_INPUT}"
+    return _command(name, help, "", callback, [])
+
+
+def _command(
+    name: str, help: str, summary: str, callback: Callable[..., None], extra: list[click.Option]
+) -> click.Command:
     command = click.Command(
-        source.name,
+        name,
         callback=callback,
-        help=f"Predict with the published model of {source.name}; INPUT '-' reads one input per "
-        "line from standard input.",
-        short_help=source.summary,
+        help=help,
+        short_help=summary,
         params=[
             click.Argument(["inputs"], nargs=-1),
             click.Option(
@@ -72,34 +129,37 @@ def make(source: Source) -> click.Command:
                 type=click.Path(path_type=Path, dir_okay=False),
                 help="Write JSON, one line per prediction, to this file instead.",
             ),
-            *(setting_options(options) if options else []),
+            *extra,
         ],
     )
     return models_dir(model_version(command))
 
 
-command = RecipeCommands(name="predict", help=HELP, make=make, no_args_is_help=False)
+class PredictCommands(RecipeCommands):
+    """The recipes, and published models that have none."""
+
+    def get_command(self, context: click.Context, name: str) -> click.Command:
+        """Returns the command of a recipe, or of a published model."""
+        try:
+            return super().get_command(context, name)
+        except UsageError as error:
+            return _make_without_recipe(name, error)
+
+
+command = PredictCommands(name="predict", help=HELP, make=make, no_args_is_help=False)
 
 
 def _predict(
-    source: Source,
+    recipe: Any,
+    version: ModelVersion,
     options: Options | None,
     inputs: tuple[str, ...],
-    model_version: int | None,
-    models_dir: Path,
     as_json: bool,
     output_file: Path | None,
 ) -> None:
-    from dlrecipes.export.version import find_version
-
-    typed = click.get_current_context().info_name
-    version = find_version(models_dir, source.name, model_version, typed=typed)
-    config = source.config()
-    settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
     lines = _standard_input() if inputs == ("-",) else None
     if lines is None:
         _check_utf8(inputs)
-    recipe = source.make(settings)
     with _output(output_file) as file:
         count = 0
         for predictions in _predictions(recipe, version, inputs, lines, options):
@@ -122,7 +182,7 @@ def _predict(
 
 
 def _predictions(
-    recipe: Recipe,
+    recipe: Any,
     version: ModelVersion,
     inputs: Sequence[str],
     lines: Iterator[str] | None,

@@ -4,8 +4,11 @@ import io
 import json
 import sys
 
+import keras
+import numpy as np
 import pytest
 
+from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, find_version
 
 SENTENCE = "leave Beijing on November 2nd"
@@ -145,3 +148,44 @@ def test_a_version_without_its_configuration_is_damaged(ask, published_slots, ve
     (folder / EXTRAS / CONFIG_FILE).unlink()
     answer = ask(verb, *([SENTENCE] if verb == "predict" else []))
     assert refusal(answer, 1).startswith(f"{folder}: {EXTRAS}/config.yaml is missing")
+
+
+@pytest.fixture(scope="module")
+def without_recipe(tmp_path_factory):
+    """A folder of models with one that sums its inputs, published without a recipe."""
+    folder = tmp_path_factory.mktemp("models")
+    model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Dense(1, name="sum")])
+    model.set_weights([np.ones((2, 1)), np.zeros(1)])
+    publish(model, folder / "adder", examples=np.ones((2, 2), "float32"))
+    return folder
+
+
+def test_a_model_without_a_recipe_takes_json(dlrecipes, without_recipe, typed):
+    models = ("--models-dir", without_recipe)
+    answer = dlrecipes("predict", "adder", "[1, 2]", "[3.5, 4]", *models)
+    assert (answer.code, answer.out, answer.err) == (0, "sum  [3.0]\nsum  [7.5]\n", "")
+    by_path = dlrecipes("predict", without_recipe / "adder" / "1", '{"x": [1, 2]}', "--json")
+    assert json.loads(by_path.out) == {"sum": [3.0]}
+    typed(b"[1, 2]\n[2, 2]\n")
+    assert dlrecipes("predict", "adder", "-", *models).out.splitlines() == [
+        "sum  [3.0]",
+        "sum  [4.0]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("adder", "[1]"), "Input 1: x has shape (1,)."),
+        (("adder", "one"), "Input 1 is not JSON: 'one'."),
+        (("adder",), "There is nothing to predict."),
+        (("adder", "[1, 2]", "--model-version", "3"), "there is no version 3."),
+        (("add", "[1, 2]"), "Unknown recipe 'add'."),
+    ],
+)
+def test_a_wrong_input_of_a_model_without_a_recipe_is_one_line(
+    dlrecipes, without_recipe, args, message
+):
+    answer = dlrecipes("predict", *args, "--models-dir", without_recipe)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err.splitlines()[0]
