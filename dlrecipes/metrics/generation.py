@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-# Added to the diagonal: covariances of few examples are singular, and their root would be NaN.
-RIDGE = 1e-6
-
 
 def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
     """Returns the Frechet distance between two sets of features, modelled as normal distributions.
@@ -37,16 +34,20 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
         time-scale update rule converge to a local Nash equilibrium", equation 6.
         https://arxiv.org/abs/1706.08500
     """
-    from scipy import linalg
-
     real, generated = _checked(real, generated)
     gap = real.mean(axis=0) - generated.mean(axis=0)
     first, second = (np.atleast_2d(np.cov(part, rowvar=False)) for part in (real, generated))
-    ridge = RIDGE * np.eye(len(first))
-    root = linalg.sqrtm((first + ridge) @ (second + ridge))
-    # Tiny imaginary parts are rounding errors.
-    distance = gap @ gap + np.trace(first + second) - 2 * np.trace(np.real(root))
+    # The trace of the root of a product is the sum of the singular values of the product of the
+    # roots. Unlike the root of the product, it exists for the covariances of few examples.
+    overlap = np.linalg.norm(_root(first) @ _root(second), "nuc")
+    distance = gap @ gap + np.trace(first + second) - 2 * overlap
     return float(max(distance, 0.0))
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """Returns the symmetric square root of a covariance matrix, which may be singular."""
+    values, vectors = np.linalg.eigh(covariance)
+    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
 
 def precision_recall(

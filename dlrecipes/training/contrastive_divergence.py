@@ -7,6 +7,7 @@ from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training._engine import stateless_random
 from dlrecipes.training._engine.checks import runtime_check
+from dlrecipes.training._engine.optimizer_step import batch_count
 from dlrecipes.training.trainer import Trainer, batch_size
 
 # The batch size of Tieleman's experiments.
@@ -177,7 +178,7 @@ class ContrastiveDivergence(Trainer):
         return visible
 
     def train_step(self, data):
-        machine, step = self.machine, self.optimizer.iterations
+        machine, step = self.machine, batch_count(self.optimizer)
         visible = self._visible(data)
         samples = self._next_states(step) if self.persistent else self.sample(visible, step)
         # Before the update, so that all logs of a step have the same weights.
@@ -265,7 +266,7 @@ class ContrastiveDivergence(Trainer):
         features = visible.shape[1]
         # The chains use the lower streams.
         random = stateless_random.uniform(
-            [batch_size(visible)], self.seed, self.optimizer.iterations, 2 * self.steps
+            [batch_size(visible)], self.seed, batch_count(self.optimizer), 2 * self.steps
         )
         unit = tf.one_hot(tf.cast(random * features, tf.int32), features)
         binary = tf.round(visible)

@@ -9,6 +9,7 @@ from dlrecipes.layers._arguments import integer, number
 from dlrecipes.layers._arguments import pair as size_pair
 from dlrecipes.training._engine.checks import check_inputs
 from dlrecipes.training._engine.gan_networks import call_without_updates
+from dlrecipes.training._engine.optimizer_step import batch_count
 from dlrecipes.training._engine.translation import (
     TranslationTrainer,
     check_image_size,
@@ -191,7 +192,7 @@ class CycleGAN(TranslationTrainer):
 
     def train_step(self, data):
         a, b = unpack_pair(data, ("a", "b"))
-        step = tf.convert_to_tensor(self.optimizer.iterations)
+        step = tf.convert_to_tensor(batch_count(self.optimizer))
         optimizer, variables = self.optimizer, self.generator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])

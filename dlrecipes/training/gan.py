@@ -11,6 +11,7 @@ from dlrecipes.losses.adversarial import adversarial_losses
 from dlrecipes.training._engine import gan_networks as networks
 from dlrecipes.training._engine import stateless_random
 from dlrecipes.training._engine.adversarial import AdversarialTrainer
+from dlrecipes.training._engine.optimizer_step import batch_count
 from dlrecipes.training.trainer import batch_size
 
 NOISES = ("normal", "uniform")
@@ -217,7 +218,7 @@ class GAN(AdversarialTrainer):
         }
 
     def _update_discriminator(self, real, labels, update: int) -> None:
-        step, stream = self.optimizer.iterations, 2 * update
+        step, stream = batch_count(self.optimizer), 2 * update
         noise = self._noise(batch_size(real), self.seed, step, stream)
         fake = networks.call_without_updates(
             self.generator, networks.arrange_inputs(self.generator, noise, labels)
@@ -233,7 +234,7 @@ class GAN(AdversarialTrainer):
         self.discriminator_gradient_norm.update_state(norm)
 
     def _update_generator(self, real, labels) -> None:
-        step, stream = self.optimizer.iterations, 2 * self.discriminator_steps
+        step, stream = batch_count(self.optimizer), 2 * self.discriminator_steps
         noise = self._noise(batch_size(real), self.seed, step, stream)
         inputs = networks.arrange_inputs(self.generator, noise, labels)
         _, generator_loss = adversarial_losses(self.objective)

@@ -81,7 +81,7 @@ class ImagePool(keras.layers.Layer):
 
         Args:
             images: Generated images of shape `(batch, ...)`, floats.
-            step: Number of the step, an integer scalar: `optimizer.iterations`.
+            step: Number of the step, an integer scalar: `batch_count(optimizer)`.
 
         Returns:
             Images of the same shape and dtype, through which no gradient flows.

@@ -16,12 +16,21 @@ def test_distance_of_axis_aligned_normal_distributions_matches_the_closed_form()
     scales, shift = np.array([1.0, 2.0, 0.5]), np.array([1.0, -2.0, 0.0])
     distance = frechet_distance(points, points * scales + shift)
     expected = np.sum(shift**2) + np.sum((1 - scales) ** 2)
-    assert distance == pytest.approx(expected, rel=1e-3)
+    assert distance == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e3])
+def test_distance_scales_with_the_square_of_the_features(scale):
+    # One feature in two dimensions: the covariances are singular.
+    points = np.array([[-1.0, 0.0], [1.0, 0.0]]) * scale
+    # The standard deviations are sqrt(2) scale and three times as much.
+    expected = (2 * np.sqrt(2) * scale) ** 2
+    assert frechet_distance(points, 3 * points) == pytest.approx(expected, rel=1e-6)
 
 
 def test_distance_is_symmetric_and_zero_for_equal_sets():
     first, second = RNG.normal(size=(60, 5)), RNG.normal(1, 2, size=(70, 5))
-    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-4)
+    assert frechet_distance(first, first) == pytest.approx(0, abs=1e-9)
     forward, backward = frechet_distance(first, second), frechet_distance(second, first)
     assert forward == pytest.approx(backward, rel=1e-6)
 

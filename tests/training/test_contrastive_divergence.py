@@ -326,3 +326,14 @@ def test_data_of_another_shape_are_rejected():
         trainer().fit(DATA, DATA, sample_weight=np.ones(5), verbose=0)
     with pytest.raises(ValueError, match="compile it without one"):
         fit(trainer(compiled={"loss": "mse"}))
+
+
+def test_chains_of_batches_in_one_accumulated_update_have_their_own_random_numbers():
+    states = []
+    for steps in (None, 2):
+        optimizer = keras.optimizers.SGD(0.0, gradient_accumulation_steps=steps)
+        model = trainer(optimizer=optimizer, persistent=True, chains=64)
+        fit(model, np.tile(DATA, (4, 1)), batch_size=len(DATA))
+        states.append(np.array(model.states))
+    # The weights stay the same, so the chains must not depend on the accumulation.
+    np.testing.assert_array_equal(*states)

@@ -82,6 +82,28 @@ def test_a_step_equals_the_papers(cycle_weight, identity_weight, compiling):
     assert history["fake_score"] == pytest.approx([scores], rel=1e-5)
 
 
+def test_at_the_end_all_networks_get_the_averages_of_their_own_weights():
+    model = one_weight()
+    model.compile(
+        *(keras.optimizers.SGD(rate, use_ema=True, ema_momentum=0.5) for rate in (0.01, 0.02)),
+        jit_compile=False,
+    )
+    steps = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append(
+            [float(network.get_weights()[0][0, 0]) for network in networks(model)]
+        )
+    )
+    fit(model, batch_size=1, callbacks=[note])
+    # The average begins with the weights after the first step.
+    averages = np.array(steps[0])
+    for weights in steps[1:]:
+        averages = 0.5 * averages + 0.5 * np.array(weights)
+    assert len(steps) == 3
+    final = [float(network.get_weights()[0][0, 0]) for network in networks(model)]
+    np.testing.assert_allclose(final, averages, rtol=1e-6)
+
+
 def test_an_identity_weight_of_zero_removes_the_identity_loss():
     history = fit(one_weight(identity_weight=0))
     assert history["generator_loss"] == pytest.approx([terms(10.0, 0.0)[0]])

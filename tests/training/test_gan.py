@@ -144,6 +144,38 @@ def test_each_update_uses_its_own_examples_and_noise():
     assert all(training for _, training in [*noise, *examples])
 
 
+def test_batches_of_one_accumulated_update_have_their_own_noise():
+    model, noise, _ = spied()
+    model.compile(
+        *(keras.optimizers.SGD(RATE, gradient_accumulation_steps=3) for _ in range(2)),
+        run_eagerly=True,
+    )
+    model.fit(np.ones((12, 1), "float32"), batch_size=4, verbose=0)
+    # Three batches of four examples, each with noise for both networks.
+    assert len(np.unique([z for z, _ in noise])) == 3 * 4 * 2
+
+
+def test_at_the_end_both_networks_get_the_averages_of_their_own_weights():
+    model, _, _ = spied()
+    model.compile(
+        *(keras.optimizers.SGD(RATE, use_ema=True, ema_momentum=0.5) for _ in range(2)),
+        run_eagerly=True,
+    )
+    networks = (model.generator, model.discriminator)
+    steps = []
+    note = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: steps.append([weight_of(network) for network in networks])
+    )
+    model.fit(X, batch_size=1, verbose=0, callbacks=[note])
+    # The average begins with the weights after the first step.
+    averages = np.array(steps[0])
+    for weights in steps[1:]:
+        averages = 0.5 * averages + 0.5 * np.array(weights)
+    assert len(steps) == 4
+    assert [weight_of(network) for network in networks] == pytest.approx(list(averages))
+    assert list(averages) != pytest.approx(steps[-1])
+
+
 def test_noise_is_normal_or_uniform():
     def noise_in_training(noise):
         model, seen, _ = spied(noise=noise)

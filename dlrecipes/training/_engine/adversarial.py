@@ -1,5 +1,8 @@
 """The base of the adversarial trainers: `compile` with two optimizers."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -89,7 +92,28 @@ class AdversarialTrainer(Trainer):
         """
         if class_weight is not None:
             raise ValueError(f"{type(self).__name__} takes no class_weight.")
-        return super().fit(*args, **kwargs)
+        with self._averaged_at_the_end():
+            return super().fit(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _averaged_at_the_end(self) -> Iterator[None]:
+        """Lets each optimizer with `use_ema` set its own variables to their averages.
+
+        Keras' `fit` calls `optimizer` alone, and with the variables of all networks.
+        """
+        if self.optimizer is None:
+            yield
+            return
+
+        def finalize(variables: list[keras.Variable]) -> None:
+            for optimizer, variables in self.optimized:
+                type(optimizer).finalize_variable_values(optimizer, variables)
+
+        self.optimizer.finalize_variable_values = finalize
+        try:
+            yield
+        finally:
+            del self.optimizer.finalize_variable_values
 
     def get_compile_config(self):
         """Returns the arguments of `compile`, serialized."""

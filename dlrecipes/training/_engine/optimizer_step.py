@@ -86,6 +86,18 @@ def apply(
     return norm
 
 
+def batch_count(optimizer: keras.optimizers.Optimizer) -> keras.Variable:
+    """Returns the number of batches that an optimizer has processed, a step's number.
+
+    With `gradient_accumulation_steps`, `optimizer.iterations` counts the updates instead, and is
+    the same for all batches of an update.
+
+    Args:
+        optimizer: Optimizer, which may scale the loss.
+    """
+    return getattr(optimizer, "inner_optimizer", optimizer)._iterations
+
+
 def _is_fused(optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable]) -> bool:
     return (
         type(optimizer) in FUSED

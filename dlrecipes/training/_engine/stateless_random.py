@@ -24,7 +24,7 @@ def normal(
     Args:
         shape: Shape, whose first axis is this replica's examples.
         seed: The trainer's seed.
-        step: Number of the step, an integer scalar: `optimizer.iterations`.
+        step: Number of the step, an integer scalar: `batch_count(optimizer)`.
         stream: Number that separates several calls in the same step. Defaults to 0.
         examples: Whether the first axis holds the batch's examples. `False` for other rows, such
             as persistent chains, whose number differs from the batch's. Defaults to `True`.
