@@ -6,7 +6,7 @@ import tensorflow as tf
 from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.layers._arguments import integer
 from dlrecipes.training._engine import stateless_random
-from dlrecipes.training._engine.checks import runtime_check
+from dlrecipes.training._engine.checks import refuse_losses_and_metrics, runtime_check
 from dlrecipes.training._engine.optimizer_step import batch_count
 from dlrecipes.training.trainer import Trainer, batch_size
 
@@ -199,15 +199,18 @@ class ContrastiveDivergence(Trainer):
             "gradient_norm": self.gradient_norm.result(),
         }
 
-    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
-        """Configures training as `keras.Model.compile` does, without a loss.
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Configures training, as `keras.Model.compile` does without losses and metrics.
+
+        Args:
+            optimizer: A name or a Keras optimizer. Defaults to `"rmsprop"`, as in Keras.
+            **kwargs: Other keyword arguments of `keras.Model.compile`.
 
         Raises:
-            ValueError: If a loss is given.
+            ValueError: If a loss or metrics are given.
         """
-        if loss is not None:
-            raise ValueError("Contrastive divergence has its own loss: compile it without one.")
-        super().compile(optimizer, **kwargs)
+        refuse_losses_and_metrics(type(self).__name__, kwargs)
+        super().compile(optimizer=optimizer, **kwargs)
 
     def check_batch(self, x, y=None, sample_weight=None) -> None:
         """Raises an error for data of the wrong shape, or with sample weights."""

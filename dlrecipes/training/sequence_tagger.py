@@ -1,6 +1,7 @@
 """Training and decoding of a tagger: a softmax per word, or a linear-chain CRF per sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,7 @@ import tensorflow as tf
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.metrics import SpanF1
+from dlrecipes.training._engine.checks import refuse_losses_and_metrics
 from dlrecipes.training.trainer import Trainer, batch_size
 
 OUTPUTS = ("softmax", "crf")
@@ -21,7 +23,8 @@ class SequenceTagger(Trainer):
     sentences of a batch: with `"softmax"` the sum of the words' cross-entropies, with `"crf"` the
     negative log-likelihood of the whole tag sequence. If the network has an output `intent`,
     `intent_weight` times its cross-entropy is added. Validation logs `span_f1` (and
-    `intent_accuracy`). Padding is ignored everywhere.
+    `intent_accuracy`). Padding is ignored everywhere. Sample weights multiply the losses of
+    sentences, and the network's regularization losses are added, as in Keras.
 
     Args:
         network: Model from `words` (and `ngrams`) to `tags`, scores of shape
@@ -104,6 +107,19 @@ class SequenceTagger(Trainer):
         """The names of the network's inputs, in their order."""
         return tuple(tensor.name for tensor in self.network.inputs)
 
+    def compile(self, optimizer="rmsprop", **kwargs):
+        """Configures training, as `keras.Model.compile` does without losses and metrics.
+
+        Args:
+            optimizer: A name or a Keras optimizer. Defaults to `"rmsprop"`, as in Keras.
+            **kwargs: Other keyword arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If a loss or metrics are given.
+        """
+        refuse_losses_and_metrics(type(self).__name__, kwargs)
+        super().compile(optimizer=optimizer, **kwargs)
+
     def call(self, inputs, training=False):
         return self.network(inputs, training=training)
 
@@ -122,20 +138,23 @@ class SequenceTagger(Trainer):
         else:
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(tags, scores)
             likelihood = -tf.reduce_sum(tf.where(mask & known, each, 0.0), axis=1)
-        loss = -tf.reduce_mean(likelihood)
+        loss = -_weighted_mean(likelihood, _weight_of("tags", sample_weight), members)
         if "intent" in y_pred and "intent" in y:
             intents = tf.tile(y["intent"], [members])
             known = intents < len(self.intent_names)
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 tf.where(known, intents, 0), tf.cast(y_pred["intent"], tf.float32)
             )
-            loss += self.intent_weight * tf.reduce_mean(tf.where(known, each, 0.0))
-        return loss
+            each = tf.where(known, each, 0.0)
+            loss += self.intent_weight * _weighted_mean(
+                each, _weight_of("intent", sample_weight), members
+            )
+        return tf.add_n([loss, *self.losses])
 
     def test_step(self, data):
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)
-        loss = self.compute_loss(x, y, y_pred, training=False)
+        loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
         self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
         mask = x["words"] != 0
         self.span_f1.update_state(y["tags"], self._best_tags(y_pred["tags"], mask), mask)
@@ -228,6 +247,20 @@ class SequenceTagger(Trainer):
             "intent_weight": self.intent_weight,
             "well_formed": self.well_formed,
         }
+
+
+def _weight_of(output: str, sample_weight: Any) -> tf.Tensor | None:
+    """Returns the weights of an output; `fit` gives each output those of the sentences."""
+    return sample_weight.get(output) if isinstance(sample_weight, Mapping) else sample_weight
+
+
+def _weighted_mean(
+    values: tf.Tensor, sample_weight: tf.Tensor | None, members: tf.Tensor
+) -> tf.Tensor:
+    """Returns the sum of weighted values by their number, for each member's sentences."""
+    if sample_weight is None:
+        return tf.reduce_mean(values)
+    return tf.reduce_mean(values * tf.tile(tf.cast(sample_weight, values.dtype), [members]))
 
 
 def malformed(tag_names: Sequence[str]) -> tuple[list[tuple[int, int]], list[int]]:

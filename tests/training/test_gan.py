@@ -164,7 +164,9 @@ def test_at_the_end_both_networks_get_the_averages_of_their_own_weights():
     networks = (model.generator, model.discriminator)
     steps = []
     note = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: steps.append([weight_of(network) for network in networks])
+        on_train_batch_end=lambda batch, logs: steps.append(
+            [weight_of(network) for network in networks]
+        )
     )
     model.fit(X, batch_size=1, verbose=0, callbacks=[note])
     # The average begins with the weights after the first step.

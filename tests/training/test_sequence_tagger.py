@@ -370,3 +370,36 @@ def test_well_formed_decoding_never_returns_malformed_tags():
             malformed[name] += sum(not is_well_formed(sentence) for sentence in tags)
     assert malformed["constrained"] == 0
     assert malformed["unconstrained"] > 0
+
+
+@each_output
+def test_sample_weights_multiply_the_losses_of_sentences(output):
+    model = new_tagger(output, INTENTS)
+    weights = np.array([0.5, 2.0, 0.0])
+    each = [
+        loss(model, WORDS[k : k + 1], tags=GOLD[k : k + 1], intent=GOLD_INTENT[k : k + 1])
+        for k in range(3)
+    ]
+    x, y = {"words": tf.constant(WORDS)}, {"tags": GOLD, "intent": GOLD_INTENT}
+    weighted = model.compute_loss(x, y, model(x), tf.constant(weights))
+    assert float(weighted) == pytest.approx(np.mean(weights * each), rel=1e-5)
+    model.compile("sgd")
+    logs = model.evaluate(x, y, sample_weight=weights, verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(np.mean(weights * each), rel=1e-5)
+
+
+@each_output
+def test_regularization_losses_are_added(output):
+    model = new_tagger(output)
+    plain = loss(model)
+    dense = model.network.get_layer("tag_scores")
+    dense.kernel_regularizer = keras.regularizers.L2(0.1)
+    dense.kernel.regularizer = dense.kernel_regularizer
+    expected = plain + 0.1 * np.sum(np.square(dense.kernel))
+    assert loss(model) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"loss": "mse"}, {"metrics": ["accuracy"]}])
+def test_losses_and_metrics_of_compile_are_rejected(options):
+    with pytest.raises(ValueError, match=f"SequenceTagger has its own .* no {next(iter(options))}"):
+        new_tagger().compile("adam", **options)

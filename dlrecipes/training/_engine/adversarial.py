@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from dlrecipes.training._engine.checks import refuse_losses_and_metrics
 from dlrecipes.training.trainer import Trainer
 
 # Objectives whose discriminator outputs the logit of a probability.
@@ -64,12 +65,7 @@ class AdversarialTrainer(Trainer):
                 "compile takes the discriminators' optimizer second, not "
                 f"{discriminator_optimizer!r}: {type(self).__name__} has its own losses."
             )
-        for name in ("loss", "metrics", "weighted_metrics"):
-            if kwargs.get(name):
-                raise ValueError(
-                    f"{type(self).__name__} has its own losses and metrics: compile takes no "
-                    f"{name}."
-                )
+        refuse_losses_and_metrics(type(self).__name__, kwargs)
         if optimizer is None:
             optimizer = keras.optimizers.Adam(2e-4, beta_1=0.5)
         optimizer = keras.optimizers.get(optimizer)

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -92,3 +92,18 @@ def _is_compatible(expected: tuple, shape: tf.TensorShape) -> bool:
     elif len(sizes) == len(expected) + 1 and sizes[-1] == 1:
         sizes.pop()
     return tf.TensorShape(sizes).is_compatible_with(tf.TensorShape([None, *expected[1:]]))
+
+
+def refuse_losses_and_metrics(trainer: str, arguments: Mapping[str, Any]) -> None:
+    """Raises an error if arguments of `compile` name a loss or metrics.
+
+    Args:
+        trainer: Name of the trainer's class, which defines its own.
+        arguments: Arguments of `compile` by name.
+
+    Raises:
+        ValueError: If `loss`, `loss_weights`, `metrics` or `weighted_metrics` is given.
+    """
+    for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+        if arguments.get(name):
+            raise ValueError(f"{trainer} has its own losses and metrics: compile takes no {name}.")
