@@ -6,7 +6,7 @@ from dlrecipes.layers.pairwise_distances import at_least_float32, safe_sqrt
 from dlrecipes.losses._arguments import at_least_0
 
 
-def gradient_penalty(gradients, target: float = 1.0):
+def gradient_penalty(gradients, target: float = 1.0, one_sided: bool = False):
     """Computes the mean squared difference between gradient norms and a target.
 
     Wasserstein GANs add ten times this to the discriminator's loss, for the gradients of its
@@ -17,6 +17,7 @@ def gradient_penalty(gradients, target: float = 1.0):
         gradients: Gradients of shape `(batch, ...)`, one per example; `(batch,)` if inputs are
             single numbers.
         target: Target of the norms, at least 0. Defaults to 1.
+        one_sided: Whether only norms above the target are penalised. Defaults to `False`.
 
     Returns:
         The penalty, a scalar, in float32 at least.
@@ -32,7 +33,7 @@ def gradient_penalty(gradients, target: float = 1.0):
 
     Reference:
         Gulrajani, Ahmed, Arjovsky, Dumoulin and Courville, 2017, "Improved training of Wasserstein
-        GANs", equation 3. https://arxiv.org/abs/1704.00028
+        GANs", equation 3, and section 4 for the one-sided penalty. https://arxiv.org/abs/1704.00028
     """
     at_least_0("target", target)
     gradients = at_least_float32(gradients)
@@ -40,4 +41,5 @@ def gradient_penalty(gradients, target: float = 1.0):
         raise ValueError("gradients must have shape (batch, ...), not ().")
     axes = tuple(range(1, len(gradients.shape)))
     lengths = safe_sqrt(ops.sum(ops.square(gradients), axis=axes))
-    return ops.mean(ops.square(lengths - target))
+    excess = lengths - target
+    return ops.mean(ops.square(ops.relu(excess) if one_sided else excess))

@@ -1,5 +1,7 @@
 """Triplet losses: an anchor should be nearer to a positive than to a negative."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -7,13 +9,16 @@ from dlrecipes.errors import nearest
 from dlrecipes.layers.pairwise_distances import METRICS, at_least_float32, pairwise_distances
 from dlrecipes.losses._arguments import at_least_0, flat, sizes_of
 
+# The margin of the smooth cost.
+SOFT = "soft"
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 def triplet_loss(
     labels,
     embeddings,
     mining: str = "semi_hard",
-    margin: float = 0.2,
+    margin: float | str = 0.2,
     metric: str = "squared_euclidean",
 ):
     """Computes the mean hinge loss over triplets that are mined within a batch.
@@ -22,6 +27,10 @@ def triplet_loss(
     anchor's label) and a negative `n` (an example with another label) costs
 
         max(0, d(a, p) - d(a, n) + margin)
+
+    or, with `margin="soft"`, its smooth version without a margin, which never stops pulling:
+
+        log(1 + exp(d(a, p) - d(a, n)))
 
     `mining` selects the triplets:
 
@@ -53,8 +62,8 @@ def triplet_loss(
             as `fit` converts them (float32 represents integers below 16,777,216 exactly).
         embeddings: Vectors of shape `(batch, units)`, usually of length 1.
         mining: Name of the mining method. Defaults to `"semi_hard"`.
-        margin: Margin by which a negative should be farther than a positive, at least 0. Defaults
-            to 0.2.
+        margin: Margin by which a negative should be farther than a positive, at least 0; or
+            `"soft"`. Defaults to 0.2.
         metric: `"squared_euclidean"`, `"euclidean"` or `"cosine"`, as for `PairwiseDistances`.
             Defaults to `"squared_euclidean"`.
 
@@ -62,8 +71,8 @@ def triplet_loss(
         The loss, a scalar, in float32 at least.
 
     Raises:
-        ValueError: If `mining` or `metric` is not one of the names above, `margin` is not a number
-            of at least 0, or the shapes differ from those above.
+        ValueError: If `mining` or `metric` is not one of the names above, `margin` is neither
+            `"soft"` nor a number of at least 0, or the shapes differ from those above.
 
     Example:
 
@@ -81,7 +90,8 @@ def triplet_loss(
         and clustering", equations 1 to 3 and the semi-hard negatives of 4.
         https://arxiv.org/abs/1503.03832
         Hermans, Beyer and Leibe, 2017, "In defense of the triplet loss for person
-        re-identification", equations 5 (batch hard) and 6 (batch all), and section 3.2.
+        re-identification", equations 5 (batch hard) and 6 (batch all), and section 3.2; for the
+        soft margin, the paragraph of that name in section 2.
         https://arxiv.org/abs/1703.07737
     """
     check(mining, margin, metric)
@@ -94,10 +104,13 @@ def active_triplets(
     labels,
     embeddings,
     mining: str = "semi_hard",
-    margin: float = 0.2,
+    margin: float | str = 0.2,
     metric: str = "squared_euclidean",
 ):
     """Computes the fraction of mined triplets with a cost above 0, a metric for training.
+
+    With a soft margin, whose costs are never 0, it is the fraction whose positive is farther than
+    the negative.
 
     Training converges as it approaches 0. If it is 1 while the loss stays at the margin, all
     embeddings have collapsed into one point.
@@ -124,10 +137,31 @@ def active_triplets(
     check(mining, margin, metric)
     distances, positive, negative = compared(labels, embeddings, metric)
     costs, mined = mined_costs(distances, positive, negative, mining, margin)
-    return _mean(ops.cast(costs > 0, costs.dtype), mined)
+    return _mean(ops.cast(active(costs, margin), costs.dtype), mined)
 
 
-def check(mining: str, margin: float, metric: str) -> None:
+def active(costs, margin: float | str = 0.2):
+    """Returns which triplets violate the margin; with a soft one, which have the wrong order.
+
+    Args:
+        costs: Costs of triplets, of any shape.
+        margin: Margin, as for `triplet_loss`. Defaults to 0.2.
+
+    Returns:
+        Booleans of the same shape.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.losses.triplet import active
+    >>> keras.ops.convert_to_numpy(active(keras.ops.array([0.0, 0.3]))).tolist()
+    [False, True]
+    """
+    # Equal distances cost log 2.
+    return costs > (math.log(2) if margin == SOFT else 0)
+
+
+def check(mining: str, margin: float | str, metric: str) -> None:
     """Raises a ValueError for arguments that `triplet_loss` does not support.
 
     Args:
@@ -142,7 +176,8 @@ def check(mining: str, margin: float, metric: str) -> None:
         if value not in tuple(choices):
             hint = nearest(str(value), choices)
             raise ValueError(f"{name} {value!r} is not one of {', '.join(choices)}. {hint}".strip())
-    at_least_0("margin", margin)
+    if margin != SOFT:
+        at_least_0("margin", margin)
 
 
 def compared(labels, embeddings, metric: str = "squared_euclidean"):
@@ -177,7 +212,9 @@ def compared(labels, embeddings, metric: str = "squared_euclidean"):
     return distances, positive, ops.logical_not(same)
 
 
-def mined_costs(distances, positive, negative, mining: str = "semi_hard", margin: float = 0.2):
+def mined_costs(
+    distances, positive, negative, mining: str = "semi_hard", margin: float | str = 0.2
+):
     """Computes the costs of triplets from the result of `compared`.
 
     Args:
@@ -200,6 +237,8 @@ def mined_costs(distances, positive, negative, mining: str = "semi_hard", margin
     ([0.0, 0.2], [True, True, False])
     """
     near, far, mined = MINERS[mining](distances, positive, negative)
+    if margin == SOFT:
+        return ops.softplus(near - far), mined
     return ops.relu(near - far + margin), mined
 
 

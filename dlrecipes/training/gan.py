@@ -57,6 +57,8 @@ class GAN(AdversarialTrainer):
         noise: `"normal"`, with mean 0 and standard deviation 1, or `"uniform"` in [-1, 1).
             Defaults to `"normal"`.
         seed: Seed of the noise, at least 0. Defaults to 0.
+        one_sided_penalty: Whether the penalty spares gradients with a norm below 1, as
+            `losses.gradient_penalty(one_sided=True)`. Defaults to `False`.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
@@ -102,6 +104,7 @@ class GAN(AdversarialTrainer):
         gradient_penalty_weight: float = 10.0,
         noise: str = "normal",
         seed: int = 0,
+        one_sided_penalty: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -119,6 +122,7 @@ class GAN(AdversarialTrainer):
         self.discriminator_steps = discriminator_steps
         self.objective = objective
         self.gradient_penalty_weight = gradient_penalty_weight
+        self.one_sided_penalty = one_sided_penalty
         self.noise = noise
         self.seed = seed
         self.generator_loss = keras.metrics.Mean(name="generator_loss")
@@ -213,6 +217,7 @@ class GAN(AdversarialTrainer):
             "discriminator_steps": self.discriminator_steps,
             "objective": self.objective,
             "gradient_penalty_weight": self.gradient_penalty_weight,
+            "one_sided_penalty": self.one_sided_penalty,
             "noise": self.noise,
             "seed": self.seed,
         }
@@ -266,7 +271,8 @@ class GAN(AdversarialTrainer):
             terms += self.discriminator.losses
         if weights is not None:
             gradients = self._penalty_gradients(real, fake, labels, weights, training)
-            terms.append(self.gradient_penalty_weight * gradient_penalty(gradients))
+            penalty = gradient_penalty(gradients, one_sided=self.one_sided_penalty)
+            terms.append(self.gradient_penalty_weight * penalty)
         return tf.add_n(terms), scores
 
     def _penalty_gradients(self, real, fake, labels, weights, training: bool) -> tf.Tensor:

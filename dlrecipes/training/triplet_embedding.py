@@ -39,8 +39,8 @@ class TripletEmbedding(Trainer):
             `models.facenet_small`, `models.facenet_inception_resnet` and any network that ends
             with `L2Normalization`.
         margin: Required difference between the distances of a negative and a positive, at least 0,
-            in units of the metric. On the unit sphere, squared distances are at most 4. Defaults
-            to 0.2.
+            in units of the metric; or `"soft"`, as in `losses.triplet_loss`. On the unit sphere,
+            squared distances are at most 4. Defaults to 0.2.
         mining: Triplets to use: `"semi_hard"`, `"hard"`, `"batch_hard"`, `"batch_all"` or
             `"batch_all_nonzero"`, as in `losses.triplet_loss`. Defaults to `"semi_hard"`.
         metric: `"squared_euclidean"`, `"euclidean"` or `"cosine"`. Defaults to
@@ -56,7 +56,7 @@ class TripletEmbedding(Trainer):
 
     Raises:
         ValueError: If the network has no weights yet or does not output one vector per example, if
-            `mining` or `metric` is unknown, or if `margin` is not a number of at least 0. In
+            `mining` or `metric` is unknown, or if `margin` is neither `"soft"` nor at least 0. In
             `compile`: if a loss is given. In training: if there are no labels, or if there are
             sample weights.
 
@@ -86,7 +86,7 @@ class TripletEmbedding(Trainer):
     def __init__(
         self,
         network: keras.Model,
-        margin: float = 0.2,
+        margin: float | str = 0.2,
         mining: str = "semi_hard",
         metric: str = "squared_euclidean",
         **kwargs,
@@ -143,7 +143,7 @@ class TripletEmbedding(Trainer):
         embeddings, labels = _gather_replicas(at_least_float32(embeddings), labels)
         distances, positive, negative = triplet.compared(labels, embeddings, self.metric)
         costs, mined = triplet.mined_costs(distances, positive, negative, self.mining, self.margin)
-        self._track(self.active_triplets, costs > 0, mined)
+        self._track(self.active_triplets, triplet.active(costs, self.margin), mined)
         self._track(self.positive_distance, distances, positive)
         self._track(self.negative_distance, distances, negative)
         nearest = [

@@ -14,6 +14,11 @@ def test_penalty_is_the_mean_squared_difference_between_norms_and_target(target)
     np.testing.assert_allclose(float(gradient_penalty(GRADIENTS, target)), expected, rtol=1e-5)
 
 
+def test_a_one_sided_penalty_leaves_norms_below_the_target():
+    # Norms 5 and 0.5: only the first is above 1.
+    assert float(gradient_penalty([[3.0, 4.0], [0.3, 0.4]], one_sided=True)) == (5 - 1) ** 2 / 2
+
+
 def test_gradients_of_norm_1_have_no_penalty():
     directions = GRADIENTS / np.sqrt((GRADIENTS**2).sum(axis=(1, 2, 3), keepdims=True))
     assert float(gradient_penalty(directions)) < 1e-12

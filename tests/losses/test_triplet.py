@@ -69,6 +69,16 @@ def test_loss_and_active_fraction_equal_loops_over_triplets(mining, margin, root
     np.testing.assert_allclose(fraction, (costs > 0).mean(), rtol=1e-5)
 
 
+@each_mining
+def test_a_soft_margin_is_the_softplus_of_the_difference(mining):
+    # A huge margin keeps every hinge active, and is then subtracted.
+    differences = by_loops(EMBEDDINGS, LABELS, mining, 100.0) - 100.0
+    actual = float(triplet_loss(LABELS, EMBEDDINGS, mining, margin="soft"))
+    np.testing.assert_allclose(actual, np.log1p(np.exp(differences)).mean(), rtol=1e-5)
+    fraction = float(active_triplets(LABELS, EMBEDDINGS, mining, margin="soft"))
+    np.testing.assert_allclose(fraction, (differences > 0).mean(), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "mining, costs",
     [

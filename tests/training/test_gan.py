@@ -85,15 +85,20 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-def test_one_step_follows_the_derivatives_of_the_objective(objective):
+@pytest.mark.parametrize(
+    ("objective", "one_sided"), [*((name, False) for name in OBJECTIVES), ("wasserstein", True)]
+)
+def test_one_step_follows_the_derivatives_of_the_objective(objective, one_sided):
     """With D(x) = w x^2 and G(z) = g z, by the chain rule.
 
     The discriminator's loss has the derivative mean(r'(D(x)) x^2) + mean(f'(D(G(z))) G(z)^2) with
     respect to w, and the generator's has mean(l'(D(G(z))) 2 w G(z) z) with respect to g, with the
-    new w. The slope at a point p is 2 w p, so that the penalty is mean((|2 w p| - 1)^2).
+    new w. The slope at a point p is 2 w p, so that the penalty is mean((|2 w p| - 1)^2); a
+    one-sided one counts the points with a slope above 1 alone.
     """
-    model, noise, examples = spied(objective=objective, gradient_penalty_weight=WEIGHT)
+    model, noise, examples = spied(
+        objective=objective, gradient_penalty_weight=WEIGHT, one_sided_penalty=one_sided
+    )
     logs = model.fit(X, batch_size=4, verbose=0, shuffle=False).history
     (z1, _), (z2, _) = noise
     (r, f, g), (dr, df, dg) = OBJECTIVES[objective]
@@ -106,6 +111,9 @@ def test_one_step_follows_the_derivatives_of_the_objective(objective):
         fraction = (points - G * z1) / (X - G * z1)
         assert np.ptp(fraction) > 0.1
         excess = np.abs(2 * W * points) - 1
+        if one_sided:
+            assert (excess < 0).any()
+            excess = np.maximum(excess, 0)
         loss += WEIGHT * np.mean(excess**2)
         slope += WEIGHT * np.mean(2 * excess * np.sign(W * points) * 2 * points)
     w = W - RATE * slope
