@@ -7,7 +7,7 @@ import json
 import gradio as gr
 
 from dlrecipes.demo.model import Model, value_or
-from dlrecipes.serving import json_body
+from dlrecipes.serving import json_body, json_output
 from dlrecipes.serving.status import RequestError
 
 REQUEST = '{"instances": []}'
@@ -50,7 +50,7 @@ def respond(model: Model, signature: str, body: str | None) -> str:
         parsed = json_body.parse(value_or(body, REQUEST).encode())
         arrays, rows = json_body.inputs(parsed, entry.inputs)
         entry.check(arrays)
-        response = json_body.answer(entry.run(arrays), rows)
+        response = json_output.answer(entry.run(arrays), rows)
     except RequestError as error:
         raise gr.Error(str(error), print_exception=False) from error
     return json.dumps(json.loads(response), indent=2, ensure_ascii=False)

@@ -2,50 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes.serving.features import Features
 from dlrecipes.serving.limits import Limits, check_rows, check_size
 from dlrecipes.serving.servable import CLASSIFY, REGRESS, Signature
 from dlrecipes.serving.status import RequestError
-from dlrecipes.serving.tensors import brief, is_base64, json_type, shortest, text
+from dlrecipes.serving.tensors import shortest
 
-LARGEST = 2**63
+# Values that are copied at a time.
+SLICE = 16 * 1024
 
 
-def serialize(body: Mapping[str, Any], method: str, limits: Limits) -> np.ndarray:
+def serialize(context: Features, examples: Sequence[Features], limits: Limits) -> np.ndarray:
     """Returns a request's examples as serialized protos, each with the context's features added.
 
     Args:
-        body: Parsed request.
-        method: `"classify"` or `"regress"`, for messages.
+        context: Features of the context.
+        examples: Features of each example.
         limits: Limits on the number of examples and on their total size.
 
     Raises:
-        RequestError: If there are no examples or too many, or a feature is invalid.
+        RequestError: If there are too many examples, or they would be too large.
     """
-    shared = _features(body["context"]) if "context" in body else {}
-    if "examples" not in body:
-        raise RequestError(
-            f"JSON Value: {brief(body)} When method is {method}, key 'examples' is expected and "
-            "was not found"
-        )
-    examples = body["examples"]
-    if not isinstance(examples, list):
-        raise RequestError(
-            f"JSON Value: {brief(body)} Expecting 'examples' value to be an list/array"
-        )
-    if not examples:
-        raise RequestError(f"JSON Value: {brief(body)} 'examples' value is an empty array")
+    shared = _protos(context)
     check_shared(len(examples), tf.train.Features(feature=shared).ByteSize(), limits)
     protos = np.empty(len(examples), object)
     for row, example in enumerate(examples):
-        features = tf.train.Features(feature={**shared, **_features(example)})
+        features = tf.train.Features(feature={**shared, **_protos(example)})
         protos[row] = tf.train.Example(features=features).SerializeToString()
     return protos
+
+
+def _protos(features: Features) -> dict[str, tf.train.Feature]:
+    return {name: _proto(*feature) for name, feature in features.items()}
+
+
+def _proto(kind: str, values: Any) -> tf.train.Feature:
+    feature = tf.train.Feature()
+    if kind:
+        target = getattr(feature, f"{kind}_list").value
+        # In slices, so that a long list does not keep the GIL from the other threads.
+        for start in range(0, len(values), SLICE):
+            part = values[start : start + SLICE]
+            target.extend(part.tolist() if isinstance(part, np.ndarray) else part)
+    return feature
 
 
 def check_shared(count: int, size: int, limits: Limits) -> None:
@@ -61,53 +66,6 @@ def check_shared(count: int, size: int, limits: Limits) -> None:
     """
     check_rows(count, limits)
     check_size(count * size, "The context, once for each example,", limits)
-
-
-def _features(value: Any) -> dict[str, tf.train.Feature]:
-    if not isinstance(value, dict):
-        raise RequestError(f"Example must be JSON object but got JSON {json_type(value)}")
-    return {name: _feature(name, content) for name, content in value.items()}
-
-
-def _feature(name: str, content: Any) -> tf.train.Feature:
-    values = content if isinstance(content, list) else [content]
-    kinds: set[str] = set()
-    for value in values:
-        kind = _kind(name, value)
-        if kinds - {kind}:
-            raise RequestError(
-                f"Unexpected element type in feature: {name[:200]} expecting type: {kinds.pop()}"
-            )
-        kinds.add(kind)
-    if kinds == {"bytes"}:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=map(text, values)))
-    if kinds == {"float"}:
-        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    if kinds:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
-    return tf.train.Feature()
-
-
-def _kind(name: str, value: Any) -> str:
-    if isinstance(value, str) or is_base64(value):
-        return "bytes"
-    if isinstance(value, float):
-        if abs(value) > np.finfo("float32").max and np.isfinite(value):
-            raise RequestError(
-                f"Cannot convert JSON value: {brief(value)} to float without loss of precision."
-            )
-        return "float"
-    if isinstance(value, bool):
-        return "int64"
-    if isinstance(value, int):
-        if not -LARGEST <= value < LARGEST:
-            raise RequestError(
-                f"Feature: {name[:200]} has uint64 element. Only int64 is supported."
-            )
-        return "int64"
-    raise RequestError(
-        f"Feature: {name[:200]} has element with unexpected JSON type: {json_type(value)}"
-    )
 
 
 def check_method(signature: Signature, method: str) -> None:

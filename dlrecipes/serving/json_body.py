@@ -1,6 +1,6 @@
-"""JSON bodies of requests and responses.
+"""JSON bodies of requests.
 
-The formats and the error messages are those of TensorFlow Serving's REST API.
+The format and the error messages are those of TensorFlow Serving's REST API.
 """
 
 from __future__ import annotations
@@ -9,58 +9,110 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
+import orjson
 
+from dlrecipes.serving.limits import Limits, check_rows
 from dlrecipes.serving.status import RequestError
-from dlrecipes.serving.tensors import SHOWN, brief, is_base64, to_array, to_json
+from dlrecipes.serving.tensors import SHOWN, brief, is_base64, to_array
 
-# Matches every number too large for a double: it has a long exponent or many digits.
-_LARGE = re.compile(r"[eE]\+?\d{3}|\d{100}")
+if TYPE_CHECKING:
+    import tensorflow as tf
 
-# RapidJSON abbreviates Infinity as Inf. Strings are matched first, so that they stay unchanged.
-_INF = re.compile(r'("(?:[^"\\]|\\.)*")|\bInf\b')
+# Numbers that RapidJSON accepts in addition to JSON's; Inf is its abbreviation of Infinity.
+_NOT_FINITE = re.compile(rb"-?(?:NaN|Inf(?:inity)?)")
+# Every integer that does not fit into 64 bits has at least this many digits.
+_LONG = re.compile(rb"\d{19}")
+# Messages of orjson, of its versions before and after 3.12, that RapidJSON words differently.
+_MESSAGES = {
+    "number is infinity when parsed as double": "Number too big to be stored in double.",
+    "depth limit exceeded": "The document is nested too deeply",
+    "array and object recursion depth exceeded": "The document is nested too deeply",
+}
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """Returns the JSON object of a request's body.
+
+    As in TensorFlow Serving, `NaN`, `Infinity`, `Inf` and their negatives are numbers, a byte order
+    mark is skipped, the last of several equal keys counts, and integers beyond 64 bits become
+    doubles. The time is linear in the size of the body, for any content.
 
     Raises:
         RequestError: If the body is not valid JSON, or not an object.
     """
     if not body:
         raise RequestError("JSON Parse error: The document is empty")
+    body = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        # RapidJSON skips a byte order mark.
-        decoded = body.decode("utf-8-sig")
-        # parse_float is slow, so it is used only if a number may be too large.
-        check: dict[str, Any] = {"parse_float": _finite} if _LARGE.search(decoded) else {}
-        if "Inf" in decoded:
-            decoded = _INF.sub(lambda match: match[1] or "Infinity", decoded)
-        parsed = json.loads(decoded, **check)
-    except UnicodeDecodeError as error:
-        raise RequestError(
-            f"JSON Parse error: Invalid encoding in string. at offset: {error.start}"
-        ) from None
-    except json.JSONDecodeError as error:
-        # Python also reports line and column; RapidJSON reports the offset only.
-        raise RequestError(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except RecursionError:
-        raise RequestError("JSON Parse error: The document is nested too deeply") from None
-    except ValueError as error:
-        raise RequestError(f"JSON Parse error: {error}") from None
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if b"NaN" not in body and b"Inf" not in body:
+            raise _parse_error(body, error) from None
+        parsed = _parse_not_finite(body)
     if not isinstance(parsed, dict):
         raise RequestError(f"JSON Value: {brief(parsed)} Is not object")
     return parsed
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError("Number too big to be stored in double.")
-    return number
+def _parse_not_finite(body: bytes) -> Any:
+    """Returns the JSON value of a body with numbers that are not finite."""
+    tokens = _not_finite(body)
+    # orjson validates all else, so that both parsers accept the same bodies. "-0" cannot continue
+    # another number; it is padded, so that positions in messages stay those in the body.
+    finite = bytearray(body)
+    for start, end in tokens:
+        finite[start:end] = b"-0".ljust(end - start)
+    try:
+        orjson.loads(finite)
+    except orjson.JSONDecodeError as error:
+        raise _parse_error(body, error) from None
+    parts, position = [], 0
+    for start, end in tokens:
+        # Python's parser knows these three only.
+        name = b"NaN" if body[end - 1 : end] == b"N" else b"Infinity"
+        sign = b"-" if body[start : start + 1] == b"-" and name != b"NaN" else b""
+        parts += [body[position:start], sign + name]
+        position = end
+    text = b"".join([*parts, body[position:]]).decode()
+    check: dict[str, Any] = {"parse_int": _integer} if _LONG.search(body) else {}
+    try:
+        return json.loads(text, **check)
+    except json.JSONDecodeError as error:
+        raise RequestError(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
+    except RecursionError:
+        raise RequestError("JSON Parse error: The document is nested too deeply") from None
+
+
+def _not_finite(body: bytes) -> list[tuple[int, int]]:
+    """Returns the first and last positions of the numbers that are not finite."""
+    # Without escape sequences every quotation mark begins or ends a string.
+    masked = body.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    tokens, in_string, position = [], False, 0
+    for match in _NOT_FINITE.finditer(masked):
+        in_string ^= bool(masked.count(b'"', position, match.start()) % 2)
+        position = match.end()
+        if not in_string:
+            tokens.append(match.span())
+    return tokens
+
+
+def _parse_error(body: bytes, error: orjson.JSONDecodeError) -> RequestError:
+    try:
+        body.decode()
+    except UnicodeDecodeError as invalid:
+        message, position = "Invalid encoding in string.", invalid.start
+    else:
+        message, position = _MESSAGES.get(error.msg, error.msg), error.pos
+    return RequestError(f"JSON Parse error: {message} at offset: {position}")
+
+
+def _integer(digits: str) -> int | float:
+    # No 64-bit integer has more than 20 characters.
+    number = int(digits) if len(digits) <= 20 else float(digits)
+    return number if -(2**63) <= number < 2**64 else float(number)
 
 
 def signature_name(body: Mapping[str, Any]) -> str:
@@ -76,6 +128,33 @@ def signature_name(body: Mapping[str, Any]) -> str:
             "string value."
         )
     return name
+
+
+def read(
+    body: bytes, dtypes: Mapping[str, Mapping[str, str]], limits: Limits
+) -> tuple[str, dict[str, np.ndarray], bool]:
+    """Returns what a predict request asks for. It needs no TensorFlow.
+
+    Args:
+        body: Body of the request.
+        dtypes: Name of each input's data type, by input, by name of the signature.
+        limits: Limits on the request.
+
+    Returns:
+        The name of the signature, its inputs by name (none if the signature is unknown), and
+        whether the request has rows.
+
+    Raises:
+        RequestError: If the body is not valid JSON, has too many examples, or its values do not
+            match the signature.
+    """
+    parsed = parse(body)
+    name = signature_name(parsed)
+    if name not in dtypes:
+        return name, {}, False
+    # Checked first, because the arrays may be much larger than the JSON values.
+    check_rows(rows(parsed), limits)
+    return name, *arrays(parsed, dtypes[name])
 
 
 def rows(body: Mapping[str, Any]) -> int:
@@ -97,6 +176,21 @@ def inputs(
     Raises:
         RequestError: If the values do not match the signature.
     """
+    return arrays(body, {name: spec.dtype.name for name, spec in specs.items()})
+
+
+def arrays(
+    body: Mapping[str, Any], dtypes: Mapping[str, str]
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Returns a predict request's arrays by name, and whether it has rows (`instances`).
+
+    Args:
+        body: Parsed request.
+        dtypes: Names of the inputs' data types, by name of the input.
+
+    Raises:
+        RequestError: If the values do not match the signature.
+    """
     if "instances" in body:
         if "inputs" in body:
             raise RequestError(
@@ -110,34 +204,34 @@ def inputs(
             )
         if not instances:
             raise RequestError(f"JSON Value: {brief(body)} No values in 'instances' array")
-        return _row_arrays(instances, specs), True
+        return _row_arrays(instances, dtypes), True
     if "inputs" not in body:
         raise RequestError("Missing 'inputs' or 'instances' key")
-    return _column_arrays(body["inputs"], specs), False
+    return _column_arrays(body["inputs"], dtypes), False
 
 
-def _column_arrays(value: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-    if not specs and value != {}:
+def _column_arrays(value: Any, dtypes: Mapping[str, str]) -> dict[str, np.ndarray]:
+    if not dtypes and value != {}:
         raise RequestError("The signature takes no inputs: 'inputs' must be {}.")
     if not isinstance(value, dict) or is_base64(value):
-        if len(specs) > 1:
+        if len(dtypes) > 1:
             raise RequestError(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors "
                 "required as per tensorinfo_map"
             )
-        ((name, spec),) = specs.items()
-        return {name: to_array(value, spec.dtype)}
-    for name in specs:
+        ((name, dtype),) = dtypes.items()
+        return {name: to_array(value, dtype)}
+    for name in dtypes:
         if name not in value:
             raise RequestError(f"Missing named input: {name} in 'inputs' object.")
-    return {name: to_array(value[name], spec.dtype) for name, spec in specs.items()}
+    return {name: to_array(value[name], dtype) for name, dtype in dtypes.items()}
 
 
-def _row_arrays(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-    if not specs:
+def _row_arrays(rows: list[Any], dtypes: Mapping[str, str]) -> dict[str, np.ndarray]:
+    if not dtypes:
         raise RequestError("The signature takes no inputs: 'inputs' must be {}.")
     named = _is_named(rows[0])
-    if not named and len(specs) > 1:
+    if not named and len(dtypes) > 1:
         raise RequestError(
             "instances is a plain list, but expecting list of objects as multiple input tensors "
             "required as per tensorinfo_map"
@@ -149,29 +243,29 @@ def _row_arrays(rows: list[Any], specs: Mapping[str, tf.TensorSpec]) -> dict[str
             raise RequestError(
                 f"Expecting value/list but got object at item {number} of input list"
             )
-        unknown = [name for name in row if name not in specs] if named else []
+        unknown = [name for name in row if name not in dtypes] if named else []
         if unknown:
             raise RequestError(
                 f"Failed to process element: {number} key: {unknown[0][:SHOWN]} of 'instances' "
                 "list. Error: INVALID_ARGUMENT: JSON object: does not have named input: "
                 f"{unknown[0][:SHOWN]}"
             )
-        if named and row.keys() != specs.keys():
+        if named and row.keys() != dtypes.keys():
             raise RequestError(
                 f"Failed to process element: {number} of 'instances' list. JSON object: "
-                f"{brief(row)} keys must be equal to: {','.join(sorted(specs))}"
+                f"{brief(row)} keys must be equal to: {','.join(sorted(dtypes))}"
             )
     if named:
-        columns = {name: [row[name] for row in rows] for name in specs}
+        columns = {name: [row[name] for row in rows] for name in dtypes}
     else:
-        columns = {next(iter(specs)): rows}
+        columns = {next(iter(dtypes)): rows}
     return {
-        name: _column(values, f" key: {name}" if named else "", specs[name].dtype)
+        name: _column(values, f" key: {name}" if named else "", dtypes[name])
         for name, values in columns.items()
     }
 
 
-def _column(values: list[Any], key: str, dtype: tf.DType) -> np.ndarray:
+def _column(values: list[Any], key: str, dtype: str) -> np.ndarray:
     try:
         return to_array(values, dtype)
     except RequestError:
@@ -200,45 +294,9 @@ def _column(values: list[Any], key: str, dtype: tf.DType) -> np.ndarray:
         raise
 
 
-def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """Returns the response body for a predict request.
-
-    Args:
-        outputs: Outputs of the signature, by name.
-        rows: Whether the request had rows, so that the response has rows as well.
-
-    Raises:
-        RequestError: If `rows` is true and the outputs differ in their number of rows, or one of
-            them is a scalar.
-    """
-    names = sorted(outputs)
-    if not rows:
-        values = {name: to_json(name, outputs[name]) for name in names}
-        return _dump({"outputs": values[names[0]] if len(values) == 1 else values})
-    count = None
-    for name in names:
-        if not outputs[name].ndim:
-            raise RequestError(f"Tensor name: {name} has no shape information")
-        if count not in (None, len(outputs[name])):
-            raise RequestError(
-                f"Tensor name: {name} has inconsistent batch size: {len(outputs[name])} "
-                f"expecting: {count}"
-            )
-        count = len(outputs[name])
-    columns = [to_json(name, outputs[name]) for name in names]
-    if len(names) == 1:
-        return _dump({"predictions": columns[0]})
-    predictions = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return _dump({"predictions": predictions})
-
-
 def _is_named(row: Any) -> bool:
     return isinstance(row, dict) and not is_base64(row)
 
 
 def _dimensions(shape: tuple[int, ...]) -> str:
     return f"[{','.join(map(str, shape))}]"
-
-
-def _dump(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

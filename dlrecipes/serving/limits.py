@@ -27,11 +27,13 @@ class Limits:
         body: Maximum size of the body in bytes, after gzip decompression. Defaults to 32 MiB.
         rows: Maximum number of examples. Defaults to 1024.
         seconds: Maximum duration in seconds. Defaults to 60.
+        output: Maximum size of the outputs in bytes, as they are sent. Defaults to 64 MiB.
     """
 
     body: int = 32 * 2**20
     rows: int = 1024
     seconds: float = 60.0
+    output: int = 64 * 2**20
 
     def too_long(self) -> RequestError:
         """Returns the error for a request that exceeded its time limit."""
@@ -169,6 +171,24 @@ def check_size(size: int, what: str, limits: Limits) -> None:
     """
     if size > limits.body:
         raise RequestError(f"{what} would take {size} bytes; at most {limits.body} are allowed.")
+
+
+def check_output(size: int, limits: Limits) -> None:
+    """Refuses a response that is too large.
+
+    Args:
+        size: Number of bytes that the outputs take at least.
+        limits: Limits on the request.
+
+    Raises:
+        RequestError: If `size` exceeds `limits.output`.
+    """
+    if size > limits.output:
+        raise RequestError(
+            f"The outputs take more than {limits.output} bytes, the limit of --max-output-mb. "
+            "Send fewer examples, or ask for smaller outputs.",
+            "RESOURCE_EXHAUSTED",
+        )
 
 
 def _check_body(size: int, limits: Limits) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Router
 
-from dlrecipes.serving import examples, json_body
+from dlrecipes.serving import examples, features, json_body, json_output
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import BODIES, Admission, Limits, check_rows, in_thread, read_body
-from dlrecipes.serving.servable import Servable, Signature
+from dlrecipes.serving.limits import BODIES, Admission, Limits, in_thread, read_body
+from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import PATH, Telemetry
+from dlrecipes.serving.tensors import size_of
 
 # As in TensorFlow Serving, paths are case-insensitive and may contain a version or a label.
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions/(?P<version>\d+)|labels/(?P<label>[^/:]+)))?"
@@ -130,38 +131,29 @@ class Rest:
             return await self._run_examples(servable, body, details)
 
     async def _predict(self, servable: Servable, body: bytes, details: dict[str, Any]) -> bytes:
-        def read() -> tuple[Signature, dict[str, np.ndarray], bool]:
-            parsed = json_body.parse(body)
-            signature = servable.signature(json_body.signature_name(parsed))
-            # Checked first, because the arrays are much larger than the JSON values.
-            check_rows(json_body.rows(parsed), self.limits)
-            arrays, rows = json_body.inputs(parsed, signature.inputs)
-            signature.check(arrays)
-            return signature, arrays, rows
-
-        signature, arrays, rows = await in_thread(read, len(body))
+        dtypes = _dtypes(servable)
+        read = lambda: json_body.read(body, dtypes, self.limits)  # noqa: E731
+        name, arrays, rows = await in_thread(read, len(body))
+        signature = servable.signature(name)
+        signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
-        size = sum(array.nbytes for array in outputs.values())
-        return await in_thread(lambda: json_body.answer(outputs, rows), size)
+        size = size_of(outputs)
+        return await in_thread(lambda: json_output.answer(outputs, rows), size)
 
     async def _run_examples(
         self, servable: Servable, body: bytes, details: dict[str, Any]
     ) -> bytes:
         method = details["method"]
-
-        def read() -> tuple[Signature, dict[str, np.ndarray]]:
-            parsed = json_body.parse(body)
-            signature = servable.signature(json_body.signature_name(parsed))
-            examples.check_method(signature, method)
-            protos = examples.serialize(parsed, method, self.limits)
-            arrays = {next(iter(signature.inputs)): protos}
-            signature.check(arrays)
-            return signature, arrays
-
-        signature, arrays = await in_thread(read, len(body))
-        ((_, rows),) = arrays.items()
+        parsed = await in_thread(lambda: features.read(body, method, self.limits), len(body))
+        name, context, rows = parsed
+        signature = servable.signature(name)
+        examples.check_method(signature, method)
+        protos = await in_thread(lambda: examples.serialize(context, rows, self.limits), len(body))
+        arrays = {next(iter(signature.inputs)): protos}
+        signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
-        return _json({"results": examples.results(outputs, method, len(rows))})
+        pieces = json_output.result_pieces(_results(outputs, method, len(protos)))
+        return await in_thread(lambda: b"".join(pieces), size_of(outputs))
 
     async def _outputs(
         self,
@@ -174,6 +166,28 @@ class Rest:
         examples = len(first) if first is not None and first.ndim else 1
         details.update(signature=signature.name, examples=examples)
         return await self.batcher.run(servable, signature, arrays)
+
+
+def _dtypes(servable: Servable) -> dict[str, dict[str, str]]:
+    """Returns the name of each input's data type by signature; "" is the default signature."""
+    dtypes = {
+        name: {key: spec.dtype.name for key, spec in signature.inputs.items()}
+        for name, signature in servable.signatures.items()
+    }
+    return {**dtypes, "": dtypes[DEFAULT]} if DEFAULT in dtypes else dtypes
+
+
+def _results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> Iterator[list[Any]]:
+    """Yields the results of a classify or regress request, some examples at a time."""
+    arrays = {name: outputs[name] for name in ("classes", "scores", "outputs") if name in outputs}
+    in_row = sum(array.size for array in arrays.values()) // count
+    step = max(1, json_output.NUMBERS // max(1, in_row))
+    if count <= step or any(not array.ndim or len(array) != count for array in arrays.values()):
+        yield examples.results(outputs, method, count)
+        return
+    for start in range(0, count, step):
+        rows = {name: array[start : start + step] for name, array in arrays.items()}
+        yield examples.results(rows, method, min(step, count - start))
 
 
 def _version(match: re.Match) -> int | None:

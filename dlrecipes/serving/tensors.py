@@ -8,11 +8,11 @@ import functools
 import itertools
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+import orjson
 
 from dlrecipes.serving.status import RequestError
 
@@ -21,12 +21,17 @@ DEEPEST = 32
 # Maximum number of characters of a JSON value in a message.
 SHOWN = 200
 _TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String"}
-_NAMES = {tf.float32: "float", tf.float64: "double", tf.float16: "half"}
-_FLOATS = {tf.float16: np.float16, tf.float32: np.float32, tf.float64: np.float64}
+_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
+_FLOATS = ("float16", "float32", "float64")
+_INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 
 
-def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
+def to_array(value: Any, dtype: str) -> np.ndarray:
     """Returns a JSON value as an array: a scalar, or lists nested to any depth up to `DEEPEST`.
+
+    Args:
+        value: JSON value.
+        dtype: TensorFlow's name for the data type, such as `"float32"` or `"string"`.
 
     Raises:
         RequestError: If lists of one level differ in length, or an element has another type.
@@ -59,13 +64,13 @@ def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
     return _elements(flat, dtype).reshape(shape)
 
 
-def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
+def _elements(flat: Sequence[Any], dtype: str) -> np.ndarray:
     kinds = set(map(type, flat))
-    if dtype == tf.string:
+    if dtype == "string":
         strings = np.empty(len(flat), object)
         strings[:] = [text(value) for value in flat]
         return strings
-    if dtype == tf.bool:
+    if dtype == "bool":
         _check_types(flat, kinds, {bool}, dtype)
         return np.array(flat, bool)
     if dtype in _FLOATS:
@@ -81,13 +86,13 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
                         f"Cannot convert JSON value: {brief(value)} to {_name(dtype)} without loss "
                         "of precision."
                     )
-        return np.array(flat, _FLOATS[dtype])
-    if dtype.is_integer and not dtype.is_quantized:
+        return np.array(flat, dtype)
+    if dtype in _INTEGERS:
         _check_types(flat, kinds, {int}, dtype)
         low, high = _integer_bounds(dtype)
         if flat and not low <= min(flat) <= max(flat) <= high:
             raise _type_error(next(value for value in flat if not low <= value <= high), dtype)
-        return np.array(flat, dtype.as_numpy_dtype)
+        return np.array(flat, dtype)
     raise RequestError(
         f"Conversion of JSON Value: {brief(flat[0] if flat else [])} to type: {_name(dtype)}",
         "UNIMPLEMENTED",
@@ -95,22 +100,20 @@ def _elements(flat: Sequence[Any], dtype: tf.DType) -> np.ndarray:
 
 
 @functools.cache
-def _float_bounds(dtype: tf.DType) -> tuple[int, float]:
+def _float_bounds(dtype: str) -> tuple[int, float]:
     """Returns the largest integer accepted for a floating-point type, and its largest value."""
-    kind: Any = _FLOATS[dtype]
-    info = np.finfo(kind)
+    info = np.finfo(dtype)
     return 2 ** (info.nmant + 1) - 1, float(info.max)
 
 
 @functools.cache
-def _integer_bounds(dtype: tf.DType) -> tuple[int, int]:
+def _integer_bounds(dtype: str) -> tuple[int, int]:
     """Returns the smallest and the largest value of an integer type."""
-    return int(dtype.min), int(dtype.max)
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
 
 
-def _check_types(
-    flat: Sequence[Any], kinds: set[type], accepted: set[type], dtype: tf.DType
-) -> None:
+def _check_types(flat: Sequence[Any], kinds: set[type], accepted: set[type], dtype: str) -> None:
     if not kinds <= accepted:
         raise _type_error(next(value for value in flat if type(value) not in accepted), dtype)
 
@@ -129,7 +132,7 @@ def text(value: Any) -> bytes:
                 f"JSON Value: {brief(value)} has an unpaired surrogate, which UTF-8 cannot encode"
             ) from None
     if not isinstance(value, dict):
-        raise _type_error(value, tf.string)
+        raise _type_error(value, "string")
     if not is_base64(value):
         raise RequestError(f"JSON Value: {brief(value)} not formatted correctly for base64 data")
     try:
@@ -145,7 +148,7 @@ def is_base64(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
 
 
-def _type_error(value: Any, dtype: tf.DType) -> RequestError:
+def _type_error(value: Any, dtype: str) -> RequestError:
     kind = json_type(value)
     return RequestError(
         f"JSON Value: {brief(value)} Type: {kind} is not of expected type: {_name(dtype)}"
@@ -157,53 +160,51 @@ def json_type(value: Any) -> str:
     return str(value) if isinstance(value, bool) else _TYPES.get(type(value), "Number")
 
 
-def _name(dtype: tf.DType) -> str:
-    return _NAMES.get(dtype, dtype.name)
+def _name(dtype: str) -> str:
+    return _NAMES.get(dtype, dtype)
 
 
 def brief(value: Any) -> str:
     """Returns a JSON value as text for a message, cut at `SHOWN` characters."""
+    # The encoder yields piece by piece, so that a large value takes no longer than a small one.
+    dumped = ""
     try:
-        dumped = json.dumps(value, ensure_ascii=True)
+        for piece in json.JSONEncoder().iterencode(value):
+            dumped += piece
+            if len(dumped) > SHOWN:
+                break
     except (RecursionError, ValueError):
         dumped = type(value).__name__
     return dumped if len(dumped) <= SHOWN else f"{dumped[:SHOWN]}..."
 
 
-def to_json(name: str, array: np.ndarray) -> Any:
-    """Returns an output as a JSON value.
+def as_array(output: Any) -> np.ndarray:
+    """Returns an output as an array; TensorFlow returns a scalar string as bytes."""
+    if isinstance(output, np.ndarray):
+        return output
+    return np.array(output, object if isinstance(output, bytes | str) else None)
 
-    Strings become text, or base64 objects if the name ends in `_bytes`, as in TensorFlow Serving.
 
-    Args:
-        name: Name of the output.
-        array: Value of the output.
-
-    Raises:
-        RequestError: If JSON cannot represent the type, such as complex numbers.
-    """
-    if array.dtype == object:
-        as_bytes = name.endswith("_bytes")
-        return _strings(array.tolist() if array.ndim else array.item(), as_bytes)
-    if array.dtype.kind == "f" and array.dtype.itemsize < 8:
-        # float32(0.2) is written as 0.2, not as 0.20000000298023224.
-        array = shortest(array)
-    elif array.dtype.kind not in "fiub":
-        array = array.astype("float64") if array.dtype.name == "bfloat16" else array
-        if array.dtype.kind not in "f":
-            raise RequestError(f"Failed to write JSON value for tensor type: {array.dtype.name}")
-    return array.tolist()
+def size_of(outputs: Mapping[str, Any]) -> int:
+    """Returns the number of bytes of outputs: of their numbers, or of their strings' contents."""
+    arrays = map(as_array, outputs.values())
+    return sum(
+        sum(map(len, array.ravel().tolist())) if array.dtype == object else array.nbytes
+        for array in arrays
+    )
 
 
 def shortest(array: np.ndarray) -> np.ndarray:
     """Returns float64 values that print with the fewest digits that identify the originals."""
-    return array.astype("U32").astype("float64")
-
-
-def _strings(value: Any, as_bytes: bool) -> Any:
-    if isinstance(value, list):
-        return [_strings(item, as_bytes) for item in value]
-    content = value if isinstance(value, bytes) else str(value).encode()
-    if as_bytes:
-        return {"b64": base64.b64encode(content).decode()}
-    return content.decode("utf-8", errors="replace")
+    flat = np.ascontiguousarray(array).ravel()
+    if array.dtype == np.float16:
+        # There are few different values, and their conversion is slow.
+        bits, positions = np.unique(flat.view(np.uint16), return_inverse=True)
+        values = bits.view(np.float16).astype("U32").astype("float64")[positions]
+    elif array.dtype == np.float32:
+        # orjson writes numbers that are not finite as null.
+        digits = orjson.dumps(flat, option=orjson.OPT_SERIALIZE_NUMPY)
+        values = np.where(np.isfinite(flat), np.array(orjson.loads(digits), "float64"), flat)
+    else:
+        values = flat.astype("float64")
+    return values.reshape(array.shape)
