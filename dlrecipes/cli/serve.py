@@ -61,6 +61,12 @@ from dlrecipes.errors import UsageError
     help="Maximum size of a request's body, in MiB.",
 )
 @click.option(
+    "--max-output-mb",
+    type=click.FloatRange(0.001, 2047),
+    default=64.0,
+    help="Maximum size of a response's outputs, in MiB.",
+)
+@click.option(
     "--max-rows",
     type=click.IntRange(1, 1_000_000),
     default=1024,
@@ -93,6 +99,7 @@ def command(
     queue: int,
     time_limit: float,
     max_body_mb: float,
+    max_output_mb: float,
     max_rows: int,
     threads: int,
     poll_seconds: float,
@@ -137,7 +144,7 @@ def command(
             queue,
             threads,
             poll_seconds,
-            Limits(round(max_body_mb * 2**20), max_rows, time_limit),
+            Limits(round(max_body_mb * 2**20), max_rows, time_limit, round(max_output_mb * 2**20)),
             versions_by_label,
             log,
             grpc_port=grpc_port,

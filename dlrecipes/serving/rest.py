@@ -17,11 +17,11 @@ from starlette.routing import Router
 from dlrecipes.serving import examples, features, json_body, json_output
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import BODIES, Admission, Limits, in_thread, read_body
+from dlrecipes.serving.responses import JsonResponse, Writer
 from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import PATH, Telemetry
-from dlrecipes.serving.tensors import size_of
 
 # As in TensorFlow Serving, paths are case-insensitive and may contain a version or a label.
 _MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/(?:versions/(?P<version>\d+)|labels/(?P<label>[^/:]+)))?"
@@ -47,6 +47,11 @@ class Rest:
         self.telemetry = telemetry
         self.limits = limits
         self.admission = Admission(batcher.queue, BODIES * limits.body)
+        self.writer = Writer(limits)
+
+    def close(self) -> None:
+        """Stops writing, without waiting for requests in progress."""
+        self.writer.close()
 
     def application(self, lifespan: Any = None) -> Router:
         """Returns a Starlette router that passes every request to this object.
@@ -60,8 +65,9 @@ class Rest:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers one ASGI request."""
         if scope["type"] == "http":
-            response = await self.answer(Request(scope, receive))
-            await response(scope, receive, send)
+            with self.writer.response():
+                response = await self.answer(Request(scope, receive))
+                await response(scope, receive, send)
 
     async def answer(self, request: Request) -> Response:
         """Answers one request, and records it."""
@@ -96,7 +102,7 @@ class Rest:
             signature=details.get("signature"),
             examples=details.get("examples"),
         )
-        return Response(body, http, media_type="application/json")
+        return JsonResponse(body, http, self.limits.seconds)
 
     async def _answer(self, request: Request, details: dict[str, Any]) -> bytes:
         """Returns the body of the response, and adds fields of the log line to `details`."""
@@ -137,8 +143,7 @@ class Rest:
         signature = servable.signature(name)
         signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
-        size = size_of(outputs)
-        return await in_thread(lambda: json_output.answer(outputs, rows), size)
+        return await self.writer.write(outputs, lambda: json_output.pieces(outputs, rows))
 
     async def _run_examples(
         self, servable: Servable, body: bytes, details: dict[str, Any]
@@ -152,8 +157,9 @@ class Rest:
         arrays = {next(iter(signature.inputs)): protos}
         signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
-        pieces = json_output.result_pieces(_results(outputs, method, len(protos)))
-        return await in_thread(lambda: b"".join(pieces), size_of(outputs))
+        return await self.writer.write(
+            outputs, lambda: json_output.result_pieces(_results(outputs, method, len(protos)))
+        )
 
     async def _outputs(
         self,

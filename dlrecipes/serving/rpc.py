@@ -23,11 +23,12 @@ from tensorflow_serving.apis import (
 
 from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Limits, check_rows, in_thread
+from dlrecipes.serving.limits import Limits, check_output, check_rows, in_thread
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
+from dlrecipes.serving.tensors import size_of
 
 METADATA = "signature_def"
 
@@ -76,6 +77,7 @@ class Rpc(
             for name in names:
                 if name not in outputs:
                     raise RequestError(f"output tensor alias not found in signature: {name}")
+            check_output(size_of({name: outputs[name] for name in names}), self.limits)
             response = predict_pb2.PredictResponse()
             _describe(response.model_spec, servable, signature.name)
             for name in names:

@@ -252,8 +252,10 @@ def application(
             await grpc_stop
             store.close()
             batcher.close()
+            rest.close()
 
-    return Rest(store, batcher, telemetry, settings.limits).application(lifespan)
+    rest = Rest(store, batcher, telemetry, settings.limits)
+    return rest.application(lifespan)
 
 
 async def _stop_grpc(rpc: Any, stopping: threading.Event, patience: float) -> None:

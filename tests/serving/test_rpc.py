@@ -1,5 +1,6 @@
 """The gRPC services, called by TensorFlow Serving's own client."""
 
+import asyncio
 import socket
 
 import numpy as np
@@ -19,7 +20,11 @@ from tensorflow_serving.apis import (  # noqa: E402
     regression_pb2,
 )
 
+from dlrecipes.serving.batching import Batcher  # noqa: E402
+from dlrecipes.serving.limits import Limits  # noqa: E402
+from dlrecipes.serving.rpc import Rpc  # noqa: E402
 from dlrecipes.serving.store import ModelStore  # noqa: E402
+from dlrecipes.serving.telemetry import Telemetry  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -177,3 +182,30 @@ def test_invalid_requests_get_their_status_codes(stub, request_, code, message):
         stub.Predict(request_, timeout=60)
     assert caught.value.code().name == code
     assert message in caught.value.details()
+
+
+def test_outputs_beyond_the_limit_are_refused(half):
+    class AbortError(Exception):
+        pass
+
+    class Context:
+        async def abort(self, code, message):
+            raise AbortError(code.name, message)
+
+    async def ask(output):
+        batcher = Batcher(1, 1, 0.0, 10)
+        rpc = Rpc(store, batcher, Telemetry(None), Limits(output=output))
+        response = await rpc.Predict(predict(np.float32([1, 2, 3])), Context())
+        batcher.close()
+        return response
+
+    store = ModelStore(half)
+    store.refresh()
+    # Three numbers of four bytes.
+    assert "y" in asyncio.run(ask(12)).outputs
+    with pytest.raises(AbortError) as error:
+        asyncio.run(ask(11))
+    code, message = error.value.args
+    assert code == "RESOURCE_EXHAUSTED"
+    assert "more than 11 bytes, the limit of --max-output-mb" in message
+    store.close()
