@@ -17,6 +17,7 @@ from starlette.routing import Router
 from dlrecipes.serving import examples, features, json_body, json_output
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import BODIES, Admission, Limits, in_thread, read_body
+from dlrecipes.serving.parsers import Parsers
 from dlrecipes.serving.responses import JsonResponse, Writer
 from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 from dlrecipes.serving.status import RequestError, to_request_error
@@ -47,10 +48,12 @@ class Rest:
         self.telemetry = telemetry
         self.limits = limits
         self.admission = Admission(batcher.queue, BODIES * limits.body)
+        self.parsers = Parsers()
         self.writer = Writer(limits)
 
     def close(self) -> None:
-        """Stops writing, without waiting for requests in progress."""
+        """Stops parsing and writing, without waiting for requests in progress."""
+        self.parsers.close()
         self.writer.close()
 
     def application(self, lifespan: Any = None) -> Router:
@@ -137,9 +140,9 @@ class Rest:
             return await self._run_examples(servable, body, details)
 
     async def _predict(self, servable: Servable, body: bytes, details: dict[str, Any]) -> bytes:
-        dtypes = _dtypes(servable)
-        read = lambda: json_body.read(body, dtypes, self.limits)  # noqa: E731
-        name, arrays, rows = await in_thread(read, len(body))
+        name, arrays, rows = await self.parsers.parse(
+            json_body.read, body, _dtypes(servable), self.limits
+        )
         signature = servable.signature(name)
         signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
@@ -149,7 +152,7 @@ class Rest:
         self, servable: Servable, body: bytes, details: dict[str, Any]
     ) -> bytes:
         method = details["method"]
-        parsed = await in_thread(lambda: features.read(body, method, self.limits), len(body))
+        parsed = await self.parsers.parse(features.read, body, method, self.limits)
         name, context, rows = parsed
         signature = servable.signature(name)
         examples.check_method(signature, method)
