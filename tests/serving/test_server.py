@@ -1,6 +1,7 @@
 """The server as a process: it listens, picks up new versions, and stops gracefully."""
 
 import contextlib
+import gc
 import http.client
 import json
 import signal
@@ -16,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.errors import UsageError
+from dlrecipes.serving import server as server_module
 from dlrecipes.serving.server import _listen
 
 
@@ -213,3 +215,18 @@ def test_a_port_in_use_is_reported_in_one_line():
 def test_an_invalid_host_is_reported_in_one_line(host):
     with pytest.raises(UsageError, match="--host"):
         _listen(host, 0)
+
+
+def test_objects_of_tensorflow_are_never_searched_for_garbage(tmp_path, monkeypatch):
+    calls = []
+
+    def load(*arguments):
+        calls.append("load")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gc, "freeze", lambda: calls.append("freeze"))
+    monkeypatch.setattr(server_module, "ModelStore", load)
+    with pytest.raises(KeyboardInterrupt):
+        server_module.serve(server_module.Settings(tmp_path, port=0))
+    # Objects of models are not frozen, because the memory of unloaded ones has to be freed.
+    assert calls == ["freeze", "load"]
