@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from dlrecipes.data.image_decoding import SUFFIXES, decode_image
 from dlrecipes.data.sources import expand_home
 from dlrecipes.errors import DataError, UsageError, reason
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+if TYPE_CHECKING:
+    from PIL import Image
+
 PARTS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing"),
 }
-# An image with more pixels is a mistake or an attack.
-LARGEST = 100_000_000
 # Luminance of red, green and blue, ITU-R BT.601.
 LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -28,12 +28,13 @@ LUMINANCE = (0.299, 0.587, 0.114)
 def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarray:
     """Returns the pixels of an image file.
 
-    EXIF orientation is applied, transparent areas become white, and the upper 8 bits of 16-bit
-    images are kept.
+    EXIF orientation is applied, and transparent areas become white. Only the first frame or page is
+    read. Values of more than 8 bits are scaled by `dlrecipes.data.image_decoding.to_uint8`: the
+    range that a file uses decides which value is white.
 
     Args:
-        path: PNG, JPEG, BMP, GIF (its first frame), PGM, PPM, TIFF or WebP file; a leading `~` is
-            expanded.
+        path: PNG, JPEG, BMP, GIF, PBM, PGM, PPM, TIFF, WebP or AVIF file, or a HEIC file if
+            `pillow-heif` is installed; a leading `~` is expanded.
         mode: `"L"` for grey (luminance, ITU-R BT.601) or `"RGB"` for colour. Defaults to
             `"RGB"`.
 
@@ -57,53 +58,31 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
     >>> read_image(path, "L").tolist()
     [[0, 255]]
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    return np.asarray(_open(path).convert(mode))
 
+
+def _open(path: str | Path) -> Image.Image:
     path = expand_home(path)
     try:
         if path.is_dir() or not path.exists():
             problem = "expected a file, got a folder" if path.is_dir() else "there is no such file"
             raise UsageError(f"{path}: {problem}.", "Give the path of an image file.")
-        with warnings.catch_warnings(), Image.open(path) as file:
-            # Pillow warns about large images, which are rejected here.
-            warnings.simplefilter("ignore")
-            if file.width * file.height > LARGEST:
-                raise DataError(
-                    f"{path}: {file.width} x {file.height} pixels are too many; "
-                    f"at most {LARGEST:,} are read."
-                )
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I"):
-                deep = np.asarray(upright, "int64")
-                upright = Image.fromarray((deep.clip(0, 65_535) // 256).astype("uint8"))
-            elif upright.has_transparency_data:
-                layer = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-            return np.asarray(upright.convert("RGB").convert(mode))
-    except UnidentifiedImageError:
-        raise DataError(
-            f"{path}: this is not an image.", f"Supported formats: {', '.join(SUFFIXES)}."
-        ) from None
-    except (DataError, UsageError):
-        raise
-    except Exception as error:
-        # Pillow's readers raise exceptions of any kind on damaged files.
-        raise DataError(
-            f"{path}: the image cannot be read: {reason(error).rstrip('.')}.", "Copy it again."
-        ) from None
+    except OSError as error:
+        raise DataError(f"{path}: the image cannot be read: {reason(error)}.") from None
+    return decode_image(path, path)
 
 
 def read_image_bytes(path: str | Path) -> bytes:
     """Returns the image in a file as PNG bytes, which a graph can decode.
 
-    `tf.io.decode_image`, and thus signatures with an input `image_bytes`, support fewer formats
-    than `read_image` does. The pixels are equal to `read_image(path, "RGB")`.
+    `dlrecipes.data.image_bytes.decode`, and thus signatures with an input `image_bytes`, support
+    fewer formats than `read_image` does. The pixels are equal to those of `read_image`.
 
     Args:
         path: Image file of any format that `read_image` reads; a leading `~` is expanded.
 
     Returns:
-        RGB image as PNG.
+        Grey or RGB image as PNG.
 
     Raises:
         UsageError: If the file does not exist, or `path` names a folder instead.
@@ -121,11 +100,9 @@ def read_image_bytes(path: str | Path) -> bytes:
     >>> read_image_bytes(path)[1:4]
     b'PNG'
     """
-    from PIL import Image
-
     content = io.BytesIO()
     # The bytes are decoded at once, so speed matters more than size.
-    Image.fromarray(read_image(path, "RGB")).save(content, "PNG", compress_level=1)
+    _open(path).save(content, "PNG", compress_level=1)
     return content.getvalue()
 
 
