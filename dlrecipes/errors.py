@@ -1,12 +1,15 @@
 """User-facing errors: one line that says what is wrong, and a hint that says what to do."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # The exit status that a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
 # TensorFlow surrounds the reason with positions in the graph, which do not help the reader.
 _GRAPH_POSITIONS = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
+# The message of one of its assertions.
+_ASSERTION = re.compile(r"assertion failed: \[(.*?)\](?: \[|$)")
 
 
 class RecipeError(Exception):
@@ -74,4 +77,6 @@ def reason(error: Exception) -> str:
         return "the disk is full"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     reasons = [line for line in lines if not line.startswith(_GRAPH_POSITIONS)]
-    return (reasons or lines or [type(error).__name__])[0][:200]
+    first = (reasons or lines or [type(error).__name__])[0]
+    assertion = _ASSERTION.search(first)
+    return (assertion[1] if assertion else first)[:200]

@@ -1,19 +1,30 @@
 """Images as files and as bytes inside the graph: decoding, encoding and conversion to floats."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from dlrecipes.data._image_headers import File, read_header
+from dlrecipes.data.image_decoding import BITS, FAINTEST
 from dlrecipes.data.image_files import LUMINANCE
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, reason
+
+_CANNOT, _HINT = "The image cannot be decoded: ", " Give the bytes of a whole PNG or JPEG file."
+
+# TensorFlow puts the name of a failed operation before and after the reason.
+_POSITION = re.compile(r"^\{\{.*?\}\} |\s*\[Op:.*$")
 
 
 def decode(contents: tf.Tensor, channels: int = 1) -> tf.Tensor:
     """Returns the image in a PNG, JPEG, BMP, GIF or WebP file.
 
-    Transparent areas become white. The EXIF orientation of a JPEG is applied; of a GIF only the
-    first frame is read, and of 16-bit images only the upper 8 bits. Works inside a
-    `tf.function`.
+    The pixels are those of `dlrecipes.data.image_files.read_image`: EXIF orientation is applied,
+    transparent areas become white, only the first frame is read, and 16-bit grey is scaled by the
+    range that it uses. Files that TensorFlow would decode to other pixels are rejected:
+    animated WebP files, GIF files with a transparent colour, CMYK JPEG files without an Adobe
+    marker, and BMP files that are compressed or have other than 8, 24 or 32 bits per pixel. Works
+    inside a `tf.function`.
 
     Args:
         contents: Scalar string tensor with the file's bytes.
@@ -23,8 +34,9 @@ def decode(contents: tf.Tensor, channels: int = 1) -> tf.Tensor:
         float32 tensor of shape `(height, width, channels)`, from 0 (black) to 1 (white).
 
     Raises:
-        DataError: If the bytes cannot be decoded. Inside a `tf.function`, the error is
-            `tf.errors.InvalidArgumentError`, whose first line gives the reason.
+        DataError: If the bytes cannot be decoded, or the image has more than 100 million pixels.
+            Inside a `tf.function`, the error is `tf.errors.InvalidArgumentError`, whose first line
+            gives the reason.
 
     Example:
 
@@ -34,24 +46,106 @@ def decode(contents: tf.Tensor, channels: int = 1) -> tf.Tensor:
     >>> (5 * decode(file)[..., 0]).numpy().round().tolist()
     [[0.0, 1.0], [2.0, 5.0]]
     """
-    contents = tf.convert_to_tensor(contents)
     try:
-        pixels = tf.io.decode_image(contents, channels=0, expand_animations=False)
+        return _decode(tf.convert_to_tensor(contents), channels)
     except tf.errors.InvalidArgumentError as error:
-        why = error.message.splitlines()[0].rpartition("}} ")[2].removesuffix(" [Op:DecodeImage]")
-        raise DataError(
-            f"The image cannot be decoded: {why.rstrip('.')}.",
-            "Give the bytes of a whole PNG, JPEG, BMP, GIF or WebP file.",
-        ) from None
-    pixels = tf.image.convert_image_dtype(tf.ensure_shape(pixels, [None, None, None]), tf.float32)
-    # In many BMP files the fourth channel is unused and zero.
-    unused = tf.strings.substr(contents, 0, 2) == b"BM"
-    return _upright(of_channels(pixels, channels, unused), _orientation(contents))
+        why = _POSITION.sub("", reason(error)).removeprefix(_CANNOT).removesuffix(_HINT)
+        raise DataError(f"{_CANNOT}{why.rstrip('. ')}.", _HINT.strip()) from None
 
 
-def of_channels(
-    pixels: tf.Tensor, channels: int, ignore_clear: bool | tf.Tensor = False
-) -> tf.Tensor:
+# AutoGraph has nothing to convert here, and its search takes longer than tracing.
+@tf.autograph.experimental.do_not_convert
+def _decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
+    file = File.of(contents)
+    header = read_header(file)
+    # The file is decoded only after the assertion: decoding may take much memory, or crash.
+    with tf.control_dependencies([_require(header.problem)]):
+        contents = tf.identity(contents)
+    pixels = tf.switch_case(
+        tf.gather([0, 0, 1, 3, 2, 3], header.kind),
+        [
+            lambda: _decode_png(contents, file, header.has_alpha),
+            # Pillow decodes with these options.
+            lambda: tf.io.decode_jpeg(
+                contents, dct_method="INTEGER_ACCURATE", fancy_upscaling=True
+            ),
+            lambda: _decode_bmp(contents, file, header.has_alpha),
+            lambda: tf.io.decode_image(contents, expand_animations=False),
+        ],
+    )
+    pixels = tf.ensure_shape(pixels, [None, None, None])
+    image = of_channels(tf.image.convert_image_dtype(pixels, tf.float32), channels)
+    return _upright(image, header.orientation)
+
+
+def _require(problem: tf.Tensor) -> tf.Operation | None:
+    """Returns an assertion that there is no problem; its message is for the client."""
+    message = tf.strings.join([_CANNOT, problem, ".", _HINT])
+    if tf.executing_eagerly() and problem != "":
+        # An eager assertion would shorten the message.
+        raise tf.errors.InvalidArgumentError(None, None, message.numpy().decode())
+    return tf.debugging.Assert(problem == "", [message])
+
+
+def _decode_bmp(contents: tf.Tensor, file: File, has_alpha: tf.Tensor) -> tf.Tensor:
+    pixels = tf.ensure_shape(tf.io.decode_bmp(contents), [None, None, None])
+    count = file.number(46, 4, little=True)
+    palette = file.values(14 + file.number(14, 4, little=True), 1024)
+    # Entries are blue, green, red and an unused byte; indices without an entry are black.
+    palette = tf.reverse(tf.reshape(palette, [256, 4])[:, :3], axis=[1])
+    has_entry = (count == 0) | (tf.range(256, dtype=tf.int64) < count)
+    palette = tf.cast(tf.where(has_entry[:, None], palette, 0), tf.uint8)
+
+    def colours() -> tf.Tensor:
+        return tf.gather(palette, tf.cast(pixels[..., 0], tf.int32))
+
+    def fields() -> tf.Tensor:
+        return tf.cond(has_alpha, lambda: pixels, lambda: pixels[..., :3])
+
+    return tf.cond(tf.shape(pixels)[-1] == 1, colours, fields)
+
+
+def _decode_png(contents: tf.Tensor, file: File, has_alpha: tf.Tensor) -> tf.Tensor:
+    depth, kind = file.number(24, 1), file.number(25, 1)
+    is_grey = (kind == 0) | (kind == 4)
+
+    def decoded(dtype: tf.DType) -> tf.Tensor:
+        # Only with four channels, a transparent colour becomes the fourth.
+        def with_alpha() -> tf.Tensor:
+            pixels = tf.io.decode_png(contents, 4, dtype)
+            grey = tf.concat([pixels[..., :1], pixels[..., 3:]], axis=-1)
+            return tf.cond(is_grey, lambda: grey, lambda: pixels)
+
+        def as_stored() -> tf.Tensor:
+            return tf.io.decode_png(contents, 0, dtype)
+
+        pixels = tf.cond(has_alpha, with_alpha, as_stored)
+        return tf.ensure_shape(pixels, [None, None, None])
+
+    return tf.cond(
+        depth == 16,
+        lambda: _upper_bits(decoded(tf.uint16), kind),
+        lambda: decoded(tf.uint8),
+    )
+
+
+def _upper_bits(pixels: tf.Tensor, kind: tf.Tensor) -> tf.Tensor:
+    """Returns 8 of the 16 bits of a PNG file as `image_decoding` does."""
+    first = tf.minimum(
+        tf.where(kind == 0, 1, tf.shape(pixels)[-1] - tf.cast(kind // 4, tf.int32)), 3
+    )
+    colours, alpha = tf.cast(pixels[..., :first], tf.int32), pixels[..., first:]
+    largest = tf.reduce_max(colours)
+    used = tf.reduce_sum(tf.cast(largest >= [2**bits for bits in BITS if 8 <= bits < 16], tf.int32))
+    is_faint = (kind > 0) & (largest < 256 * (FAINTEST + 1))
+    problem = tf.where(is_faint, "its 16-bit colours use at most 14 bits", "")
+    with tf.control_dependencies([_require(problem)]):
+        colours = tf.bitwise.right_shift(colours, tf.where(kind == 0, 2 * used, 8))
+    alpha = tf.bitwise.right_shift(tf.cast(alpha, tf.int32), 8)
+    return tf.cast(tf.concat([colours, alpha], axis=-1), tf.uint8)
+
+
+def of_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
     """Returns an image of 1 to 4 channels as grey or colour, with transparent areas white.
 
     One channel is grey, two are grey and alpha, three are colour, four are colour and alpha.
@@ -59,8 +153,6 @@ def of_channels(
     Args:
         pixels: float32 tensor of shape `(..., channels)`, from 0 to 1.
         channels: 1 for grey, 3 for colour.
-        ignore_clear: Whether to ignore an alpha channel that is 0 everywhere. Defaults to
-            `False`.
 
     Returns:
         float32 tensor of shape `(..., channels)`, from 0 to 1.
@@ -86,8 +178,7 @@ def of_channels(
             colours, tf.concat([tf.ones([tf.rank(pixels) - 1], tf.int32), [times]], axis=0)
         )
     alpha = tf.reduce_max(rest, axis=-1, keepdims=True)
-    opaque = tf.equal(count, first) | (ignore_clear & (tf.reduce_max(alpha) <= 0.0))
-    image = tf.where(opaque, image, 1.0 + alpha * (image - 1.0))
+    image = tf.where(tf.equal(count, first), image, 1.0 + alpha * (image - 1.0))
     return tf.ensure_shape(image, [*pixels.shape[:-1], channels])
 
 
@@ -214,26 +305,9 @@ def to_uint8(images: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round(tf.clip_by_value(scaled, 0, 255)), tf.uint8)
 
 
-def _orientation(contents: tf.Tensor) -> tf.Tensor:
-    """Returns the EXIF orientation of a JPEG file, 1 to 8; 1 if the file does not give it."""
-    # The entry is tag 0x0112, type 3, count 1, value, in either byte order. The first entry is
-    # the image's own (others belong to thumbnails), and an EXIF segment ends before 64 KiB.
-    head = tf.strings.substr(contents, 0, 65_536)
-    data = tf.pad(tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32), [[0, 12]])
-    count = tf.size(data) - 12
-    orientation = tf.constant(1)
-    entries = (([18, 1, 3, 0, 1, 0, 0, 0], 8), ([1, 18, 0, 3, 0, 0, 0, 1], 9))
-    for entry, at in entries:
-        same = tf.stack([data[k : k + count] == byte for k, byte in enumerate(entry)])
-        places = tf.where(tf.reduce_all(same, axis=0))[:, 0]
-        value = tf.cond(tf.size(places) > 0, lambda p=places, a=at: data[p[0] + a], lambda: 1)
-        orientation = tf.where(orientation == 1, value, orientation)
-    is_jpeg = tf.reduce_all(data[:2] == [0xFF, 0xD8]) & (orientation >= 1) & (orientation <= 8)
-    return tf.where(is_jpeg, orientation, 1)
-
-
 def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Returns an image rotated and mirrored according to its EXIF orientation."""
+    orientation = tf.cast(orientation, tf.int32)
     rotated = tf.cond(
         orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: tf.identity(image)
     )
