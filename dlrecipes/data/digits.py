@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from dlrecipes.data import idx, image_files, tfds
+from dlrecipes.data.image_decoding import to_uint8
 from dlrecipes.data.sources import existing_folder
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, UsageError
 
 # Side of MNIST's images, and of the box that its digits fill.
 SIZE, FILLED = 28, 20
@@ -19,8 +20,6 @@ SIZE, FILLED = 28, 20
 # of a folder without any.
 HELD_OUT = 1 / 12
 SHARES = (0.8, 0.1, 0.1)
-# Datasets whose images are transposed in TFDS.
-TRANSPOSED = ("emnist",)
 MOST_CLASSES = 10_000
 
 
@@ -78,7 +77,7 @@ def builtin_digits(seed: int) -> Parts:
     return split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
 
 
-def read_digits(path: Path, seed: int) -> Parts:
+def read_digits(path: Path, seed: int, orientation: idx.Orientation = "auto") -> Parts:
     """Returns training, validation and test images from a folder of IDX files or of images.
 
     Three layouts are read:
@@ -91,16 +90,23 @@ def read_digits(path: Path, seed: int) -> Parts:
     Args:
         path: Folder to read; a leading `~` is expanded.
         seed: Seed of the split.
+        orientation: Whether the images in IDX files are `"upright"` or `"transposed"`. Defaults to
+            `"auto"`: by the names of the files (see `dlrecipes.data.idx.read_idx_folder`).
 
     Returns:
         Training, validation and test images.
 
     Raises:
         DataError: If the folder or a file in it cannot be read; the message names it.
+        UsageError: If an orientation is given for files other than IDX files.
     """
     path = existing_folder(path, "a folder of IDX files, or one with a folder of images per class")
     if idx.is_idx_folder(path):
-        return _idx_parts(path, seed)
+        return _idx_parts(path, seed, orientation)
+    if orientation != "auto":
+        raise UsageError(
+            f"--orientation {orientation}: {path} has no IDX files.", "Leave the option out."
+        )
     folders = image_files.parts(path)
     if not folders:
         return split(_folder(path), seed, SHARES, str(path))
@@ -148,16 +154,16 @@ def tfds_digits(name: str, data_dir: str | Path, seed: int) -> Parts:
 def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledImages:
     images, labels = [], []
     for example in builder.as_dataset(split=part).as_numpy_iterator():
-        image = image_files.grey(example["image"])
-        images.append(image.T if builder.name.split("/")[0] in TRANSPOSED else image)
+        image = image_files.grey(to_uint8(example["image"], f"tfds:{builder.name}"))
+        images.append(image.T if idx.is_transposed(builder.name) else image)
         labels.append(example["label"])
     if len({image.shape for image in images}) > 1:
         raise DataError(f"tfds:{builder.name}: expected images of one size.")
     return LabelledImages(fitted(np.stack(images)), np.array(labels, "int32"), names)
 
 
-def _idx_parts(folder: Path, seed: int) -> Parts:
-    arrays = idx.read_idx_folder(folder)
+def _idx_parts(folder: Path, seed: int, orientation: idx.Orientation) -> Parts:
+    arrays = idx.read_idx_folder(folder, orientation)
     largest = max(int(labels.max()) for _, labels in arrays.values())
     smallest = min(int(labels.min()) for _, labels in arrays.values())
     if smallest < 0 or largest >= MOST_CLASSES:

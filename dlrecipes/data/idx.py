@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from dlrecipes._utils.notes import print_note
+from dlrecipes.data.image_decoding import to_uint8
 from dlrecipes.errors import DataError
 
 # The third byte of a file names its type; numbers are big-endian.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 PARTS = {"train": ("train",), "test": ("t10k", "test")}
-KINDS = {"images": "idx3-ubyte", "labels": "idx1-ubyte"}
+# QMNIST's labels are rows of integers, of which the first is the class.
+KINDS = {"images": ("idx3-ubyte",), "labels": ("idx1-ubyte", "idx2-int")}
+Orientation = Literal["auto", "upright", "transposed"]
+# The images of EMNIST, but not those of FEMNIST or KMNIST, are stored column by column.
+_TRANSPOSED = re.compile(r"(?<![a-z])emnist", re.IGNORECASE)
+
+
+def is_transposed(name: str) -> bool:
+    """Returns whether the images of a dataset are stored column by column, by its name alone.
+
+    Args:
+        name: Name of the dataset or of a file.
+
+    Example:
+
+    >>> from dlrecipes.data.idx import is_transposed
+    >>> [is_transposed(name) for name in ("emnist/digits", "EMNIST-train", "kmnist", "mnist")]
+    [True, True, False, False]
+    """
+    return _TRANSPOSED.search(name) is not None
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -85,14 +108,21 @@ def is_idx_folder(folder: Path) -> bool:
     return any(_files(folder, part, kind) for part in PARTS for kind in KINDS)
 
 
-def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def read_idx_folder(
+    folder: Path, orientation: Orientation = "auto"
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Returns the images and labels of `"train"` and `"test"` from files named like MNIST's.
+
+    Labels may have further columns, as QMNIST's have; the first one is read.
 
     Args:
         folder: Folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
             `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. The names may end in `.gz`,
             have a dot instead of the second hyphen, `test` instead of `t10k`, or a prefix such as
             `emnist-digits-`.
+        orientation: `"transposed"` swaps rows and columns of the images, `"upright"` does not.
+            Defaults to `"auto"`: they are swapped, with a note, if the names of the files contain
+            `emnist`.
 
     Returns:
         For each split, uint8 images of shape `(count, height, width)` and int32 labels of shape
@@ -102,20 +132,16 @@ def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         DataError: If a file is missing, duplicate or malformed, or images and labels do not match.
     """
     splits = {}
-    for part, names in PARTS.items():
-        images, labels = (read_idx(_file(folder, part, kind)) for kind in KINDS)
-        name = f"{folder}, {names[0]}"
-        if images.ndim != 3 or images.dtype != np.uint8:
+    for part in PARTS:
+        images_file, labels_file = (_file(folder, part, kind) for kind in KINDS)
+        images = _images(images_file, orientation)
+        labels = _labels(labels_file)
+        if len(labels) != len(images):
             raise DataError(
-                f"{name}: expected uint8 images of shape (count, height, width), got "
-                f"{images.dtype} of shape {images.shape}."
+                f"{folder}, {part}: {len(images):,} images, but {len(labels):,} labels.",
+                f"{images_file.name} and {labels_file.name} belong to different data.",
             )
-        if labels.ndim != 1 or len(labels) != len(images):
-            count = " x ".join(f"{side:,}" for side in labels.shape)
-            raise DataError(f"{name}: {len(images):,} images, but {count} labels.")
-        if not len(images):
-            raise DataError(f"{name}: there are no images.")
-        splits[part] = (images, labels.astype("int32"))
+        splits[part] = (images, labels)
     sizes = [images.shape[1:] for images, _ in splits.values()]
     if len(set(sizes)) > 1:
         train, test = (" x ".join(map(str, size)) for size in sizes)
@@ -123,9 +149,39 @@ def read_idx_folder(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return splits
 
 
+def _images(file: Path, orientation: Orientation) -> np.ndarray:
+    images = read_idx(file)
+    if images.ndim != 3 or 0 in images.shape[1:]:
+        raise DataError(
+            f"{file}: expected images of shape (count, height, width), got {images.shape}."
+        )
+    if not len(images):
+        raise DataError(f"{file}: there are no images.")
+    images = to_uint8(images, file)
+    if orientation == "auto" and is_transposed(file.name):
+        print_note(
+            f"{file.parent}: rows and columns of the images are swapped, because the files are "
+            "named emnist. --orientation upright leaves them as they are.",
+            once=("transposed", file.parent),
+        )
+        orientation = "transposed"
+    return images.swapaxes(1, 2) if orientation == "transposed" else images
+
+
+def _labels(file: Path) -> np.ndarray:
+    labels = read_idx(file)
+    if labels.ndim == 2 and labels.shape[1]:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(f"{file}: expected labels of shape (count,), got {labels.shape}.")
+    if not np.all(np.isfinite(labels) & (labels == np.rint(labels)) & (labels < 2**31)):
+        raise DataError(f"{file}: the labels are not whole numbers.")
+    return labels.astype("int32")
+
+
 def _file(folder: Path, part: str, kind: str) -> Path:
     files = _files(folder, part, kind)
-    expected = f"{PARTS[part][0]}-{kind}-{KINDS[kind]}[.gz]"
+    expected = f"{PARTS[part][0]}-{kind}-{KINDS[kind][0]}[.gz]"
     if not files:
         raise DataError(f"{folder}: {expected} is missing.", "The dataset consists of four files.")
     # A file next to its gzipped copy is not a duplicate.
@@ -140,6 +196,7 @@ def _files(folder: Path, part: str, kind: str) -> list[Path]:
         file
         for name in PARTS[part]
         for separator in "-."
+        for content in KINDS[kind]
         for end in ("", ".gz")
-        for file in folder.glob(f"*{name}-{kind}{separator}{KINDS[kind]}{end}")
+        for file in folder.glob(f"*{name}-{kind}{separator}{content}{end}")
     )

@@ -8,6 +8,10 @@ from dlrecipes.recipe import RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of digit recognition."""
 
+    orientation: Literal["auto", "upright", "transposed"] = setting(
+        "auto",
+        "How IDX files store images; auto: transposed if their names contain emnist.",
+    )
     epochs: int = setting(11, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(11, "Epochs without improvement before stopping.", ge=1)
     batch_size: int = setting(

@@ -88,11 +88,59 @@ def test_a_folder_with_the_names_of_mnists_files_is_read(tmp_path, suffix):
     assert splits["test"][1].tolist() == [1, 0]
 
 
-def test_names_with_prefixes_and_dots_are_recognized(tmp_path):
+def write_named(folder, prefix, **changed):
+    write(folder, **changed)
+    for file in list(folder.iterdir()):
+        name = file.name.replace("-idx", ".idx").replace("t10k", "test")
+        file.rename(folder / (prefix + name))
+
+
+@pytest.mark.parametrize("prefix", ["fashion-", "kmnist_", "femnist-", "qmnist-"])
+def test_names_with_prefixes_and_dots_are_recognized(tmp_path, prefix, capsys):
+    write_named(tmp_path, prefix)
+    np.testing.assert_array_equal(read_idx_folder(tmp_path)["train"][0], images())
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("prefix", ["emnist-digits-", "EMNIST_letters."])
+def test_emnists_images_are_transposed_and_this_is_said(tmp_path, prefix, capsys):
+    write_named(tmp_path, prefix)
+    np.testing.assert_array_equal(
+        read_idx_folder(tmp_path)["train"][0], images().transpose(0, 2, 1)
+    )
+    assert capsys.readouterr().err == (
+        f"Note: {tmp_path}: rows and columns of the images are swapped, because the files are "
+        "named emnist. --orientation upright leaves them as they are.\n"
+    )
+    np.testing.assert_array_equal(read_idx_folder(tmp_path, "upright")["train"][0], images())
+    assert capsys.readouterr().err == ""
+
+
+def test_files_of_other_names_are_transposed_on_request(tmp_path):
     write(tmp_path)
-    for file in list(tmp_path.iterdir()):
-        file.rename(tmp_path / ("emnist-digits-" + file.name.replace("-idx", ".idx")))
-    assert len(read_idx_folder(tmp_path)["test"][0]) == 2
+    parts = read_idx_folder(tmp_path, "transposed")
+    np.testing.assert_array_equal(parts["test"][0], images(2).transpose(0, 2, 1))
+
+
+def test_the_first_column_of_qmnists_labels_is_the_class(tmp_path):
+    rows = np.arange(24, dtype=">i4").reshape(3, 8)
+    labels = {"qmnist_train_labels_idx2_int": idx(rows, 12), "train_labels_idx1_ubyte": None}
+    write(tmp_path, **labels)
+    assert read_idx_folder(tmp_path)["train"][1].tolist() == [0, 8, 16]
+
+
+def test_images_and_labels_of_other_types_are_converted(tmp_path):
+    write(
+        tmp_path,
+        train_images_idx3_ubyte=idx(images().astype(">i4"), 0x0C),
+        train_labels_idx1_ubyte=idx(np.array([2, 0, 1], ">f4"), 0x0D),
+        t10k_images_idx3_ubyte=idx((images(2) / 255).astype(">f8"), 0x0E),
+    )
+    parts = read_idx_folder(tmp_path)
+    np.testing.assert_array_equal(parts["train"][0], images())
+    np.testing.assert_array_equal(parts["test"][0], images(2))
+    assert parts["train"][1].tolist() == [2, 0, 1]
+    assert {array.dtype.name for pair in parts.values() for array in pair} == {"uint8", "int32"}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +148,10 @@ def test_names_with_prefixes_and_dots_are_recognized(tmp_path):
     [
         ({"t10k_labels_idx1_ubyte": None}, r"t10k-labels-idx1-ubyte\[.gz\] is missing"),
         ({"train_labels_idx1_ubyte": idx(np.arange(2, dtype="u1"))}, r"3 images, but 2 labels"),
-        ({"train_images_idx3_ubyte": idx(np.zeros((3, 4), "u1"))}, r"got uint8 of shape \(3, 4\)"),
+        ({"train_images_idx3_ubyte": idx(np.zeros((3, 4), "u1"))}, r"got \(3, 4\)"),
+        ({"train_labels_idx1_ubyte": idx(np.full(3, 0.5, ">f4"), 0x0D)}, "not whole numbers"),
+        ({"train_labels_idx1_ubyte": idx(np.full(3, np.nan, ">f4"), 0x0D)}, "not whole numbers"),
+        ({"train_images_idx3_ubyte": idx(-images().astype(">i2"), 0x0B)}, "negative values"),
         (
             {"t10k_images_idx3_ubyte": idx(np.zeros((2, 4, 4), "u1"))},
             "the training images are 4 x 5, but the test images 4 x 4",
