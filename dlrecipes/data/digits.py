@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dlrecipes.data import idx, image_files, tfds
-from dlrecipes.data.image_decoding import to_uint8
+from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError, UsageError
 
@@ -154,7 +154,7 @@ def tfds_digits(name: str, data_dir: str | Path, seed: int) -> Parts:
 def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledImages:
     images, labels = [], []
     for example in builder.as_dataset(split=part).as_numpy_iterator():
-        image = image_files.grey(to_uint8(example["image"], f"tfds:{builder.name}"))
+        image = image_files.grey(scale_to_uint8(example["image"], f"tfds:{builder.name}"))
         images.append(image.T if idx.is_transposed(builder.name) else image)
         labels.append(example["label"])
     if len({image.shape for image in images}) > 1:

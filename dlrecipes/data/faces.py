@@ -14,6 +14,7 @@ import numpy as np
 
 from dlrecipes.data import image_files, tfds
 from dlrecipes.data.generated.faces import generated_faces
+from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
@@ -256,11 +257,11 @@ def fitted(image, size: Size):
 
 
 def fit_image(image: np.ndarray, size: Size) -> np.ndarray:
-    """Returns an image cropped and resized, as `fitted` does, from uint8 to uint8.
+    """Returns an image cropped and resized, as `fitted` does, as uint8.
 
     Args:
-        image: uint8 array of shape `(height, width)` or `(height, width, channels)`, 1 to 4
-            channels.
+        image: Array of shape `(height, width)` or `(height, width, channels)`, 1 to 4 channels.
+            Types other than uint8 are scaled (see `dlrecipes.data.image_decoding.scale_to_uint8`).
         size: Size to crop and resize to.
 
     Returns:
@@ -273,7 +274,8 @@ def fit_image(image: np.ndarray, size: Size) -> np.ndarray:
     >>> fit_image(np.zeros((40, 30), "uint8"), Size(16)).shape
     (16, 16, 1)
     """
-    resized = fitted(np.atleast_3d(image).astype("float32") / 255, size).numpy()
+    image = np.atleast_3d(scale_to_uint8(image, "The dataset")).astype("float32") / 255
+    resized = fitted(image, size).numpy()
     return (resized * 255).round().astype("uint8")
 
 

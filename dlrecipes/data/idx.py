@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from dlrecipes._utils.notes import print_note
-from dlrecipes.data.image_decoding import to_uint8
+from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.errors import DataError
 
 # The third byte of a file names its type; numbers are big-endian.
@@ -157,7 +157,7 @@ def _images(file: Path, orientation: Orientation) -> np.ndarray:
         )
     if not len(images):
         raise DataError(f"{file}: there are no images.")
-    images = to_uint8(images, file)
+    images = scale_to_uint8(images, file)
     if orientation == "auto" and is_transposed(file.name):
         print_note(
             f"{file.parent}: rows and columns of the images are swapped, because the files are "

@@ -60,7 +60,7 @@ def decode_image(file: str | Path | BinaryIO, name: str | Path) -> Image.Image:
     """Returns the image in a file, upright, of mode `"L"` or `"RGB"`.
 
     EXIF orientation is applied, and transparent areas become white. Only the first frame or page is
-    read. More than 8 bits are reduced as `to_uint8` does; colours keep their upper 8 bits.
+    read. More than 8 bits are reduced as `scale_to_uint8` does; colours keep their upper 8 bits.
 
     Args:
         file: Path, or file opened for reading bytes.
@@ -104,9 +104,7 @@ def decode_image(file: str | Path | BinaryIO, name: str | Path) -> Image.Image:
         ) from None
 
 
-def to_uint8(
-    values: np.ndarray, name: str | Path = "The image", bits: int | None = None
-) -> np.ndarray:
+def scale_to_uint8(values: np.ndarray, name: str | Path, bits: int | None = None) -> np.ndarray:
     """Returns grey values of any type on a scale from 0 to 255.
 
     - Floats from 0 to 1 are multiplied by 255; larger ones are treated as integers.
@@ -116,7 +114,7 @@ def to_uint8(
 
     Args:
         values: Array of any shape; uint8 is returned as it is.
-        name: Name of the data for messages. Defaults to `"The image"`.
+        name: Name of the data for messages.
         bits: Number of bits, if it is known. Defaults to `None`.
 
     Returns:
@@ -128,10 +126,10 @@ def to_uint8(
     Example:
 
     >>> import numpy as np
-    >>> from dlrecipes.data.image_decoding import to_uint8
-    >>> to_uint8(np.array([0, 2048, 4095], "uint16")).tolist()
+    >>> from dlrecipes.data.image_decoding import scale_to_uint8
+    >>> scale_to_uint8(np.array([0, 2048, 4095], "uint16"), "scan").tolist()
     [0, 128, 255]
-    >>> to_uint8(np.array([0.0, 0.5, 1.0])).tolist()
+    >>> scale_to_uint8(np.array([0.0, 0.5, 1.0]), "scan").tolist()
     [0, 128, 255]
     """
     values = np.asarray(values)
@@ -219,12 +217,12 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     """Returns the EXIF orientation that precedes the pixels; 1 if it is missing or damaged."""
     from PIL import Image
 
+    if image.format == "TIFF" or "exif" not in image.info:
+        # Pillow applies the orientation of TIFF files itself.
+        return 1
     try:
         exif = Image.Exif()
-        if image.format == "TIFF":
-            exif = image.getexif()
-        elif image.info.get("exif"):
-            exif.load(image.info["exif"])
+        exif.load(image.info["exif"])
         value = exif.get(_ORIENTATION_TAG)
     except Exception:
         # Damaged EXIF data raise errors of any kind; the image itself may be whole.
@@ -267,7 +265,7 @@ def _grey(image: Image.Image, coding: _Coding, name: str) -> np.ndarray:
     tags = getattr(image, "tag_v2", {})
     if image.mode == "I" and tags.get(_SAMPLE_FORMAT_TAG, (0,))[0] == _UNSIGNED:
         values = values.view("uint32")
-    grey = to_uint8(values, name, coding.bits)
+    grey = scale_to_uint8(values, name, coding.bits)
     if values.dtype != np.uint8 and tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
         grey = 255 - grey
     clear = image.info.get("transparency")

@@ -29,7 +29,7 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
     """Returns the pixels of an image file.
 
     EXIF orientation is applied, and transparent areas become white. Only the first frame or page is
-    read. Values of more than 8 bits are scaled by `dlrecipes.data.image_decoding.to_uint8`: the
+    read. `dlrecipes.data.image_decoding.scale_to_uint8` scales values of more than 8 bits: the
     range that a file uses decides which value is white.
 
     Args:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes.data.image_bytes import decode_batch, prepare_batch
 from dlrecipes.export.signatures import Signature
 
 Outputs = dict[str, tf.Tensor]
@@ -17,15 +18,17 @@ def image_signatures(
     litert: Callable[[tf.Tensor], Outputs],
     images: np.ndarray,
     *,
-    decode: Callable[[tf.Tensor], tf.Tensor],
-    prepare: Callable[[tf.Tensor], tf.Tensor],
+    fit: Callable[[tf.Tensor], tf.Tensor],
     shape: Sequence[int],
+    prepare: Callable[[tf.Tensor], tf.Tensor] | None = None,
     serve_files: Callable[[tf.Tensor], Outputs] | None = None,
     arrays: Sequence[np.ndarray] = (),
 ) -> tuple[dict[str, Signature], Signature]:
     """Returns the SavedModel's signatures and the LiteRT file's signature of an image model.
 
-    - `serving_default` takes `image_bytes`, PNG or JPEG files as strings of shape `(batch,)`;
+    - `serving_default` takes `image_bytes`, PNG, JPEG, GIF, BMP or WebP files as strings of shape
+      `(batch,)`, and rejects those that it would decode to other pixels than training does (see
+      `dlrecipes.data.image_bytes.decode`);
     - `images` takes uint8 of shape `(batch, height, width, channels)`, any size, 1 to 4 channels;
     - the LiteRT file takes `images`, float32 from 0 to 1 in the shape of the network's input.
 
@@ -33,9 +36,11 @@ def image_signatures(
         serve: Function from prepared images, float32 of shape `(batch, *shape)`, to outputs.
         litert: Function of the LiteRT file, with the same inputs.
         images: Examples for the verification, uint8 of shape `(count, height, width, channels)`.
-        decode: Function from file contents to prepared images.
-        prepare: Function from uint8 images of any size to prepared images.
-        shape: Height, width and channels of the network's input.
+        fit: Function from one image of any size, float32 of shape `(height, width, channels)`, from
+            0 to 1, to a prepared image.
+        shape: Height, width and channels (1 or 3) of a prepared image.
+        prepare: Function from a batch of the signature `images` to prepared images. Defaults to
+            `None`: `fit` prepares each.
         serve_files: Function of `serving_default`, from prepared images to outputs. Defaults to
             `serve`.
         arrays: Batches for the verification of `images`. Defaults to the examples, and to four of
@@ -46,15 +51,22 @@ def image_signatures(
         large = np.repeat(np.repeat(images[:4], 2, axis=1), 3, axis=2)
         arrays = (images, np.broadcast_to(large, [*large.shape[:-1], 3]))
     on_files = serve_files or serve
+
+    def from_files(image_bytes: tf.Tensor) -> Outputs:
+        return on_files(decode_batch(image_bytes, fit, shape))
+
+    def from_arrays(images: tf.Tensor) -> Outputs:
+        return serve(prepare(images) if prepare else prepare_batch(images, fit, shape))
+
     return (
         {
             "serving_default": Signature(
-                lambda image_bytes: on_files(decode(image_bytes)),
+                from_files,
                 [tf.TensorSpec([None], tf.string, name="image_bytes")],
                 [(files,)],
             ),
             "images": Signature(
-                lambda images: serve(prepare(images)),
+                from_arrays,
                 [tf.TensorSpec([None, None, None, None], tf.uint8, name="images")],
                 [(batch,) for batch in arrays],
             ),

@@ -19,7 +19,8 @@ def predict_by_signature(version: ModelVersion, inputs: Sequence[Any]) -> list[d
     Args:
         version: The published version.
         inputs: One element per example: text (JSON, the text itself for a model of strings, a
-            path for an input named `*_bytes`), or data: a value, or values by input name.
+            path for an input named `*_bytes`; images of any format that training reads for
+            `image_bytes`), or data: a value, or values by input name.
 
     Raises:
         UsageError: If an input does not fit the signature.
@@ -62,7 +63,7 @@ def _array(number: int, name: str, value: Any, spec: Any) -> Any:
 
     if spec.dtype == "string":
         if name.endswith("_bytes") and not isinstance(value, bytes):
-            value = _content(value)
+            value = _content(value, is_image=name == "image_bytes")
         return np.array([value], object)
     try:
         given = np.asarray(value)
@@ -90,9 +91,15 @@ def _array(number: int, name: str, value: Any, spec: Any) -> Any:
     return array
 
 
-def _content(name: Any) -> bytes:
+def _content(name: Any, is_image: bool) -> bytes:
+    """Returns a file's bytes; an image of another format than PNG or JPEG as PNG."""
+    from dlrecipes.data.image_files import read_image_bytes
+
     try:
-        return Path(name).expanduser().read_bytes()
+        content = Path(name).expanduser().read_bytes()
+        if is_image and not content.startswith((b"\x89PNG", b"\xff\xd8")):
+            return read_image_bytes(name)
+        return content
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{name}: {reason}.", "Name a file that exists.") from None

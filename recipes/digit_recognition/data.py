@@ -13,8 +13,8 @@ from dlrecipes.data.digits import (
     read_digits,
     tfds_digits,
 )
-from dlrecipes.data.sources import load_source, source_name
-from dlrecipes.errors import DataError
+from dlrecipes.data.sources import BUILTIN, TFDS, load_source, source_name
+from dlrecipes.errors import DataError, UsageError
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -29,12 +29,18 @@ def load(config: Config) -> Splits:
 
     Raises:
         DataError: If a file cannot be read; the message names it.
+        UsageError: If an orientation is given for other data than IDX files.
     """
-    seed = config.seed
+    seed, orientation = config.seed, config.orientation
+    if orientation != "auto" and (config.data == BUILTIN or config.data.startswith(TFDS)):
+        raise UsageError(
+            f"--orientation {orientation}: it applies to IDX files only.",
+            "Give --data FOLDER, or leave the option out.",
+        )
     parts = load_source(
         config.data,
         builtin=lambda: builtin_digits(seed),
-        folder=lambda path: read_digits(path, seed),
+        folder=lambda path: read_digits(path, seed, orientation),
         tfds=lambda name: tfds_digits(name, config.data_dir, seed),
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
@@ -63,26 +69,18 @@ def class_ids(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:
     return table[examples.labels]
 
 
-def read(image_bytes: tf.Tensor) -> tf.Tensor:
-    """Returns PNG or JPEG files as inputs of the network, in the graph.
+def fit(image: tf.Tensor) -> tf.Tensor:
+    """Returns an image of any size as input of the network, in the graph.
 
     Args:
-        image_bytes: Contents of files, strings of shape `(batch,)`.
+        image: float32 of shape `(height, width, 1)`, from 0 to 1.
 
     Returns:
-        float32 of shape `(batch, 28, 28, 1)`, from 0 to 1.
+        float32 of shape `(28, 28, 1)`, from 0 to 1.
     """
-    import tensorflow as tf
-
     from dlrecipes.data.handwriting import normalise
-    from dlrecipes.data.image_bytes import decode
 
-    # Each image has its own size.
-    return tf.map_fn(
-        lambda content: normalise(decode(content)[..., 0], SIZE),
-        image_bytes,
-        fn_output_signature=tf.TensorSpec([SIZE, SIZE], tf.float32),
-    )[..., None]
+    return normalise(image[..., 0], SIZE)[..., None]
 
 
 def prepare(images: tf.Tensor) -> tf.Tensor:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes.errors import DataError, UsageError
-from dlrecipes.export.version import RejectedInput
+from dlrecipes.data.image_files import read_image_bytes
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -21,7 +19,7 @@ def predict(version: ModelVersion, names: Sequence[str]) -> list[dict[str, Any]]
 
     Args:
         version: Published version.
-        names: Paths of PNG or JPEG files.
+        names: Paths of image files.
 
     Raises:
         UsageError: If a file does not exist.
@@ -31,19 +29,7 @@ def predict(version: ModelVersion, names: Sequence[str]) -> list[dict[str, Any]]
 
 
 def _predict(version: ModelVersion, name: str) -> dict[str, Any]:
-    try:
-        content = Path(name).expanduser().read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"{name}: {error.strerror or error}.", "Give paths of PNG or JPEG files."
-        ) from None
-    try:
-        outputs = version.call(image_bytes=[content])
-    except RejectedInput:
-        raise DataError(
-            f"{name}: this is not an image that can be decoded, or it is truncated.",
-            "Give a PNG or JPEG file.",
-        ) from None
+    outputs = version.call(image_bytes=[read_image_bytes(name)])
     classes = [label.decode() for label in outputs["classes"][0]]
     return {
         "file": name,

@@ -165,9 +165,9 @@ class DigitRecognition(Recipe):
             lambda images: _outputs(model, images),
             lambda images: {"probabilities": model.classify(images)["probabilities"]},
             few,
-            decode=data.read,
-            prepare=data.prepare,
+            fit=data.fit,
             shape=(networks.SIZE, networks.SIZE, 1),
+            prepare=data.prepare,
             arrays=(few, np.repeat(255 - large, 3, axis=3)),
         )
         return Exports(

@@ -14,7 +14,6 @@ from dlrecipes.data.batches import array_batches, map_batches
 from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
-from dlrecipes.data.image_bytes import decode_batch, prepare_batch
 from dlrecipes.errors import UsageError
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
@@ -177,15 +176,11 @@ class FaceNet(Recipe):
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": networks.embed(model, images, config.mirror)}
 
-        def fit(image: tf.Tensor) -> tf.Tensor:
-            return fitted(image, size)
-
         signatures, litert = image_signatures(
             embed,
             embed,
             splits.test.images[:COMPARED],
-            decode=lambda image_bytes: decode_batch(image_bytes, fit, size.shape),
-            prepare=lambda images: prepare_batch(images, fit, size.shape),
+            fit=lambda image: fitted(image, size),
             shape=size.shape,
         )
         threshold = self._threshold(model, splits)

@@ -17,9 +17,7 @@ from dlrecipes.data.augmentation import random_jitter
 from dlrecipes.data.batches import array_batches, map_batches, steps_per_epoch
 from dlrecipes.data.generated.facades import CLASSES, classes_of, is_label_map
 from dlrecipes.data.image_bytes import (
-    decode_batch,
     encode_batch,
-    prepare_batch,
     to_signed,
     to_uint8,
 )
@@ -182,22 +180,17 @@ class PixToPix(Recipe):
     def signatures(self, model: keras.Model, splits: Splits) -> Exports:
         """Returns files to PNG files and arrays to arrays as the SavedModel, numbers as LiteRT."""
         size = self.config.size
-        shape = (size, size, 3)
         inputs, _ = data.sides(self.config, splits.test)
 
         def translate(images: tf.Tensor) -> tf.Tensor:
             return _translate(model, 2 * images - 1)
 
-        def fit(image: tf.Tensor) -> tf.Tensor:
-            return brought_to(image, size)
-
         signatures, litert = image_signatures(
             lambda images: {"images": to_uint8(translate(images))},
             lambda images: {"images": 0.5 + 0.5 * translate(images)},
             inputs[:COMPARED],
-            decode=lambda image_bytes: decode_batch(image_bytes, fit, shape),
-            prepare=lambda images: prepare_batch(images, fit, shape),
-            shape=shape,
+            fit=lambda image: brought_to(image, size),
+            shape=(size, size, 3),
             serve_files=lambda images: {"png_bytes": encode_batch(to_uint8(translate(images)))},
         )
         return Exports(signatures, litert, notes=NOTES, quantized=self._quantized(splits.test))

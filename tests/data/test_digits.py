@@ -15,7 +15,7 @@ from dlrecipes.data.digits import (
     split,
     tfds_digits,
 )
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, UsageError
 
 
 def write_classes(folder, count=3, names=("3", "10"), size=(40, 30)):
@@ -29,9 +29,12 @@ def write_classes(folder, count=3, names=("3", "10"), size=(40, 30)):
             Image.fromarray(image).save(folder / name / f"{number}.png")
 
 
-def write_idx(folder, count=24):
+def write_idx(folder, count=24, marked=()):
+    """Writes black images; the pixel at row and column `marked` is white."""
     for part, number in (("train", count), ("t10k", 4)):
         images = np.zeros((number, 28, 28), "u1")
+        if marked:
+            images[:, marked[0], marked[1]] = 255
         labels = (np.arange(number) % 2).astype("u1")
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             shape = struct.pack(f">{array.ndim}I", *array.shape)
@@ -157,6 +160,24 @@ def test_a_tfds_dataset_is_read_and_emnist_transposed(monkeypatch, tmp_path):
     assert [len(part) for part in (train, validation, test)] == [22, 2, 4]
     assert train.names == ("a", "b")
     assert np.argwhere(test.images[0]).tolist() == [[20, 3]]
+
+
+def test_emnists_idx_files_are_transposed_as_in_tfds(tmp_path):
+    write_idx(tmp_path, marked=(3, 20))
+    assert np.argwhere(read_digits(tmp_path, 0)[2].images[0]).tolist() == [[3, 20]]
+    for file in list(tmp_path.iterdir()):
+        file.rename(tmp_path / f"emnist-digits-{file.name.replace('t10k', 'test')}")
+    train, validation, test = read_digits(tmp_path, 0)
+    assert [np.argwhere(part.images[0]).tolist() for part in (train, validation, test)] == [
+        [[20, 3]]
+    ] * 3
+    assert np.argwhere(read_digits(tmp_path, 0, "upright")[2].images[0]).tolist() == [[3, 20]]
+
+
+def test_an_orientation_for_other_files_than_idx_is_a_usage_error(tmp_path):
+    write_classes(tmp_path)
+    with pytest.raises(UsageError, match="--orientation transposed: .* has no IDX files"):
+        read_digits(tmp_path, 0, "transposed")
 
 
 def test_unsuitable_tfds_datasets_are_reported_in_one_line(monkeypatch, tmp_path):

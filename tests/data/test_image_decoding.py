@@ -9,7 +9,7 @@ from PIL import Image
 
 from dlrecipes._utils import notes
 from dlrecipes.data import image_decoding
-from dlrecipes.data.image_decoding import decode_image, to_uint8
+from dlrecipes.data.image_decoding import decode_image, scale_to_uint8
 from dlrecipes.data.image_files import list_images, read_image
 from dlrecipes.errors import DataError
 
@@ -85,6 +85,20 @@ def test_compression_does_not_change_the_scale(compression):
     )
 
 
+@pytest.mark.parametrize("kind, options", [
+    ("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {"lossless": True}),
+    ("AVIF", {"quality": 100}),
+])  # fmt: skip
+def test_the_orientation_of_every_format_is_applied_once(kind, options):
+    levels = np.arange(15, dtype="uint8").reshape(3, 5) * 16
+    exif = Image.Exif()
+    exif[0x0112] = 6  # The first row is the right side.
+    file = io.BytesIO()
+    Image.fromarray(np.dstack([levels] * 3)).save(file, kind, exif=exif, **options)
+    upright = np.asarray(decode_image(file, "photo").convert("L"))
+    np.testing.assert_allclose(upright, np.rot90(levels, -1), atol=3)
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_floats_from_0_to_1_are_multiplied_by_255(order):
     expected = np.round(255 * RAMP)
@@ -141,9 +155,9 @@ def test_what_is_unclear_is_refused_in_one_line_with_the_file(content, message):
 
 def test_arrays_of_any_type_are_converted_to_8_bits():
     for dtype, white in (("int32", 255), ("float64", 1), ("uint16", 65_535), ("float32", 255)):
-        assert to_uint8(np.array([0, white], dtype)).tolist() == [0, 255]
-    assert to_uint8(np.zeros((0, 2), "int64")).shape == (0, 2)
-    assert to_uint8(np.array([True, False])).tolist() == [255, 0]
+        assert scale_to_uint8(np.array([0, white], dtype), "scan").tolist() == [0, 255]
+    assert scale_to_uint8(np.zeros((0, 2), "int64"), "scan").shape == (0, 2)
+    assert scale_to_uint8(np.array([True, False]), "scan").tolist() == [255, 0]
 
 
 def test_names_do_not_decide_the_format(tmp_path):

@@ -142,6 +142,10 @@ PNGS = {
     "gamma": png(COLOURS, 2, 8, chunk(b"gAMA", struct.pack(">I", 100_000))),
     "ICC profile": png(COLOURS, 2, 8, chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(200)))),
     **{f"EXIF {n}": png(COLOURS, 2, 8, chunk(b"eXIf", exif(n))) for n in range(1, 9)},
+    "animated": saved(RGB, "PNG", save_all=True, append_images=[RGB.rotate(180)]),
+    "animated, with a separate image": saved(
+        RGB, "PNG", save_all=True, append_images=[RGB.rotate(180)], default_image=True
+    ),
     "damaged EXIF": png(COLOURS, 2, 8, chunk(b"eXIf", b"II*\0\xff\xff\xff\xff")),
 }
 JPEGS = {
@@ -172,6 +176,8 @@ JPEGS = {
     "further bytes at the end": saved(RGB, "JPEG") + bytes(1000),
 }
 OTHERS = {
+    **{f"{kind}, 1x1": saved(RGB.resize((1, 1)), kind) for kind in ("PNG", "JPEG", "GIF", "BMP")},
+    "WebP, 1x1": saved(RGB.resize((1, 1)), "WEBP", lossless=True),
     "GIF": saved(PALETTE, "GIF"),
     "GIF, grey": saved(Image.fromarray(GREY), "GIF"),
     "GIF, interlaced": saved(PALETTE, "GIF", interlace=1),

@@ -158,8 +158,28 @@ def test_the_error_for_a_truncated_image_names_the_file(version, tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[:900])
     with pytest.raises(DataError, match=r"cut\.png"):
         recipe().predict(version, [str(tmp_path / "cut.png")])
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match=r"none\.png: there is no such file"):
         recipe().predict(version, [str(tmp_path / "none.png")])
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM", "WEBP", "AVIF", "JPEG"])
+def test_every_format_of_training_is_predicted(version, tmp_path, test_part, kind):
+    image = Image.fromarray(np.repeat(np.repeat(255 - test_part.images[0], 3, 0), 3, 1))
+    image.save(tmp_path / "a.png")
+    # JPEG and AVIF lose a little.
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95}, "AVIF": {"quality": 95}}
+    image.save(tmp_path / "a.jfif", kind, **options.get(kind, {}))
+    one, other = recipe().predict(version, [str(tmp_path / "a.png"), str(tmp_path / "a.jfif")])
+    assert one["label"] == other["label"]
+    assert other["probabilities"] == pytest.approx(one["probabilities"], abs=0.02)
+
+
+def test_scans_of_12_bits_are_predicted_as_those_of_8(version, tmp_path, test_part):
+    image = 255 - test_part.images[0]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    Image.fromarray(image.astype("uint16") * 16 + 15).save(tmp_path / "a.tiff")
+    one, other = recipe().predict(version, [str(tmp_path / "a.png"), str(tmp_path / "a.tiff")])
+    assert other["probabilities"] == one["probabilities"]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +210,12 @@ def test_an_unsupported_width_is_a_usage_error():
     task = recipe(network="lenet5_1998", width=2)
     with pytest.raises(UsageError, match="--network lenet5_1998: connections='paper' needs"):
         task.build(task.load_data())
+
+
+@pytest.mark.parametrize("data", ["builtin", "tfds:mnist"])
+def test_an_orientation_without_idx_files_is_a_usage_error(data):
+    with pytest.raises(UsageError, match="--orientation upright: it applies to IDX files only"):
+        recipe(data=data, orientation="upright").load_data()
 
 
 def test_an_epoch_of_a_small_dataset_is_several_passes():

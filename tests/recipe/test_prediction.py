@@ -1,0 +1,44 @@
+"""Default predictions read the files that the inputs name."""
+
+import io
+from base64 import b64decode
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlrecipes.data.image_files import read_image
+from dlrecipes.errors import DataError
+from dlrecipes.export.version import TensorInfo
+from dlrecipes.recipe.prediction import predict_by_signature
+
+
+@pytest.fixture
+def version():
+    return SimpleNamespace(
+        inputs=lambda: {"image_bytes": TensorInfo("string", (None,))},
+        call=lambda image_bytes: {"content": image_bytes},
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_png_and_jpeg_files_are_sent_as_they_are(version, tmp_path, kind):
+    Image.new("RGB", (3, 2), "red").save(tmp_path / "a.img", kind)
+    (prediction,) = predict_by_signature(version, [str(tmp_path / "a.img")])
+    assert b64decode(prediction["content"]) == (tmp_path / "a.img").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PPM", "AVIF", "GIF"])
+def test_images_of_other_formats_are_sent_as_png(version, tmp_path, kind):
+    Image.new("RGB", (3, 2), "red").save(tmp_path / "a.img", kind)
+    (prediction,) = predict_by_signature(version, [str(tmp_path / "a.img")])
+    sent = Image.open(io.BytesIO(b64decode(prediction["content"])))
+    assert sent.format == "PNG"
+    np.testing.assert_array_equal(sent.convert("RGB"), read_image(tmp_path / "a.img"))
+
+
+def test_a_file_that_is_not_an_image_is_refused(version, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"text")
+    with pytest.raises(DataError, match=r"a\.png: this is not an image"):
+        predict_by_signature(version, [str(tmp_path / "a.png")])
