@@ -36,9 +36,9 @@ FLOAT_WHITE, LEAST_INTEGER = 1.001, 16
 # The upper 8 of 16 bits of colour do not exceed this number if the colours use 14 bits or fewer.
 FAINTEST = 63
 INSTALL_HEIF = "pip install pillow-heif"
-# Tags of TIFF files and two of their values.
-_ORIENTATION_TAG, _PHOTOMETRIC_TAG, _SAMPLE_FORMAT_TAG = 274, 262, 339
-_WHITE_IS_ZERO, _UNSIGNED = 0, 1
+# Tags of TIFF files and some of their values.
+_ORIENTATION_TAG, _PHOTOMETRIC_TAG, _SAMPLE_FORMAT_TAG, _BITS_TAG = 274, 262, 339, 258
+_WHITE_IS_ZERO, _UNSIGNED, _SIGNED = 0, 1, 2
 # Factors that bring grey of 2 or 4 bits to 8, by Pillow's raw modes.
 _SCALES = {"L;2": 85, "L;4": 17}
 # Formats that are recognized but not read, by their first bytes.
@@ -153,19 +153,26 @@ def scale_to_uint8(values: np.ndarray, name: str | Path, bits: int | None = None
                 f"{name}: the floats reach {largest:g}; it is unclear which is white.",
                 "Scale them to 0..1.",
             )
-    used = bits or next((bits for bits in BITS if largest < 2**bits), None)
-    if used is None:
+    bits = bits or _used_bits(values, largest, name)
+    return (values.astype("int64") >> max(bits - 8, 0)).astype("uint8")
+
+
+def _used_bits(values: np.ndarray, largest: float, name: str | Path) -> int:
+    """Returns the fewest bits that hold the largest value; notes it if the type has more."""
+    size = 8 * values.dtype.itemsize
+    # A signed type has a bit fewer for positive numbers.
+    whole = size - (values.dtype.kind == "i")
+    used = next((bits for bits in sorted({*BITS, whole}) if largest < 2**bits), None)
+    if used is None or used > BITS[-1]:
         raise DataError(f"{name}: the values reach {largest:g}; at most 32 bits are read.")
-    if bits is None and used != 8 * values.dtype.itemsize:
-        kind = (
-            f"{8 * values.dtype.itemsize}-bit {'floats' if values.dtype.kind == 'f' else 'values'}"
-        )
+    if used not in (size, whole):
+        kind = "floats" if values.dtype.kind == "f" else "values"
         print_note(
-            f"{name}: the {kind} reach {largest:,.0f} and are read as {used} bits (white is "
-            f"{2**used - 1:,}), as in all files like it.",
+            f"{name}: the {size}-bit {kind} reach {largest:,.0f} and are read as {used} bits "
+            f"(white is {2**used - 1:,}), as in all files like it.",
             once=("bits", values.dtype.str, used),
         )
-    return (values.astype("int64") >> max(used - 8, 0)).astype("uint8")
+    return used
 
 
 def _decode(image: ImageFile.ImageFile, name: str) -> Image.Image:
@@ -263,10 +270,15 @@ def _grey(image: Image.Image, coding: _Coding, name: str) -> np.ndarray:
     """Returns the pixels of a grey image of any type, where a transparent value is white."""
     values = np.asarray(image)
     tags = getattr(image, "tag_v2", {})
-    if image.mode == "I" and tags.get(_SAMPLE_FORMAT_TAG, (0,))[0] == _UNSIGNED:
+    # Pillow does not distinguish these types.
+    stored = (tags.get(_SAMPLE_FORMAT_TAG, (0,))[0], tags.get(_BITS_TAG, (0,))[0])
+    if image.mode == "I" and stored == (_UNSIGNED, 32):
         values = values.view("uint32")
+    elif image.mode in ("L", "I") and stored in ((_SIGNED, 8), (_SIGNED, 16)):
+        values = values.astype(f"int{stored[1]}")
     grey = scale_to_uint8(values, name, coding.bits)
-    if values.dtype != np.uint8 and tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
+    if image.mode[0] in "IF" and tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO:
+        # Pillow inverts only images of up to 8 bits.
         grey = 255 - grey
     clear = image.info.get("transparency")
     if isinstance(clear, int):

@@ -176,7 +176,7 @@ def test_emnists_idx_files_are_transposed_as_in_tfds(tmp_path):
 
 def test_an_orientation_for_other_files_than_idx_is_a_usage_error(tmp_path):
     write_classes(tmp_path)
-    with pytest.raises(UsageError, match="--orientation transposed: .* has no IDX files"):
+    with pytest.raises(UsageError, match=r"--orientation transposed: .* has no IDX files"):
         read_digits(tmp_path, 0, "transposed")
 
 

@@ -85,6 +85,15 @@ def test_compression_does_not_change_the_scale(compression):
     )
 
 
+def test_white_of_signed_types_is_their_largest_number(capsys):
+    for bits in (8, 16, 32):
+        values = np.round(RAMP * (2 ** (bits - 1) - 1)).astype("int64")
+        # Half of 8 bits stay as they are; otherwise the upper 8 of the bits without the sign.
+        expected = values if bits == 8 else values >> (bits - 9)
+        np.testing.assert_array_equal(read(tiff(values, bits, 2)), expected)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("kind, options", [
     ("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {"lossless": True}),
     ("AVIF", {"quality": 100}),
@@ -118,6 +127,10 @@ def test_white_may_be_zero_in_files_of_any_depth():
     values = np.round(RAMP * 65_535).astype("int64")
     inverted = tiff(values, 16, photometric=0)
     np.testing.assert_array_equal(read(inverted), 255 - values // 256)
+    np.testing.assert_array_equal(read(tiff(values // 256, 8, photometric=0)), 255 - values // 256)
+    file = io.BytesIO()
+    Image.fromarray(RAMP > 0.4).save(file, "TIFF", compression="group4")
+    np.testing.assert_array_equal(np.asarray(decode_image(file, "fax")), 255 * (RAMP > 0.4))
 
 
 @pytest.mark.parametrize("white", [1, 15, 255, 1000, 4095, 65_535])
@@ -135,6 +148,7 @@ def test_portable_graymaps_say_which_value_is_white(white, kind):
     "content, message",
     [
         (tiff(-5 * RAMP, 16, 2), "contains negative values, from -5 to 0. Shift and scale"),
+        (tiff(-5 * RAMP, 8, 2), "contains negative values, from -5 to 0"),
         (tiff(-RAMP, 32, 3), "contains negative values, from -1 to 0"),
         (tiff(np.where(RAMP < 0.5, np.nan, RAMP), 32, 3), "contains NaN or infinity"),
         (tiff(np.where(RAMP < 0.5, np.inf, RAMP), 32, 3), "contains NaN or infinity"),

@@ -293,6 +293,14 @@ def test_a_truncated_file_is_refused_by_both():
             decode_image(io.BytesIO(cut), name)
 
 
+def test_a_jpeg_file_without_its_end_marker_is_refused_by_both():
+    cut = ALIKE["JPEG, grey"][:-2]
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        GRAPH[1](tf.constant(cut))
+    with pytest.raises(DataError, match="truncated"):
+        decode_image(io.BytesIO(cut), "photo.jpg")
+
+
 def test_a_saved_model_reports_the_reason_to_its_client(tmp_path):
     module = tf.Module()
     module.decode = GRAPH[1]
