@@ -77,7 +77,7 @@ def builtin_digits(seed: int) -> Parts:
     return split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
 
 
-def read_digits(path: Path, seed: int, orientation: idx.Orientation = "auto") -> Parts:
+def read_digits(path: Path, seed: int, *, orientation: idx.Orientation = "auto") -> Parts:
     """Returns training, validation and test images from a folder of IDX files or of images.
 
     Three layouts are read:

@@ -40,7 +40,7 @@ def load(config: Config) -> Splits:
     parts = load_source(
         config.data,
         builtin=lambda: builtin_digits(seed),
-        folder=lambda path: read_digits(path, seed, orientation),
+        folder=lambda path: read_digits(path, seed, orientation=orientation),
         tfds=lambda name: tfds_digits(name, config.data_dir, seed),
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")

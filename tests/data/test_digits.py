@@ -171,13 +171,15 @@ def test_emnists_idx_files_are_transposed_as_in_tfds(tmp_path):
     assert [np.argwhere(part.images[0]).tolist() for part in (train, validation, test)] == [
         [[20, 3]]
     ] * 3
-    assert np.argwhere(read_digits(tmp_path, 0, "upright")[2].images[0]).tolist() == [[3, 20]]
+    assert np.argwhere(read_digits(tmp_path, 0, orientation="upright")[2].images[0]).tolist() == [
+        [3, 20]
+    ]
 
 
 def test_an_orientation_for_other_files_than_idx_is_a_usage_error(tmp_path):
     write_classes(tmp_path)
     with pytest.raises(UsageError, match=r"--orientation transposed: .* has no IDX files"):
-        read_digits(tmp_path, 0, "transposed")
+        read_digits(tmp_path, 0, orientation="transposed")
 
 
 def test_unsuitable_tfds_datasets_are_reported_in_one_line(monkeypatch, tmp_path):
