@@ -129,6 +129,16 @@ def test_evaluation_of_the_published_model_equals_the_runs(ask, run_once):
     assert rows[0].split() == ["span_f1", f"{f1:.4f}"]
 
 
+def test_how_the_data_was_read_is_printed(ask, tmp_path):
+    text = "".join(f"{k} to x O\n\n1 Rome x S-departure_city\n2 now x O\n\n" for k in range(6))
+    (tmp_path / "data.txt").write_text(text)
+    answer = ask("evaluate", "--data", tmp_path / "data.txt")
+    notes = [line for line in answer.err.splitlines() if line.startswith("Note: ")]
+    assert notes[0].startswith("Note: data.txt: words are column 2 (to, Rome), tags")
+    assert "validation and test are split off, 1 of 12 sentences each, by --seed." in notes[1]
+    assert notes[2] == "Note: The tags are read as IOBES."
+
+
 def test_evaluation_on_data_that_is_not_there_names_it(ask):
     assert "no_such_data" in refusal(ask("evaluate", "--data", "no_such_data"), 1)
 

@@ -253,6 +253,7 @@ def test_a_theme_raises_its_characters(poems):
         # The second and the fourth character are both level, which no template has.
         ((), {"first_line": "江春江山", "line_length": "7"}, "template"),
         ((), {"length": 5}, "--length does not apply to quatrains"),
+        ((), {"first_line": "春江", "acrostic": "花月"}, "--acrostic begins with '花', but"),
         ((), {"rhyme": "x"}, "not a character with a known rhyme"),
     ],
 )
