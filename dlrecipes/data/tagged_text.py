@@ -120,6 +120,10 @@ def _read_splits(
             hint = f"Give the folder, {root.parent}."
             raise DataError(f"{root} is only a part of its dataset.", hint)
         return _split_off(_read_parts({"all": root}, columns, notes)["all"], 2, seed, root, notes)
+    flat = next((path.name for path in sorted(root.glob("*?seq.in"))), None)
+    if flat:
+        hint = "Put seq.in, seq.out and label into folders train/, valid/ and test/."
+        raise DataError(f"{root}: {flat} is not in a folder of its part.", hint)
     parts = find_parts(root, _may_hold_sentences)
     if parts.ignored:
         notes.append(f"{root}: ignored, because their names are unclear: {parts.note}.")
@@ -152,19 +156,15 @@ def _read_parts(
             "--word-column and --tag-column are for files in CoNLL columns.",
             f"{next(iter(paths.values()))} is not one: leave them out.",
         )
-    chosen = None
     if files:
         chosen = choose_columns(files[0].path, files[0].sentences, *columns)
-    read = {
-        part: source.read(chosen) if isinstance(source, ColumnFile) and chosen else source
+        rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
+        if max(map(len, rows)) > 2 or any(columns) or chosen.word > 0:
+            notes.append(chosen.describe(files[0].path, files[0].sentences))
+    return {
+        part: source.read(chosen) if isinstance(source, ColumnFile) else source
         for part, source in sources.items()
     }
-    widest = max(
-        (len(row) for file in files for rows in file.sentences for row, _ in rows), default=0
-    )
-    if chosen and (widest > 2 or any(columns) or chosen.word > 0):
-        notes.append(chosen.describe(files[0].path, files[0].sentences))
-    return read
 
 
 def _missing(root: Path) -> DataError:

@@ -458,6 +458,11 @@ def test_a_missing_file_of_a_split_is_named(tmp_path, missing):
     assert "A split holds seq.in" in message
 
 
+def test_sequence_files_without_folders_are_rejected(tmp_path):
+    write(tmp_path, {"train.seq.in": "a\n", "train.seq.out": "O\n", "train.label": "x\n"})
+    assert "train.seq.in is not in a folder of its part. Put seq.in, seq.out" in refusal(tmp_path)
+
+
 def test_a_single_file_of_a_split_is_rejected(tmp_path):
     write(tmp_path, sequences("a\n", "O\n"))
     message = refusal(tmp_path / "train/seq.in")

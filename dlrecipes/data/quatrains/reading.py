@@ -23,7 +23,7 @@ _FORMATS = (
 )
 _JSON = (".json", ".jsonl", ".ndjson")
 # Keys of JSON and headers of tables.
-_CONTENT = ("content", "paragraphs", "内容", "正文", "诗句")
+_CONTENT = ("content", "paragraphs", "poem", "内容", "正文", "诗", "诗句")
 _NAMES = {
     "title": ("title", "题目", "标题", "诗题"),
     "author": ("author", "作者", "诗人"),
@@ -50,7 +50,7 @@ def read_quatrains(
       each poem, with or without headings; or two couplets per poem.
 
     Bars, slashes, spaces and punctuation, Chinese or ASCII, separate the lines of a poem. Notes in
-    brackets are left out. Poems that are not quatrains are skipped and counted.
+    parentheses are left out. Poems that are not quatrains are skipped and counted.
 
     Args:
         path: File to read, in UTF-8, UTF-16, GB18030 or Big5.

@@ -190,7 +190,7 @@ def test_a_table_with_a_header_is_read(tmp_path, header):
     assert "is read as a table with the poems in column" in notes[0]
 
 
-def test_notes_in_brackets_are_left_out_and_reported(tmp_path):
+def test_notes_in_parentheses_are_left_out_and_reported(tmp_path):
     poem = "白日依山尽（一作近），黄河入海流[注]。欲穷千里目，更上一层楼〔完〕。"
     lines, _, notes = read(tmp_path, poem)
     assert lines == [TOWER]
