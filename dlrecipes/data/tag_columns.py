@@ -12,6 +12,8 @@ from dlrecipes.data.tag_schemes import BARE, TAG
 from dlrecipes.errors import DataError
 
 LAST = -1
+# Sentences whose rows decide the columns.
+SAMPLE = 5000
 _INDEX = re.compile(r"\d+")
 # A multiword range such as 1-2, or an empty node such as 8.1, of CoNLL-U.
 _NO_WORD = re.compile(r"\d+[-.]\d+")
@@ -78,14 +80,14 @@ class Columns:
 
     def describe(self, path: Path, sentences: Sequence[Sequence[Row]]) -> str:
         """Returns a note on the columns, with examples."""
-        rows = [row for rows in sentences for row in self.rows(rows)]
+        rows = [row for rows in sentences[:SAMPLE] for row in self.rows(rows)]
         words, tags = (
             ", ".join(dict.fromkeys(part))
             for part in zip(*(self.read(row, path) for row in _examples(rows, self)), strict=True)
         )
         column = "the last column" if self.tag == LAST else f"column {self.tag + 1}"
         key = f" ({self.key}=)" if self.key else ""
-        left_out = sum(map(len, sentences)) - len(rows)
+        left_out = sum(len(rows) - len(self.rows(rows)) for rows in sentences)
         return (
             f"{path.name}: words are column {self.word + 1} ({words}), "
             f"tags {column}{key} ({tags}); "
@@ -113,6 +115,7 @@ def choose_columns(
     Raises:
         DataError: If there is no such column.
     """
+    sentences = sentences[:SAMPLE]
     rows = [row for rows in sentences for row in rows if len(row[0]) > 1]
     if not rows:
         return Columns(0, LAST)
@@ -192,7 +195,9 @@ def _index(sentences: Sequence[Sequence[Row]], width: int) -> int | None:
             for rows in sentences
         ]
         steps = [step for texts in columns for step in _steps(texts)]
-        if steps and sum(steps) >= 0.9 * len(steps):
+        firsts = {text for texts in columns for text in texts}
+        # Sentences of one word have no second number.
+        if sum(steps) >= 0.9 * len(steps) if steps else firsts in ({"0"}, {"1"}):
             return column
         if any(len(set(texts)) > 1 for texts in columns):
             return None

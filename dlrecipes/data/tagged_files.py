@@ -25,7 +25,7 @@ _COMMENT = re.compile(r"#[ \t]*[\w.:-]+[ \t]*=")
 # Not \s: a no-break space is part of its word.
 _SPACES = re.compile(r"[ \t]+")
 _BREAKS = re.compile(r"\r*\n|\r")
-INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+INVISIBLE = re.compile("[\0-\x08\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -252,6 +252,8 @@ def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadS
             label = "#".join(label) if isinstance(label, list) else str(label)
         sentences.append(ReadSentence(tokens, names, label, path, (number,) * len(tokens)))
         keys = (words, tags, intent)
+    if not sentences:
+        raise DataError(f"{path} contains no sentences.", _JSON)
     intents = f", intents {keys[2]!r}" if keys[2] else ""
     notes.append(f"{path.name} is read as JSON: words {keys[0]!r}, tags {keys[1]!r}{intents}.")
     return sentences

@@ -29,7 +29,9 @@ _LAYOUTS = (
     "a folder with train.txt, valid.txt and test.txt in CoNLL columns, or one such file."
 )
 _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, label (intents)."
-_TAG_HINT = "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-)."
+_TAG_HINT = (
+    "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
+)
 # Extensions of files that hold no sentences, even if their names mention a part.
 _OTHER_FILES = {
     *(".md", ".rst", ".py", ".sh", ".log", ".html", ".pdf", ".yaml", ".yml", ".toml", ".cfg"),
@@ -327,7 +329,8 @@ def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: li
             continue
         if part == "train":
             raise DataError(
-                f"{root}: the {len(split):,} training sentences have no slot: every tag is O.",
+                f"{root}: none of the {len(split):,} training sentences has a slot: "
+                "every tag is O.",
                 "Give sentences with tags such as B-city, or name the column: --tag-column.",
             )
         notes.append(f"The {part} sentences have no slot: their span F1 says nothing.")

@@ -132,6 +132,10 @@ def _utf16_without_mark(data: bytes) -> str:
     """Returns the codec of UTF-16 whose every line end and space has its zero byte, or `""`."""
     if len(data) % 2 or b"\0" not in data[:4096]:
         return ""
+    with contextlib.suppress(UnicodeDecodeError):
+        # UTF-8 with a stray zero byte; ASCII in UTF-16 is half zeros.
+        if data.decode("utf-8").count("\0") < len(data) / 5:
+            return ""
     even, odd = data[::2].count(0), data[1::2].count(0)
     return "" if even and odd else "utf-16-le" if odd else "utf-16-be"
 

@@ -49,15 +49,13 @@ def is_quatrains(config: Config, path: Path, notes: list[str] | None = None) -> 
         return config.form == "quatrains"
     fraction = quatrain_fraction(path)
     if fraction < 0.5 and notes is not None:
-        percent = f"{fraction:.0%} of its poems or lines are quatrains" if fraction else ""
-        notes.append(
-            f"{path.name} is read as plain text: {percent or 'it holds no quatrains'}"
-            + (
-                " (4 lines of 5 or 7 characters); --form quatrains reads those."
-                if fraction
-                else "."
+        why = "it holds no quatrains; poems are read one per line, in JSON or in a table."
+        if fraction:
+            why = (
+                f"{fraction:.0%} of its poems or lines are quatrains (4 lines of 5 or 7 characters)"
             )
-        )
+            why += "; --form quatrains reads those."
+        notes.append(f"{path.name} is read as plain text: {why}")
     return fraction >= 0.5
 
 

@@ -68,6 +68,8 @@ def read(folder, text, *columns):
         ),
         # WikiNEuRal: counted from 0.
         ("0\tRome\tB-LOC\n1\twon\tO\n", ("Rome won", "B-LOC O"), "column 2 (Rome, won)"),
+        # An index before sentences of one word.
+        ("1\tRome\t_\tB-LOC\n\n1\tgo\t_\tO\n", ("Rome", "B-LOC"), "column 2 (Rome, go), tags"),
         # MIT Restaurants: the tag first.
         (
             "B-Rating\tfive\nI-Rating\tstars\nO\tplease\n",

@@ -85,6 +85,7 @@ def test_json_lines_and_arrays_are_read_by_their_usual_keys(tmp_path, record, in
         ('{"tokens": ["a b"], "tags": ["O"]}', r"'a b' in 'tokens' contains a space"),
         ('{"tokens": ["a"], "tags": ["O"]}\n{"tok', r"jsonl:2: invalid JSON"),
         ("[3]", r"jsonl:1: expected a JSON object"),
+        ("[]", r"jsonl contains no sentences"),
     ],
 )
 def test_wrong_json_is_named_with_its_line(tmp_path, text, problem):
@@ -129,7 +130,9 @@ def test_tags_with_and_without_slots_are_not_mixed(tmp_path):
 
 
 def test_data_without_any_slot_is_refused(tmp_path):
-    with pytest.raises(DataError, match="the 2 training sentences have no slot: every tag is O"):
+    with pytest.raises(
+        DataError, match="none of the 2 training sentences has a slot: every tag is O"
+    ):
         read(tmp_path, "a O\nb O\n\nc O\n")
 
 

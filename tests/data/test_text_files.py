@@ -30,6 +30,7 @@ TRADITIONAL = "床前明月光，疑是地上霜。\n舉頭望明月，低頭思
         (POEM, "utf-16", "UTF-16"),
         ("to Rome\n\nB-city\n", "utf-16-le", "UTF-16"),
         ("to Rome\n\nB-city\n", "utf-16-be", "UTF-16"),
+        ("a\0b O\nfine B-x\n", "utf-8", "UTF-8"),
         (POEM, "utf-32", "UTF-32"),
         (POEM, "gb18030", "GB18030"),
         (TRADITIONAL, "gb18030", "GB18030"),

@@ -107,7 +107,11 @@ def test_the_form_of_the_data_is_detected_or_set(tmp_path):
     (tmp_path / "verse.txt").write_text(verse, encoding="utf-8")
     (tmp_path / "prose.txt").write_text(SENTENCE * 40)
     assert isinstance(recipe(data=str(tmp_path / "verse.txt")).load_data().train, list)
-    assert isinstance(recipe(data=str(tmp_path / "prose.txt")).load_data().train, str)
+    prose = recipe(data=str(tmp_path / "prose.txt")).load_data()
+    assert isinstance(prose.train, str)
+    assert prose.notes[0].startswith(
+        "prose.txt is read as plain text: it holds no quatrains; poems"
+    )
     text = recipe(data=str(tmp_path / "verse.txt"), form="text", window=8).load_data()
     assert text.train + text.validation + text.test == verse
 

@@ -22,7 +22,7 @@ _HEADINGS = 3
 def poem_of(text: str, **names: str) -> Poem:
     """Returns the poem in a text: bars, slashes, spaces and punctuation separate its lines.
 
-    Notes in parentheses are left out, and a title before a colon if a quatrain follows it.
+    Notes in parentheses are left out, and title and author if a quatrain follows them.
 
     Args:
         text: Text of the poem.
@@ -44,6 +44,11 @@ def poem_of(text: str, **names: str) -> Poem:
         if is_quatrain(lines):
             title = _COLONS.split(text)[0].strip()
             return replace(poem, lines=lines, title=poem.title or title or None)
+    # Title and author in front: no line of verse, whose length is the poem's.
+    names, lines = poem.lines[:-LINES], poem.lines[-LINES:]
+    is_named = 0 < len(names) <= 2 and all(len(name) != len(lines[0]) for name in names)
+    if is_named and is_quatrain(lines):
+        return replace(poem, lines=lines, title=poem.title or names[0])
     return poem
 
 

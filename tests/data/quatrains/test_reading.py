@@ -155,6 +155,7 @@ def test_a_json_array_with_paragraphs_is_read(tmp_path):
     ("text", "layout"),
     [
         ("登楼:{0}\n夜泊：张继：{1}\n", ""),
+        ("登楼,王之涣,{0}\n夜泊 {1}\n", ""),
         ("登楼 王之涣\n{2}\n\n夜泊\n张继\n{3}\n", "poems with a blank line after each"),
         ("{4}\n\n\n{5}\n", "poems with a blank line after each"),
         ("{2}\n{3}\n", "couplets, two lines per poem"),
