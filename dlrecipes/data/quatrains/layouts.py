@@ -45,10 +45,10 @@ def poem_of(text: str, **names: str) -> Poem:
             title = _COLONS.split(text)[0].strip()
             return replace(poem, lines=lines, title=poem.title or title or None)
     # Title and author in front: no line of verse, whose length is the poem's.
-    names, lines = poem.lines[:-LINES], poem.lines[-LINES:]
-    is_named = 0 < len(names) <= 2 and all(len(name) != len(lines[0]) for name in names)
+    front, lines = poem.lines[:-LINES], poem.lines[-LINES:]
+    is_named = 0 < len(front) <= 2 and all(len(name) != len(lines[0]) for name in front)
     if is_named and is_quatrain(lines):
-        return replace(poem, lines=lines, title=poem.title or names[0])
+        return replace(poem, lines=lines, title=poem.title or front[0])
     return poem
 
 
