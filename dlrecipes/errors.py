@@ -66,6 +66,21 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return f"Did you mean {matches[0]!r}?" if matches else ""
 
 
+def raise_first(problems: Iterable[RecipeError]) -> None:
+    """Raises the first of the problems, if any, with the number of others that share its hint.
+
+    Args:
+        problems: Errors of one class.
+    """
+    problems = list(problems)
+    if not problems:
+        return
+    first = problems[0]
+    others = sum(problem.hint == first.hint for problem in problems) - 1
+    more = f" (and {others} more like it)." if others else "."
+    raise type(first)(first.message.removesuffix(".") + more, first.hint)
+
+
 def reason(error: Exception) -> str:
     """Returns in one line why something failed, for Python's and for TensorFlow's errors.
 

@@ -110,6 +110,11 @@ def test_wheel_lists_runs_and_copies_recipes_in_another_folder(environment, tmp_
     assert recipes
     listed = dlrecipes("list")
     assert all(recipe in listed for recipe in recipes)
+    assert call(environment / "python", "-m", "dlrecipes", "list", cwd=folder) == listed
+    # No module needs a file that is only in the repository.
+    walk = "import importlib, pkgutil, dlrecipes as d; [importlib.import_module(m.name) for m in "
+    walk += "pkgutil.walk_packages(d.__path__, 'dlrecipes.') if m.name != 'dlrecipes.__main__']"
+    call(environment / "python", "-c", walk, cwd=folder)
     for recipe in sorted(recipes):
         dlrecipes("info", recipe)
     dlrecipes("run", "slot_filling", *SMALL)

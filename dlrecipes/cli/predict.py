@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import itertools
 import json
@@ -161,51 +162,69 @@ def _predict(
     if lines is None:
         _check_utf8(inputs)
     with _output(output_file) as file:
-        count = 0
+        count = blank = 0
         for predictions in _predictions(recipe, version, inputs, lines, options):
             for prediction in predictions:
+                blank += prediction is None
                 if file is not None:
                     file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
                 elif as_json:
                     click.echo(json_text(prediction))
                 else:
-                    click.echo(recipe.present(prediction))
+                    click.echo("" if prediction is None else recipe.present(prediction))
             count += len(predictions)
             if lines is not None and sys.stderr.isatty():
                 click.echo(f"\r{count:,} predictions", err=True, nl=False)
         if lines is not None and sys.stderr.isatty():
             click.echo(err=True)
-        if lines is not None and not count:
+        if lines is not None and count == blank:
             raise UsageError("Standard input is empty.", "Give one input per line.")
+    if blank:
+        place = "an empty line" if output_file is None and not as_json else "null"
+        note = f"Note: blank lines have no prediction: {place} for {blank:,} of them."
+        click.echo(note, err=True)
     if output_file is not None:
-        click.echo(f"{output_file}: {count:,} predictions")
+        click.echo(f"{output_file}: {count - blank:,} predictions")
 
 
 def _predictions(
     recipe: Any,
     version: ModelVersion,
     inputs: Sequence[str],
-    lines: Iterator[str] | None,
+    lines: Iterator[str | None] | None,
     options: Options | None,
 ) -> Iterator[list[Any]]:
-    """Yields predictions part by part, so that memory does not grow with standard input."""
+    """Yields predictions part by part, so that memory does not grow with standard input.
+
+    A blank line has `None` in its place, so that output `n` belongs to line `n`.
+    """
     if lines is None:
         yield recipe.predict(version, list(inputs), options)
         return
     size = CHUNK if recipe.independent_inputs else None
     while part := list(itertools.islice(lines, size)):
-        yield recipe.predict(version, part, options)
+        texts = [text for text in part if text is not None]
+        predictions = recipe.predict(version, texts, options) if texts else []
+        if len(predictions) == len(texts):
+            following = iter(predictions)
+            predictions = [None if text is None else next(following) for text in part]
+        yield predictions
 
 
-def _standard_input() -> Iterator[str]:
-    """Yields the lines of standard input that are not blank."""
+def _standard_input() -> Iterator[str | None]:
+    """Yields the lines of standard input; `None` for a blank one."""
     for number, line in enumerate(sys.stdin.buffer, start=1):
+        if number == 1 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            hint = "Convert it: iconv -f UTF-16 -t UTF-8."
+            raise DataError("Standard input is UTF-16; expected UTF-8.", hint)
         try:
-            text = line.decode("utf-8").rstrip("\r\n")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise DataError(f"Standard input, line {number}: not UTF-8.") from None
-        if text.strip():
-            yield text
+        if "\r" in text:
+            hint = "Convert them: tr '\\r' '\\n'."
+            raise DataError(f"Standard input, line {number}: the line ends are CR alone.", hint)
+        yield text if text.strip() else None
 
 
 def _check_utf8(inputs: Sequence[str]) -> None:

@@ -1,10 +1,20 @@
-"""Tagging schemes for spans: BIO, IOB1, IOBES and BILOU, and conversion to BIO."""
+"""Tagging schemes for spans, such as BIO, IOB1, IOBES and BMES, and conversion to BIO."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-SCHEMES = {"BIO": "BI", "IOB1": "BI", "IOBES": "BIES", "BILOU": "BILU"}
-TAG = re.compile(r"O|[BIESLU]-.+")
+# Prefixes of each scheme; where there are four: begin, inside, last, single.
+SCHEMES = {
+    "BIO": "BI",
+    "IOB1": "BI",
+    "IOBES": "BIES",
+    "BILOU": "BILU",
+    "BMES": "BMES",
+    "BMEWO": "BMEW",
+}
+TAG = re.compile(r"O|[BIESLUMW]-.+")
+# Tags of data with a single, unnamed slot.
+BARE = frozenset("BIESLUMWO")
 
 
 class TagError(ValueError):
@@ -23,7 +33,8 @@ class TagError(ValueError):
 def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     """Returns the tagging scheme of a dataset.
 
-    Any `E-` or `S-` means IOBES, any `L-` or `U-` means BILOU. Otherwise the scheme is IOB1 if
+    Any `W-` means BMEWO, any `M-` BMES, any other `E-` or `S-` IOBES, and any `L-` or `U-` BILOU.
+    Otherwise the scheme is IOB1 if
     some span starts with `I-` and every `B-` directly follows a span of its slot, else BIO.
     Noisy BIO may be detected as IOB1, without consequence: `to_bio` finds the same spans.
 
@@ -31,7 +42,7 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
         sequences: Tag sequences of all sentences, of all splits together.
 
     Returns:
-        `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
+        One of `SCHEMES`.
 
     Example:
 
@@ -54,6 +65,8 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
             starts_with_i |= prefix == "I" and slot != last
             b_elsewhere |= prefix == "B" and slot != last
             last = slot
+    if prefixes & {"W", "M"}:
+        return "BMEWO" if "W" in prefixes else "BMES"
     if prefixes & {"E", "S"}:
         return "IOBES"
     if prefixes & {"L", "U"}:
@@ -68,11 +81,11 @@ def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
 
     Args:
         tags: Tags of one sentence.
-        scheme: `"BIO"`, `"IOB1"`, `"IOBES"` or `"BILOU"`.
+        scheme: One of `SCHEMES`.
 
     Raises:
-        ValueError: If the scheme is unknown, a tag does not belong to it, or, in IOBES and
-            BILOU, a span is not opened or not closed.
+        ValueError: If the scheme is unknown, a tag does not belong to it, or, except in BIO and
+            IOB1, a span is not opened or not closed.
 
     Example:
 
@@ -92,22 +105,22 @@ def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
     for position, tag in enumerate(tags):
         if not TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
             raise TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
-    if scheme in ("IOBES", "BILOU"):
-        _check_closed(tags, last=SCHEMES[scheme][2])
+    if scheme not in ("BIO", "IOB1"):
+        _check_closed(tags, *SCHEMES[scheme][1:3])
     result, previous = [], ""
     for tag in tags:
         prefix, _, slot = tag.partition("-")
-        opens = prefix in ("B", "S", "U") or slot != previous
+        opens = prefix in ("B", "S", "U", "W") or slot != previous
         result.append(tag if tag == "O" else f"{'B' if opens else 'I'}-{slot}")
         previous = slot
     return tuple(result)
 
 
-def _check_closed(tags: Sequence[str], last: str) -> None:
+def _check_closed(tags: Sequence[str], inside: str, last: str) -> None:
     slot_open = ""
     for position, tag in enumerate((*tags, "O")):
         prefix, _, slot = tag.partition("-")
-        continues = prefix in ("I", last)
+        continues = prefix in (inside, last)
         if slot_open and not (continues and slot == slot_open):
             message = f"the span of {tags[position - 1]!r} ends without {last}-{slot_open}"
             raise TagError(position - 1, message)
@@ -115,4 +128,4 @@ def _check_closed(tags: Sequence[str], last: str) -> None:
             raise TagError(
                 position, f"the tag {tag!r} does not continue a span: B-{slot} is missing"
             )
-        slot_open = slot if prefix in ("B", "I") else ""
+        slot_open = slot if prefix in ("B", inside) else ""

@@ -1,80 +1,94 @@
-"""Readers of tagged sentences in seq.in and seq.out files, or in CoNLL columns."""
+"""Readers of datasets of tagged sentences: folders of parts, or one file that is split."""
+
+from __future__ import annotations
 
 import os
 import random
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from dlrecipes.data.tag_schemes import SCHEMES, TAG, TagError, detect_scheme, to_bio
+from dlrecipes.data.parts import PARTS, find_parts
+from dlrecipes.data.tag_columns import choose_columns
+from dlrecipes.data.tag_schemes import BARE, SCHEMES, TAG, TagError, detect_scheme, to_bio
 from dlrecipes.data.tagged import TaggedSentence
-from dlrecipes.errors import DataError, nearest
+from dlrecipes.data.tagged_files import (
+    INVISIBLE,
+    ColumnFile,
+    ReadSentence,
+    read_lines,
+    read_tagged_file,
+    split_words,
+)
+from dlrecipes.errors import DataError, nearest, raise_first
 
-SPLITS = {
-    "train": ("train",),
-    "validation": ("valid", "validation", "dev", "testa"),
-    "test": ("test", "testb"),
-}
-EXTENSIONS = ("", ".txt", ".conll", ".bio", ".iob", ".tsv")
+# The slot of tags that are B, I and O alone.
+UNNAMED = "span"
 
 _LAYOUTS = (
     "Give a folder with train/, valid/ and test/ that hold seq.in and seq.out, "
     "a folder with train.txt, valid.txt and test.txt in CoNLL columns, or one such file."
 )
 _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, label (intents)."
-_TAG_HINT = "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-)."
-_INTENT = re.compile(r"#[ \t]*intent[ \t]*[:=][ \t]*(.+)")
-# Not \s: a no-break space is part of its word.
-_SPACES = re.compile(r"[ \t]+")
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A sentence as read from its file; `lines` are the line numbers of its tags."""
-
-    tokens: tuple[str, ...]
-    tags: tuple[str, ...]
-    intent: str | None
-    path: Path
-    lines: tuple[int, ...]
-
-    def at(self, word: int) -> str:
-        return f"{self.path}:{self.lines[word]}"
+_TAG_HINT = (
+    "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
+)
+# Extensions of files that hold no sentences, even if their names mention a part.
+_OTHER_FILES = {
+    *(".md", ".rst", ".py", ".sh", ".log", ".html", ".pdf", ".yaml", ".yml", ".toml", ".cfg"),
+    *(".zip", ".tar", ".tgz", ".npy", ".npz", ".pkl", ".pt", ".h5", ".bin", ".png", ".jpg"),
+}
 
 
 def read_tagged(
-    path: str | os.PathLike, seed: int = 0
+    path: str | os.PathLike,
+    seed: int = 0,
+    word_column: int = 0,
+    tag_column: int = 0,
+    notes: list[str] | None = None,
 ) -> tuple[list[TaggedSentence], list[TaggedSentence], list[TaggedSentence]]:
     """Reads the training, validation and test sentences of a dataset, with BIO tags.
 
     Three layouts are read:
 
-    - A folder with subfolders `train`, `valid` (or `validation`, `dev`) and `test`, each with
-      `seq.in` (one sentence per line, words separated by spaces), `seq.out` (their tags) and,
-      optionally, `label` (one intent per line).
-    - A folder with CoNLL files of those names (also `testa` and `testb`), with the suffix .txt,
-      .conll, .bio, .iob, .tsv or none. Each line has a word in its first column and the tag in
-      its last; blank lines separate sentences. A comment `# intent: x` before a sentence gives
-      its intent; other comments there, and `-DOCSTART-` lines, are skipped. Lines such as
-      `# O`, whose last column is a tag, are words, not comments.
-    - A single CoNLL file, or a single folder with `seq.in` and `seq.out`.
+    - A folder with subfolders `train`, `valid` and `test`, each with `seq.in` (one sentence per
+      line, words separated by spaces), `seq.out` (their tags) and, optionally, `label` (one intent
+      per line), or with a single file.
+    - A folder with a file for each part; see below.
+    - A single file, or a single folder with `seq.in` and `seq.out`.
 
-    The third layout is split: a tenth of the sentences, at least one, becomes validation, and
-    another tenth becomes test. In a folder with only train and test, a tenth of train becomes
-    validation. The choice depends only on `seed`, and the order is kept. Tags in IOB1, IOBES or
-    BILOU are detected over the whole dataset (`detect_scheme`) and converted to BIO. Files are
-    UTF-8; only ASCII spaces and tabs separate words.
+    Names of parts are those of `dlrecipes.data.parts.part_of`. The third layout is split: a tenth
+    of the sentences, at least one, becomes validation, and another tenth becomes test. In a folder
+    with only train and test, a tenth of train becomes validation. The choice depends only on
+    `seed`, and the order is kept.
+
+    A file is one of these; which one is detected:
+
+    - CoNLL columns, with a word and its tag on each line and blank lines between sentences; see
+      `dlrecipes.data.tag_columns` for the columns. A comment `# intent: x` before a sentence gives
+      its intent, as does a last line with a single column (MixATIS); other comments, and
+      `-DOCSTART-` lines, are skipped. Lines such as `# O`, whose last column is a tag, are words.
+    - One sentence per line: words, a tab, their tags and, optionally, the intent; `BOS` and `EOS`
+      around the words are left out (ATIS).
+    - JSON lines with `tokens`, `tags` and, optionally, `intent`.
+
+    The tagging scheme is detected over the whole dataset (`detect_scheme`), and tags are converted
+    to BIO. Tags without a slot (`B`, `I`, `O`) get the slot `"span"`. Only ASCII spaces and tabs
+    separate words.
 
     Args:
         path: Folder or file to read.
         seed: Seed of the split. Defaults to 0.
+        word_column: Column of the words in CoNLL files, from 1. Defaults to 0: it is found.
+        tag_column: Column of the tags in CoNLL files, from 1. Defaults to 0: it is found.
+        notes: List that receives sentences for the user about what was detected, split off or
+            left out. Defaults to `None`: they are dropped.
 
     Returns:
         Training, validation and test sentences.
 
     Raises:
-        DataError: If something is missing or does not parse; the message names file and line.
+        DataError: If something is missing or does not parse, with file and line in the message, or
+            the training sentences have no slot.
 
     Example:
 
@@ -83,39 +97,76 @@ def read_tagged(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "cities.txt")
     ...     _ = path.write_text("to O\\nRome S-city\\n\\nOslo S-city\\n\\nnow O\\n")
-    ...     train, validation, test = read_tagged(path)
+    ...     train, validation, test = read_tagged(path, seed=1)
     >>> sorted(sentence.tags for sentence in train + validation + test)
     [('B-city',), ('O',), ('O', 'B-city')]
     """
     root = Path(path)
+    notes = [] if notes is None else notes
     try:
-        splits = _read_splits(root, seed)
+        splits = _read_splits(root, seed, (word_column, tag_column), notes)
     except OSError as error:
         raise _unreadable(error, root) from None
-    train, validation, test = _as_bio(splits)
+    train, validation, test = _as_bio(splits, notes)
+    _check_slots(root, (train, validation, test), notes)
     return train, validation, test
 
 
-def _read_splits(root: Path, seed: int) -> list[list[_Read]]:
+def _read_splits(
+    root: Path, seed: int, columns: tuple[int, int], notes: list[str]
+) -> list[list[ReadSentence]]:
     if not root.exists():
         raise _missing(root)
     if not root.is_dir():
         if root.name in ("seq.in", "seq.out", "label"):
             hint = f"Give the folder, {root.parent}."
             raise DataError(f"{root} is only a part of its dataset.", hint)
-        return _split_off(_read_conll(root), 2, seed, root)
-    paths = {split: _find(root, split) for split in SPLITS}
-    if paths["train"] is None:
+        return _split_off(_read_parts({"all": root}, columns, notes)["all"], 2, seed, root, notes)
+    flat = next((path.name for path in sorted(root.glob("*?seq.in"))), None)
+    if flat:
+        hint = "Put seq.in, seq.out and label into folders train/, valid/ and test/."
+        raise DataError(f"{root}: {flat} is not in a folder of its part.", hint)
+    parts = find_parts(root, _may_hold_sentences)
+    if parts.ignored:
+        notes.append(f"{root}: ignored, because their names are unclear: {parts.note}.")
+    if "train" not in parts.paths:
         if any((root / name).exists() for name in ("seq.in", "seq.out")):
-            return _split_off(_read_sequences(root), 2, seed, root)
+            return _split_off(_read_sequences(root, notes), 2, seed, root, notes)
         raise _no_train(root)
-    if paths["test"] is None:
-        hint = f"Add it, or give only {paths['train']}, which is then split 80/10/10."
+    if "test" not in parts.paths:
+        hint = f"Add it, or give only {parts.paths['train']}, which is then split 80/10/10."
         raise DataError(f"{root} has no test data (test).", hint)
-    splits = {name: _read_split(path) for name, path in paths.items() if path is not None}
+    splits = _read_parts(parts.paths, columns, notes)
     if "validation" not in splits:
-        splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, paths["train"])
-    return [splits[name] for name in SPLITS]
+        source = parts.paths["train"]
+        splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, source, notes)
+    return [splits[name] for name in PARTS]
+
+
+def _may_hold_sentences(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() not in _OTHER_FILES
+
+
+def _read_parts(
+    paths: dict[str, Path], columns: tuple[int, int], notes: list[str]
+) -> dict[str, list[ReadSentence]]:
+    """Returns the sentences of each part; the first file in columns determines the columns."""
+    sources = {part: _read_part(path, notes) for part, path in paths.items()}
+    files = [file for file in sources.values() if isinstance(file, ColumnFile)]
+    if not files and any(columns):
+        raise DataError(
+            "--word-column and --tag-column are for files in CoNLL columns.",
+            f"{next(iter(paths.values()))} is not one: leave them out.",
+        )
+    if files:
+        chosen = choose_columns(files[0].path, files[0].sentences, *columns)
+        rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
+        if max(map(len, rows)) > 2 or any(columns) or chosen.word > 0:
+            notes.append(chosen.describe(files[0].path, files[0].sentences))
+    return {
+        part: source.read(chosen) if isinstance(source, ColumnFile) else source
+        for part, source in sources.items()
+    }
 
 
 def _missing(root: Path) -> DataError:
@@ -140,19 +191,9 @@ def _no_train(root: Path) -> DataError:
     return DataError(f"{root} has no training data (train).", hint)
 
 
-def _find(root: Path, split: str) -> Path | None:
-    entries = [
-        entry
-        for entry in sorted(root.iterdir())
-        if entry.stem in SPLITS[split] and entry.suffix in EXTENSIONS
-    ]
-    if len(entries) > 1:
-        names = " and ".join(entry.name for entry in entries)
-        raise DataError(f"{root} has {split} data more than once: {names}.", "Keep one of them.")
-    return entries[0] if entries else None
-
-
-def _split_off(sentences: list[_Read], parts: int, seed: int, source: Path) -> list[list[_Read]]:
+def _split_off(
+    sentences: list[ReadSentence], parts: int, seed: int, source: Path, notes: list[str]
+) -> list[list[ReadSentence]]:
     """Returns the remaining sentences, then `parts` parts of a tenth, at least one sentence."""
     if len(sentences) <= parts:
         raise DataError(
@@ -163,47 +204,41 @@ def _split_off(sentences: list[_Read], parts: int, seed: int, source: Path) -> l
     random.Random(seed).shuffle(order)
     size = max(1, len(sentences) // 10)
     cuts = [order[parts * size :], *(order[k * size : (k + 1) * size] for k in range(parts))]
+    names = "validation and test are" if parts == 2 else "validation is"
+    each = " each" if parts == 2 else ""
+    notes.append(
+        f"{source}: {names} split off, {size:,} of {len(sentences):,} sentences{each}, by --seed."
+    )
     return [[sentences[index] for index in sorted(cut)] for cut in cuts]
 
 
-def _read_split(path: Path) -> list[_Read]:
-    # A folder "train" holds seq.in and seq.out; "train.txt" must be a file.
-    return _read_sequences(path) if path.is_dir() and not path.suffix else _read_conll(path)
+def _read_part(path: Path, notes: list[str]) -> list[ReadSentence] | ColumnFile:
+    if not path.is_dir():
+        return read_tagged_file(path, notes)
+    files = [entry for entry in path.iterdir() if entry.is_file() and entry.name[0] != "."]
+    files = [entry for entry in files if _may_hold_sentences(entry)]
+    if len(files) == 1 and files[0].name not in ("seq.in", "seq.out", "label"):
+        return read_tagged_file(files[0], notes)
+    return _read_sequences(path, notes)
 
 
-def _read_lines(path: Path) -> list[str]:
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        message = f"{path}:{line}: byte {error.start} ({data[error.start]:#04x}) is not UTF-8."
-        raise DataError(message, "Save the file as UTF-8.") from None
-    lines = [line.strip(" \t\r") for line in text.removeprefix("\ufeff").split("\n")]
-    while lines and not lines[-1]:
-        lines.pop()
-    if not lines:
-        raise DataError(f"{path} is empty.", "Expected at least one sentence.")
-    return lines
-
-
-def _read_sequences(folder: Path) -> list[_Read]:
+def _read_sequences(folder: Path, notes: list[str]) -> list[ReadSentence]:
     names = sorted(entry.name for entry in folder.iterdir())
     for name in ("seq.in", "seq.out"):
         if name not in names:
             hint = f"{nearest(name, set(names) - {'seq.in', 'seq.out'})} {_ONE_SPLIT}".strip()
             raise DataError(f"{folder / name} is missing.", hint)
     files = [folder / name for name in ("seq.in", "seq.out", "label") if name in names]
-    contents = [_read_lines(path) for path in files]
+    contents = [read_lines(path, notes) for path in files]
     for path, lines in zip(files, contents, strict=True):
-        _raise_first(
+        raise_first(
             DataError(f"{path}:{number}: the line is empty.", "Each line is one sentence.")
             for number, line in enumerate(lines, start=1)
             if not line
         )
         _check_line_counts(files[0], contents[0], path, lines)
-    words, tags = ([tuple(_SPACES.split(line)) for line in lines] for lines in contents[:2])
-    _raise_first(
+    words, tags = ([split_words(line) for line in lines] for lines in contents[:2])
+    raise_first(
         DataError(
             f"{files[1]}:{number}: {len(b)} tags, but {files[0]}:{number} has {len(a)} words.",
             "Expected one tag per word, separated by spaces.",
@@ -213,7 +248,7 @@ def _read_sequences(folder: Path) -> list[_Read]:
     )
     intents = contents[2] if len(contents) > 2 else [None] * len(words)
     return [
-        _Read(*sentence, path=files[1], lines=(number,) * len(sentence[0]))
+        ReadSentence(*sentence, path=files[1], lines=(number,) * len(sentence[0]))
         for number, sentence in enumerate(zip(words, tags, intents, strict=True), start=1)
     ]
 
@@ -231,64 +266,18 @@ def _check_line_counts(path: Path, lines: list[str], other: Path, other_lines: l
     )
 
 
-def _read_conll(path: Path) -> list[_Read]:
-    sentences, problems = [], []
-    rows: list[tuple[str, str, int]] = []
-    intent = None
-    # The blank line at the end closes the last sentence.
-    for number, line in enumerate([*_read_lines(path), ""], start=1):
-        columns = _columns(line)
-        if not line or columns[0] == "-DOCSTART-":
-            if rows:
-                words, tags, lines = zip(*rows, strict=True)
-                sentences.append(_Read(words, tags, intent, path, lines))
-                rows, intent = [], None
-        elif not rows and line.startswith("#") and (match := _INTENT.fullmatch(line)):
-            intent = match[1]
-        elif not rows and line.startswith("#") and not _is_row(columns):
-            continue
-        elif len(columns) < 2 or " " in columns[0]:
-            problems.append(_bad_row(path, number, columns))
-        else:
-            rows.append((columns[0], columns[-1], number))
-    _raise_first(problems)
-    if not sentences:
-        hint = "Expected lines with a word and its tag, such as: Rome B-city."
-        raise DataError(f"{path} contains no sentences.", hint)
-    return sentences
-
-
-def _columns(line: str) -> list[str]:
-    if "\t" in line:
-        return [column for part in line.split("\t") if (column := part.strip(" "))]
-    return _SPACES.split(line)
-
-
-def _is_row(columns: list[str]) -> bool:
-    return len(columns) > 1 and TAG.fullmatch(columns[-1]) is not None
-
-
-def _bad_row(path: Path, number: int, columns: list[str]) -> DataError:
-    if len(columns) < 2:
-        return DataError(
-            f"{path}:{number}: expected a word and its tag, got one column, {columns[0]!r}.",
-            "Separate columns by tabs or spaces, sentences by a blank line.",
-        )
-    return DataError(
-        f"{path}:{number}: the word {columns[0]!r} contains a space.",
-        "Separate columns only by tabs, or only by spaces.",
-    )
-
-
-def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
+def _as_bio(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[TaggedSentence]]:
+    splits = _with_slots(splits, notes)
     everything = [sentence for split in splits for sentence in split]
-    _raise_first(
+    raise_first(
         DataError(f"{sentence.at(k)}: {_tag_text(sentence, k)} does not parse.", _TAG_HINT)
         for sentence in everything
         for k, tag in enumerate(sentence.tags)
         if not TAG.fullmatch(tag)
     )
     scheme = detect_scheme(sentence.tags for sentence in everything)
+    if scheme != "BIO":
+        notes.append(f"The tags are read as {scheme}.")
     problems: list[DataError] = []
     converted: list[list[TaggedSentence]] = []
     for split in splits:
@@ -303,15 +292,15 @@ def _as_bio(splits: list[list[_Read]]) -> list[list[TaggedSentence]]:
             converted[-1].append(TaggedSentence(sentence.tokens, tags, sentence.intent))
     if problems:
         hint = _scheme_evidence(scheme, everything)
-        _raise_first(DataError(problem.message, hint) for problem in problems)
+        raise_first(DataError(problem.message, hint) for problem in problems)
     return converted
 
 
-def _tag_text(sentence: _Read, k: int) -> str:
+def _tag_text(sentence: ReadSentence, k: int) -> str:
     return f"the tag {sentence.tags[k]!r} of word {k + 1}, {sentence.tokens[k]!r},"
 
 
-def _scheme_evidence(scheme: str, sentences: list[_Read]) -> str:
+def _scheme_evidence(scheme: str, sentences: list[ReadSentence]) -> str:
     """Returns a hint that names the tag that implies `scheme`, which may itself be the mistake."""
     marks = set(SCHEMES[scheme]) - set(SCHEMES["BIO"])
     for sentence in sentences:
@@ -321,12 +310,35 @@ def _scheme_evidence(scheme: str, sentences: list[_Read]) -> str:
     return ""
 
 
-def _raise_first(problems: Iterable[DataError]) -> None:
-    """Raises the first of the problems, if any, with the number of others that share its hint."""
-    problems = list(problems)
-    if not problems:
-        return
-    first = problems[0]
-    others = sum(problem.hint == first.hint for problem in problems) - 1
-    more = f" (and {others} more like it)." if others else "."
-    raise DataError(first.message.removesuffix(".") + more, first.hint)
+def _with_slots(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[ReadSentence]]:
+    """Gives tags without a slot, if all are such, the slot `UNNAMED`."""
+    tags = {tag for split in splits for sentence in split for tag in sentence.tags}
+    if not tags <= BARE or tags <= {"O"}:
+        return splits
+    shown = ", ".join(sorted(tags - {"O"}))
+    notes.append(f"The tags {shown} name no slot: it is called {UNNAMED!r}.")
+    named = {tag: tag if tag == "O" else f"{tag}-{UNNAMED}" for tag in tags}
+    return [
+        [replace(s, tags=tuple(named[tag] for tag in s.tags)) for s in split] for split in splits
+    ]
+
+
+def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: list[str]) -> None:
+    for part, split in zip(PARTS, splits, strict=True):
+        if any(tag != "O" for sentence in split for tag in sentence.tags):
+            continue
+        if part == "train":
+            raise DataError(
+                f"{root}: none of the {len(split):,} training sentences has a slot: "
+                "every tag is O.",
+                "Give sentences with tags such as B-city, or name the column: --tag-column.",
+            )
+        notes.append(f"The {part} sentences have no slot: their span F1 says nothing.")
+    invisible = [
+        token for split in splits for s in split for token in s.tokens if INVISIBLE.search(token)
+    ]
+    if invisible:
+        notes.append(
+            f"{len(invisible):,} words contain invisible characters and stay as they are, such as "
+            f"{invisible[0]!a}."
+        )

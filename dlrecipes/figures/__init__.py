@@ -19,9 +19,10 @@ if TYPE_CHECKING:
         save,
     )
     from dlrecipes.figures.classification import accuracy_by_cost, confusion_counts, mistakes
+    from dlrecipes.figures.fonts import fit_fonts
     from dlrecipes.figures.images import epoch_frames, image_grid, over_epochs, select_epochs, tiled
     from dlrecipes.figures.networks import convolutions, feature_maps, filters
-    from dlrecipes.figures.text import has_font, tagged_sentences, text_font
+    from dlrecipes.figures.text import tagged_sentences
 
 __all__ = [
     "BLUE",
@@ -35,7 +36,7 @@ __all__ = [
     "epoch_frames",
     "feature_maps",
     "filters",
-    "has_font",
+    "fit_fonts",
     "image_grid",
     "learning_curves",
     "mistakes",
@@ -44,7 +45,6 @@ __all__ = [
     "save",
     "select_epochs",
     "tagged_sentences",
-    "text_font",
     "tiled",
 ]
 
@@ -62,7 +62,7 @@ attach(
         "epoch_frames": "images",
         "feature_maps": "networks",
         "filters": "networks",
-        "has_font": "text",
+        "fit_fonts": "fonts",
         "image_grid": "images",
         "learning_curves": "charts",
         "mistakes": "classification",
@@ -71,7 +71,6 @@ attach(
         "save": "charts",
         "select_epochs": "images",
         "tagged_sentences": "text",
-        "text_font": "text",
         "tiled": "images",
     },
 )

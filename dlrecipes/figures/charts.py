@@ -10,12 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from dlrecipes.figures.fonts import fit_fonts
+
 BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
 FRAME_MS, LAST_FRAME_MS = 120, 2000
 
 
 def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
     """Writes a figure as PNG, or images as the frames of an animated GIF, in one atomic step.
+
+    Texts get fonts that have their characters (`fit_fonts`).
 
     Args:
         folder: Folder to write to.
@@ -36,6 +40,7 @@ def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
             loop=0,
         )
     else:
+        fit_fonts(content)
         content.savefig(partial, format="png", dpi=120)
     partial.replace(path)
 

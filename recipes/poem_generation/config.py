@@ -72,6 +72,21 @@ class Config(RecipeConfig):
         0.95, "Probability of the most likely characters to sample from; 1 for all.", gt=0, le=1
     )
 
+    def without_effect(self) -> dict[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {"data_dir": "poem_generation reads no TFDS datasets"}
+        if self.data == "builtin":
+            if self.form == "text":
+                reasons["form"] = "the built-in data is quatrains, and --data gives a text"
+        else:
+            builtin = "it is for the built-in data, not --data"
+            reasons |= {"line_length": builtin, "examples": builtin}
+        if self.form == "text":
+            poems = "it is for quatrains, not --form text"
+            names = ("condition_units", "condition_dropout", "num_samples")
+            reasons |= dict.fromkeys(names, poems)
+        return reasons
+
 
 class PredictOptions(Options):
     """Options of `dlrecipes predict poem_generation`."""

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from dlrecipes.data.parts import PARTS, part_files, random_split
 from dlrecipes.data.quatrains import Poem, quatrains, read_quatrains
+from dlrecipes.data.quatrains.reading import quatrain_fraction
 from dlrecipes.data.sources import load_source
-from dlrecipes.data.text_files import read_text
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.data.text_files import read_file
+from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -36,24 +37,29 @@ def load(config: Config) -> Splits:
     )
 
 
-def is_quatrains(config: Config, path: Path) -> bool:
-    """Returns whether a file is read as quatrains: as configured, or by at least half its lines."""
+def is_quatrains(config: Config, path: Path, notes: list[str] | None = None) -> bool:
+    """Returns whether a file is read as quatrains: as configured, or if at least half of it is.
+
+    Args:
+        config: Settings; `form` decides unless it is `"auto"`.
+        path: File of the training part.
+        notes: List that receives how a file is read that is taken for a text. Defaults to `None`.
+    """
     if config.form != "auto":
         return config.form == "quatrains"
-    is_json = any(suffix in (".json", ".jsonl", ".ndjson") for suffix in path.suffixes)
-    try:
-        poems, skipped = read_quatrains(path)
-    except DataError as error:
-        # Invalid JSON and unreadable files are errors; any other file without quatrains is a text.
-        if "holds no quatrain" in error.message and not is_json:
-            return False
-        raise
-    return is_json or len(poems) >= sum(skipped.values())
+    fraction = quatrain_fraction(path)
+    if fraction < 0.5 and notes is not None:
+        why = "it holds no quatrains; poems are read one per line, in JSON or in a table."
+        if fraction:
+            why = (
+                f"{fraction:.0%} of its poems or lines are quatrains (4 lines of 5 or 7 characters)"
+            )
+            why += "; --form quatrains reads those."
+        notes.append(f"{path.name} is read as plain text: {why}")
+    return fraction >= 0.5
 
 
 def _builtin(config: Config) -> Splits:
-    if config.form == "text":
-        raise UsageError("--form text: the built-in data is quatrains.", "Give --data FILE.txt.")
     lengths = (5, 7) if config.line_length == "both" else (int(config.line_length),)
     held_out = max(100, config.examples // 8)
     count = -(-(config.examples + 2 * held_out) // len(lengths))
@@ -65,24 +71,43 @@ def _builtin(config: Config) -> Splits:
 
 
 def _files(config: Config, path: Path) -> Splits:
-    files = part_files(path, ".jsonl, .txt, or either with .gz")
-    if not is_quatrains(config, files["train"]):
-        return _text_splits(config, [read_text(file) for file in files.values()])
+    notes: list[str] = []
+    found = part_files(path, ".jsonl, .txt, or either with .gz")
+    files = found.paths
+    if found.ignored:
+        notes.append(f"{path}: ignored, because their names are unclear: {found.note}.")
+    if not is_quatrains(config, files["train"], notes):
+        return _text_splits(config, list(files.values()), notes)
     parts: list[list[Poem]] = []
     skipped: Counter[str] = Counter()
     for file in files.values():
-        poems, reasons = read_quatrains(file)
+        poems, reasons = read_quatrains(file, notes)
         parts.append(poems)
         skipped.update(reasons)
     if len(parts) < len(PARTS):
         fractions = THREE_PARTS if len(parts) == 1 else TWO_PARTS
         file = list(files.values())[-1]
         parts[-1:] = random_split(parts[-1], fractions, config.seed, str(file))
-    return _quatrain_splits(config.data, parts, skipped)
+        notes.append(_split_note(file, len(parts) - len(files)))
+    return _quatrain_splits(config.data, parts, skipped, notes)
 
 
-def _text_splits(config: Config, texts: Sequence[str]) -> Splits:
-    parts = [text.replace("\r\n", "\n") for text in texts]
+def _split_note(file: Path, added: int) -> str:
+    what = "validation and test are 5% each" if added == 2 else "half is the test part"
+    return f"{file.name} is split at random (--seed): {what}."
+
+
+def _text_splits(config: Config, files: Sequence[Path], notes: list[str]) -> Splits:
+    parts = []
+    for file in files:
+        text, encoding = read_file(file)
+        parts.append(text.replace("\r\n", "\n").replace("\r", "\n"))
+        if encoding != "UTF-8":
+            notes.append(f"{file.name} is read as {encoding}.")
+    if len(parts) < len(PARTS):
+        share = "last 10%, half each," if len(parts) == 1 else "second half"
+        what = "validation and test" if len(parts) == 1 else "test"
+        notes.append(f"{files[-1].name}: the {share} of the text is for {what}.")
     if len(parts) == 1:
         text, size = parts[0], len(parts[0])
         ends = round(size * THREE_PARTS[0]), round(size * (1 - THREE_PARTS[2]))
@@ -97,11 +122,15 @@ def _text_splits(config: Config, texts: Sequence[str]) -> Splits:
                 f"one window of {config.window}.",
                 "Give a longer text, or a smaller --window.",
             )
-    return Splits(*parts, description=_facts(config.data, "text", "characters", parts, parts[0]))
+    facts = _facts(config.data, "text", "characters", parts, parts[0])
+    return Splits(*parts, description=facts, notes=notes)
 
 
 def _quatrain_splits(
-    name: str, parts: Sequence[Sequence[Poem]], skipped: Mapping[str, int]
+    name: str,
+    parts: Sequence[Sequence[Poem]],
+    skipped: Mapping[str, int],
+    notes: Sequence[str] = (),
 ) -> Splits:
     train = parts[0]
     text = "".join(line for poem in train for line in poem.lines)
@@ -110,7 +139,7 @@ def _quatrain_splits(
     facts["line lengths, train"] = f"{len(train) - sevens:,} of five, {sevens:,} of seven"
     if skipped:
         facts["skipped"] = "; ".join(f"{count:,} {reason}" for reason, count in skipped.items())
-    return Splits(*parts, description=facts)
+    return Splits(*parts, description=facts, notes=notes)
 
 
 def _facts(name: str, form: str, unit: str, parts: Sequence, text: str) -> dict[str, str]:

@@ -44,24 +44,17 @@ def page(poems: Sequence[Mapping[str, Any]]) -> Figure:
     columns = 3
     rows = -(-len(poems) // columns)
     figure = Figure(figsize=(4.1 * columns, 2.3 * rows + 0.6), layout="constrained")
-    text = "".join(line for poem in poems for line in poem["lines"])
-    title = "Poems by theme: ● level  ○ oblique  · either"
-    if not figures.has_font(text):
-        title += "\nNo installed font has Chinese: install one, such as Noto Sans CJK."
-        title += " The poems are in assets.extra/poems.txt."
-        text = ""
-    figure.suptitle(title, fontsize=10, **figures.text_font(text))
+    figure.suptitle("Poems by theme: ● level  ○ oblique  · either", fontsize=10)
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for axis in axes:
         axis.axis("off")
     for axis, poem in zip(axes, poems, strict=False):
         axis.set(xlim=(0, 9), ylim=(-9, 1))
-        font = figures.text_font(poem["theme"])
-        axis.text(0, 0, poem["theme"], fontsize=8, color=figures.BLUE, **font)
+        axis.text(0, 0, poem["theme"], fontsize=8, color=figures.BLUE)
         for y, line in enumerate(zip(poem["lines"], poem["pattern"], strict=True)):
             for x, (character, tone) in enumerate(zip(*line, strict=True)):
-                font = figures.text_font(character)
-                axis.text(x, -2 * y - 1.5, character, fontsize=13, **font)
+                axis.text(x, -2 * y - 1.5, character, fontsize=13)
                 mark = {"fontsize": 6, "color": figures.ORANGE}
                 axis.text(x + 0.25, -2 * y - 2.3, MARKS[tone], **mark)
+    figures.fit_fonts(figure)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from dlrecipes.recipe.prediction import plain
 
 from .config import PredictOptions
 from .lite import TABLES_FILE, LiteWriter
-from .requests import DEFAULTS, NO_TEMPLATE_FITS
+from .requests import DEFAULTS, MARKS, NO_TEMPLATE_FITS
 
 _MARKS = "，。，。"
 
@@ -63,6 +64,12 @@ def _request(options: PredictOptions, form: str) -> dict[str, Any]:
         auto = options.line_length == "auto"
         request["line_length"] = 0 if auto else int(options.line_length)
         request["rhyme"] = _rhyme_class(options.rhyme)
+        line, firsts = (re.sub(MARKS, "", text) for text in (options.first_line, options.acrostic))
+        if line and firsts and line[0] != firsts[0]:
+            raise UsageError(
+                f"--acrostic begins with {firsts[0]!r}, but --first-line with {line[0]!r}.",
+                "Begin both with the same character, or leave one out.",
+            )
     return request
 
 

@@ -18,6 +18,12 @@ class Config(RecipeConfig):
     batch_size: int = setting(
         32, "Batch size.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )
+    word_column: int = setting(
+        0, "Column of the words in CoNLL files, from 1; 0 finds it.", ge=0, le=1000
+    )
+    tag_column: int = setting(
+        0, "Column of the tags in CoNLL files, from 1; 0 finds it.", ge=0, le=1000
+    )
     language: Literal["english", "chinese"] = setting("english", "Language of the built-in data.")
     examples: int = setting(4000, "Training sentences of the built-in data.", ge=100, le=20_000)
     encoding: tuple[Literal["one_of_n", "hashing", "embedding"], ...] = setting(
@@ -70,3 +76,27 @@ class Config(RecipeConfig):
         "cosine", "Learning-rate schedule over all epochs."
     )
     clip_norm: float = setting(5.0, "Maximum global gradient norm.", gt=0)
+
+    @pydantic.model_validator(mode="after")
+    def _check_columns(self) -> "Config":
+        if self.word_column and self.word_column == self.tag_column:
+            raise ValueError("--word-column and --tag-column are the same column")
+        return self
+
+    def without_effect(self) -> dict[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {"data_dir": "slot_filling reads no TFDS datasets"}
+        if self.data == "builtin":
+            columns = "the built-in data is not in columns"
+            reasons |= {"word_column": columns, "tag_column": columns}
+        else:
+            builtin = "it is for the built-in data, not --data"
+            reasons |= {"language": builtin, "examples": builtin}
+        if "embedding" not in self.encoding:
+            reasons["word_units"] = "--encoding has no embedding"
+        if "hashing" not in self.encoding:
+            hashing = "--encoding has no hashing"
+            reasons |= {"ngram_units": hashing, "ngram_sizes": hashing}
+        if self.cell == "feed_forward" and self.bidirectional:
+            reasons["bidirectional"] = "--cell feed_forward has no direction"
+        return reasons

@@ -33,15 +33,18 @@ def load(config: Config) -> Splits:
     """
     held_out = max(100, config.examples // 8)
     sizes = (config.examples, held_out, 2 * held_out)
+    notes: list[str] = []
+    columns = config.word_column, config.tag_column
     parts = load_source(
         config.data,
         builtin=lambda: travel_queries(config.language, config.seed, sizes),
-        folder=lambda path: read_tagged(path, config.seed),
+        folder=lambda path: read_tagged(path, config.seed, *columns, notes=notes),
         recipe="slot_filling",
         expected="a folder with train, valid and test",
     )
     name = f"built-in travel queries, {config.language}, seed {config.seed}"
-    return Splits(*parts, description=_describe(source_name(config.data, name), parts))
+    facts = _describe(source_name(config.data, name), parts)
+    return Splits(*parts, description=facts, notes=notes)
 
 
 def to_arrays(

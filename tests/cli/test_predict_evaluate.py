@@ -85,6 +85,27 @@ def test_standard_input_that_is_not_utf8_is_named_by_its_line(ask, typed):
     assert refusal(ask("predict", "-"), 1) == "Standard input, line 2: not UTF-8."
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("to Rome\n".encode("utf-16"), "Standard input is UTF-16; expected UTF-8."),
+        (b"to Rome\rto Oslo\r", "Standard input, line 1: the line ends are CR alone."),
+    ],
+)
+def test_standard_input_of_other_systems_is_refused(ask, typed, content, problem):
+    typed(content)
+    assert refusal(ask("predict", "-"), 1) == problem
+
+
+def test_predictions_of_standard_input_stay_in_step_with_its_lines(ask, typed, tmp_path):
+    typed("\ufeffto Rome\n \nto Oslo\n".encode())
+    answer = ask("predict", "-", "--output", tmp_path / "out.jsonl")
+    assert answer.err == "Note: blank lines have no prediction: null for 1 of them.\n"
+    assert answer.out.endswith("2 predictions\n")
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row and row["tokens"] for row in rows] == [["to", "Rome"], None, ["to", "Oslo"]]
+
+
 def test_predictions_keep_the_words_and_their_order(ask, typed):
     answer = ask("predict", SENTENCE, "to Rome")
     assert (answer.code, answer.err) == (0, "")
@@ -106,6 +127,16 @@ def test_evaluation_of_the_published_model_equals_the_runs(ask, run_once):
     assert first.endswith("slot_filling/1 on builtin, validation: 100 examples")
     f1 = run_once[0].metrics["validation"]["span_f1"]
     assert rows[0].split() == ["span_f1", f"{f1:.4f}"]
+
+
+def test_how_the_data_was_read_is_printed(ask, tmp_path):
+    text = "".join(f"{k} to x O\n\n1 Rome x S-departure_city\n2 now x O\n\n" for k in range(6))
+    (tmp_path / "data.txt").write_text(text)
+    answer = ask("evaluate", "--data", tmp_path / "data.txt")
+    notes = [line for line in answer.err.splitlines() if line.startswith("Note: ")]
+    assert notes[0].startswith("Note: data.txt: words are column 2 (to, Rome), tags")
+    assert "validation and test are split off, 1 of 12 sentences each, by --seed." in notes[1]
+    assert notes[2] == "Note: The tags are read as IOBES."
 
 
 def test_evaluation_on_data_that_is_not_there_names_it(ask):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shlex
 import time
 
@@ -99,6 +100,35 @@ def test_a_value_out_of_bounds_is_named(refused, option, value):
 )
 def test_what_cannot_be_an_option_is_refused(refused, options):
     assert refused(*options)
+
+
+@pytest.mark.parametrize(
+    ("options", "problems"),
+    [
+        ("--data x --language chinese --examples 200", ["--language", "--examples"]),
+        ("--word-column 2 --data-dir x", ["--data-dir", "--word-column"]),
+        (
+            "--encoding embedding --ngram-units 8 --ngram-sizes 2",
+            ["--ngram-units", "--ngram-sizes"],
+        ),
+        ("--encoding hashing --word-units 8", ["--word-units"]),
+        ("--cell feed_forward --bidirectional", ["--bidirectional"]),
+    ],
+)
+def test_settings_that_others_leave_without_effect_are_refused_at_once(refused, options, problems):
+    line = refused(*options.split())[0]
+    assert line.startswith("slot_filling: no effect: ")
+    assert re.findall(r"(--[a-z-]+): ", line) == problems
+
+
+def test_settings_of_a_stored_run_may_be_without_effect(dlrecipes, asked, empty_directory):
+    settings = {"ngram_units": 8, "encoding": ["embedding"]}
+    whole = registry.find("slot_filling").config().parse(settings)
+    (empty_directory / "best.yaml").write_text(whole.to_yaml())
+    assert dlrecipes("run", "slot_filling", "--config", "best.yaml").code == 130
+    (empty_directory / "few.yaml").write_text("ngram_units: 8\nencoding: embedding\n")
+    answer = dlrecipes("run", "slot_filling", "--config", "few.yaml")
+    assert "--ngram-units: --encoding has no hashing" in answer.err
 
 
 def test_nothing_is_there_to_resume(refused):
@@ -238,7 +268,7 @@ def test_data_that_cannot_be_read_leaves_no_run_to_resume(dlrecipes, empty_direc
     answer = dlrecipes("run", "slot_filling", "--data", "no_such_folder")
     assert answer.code == 1
     assert "no_such_folder" in answer.err
-    assert list((empty_directory / "runs" / "slot_filling").iterdir()) == []
+    assert list(empty_directory.iterdir()) == []
 
 
 @pytest.fixture

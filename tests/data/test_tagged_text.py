@@ -46,7 +46,7 @@ def refusal(path, **options):
 
 
 def conll(count):
-    return "".join(f"w{k}\tO\n\n" for k in range(count))
+    return "".join(f"w{k}\tB-x\n\n" for k in range(count))
 
 
 def encode(spans, length, scheme):
@@ -197,7 +197,7 @@ def test_single_data_is_split_by_seed_80_10_10(tmp_path, kind):
         path.write_text(conll(50))
     else:
         path = tmp_path
-        write(path, {"seq.in": "\n".join(words), "seq.out": "\n".join(["O"] * 50)})
+        write(path, {"seq.in": "\n".join(words), "seq.out": "\n".join(["B-x"] * 50)})
     splits = read_tagged(path, seed=3)
     assert [len(split) for split in splits] == [40, 5, 5]
     words_of = [[sentence.tokens[0] for sentence in split] for split in splits]
@@ -324,7 +324,7 @@ def test_malformed_tags_are_rejected_in_every_scheme(scheme, tag):
 # --- mistakes in files
 
 
-@pytest.mark.parametrize("tag", ["city", "X-city", "B-", "B"])
+@pytest.mark.parametrize("tag", ["city", "X-city", "B-", "b"])
 def test_a_tag_that_does_not_parse_is_named_with_its_line(tmp_path, tag):
     write(tmp_path, with_test(sequences("a b\nc Rome\n", f"O O\nO {tag}\n")))
     message = refusal(tmp_path)
@@ -394,7 +394,7 @@ def test_a_word_with_a_space_between_tabs_is_rejected(tmp_path):
 def test_bytes_that_are_not_utf8_are_located(tmp_path):
     write(tmp_path, {"train.txt": b"a O\nb O\nZ\xfcrich B-city\n", "test.txt": "a O\n"})
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt:3: byte 9 (0xfc) is not UTF-8. Save the file as UTF-8." in message
+    assert f"{tmp_path}/train.txt:3: byte 0xfc is not UTF-8. Save the file as UTF-8." in message
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \t\r\n", "\ufeff"])
@@ -443,7 +443,7 @@ def test_a_folder_without_test_is_rejected(tmp_path):
 
 def test_two_files_of_one_split_are_rejected(tmp_path):
     write(tmp_path, {"train.txt": "a O\n", "train.conll": "a O\n"})
-    assert "train data more than once: train.conll and train.txt." in refusal(tmp_path)
+    assert "both train.conll and train.txt hold the train part. Keep one" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("missing", ["seq.in", "seq.out"])
@@ -458,6 +458,11 @@ def test_a_missing_file_of_a_split_is_named(tmp_path, missing):
     assert "A split holds seq.in" in message
 
 
+def test_sequence_files_without_folders_are_rejected(tmp_path):
+    write(tmp_path, {"train.seq.in": "a\n", "train.seq.out": "O\n", "train.label": "x\n"})
+    assert "train.seq.in is not in a folder of its part. Put seq.in, seq.out" in refusal(tmp_path)
+
+
 def test_a_single_file_of_a_split_is_rejected(tmp_path):
     write(tmp_path, sequences("a\n", "O\n"))
     message = refusal(tmp_path / "train/seq.in")
@@ -466,13 +471,9 @@ def test_a_single_file_of_a_split_is_rejected(tmp_path):
     assert "train/seq.in is missing." in refusal(tmp_path / "train")
 
 
-@pytest.mark.parametrize("name", ["train.txt", "train/seq.out"])
-def test_a_folder_in_place_of_a_file_is_rejected(tmp_path, name):
-    write(tmp_path, {"test.txt": "a O\n", f"{name}/x": ""})
-    if name.startswith("train/"):
-        write(tmp_path, {"train/seq.in": "a\n"})
-    message = refusal(tmp_path)
-    assert f"{tmp_path}/{name} cannot be read: is a directory. Expected a file" in message
+def test_a_folder_in_place_of_a_file_is_rejected(tmp_path):
+    write(tmp_path, {"test.txt": "a O\n", "train/seq.in": "a\n", "train/seq.out/x": ""})
+    assert f"{tmp_path}/train/seq.out: expected a file, got a folder." in refusal(tmp_path)
 
 
 def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
@@ -484,4 +485,4 @@ def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "read_bytes", forbidden)
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt cannot be read: permission denied. Check the" in message
+    assert f"{tmp_path}/train.txt cannot be read: Permission denied." in message

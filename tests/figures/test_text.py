@@ -1,9 +1,6 @@
-"""Figures of text: tagged sentences and fonts."""
+"""Figures of text: tagged sentences."""
 
-import pytest
-
-from dlrecipes.figures import tagged_sentences, text
-from dlrecipes.figures.text import has_font, text_font
+from dlrecipes.figures import tagged_sentences
 
 
 def words(figure):
@@ -42,17 +39,3 @@ def test_words_that_look_like_formulas_are_drawn_unchanged(tmp_path):
     with matplotlib.rc_context({"text.parse_math": False}):
         figure = tagged_sentences([odd], [["B-$_$"] * 4], [["O"] * 4])
         figure.savefig(tmp_path / "odd.png")
-
-
-def test_latin_text_needs_no_font_of_its_own():
-    assert has_font("Rome, Österreich")
-    assert text_font("Rome") == {}
-
-
-@pytest.mark.parametrize("installed", [None, "Noto Sans CJK SC"])
-def test_chinese_text_needs_a_font_that_has_it(monkeypatch, installed):
-    monkeypatch.setattr(text, "_han_font", lambda: installed)
-    assert has_font("北京") == (installed is not None)
-    assert text_font("北京") == ({"family": installed} if installed else {})
-    title = tagged_sentences([["到", "北京"]], [["O", "O"]], [["O", "O"]]).axes[0].get_title()
-    assert ("install Noto Sans CJK" in title) == (installed is None)

@@ -3,12 +3,13 @@
 import functools
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dlrecipes import runner
+from dlrecipes import load_recipe, runner
 from dlrecipes.data.quatrains import THEMES, Poem, quatrains
 from dlrecipes.data.quatrains.prosody import rhymes
 from dlrecipes.errors import DataError, UsageError
@@ -106,9 +107,43 @@ def test_the_form_of_the_data_is_detected_or_set(tmp_path):
     (tmp_path / "verse.txt").write_text(verse, encoding="utf-8")
     (tmp_path / "prose.txt").write_text(SENTENCE * 40)
     assert isinstance(recipe(data=str(tmp_path / "verse.txt")).load_data().train, list)
-    assert isinstance(recipe(data=str(tmp_path / "prose.txt")).load_data().train, str)
+    prose = recipe(data=str(tmp_path / "prose.txt")).load_data()
+    assert isinstance(prose.train, str)
+    assert prose.notes[0].startswith(
+        "prose.txt is read as plain text: it holds no quatrains; poems"
+    )
     text = recipe(data=str(tmp_path / "verse.txt"), form="text", window=8).load_data()
     assert text.train + text.validation + text.test == verse
+
+
+def test_reading_as_plain_text_is_reported_with_the_way_to_read_quatrains(tmp_path):
+    few = "\n".join(["，".join(poem.lines) for poem in quatrains(5)] + [SENTENCE] * 15)
+    (tmp_path / "train.txt").write_bytes(few.encode("utf-16"))
+    (tmp_path / "val.txt").write_text(few.replace("\n", "\r"), encoding="utf-8", newline="")
+    splits = recipe(data=str(tmp_path), window=8).load_data()
+    assert splits.train == few
+    assert splits.validation + splits.test == few
+    assert [*splits.notes] == [
+        "train.txt is read as plain text: 25% of its poems or lines are quatrains (4 lines of 5 "
+        "or 7 characters); --form quatrains reads those.",
+        "train.txt is read as UTF-16.",
+        "val.txt: the second half of the text is for test.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ({"form": "text"}, ["--form"]),
+        ({"data": "x", "line_length": "5", "examples": 200}, ["--line-length", "--examples"]),
+        ({"data": "x", "form": "text", "num_samples": 5}, ["--num-samples"]),
+        ({"data_dir": "x"}, ["--data-dir"]),
+    ],
+)
+def test_settings_that_others_leave_without_effect_are_refused(settings, options):
+    with pytest.raises(UsageError, match="no effect") as caught:
+        load_recipe("poem_generation", **settings)
+    assert re.findall(r"(--[a-z-]+): ", str(caught.value)) == options
 
 
 def test_bad_data_is_reported_in_one_line(tmp_path):
@@ -222,6 +257,7 @@ def test_a_theme_raises_its_characters(poems):
         # The second and the fourth character are both level, which no template has.
         ((), {"first_line": "江春江山", "line_length": "7"}, "template"),
         ((), {"length": 5}, "--length does not apply to quatrains"),
+        ((), {"first_line": "春江", "acrostic": "花月"}, "--acrostic begins with '花', but"),
         ((), {"rhyme": "x"}, "not a character with a known rhyme"),
     ],
 )

@@ -101,10 +101,12 @@ def test_each_network_and_encoding_can_be_published(tmp_path, settings):
 
 
 @pytest.mark.slow
-def test_data_without_intents_gives_a_model_without_intents(tmp_path):
+def test_data_without_intents_gives_a_model_without_intents(tmp_path, capsys):
     sentences = [[("to", "O"), ("Rome", "B-city")], [("from", "O"), ("Oslo", "B-city")]] * 20
     write_conll(tmp_path / "data.conll", sentences)
     result = run(recipe(data=str(tmp_path / "data.conll")), tmp_path)
+    assert "Note: " in (printed := capsys.readouterr().err)
+    assert "validation and test are split off, 4 of 40 sentences each" in printed
     assert "intent_accuracy" not in result.metrics["test"]
     assert "intent" not in ModelVersion(result.version.folder).function().structured_outputs
 

@@ -113,7 +113,7 @@ def test_a_line_separator_inside_json_does_not_end_the_line(tmp_path):
         ("null", "expected an object, got null"),
         ('{"contents": "白日"}', "there is no 'content'. Did you mean 'contents'?"),
         ("{}", "there is no 'content'."),
-        ('{"content": ["白日"]}', "expected 'content' to be a string, got an array"),
+        ('{"content": ["白日", 3]}', "expected 'content' to be a string, got an array"),
         ('{"content": null}', "expected 'content' to be a string, got null"),
         ('{"content": true}', "expected 'content' to be a string, got a Boolean"),
         ("[" * 100_000, "invalid JSON"),
@@ -126,10 +126,92 @@ def test_invalid_json_is_reported_with_file_and_line(tmp_path, line, problem):
     assert message.startswith(f"{path}:3: {problem}")
 
 
-def test_a_json_array_is_rejected_in_favour_of_json_lines(tmp_path):
-    path = write(tmp_path, f"[{record()},\n{record()}]", "poems.json")
-    message = refusal(path)
-    assert "1: expected JSON lines, got a JSON array. Write one object per line" in message
+def read(folder, text, name="poems.txt"):
+    notes = []
+    poems, skipped = read_quatrains(write(folder, text, name), notes)
+    return [poem.lines for poem in poems], skipped, notes
+
+
+def couplets(poem):
+    return f"{poem[0]}，{poem[1]}。\n{poem[2]}，{poem[3]}。"
+
+
+def test_a_json_array_with_paragraphs_is_read(tmp_path):
+    # As in the public corpora, over several lines and in traditional characters.
+    poem = ["牀前明月光，疑是地上霜。", "舉頭望明月，低頭思故鄉。"]
+    rows = [{"author": "李白", "paragraphs": poem, "title": "靜夜思", "id": "x"}] * 3
+    path = write(tmp_path, json.dumps(rows, ensure_ascii=False, indent=2), "poet.tang.0.json")
+    notes = []
+    poems, skipped = read_quatrains(path, notes)
+    assert [len(poems), poems[0].title, poems[0].author] == [3, "靜夜思", "李白"]
+    assert poems[0].lines == ("牀前明月光", "疑是地上霜", "舉頭望明月", "低頭思故鄉")
+    assert skipped == {}
+    assert len(notes) == 1 and "is in traditional characters" in notes[0]
+    message = refusal(write(tmp_path, "[\n{},\n{]", "poems.json"))
+    assert "poems.json:3: invalid JSON: expecting property name" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "layout"),
+    [
+        ("登楼:{0}\n夜泊：张继：{1}\n", ""),
+        ("登楼,王之涣,{0}\n夜泊 {1}\n", ""),
+        ("登楼 王之涣\n{2}\n\n夜泊\n张继\n{3}\n", "poems with a blank line after each"),
+        ("{4}\n\n\n{5}\n", "poems with a blank line after each"),
+        ("{2}\n{3}\n", "couplets, two lines per poem"),
+        ("登楼\n{2}\n夜泊 张继\n{3}\n", "couplets, two lines per poem"),
+        ("{4}\n{5}\n", "four lines per poem"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_poems_over_several_lines_and_with_titles_are_read(tmp_path, text, layout, end):
+    whole = ["，".join(TOWER), "，".join(BRIDGE)]
+    filled = text.format(*whole, *map(couplets, (TOWER, BRIDGE)), *map("\n".join, (TOWER, BRIDGE)))
+    lines, skipped, notes = read(tmp_path, filled.replace("\n", end))
+    assert (lines, skipped) == ([TOWER, BRIDGE], {})
+    assert notes == ([f"poems.txt is read as {layout}."] if layout else [])
+
+
+def test_titles_before_a_colon_and_in_tables_are_kept(tmp_path):
+    (poem,), _ = read_quatrains(write(tmp_path, f"登楼：{couplets(TOWER)}".replace("\n", "")))
+    assert poem.title == "登楼"
+
+
+@pytest.mark.parametrize(
+    "header", ['"题目","朝代","作者","内容"', "title,dynasty,author,content", "title\tx\ty\t内容"]
+)
+def test_a_table_with_a_header_is_read(tmp_path, header):
+    tab = "\t" in header
+    row = f'"登楼","唐","王之涣","{"，".join(TOWER)}"'
+    text = f"{header}\n{row}\n{row}\n"
+    lines, skipped, notes = read(
+        tmp_path, text.replace('","', '"\t"') if tab else text, "poems.csv"
+    )
+    assert (lines, skipped) == ([TOWER, TOWER], {})
+    assert "is read as a table with the poems in column" in notes[0]
+
+
+def test_notes_in_parentheses_are_left_out_and_reported(tmp_path):
+    poem = "白日依山尽（一作近），黄河入海流[注]。欲穷千里目，更上一层楼〔完〕。"
+    lines, _, notes = read(tmp_path, poem)
+    assert lines == [TOWER]
+    assert notes == ["poems.txt: notes in parentheses are left out."]
+
+
+def test_skipped_poems_and_encodings_are_reported(tmp_path):
+    text = "，".join(TOWER) + "\n关关雎鸠，在河之洲\n" + "，".join(BRIDGE)
+    _, _, notes = read(tmp_path, text.encode("gb18030"))
+    assert notes == [
+        "poems.txt is read as GB18030.",
+        "poems.txt: 2 quatrains; poems that are skipped: 1 do not have 4 lines.",
+    ]
+
+
+def test_couplets_of_longer_poems_are_not_cut_into_quatrains(tmp_path):
+    long = f"{couplets(TOWER)}\n{couplets(TOWER)}"
+    text = f"长诗\n{long}\n登楼\n{couplets(TOWER)}\n夜泊\n{couplets(BRIDGE)}\n"
+    lines, skipped, _ = read(tmp_path, text)
+    assert (lines, skipped) == ([TOWER, BRIDGE], {"do not have 4 lines": 1})
 
 
 @pytest.mark.parametrize("content", ["", "\n \n", "\ufeff", gzip.compress(b"", mtime=0)])
