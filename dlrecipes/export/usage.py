@@ -95,11 +95,18 @@ def usage(
             f'Requests to another signature name it: `{{"signature_name": "{others[0]}", '
             '"inputs": ...}`.'
         )
-    parts += ["### LiteRT", f"`{LITERT_FILE}` takes and returns tensors:"]
-    parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
-    parts += _litert(exports, traced[LITERT_FILE])
+    if exports.without_litert:
+        parts += ["### LiteRT", f"There is no `{LITERT_FILE}`. {exports.without_litert}"]
+    else:
+        parts += ["### LiteRT", f"`{LITERT_FILE}` takes and returns tensors:"]
+        parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
+        parts += _litert(exports, traced[LITERT_FILE])
     if onnx:
-        parts += [f"`{ONNX_FILE}` has the inputs and outputs of `{LITERT_FILE}`:"]
+        if exports.without_litert:
+            parts += [f"### ONNX\n\n`{ONNX_FILE}` takes and returns tensors:"]
+            parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
+        else:
+            parts += [f"`{ONNX_FILE}` has the inputs and outputs of `{LITERT_FILE}`:"]
         parts += [_onnx(exports.litert)]
     if notes.strip():
         parts += ["### Notes", notes.strip()]
