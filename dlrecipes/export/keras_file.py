@@ -75,6 +75,32 @@ def unsafe_is_enabled() -> bool:
     return in_safe_mode() is False
 
 
+def needs_user(error: BaseException | None) -> str:
+    """Returns what only the user can provide to load a file, or `""` for another error.
+
+    Args:
+        error: Error of `keras.saving.load_model`.
+    """
+    if re.search("Could not locate (class|function)", str(error)):
+        return "classes that are not registered"
+    if "unsafe_deserialization" in str(error):
+        return "Python code (a Lambda layer)"
+    return ""
+
+
+def how_to_load(error: BaseException, compile: bool) -> str:
+    """Returns the hint for a file that only the user can load.
+
+    Args:
+        error: Error of `keras.saving.load_model`.
+        compile: Whether losses, metrics and the optimizer were to be restored.
+    """
+    if "unsafe_deserialization" in str(error):
+        return "If you trust it, call keras.config.enable_unsafe_deserialization() first."
+    without = ", or load it with compile=False" if compile else ""
+    return f"Import the module that defines and registers it{without}."
+
+
 def plain(error: Exception) -> str:
     """Returns in one line why Keras could not save, load or call a model."""
     text = re.sub(r"\x1b\[\d*m", "", str(error))

@@ -290,7 +290,7 @@ def write_card(
     if isinstance(card, str):
         return card
     text = usage(name, exports, exports.notes, functions=functions, onnx=onnx)
-    return card(text) if card else plain_card(name, model, text)
+    return card(text) if card else plain_card(name, model, text, not exports.without_litert)
 
 
 def verify(
