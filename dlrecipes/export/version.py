@@ -159,7 +159,6 @@ class ModelVersion:
         import keras
 
         import dlrecipes.training  # noqa: F401  (registers the classes in the file)
-
         from dlrecipes.export import keras_file
 
         path = self.file(KERAS_FILE)
