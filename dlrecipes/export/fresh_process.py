@@ -111,7 +111,8 @@ def weight_pairs(model: Any, loaded: Any) -> list[tuple[str, Any, Any]]:
     """Returns the weights of a model and of its copy in pairs, with their paths.
 
     They are paired by path if all paths are the same, and in their order otherwise: the layers
-    within a custom layer may be named anew, and a quantized layer may list its weights anew.
+    within a custom layer may get new names, and a quantized layer may list its weights in another
+    order.
 
     Args:
         model: Keras model.

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import PublishError
-from dlrecipes.export import keras_file, reference_outputs
+from dlrecipes.export import keras_errors, reference_outputs
 from dlrecipes.export.version import KERAS_FILE, ModelVersion
 
 # How a model takes several tensors: in its own structure, as one tensor, by name, or in a list.
@@ -61,7 +61,7 @@ def check(folder: Path, recorded: Mapping[str, Any] | None) -> str:
     try:
         model = ModelVersion(folder).keras_model(compile=False)
     except PublishError as error:
-        why = keras_file.needs_user(error.__cause__)
+        why = keras_errors.needs_user(error.__cause__)
         if not why:
             raise
         return f"{KERAS_FILE}: not loaded, because it has {why}"

@@ -1,4 +1,4 @@
-"""What LiteRT cannot run: checks before the conversion, and readable errors of the converter."""
+"""Limits of LiteRT: checks before the conversion, and readable errors of the converter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `publish` refuses before it writes anything: other objects, and weights without a value."""
+"""Checks of a model before it is published: its type, its weights and its outputs."""
 
 from __future__ import annotations
 

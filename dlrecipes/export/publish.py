@@ -22,6 +22,7 @@ from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
 from dlrecipes.export import fresh_process, keras_file
 from dlrecipes.export import onnx as onnx_file
+from dlrecipes.export.keras_errors import plain
 from dlrecipes.export.litert import concrete_function
 from dlrecipes.export.litert_files import (
     LiteRT,
@@ -199,7 +200,7 @@ def _traced(model: keras.Model, signature: Signature) -> tf.types.experimental.C
         raise
     except Exception as error:
         raise PublishError(
-            f"{model.name}: the model cannot be called on its inputs: {keras_file.plain(error)}",
+            f"{model.name}: the model cannot be called on its inputs: {plain(error)}",
             "It must work as model(inputs, training=False) does.",
         ) from error
 
@@ -266,7 +267,7 @@ def _unsaved(
                 "resource that no layer holds.",
                 "Assign it to an attribute of the layer: self.table = table.",
             )
-    return PublishError(f"The SavedModel cannot be written: {keras_file.plain(error)}")
+    return PublishError(f"The SavedModel cannot be written: {plain(error)}")
 
 
 def write_card(

@@ -159,18 +159,18 @@ class ModelVersion:
         import keras
 
         import dlrecipes.training  # noqa: F401  (registers the classes in the file)
-        from dlrecipes.export import keras_file
+        from dlrecipes.export import keras_errors
 
         path = self.file(KERAS_FILE)
         try:
             return keras.saving.load_model(path, compile=compile)
         except Exception as error:
-            why = keras_file.needs_user(error)
+            why = keras_errors.needs_user(error)
             if not why:
                 raise _load_error(self.folder, error) from error
             raise PublishError(
-                f"{self.folder}: {KERAS_FILE} has {why}: {keras_file.plain(error)}.",
-                keras_file.how_to_load(error, compile),
+                f"{self.folder}: {KERAS_FILE} has {why}: {keras_errors.plain(error)}.",
+                keras_errors.how_to_load(error, compile),
             ) from error
 
     def litert(self, threads: int = 1) -> LiteRTModel:

@@ -108,7 +108,7 @@ def test_each_policy_is_published(tmp_path, make, policy):
 
 
 def test_a_model_that_needs_its_precision_has_no_litert_file():
-    # 1e-9 is lost beside 1 in float32.
+    # The sum of 1 and 1e-9 is 1 in float32.
     def function(x):
         x = tf.cast(x, tf.float64)
         return {"y": ((x + 1e-9) - x) * 1e9}
