@@ -39,7 +39,12 @@ def how_to_load(error: BaseException, compile: bool) -> str:
 
 def plain(error: Exception) -> str:
     """Returns in one line why Keras could not save, load or call a model."""
+    # Keras names the layer that failed, and prints the reason in bold type.
+    reasons = re.findall(r"\x1b\[1m(.+?)\x1b\[0m", str(error))
     text = re.sub(r"\x1b\[\d*m", "", str(error))
+    layers = re.findall(r"Exception encountered when calling (\S+)", text)
+    if layers and reasons:
+        return f"{layers[-1].rstrip('.')}: {reasons[-1].strip()[:200]}"
     if not text.strip():
         return type(error).__name__
     unknown = re.findall(r"Could not locate (class|function) '([^']+)'", text)
@@ -58,7 +63,4 @@ def plain(error: Exception) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if lines[0].startswith("in user code"):
         return lines[-1]
-    if lines[0].startswith("Exception encountered when calling") and len(lines) > 1:
-        where = lines[0].removeprefix("Exception encountered when calling ").rstrip(".")
-        return f"{where}: {lines[1]}"
-    return reason(type(error)(text)) if len(lines) > 1 else text
+    return reason(RuntimeError(text)) if len(lines) > 1 else text

@@ -79,3 +79,36 @@ def test_weights_in_half_precision_are_checked():
     dense.bias.assign([np.inf])
     with pytest.raises(PublishError, match="dense/bias has 1 infinite among its 1 values"):
         check_model(model)
+
+
+def test_a_model_that_cannot_be_called_is_reported_with_its_layer(tmp_path):
+    @keras.saving.register_keras_serializable("tests")
+    class Untrained(keras.layers.Layer):
+        def call(self, x, training=None):
+            if training is False:
+                raise ValueError("no inference here")
+            return x
+
+    model = keras.Sequential([keras.Input((3,)), Untrained()], name="net")
+    with pytest.raises(PublishError) as caught:
+        publish(model, tmp_path / "net", examples=np.ones((1, 3)))
+    assert caught.value.message == (
+        "net: the model cannot be called on its inputs: Untrained.call(): no inference here"
+    )
+    assert not (tmp_path / "net").exists()
+
+
+def test_a_table_that_no_layer_holds_is_reported_with_its_layer(tmp_path):
+    entries = tf.lookup.KeyValueTensorInitializer(tf.constant([1], tf.int64), tf.constant([2.0]))
+    table = tf.lookup.StaticHashTable(entries, 0.0)
+
+    @keras.saving.register_keras_serializable("tests")
+    class Lookup(keras.layers.Layer):
+        def call(self, x):
+            return table.lookup(tf.cast(x, tf.int64))
+
+    model = keras.Sequential([keras.Input((3,)), Lookup(name="lookup")], name="net")
+    with pytest.raises(PublishError, match="the layer net/lookup uses a lookup table") as caught:
+        publish(model, tmp_path / "net", examples=np.ones((1, 3)))
+    assert "self.table = table" in caught.value.hint
+    assert not (tmp_path / "net").exists()
