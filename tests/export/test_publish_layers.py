@@ -12,6 +12,7 @@ from dlrecipes import api
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.verification import check
 from dlrecipes.export.version import ModelVersion
 
@@ -319,3 +320,30 @@ def test_masks_and_recurrent_convolutions_are_published_with_litert(tmp_path, ma
     model = make()
     folder = publish(model, tmp_path / "net", examples=examples, litert=True)
     np.testing.assert_allclose(saved_model(folder, x=examples), model(examples), atol=1e-5)
+
+
+def test_a_litert_file_with_other_outputs_is_left_out(tmp_path, capsys):
+    traces = []
+
+    def unsteady(x):
+        # Each trace adds another number.
+        traces.append(x)
+        return {"y": x + float(len(traces))}
+
+    model = sequential(layers.Flatten(), shape=(3,))
+    signature = Signature(
+        unsteady, [tf.TensorSpec([None, 3], tf.float32, name="x")], [(np.zeros((1, 3), "f"),)]
+    )
+    folder = publish(model, tmp_path / "net", Exports({"serving_default": signature}, signature))
+    assert not list(folder.glob("*.tflite"))
+    assert "LiteRT gives other outputs than the model: y differs" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["int4", "float8"])
+def test_other_quantized_models_are_published(tmp_path, mode):
+    model = sequential(layers.Dense(4), shape=(8,))
+    model.quantize(mode)
+    x = np.random.default_rng(0).normal(size=(3, 8)).astype("float32")
+    folder = publish(model, tmp_path / "net", examples=x)
+    np.testing.assert_allclose(saved_model(folder, x=x), model(x), atol=1e-4)
