@@ -263,7 +263,8 @@ def publish(
     """Publishes a Keras model of your own as a new, verified version.
 
     SavedModel, LiteRT and `.keras` files are loaded again and compared with the model before
-    the version's folder appears.
+    the version's folder appears. If LiteRT cannot run the model, it is published without a LiteRT
+    file, and the reason is printed and stands in the card.
 
     Args:
         model: A functional or sequential Keras model, built.
@@ -271,14 +272,16 @@ def publish(
         examples: Inputs on which the files are compared with the model: an array with examples
             along its first axis, a dictionary of arrays by input name, or a list of arrays in
             the inputs' order.
-        **options: Further arguments of `dlrecipes.export.publish`, such as `onnx=True`.
+        **options: Further arguments of `dlrecipes.export.publish`: `litert=True` to require a
+            LiteRT file, `litert=False` to skip it, `onnx=True` for an ONNX file, `safe=False` to
+            allow `Lambda` layers.
 
     Returns:
         The published model.
 
     Raises:
-        PublishError: If a file cannot be written or does not agree with the model; nothing is
-            left in `directory` then.
+        PublishError: If a file cannot be written or does not agree with the model, or a weight is
+            NaN or infinite; nothing is left in `directory` then.
         UsageError: If the examples do not fit the model.
 
     Example:

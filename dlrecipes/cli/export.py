@@ -28,6 +28,7 @@ QUANTIZE = ("none", "float16", "dynamic", "int8")
     type=click.Choice(["onnx"]),
     help="Additional format: onnx writes the function of model.tflite as model.onnx.",
 )
+@click.option("--no-litert", is_flag=True, help="Publish without LiteRT files.")
 @click.option("--data", help="Data, if it was moved since the version was published.")
 @model_version
 @models_dir
@@ -35,6 +36,7 @@ def command(
     recipe: str,
     quantize: tuple[str, ...],
     formats: tuple[str, ...],
+    no_litert: bool,
     data: str | None,
     model_version: int | None,
     models_dir: Path,
@@ -50,10 +52,16 @@ def command(
       dlrecipes export slot_filling --quantize float16 --quantize dynamic
       dlrecipes export digit_recognition --quantize none
       dlrecipes export digit_recognition --format onnx
+      dlrecipes export digit_recognition --no-litert
     """
     if "none" in quantize and len(quantize) > 1:
         raise UsageError(
             "--quantize none cannot be combined with other formats.", "Leave one of them out."
+        )
+    if no_litert and set(quantize) - {"none"}:
+        raise UsageError(
+            f"--no-litert cannot be combined with --quantize {quantize[0]}.",
+            "Leave one of them out.",
         )
     smaller = None if not quantize else [kind for kind in dict.fromkeys(quantize) if kind != "none"]
     task, version = published_recipe(recipe, models_dir, model_version, data)
@@ -63,7 +71,7 @@ def command(
 
     if "onnx" in formats:
         onnx.check_installed()
-    folder = runner.export(task, version, models_dir, smaller, "onnx" in formats)
+    folder = runner.export(task, version, models_dir, smaller, "onnx" in formats, not no_litert)
     click.echo(f"Published  {folder}  (from {version.folder}; all files match the model)")
     measured = folder / EXTRAS / LITERT_FORMATS_FILE
     if measured.is_file():

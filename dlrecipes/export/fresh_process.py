@@ -91,25 +91,52 @@ class VerificationProcess:
             raise PublishError(f"{folder}: the verification process ended with code {code}.")
 
 
-def weights_of(model: Any) -> dict[str, Any] | None:
+def weights_of(model: Any, safe: bool = True) -> dict[str, Any] | None:
     """Returns checksums of a model's weights, with the modules that another process must import.
 
     The result is `None` if the model has classes that another process cannot import.
 
     Args:
         model: Keras model.
+        safe: Whether to refuse Python code in the file. Defaults to `True`.
     """
     layers = [model, *model._flatten_layers(include_self=False)]
     modules = sorted({type(layer).__module__ for layer in layers})
     if any(name.split(".")[0] not in IMPORTABLE for name in modules):
         return None
-    return {"modules": modules, "sums": _sums(model)}
+    return {"modules": modules, "sums": _sums(model), "safe": safe}
 
 
-def _sums(model: Any) -> list[str]:
+def weight_pairs(model: Any, loaded: Any) -> list[tuple[str, Any, Any]]:
+    """Returns the weights of a model and of its copy in pairs, with their paths.
+
+    They are paired by path if all paths are the same, and in their order otherwise: the layers
+    within a custom layer may get new names, and a quantized layer may list its weights in another
+    order.
+
+    Args:
+        model: Keras model.
+        loaded: Model with as many weights.
+    """
+    copies = {_path(loaded, weight): weight for weight in loaded.weights}
+    paths = [_path(model, weight) for weight in model.weights]
+    by_path = set(copies) == set(paths) and len(copies) == len(paths)
+    others = [copies[path] for path in paths] if by_path else loaded.weights
+    return list(zip(paths, model.weights, others, strict=True))
+
+
+def _path(model: Any, weight: Any) -> str:
+    # A model that is loaded does not put its own name first.
+    return weight.path.removeprefix(f"{model.name}/")
+
+
+def _sums(model: Any) -> list[tuple[str, str]]:
     import numpy as np
 
-    return [hashlib.sha256(np.asarray(weight).tobytes()).hexdigest() for weight in model.weights]
+    return [
+        (_path(model, weight), hashlib.sha256(np.asarray(weight).tobytes()).hexdigest())
+        for weight in model.weights
+    ]
 
 
 def main() -> None:
@@ -139,13 +166,14 @@ def main() -> None:
     Path(task["report"]).write_text(json.dumps(report))
 
 
-def _check_weights(folder: Path, modules: list[str], sums: list[str]) -> None:
-    import keras
-
+def _check_weights(folder: Path, modules: list[str], sums: list[list[str]], safe: bool) -> None:
+    from dlrecipes.export import keras_file
     from dlrecipes.export.version import KERAS_FILE
 
     for name in modules:
         importlib.import_module(name)
-    # Losses and optimizers may be the user's own classes, and are not compared.
-    if _sums(keras.saving.load_model(folder / KERAS_FILE, compile=False)) != sums:
+    loaded = _sums(keras_file.load(folder, safe))
+    # As `weight_pairs` does: by path, or in their order.
+    in_order = [digest for _, digest in loaded] == [digest for _, digest in sums]
+    if not in_order and sorted(loaded) != sorted(map(tuple, sums)):
         raise PublishError(f"{KERAS_FILE}: its weights differ from the model's.")

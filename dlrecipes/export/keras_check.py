@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import PublishError
-from dlrecipes.export import reference_outputs
+from dlrecipes.export import keras_errors, reference_outputs
 from dlrecipes.export.version import KERAS_FILE, ModelVersion
 
 # How a model takes several tensors: in its own structure, as one tensor, by name, or in a list.
@@ -61,10 +61,10 @@ def check(folder: Path, recorded: Mapping[str, Any] | None) -> str:
     try:
         model = ModelVersion(folder).keras_model(compile=False)
     except PublishError as error:
-        # Classes of the user's own can be loaded only by their code.
-        if "Could not locate class" not in str(error.__cause__):
+        why = keras_errors.needs_user(error.__cause__)
+        if not why:
             raise
-        return f"{KERAS_FILE}: not loaded, because it has classes that are not registered"
+        return f"{KERAS_FILE}: not loaded, because it has {why}"
     saved = _saved_weights(folder)
     for weight in model.weights:
         if _digest(np.asarray(weight)) not in saved:

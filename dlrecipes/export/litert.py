@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from dlrecipes.errors import PublishError
+from dlrecipes.export.litert_support import check_supported, conversion_error
 from dlrecipes.export.quantization import quantize
 from dlrecipes.export.signatures import Signature
 
+KINDS = ("float32", "float16", "dynamic", "int8")
 WARM_UP_CALLS, LATENCY_CALLS = 5, 30
 
 
@@ -27,7 +27,10 @@ def concrete_function(signature: Signature) -> tf.types.experimental.ConcreteFun
 
 
 def convert(
-    signature: Signature, kind: str = "float32", calibration: Sequence[tuple[np.ndarray, ...]] = ()
+    signature: Signature,
+    kind: str = "float32",
+    calibration: Sequence[tuple[np.ndarray, ...]] = (),
+    layers: Collection[str] = (),
 ) -> bytes:
     """Converts a function to LiteRT with built-in ops only, including recurrent networks.
 
@@ -41,27 +44,38 @@ def convert(
             weights; or `"int8"`, with int8 weights, activations, inputs and outputs. Defaults to
             `"float32"`.
         calibration: Inputs that determine the value ranges for `"int8"`. Defaults to none.
+        layers: Names of the model's layers, for error messages. Defaults to none.
 
     Raises:
-        PublishError: If the function needs an op that LiteRT does not support.
+        LiteRTError: If LiteRT cannot run the function.
     """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be {', '.join(KINDS)}, got {kind!r}.")
     concrete = concrete_function(signature)
+    check_supported(signature, concrete, layers)
     names = sorted(concrete.structured_outputs)
-    frozen = convert_variables_to_constants_v2(concrete)
-
-    def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return dict(zip(names, frozen(*tensors), strict=True))
-
     with tempfile.TemporaryDirectory() as folder:
-        function = tf.function(named, input_signature=list(signature.inputs))
-        tf.saved_model.save(tf.Module(), folder, signatures=function.get_concrete_function())
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        _set_format(converter, kind)
         try:
+            frozen = convert_variables_to_constants_v2(concrete)
+
+            def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+                return dict(zip(names, frozen(*tensors), strict=True))
+
+            function = tf.function(named, input_signature=list(signature.inputs))
+            tf.saved_model.save(
+                tf.Module(),
+                folder,
+                signatures=function.get_concrete_function(),
+                options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+            )
+            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+            _set_format(converter, kind)
             content = converter.convert()
+        except (OSError, tf.errors.ResourceExhaustedError):
+            raise
         except Exception as error:
-            raise conversion_error(str(error), concrete.graph.as_graph_def()) from error
+            raise conversion_error(str(error), concrete.graph.as_graph_def(), layers) from error
     return quantize(content, _by_name(signature, calibration)) if kind == "int8" else content
 
 
@@ -73,40 +87,12 @@ def _by_name(
         yield {spec.name: np.asarray(x, spec.dtype.as_numpy_dtype) for spec, x in pairs}
 
 
-def conversion_error(message: str, graph: tf.compat.v1.GraphDef) -> PublishError:
-    """Returns an error that names the unsupported ops, and the layers that use them.
-
-    Args:
-        message: Message of the converter.
-        graph: Graph that was converted.
-    """
-    ops = dict.fromkeys(re.findall(r"'tf\.(\w+)' op is neither", message))
-    nodes = [*graph.node]
-    for function in graph.library.function:
-        nodes += function.node_def
-    for op in ops:
-        # Keras prefixes the names of a layer's ops with the names of the layers around them.
-        scopes = [node.name.rpartition("/")[0] for node in nodes if node.op == op]
-        ops[op] = next((f" (layer {scope})" for scope in scopes if scope), "")
-    if not ops:
-        lines = [line.strip() for line in message.splitlines() if line.strip()]
-        line = next((line for line in lines if "error:" in line), lines[0] if lines else "")
-        return PublishError(f"LiteRT cannot run this model: {line[:300]}")
-    listed = ", ".join(f"{op}{where}" for op, where in ops.items())
-    return PublishError(
-        f"LiteRT cannot run this model: it has no built-in op {listed}.",
-        "Use other ops, or move the computation out of the LiteRT function.",
-    )
-
-
 def _set_format(converter: tf.lite.TFLiteConverter, kind: str) -> None:
     if kind in ("float32", "int8"):
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    elif kind != "dynamic":
-        raise ValueError(f"kind must be float32, float16, dynamic or int8, got {kind!r}.")
 
 
 class LiteRTModel:

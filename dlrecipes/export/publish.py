@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import json
 import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,20 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes._utils.files import fsync_tree
-from dlrecipes._utils.markdown import table
 from dlrecipes._utils.quiet import suppress_stderr
-from dlrecipes.errors import PublishError, UsageError, reason
-from dlrecipes.export import fresh_process
+from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
+from dlrecipes.export import fresh_process, keras_file
 from dlrecipes.export import onnx as onnx_file
-from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
+from dlrecipes.export.keras_errors import plain
+from dlrecipes.export.litert import concrete_function
+from dlrecipes.export.litert_files import (
+    LiteRT,
+    formats_card,
+    without_omitted,
+    write_if_possible,
+)
+from dlrecipes.export.litert_support import layer_path
+from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
 from dlrecipes.export.reference_outputs import assert_match, compare, record
 from dlrecipes.export.signatures import Exports, Signature, exports_from_model
 from dlrecipes.export.usage import plain_card, usage
@@ -33,9 +40,7 @@ from dlrecipes.export.version import (
     EXTRAS,
     KERAS_FILE,
     LITERT_FILE,
-    LITERT_FORMATS_FILE,
     ONNX_FILE,
-    litert_file,
     versions,
 )
 
@@ -51,7 +56,9 @@ def publish(
     rebuild: Callable[[keras.Model], Exports] | None = None,
     *,
     examples: Any = None,
+    litert: LiteRT = "auto",
     onnx: bool = False,
+    safe: bool = True,
 ) -> Path:
     """Writes a new version of a model after comparing each of its files with the model.
 
@@ -71,15 +78,20 @@ def publish(
             means `exports_from_model` if there are no `signatures`.
         examples: Inputs of the model on which the files are compared with it, required if there
             are no `signatures`. Defaults to `None`.
+        litert: Whether to publish LiteRT files. `"auto"` leaves them out if LiteRT cannot run the
+            model; the reason is printed and stands in the card. `True` publishes nothing then,
+            and `False` skips the conversion. Defaults to `"auto"`.
         onnx: Whether to publish the LiteRT function as `model.onnx` as well. It is compared with
             the model if ONNX Runtime is installed. Defaults to `False`.
+        safe: Whether to refuse a model whose `.keras` file holds Python code, such as a `Lambda`
+            layer with a lambda. Defaults to `True`.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        PublishError: If a file cannot be written, or does not match the model. Nothing is left
-            in `directory` in this case.
+        PublishError: If a file cannot be written, or does not match the model, or if a weight is
+            NaN or infinite. Nothing is left in `directory` in this case.
         UsageError: If `model` is not a Keras model, signatures and examples are both missing, the
             examples do not fit the model, or ONNX is requested and its converter is not
             installed.
@@ -98,8 +110,7 @@ def publish(
     ['model.keras', 'model.tflite']
     """
     directory = Path(directory)
-    if not isinstance(model, keras.Model):
-        raise UsageError(f"publish: expected a Keras model, got {type(model).__name__}.")
+    check_model(model)
     if isinstance(signatures, Exports):
         exports = signatures
     elif signatures is None:
@@ -109,30 +120,25 @@ def publish(
         rebuild = rebuild or (lambda loaded: exports_from_model(loaded, examples))
     else:
         exports = Exports(signatures, signatures["serving_default"])
+    if litert not in (True, False, "auto"):
+        raise UsageError(f"publish: litert must be 'auto', True or False, got {litert!r}.")
     if onnx:
         onnx_file.check_installed()
     work = directory / f".publishing-{uuid.uuid4().hex}"
     _delete_old_work(directory)
     try:
         work.mkdir(parents=True)
+        (work / EXTRAS).mkdir()
         with fresh_process.VerificationProcess() as process, suppress_stderr():
-            functions = {key: concrete_function(s) for key, s in exports.signatures.items()}
-            functions[LITERT_FILE] = concrete_function(exports.litert)
-            write_saved_model(model, work, {key: functions[key] for key in exports.signatures})
-            model.save(work / KERAS_FILE)
-            write_litert(work, exports)
-            if onnx:
-                (work / ONNX_FILE).write_bytes(onnx_file.convert(exports.litert))
-            (work / EXTRAS).mkdir()
-            for name, text in exports.files.items():
-                (work / EXTRAS / name).write_text(text, encoding="utf-8")
-            verify(work, model, exports, functions, process, rebuild)
-            sizes, left_out = formats_card(work, exports)
-        for line in left_out:
+            version = _write(work, model, exports, litert, safe, onnx)
+            verify(work, model, version, process, rebuild, safe)
+            sizes, left_out = formats_card(work, version.exports)
+        for line in version.notes + left_out:
             print(f"Note: {line}", file=sys.stderr)
-        text = write_card(card, model, directory.name, _published(work, exports), functions, onnx)
+        shown = without_omitted(work, version.exports)
+        text = write_card(card, model, directory.name, shown, version.functions, onnx)
         (work / "README.md").write_text(text + sizes, encoding="utf-8")
-        write_references(work, model, exports, functions)
+        write_references(work, model, version.exports, version.functions)
         fsync_tree(work)
         return _rename_to_version(work, directory)
     except (OSError, tf.errors.OpError) as error:
@@ -145,25 +151,123 @@ def publish(
             directory.rmdir()  # Fails unless the folder is empty.
 
 
+@dataclasses.dataclass(frozen=True)
+class _Written:
+    """The files of a version before they are verified.
+
+    Args:
+        exports: Exports as they are published.
+        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        reloaded: Traced function and signature that the reloaded `.keras` file must match.
+        notes: Lines to print.
+    """
+
+    exports: Exports
+    functions: Mapping[str, tf.types.experimental.ConcreteFunction]
+    reloaded: tuple[Signature, tf.types.experimental.ConcreteFunction]
+    notes: list[str]
+
+
+def _write(
+    work: Path, model: keras.Model, exports: Exports, litert: LiteRT, safe: bool, onnx: bool
+) -> _Written:
+    """Writes the files of a version, except for its card and references."""
+    functions = {key: _traced(model, value) for key, value in exports.signatures.items()}
+    tensors = _traced(model, exports.litert)
+    layers = layer_names(model)
+    check_deterministic(exports, functions, layers)
+    notes = [keras_file.save(model, work, safe)]
+    write_saved_model(model, work, functions)
+    published = write_if_possible(work, exports, litert, layers)
+    if litert == "auto" and published.without_litert:
+        notes.append(f"there is no {LITERT_FILE}. {published.without_litert}")
+    if onnx:
+        (work / ONNX_FILE).write_bytes(onnx_file.convert(published.litert))
+    for name, text in exports.files.items():
+        (work / EXTRAS / name).write_text(text, encoding="utf-8")
+    again = tensors if published.litert is exports.litert else concrete_function(published.litert)
+    if notes[0]:
+        text = "\n\n".join(filter(None, [published.notes.strip(), notes[0]]))
+        published = dataclasses.replace(published, notes=text)
+    every = {**functions, LITERT_FILE: again}
+    return _Written(published, every, (exports.litert, tensors), [note for note in notes if note])
+
+
+def _traced(model: keras.Model, signature: Signature) -> tf.types.experimental.ConcreteFunction:
+    try:
+        return concrete_function(signature)
+    except RecipeError:
+        raise
+    except Exception as error:
+        raise PublishError(
+            f"{model.name}: the model cannot be called on its inputs: {plain(error)}",
+            "It must work as model(inputs, training=False) does.",
+        ) from error
+
+
 def write_saved_model(
     model: keras.Model,
     folder: Path,
     functions: Mapping[str, tf.types.experimental.ConcreteFunction],
 ) -> None:
-    """Writes a SavedModel with the functions, and the model's variables and lookup tables."""
-    archive = tf.Module()
-    archive.model = model
-    tf.saved_model.save(archive, str(folder), signatures=dict(functions))
+    """Writes a SavedModel with the functions, and the model's variables and lookup tables.
+
+    Args:
+        model: Keras model.
+        folder: Folder of the version.
+        functions: Traced functions of the signatures by name.
+
+    Raises:
+        PublishError: If a function uses a resource that no layer holds.
+    """
+    # Not the model itself: TensorFlow would trace it once more, as it is called in training.
+    archive = tf.__internal__.tracking.AutoTrackable()
+    used = [v for function in functions.values() for v in function.graph.variables]
+    kept = [getattr(variable, "_value", variable) for variable in model.variables]
+    every = list({id(variable.handle): variable for variable in (*kept, *used)}.values())
+    archive.variables = every
+    archive.trainable_variables = [variable for variable in every if variable.trainable]
+    archive.tables = list(_tables(model))
+    # Without their gradients, functions may capture any tensor in their custom gradients.
+    for gradients in (True, False):
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=gradients)
+        try:
+            tf.saved_model.save(archive, str(folder), signatures=dict(functions), options=options)
+            return
+        except (AssertionError, KeyError, ValueError) as error:
+            if gradients and "custom gradients" in str(error):
+                continue
+            held = [variable.handle for variable in every]
+            held += [table.resource_handle for table in archive.tables]
+            raise _unsaved(model, functions, {id(handle) for handle in held}, error) from error
 
 
-def write_litert(folder: Path, exports: Exports) -> None:
-    """Writes `model.tflite`, and the smaller formats that the exports list."""
-    (folder / LITERT_FILE).write_bytes(convert(exports.litert))
-    if exports.quantized is None:
-        return
-    for kind in exports.quantized.formats:
-        content = convert(exports.litert, kind, exports.quantized.calibration)
-        (folder / litert_file(kind)).write_bytes(content)
+def _tables(model: tf.Module) -> Iterator[tf.saved_model.experimental.TrackableResource]:
+    """Yields the lookup tables that a model's layers hold."""
+    for layer in model._flatten_layers() if isinstance(model, keras.Model) else [model]:
+        for part in tf.train.TrackableView(layer).descendants():
+            if isinstance(part, tf.saved_model.experimental.TrackableResource):
+                yield part
+
+
+def _unsaved(
+    model: keras.Model,
+    functions: Mapping[str, tf.types.experimental.ConcreteFunction],
+    held: Collection[int],
+    error: Exception,
+) -> PublishError:
+    """Returns an error that names the layer whose resource could not be saved."""
+    captures = [pair for function in functions.values() for pair in function.graph.captures]
+    for outer, inner in captures:
+        if outer.dtype == tf.resource and id(outer) not in held:
+            users = [layer_path(op.name, layer_names(model)) for op in inner.consumers()]
+            where = f"the layer {users[0]}" if users and users[0] else "the model"
+            return PublishError(
+                f"The SavedModel cannot be written: {where} uses a lookup table or another "
+                "resource that no layer holds.",
+                "Assign it to an attribute of the layer: self.table = table.",
+            )
+    return PublishError(f"The SavedModel cannot be written: {plain(error)}")
 
 
 def write_card(
@@ -187,75 +291,16 @@ def write_card(
     if isinstance(card, str):
         return card
     text = usage(name, exports, exports.notes, functions=functions, onnx=onnx)
-    return card(text) if card else plain_card(name, model, text)
-
-
-def _published(folder: Path, exports: Exports) -> Exports:
-    """Returns the exports without the LiteRT formats that were left out."""
-    if exports.quantized is None:
-        return exports
-    formats = [kind for kind in exports.quantized.formats if (folder / litert_file(kind)).exists()]
-    return dataclasses.replace(
-        exports, quantized=dataclasses.replace(exports.quantized, formats=formats)
-    )
-
-
-def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
-    """Measures each LiteRT file, and deletes those whose metric decreases too much.
-
-    The measurements are written to the version as JSON as well.
-
-    Args:
-        folder: Folder of the version.
-        exports: LiteRT function and formats.
-
-    Returns:
-        The card's section on the remaining files, and a line on each file that was deleted.
-    """
-    smaller = exports.quantized
-    if smaller is None:
-        return "", []
-    measured: dict[str, dict[str, Any]] = {}
-    models: dict[str, LiteRTModel] = {}
-    left_out = []
-    for kind in ("float32", *smaller.formats):
-        path = folder / litert_file(kind)
-        lite = LiteRTModel(path)
-        score = float(smaller.measure(lite))
-        baseline = measured[LITERT_FILE][smaller.metric] if measured else score
-        # Written so that a NaN, which compares false, is left out.
-        if measured and not score >= baseline - smaller.drop:
-            path.unlink()
-            left_out.append(
-                f"{path.name} is left out: its {smaller.metric} is {score:.4f}, compared with "
-                f"{baseline:.4f} for {LITERT_FILE}; the allowed decrease is {smaller.drop:.4g}."
-            )
-            continue
-        models[path.name] = lite
-        measured[path.name] = {
-            "format": kind,
-            "bytes": path.stat().st_size,
-            smaller.metric: score,
-        }
-    for name, milliseconds in latencies(models, exports.litert).items():
-        measured[name]["milliseconds"] = round(milliseconds, 3)
-    (folder / EXTRAS / LITERT_FORMATS_FILE).write_text(json.dumps(measured, indent=2))
-    rows = [
-        [f"`{name}`", f"{row['bytes']:,}", f"{row[smaller.metric]:.4f}", f"{row['milliseconds']:g}"]
-        for name, row in measured.items()
-    ]
-    header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms per example, one thread"]
-    parts = ["\n## Sizes", table(header, rows), *left_out]
-    return "\n\n".join(parts) + "\n", left_out
+    return card(text) if card else plain_card(name, model, text, not exports.without_litert)
 
 
 def verify(
     folder: Path,
     model: keras.Model,
-    exports: Exports,
-    functions: Mapping[str, Callable],
+    version: _Written,
     process: fresh_process.VerificationProcess,
     rebuild: Callable[[keras.Model], Exports] | None = None,
+    safe: bool = True,
 ) -> None:
     """Loads each file of a version in a fresh process and compares it with the model.
 
@@ -265,39 +310,35 @@ def verify(
     Args:
         folder: Folder of the version.
         model: Model that the files must match.
-        exports: Signatures and LiteRT function of the version.
-        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        version: The written files.
         process: Process that loads the files.
         rebuild: Function from a model to its exports. Defaults to `None`: only the weights of the
             `.keras` file are compared.
+        safe: Whether to refuse Python code in the `.keras` file. Defaults to `True`.
 
     Raises:
         PublishError: At the first file that does not match.
     """
-    signatures = exports.signatures.items()
-    expected = {
-        "signatures": {key: record(signature, functions[key]) for key, signature in signatures},
-        "litert": record(exports.litert, functions[LITERT_FILE]),
-        "weights": fresh_process.weights_of(model),
+    functions, exports = version.functions, version.exports
+    expected: dict[str, Any] = {
+        "signatures": {key: record(one, functions[key]) for key, one in exports.signatures.items()},
+        "weights": fresh_process.weights_of(model, safe and not keras_file.unsafe_is_enabled()),
     }
+    if not exports.without_litert or (folder / ONNX_FILE).is_file():
+        expected["litert"] = record(exports.litert, functions[LITERT_FILE])
     process.check(folder, expected)
-    try:
-        # Without the losses, which may be the user's own functions.
-        loaded = keras.saving.load_model(folder / KERAS_FILE, compile=False)
-    except (TypeError, ValueError) as error:
-        raise PublishError(f"{KERAS_FILE} cannot be loaded: {reason(error)}") from error
-    for weight, copy in zip(model.weights, loaded.weights, strict=True):
-        path = weight.path
+    loaded = keras_file.load(folder, safe)
+    if len(loaded.weights) != len(model.weights):
+        raise PublishError(
+            f"{KERAS_FILE}: has {len(loaded.weights)} weights, the model {len(model.weights)}."
+        )
+    for path, weight, copy in fresh_process.weight_pairs(model, loaded):
         assert_match(KERAS_FILE, {path: np.asarray(weight)}, {path: np.asarray(copy)})
     if rebuild is not None:
-        examples = exports.litert.examples[:KERAS_EXAMPLES]
-        first = dataclasses.replace(exports.litert, examples=examples)
+        signature, function = version.reloaded
+        first = dataclasses.replace(signature, examples=signature.examples[:KERAS_EXAMPLES])
         rebuilt = concrete_function(rebuild(loaded).litert)
-        compare(
-            KERAS_FILE,
-            record(first, functions[LITERT_FILE]),
-            lambda **tensors: rebuilt(*tensors.values()),
-        )
+        compare(KERAS_FILE, record(first, function), lambda **tensors: rebuilt(*tensors.values()))
 
 
 def _delete_old_work(directory: Path) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from ml_dtypes import finfo
 
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.signatures import Signature
 
 TOLERANCE = 1e-4
+# Rounding errors that outputs in float16 and bfloat16 may have.
+ROUNDING = 4
 
 # One example: inputs and outputs, each by name as text.
 Reference = Mapping[str, Mapping[str, str]]
@@ -116,11 +119,11 @@ def assert_match(
     expected: Mapping[str, np.ndarray],
     outputs: Mapping[str, np.ndarray],
     tolerance: float = TOLERANCE,
-) -> None:
+) -> float:
     """Compares outputs with the expected ones: floats within a tolerance, other types exactly.
 
-    The tolerance of an output is relative to its largest absolute value, or to 1 if that is
-    larger. NaN and infinity match only themselves.
+    The tolerance of an output is a fraction of its largest absolute value, or of 1 if that is
+    smaller, and a few rounding errors of its type. NaN and infinity match only themselves.
 
     Args:
         what: Name of the function, for error messages.
@@ -128,9 +131,13 @@ def assert_match(
         outputs: Outputs by name.
         tolerance: Largest relative error of floats. Defaults to 1e-4.
 
+    Returns:
+        The largest relative error.
+
     Raises:
         PublishError: At the first output that differs.
     """
+    largest = 0.0
     if set(expected) != set(outputs):
         raise PublishError(
             f"{what}: outputs {sorted(outputs)} where the model has {sorted(expected)}."
@@ -141,16 +148,20 @@ def assert_match(
             raise PublishError(
                 f"{what}: {name} has shape {output.shape}, the model {reference.shape}."
             )
-        if reference.dtype.kind == "f":
+        if tf.as_dtype(reference.dtype).is_floating:
             error = _relative_error(reference, output)
             # Written so that a NaN, which compares false, fails.
-            if not error <= tolerance:
+            if not error <= max(tolerance, ROUNDING * float(finfo(reference.dtype).eps)):
                 raise PublishError(f"{what}: {name} differs from the model by {error:.2g}.")
+            largest = max(largest, error)
         elif not np.array_equal(reference, output):
             raise PublishError(f"{what}: {name} differs from the model.")
+    return largest
 
 
 def _relative_error(reference: np.ndarray, output: np.ndarray) -> float:
+    # Differences of small types would be rounded themselves.
+    reference, output = reference.astype(np.float64), output.astype(np.float64)
     largest = np.max(np.abs(reference), initial=0.0, where=np.isfinite(reference))
     # Equal infinities and NaNs match, but their difference is NaN.
     same = (reference == output) | (np.isnan(reference) & np.isnan(output))

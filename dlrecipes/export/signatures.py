@@ -63,6 +63,7 @@ class Exports:
         notes: Facts that the graphs do not state, in Markdown, for the model card's usage section:
             value ranges, meaning of the outputs, order of the labels. Defaults to `""`.
         quantized: Smaller LiteRT formats. Defaults to `None`: only float32.
+        without_litert: Why there are no LiteRT files, in one line. Defaults to `""`: there are.
     """
 
     signatures: Mapping[str, Signature]
@@ -70,6 +71,7 @@ class Exports:
     files: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
     quantized: Quantized | None = None
+    without_litert: str = ""
 
 
 def exports_from_model(model: keras.Model, examples: Any) -> Exports:

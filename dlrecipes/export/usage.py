@@ -13,27 +13,28 @@ from dlrecipes._utils.markdown import table
 from dlrecipes.export._example_inputs import ExampleInput, example_inputs, quoted
 from dlrecipes.export.litert import concrete_function
 from dlrecipes.export.signatures import Exports, Signature
-from dlrecipes.export.version import FILES, LITERT_FILE, ONNX_FILE, litert_file
+from dlrecipes.export.version import LITERT_FILE, ONNX_FILE, files_table, litert_file
 
 DEFAULT = "serving_default"
 # Longer argument lists are written with one argument per line.
 MAX_LINE = 80
 
 
-def plain_card(name: str, model: keras.Model, usage_text: str) -> str:
+def plain_card(name: str, model: keras.Model, usage_text: str, litert: bool = True) -> str:
     """Returns a model card with the facts that are known about any model.
 
     Args:
         name: Name of the model.
         model: The model.
         usage_text: The usage section, in Markdown, as `usage` returns it.
+        litert: Whether there are LiteRT files. Defaults to `True`.
     """
+    tags = "[tensorflow, litert]" if litert else "[tensorflow]"
     parts = [
-        "---\nlicense: unknown\nlibrary_name: keras\ntags: [tensorflow, litert]\n---\n\n"
-        + f"# {name}",
+        f"---\nlicense: unknown\nlibrary_name: keras\ntags: {tags}\n---\n\n# {name}",
         f"{model.count_params():,} parameters. Every file was loaded again and compared with the "
         "model before this folder appeared.",
-        FILES.rstrip(),
+        files_table(litert),
         "## Usage\n\n" + usage_text.strip(),
     ]
     return "\n\n".join(parts) + "\n"
@@ -95,11 +96,18 @@ def usage(
             f'Requests to another signature name it: `{{"signature_name": "{others[0]}", '
             '"inputs": ...}`.'
         )
-    parts += ["### LiteRT", f"`{LITERT_FILE}` takes and returns tensors:"]
-    parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
-    parts += _litert(exports, traced[LITERT_FILE])
+    if exports.without_litert:
+        parts += ["### LiteRT", f"There is no `{LITERT_FILE}`. {exports.without_litert}"]
+    else:
+        parts += ["### LiteRT", f"`{LITERT_FILE}` takes and returns tensors:"]
+        parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
+        parts += _litert(exports, traced[LITERT_FILE])
     if onnx:
-        parts += [f"`{ONNX_FILE}` has the inputs and outputs of `{LITERT_FILE}`:"]
+        if exports.without_litert:
+            parts += [f"### ONNX\n\n`{ONNX_FILE}` takes and returns tensors:"]
+            parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
+        else:
+            parts += [f"`{ONNX_FILE}` has the inputs and outputs of `{LITERT_FILE}`:"]
         parts += [_onnx(exports.litert)]
     if notes.strip():
         parts += ["### Notes", notes.strip()]

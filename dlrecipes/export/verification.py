@@ -46,13 +46,15 @@ def write_references(
             name: _small_references(signature, functions[name])
             for name, signature in exports.signatures.items()
         },
-        "litert": _small_references(exports.litert, functions[LITERT_FILE]),
     }
+    tensors = _small_references(exports.litert, functions[LITERT_FILE])
+    if not exports.without_litert or (folder / ONNX_FILE).is_file():
+        references["litert"] = tensors
     references["formats"] = {
-        path.name: reference_outputs.record_again(references["litert"], _litert(path))
+        path.name: reference_outputs.record_again(tensors, _litert(path))
         for path in _smaller_formats(folder)
     }
-    references["keras"] = keras_check.record(model, references["litert"])
+    references["keras"] = keras_check.record(model, tensors)
     (folder / EXTRAS / EXAMPLES_FILE).write_text(json.dumps(references), encoding="utf-8")
     checksums.write(folder)
 

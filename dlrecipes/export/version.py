@@ -32,6 +32,16 @@ FILES = """| file | contents |
 """
 
 
+def files_table(litert: bool = True) -> str:
+    """Returns the table of a version's files, for its card.
+
+    Args:
+        litert: Whether there are LiteRT files. Defaults to `True`.
+    """
+    rows = [line for line in FILES.splitlines() if litert or LITERT_FILE not in line]
+    return "\n".join(rows)
+
+
 def litert_file(kind: str) -> str:
     """Returns the file name of a LiteRT format; `"float32"` is `model.tflite`."""
     return LITERT_FILE if kind == "float32" else LITERT_FILE.replace(".", f".{kind}.")
@@ -149,10 +159,19 @@ class ModelVersion:
         import keras
 
         import dlrecipes.training  # noqa: F401  (registers the classes in the file)
+        from dlrecipes.export import keras_errors
 
         path = self.file(KERAS_FILE)
-        with _LoadErrors(self.folder):
+        try:
             return keras.saving.load_model(path, compile=compile)
+        except Exception as error:
+            why = keras_errors.needs_user(error)
+            if not why:
+                raise _load_error(self.folder, error) from error
+            raise PublishError(
+                f"{self.folder}: {KERAS_FILE} has {why}: {keras_errors.plain(error)}.",
+                keras_errors.how_to_load(error, compile),
+            ) from error
 
     def litert(self, threads: int = 1) -> LiteRTModel:
         """Returns the LiteRT model, which is called with NumPy arrays by input name.
@@ -165,6 +184,11 @@ class ModelVersion:
         """
         from dlrecipes.export.litert import LiteRTModel
 
+        if not (self.folder / LITERT_FILE).exists() and self._was_published_without(LITERT_FILE):
+            raise PublishError(
+                f"{self.folder}: this version has no LiteRT file.",
+                "Its README.md says why; call the SavedModel instead.",
+            )
         path = self.file(LITERT_FILE)
         with _LoadErrors(self.folder):
             return LiteRTModel(path, threads)
@@ -173,6 +197,10 @@ class ModelVersion:
     def config_file(self) -> Path:
         """The file with the configuration that the model was trained with."""
         return self.file(f"{EXTRAS}/{CONFIG_FILE}")
+
+    def _was_published_without(self, name: str) -> bool:
+        path = self.folder / EXTRAS / "checksums.json"
+        return path.is_file() and f'"{name}"' not in path.read_text(encoding="utf-8")
 
     def _saved_model(self) -> Any:
         if "saved_model" not in self._loaded:
@@ -198,10 +226,14 @@ class _LoadErrors:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and isinstance(error, Exception):
-            raise PublishError(
-                f"{self.folder}: this version cannot be loaded: {reason(error)}",
-                "Delete its folder and run the recipe again, or choose another --model-version.",
-            ) from error
+            raise _load_error(self.folder, error) from error
+
+
+def _load_error(folder: Path, error: Exception) -> PublishError:
+    return PublishError(
+        f"{folder}: this version cannot be loaded: {reason(error)}",
+        "Delete its folder and run the recipe again, or choose another --model-version.",
+    )
 
 
 def version_folders(directory: Path) -> dict[int, Path]:

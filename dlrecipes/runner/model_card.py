@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrecipes._utils.markdown import table
-from dlrecipes.export.version import FILES
+from dlrecipes.export.version import files_table
 from dlrecipes.recipe import Recipe, Splits
 from dlrecipes.recipe.config import spelled
 
@@ -18,6 +18,7 @@ def model_card(
     metrics: Mapping[str, Any],
     environment: Mapping[str, Any],
     usage: str,
+    litert: bool = True,
 ) -> str:
     """Returns the card as Markdown.
 
@@ -27,6 +28,7 @@ def model_card(
         metrics: Contents of `metrics.json`.
         environment: Versions and machine.
         usage: Usage section, generated from the signatures, with the recipe's notes.
+        litert: Whether there are LiteRT files. Defaults to `True`.
     """
     names, validation = (
         flatten_metrics(metrics[part], recipe.metric_groups) for part in ("test", "validation")
@@ -35,10 +37,10 @@ def model_card(
     facts = [[key, value] for key, value in splits.description.items()]
     chosen = [[f"`{key}`", spelled(value)] for key, value in recipe.config.model_dump().items()]
     parts = [
-        front_matter(recipe, list(names)) + f"\n# {recipe.name}",
+        front_matter(recipe, list(names), litert) + f"\n# {recipe.name}",
         f"Made by the recipe {recipe.name} of dlrecipes; every file was loaded again and compared "
         "with the trained model before this folder appeared.",
-        FILES.rstrip(),
+        files_table(litert),
         "## Usage\n\n" + usage.strip(),
         "## Results\n\n" + table(["metric", "validation", "test"], rows),
         f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), kept "
@@ -50,12 +52,13 @@ def model_card(
     return "\n\n".join(parts) + "\n"
 
 
-def front_matter(recipe: Recipe, metrics: Sequence[str]) -> str:
+def front_matter(recipe: Recipe, metrics: Sequence[str], litert: bool = True) -> str:
     """Returns the YAML front matter that model hubs read.
 
     Args:
         recipe: The recipe that was run.
         metrics: Names of the metrics in the card.
+        litert: Whether there are LiteRT files. Defaults to `True`.
     """
     import yaml
 
@@ -67,7 +70,7 @@ def front_matter(recipe: Recipe, metrics: Sequence[str]) -> str:
         "pipeline_tag": recipe.pipeline_tag,
         "datasets": [data.removeprefix("tfds:") if data.startswith("tfds:") else Path(data).name],
         "metrics": list(metrics),
-        "tags": ["dlrecipes", "tensorflow", "litert"],
+        "tags": ["dlrecipes", "tensorflow", *(["litert"] if litert else [])],
     }
     return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n"
 

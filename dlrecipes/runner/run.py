@@ -99,6 +99,7 @@ def export(
     models: Path,
     formats: Sequence[str] | None = None,
     onnx: bool = False,
+    litert: bool = True,
 ) -> Path:
     """Publishes a version again, in other formats.
 
@@ -108,6 +109,7 @@ def export(
         models: The folder of published models.
         formats: Formats of smaller LiteRT files; `None` for the recipe's. Defaults to `None`.
         onnx: Whether to write an ONNX file. Defaults to `False`.
+        litert: Whether to write LiteRT files. Defaults to `True`.
 
     Returns:
         The new version's folder.
@@ -119,7 +121,7 @@ def export(
     splits = recipe.load_data()
     metrics = json.loads(version.file(f"{EXTRAS}/{METRICS_FILE}").read_text(encoding="utf-8"))
     model = version.keras_model()
-    return _publish(recipe, model, splits, metrics, models, formats, onnx)
+    return _publish(recipe, model, splits, metrics, models, formats, onnx, litert)
 
 
 def _publish(
@@ -130,6 +132,7 @@ def _publish(
     models: Path,
     formats: Sequence[str] | None = None,
     onnx: bool = False,
+    litert: bool = True,
 ) -> Path:
     exports = recipe.signatures(model, splits)
     if formats is not None:
@@ -148,8 +151,10 @@ def _publish(
         model,
         models / recipe.name,
         dataclasses.replace(exports, files={**exports.files, **extras}),
-        lambda usage: model_card.model_card(recipe, splits, metrics, environment(), usage),
+        lambda usage: model_card.model_card(recipe, splits, metrics, environment(), usage, litert),
         rebuild=lambda again: recipe.signatures(again, few),
+        # A recipe's contract: a run whose model LiteRT cannot run publishes nothing.
+        litert=litert,
         onnx=onnx,
     )
 

@@ -52,3 +52,28 @@ def test_an_unpublished_recipe_is_a_one_line_error(dlrecipes, tmp_path):
     answer = dlrecipes("export", "slot_filling", "--models-dir", tmp_path)
     assert answer.code == 2
     assert "no model is published there" in answer.err
+
+
+def test_leaving_out_litert_cannot_be_combined_with_its_formats(dlrecipes):
+    answer = dlrecipes("export", "slot_filling", "--no-litert", "--quantize", "int8")
+    assert answer.code == 2
+    assert "--no-litert cannot be combined with --quantize int8" in answer.err
+
+
+@pytest.mark.slow
+def test_a_version_without_litert_is_published_and_used(dlrecipes, published_slots):
+    where = ["--models-dir", published_slots]
+    answer = dlrecipes("export", "slot_filling", *where, "--no-litert")
+    assert answer.code == 0, answer.err
+    new = published_slots / "slot_filling" / "2"
+    assert not list(new.glob("*.tflite"))
+    card = (new / "README.md").read_text()
+    assert "There is no `model.tflite`. It was not requested." in card
+    assert "| `model.tflite` |" not in card
+    assert dlrecipes("verify", new).code == 0
+    answer = dlrecipes("predict", "slot_filling", *where, "leave Beijing on November 2nd")
+    assert answer.code == 0, answer.err
+    # A version's LiteRT files are made from its Keras model, so that they can be added again.
+    answer = dlrecipes("export", "slot_filling", *where, "--quantize", "dynamic")
+    assert answer.code == 0, answer.err
+    assert (published_slots / "slot_filling" / "3" / "model.tflite").is_file()

@@ -109,3 +109,12 @@ def test_classes_defined_in_this_process_are_loaded_here(tmp_path, process, requ
 
 def test_child_processes_find_the_module_by_its_name():
     assert fresh_process.main.__module__ == "dlrecipes.export.fresh_process"
+
+
+@pytest.mark.slow
+def test_a_lambda_is_loaded_by_the_other_process_if_it_is_allowed(tmp_path, real_process):
+    double = keras.layers.Lambda(lambda x: 2 * x, name="y")
+    model = keras.Sequential([keras.Input((3,), name="x"), double])
+    assert weights_of(model, safe=False)["safe"] is False
+    version = export.publish(model, tmp_path / "net", examples=np.eye(3, dtype="f"), safe=False)
+    assert version == tmp_path / "net" / "1"

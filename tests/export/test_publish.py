@@ -23,13 +23,14 @@ from dlrecipes.export.version import ModelVersion, litert_file, versions
 
 # The package's attribute of this name is the function.
 publish_module = importlib.import_module("dlrecipes.export.publish")
+litert_files = importlib.import_module("dlrecipes.export.litert_files")
 
 
 @pytest.fixture
 def shared_litert(published, monkeypatch):
     """Takes LiteRT files from the shared version in place of converting the same model again."""
     content = (published / "model.tflite").read_bytes()
-    monkeypatch.setattr(publish_module, "convert", lambda *_: content)
+    monkeypatch.setattr(litert_files, "convert", lambda *_, **__: content)
 
 
 def test_a_version_has_every_file_and_its_card(published):
@@ -107,7 +108,7 @@ def test_files_that_differ_from_the_model_are_not_published(model, make_exports,
         return {"y": model(x) + float(len(traces))}
 
     with pytest.raises(PublishError, match="y differs from the model"):
-        publish(model, tmp_path / "net", make_exports(model, unsteady), "")
+        publish(model, tmp_path / "net", make_exports(model, unsteady), "", litert=True)
     assert len(traces) > 1
     assert not (tmp_path / "net").exists()
 
@@ -267,10 +268,10 @@ def test_int8_files_have_int8_inputs_and_outputs(formats):
 def test_a_format_that_loses_too_much_is_left_out_with_a_note(
     wide, formats, tmp_path, monkeypatch, capsys, score, listed
 ):
-    def shared(signature, kind="float32", calibration=()):
+    def shared(signature, kind="float32", calibration=(), layers=()):
         return (formats / litert_file(kind)).read_bytes()
 
-    monkeypatch.setattr(publish_module, "convert", shared)
+    monkeypatch.setattr(litert_files, "convert", shared)
     scores = iter([0.9, 0.89, score])
     exports = quantized(wide, lambda _: next(scores), 0.02, ("float16", "int8"))
     folder = publish(wide, tmp_path / "net", exports)

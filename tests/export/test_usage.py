@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.export.litert import concrete_function
-from dlrecipes.export.publish import write_card, write_litert, write_saved_model
+from dlrecipes.export.litert_files import write_litert
+from dlrecipes.export.publish import write_card, write_saved_model
 from dlrecipes.export.signatures import Exports, Quantized, Signature
 from dlrecipes.export.usage import usage
 from dlrecipes.serving import json_body

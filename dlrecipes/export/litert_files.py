@@ -1,0 +1,218 @@
+"""The LiteRT files of a version: written if LiteRT can run the model, and measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes._utils.markdown import table
+from dlrecipes.errors import PublishError
+from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
+from dlrecipes.export.litert_support import HINT, LiteRTError, check_supported
+from dlrecipes.export.precision import TOLERANCES, graph_nodes, in_float32, other_precisions
+from dlrecipes.export.reference_outputs import arrays, assert_match, compare, record
+from dlrecipes.export.signatures import Exports, Signature
+from dlrecipes.export.version import EXTRAS, LITERT_FILE, LITERT_FORMATS_FILE, litert_file
+
+LiteRT = bool | Literal["auto"]
+
+
+def write_if_possible(
+    folder: Path, exports: Exports, litert: LiteRT = "auto", layers: Collection[str] = ()
+) -> Exports:
+    """Writes the LiteRT files of a version, if they are requested and LiteRT can run the model.
+
+    Args:
+        folder: Folder of the version.
+        exports: LiteRT function and formats.
+        litert: Whether to write the files. `"auto"` leaves them out if LiteRT cannot run the
+            function, or gives other outputs. Defaults to `"auto"`.
+        layers: Names of the model's layers, for error messages. Defaults to none.
+
+    Returns:
+        The exports as they are published: the LiteRT function computes in float32, and
+        `without_litert` says why there are no files.
+
+    Raises:
+        LiteRTError: If `litert` is `True` and LiteRT cannot run the function.
+    """
+    if litert is False:
+        return _without(exports, "It was not requested.")
+    try:
+        converted = prepared(exports, layers)
+        write_litert(folder, converted, layers)
+        if litert == "auto":
+            _check(folder, converted)
+    except LiteRTError as error:
+        if litert is True:
+            raise
+        for path in folder.glob("*.tflite"):
+            path.unlink()
+        return _without(exports, error.message)
+    return converted
+
+
+def _without(exports: Exports, why: str) -> Exports:
+    return dataclasses.replace(exports, quantized=None, without_litert=why)
+
+
+def prepared(exports: Exports, layers: Collection[str] = ()) -> Exports:
+    """Returns exports whose LiteRT function assigns no variables and computes in float32.
+
+    Args:
+        exports: LiteRT function and formats.
+        layers: Names of the model's layers, for error messages. Defaults to none.
+
+    Raises:
+        LiteRTError: If LiteRT cannot run the function, or float32 changes its outputs too much.
+    """
+    function = concrete_function(exports.litert)
+    if "AssignVariableOp" in {node.op for node in graph_nodes(function.graph.as_graph_def())}:
+        # Random layers may advance their seeds in inference, without using them.
+        exports = dataclasses.replace(exports, litert=_stateless(exports.litert))
+        function = concrete_function(exports.litert)
+    check_supported(exports.litert, function, layers)
+    types = other_precisions(function)
+    if not types:
+        return exports
+    signature = in_float32(exports.litert, function)
+    again, largest = concrete_function(signature), 0.0
+    for values, floats in zip(exports.litert.examples, signature.examples, strict=True):
+        pairs = zip(exports.litert.inputs, values, strict=True)
+        expected = _floats(function(*(tf.constant(x, spec.dtype) for spec, x in pairs)))
+        outputs = _floats(again(*map(tf.constant, floats)))
+        try:
+            error = assert_match("float32", expected, outputs, TOLERANCES[types[0]])
+        except PublishError as failure:
+            message = failure.message.partition(": ")[2]
+            raise LiteRTError(f"LiteRT computes in float32, and {message}", HINT) from failure
+        largest = max(largest, error)
+    names = " and ".join(dtype.name for dtype in types)
+    note = (
+        f"`{LITERT_FILE}` computes in float32 what the model computes in {names}. On the examples, "
+        f"its outputs differ from the model's by at most {largest:.2g} of their largest value."
+    )
+    return dataclasses.replace(
+        exports, litert=signature, notes="\n\n".join(filter(None, [exports.notes.strip(), note]))
+    )
+
+
+def _stateless(signature: Signature) -> Signature:
+    def function(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        with keras.StatelessScope():
+            return signature.function(*tensors)
+
+    return dataclasses.replace(signature, function=function)
+
+
+def _floats(outputs: Any) -> dict[str, np.ndarray]:
+    """Returns the outputs of floating-point types; others may depend on rounding."""
+    return {
+        name: value.astype(np.float32)
+        for name, value in arrays(outputs).items()
+        if tf.as_dtype(value.dtype).is_floating
+    }
+
+
+def write_litert(folder: Path, exports: Exports, layers: Collection[str] = ()) -> None:
+    """Writes `model.tflite`, and the smaller formats that the exports list.
+
+    Args:
+        folder: Folder of the version.
+        exports: LiteRT function and formats.
+        layers: Names of the model's layers, for error messages. Defaults to none.
+    """
+    (folder / LITERT_FILE).write_bytes(convert(exports.litert, layers=layers))
+    if exports.quantized is None:
+        return
+    for kind in exports.quantized.formats:
+        content = convert(exports.litert, kind, exports.quantized.calibration, layers)
+        (folder / litert_file(kind)).write_bytes(content)
+
+
+def _check(folder: Path, exports: Exports) -> None:
+    """Raises `LiteRTError` if `model.tflite` does not match its function."""
+    references = record(exports.litert, concrete_function(exports.litert))
+    try:
+        lite = LiteRTModel(folder / LITERT_FILE)
+        compare(LITERT_FILE, references, lambda **tensors: lite(**arrays(tensors)))
+    except PublishError as error:
+        message = error.message.partition(": ")[2]
+        raise LiteRTError(f"LiteRT gives other outputs than the model: {message}", HINT) from error
+    except (RuntimeError, ValueError) as error:
+        raise LiteRTError(_interpreter_error(str(error)), HINT) from error
+
+
+def _interpreter_error(message: str) -> str:
+    """Returns an error that names the op at which the interpreter failed."""
+    place = re.search(r"Node number \d+ \((\w+)\) failed to (\w+)", message)
+    if place:
+        return f"LiteRT cannot run this model: its op {place[1]} fails on the examples."
+    return "LiteRT cannot run this model: its interpreter fails on the examples."
+
+
+def without_omitted(folder: Path, exports: Exports) -> Exports:
+    """Returns the exports without the LiteRT formats that were left out."""
+    if exports.quantized is None:
+        return exports
+    formats = [kind for kind in exports.quantized.formats if (folder / litert_file(kind)).exists()]
+    return dataclasses.replace(
+        exports, quantized=dataclasses.replace(exports.quantized, formats=formats)
+    )
+
+
+def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
+    """Measures each LiteRT file, and deletes those whose metric decreases too much.
+
+    The measurements are written to the version as JSON as well.
+
+    Args:
+        folder: Folder of the version.
+        exports: LiteRT function and formats.
+
+    Returns:
+        The card's section on the remaining files, and a line on each file that was deleted.
+    """
+    smaller = exports.quantized
+    if smaller is None:
+        return "", []
+    measured: dict[str, dict[str, Any]] = {}
+    models: dict[str, LiteRTModel] = {}
+    left_out = []
+    for kind in ("float32", *smaller.formats):
+        path = folder / litert_file(kind)
+        lite = LiteRTModel(path)
+        score = float(smaller.measure(lite))
+        baseline = measured[LITERT_FILE][smaller.metric] if measured else score
+        # Written so that a NaN, which compares false, is left out.
+        if measured and not score >= baseline - smaller.drop:
+            path.unlink()
+            left_out.append(
+                f"{path.name} is left out: its {smaller.metric} is {score:.4f}, compared with "
+                f"{baseline:.4f} for {LITERT_FILE}; the allowed decrease is {smaller.drop:.4g}."
+            )
+            continue
+        models[path.name] = lite
+        measured[path.name] = {
+            "format": kind,
+            "bytes": path.stat().st_size,
+            smaller.metric: score,
+        }
+    for name, milliseconds in latencies(models, exports.litert).items():
+        measured[name]["milliseconds"] = round(milliseconds, 3)
+    (folder / EXTRAS / LITERT_FORMATS_FILE).write_text(json.dumps(measured, indent=2))
+    rows = [
+        [f"`{name}`", f"{row['bytes']:,}", f"{row[smaller.metric]:.4f}", f"{row['milliseconds']:g}"]
+        for name, row in measured.items()
+    ]
+    header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms per example, one thread"]
+    parts = ["\n## Sizes", table(header, rows), *left_out]
+    return "\n\n".join(parts) + "\n", left_out
