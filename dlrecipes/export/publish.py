@@ -24,8 +24,9 @@ from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.export import fresh_process
 from dlrecipes.export import onnx as onnx_file
+from dlrecipes.export.keras_call import without_default_signature
 from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
-from dlrecipes.export.reference_outputs import assert_match, compare, record
+from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
 from dlrecipes.export.signatures import Exports, Signature, exports_from_model
 from dlrecipes.export.usage import plain_card, usage
 from dlrecipes.export.verification import write_references
@@ -153,7 +154,8 @@ def write_saved_model(
     """Writes a SavedModel with the functions, and the model's variables and lookup tables."""
     archive = tf.Module()
     archive.model = model
-    tf.saved_model.save(archive, str(folder), signatures=dict(functions))
+    with without_default_signature():
+        tf.saved_model.save(archive, str(folder), signatures=dict(functions))
 
 
 def write_litert(folder: Path, exports: Exports) -> None:
@@ -275,6 +277,8 @@ def verify(
         PublishError: At the first file that does not match.
     """
     signatures = exports.signatures.items()
+    for key, signature in signatures:
+        check_graph(f"signature {key}", signature, functions[key])
     expected = {
         "signatures": {key: record(signature, functions[key]) for key, signature in signatures},
         "litert": record(exports.litert, functions[LITERT_FILE]),
@@ -292,11 +296,22 @@ def verify(
     if rebuild is not None:
         examples = exports.litert.examples[:KERAS_EXAMPLES]
         first = dataclasses.replace(exports.litert, examples=examples)
-        rebuilt = concrete_function(rebuild(loaded).litert)
+        copy_ = rebuild(loaded).litert
+        rebuilt = concrete_function(copy_)
+        names = [spec.name for spec in copy_.inputs]
+        _check_inputs(names, [spec.name for spec in first.inputs])
         compare(
             KERAS_FILE,
             record(first, functions[LITERT_FILE]),
-            lambda **tensors: rebuilt(*tensors.values()),
+            # By name: the loaded model may have its inputs in another order.
+            lambda **tensors: rebuilt(*(tensors[name] for name in names)),
+        )
+
+
+def _check_inputs(names: list[str], expected: list[str]) -> None:
+    if sorted(names) != sorted(expected):
+        raise PublishError(
+            f"{KERAS_FILE}: its inputs are {', '.join(names)}, the model's {', '.join(expected)}."
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import PublishError, reason
+from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 
 TOLERANCE = 1e-4
@@ -30,13 +31,13 @@ def record(
             all rows.
     """
     by_row = rows and all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
-    names = [spec.name for spec in signature.inputs]
+    what, names = "the signature's inputs", [spec.name for spec in signature.inputs]
     references: list[Reference] = []
     for example in signature.examples:
         values = [array[:rows] for array in example] if by_row else example
         pairs = zip(signature.inputs, values, strict=True)
         tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
-        inputs = dict(zip(names, tensors, strict=True))
+        inputs = by_name(what, names, tensors)
         references.append({"inputs": _packed(inputs), "outputs": _packed(function(*tensors))})
     return references
 
@@ -87,6 +88,24 @@ def compare_or_fail(
         raise
     except Exception as error:
         raise PublishError(f"{what}: fails on its own examples: {reason(error)}") from error
+
+
+def check_graph(what: str, signature: Signature, function: Callable[..., Mapping]) -> None:
+    """Compares a traced function with the outputs that the signature expects, if it has any.
+
+    Args:
+        what: Name of the function, for error messages.
+        signature: Signature with the model's own outputs on its first example.
+        function: Traced function, which takes tensors in the order of the inputs.
+
+    Raises:
+        PublishError: If an output is missing, or differs.
+    """
+    if signature.expected is None:
+        return
+    pairs = zip(signature.inputs, signature.examples[0], strict=True)
+    tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
+    assert_match(what, signature.expected, arrays(function(*tensors)))
 
 
 def compare(
