@@ -12,7 +12,6 @@ from dlrecipes.recipe.registry import Source, find, sources
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
     from dlrecipes.export.litert import LiteRTModel
     from dlrecipes.recipe import Options, Recipe
@@ -255,7 +254,7 @@ def publish(
     model: keras.Model,
     directory: str | Path,
     *,
-    examples: np.ndarray | dict[str, np.ndarray] | list[np.ndarray],
+    examples: Any = None,
     **options: Any,
 ) -> Model:
     """Publishes a Keras model of your own as a new, verified version.
@@ -264,12 +263,14 @@ def publish(
     the version's folder appears.
 
     Args:
-        model: A functional or sequential Keras model, built.
+        model: A Keras model, built: functional, sequential, or a subclass.
         directory: Folder of the model; versions in it are numbered from 1.
-        examples: Inputs on which the files are compared with the model: an array with examples
-            along its first axis, a dictionary of arrays by input name, or a list of arrays in
-            the inputs' order.
-        **options: Further arguments of `dlrecipes.export.publish`, such as `onnx=True`.
+        examples: Inputs on which the files are compared with the model, as the model takes them:
+            an array with examples along its first axis, a dictionary of arrays by input name, or
+            a list of arrays in the inputs' order. Required without `signatures`. Defaults to
+            `None`.
+        **options: Further arguments of `dlrecipes.export.publish`, such as `onnx=True`, or
+            `signatures` for functions of your own.
 
     Returns:
         The published model.

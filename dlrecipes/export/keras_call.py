@@ -25,6 +25,8 @@ from dlrecipes.export.names import input_names
 
 # Examples on which a model is compared.
 ROWS = 8
+# Difference of outputs that are computed in batches of another size, in float16 as well.
+CLOSE = 1e-2
 
 
 _LOCK = threading.RLock()
@@ -154,7 +156,8 @@ def _with_batch(call: KerasCall, sizes: set[int], entries: Sequence[ModelInput])
         fixed = True
     else:
         fixed = any(
-            one[key].shape != all_[key][:1].shape or not np.allclose(one[key], all_[key][:1], 1e-3)
+            one[key].shape != all_[key][:1].shape
+            or not np.allclose(one[key], all_[key][:1], CLOSE, CLOSE)
             for key in one
             if one[key].dtype.kind == "f"
         )

@@ -46,7 +46,9 @@ def _by_name(model: str, inputs: Sequence[ModelInput], examples: Mapping[Any, An
     if (nested := _by_path(inputs, examples)) is not None:
         return nested
     valid = input_names(entry.name for entry in inputs)
-    values, known = [], set()
+    values: list[Any] = []
+    known: set[str] = set()
+    complete = True
     for k, entry in enumerate(inputs):
         # A name of Keras' own counts only if no other input has it as well.
         also = [
@@ -56,10 +58,9 @@ def _by_name(model: str, inputs: Sequence[ModelInput], examples: Mapping[Any, An
         ]
         keys = [name for name in (entry.name, valid[k], *also) if name in examples]
         known.update(keys)
-        if not keys and not entry.optional:
-            known.add(None)
+        complete = complete and bool(keys or entry.optional)
         values.append(examples[keys[0]] if keys else None)
-    if None in known or set(examples) - known:
+    if not complete or set(examples) - known:
         got = ", ".join(map(str, examples)) or "none"
         raise UsageError(
             f"Expected examples of the inputs {_listed(inputs)}, got {got}.",

@@ -17,7 +17,6 @@ from dlrecipes.errors import PublishError, RecipeError, reason
 from dlrecipes.export.names import by_name
 from dlrecipes.export.quantization import quantize
 from dlrecipes.export.signatures import Signature
-from dlrecipes.export.version import LITERT_FILE
 
 WARM_UP_CALLS, LATENCY_CALLS = 5, 30
 
@@ -71,7 +70,7 @@ def convert(
     frozen = convert_variables_to_constants_v2(concrete)
 
     def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        return by_name(LITERT_FILE, names, frozen(*tensors))
+        return by_name("LiteRT", names, frozen(*tensors))
 
     with tempfile.TemporaryDirectory() as folder:
         function = tf.function(named, input_signature=list(signature.inputs))
@@ -172,7 +171,7 @@ def latencies(models: Mapping[str, LiteRTModel], signature: Signature) -> dict[s
         signature: Signature of the models.
     """
     names = [spec.name for spec in signature.inputs]
-    inputs = by_name(LITERT_FILE, names, signature.examples[0])
+    inputs = by_name("LiteRT", names, signature.examples[0])
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(WARM_UP_CALLS + LATENCY_CALLS):
         for name, model in models.items():

@@ -27,7 +27,12 @@ from dlrecipes.export import onnx as onnx_file
 from dlrecipes.export.keras_call import without_default_signature
 from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
 from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
-from dlrecipes.export.signatures import Exports, Signature, exports_from_model
+from dlrecipes.export.signatures import (
+    Exports,
+    Signature,
+    exports_from_model,
+    exports_from_signatures,
+)
 from dlrecipes.export.usage import plain_card, usage
 from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
@@ -109,7 +114,7 @@ def publish(
         exports = exports_from_model(model, examples)
         rebuild = rebuild or (lambda loaded: exports_from_model(loaded, examples))
     else:
-        exports = Exports(signatures, signatures["serving_default"])
+        exports = exports_from_signatures(signatures)
     if onnx:
         onnx_file.check_installed()
     work = directory / f".publishing-{uuid.uuid4().hex}"

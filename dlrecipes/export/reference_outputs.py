@@ -13,7 +13,7 @@ from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 
-TOLERANCE = 1e-4
+TOLERANCE, GRAPH_TOLERANCE = 1e-4, 1e-2
 
 # One example: inputs and outputs, each by name as text.
 Reference = Mapping[str, Mapping[str, str]]
@@ -105,7 +105,8 @@ def check_graph(what: str, signature: Signature, function: Callable[..., Mapping
         return
     pairs = zip(signature.inputs, signature.examples[0], strict=True)
     tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
-    assert_match(what, signature.expected, arrays(function(*tensors)))
+    # A graph in float16 rounds at other places than the model called without one.
+    assert_match(what, signature.expected, arrays(function(*tensors)), GRAPH_TOLERANCE)
 
 
 def compare(

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes.errors import UsageError
 from dlrecipes.export.names import UNNAMED, input_names
 
 
@@ -87,6 +88,30 @@ class Exports:
     files: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
     quantized: Quantized | None = None
+
+
+def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:
+    """Returns signatures by name as exports; `serving_default` is the LiteRT file as well.
+
+    Args:
+        signatures: Signatures by name.
+
+    Raises:
+        UsageError: If there is no `serving_default`, or a value is not a `Signature`.
+    """
+    for name, signature in signatures.items():
+        if not isinstance(signature, Signature):
+            raise UsageError(
+                f"publish: the signature {name} is of type {type(signature).__name__}.",
+                "Pass a Signature(function, inputs, examples).",
+            )
+    if "serving_default" not in signatures:
+        raise UsageError(
+            "publish: expected a signature serving_default, got "
+            f"{', '.join(signatures) or 'none'}.",
+            "Name the signature that clients call by default serving_default, or pass Exports.",
+        )
+    return Exports(signatures, signatures["serving_default"])
 
 
 def exports_from_model(model: keras.Model, examples: Any) -> Exports:
