@@ -12,8 +12,8 @@ from keras import layers
 from starlette.testclient import TestClient
 
 from dlrecipes.export import Exports, Signature
-from dlrecipes.export.litert import LiteRTModel, concrete_function
-from dlrecipes.export.publish import write_litert, write_saved_model
+from dlrecipes.export.litert import LiteRTModel, concrete_function, convert
+from dlrecipes.export.publish import write_saved_model
 from dlrecipes.export.signatures import exports_from_model
 from dlrecipes.export.usage import usage
 from dlrecipes.serving.server import Settings, application
@@ -175,7 +175,7 @@ def test_a_card_names_the_inputs_of_keras_that_have_another_name(signatures):
 def test_all_formats_have_the_same_names(client, signatures, tmp_path):
     signature = signatures["all names"]
     names = {spec.name for spec in signature.inputs}
-    write_litert(tmp_path, Exports({}, signature))
+    (tmp_path / "model.tflite").write_bytes(convert(signature))
     assert set(LiteRTModel(tmp_path / "model.tflite")._runner.get_input_details()) == names
     metadata = client.get(f"/v1/models/{MODEL}/metadata").json()["metadata"]
     served = metadata["signature_def"]["signature_def"]["all names"]
