@@ -12,7 +12,6 @@ from dlrecipes.recipe.registry import Source, find, sources
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
     from dlrecipes.export.litert import LiteRTModel
     from dlrecipes.recipe import Options, Recipe
@@ -257,7 +256,7 @@ def publish(
     model: keras.Model,
     directory: str | Path,
     *,
-    examples: np.ndarray | dict[str, np.ndarray] | list[np.ndarray],
+    examples: Any = None,
     **options: Any,
 ) -> Model:
     """Publishes a Keras model of your own as a new, verified version.
@@ -267,14 +266,15 @@ def publish(
     file, and the reason is printed and stands in the card.
 
     Args:
-        model: A functional or sequential Keras model, built.
+        model: A Keras model, built: functional, sequential, or a subclass.
         directory: Folder of the model; versions in it are numbered from 1.
-        examples: Inputs on which the files are compared with the model: an array with examples
-            along its first axis, a dictionary of arrays by input name, or a list of arrays in
-            the inputs' order.
+        examples: Inputs on which the files are compared with the model, as the model takes them:
+            an array with examples along its first axis, a dictionary of arrays by input name, or
+            a list of arrays in the inputs' order. Required without `signatures`. Defaults to
+            `None`.
         **options: Further arguments of `dlrecipes.export.publish`: `litert=True` to require a
             LiteRT file, `litert=False` to skip it, `onnx=True` for an ONNX file, `safe=False` to
-            allow `Lambda` layers.
+            allow `Lambda` layers, `signatures` for functions of your own.
 
     Returns:
         The published model.

@@ -6,9 +6,20 @@ from collections.abc import Iterable
 
 # The exit status that a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
-# TensorFlow surrounds the reason with positions in the graph, which do not help the reader.
-_GRAPH_POSITIONS = ("Graph execution error", "Detected at node", "<stack traces", "[[", "File ")
-# The message of one of its assertions.
+# TensorFlow and Keras surround the reason with positions, which do not help the reader.
+_POSITIONS = (
+    "Graph execution error",
+    "Detected at node",
+    "<stack traces",
+    "[[",
+    "File ",
+)
+_KERAS_HEADING = "Exception encountered when calling"
+# The error under the lines of code that led to it.
+_IN_USER_CODE = re.compile(r"^in user code:.*?\n\s*\w+: (?=\S)", re.DOTALL)
+# Colours of a terminal, and the name of a function in the graph.
+_DECORATION = re.compile(r"\x1b\[\d*m|\{\{.*?\}\} ?")
+# The message of one of TensorFlow's assertions.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\](?: \[|$)")
 
 
@@ -87,11 +98,19 @@ def reason(error: Exception) -> str:
     Args:
         error: The error that was raised.
     """
-    text = getattr(error, "strerror", None) or str(error)
+    key = isinstance(error, KeyError) and len(error.args) == 1 and str(error.args[0])
+    text = getattr(error, "strerror", None) or key or str(error)
+    if _KERAS_HEADING in text:
+        # The text of a KeyError has its line breaks escaped.
+        text = text.replace("\\n", "\n").replace("\\x1b", "\x1b")
+    text = _IN_USER_CODE.sub("", _DECORATION.sub("", text))
     if "No space left" in text:
         return "the disk is full"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    reasons = [line for line in lines if not line.startswith(_GRAPH_POSITIONS)]
+    reasons = [
+        line for line in lines if not line.startswith(_POSITIONS) and _KERAS_HEADING not in line
+    ]
     first = (reasons or lines or [type(error).__name__])[0]
     assertion = _ASSERTION.search(first)
-    return (assertion[1] if assertion else first)[:200]
+    line = (assertion[1] if assertion else first)[:200]
+    return f"there is no {line!r}" if key and len(line.split()) == 1 else line

@@ -39,10 +39,15 @@ def how_to_load(error: BaseException, compile: bool) -> str:
 
 def plain(error: Exception) -> str:
     """Returns in one line why Keras could not save, load or call a model."""
+    # The text of a KeyError has its line breaks escaped.
+    key = isinstance(error, KeyError)
+    original = str(error).replace("\\n", "\n").replace("\\x1b", "\x1b") if key else str(error)
     # Keras names the layer that failed, and prints the reason in bold type.
-    reasons = re.findall(r"\x1b\[1m(.+?)\x1b\[0m", str(error))
-    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    reasons = re.findall(r"\x1b\[1m(.+?)\x1b\[0m", original)
+    text = re.sub(r"\x1b\[\d*m", "", original)
     layers = re.findall(r"Exception encountered when calling (\S+)", text)
+    if layers and reasons and key:
+        return f"{layers[-1].rstrip('.')}: there is no {reasons[-1].strip()[:200]!r}"
     if layers and reasons:
         return f"{layers[-1].rstrip('.')}: {reasons[-1].strip()[:200]}"
     if not text.strip():

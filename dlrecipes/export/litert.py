@@ -12,7 +12,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from dlrecipes.errors import PublishError, RecipeError
+from dlrecipes.export.keras_errors import plain
 from dlrecipes.export.litert_support import check_supported, conversion_error
+from dlrecipes.export.names import by_name
 from dlrecipes.export.quantization import quantize
 from dlrecipes.export.signatures import Signature
 
@@ -21,9 +24,28 @@ WARM_UP_CALLS, LATENCY_CALLS = 5, 30
 
 
 def concrete_function(signature: Signature) -> tf.types.experimental.ConcreteFunction:
-    """Returns the function of a signature as a single graph for all its examples."""
+    """Returns the function of a signature as a single graph for all its examples.
+
+    Raises:
+        PublishError: If the function cannot be traced, or does not return tensors by name.
+    """
     function = tf.function(signature.function, input_signature=list(signature.inputs))
-    return function.get_concrete_function()
+    try:
+        concrete = function.get_concrete_function()
+    except RecipeError:
+        raise
+    except Exception as error:
+        raise PublishError(
+            f"The model cannot be traced as a graph: {plain(error).rstrip('.')}.",
+            "Use keras.ops or TensorFlow's functions in place of Python's and NumPy's.",
+        ) from error
+    outputs = concrete.structured_outputs
+    if not isinstance(outputs, Mapping) or not all(isinstance(name, str) for name in outputs):
+        raise PublishError(
+            "A signature's function must return a dictionary of tensors by name.",
+            'Return a dictionary: {"y": y}.',
+        )
+    return concrete
 
 
 def convert(
@@ -59,7 +81,7 @@ def convert(
             frozen = convert_variables_to_constants_v2(concrete)
 
             def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-                return dict(zip(names, frozen(*tensors), strict=True))
+                return by_name("LiteRT", names, frozen(*tensors))
 
             function = tf.function(named, input_signature=list(signature.inputs))
             tf.saved_model.save(
@@ -137,7 +159,7 @@ def latencies(models: Mapping[str, LiteRTModel], signature: Signature) -> dict[s
         signature: Signature of the models.
     """
     names = [spec.name for spec in signature.inputs]
-    inputs = dict(zip(names, signature.examples[0], strict=True))
+    inputs = by_name("LiteRT", names, signature.examples[0])
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(WARM_UP_CALLS + LATENCY_CALLS):
         for name, model in models.items():

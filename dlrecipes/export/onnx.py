@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import PublishError, UsageError, reason
+from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 from dlrecipes.export.version import ONNX_FILE
 
@@ -83,4 +84,4 @@ class OnnxModel:
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the outputs by name."""
         values = self._session.run(self._outputs, inputs)
-        return dict(zip(self._outputs, values, strict=True))
+        return by_name(ONNX_FILE, self._outputs, values)

@@ -32,8 +32,13 @@ from dlrecipes.export.litert_files import (
 )
 from dlrecipes.export.litert_support import layer_path
 from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
-from dlrecipes.export.reference_outputs import assert_match, compare, record
-from dlrecipes.export.signatures import Exports, Signature, exports_from_model
+from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
+from dlrecipes.export.signatures import (
+    Exports,
+    Signature,
+    exports_from_model,
+    exports_from_signatures,
+)
 from dlrecipes.export.usage import plain_card, usage
 from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
@@ -119,7 +124,7 @@ def publish(
         exports = exports_from_model(model, examples)
         rebuild = rebuild or (lambda loaded: exports_from_model(loaded, examples))
     else:
-        exports = Exports(signatures, signatures["serving_default"])
+        exports = exports_from_signatures(signatures)
     if litert not in (True, False, "auto"):
         raise UsageError(f"publish: litert must be 'auto', True or False, got {litert!r}.")
     if onnx:
@@ -320,6 +325,8 @@ def verify(
         PublishError: At the first file that does not match.
     """
     functions, exports = version.functions, version.exports
+    for key, one in exports.signatures.items():
+        check_graph(f"signature {key}", one, functions[key])
     expected: dict[str, Any] = {
         "signatures": {key: record(one, functions[key]) for key, one in exports.signatures.items()},
         "weights": fresh_process.weights_of(model, safe and not keras_file.unsafe_is_enabled()),
@@ -337,8 +344,23 @@ def verify(
     if rebuild is not None:
         signature, function = version.reloaded
         first = dataclasses.replace(signature, examples=signature.examples[:KERAS_EXAMPLES])
-        rebuilt = concrete_function(rebuild(loaded).litert)
-        compare(KERAS_FILE, record(first, function), lambda **tensors: rebuilt(*tensors.values()))
+        copy_ = rebuild(loaded).litert
+        rebuilt = concrete_function(copy_)
+        names = [spec.name for spec in copy_.inputs]
+        _check_inputs(names, [spec.name for spec in first.inputs])
+        compare(
+            KERAS_FILE,
+            record(first, function),
+            # By name: the loaded model may have its inputs in another order.
+            lambda **tensors: rebuilt(*(tensors[name] for name in names)),
+        )
+
+
+def _check_inputs(names: list[str], expected: list[str]) -> None:
+    if sorted(names) != sorted(expected):
+        raise PublishError(
+            f"{KERAS_FILE}: its inputs are {', '.join(names)}, the model's {', '.join(expected)}."
+        )
 
 
 def _delete_old_work(directory: Path) -> None:

@@ -11,9 +11,10 @@ import tensorflow as tf
 from ml_dtypes import finfo
 
 from dlrecipes.errors import PublishError, reason
+from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 
-TOLERANCE = 1e-4
+TOLERANCE, GRAPH_TOLERANCE = 1e-4, 1e-2
 # Rounding errors that outputs in float16 and bfloat16 may have.
 ROUNDING = 4
 
@@ -33,13 +34,13 @@ def record(
             all rows.
     """
     by_row = rows and all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
-    names = [spec.name for spec in signature.inputs]
+    what, names = "the signature's inputs", [spec.name for spec in signature.inputs]
     references: list[Reference] = []
     for example in signature.examples:
         values = [array[:rows] for array in example] if by_row else example
         pairs = zip(signature.inputs, values, strict=True)
         tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
-        inputs = dict(zip(names, tensors, strict=True))
+        inputs = by_name(what, names, tensors)
         references.append({"inputs": _packed(inputs), "outputs": _packed(function(*tensors))})
     return references
 
@@ -90,6 +91,25 @@ def compare_or_fail(
         raise
     except Exception as error:
         raise PublishError(f"{what}: fails on its own examples: {reason(error)}") from error
+
+
+def check_graph(what: str, signature: Signature, function: Callable[..., Mapping]) -> None:
+    """Compares a traced function with the outputs that the signature expects, if it has any.
+
+    Args:
+        what: Name of the function, for error messages.
+        signature: Signature with the model's own outputs on its first example.
+        function: Traced function, which takes tensors in the order of the inputs.
+
+    Raises:
+        PublishError: If an output is missing, or differs.
+    """
+    if signature.expected is None:
+        return
+    pairs = zip(signature.inputs, signature.examples[0], strict=True)
+    tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
+    # A graph in float16 rounds at other places than the model called without one.
+    assert_match(what, signature.expected, arrays(function(*tensors)), GRAPH_TOLERANCE)
 
 
 def compare(

@@ -10,9 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlrecipes.errors import UsageError, reason
-
-ROWS = 8
+from dlrecipes.errors import UsageError
+from dlrecipes.export.names import UNNAMED, input_names
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,30 @@ class Signature:
         inputs: Shape, type and name of each input, in the order of the function's arguments.
         examples: Inputs on which artefacts are compared; each is a tuple of arrays in the same
             order.
+        given_names: Names that the user gave to inputs, by their names here, where they differ.
+            Defaults to none. Names that are not valid in a SavedModel are changed, and added here.
+        expected: Outputs of the first example that the graph must have. Defaults to `None`.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: Sequence[tf.TensorSpec]
     examples: Sequence[tuple[np.ndarray, ...]]
+    given_names: Mapping[str, str] = field(default_factory=dict)
+    expected: Mapping[str, np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        """Makes the names of the inputs valid and unique."""
+        given = [spec.name or UNNAMED for spec in self.inputs]
+        names = input_names(given)
+        pairs = list(zip(names, self.inputs, strict=True))
+        inputs = [tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in pairs]
+        changed = {
+            name: old
+            for name, (_, spec) in zip(names, pairs, strict=True)
+            if (old := spec.name) and old != name
+        }
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "given_names", {**changed, **self.given_names})
 
 
 @dataclass(frozen=True)
@@ -74,93 +92,59 @@ class Exports:
     without_litert: str = ""
 
 
+def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:
+    """Returns signatures by name as exports; `serving_default` is the LiteRT file as well.
+
+    Args:
+        signatures: Signatures by name.
+
+    Raises:
+        UsageError: If there is no `serving_default`, or a value is not a `Signature`.
+    """
+    for name, signature in signatures.items():
+        if not isinstance(signature, Signature):
+            raise UsageError(
+                f"publish: the signature {name} is of type {type(signature).__name__}.",
+                "Pass a Signature(function, inputs, examples).",
+            )
+    if "serving_default" not in signatures:
+        raise UsageError(
+            "publish: expected a signature serving_default, got "
+            f"{', '.join(signatures) or 'none'}.",
+            "Name the signature that clients call by default serving_default, or pass Exports.",
+        )
+    return Exports(signatures, signatures["serving_default"])
+
+
 def exports_from_model(model: keras.Model, examples: Any) -> Exports:
     """Returns a model's inputs and outputs as signatures.
 
     The SavedModel takes batches of any size, and so does the LiteRT file. The LiteRT file of a
-    network with recurrent layers takes single examples of any length instead.
+    network with recurrent layers takes single examples of any length instead. A model that works
+    only with the batch size of its `keras.Input` is published with this size.
+
+    Inputs have the names that the user gave them: the keys of a dictionary, the names of
+    `keras.Input`, or the arguments of `call`. Unnamed ones are `input`, `input_1`.
 
     Args:
-        model: Functional or sequential model, built.
+        model: Keras model, built.
         examples: Inputs on which the artefacts are compared with the model: an array, arrays by
             input name, or a list of arrays in the order of the inputs.
 
     Raises:
-        UsageError: If the model's inputs cannot be inferred, or the examples do not fit them.
+        UsageError: If the model's inputs cannot be inferred, the examples do not fit them, or the
+            model cannot be called on them.
     """
-    # A sequential model holds a functional model.
-    functional = getattr(model, "_functional", None) or model
-    tensors = getattr(functional, "inputs", None)
-    if not tensors or not hasattr(functional, "_inputs_struct"):
-        raise UsageError(
-            f"{model.name}: cannot infer the model's inputs.",
-            "Build it with keras.Input, or pass signatures.",
-        )
-    names = [tensor.name for tensor in tensors]
-    arrays = _example_arrays(tensors, examples)
-    batch = [
-        tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name=name)
-        for name, tensor in zip(names, tensors, strict=True)
-    ]
-    for spec, array in zip(batch, arrays, strict=True):
-        if not spec.shape.is_compatible_with(array.shape):
-            raise UsageError(
-                f"{model.name}: expected examples of {spec.name} with shape {tuple(spec.shape)}, "
-                f"got {array.shape}.",
-                "A list holds one array per input: pass an array of all examples.",
-            )
-    outputs = functional.output_names
+    from dlrecipes.export.keras_call import keras_call
 
-    def function(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The model takes one tensor or a structure of tensors.
-        packed = tf.nest.pack_sequence_as(functional._inputs_struct, inputs)
-        results = model(packed, training=False)
-        if isinstance(results, Mapping):
-            return dict(results)
-        return dict(zip(outputs, tf.nest.flatten(results), strict=True))
-
+    call = keras_call(model, examples)
+    arrays, specs = call.arrays, call.specs
     singles = [tuple(array[k : k + 1] for array in arrays) for k in range(len(arrays[0]))]
-    serving = Signature(function, batch, [tuple(arrays), singles[0]])
+    compared = [tuple(arrays)] if call.batch else [tuple(arrays), singles[0]]
+    serving = Signature(call.function, specs, compared, call.given_names, call.run())
     litert = serving
-    if any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers()):
-        single = [tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=spec.name) for spec in batch]
-        litert = Signature(function, single, singles)
+    recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
+    if recurrent and not call.batch:
+        single = [tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=spec.name) for spec in specs]
+        litert = Signature(call.function, single, singles, call.given_names)
     return Exports({"serving_default": serving}, litert)
-
-
-def _example_arrays(tensors: Sequence[keras.KerasTensor], examples: Any) -> list[np.ndarray]:
-    """Returns the first examples of each input."""
-    names = [tensor.name for tensor in tensors]
-    if isinstance(examples, Mapping):
-        if set(examples) != set(names):
-            raise UsageError(
-                f"Expected examples of the inputs {', '.join(names)}, got {', '.join(examples)}."
-            )
-        values = [examples[name] for name in names]
-    else:
-        values = list(examples) if isinstance(examples, list | tuple) else [examples]
-    if len(values) != len(names):
-        raise UsageError(
-            f"Expected {len(names)} arrays of examples, for {', '.join(names)}, got {len(values)}.",
-            "A list holds one array per input.",
-        )
-    arrays = [_example_array(tensor, value) for tensor, value in zip(tensors, values, strict=True)]
-    if len({len(array) for array in arrays}) > 1:
-        counts = ", ".join(f"{name} {len(x)}" for name, x in zip(names, arrays, strict=True))
-        raise UsageError(f"The inputs have different numbers of examples: {counts}.")
-    return arrays
-
-
-def _example_array(tensor: keras.KerasTensor, value: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value, tf.as_dtype(tensor.dtype).as_numpy_dtype)[:ROWS]
-    except (TypeError, ValueError, IndexError) as error:
-        raise UsageError(
-            f"The examples of {tensor.name} cannot be converted to an array of {tensor.dtype} "
-            f"with the examples along the first axis: {reason(error)}."
-        ) from None
-    if not array.ndim or not len(array):
-        raise UsageError(
-            f"{tensor.name}: expected at least one example, with the examples along the first axis."
-        )
-    return array

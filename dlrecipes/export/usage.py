@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import keras
 import tensorflow as tf
@@ -119,7 +120,13 @@ def _tensor_table(signature: Signature, function: Any) -> str:
     rows = [["input", *_described(spec.name, spec)] for spec in signature.inputs]
     outputs = function.structured_outputs
     rows += [["output", *_described(name, outputs[name])] for name in sorted(outputs)]
-    return table(["", "name", "type", "shape"], rows)
+    lines = [
+        f"`{spec.name}` is the model's input `{signature.given_names[spec.name]}`, whose name is "
+        "not valid in a SavedModel."
+        for spec in signature.inputs
+        if spec.name in signature.given_names
+    ]
+    return "\n\n".join([table(["", "name", "type", "shape"], rows), *lines])
 
 
 def _described(name: str, spec: tf.TensorSpec) -> list[str]:
@@ -136,7 +143,8 @@ def _request(name: str, key: str, signature: Signature) -> str:
     columns = next(iter(values.values())) if len(values) == 1 else f"{{{pairs}}}"
     chosen = "" if key == DEFAULT else f'"signature_name": {quoted(key)}, '
     body = f'{{{chosen}"inputs": {columns}}}'
-    address = f"localhost:8501/v1/models/{name}:predict"
+    # A space or a quotation mark would end the shell's word.
+    address = f"localhost:8501/v1/models/{quote(name, safe='')}:predict"
     if large:
         modules = "base64, json" if any(entry.file for entry in inputs) else "json"
         script = f"import {modules}, numpy as np\nprint(json.dumps({body}))"

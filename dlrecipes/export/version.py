@@ -135,15 +135,23 @@ class ModelVersion:
             **inputs: Arrays, or nested lists, by input name.
 
         Raises:
+            UsageError: If the names are not those of the signature's inputs.
             RejectedInput: If the model fails on these inputs.
         """
+        import numpy as np
         import tensorflow as tf
 
         function: Any = self.function(signature)
         _, specs = function.structured_input_signature
+        if set(inputs) != set(specs):
+            raise UsageError(
+                f"{self.folder}: the signature {signature} has the inputs "
+                f"{', '.join(sorted(specs)) or 'none'}, got {', '.join(inputs) or 'none'}."
+            )
         tensors = {name: tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
         try:
-            return {name: value.numpy() for name, value in function(**tensors).items()}
+            # `numpy()` returns a scalar string as bytes.
+            return {name: np.asarray(value) for name, value in function(**tensors).items()}
         except tf.errors.OpError as error:
             raise RejectedInput(f"{self.folder}: {reason(error)}") from error
 

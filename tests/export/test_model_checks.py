@@ -90,10 +90,10 @@ def test_a_model_that_cannot_be_called_is_reported_with_its_layer(tmp_path):
             return x
 
     model = keras.Sequential([keras.Input((3,)), Untrained()], name="net")
-    with pytest.raises(PublishError) as caught:
+    with pytest.raises(UsageError) as caught:
         publish(model, tmp_path / "net", examples=np.ones((1, 3)))
     assert caught.value.message == (
-        "net: the model cannot be called on its inputs: Untrained.call(): no inference here"
+        "net: the model cannot be called on the examples: Untrained.call(): no inference here."
     )
     assert not (tmp_path / "net").exists()
 

@@ -194,3 +194,7 @@ def test_a_folder_without_images_or_with_too_few_is_reported(tmp_path):
     (tmp_path / "b.png").write_text("text")
     with pytest.raises(DataError, match=r"b\.png: this is not an image"):
         recipe(data=str(tmp_path)).load_data()
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
+    assert unknown_names(result.version.folder, "dcgan") == set()

@@ -274,3 +274,7 @@ def test_mnist_digits_have_the_same_labels_as_files_and_as_arrays(result):
     arrays = published.function("images")(images=tf.constant(test.images[..., None]))
     files = published.function()(image_bytes=tf.constant([png(x[..., None]) for x in test.images]))
     assert np.mean(arrays["label"].numpy() == files["label"].numpy()) > 0.95
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
+    assert unknown_names(result.version.folder, "digit_recognition") == set()

@@ -287,3 +287,7 @@ def test_members_embeddings_are_concatenated():
 def test_images_too_small_for_the_network_give_a_message():
     with pytest.raises(UsageError, match="--network inception_resnet --size 32: "):
         module("networks").build(recipe(network="inception_resnet").config, Size(32))
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
+    assert unknown_names(result.version.folder, "facenet") == set()

@@ -198,3 +198,7 @@ def test_l1_alone_has_no_discriminator():
     splits = recipe().load_data()
     assert isinstance(recipe().build(splits), Pix2Pix)
     assert not isinstance(recipe(adversarial=False).build(splits), Pix2Pix)
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
+    assert unknown_names(result.version.folder, "pix2pix") == set()

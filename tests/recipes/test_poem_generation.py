@@ -346,3 +346,11 @@ def test_an_untrained_network_on_real_poems_guesses_uniformly():
     assert (len(splits.train), len(splits.validation) + len(splits.test)) == (89978, 7950)
     perplexity, _ = module("scores").perplexities(model, splits.test[:200])
     assert np.log(perplexity) == pytest.approx(np.log(len(model.vocabulary)), rel=0.02)
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(poems, unknown_names):
+    assert unknown_names(poems.version.folder, "poem_generation") == set()
+
+
+def test_the_card_of_a_text_model_names_what_the_graphs_have(text, unknown_names):
+    assert unknown_names(text.version.folder) == set()

@@ -70,7 +70,7 @@ def saved_model_tags(folder, sentences):
 
 
 @pytest.mark.parametrize("language", ["english", pytest.param("chinese", marks=pytest.mark.slow)])
-def test_every_published_file_gives_the_tags_of_the_keras_model(tmp_path, language):
+def test_every_published_file_gives_the_tags_of_the_keras_model(tmp_path, language, unknown_names):
     task = recipe(language=language)
     folder = run(task, tmp_path).version.folder
     test = task.load_data().test[:15]
@@ -81,6 +81,8 @@ def test_every_published_file_gives_the_tags_of_the_keras_model(tmp_path, langua
     ]
     assert saved_model_tags(folder, test) == keras_tags
     assert [litert_tags(folder, s) for s in test] == keras_tags
+    # The card and the README name what the graphs have.
+    assert unknown_names(folder, "slot_filling") == set()
 
 
 @pytest.mark.slow
