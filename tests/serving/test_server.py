@@ -121,7 +121,7 @@ def test_malformed_http_is_answered_in_json(server, content):
 def test_endless_headers_are_refused(server):
     received = b""
     with connect(server) as client:
-        client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: here\r\n")
+        client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: localhost\r\n")
         # Only the last line exceeds the limit. If the server closed the connection with data
         # unread, the response would be lost.
         for _ in range(17):
@@ -133,7 +133,7 @@ def test_endless_headers_are_refused(server):
     assert b"65,536" in received
 
 
-HEAD = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: here\r\n"
+HEAD = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def test_a_large_body_followed_by_a_partial_head_is_answered(server):
@@ -161,8 +161,8 @@ import sys
 from pathlib import Path
 from dlrecipes._utils.quiet import load_tensorflow
 load_tensorflow()
-from dlrecipes.serving import server
-server.GRACE = 2.0
+from dlrecipes.serving import server, shutdown
+shutdown.GRACE = 2.0
 server.serve(server.Settings(Path(sys.argv[1]), port=0, patience=1.0, log=False))
 """
 
