@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from dlrecipes.export.version import EXTRAS
 from dlrecipes.serving.servable import DEFAULT, PREDICT, Servable, Signature
@@ -17,12 +19,8 @@ from dlrecipes.serving.servable import DEFAULT, PREDICT, Servable, Signature
 EXAMPLES_FILE = "examples.json"
 # Larger files of examples are not read for a single request, in bytes.
 LARGEST_FILE = 64 * 2**20
-# An image of one white pixel, for signatures that decode one.
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEANl9ngAAAAABJRU5ErkJggg=="
-)
-# Texts and bytes that are tried for string inputs without an example.
-STRINGS = (b"text", PNG, b"")
+# Width and height of the image that is tried.
+SIDE = 32
 
 
 async def example_request(
@@ -84,8 +82,16 @@ def _unpack(text: str) -> np.ndarray:
 def _guesses(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
     """Yields inputs of the declared shapes: zeros, and different texts."""
     strings = any(spec.dtype == tf.string for spec in signature.inputs.values())
-    for text in STRINGS if strings else STRINGS[:1]:
+    # Texts and bytes that models may take: words, an image, nothing.
+    for text in (b"text", _white_image(), b"") if strings else (b"",):
         yield {name: _blank(spec, text) for name, spec in signature.inputs.items()}
+
+
+def _white_image() -> bytes:
+    """Returns a small PNG file."""
+    file = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), "white").save(file, "PNG")
+    return file.getvalue()
 
 
 def _blank(spec: tf.TensorSpec, text: bytes) -> np.ndarray:
