@@ -28,7 +28,7 @@ FIRST_REQUEST, NEXT_REQUEST = 5.0, 1.0
 
 
 class Connections:
-    """What the connections of a server share.
+    """State that the connections of a server have in common.
 
     Args:
         limit: Maximum number of open connections. Defaults to the number that the limit on open
@@ -145,8 +145,7 @@ class JsonProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Waits for the next request, or for the rest of a body that was refused."""
-        if self.transport.get_write_buffer_size():
-            self._watch_unread(self.transport.get_write_buffer_size())
+        self._watch_unread(self.transport.get_write_buffer_size())
         last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing():
@@ -155,6 +154,16 @@ class JsonProtocol(HttpToolsProtocol):
             self._shared.waiting[self] = None
         if not self._idle and self._linger is None:
             self._linger = self.loop.call_later(LINGER, self.transport.close)
+
+    def pause_writing(self) -> None:
+        """Begins to watch whether the client reads."""
+        super().pause_writing()
+        self._watch_unread(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """Watches the rest of what the client has to read."""
+        super().resume_writing()
+        self._watch_unread(self.transport.get_write_buffer_size())
 
     def drain(self) -> None:
         """Closes the connection after the response in progress, because the server stops."""
@@ -190,7 +199,7 @@ class JsonProtocol(HttpToolsProtocol):
         )
 
     def _watch_unread(self, before: int) -> None:
-        """Ends the connection if the client has read nothing since the last call."""
+        """Ends the connection if the client reads nothing of `before` bytes for a time."""
 
         def check() -> None:
             left = self.transport.get_write_buffer_size()
@@ -201,7 +210,9 @@ class JsonProtocol(HttpToolsProtocol):
 
         if self._unread is not None:
             self._unread.cancel()
-        self._unread = self.loop.call_later(UNREAD_SECONDS, check)
+            self._unread = None
+        if before:
+            self._unread = self.loop.call_later(UNREAD_SECONDS, check)
 
     def _refuse_head(self) -> None:
         self._refused = True

@@ -170,7 +170,7 @@ def test_stalled_bodies_give_their_bytes_to_others(monkeypatch):
             stalled.reserve(SMALL + 900)
             with pytest.raises(RequestError, match="hold 900 bytes"):
                 active.reserve(SMALL + 200)
-            # Bodies of ordinary size need no share of the total.
+            # Bodies of ordinary size do not count against the total.
             small.reserve(SMALL)
             await asyncio.sleep(0.1)
             active.reserve(1)
