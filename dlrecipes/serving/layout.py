@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from dlrecipes.export.version import version_folders
@@ -11,15 +12,15 @@ SAVED_MODEL = "saved_model.pb"
 
 
 def layout_notes(models: Path) -> list[str]:
-    """Returns a note for each SavedModel that is one folder too high, or not under a number.
+    """Returns a note for each SavedModel that is not at `NAME/NUMBER/`, up to two levels deeper.
 
     Args:
         models: Folder of models.
     """
+    if (models / SAVED_MODEL).is_file():
+        return [_misplaced_root(models)]
     notes = []
-    for folder in sorted(models.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
+    for folder in _folders(models):
         numbers = list(version_folders(folder))
         if (folder / SAVED_MODEL).is_file():
             number = max(numbers, default=0) + 1
@@ -27,28 +28,54 @@ def layout_notes(models: Path) -> list[str]:
                 f"{folder} is not served: it has no version folder. Move its files to "
                 f"{folder / str(number)}."
             )
-        notes += _named_versions(folder, numbers)
-    return notes
-
-
-def _named_versions(folder: Path, numbers: list[int]) -> list[str]:
-    """Returns a note for each SavedModel in a folder whose name is not a number."""
-    notes = []
-    try:
-        inner = sorted(path for path in folder.iterdir() if (path / SAVED_MODEL).is_file())
-    except OSError:
-        return []
-    for path in inner:
-        name = path.name
-        if name.startswith(".") or (name.isascii() and name.isdigit()):
             continue
-        digits = re.findall(r"\d+", name)
-        number = int(digits[-1][:9]) if digits else 0
-        if not number or number in numbers:
-            number = max(numbers, default=0) + 1
-        numbers.append(number)
-        notes.append(
-            f"{path} is not served: the name of a version folder is a number. Rename it to "
-            f"{folder / str(number)}."
-        )
+        for inner in _folders(folder):
+            if (inner / SAVED_MODEL).is_file():
+                notes += _named_version(inner, numbers)
+            else:
+                notes += [
+                    f"{deeper} is not served: it is too deep. Move its files to "
+                    f"{models / inner.name / '1'}, or give --models {folder}."
+                    for deeper in _folders(inner)
+                    if (deeper / SAVED_MODEL).is_file()
+                ]
     return notes
+
+
+def _misplaced_root(models: Path) -> str:
+    """Returns the note for a folder of models that is a SavedModel itself."""
+    whole = models.resolve()
+    if whole.name.isascii() and whole.name.isdigit():
+        return (
+            f"{models} is not served: it is one version of one model. Give the folder of models: "
+            f"--models {whole.parent.parent}."
+        )
+    return (
+        f"{models} is not served: it is one SavedModel. Move its files to {whole / 'NAME' / '1'}, "
+        "with a name of your choice."
+    )
+
+
+def _named_version(folder: Path, numbers: list[int]) -> list[str]:
+    """Returns a note if the name of a version folder is not a number, and adds one to `numbers`."""
+    name = folder.name
+    if name.isascii() and name.isdigit():
+        return []
+    digits = re.findall(r"\d+", name)
+    number = int(digits[-1][:9]) if digits else 0
+    if not number or number in numbers:
+        number = max(numbers, default=0) + 1
+    numbers.append(number)
+    return [
+        f"{folder} is not served: the name of a version folder is a number. Rename it to "
+        f"{folder.with_name(str(number))}."
+    ]
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Yields the folders in a folder that are not hidden, by name; none if it cannot be read."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return
+    yield from (path for path in paths if not path.name.startswith(".") and path.is_dir())

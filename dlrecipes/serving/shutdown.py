@@ -59,7 +59,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Starts the shutdown; on a second Ctrl-C, exits immediately."""
         if not self.stopping.is_set():
-            self.stopping.set()
+            self.begin_to_stop()
             # A model's run cannot be interrupted, and Python would wait for its thread forever.
             timer = threading.Timer(self.patience + GRACE, os._exit, (1,))
             timer.daemon = True
@@ -68,11 +68,16 @@ class Server(uvicorn.Server):
             os._exit(INTERRUPTED)
         super().handle_exit(sig, frame)
 
+    def begin_to_stop(self) -> None:
+        """Makes all further responses end their connection; uvicorn stops at its next tick."""
+        cast(Config, self.config).connections.stopping = time.monotonic()
+        self.stopping.set()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accepts and answers what has connected, then stops."""
         began = time.monotonic()
         shared = cast(Config, self.config).connections
-        shared.stopping = began
+        shared.stopping = shared.stopping or began
         for listening in sockets or []:
             refuse_new_connections(listening)
         for connection in list(self.server_state.connections):

@@ -51,7 +51,7 @@ class LiveServer:
         return client
 
     def begin_to_stop(self):
-        self.server.stopping.set()
+        self.server.begin_to_stop()
         self.server.should_exit = True
 
     def stop(self):
@@ -269,7 +269,6 @@ def test_a_stopping_server_answers_the_connections_that_it_has_accepted(live):
     with idle, late:
         receive(idle)
         server.begin_to_stop()
-        time.sleep(0.1)
         # A request on a kept connection is answered, and the connection ends.
         idle.sendall(SIZED + BODY)
         head, body = receive(idle)

@@ -40,6 +40,13 @@ def touch(folder):
             ],
         ),
         ([".hidden/v1", "half/.tmp", "half/1"], []),
+        (
+            ["team/half/1"],
+            [
+                "{}/team/half/1 is not served: it is too deep. Move its files to {}/half/1, or "
+                "give --models {}/team."
+            ],
+        ),
     ],
 )
 def test_a_saved_model_outside_of_a_version_folder_is_noted(tmp_path, folders, notes):
@@ -52,3 +59,16 @@ def test_files_next_to_models_are_not_noted(tmp_path):
     (tmp_path / "README.md").touch()
     (tmp_path / "empty").mkdir()
     assert layout_notes(tmp_path) == []
+
+
+def test_a_folder_of_models_that_is_a_saved_model_is_noted(tmp_path):
+    touch(tmp_path / "models" / "half" / "1")
+    (note,) = layout_notes(tmp_path / "models" / "half" / "1")
+    assert note.endswith(f"Give the folder of models: --models {tmp_path / 'models'}.")
+    touch(tmp_path / "export")
+    (note,) = layout_notes(tmp_path / "export")
+    assert f"Move its files to {tmp_path / 'export' / 'NAME' / '1'}" in note
+
+
+def test_a_folder_that_cannot_be_read_has_no_notes(tmp_path):
+    assert layout_notes(tmp_path / "none") == []

@@ -3,6 +3,7 @@
 import http.client
 import importlib.util
 import json
+import signal
 import ssl
 from pathlib import Path
 
@@ -320,6 +321,8 @@ def test_the_command_serves_over_tls_with_a_key(certificates, half, start_server
         assert set(statuses) == {200, 401}
         if with_grpc:
             check_grpc(server.grpc_address(), (certificates / "ca.pem").read_bytes())
+        client.close()
+        server.stop(signal.SIGTERM)
     finally:
         server.kill()
 
