@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Admission, Limits, check_output, check_rows, in_thread
+from dlrecipes.serving.limits import BODIES, Admission, Limits, check_output, check_rows, in_thread
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
@@ -44,7 +44,7 @@ class Rpc(
         batcher: Batcher that runs their signatures.
         telemetry: Recorder of each request.
         limits: Limits on a request.
-        admission: Bounds of requests and bodies.
+        admission: Bounds of requests and bodies. Defaults to bounds from the batcher's queue.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Rpc(
         batcher: Batcher,
         telemetry: Telemetry,
         limits: Limits,
-        admission: Admission,
+        admission: Admission | None = None,
     ):
         self.store = store
         self.batcher = batcher
         self.telemetry = telemetry
         self.limits = limits
-        self.admission = admission
+        self.admission = admission or Admission(batcher.queue, BODIES * limits.body)
 
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the outputs of a signature."""

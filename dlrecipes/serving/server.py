@@ -118,8 +118,9 @@ def create_server(settings: Settings, store: ModelStore) -> Server:
         UsageError: If the certificate cannot be used.
     """
     stopping = threading.Event()
+    router = application(settings, store, stopping)
     config = Config(
-        application(settings, store, stopping),
+        security.protect(router, settings.access, router.default.telemetry.refused),
         http=JsonProtocol,
         ws="none",
         log_config=None,
@@ -140,6 +141,8 @@ def application(
     settings: Settings, store: ModelStore, stopping: threading.Event | None = None
 ) -> Any:
     """Returns the ASGI application, which polls the store for new versions while it runs.
+
+    It answers everyone; `create_server` adds `settings.access`.
 
     Args:
         settings: Settings of the server.
@@ -183,7 +186,7 @@ def application(
         stopping,
         needs_key=settings.access.key is not None,
     )
-    return security.protect(rest.application(lifespan), settings.access, telemetry.refused)
+    return rest.application(lifespan)
 
 
 async def _run_grpc(
