@@ -10,6 +10,8 @@ import click
 from dlrecipes.cli.options import check_models, host, served_models
 from dlrecipes.errors import UsageError
 
+FILE = click.Path(path_type=Path)
+
 
 @click.command(
     name="serve",
@@ -88,6 +90,40 @@ from dlrecipes.errors import UsageError
     metavar="NAME:LABEL=VERSION",
     help="Keep a version and serve it under /labels/LABEL as well; repeatable.",
 )
+@click.option(
+    "--body-time-limit",
+    type=click.FloatRange(0.1, 86_400),
+    default=60.0,
+    help="Maximum time in which a request's body arrives, in seconds; 10 s without data end it.",
+)
+@click.option(
+    "--keep-alive",
+    type=click.FloatRange(0, 86_400),
+    default=75.0,
+    help="Time after which a connection without requests is closed, in seconds.",
+)
+@click.option(
+    "--allowed-hosts",
+    multiple=True,
+    metavar="HOST,...",
+    help="Host names under which the server is reached, such as *.example.com; * for any. By "
+    "default a server on a loopback address accepts localhost, and others accept any; repeatable.",
+)
+@click.option(
+    "--cors",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Web pages of other origins that may send requests, such as https://app.example.com; * "
+    "for any; repeatable.",
+)
+@click.option("--certificate", type=FILE, help="PEM file with the certificate, to serve over TLS.")
+@click.option("--key", type=FILE, help="PEM file with the certificate's private key.")
+@click.option(
+    "--api-key-file",
+    type=FILE,
+    help="File with a key that requests have to send as Authorization: Bearer KEY.",
+)
 @click.option("--log/--no-log", default=True, help="Log one JSON line per request.")
 def command(
     models: Path,
@@ -104,6 +140,13 @@ def command(
     threads: int,
     poll_seconds: float,
     labels: tuple[str, ...],
+    body_time_limit: float,
+    keep_alive: float,
+    allowed_hosts: tuple[str, ...],
+    origins: tuple[str, ...],
+    certificate: Path | None,
+    key: Path | None,
+    api_key_file: Path | None,
     log: bool,
 ) -> None:
     """Serve the latest version of each published model over HTTP.
@@ -121,12 +164,20 @@ def command(
     """
     versions_by_label = _parse_labels(labels)
     check_models(models)
-
     if grpc_port is not None and importlib.util.find_spec("tensorflow_serving") is None:
         raise UsageError(
             "--grpc-port: the package tensorflow-serving-api is not installed.",
             "Install it: pip install 'dlrecipes[grpc]'",
         )
+
+    from dlrecipes.serving import security
+
+    access = security.Access(
+        security.allowed_hosts(host, allowed_hosts),
+        security.origins(origins),
+        None if api_key_file is None else security.read_key(api_key_file),
+    )
+    security.tls_context(certificate, key)
 
     from dlrecipes._utils.quiet import load_tensorflow
 
@@ -134,6 +185,8 @@ def command(
     from dlrecipes.serving.limits import Limits
     from dlrecipes.serving.server import Settings, serve
 
+    body, output = round(max_body_mb * 2**20), round(max_output_mb * 2**20)
+    limits = Limits(body, max_rows, time_limit, output, body_time_limit)
     serve(
         Settings(
             models,
@@ -144,10 +197,13 @@ def command(
             queue,
             threads,
             poll_seconds,
-            Limits(round(max_body_mb * 2**20), max_rows, time_limit, round(max_output_mb * 2**20)),
+            limits,
             versions_by_label,
             log,
             grpc_port=grpc_port,
+            keep_alive=keep_alive,
+            access=access,
+            certificate=None if certificate is None or key is None else (certificate, key),
         )
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 
 from dlrecipes.demo import digits, faces, paint, poems, requests, samples, sentences
+from dlrecipes.demo.limits import DELETE_FILES, MAX_EVENTS, MAX_FILE, limit_pixels
 from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export.version import versions
@@ -60,7 +61,7 @@ def load(models: Path) -> list[Model]:
 
 def page(models: list[Model]) -> gr.Blocks:
     """Returns the page for a list of models."""
-    with gr.Blocks(title="dlrecipes", analytics_enabled=False) as blocks:
+    with gr.Blocks(title="dlrecipes", analytics_enabled=False, delete_cache=DELETE_FILES) as blocks:
         gr.Markdown("# dlrecipes\nEach tab runs a published SavedModel.")
         with gr.Tabs():
             for model in models:
@@ -82,7 +83,8 @@ def serve(models: list[Model], host: str, port: int) -> None:
         UsageError: If the port is in use.
     """
     try:
-        page(models).launch(
+        limit_pixels()
+        page(models).queue(max_size=MAX_EVENTS).launch(
             server_name=host,
             server_port=port,
             quiet=True,
@@ -90,6 +92,7 @@ def serve(models: list[Model], host: str, port: int) -> None:
             prevent_thread_lock=True,
             theme=THEME,
             ssr_mode=False,
+            max_file_size=MAX_FILE,
             footer_links=[],
         )
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, words
 
 SIDE = 280
@@ -23,13 +24,15 @@ def build(model: Model) -> None:
     # Columns have their final width from the start; a canvas does not move after its first layout.
     with gr.Row():
         with gr.Column():
-            pad = gr.Sketchpad(
-                label="Drawing",
-                type="numpy",
-                canvas_size=(SIDE, SIDE),
-                fixed_canvas=True,
-                layers=False,
-                brush=gr.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
+            pad = bounded(
+                gr.Sketchpad(
+                    label="Drawing",
+                    type="numpy",
+                    canvas_size=(SIDE, SIDE),
+                    fixed_canvas=True,
+                    layers=False,
+                    brush=gr.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
+                )
             )
         with gr.Column():
             label = gr.Label(label="Prediction", num_top_classes=10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 import numpy as np
 
+from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model
 
 THRESHOLD_FILE = "threshold.txt"
@@ -20,11 +21,13 @@ def build(model: Model) -> None:
     gr.Markdown("Do two images of faces show the same person?")
     with gr.Row():
         first, second = (
-            gr.Image(
-                label=f"{position.capitalize()} image",
-                type="numpy",
-                sources=["upload", "clipboard"],
-                elem_id=f"{model.name}-{position}",
+            bounded(
+                gr.Image(
+                    label=f"{position.capitalize()} image",
+                    type="numpy",
+                    sources=["upload", "clipboard"],
+                    elem_id=f"{model.name}-{position}",
+                )
             )
             for position in ("first", "second")
         )

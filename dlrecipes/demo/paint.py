@@ -9,6 +9,7 @@ import numpy as np
 
 from dlrecipes.data.generated.facades import CLASSES, PALETTE, coloured, generated_facades
 from dlrecipes.demo.digits import composite_on_white
+from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, value_or
 
 SIDE = 384
@@ -30,19 +31,21 @@ def build(model: Model) -> None:
     gr.HTML(f"<div>Paint a facade's label map: {legend}</div>")
     with gr.Row():
         with gr.Column():
-            page = gr.ImageEditor(
-                value=example_label_map(0),
-                label="Input",
-                type="numpy",
-                canvas_size=(SIDE, SIDE),
-                fixed_canvas=True,
-                layers=False,
-                brush=gr.Brush(
-                    default_size=24,
-                    colors=[_hex(colour) for colour in PALETTE],
-                    default_color=_hex(PALETTE[CLASSES.index("window")]),
-                    color_mode="fixed",
-                ),
+            page = bounded(
+                gr.ImageEditor(
+                    value=example_label_map(0),
+                    label="Input",
+                    type="numpy",
+                    canvas_size=(SIDE, SIDE),
+                    fixed_canvas=True,
+                    layers=False,
+                    brush=gr.Brush(
+                        default_size=24,
+                        colors=[_hex(colour) for colour in PALETTE],
+                        default_color=_hex(PALETTE[CLASSES.index("window")]),
+                        color_mode="fixed",
+                    ),
+                )
             )
         with gr.Column():
             output = gr.Image(label="Output", type="numpy", interactive=False)

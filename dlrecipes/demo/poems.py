@@ -6,6 +6,7 @@ import html
 
 import gradio as gr
 
+from dlrecipes.demo.limits import MAX_TEXT, check_text
 from dlrecipes.demo.model import Model, value_or, words
 
 REQUEST = (
@@ -39,9 +40,9 @@ def build(model: Model) -> None:
     """Lays out the tab."""
     with gr.Row():
         with gr.Column():
-            theme = gr.Textbox(THEME, label="Theme")
+            theme = gr.Textbox(THEME, label="Theme", max_length=MAX_TEXT)
             length = gr.Radio(list(LENGTHS), value=LENGTH, label="Characters per line")
-            acrostic = gr.Textbox("", label="First characters of the lines")
+            acrostic = gr.Textbox("", label="First characters of the lines", max_length=MAX_TEXT)
             enforce = gr.Checkbox(True, label="Enforce tones and rhyme")
             temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
             seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
@@ -80,9 +81,9 @@ def write_poem(
     """
     outputs = model.ask(
         "generate",
-        theme=["" if acrostic else value_or(theme, THEME).encode()],
+        theme=["" if acrostic else check_text(value_or(theme, THEME)).encode()],
         first_line=[b""],
-        acrostic=[value_or(acrostic, "").encode()],
+        acrostic=[check_text(value_or(acrostic, "")).encode()],
         line_length=[LENGTHS[value_or(length, LENGTH)]],
         template=[-1],
         rhyme=[-1],
@@ -121,7 +122,7 @@ def continues_text(model: Model) -> bool:
 
 def build_text(model: Model) -> None:
     """Lays out the tab of a model that continues a text."""
-    prompt = gr.Textbox(BEGINNING, label="Beginning")
+    prompt = gr.Textbox(BEGINNING, label="Beginning", max_length=MAX_TEXT)
     length = gr.Slider(1, 500, CHARACTERS, step=1, label="Characters")
     temperature = gr.Slider(0.1, 2.0, TEMPERATURE, step=0.1, label="Temperature")
     seed = gr.Slider(0, 1000, 0, step=1, label="Seed")
@@ -152,7 +153,7 @@ def continue_text(
     """
     outputs = model.ask(
         "generate",
-        prompt=[value_or(prompt, BEGINNING).encode()],
+        prompt=[check_text(value_or(prompt, BEGINNING)).encode()],
         length=[int(value_or(length, CHARACTERS))],
         temperature=[value_or(temperature, TEMPERATURE)],
         top_k=[0],

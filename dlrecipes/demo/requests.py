@@ -6,6 +6,7 @@ import json
 
 import gradio as gr
 
+from dlrecipes.demo.limits import MAX_REQUEST, check_text
 from dlrecipes.demo.model import Model, value_or
 from dlrecipes.serving import json_body, json_output
 from dlrecipes.serving.status import RequestError
@@ -47,7 +48,7 @@ def respond(model: Model, signature: str, body: str | None) -> str:
     """
     try:
         entry = model.servable.signature(signature)
-        parsed = json_body.parse(value_or(body, REQUEST).encode())
+        parsed = json_body.parse(check_text(value_or(body, REQUEST), MAX_REQUEST).encode())
         arrays, rows = json_body.inputs(parsed, entry.inputs)
         entry.check(arrays)
         response = json_output.answer(entry.run(arrays), rows)

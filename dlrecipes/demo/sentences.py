@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from dlrecipes.demo.limits import MAX_TEXT, check_text
 from dlrecipes.demo.model import Model, value_or, words
 from dlrecipes.metrics import tag_spans
 
@@ -17,7 +18,7 @@ def fits(model: Model) -> bool:
 
 def build(model: Model) -> None:
     """Lays out the tab."""
-    sentence = gr.Textbox(SENTENCE, label="Sentence", submit_btn="Tag")
+    sentence = gr.Textbox(SENTENCE, label="Sentence", submit_btn="Tag", max_length=MAX_TEXT)
     slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
     intent = gr.Textbox(label="Intent", interactive=False)
     sentence.submit(
@@ -27,7 +28,7 @@ def build(model: Model) -> None:
 
 def tag(model: Model, sentence: str | None) -> tuple[list[tuple[str, str | None]], str]:
     """Returns the pieces of a sentence with their slots, and its intent."""
-    outputs = model.ask(sentences=[value_or(sentence, SENTENCE).encode()])
+    outputs = model.ask(sentences=[check_text(value_or(sentence, SENTENCE)).encode()])
     tokens, tags = words(outputs["tokens"][0]), words(outputs["tags"][0])
     tokens = [token for token in tokens if token]
     gap = "" if tokens and all(len(token) == 1 for token in tokens) else " "

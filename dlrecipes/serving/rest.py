@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Router
 
 from dlrecipes.serving import examples, features, json_body, json_output
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import BODIES, Admission, Limits, in_thread, read_body
+from dlrecipes.serving.model_list import EXAMPLES, ModelList
 from dlrecipes.serving.parsers import Parsers
 from dlrecipes.serving.responses import JsonResponse, Writer
+from dlrecipes.serving.security import LIVENESS, READINESS
 from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
@@ -40,14 +43,28 @@ class Rest:
         batcher: Batcher that runs their signatures.
         telemetry: Recorder of each request.
         limits: Limits on a request.
+        admission: Bounds of requests and bodies. Defaults to bounds from the batcher's queue.
+        stopping: Event that is set when the server stops. Defaults to a new event.
+        needs_key: Whether requests have to send a key. Defaults to `False`.
     """
 
-    def __init__(self, store: ModelStore, batcher: Batcher, telemetry: Telemetry, limits: Limits):
+    def __init__(
+        self,
+        store: ModelStore,
+        batcher: Batcher,
+        telemetry: Telemetry,
+        limits: Limits,
+        admission: Admission | None = None,
+        stopping: threading.Event | None = None,
+        needs_key: bool = False,
+    ):
         self.store = store
         self.batcher = batcher
         self.telemetry = telemetry
         self.limits = limits
-        self.admission = Admission(batcher.queue, BODIES * limits.body)
+        self.admission = admission or Admission(batcher.queue, BODIES * limits.body)
+        self.stopping = stopping or threading.Event()
+        self.models = ModelList(store, self._try, needs_key)
         self.parsers = Parsers()
         self.writer = Writer(limits)
 
@@ -74,13 +91,14 @@ class Rest:
 
     async def answer(self, request: Request) -> Response:
         """Answers one request, and records it."""
-        if request.method == "GET" and request.url.path == PATH:
-            return Response(self.telemetry.page(), media_type="text/plain; version=0.0.4")
+        path = request.scope["path"]
+        if request.method in ("GET", "HEAD") and path in (PATH, LIVENESS, READINESS):
+            return self._probe(path)
         began = time.perf_counter()
         details: dict[str, Any] = {}
+        body: bytes | Response
         try:
-            work = self._answer(request, details)
-            body = await asyncio.wait_for(work, self.limits.seconds)
+            body = await self._answer(request, details)
             status, http = "OK", 200
         except asyncio.TimeoutError:
             error = self.limits.too_long()
@@ -105,24 +123,54 @@ class Rest:
             signature=details.get("signature"),
             examples=details.get("examples"),
         )
-        return JsonResponse(body, http, self.limits.seconds)
+        if isinstance(body, Response):
+            return body
+        response = JsonResponse(body, http, self.limits.seconds)
+        if http == 408:
+            # The rest of a body that arrives too slowly is not awaited.
+            response.headers["Connection"] = "close"
+        return response
 
-    async def _answer(self, request: Request, details: dict[str, Any]) -> bytes:
+    def _probe(self, path: str) -> Response:
+        """Returns the metrics, or the answer to a probe, which are not recorded."""
+        if path == PATH:
+            return Response(self.telemetry.page(), media_type="text/plain; version=0.0.4")
+        status = "ok"
+        if path == READINESS and self.stopping.is_set():
+            status = "the server is stopping"
+        elif path == READINESS and not self.store.latest():
+            status = "no model is served"
+        return JSONResponse({"status": status}, 200 if status == "ok" else 503)
+
+    async def _answer(self, request: Request, details: dict[str, Any]) -> bytes | Response:
         """Returns the body of the response, and adds fields of the log line to `details`."""
         path = request.scope["path"]
         if request.method == "POST" and (match := _RUN.fullmatch(path)):
             details.update(model=match["name"], method=match["method"].lower())
-            with self.admission.request() as reserve:
+            with self.admission.body(self.limits) as arrival:
                 # As in TensorFlow Serving, the Content-Type header is ignored.
-                body = await read_body(request, self.limits, reserve)
-                return await self._run(match, body, details)
+                body = await read_body(request, self.limits, arrival)
+                with self.admission.request():
+                    work = self._run(match, body, details)
+                    return await asyncio.wait_for(work, self.limits.seconds)
         if request.method == "GET" and (match := _METADATA_PATH.fullmatch(path)):
             method = "metadata" if match["metadata"] else "status"
             details.update(model=match["name"], method=method)
             return self._describe(match)
         if request.method == "GET" and _ALL_MODELS.fullmatch(path):
             raise RequestError("Missing model name in request.")
+        if request.method in ("GET", "HEAD") and path == "/":
+            details["method"] = "list"
+            return await self.models.page(request)
+        if request.method == "GET" and path.startswith(EXAMPLES):
+            details["method"] = "example"
+            return await self.models.example(path.removeprefix(EXAMPLES))
         raise RequestError(f"Malformed request: {request.method} {path}")
+
+    async def _try(self, servable: Servable, body: bytes) -> bytes:
+        """Returns the answer to a prediction that no client sent."""
+        details = {"method": "predict"}
+        return await asyncio.wait_for(self._predict(servable, body, details), self.limits.seconds)
 
     def _describe(self, match: re.Match) -> bytes:
         name, number, label = match["name"], _version(match), match["label"]

@@ -23,7 +23,7 @@ from tensorflow_serving.apis import (
 
 from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Limits, check_output, check_rows, in_thread
+from dlrecipes.serving.limits import BODIES, Admission, Limits, check_output, check_rows, in_thread
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
@@ -44,13 +44,22 @@ class Rpc(
         batcher: Batcher that runs their signatures.
         telemetry: Recorder of each request.
         limits: Limits on a request.
+        admission: Bounds of requests and bodies. Defaults to bounds from the batcher's queue.
     """
 
-    def __init__(self, store: ModelStore, batcher: Batcher, telemetry: Telemetry, limits: Limits):
+    def __init__(
+        self,
+        store: ModelStore,
+        batcher: Batcher,
+        telemetry: Telemetry,
+        limits: Limits,
+        admission: Admission | None = None,
+    ):
         self.store = store
         self.batcher = batcher
         self.telemetry = telemetry
         self.limits = limits
+        self.admission = admission or Admission(batcher.queue, BODIES * limits.body)
 
     async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the outputs of a signature."""
@@ -84,7 +93,7 @@ class Rpc(
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
             return response
 
-        return await self._answer("predict", request.model_spec, context, work)
+        return await self._answer("predict", request, context, work)
 
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the classes and scores of examples."""
@@ -127,7 +136,7 @@ class Rpc(
             response.metadata[METADATA].Pack(signatures)
             return response
 
-        return await self._answer("metadata", request.model_spec, context, work)
+        return await self._answer("metadata", request, context, work)
 
     async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the states of a model's versions."""
@@ -171,14 +180,22 @@ class Rpc(
             fill(examples.results(outputs, method, len(protos)), response)
             return response
 
-        return await self._answer(method, request.model_spec, context, work)
+        return await self._answer(method, request, context, work)
 
     async def _answer(
-        self, method: str, spec: Any, context: Any, work: Callable[[Servable], Awaitable[Any]]
+        self,
+        method: str,
+        request: Any,
+        context: Any,
+        work: Callable[[Servable], Awaitable[Any]],
     ) -> Any:
-        began = time.perf_counter()
+        began, spec, size = time.perf_counter(), request.model_spec, request.ByteSize()
         try:
-            with self.store.using(spec.name, *_version_choice(spec)) as servable:
+            with (
+                self.admission.request() as reserve,
+                self.store.using(spec.name, *_version_choice(spec)) as servable,
+            ):
+                reserve(size)
                 response = await asyncio.wait_for(work(servable), self.limits.seconds)
         except asyncio.TimeoutError:
             await self._refuse(method, spec.name, context, self.limits.too_long(), began)

@@ -1,12 +1,11 @@
-"""The server process: its settings, the application, and a graceful shutdown."""
+"""The server process: its settings, the application, and what it prints at the start."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gc
-import json
-import os
+import logging
 import signal
 import socket
 import sys
@@ -14,26 +13,22 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from dlrecipes.errors import INTERRUPTED, UsageError
+from dlrecipes.errors import UsageError
+from dlrecipes.serving import security
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.limits import Limits
+from dlrecipes.serving.layout import layout_notes
+from dlrecipes.serving.limits import BODIES, Admission, Limits
+from dlrecipes.serving.log import NoteHandler, note, writer
+from dlrecipes.serving.protocol import Config, Connections, JsonProtocol
 from dlrecipes.serving.rest import Rest
+from dlrecipes.serving.security import Access
+from dlrecipes.serving.shutdown import Server
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
 
 BACKLOG = 2048
-# Maximum size of a request line with its headers, and of trailers, in bytes.
-LARGEST_HEAD = 64 * 1024
-# Maximum time between the start of a connection or request and the end of the headers, in seconds.
-HEAD_SECONDS = 60.0
-# Time that a stopping server has after its patience to close connections, in seconds.
-GRACE = 5.0
 
 
 @dataclass(frozen=True)
@@ -54,8 +49,13 @@ class Settings:
         labels: Versions by label, by model. Defaults to no labels.
         log: Whether requests are logged. Defaults to `True`.
         patience: Time that requests in progress have to finish when the server stops, in
-            seconds; the process exits at the latest `GRACE` seconds after that. Defaults to 30.
+            seconds; the process exits at the latest `shutdown.GRACE` seconds after that. Defaults
+            to 30.
         grpc_port: Port of the gRPC services; `None` disables them. Defaults to `None`.
+        keep_alive: Time after which a connection without requests is closed, in seconds. Defaults
+            to 75.
+        access: Who may use the server. Defaults to everyone.
+        certificate: PEM files of the certificate and its key, for TLS. Defaults to `None`.
     """
 
     models: Path
@@ -71,121 +71,14 @@ class Settings:
     log: bool = True
     patience: float = 30.0
     grpc_port: int | None = None
+    keep_alive: float = 75.0
+    access: Access = field(default_factory=Access)
+    certificate: tuple[Path, Path] | None = None
 
-
-class _JsonProtocol(HttpToolsProtocol):
-    """Answers malformed HTTP in JSON, and bounds the size and the time of a request's headers."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # Bytes received of an incomplete head, which is a request line with its headers.
-        self._head: int | None = None
-        # Bytes of the headers, and of the trailers that may follow a body.
-        self._fields = 0
-        # Whether no request is incomplete, and how many requests started in the latest data.
-        self._idle, self._started = True, 0
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Starts the timer for the first request."""
-        super().connection_made(transport)
-        self._restart_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the timer."""
-        self._stop_timer()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        """Starts counting the bytes of a request's head, and its timer."""
-        self._head = self._fields = 0
-        self._idle = False
-        self._started += 1
-        self._restart_timer()
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Processes a header, or a trailer that follows the body."""
-        self._fields += len(name) + len(value)
-        if self._fields > LARGEST_HEAD:
-            self._refuse_head()
-        else:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Stops counting the bytes of the head, and its timer."""
-        self._head = None
-        self._stop_timer()
-        if not self.transport.is_closing():
-            super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Marks the connection as idle."""
-        self._idle = True
-        super().on_message_complete()
-
-    def data_received(self, data: bytes) -> None:
-        """Parses data, and refuses a head that is too long."""
-        idle, self._started = self._idle, 0
-        super().data_received(data)
-        # If the head follows an earlier request in the same data, its position is unknown and
-        # these bytes are not counted.
-        if self._head is not None and self._started <= int(idle):
-            self._head += len(data)
-            if self._head > LARGEST_HEAD:
-                self._refuse_head()
-
-    def _restart_timer(self) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _refuse_head(self) -> None:
-        if not self.transport.is_closing():
-            self.send_400_response(f"The headers are longer than {LARGEST_HEAD:,} bytes.")
-
-    def send_400_response(self, msg: str) -> None:
-        """Answers a malformed request in JSON, and closes the connection."""
-        body = json.dumps({"error": f"Malformed request: {msg}"}).encode()
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
-
-
-class _Server(uvicorn.Server):
-    """Sets an event when it is asked to stop, and exits even if a model's run hangs."""
-
-    def __init__(self, config: uvicorn.Config, patience: float, stopping: threading.Event):
-        super().__init__(config)
-        self.patience = patience
-        self.stopping = stopping
-
-    def handle_early_signal(self, sig: int, frame: FrameType | None) -> None:
-        """Handles a signal that arrives before uvicorn's own handlers are installed.
-
-        Signals that uvicorn raises again after its shutdown are ignored.
-        """
-        if not self.stopping.is_set():
-            self.handle_exit(sig, frame)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Starts the shutdown; on a second Ctrl-C, exits immediately."""
-        if not self.stopping.is_set():
-            self.stopping.set()
-            # A model's run cannot be interrupted, and Python would wait for its thread forever.
-            timer = threading.Timer(self.patience + GRACE, os._exit, (1,))
-            timer.daemon = True
-            timer.start()
-        elif sig == signal.SIGINT:
-            os._exit(INTERRUPTED)
-        super().handle_exit(sig, frame)
+    @property
+    def scheme(self) -> str:
+        """The scheme of the server's address."""
+        return "http" if self.certificate is None else "https"
 
 
 def serve(settings: Settings) -> None:
@@ -197,37 +90,59 @@ def serve(settings: Settings) -> None:
     Raises:
         UsageError: If it cannot listen on the address or a port.
     """
-    listening = _listen(settings.host, settings.port)
-    with contextlib.closing(listening):
+    with contextlib.closing(_listen(settings.host, settings.port)) as listening:
         _check_grpc_port(settings)
         # TensorFlow's objects stay, and a search of them for garbage stops all threads for 0.4 s.
         gc.collect()
         gc.freeze()
+        logging.getLogger().addHandler(NoteHandler())
         store = ModelStore(settings.models, settings.labels)
-        stopping = threading.Event()
-        config = uvicorn.Config(
-            application(settings, store, stopping),
-            http=_JsonProtocol,
-            ws="none",
-            log_level="error",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=round(settings.patience),
-        )
-        server = _Server(config, settings.patience, stopping)
+        server = create_server(settings, store)
         store.refresh()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, server.handle_early_signal)
         _print_start(settings, listening, store)
         server.run(sockets=[listening])
-    print("Stopped.", file=sys.stderr)
+    writer(sys.stderr).write("Stopped.")
+    writer(sys.stderr).flush()
+
+
+def create_server(settings: Settings, store: ModelStore) -> Server:
+    """Returns a server that has not started.
+
+    Args:
+        settings: Settings of the server.
+        store: Models to serve.
+
+    Raises:
+        UsageError: If the certificate cannot be used.
+    """
+    stopping = threading.Event()
+    router = application(settings, store, stopping)
+    config = Config(
+        security.protect(router, settings.access, router.default.telemetry.refused),
+        http=JsonProtocol,
+        ws="none",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=round(settings.patience),
+    )
+    config.connections = Connections()
+    config.load()
+    config.ssl = security.tls_context(*(settings.certificate or (None, None)))
+    return Server(config, settings.patience, stopping)
 
 
 def application(
     settings: Settings, store: ModelStore, stopping: threading.Event | None = None
 ) -> Any:
     """Returns the ASGI application, which polls the store for new versions while it runs.
+
+    It answers everyone; `create_server` adds `settings.access`.
 
     Args:
         settings: Settings of the server.
@@ -244,51 +159,56 @@ def application(
         telemetry.ran,
     )
 
+    admission = Admission(settings.queue, BODIES * settings.limits.body)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
         store.watch(settings.poll)
-        rpc = await _start_grpc(settings, store, batcher, telemetry)
-        grpc_stop = asyncio.create_task(_stop_grpc(rpc, stopping, settings.patience))
+        grpc_task = asyncio.create_task(
+            _run_grpc(settings, store, batcher, telemetry, admission, stopping)
+        )
         try:
             yield
         finally:
             stopping.set()
-            await grpc_stop
+            await grpc_task
             store.close()
             batcher.close()
             rest.close()
+            telemetry.close()
 
-    rest = Rest(store, batcher, telemetry, settings.limits)
+    rest = Rest(
+        store,
+        batcher,
+        telemetry,
+        settings.limits,
+        admission,
+        stopping,
+        needs_key=settings.access.key is not None,
+    )
     return rest.application(lifespan)
 
 
-async def _stop_grpc(rpc: Any, stopping: threading.Event, patience: float) -> None:
-    """Stops the gRPC server as soon as HTTP begins to stop, not after it."""
-    while not stopping.is_set():
-        await asyncio.sleep(0.1)
-    if rpc is not None:
-        await rpc.stop(patience)
-
-
-async def _start_grpc(
-    settings: Settings, store: ModelStore, batcher: Batcher, telemetry: Telemetry
-) -> Any:
-    """Starts and returns the gRPC server, or returns `None` if it is disabled."""
+async def _run_grpc(
+    settings: Settings,
+    store: ModelStore,
+    batcher: Batcher,
+    telemetry: Telemetry,
+    admission: Admission,
+    stopping: threading.Event,
+) -> None:
+    """Runs the gRPC server until `stopping` is set, unless it is disabled."""
     if settings.grpc_port is None:
-        return None
-    import grpc
+        return
+    from dlrecipes.serving import grpc_server
+    from dlrecipes.serving.rpc import Rpc
 
-    from dlrecipes.serving.rpc import Rpc, add_to
-
-    size = ("grpc.max_receive_message_length", settings.limits.body)
-    options = [size, ("grpc.so_reuseport", 0)]
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.queue)
-    add_to(server, Rpc(store, batcher, telemetry, settings.limits))
     host = _url_host(settings.host)
-    port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
-    await server.start()
-    print(f"gRPC at {host}:{port}", flush=True)
-    return server
+    rpc = Rpc(store, batcher, telemetry, settings.limits, admission)
+    address = f"{host}:{settings.grpc_port}"
+    server, port = await grpc_server.start(rpc, address, settings.access, settings.certificate)
+    writer(sys.stdout).write(f"gRPC at {host}:{port}")
+    await grpc_server.stop(server, stopping, settings.patience)
 
 
 def _check_grpc_port(settings: Settings) -> None:
@@ -317,15 +237,19 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
 def _print_start(settings: Settings, listening: socket.socket, store: ModelStore) -> None:
     host, port = listening.getsockname()[:2]
     served = store.latest()
-    url = f"http://{_url_host(host)}:{port}/v1/models"
-    print(f"Serving {settings.models} at {url} (Ctrl-C stops it)")
+    url = f"{settings.scheme}://{_url_host(host)}:{port}/v1/models"
+    out = writer(sys.stdout)
+    out.write(f"Serving {settings.models} at {url} (Ctrl-C stops it)")
     for name, version in served.items():
-        print(f"  {name}, version {version}")
+        out.write(f"  {name}, version {version}")
     for line in store.missing_labels():
-        print(f"Note: label {line} yet.", file=sys.stderr)
+        note(f"label {line} yet.")
+    for line in layout_notes(settings.models):
+        note(line)
+    for line in security.notes(host, settings.access, settings.certificate is not None):
+        note(line)
     if not served:
-        print("  No models yet; new ones are served as soon as they are published.")
-    sys.stdout.flush()
+        out.write("  No models yet; new ones are served as soon as they are published.")
 
 
 def _url_host(host: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 
 from dlrecipes.errors import reason
 from dlrecipes.export.version import version_folders
+from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 
@@ -91,7 +91,7 @@ class ModelStore:
         Args:
             seconds: Interval in seconds.
         """
-        self._report = _print_note
+        self._report = note
 
         def poll() -> None:
             while not self._ending.wait(seconds):
@@ -99,7 +99,7 @@ class ModelStore:
                     self.refresh()
                 except Exception as error:
                     # The folder may become readable again.
-                    _print_note(f"{self.folder}: {error}")
+                    note(f"{self.folder}: {error}")
 
         self._watcher = threading.Thread(target=poll, name="versions", daemon=True)
         self._watcher.start()
@@ -165,7 +165,7 @@ class ModelStore:
         except Exception as error:
             with self._lock:
                 version.state, version.problem = END, reason(error)
-            _print_note(f"{folder} cannot be loaded and is not served: {version.problem}")
+            note(f"{folder} cannot be loaded and is not served: {version.problem}")
             return False
         with self._lock:
             version.state, version.servable = AVAILABLE, servable
@@ -262,12 +262,6 @@ class ModelStore:
 
     def _release(self, version: Version) -> None:
         version.state, version.servable = END, None
-
-
-def _print_note(line: str) -> None:
-    # Standard error may be closed, which must not stop the thread.
-    with contextlib.suppress(OSError, ValueError):
-        print(f"Note: {line}", file=sys.stderr, flush=True)
 
 
 def _resolve_label(model: Model | None, number: int | None, label: str | None) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import time
@@ -10,6 +9,9 @@ from typing import Any, TextIO
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+from dlrecipes.serving.log import writer
+from dlrecipes.serving.status import RequestError
 
 # The path and the names are TensorFlow Serving's.
 PATH = "/monitoring/prometheus/metrics"
@@ -28,7 +30,7 @@ class Telemetry:
     """
 
     def __init__(self, log: TextIO | None = sys.stderr):
-        self.log = log
+        self.log = None if log is None else writer(log)
         prometheus_client.disable_created_metrics()
         self.registry = CollectorRegistry()
         self.requests = Counter(
@@ -84,6 +86,20 @@ class Telemetry:
             "milliseconds": round(1000 * seconds, 3),
             **{name: value for name, value in more.items() if value not in (None, "")},
         }
-        # A log whose reader has closed it must not fail the request.
-        with contextlib.suppress(OSError, ValueError):
-            print(json.dumps(line), file=self.log, flush=True)
+        self.log.write(json.dumps(line))
+
+    def refused(self, method: str, path: str, error: RequestError) -> None:
+        """Records a request that was refused before it was read.
+
+        Args:
+            method: HTTP method.
+            path: Path of the request.
+            error: Reason.
+        """
+        fields = {"http": error.http, "path": f"{method} {path}"[:200]}
+        self.record("", "other", error.code, 0.0, **fields)
+
+    def close(self) -> None:
+        """Waits for a short time until the log is written."""
+        if self.log is not None:
+            self.log.flush()

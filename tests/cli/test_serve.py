@@ -13,6 +13,8 @@ import pytest
         (["--port", "99999"], "--port"),
         (["--max-batch", "0"], "--max-batch"),
         (["--batch-timeout-ms", "-1"], "--batch-timeout-ms"),
+        (["--keep-alive", "-1"], "--keep-alive"),
+        (["--body-time-limit", "0"], "--body-time-limit"),
     ],
 )
 def test_invalid_options_are_reported_in_one_line(

@@ -126,7 +126,9 @@ requests = st.one_of(
         lambda method, path: (method, f"/{quote(path, safe='/:')}", b"", {}),
         st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
         st.text(max_size=40) | st.text(max_size=20).map("v1/models/half/{}".format),
-    ).filter(lambda request: not request[1].startswith(("/v1/models/half/metadata", "//"))),
+    )
+    .filter(lambda request: not request[1].startswith(("/v1/models/half/metadata", "//")))
+    .filter(lambda request: request[:2] != ("GET", "/")),
     st.builds(
         lambda name, kind: ("POST", f"/v1/models/{quote(name, safe='')}{kind}", b"{}", {}),
         st.text(min_size=1, max_size=30).filter(lambda n: n != "half"),

@@ -173,7 +173,7 @@ def test_predict_of_an_unknown_model_is_404(client):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
+        ("POST", "/"),
         ("GET", "/v1"),
         ("GET", "/v2/models/half_plus_two"),
         ("GET", "/v1/models/half_plus_two:predict"),

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from dlrecipes.errors import UsageError
 from dlrecipes.serving import server as server_module
-from dlrecipes.serving.server import _listen
+from dlrecipes.serving.server import Settings, _listen, _print_start
+from dlrecipes.serving.store import ModelStore
 
 
 def test_a_new_version_replaces_the_old_one_and_a_broken_one_does_not(server, save_model, tmp_path):
@@ -121,7 +122,7 @@ def test_malformed_http_is_answered_in_json(server, content):
 def test_endless_headers_are_refused(server):
     received = b""
     with connect(server) as client:
-        client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: here\r\n")
+        client.sendall(b"GET /v1/models/half HTTP/1.1\r\nHost: localhost\r\n")
         # Only the last line exceeds the limit. If the server closed the connection with data
         # unread, the response would be lost.
         for _ in range(17):
@@ -133,7 +134,7 @@ def test_endless_headers_are_refused(server):
     assert b"65,536" in received
 
 
-HEAD = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: here\r\n"
+HEAD = b"POST /v1/models/half:predict HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def test_a_large_body_followed_by_a_partial_head_is_answered(server):
@@ -161,8 +162,8 @@ import sys
 from pathlib import Path
 from dlrecipes._utils.quiet import load_tensorflow
 load_tensorflow()
-from dlrecipes.serving import server
-server.GRACE = 2.0
+from dlrecipes.serving import server, shutdown
+shutdown.GRACE = 2.0
 server.serve(server.Settings(Path(sys.argv[1]), port=0, patience=1.0, log=False))
 """
 
@@ -230,3 +231,18 @@ def test_objects_of_tensorflow_are_never_searched_for_garbage(tmp_path, monkeypa
         server_module.serve(server_module.Settings(tmp_path, port=0))
     # Objects of models are not frozen, because the memory of unloaded ones has to be freed.
     assert calls == ["freeze", "load"]
+
+
+def test_the_start_notes_what_is_not_served_and_who_can_reach_the_server(tmp_path, capsys):
+    (tmp_path / "half" / "v1").mkdir(parents=True)
+    (tmp_path / "half" / "v1" / "saved_model.pb").touch()
+    labels = {"half\nError: all is lost": {"stable": 3}}
+    with socket.create_server(("0.0.0.0", 0)) as listening:
+        _print_start(Settings(tmp_path), listening, ModelStore(tmp_path, labels))
+    written = capsys.readouterr()
+    assert written.out.startswith(f"Serving {tmp_path} at http://0.0.0.0:")
+    notes = written.err.splitlines()
+    # A name cannot begin a line of its own.
+    assert notes[0].startswith(r"Note: label stable is version 3 of half\nError: all is lost")
+    assert notes[1].endswith(f"Rename it to {tmp_path / 'half' / '1'}.")
+    assert "--api-key-file" in notes[2]

@@ -1,0 +1,126 @@
+"""A request that works for each version: from its stored examples, or from its signatures."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes.export.version import EXTRAS
+from dlrecipes.serving.servable import DEFAULT, PREDICT, Servable, Signature
+
+EXAMPLES_FILE = "examples.json"
+# Larger files of examples are not read for a single request, in bytes.
+LARGEST_FILE = 64 * 2**20
+# Width and height of the image that is tried.
+SIDE = 32
+
+
+async def example_request(
+    servable: Servable, folder: Path, works: Callable[[bytes], Awaitable[bool]]
+) -> bytes | None:
+    """Returns the body of a `:predict` request that the version answers, or `None`.
+
+    Args:
+        servable: The version.
+        folder: Its folder; examples stored there are used first.
+        works: Function that runs a request and returns whether it succeeds.
+    """
+    stored = _stored(folder)
+    for signature in _by_preference(servable):
+        for arrays in (*_first_examples(stored, signature), *_guesses(signature)):
+            body = _body(signature, arrays)
+            if body is not None and await works(body):
+                return body
+    return None
+
+
+def _by_preference(servable: Servable) -> list[Signature]:
+    """Returns the signatures for predictions, the default one first."""
+    chosen = [entry for entry in servable.signatures.values() if entry.method == PREDICT]
+    return sorted(chosen, key=lambda entry: (entry.name != DEFAULT, entry.name))
+
+
+def _stored(folder: Path) -> Mapping[str, Any]:
+    """Returns the stored examples by signature; nothing if they cannot be read."""
+    path = folder / EXTRAS / EXAMPLES_FILE
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_FILE:
+            return {}
+        signatures = json.loads(path.read_text(encoding="utf-8"))["signatures"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return signatures if isinstance(signatures, dict) else {}
+
+
+def _first_examples(
+    stored: Mapping[str, Any], signature: Signature
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the first row of the first stored example of a signature."""
+    try:
+        packed = stored[signature.name][0]["inputs"]
+        arrays = {name: _unpack(packed[name]) for name in signature.inputs}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, tf.errors.OpError):
+        return
+    if signature.by_example:
+        arrays = {name: array[:1] for name, array in arrays.items()}
+    yield arrays
+
+
+def _unpack(text: str) -> np.ndarray:
+    content, _, dtype = text.partition(":")
+    return tf.io.parse_tensor(base64.b64decode(content), tf.as_dtype(dtype)).numpy()
+
+
+def _guesses(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
+    """Yields inputs of the declared shapes: zeros, and different texts."""
+    strings = any(spec.dtype == tf.string for spec in signature.inputs.values())
+    # Texts and bytes that models may take: words, an image, nothing.
+    for text in (b"text", _white_image(), b"") if strings else (b"",):
+        yield {name: _blank(spec, text) for name, spec in signature.inputs.items()}
+
+
+def _white_image() -> bytes:
+    """Returns a small PNG file."""
+    file = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), "white").save(file, "PNG")
+    return file.getvalue()
+
+
+def _blank(spec: tf.TensorSpec, text: bytes) -> np.ndarray:
+    shape = [1] if spec.shape.rank is None else [size or 1 for size in spec.shape.as_list()]
+    if spec.dtype == tf.string:
+        return np.full(shape, text, object)
+    return np.zeros(shape, spec.dtype.as_numpy_dtype)
+
+
+def _body(signature: Signature, arrays: Mapping[str, np.ndarray]) -> bytes | None:
+    """Returns the JSON of a request; `None` if JSON cannot express the inputs."""
+    columns = {name: _values(name, array.tolist()) for name, array in arrays.items()}
+    inputs = next(iter(columns.values())) if len(columns) == 1 else columns
+    chosen = {} if signature.name == DEFAULT else {"signature_name": signature.name}
+    try:
+        text = json.dumps({**chosen, "inputs": inputs}, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return None
+    return text.encode()
+
+
+def _values(name: str, value: Any) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, bytes | str):
+        return [_values(name, part) for part in value]
+    if not isinstance(value, bytes):
+        return value
+    if not name.endswith("_bytes"):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            pass
+    return {"b64": base64.b64encode(value).decode()}
