@@ -43,6 +43,7 @@ from dlrecipes.export.version import (
     ONNX_FILE,
     versions,
 )
+from dlrecipes.export.warmup_requests import write_warmup_requests
 
 # The weights are compared as well, so a few examples are enough.
 KERAS_EXAMPLES = 20
@@ -138,6 +139,7 @@ def publish(
         shown = without_omitted(work, version.exports)
         text = write_card(card, model, directory.name, shown, version.functions, onnx)
         (work / "README.md").write_text(text + sizes, encoding="utf-8")
+        write_warmup_requests(work, directory.name, version.exports)
         write_references(work, model, version.exports, version.functions)
         fsync_tree(work)
         return _rename_to_version(work, directory)
