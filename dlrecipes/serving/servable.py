@@ -13,6 +13,7 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from dlrecipes.serving.status import RequestError, to_request_error
+from dlrecipes.serving.version_files import SAVED_MODEL_FILE, check_files
 
 DEFAULT = "serving_default"
 PREDICT, CLASSIFY, REGRESS = (
@@ -82,6 +83,7 @@ class Servable:
     """
 
     def __init__(self, name: str, version: int, folder: Path):
+        check_files(folder)
         self.name = name
         self.version = version
         self.definitions = _definitions(folder)
@@ -123,7 +125,7 @@ class Servable:
 
 def _definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     saved_model = saved_model_pb2.SavedModel()
-    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    saved_model.ParseFromString((folder / SAVED_MODEL_FILE).read_bytes())
     for graph in saved_model.meta_graphs:
         if "serve" in graph.meta_info_def.tags:
             definitions = graph.signature_def.items()
