@@ -16,6 +16,7 @@ from dlrecipes.serving.notes import print_note
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.version_files import stamp
+from dlrecipes.serving.warm_up import load_and_warm_up
 
 # TensorFlow Serving's states, in the order in which a version passes through them.
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -69,14 +70,14 @@ class ModelStore:
             a SavedModel.
         labels: Versions by label, by model. Defaults to no labels.
         load: Function that loads a version from the model's name, the number and the folder.
-            Defaults to `Servable`.
+            Defaults to `load_and_warm_up`.
     """
 
     def __init__(
         self,
         folder: Path,
         labels: Mapping[str, Mapping[str, int]] | None = None,
-        load: Callable[[str, int, Path], Any] = Servable,
+        load: Callable[[str, int, Path], Any] = load_and_warm_up,
     ):
         self.folder = folder
         self.labels = labels or {}
