@@ -11,7 +11,7 @@ import numpy as np
 
 from dlrecipes.errors import reason
 from dlrecipes.export import reference_outputs
-from dlrecipes.export.verification import EXAMPLES_FILE
+from dlrecipes.export.checksums import EXAMPLES_FILE
 from dlrecipes.export.version import EXTRAS, WARMUP_FILE
 from dlrecipes.export.warmup_requests import WarmupRequest, read_warmup_requests
 from dlrecipes.serving.notes import print_note
