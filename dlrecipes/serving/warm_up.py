@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +18,7 @@ from dlrecipes.serving.notes import print_note
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 
-# TensorFlow Serving's limit on the number of requests, and a limit on their time, in seconds, after
-# which no further request is run.
+# TensorFlow Serving's limit on the number of requests, and a limit on their time, in seconds.
 MAX_REQUESTS, MAX_SECONDS = 1000, 30.0
 
 
@@ -53,22 +52,37 @@ def warm_up(servable: Servable, folder: Path) -> str:
     Returns:
         The first problem, or an empty text if there was none.
     """
-    end = time.monotonic() + MAX_SECONDS
-    problem = ""
+    problems: list[str] = []
+    stopped = threading.Event()
+    # A run cannot be interrupted, but it must not keep the version from being served.
+    thread = threading.Thread(
+        target=_run_all, args=(servable, folder, problems, stopped), name="warm-up", daemon=True
+    )
+    thread.start()
+    thread.join(MAX_SECONDS)
+    if thread.is_alive():
+        stopped.set()
+        return f"it took more than {MAX_SECONDS:g} s"
+    return problems[0] if problems else ""
+
+
+def _run_all(
+    servable: Servable, folder: Path, problems: list[str], stopped: threading.Event
+) -> None:
     try:
         for count, request in enumerate(_requests(folder)):
+            if stopped.is_set():
+                return
             if count == MAX_REQUESTS:
-                return problem or f"there are more than {MAX_REQUESTS} requests"
-            if time.monotonic() > end:
-                return problem or f"{count} requests took more than {MAX_SECONDS:g} s"
+                problems.append(f"there are more than {MAX_REQUESTS} requests")
+                return
             try:
                 _run(servable, request)
             except RequestError as error:
-                problem = problem or error.message
+                problems.append(error.message)
     except Exception as error:
         # The file may be damaged in many ways.
-        return problem or reason(error)
-    return problem
+        problems.append(reason(error))
 
 
 def _requests(folder: Path) -> Iterator[WarmupRequest]:
