@@ -39,6 +39,7 @@ from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
     EXTRAS,
     KERAS_FILE,
+    LARGEST_VERSION,
     LITERT_FILE,
     ONNX_FILE,
     versions,
@@ -353,7 +354,13 @@ def _delete_old_work(directory: Path) -> None:
 
 def _rename_to_version(work: Path, directory: Path) -> Path:
     while True:
-        final = directory / str(max(versions(directory), default=0) + 1)
+        latest = max(versions(directory), default=0)
+        if latest == LARGEST_VERSION:
+            raise PublishError(
+                f"{directory}: {latest} is the largest version number, so there is no next one.",
+                f"Rename the folder {directory / str(latest)}.",
+            )
+        final = directory / str(latest + 1)
         try:
             work.rename(final)
         except OSError as error:
