@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from dlrecipes.errors import INTERRUPTED, UsageError
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import Limits
+from dlrecipes.serving.notes import printable
 from dlrecipes.serving.rest import Rest
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
@@ -320,7 +321,7 @@ def _print_start(settings: Settings, listening: socket.socket, store: ModelStore
     url = f"http://{_url_host(host)}:{port}/v1/models"
     print(f"Serving {settings.models} at {url} (Ctrl-C stops it)")
     for name, version in served.items():
-        print(f"  {name}, version {version}")
+        print(f"  {printable(name)}, version {version}")
     for line in store.missing_labels():
         print(f"Note: label {line} yet.", file=sys.stderr)
     if not served:

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 
+from dlrecipes.serving import server
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
 
@@ -289,6 +291,17 @@ def test_notes_are_one_line_each_even_with_line_breaks_in_names(store, tmp_path,
     store.refresh()
     (line,) = capsys.readouterr().err.splitlines()
     assert "two\\nlines\\x1b[31m\\u2028/1 cannot be loaded" in line
+
+
+def test_the_list_of_models_has_one_line_each_even_with_line_breaks_in_names(
+    store, tmp_path, capsys
+):
+    publish(tmp_path, "two\nlines", 1)
+    store.refresh()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server._print_start(server.Settings(tmp_path), listening, store)
+    _, line = capsys.readouterr().out.splitlines()
+    assert line == r"  two\nlines, version 1"
 
 
 def test_a_name_that_is_not_utf8_is_not_served(store, tmp_path, capsys):
