@@ -6,6 +6,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+# Values that are copied at a time.
+SLICE = 16 * 1024
 # Field of each type whose numbers are written as they are; small types share the field of int32.
 _FIELDS = {
     tf.float32: "float_val",
@@ -48,5 +50,8 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
     else:
         return tf.make_tensor_proto(array)
     shape = tf.TensorShape(array.shape).as_proto()
-    values = {field: flat.tolist()}
-    return tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape, **values)
+    proto = tensor_pb2.TensorProto(dtype=dtype.as_datatype_enum, tensor_shape=shape)
+    # In slices, so that a large output does not keep the GIL from the other threads.
+    for start in range(0, flat.size, SLICE):
+        getattr(proto, field).extend(flat[start : start + SLICE].tolist())
+    return proto
