@@ -145,13 +145,12 @@ def first_request(port: int, models: Path, name: str) -> tuple[float, float]:
 def example(version: Path) -> bytes:
     """Returns the request for the first example of a published version."""
     from dlrecipes.export import reference_outputs
-    from dlrecipes.serving.tensors import to_json
+    from dlrecipes.serving.json_output import answer
 
     references = json.loads((version / "assets.extra" / "examples.json").read_text())
     inputs = reference_outputs.inputs(references["signatures"]["serving_default"][0])
-    # Input names that end in _bytes are written as base64, which is what requests need as well.
-    values = {name: to_json(name, array) for name, array in inputs.items()}
-    return json.dumps({"inputs": values}).encode()
+    # Values are written in one way in both directions, such as base64 for names with _bytes.
+    return json.dumps({"inputs": json.loads(answer(inputs, rows=False))["outputs"]}).encode()
 
 
 @click.command(help=__doc__)
