@@ -41,8 +41,8 @@ FILE = click.Path(path_type=Path)
 @click.option(
     "--batch-timeout-ms",
     type=click.FloatRange(0, 10_000),
-    default=2.0,
-    help="Longest time that a request waits for others, in milliseconds.",
+    default=0.0,
+    help="Time that a batch waits for more requests although a thread is free, in milliseconds.",
 )
 @click.option(
     "--queue",

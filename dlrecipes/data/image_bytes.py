@@ -171,7 +171,8 @@ def of_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
     colours, rest = pixels[..., :first], pixels[..., first:]
     if channels == 1:
         weights = tf.where(is_colour, tf.constant(LUMINANCE), tf.constant([1.0, 0.0, 0.0]))
-        image = tf.linalg.matvec(colours, weights[:first])[..., None]
+        # A matrix product of images with one row writes beyond its memory in TensorFlow 2.21.
+        image = tf.reduce_sum(colours * weights[:first], axis=-1, keepdims=True)
     else:
         times = tf.where(is_colour, 1, 3)
         image = tf.tile(

@@ -72,7 +72,6 @@ class Model:
                 name: np.asarray(inputs[name], spec.dtype.as_numpy_dtype)
                 for name, spec in entry.inputs.items()
             }
-            entry.check(arrays)
             return entry.run(arrays)
         except RequestError as error:
             raise gr.Error(str(error), print_exception=False) from error

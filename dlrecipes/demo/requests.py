@@ -50,7 +50,6 @@ def respond(model: Model, signature: str, body: str | None) -> str:
         entry = model.servable.signature(signature)
         parsed = json_body.parse(check_text(value_or(body, REQUEST), MAX_REQUEST).encode())
         arrays, rows = json_body.inputs(parsed, entry.inputs)
-        entry.check(arrays)
         response = json_output.answer(entry.run(arrays), rows)
     except RequestError as error:
         raise gr.Error(str(error), print_exception=False) from error

@@ -44,10 +44,12 @@ from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
     EXTRAS,
     KERAS_FILE,
+    LARGEST_VERSION,
     LITERT_FILE,
     ONNX_FILE,
     versions,
 )
+from dlrecipes.export.warmup_requests import write_warmup_requests
 
 # The weights are compared as well, so a few examples are enough.
 KERAS_EXAMPLES = 20
@@ -143,6 +145,7 @@ def publish(
         shown = without_omitted(work, version.exports)
         text = write_card(card, model, directory.name, shown, version.functions, onnx)
         (work / "README.md").write_text(text + sizes, encoding="utf-8")
+        write_warmup_requests(work, directory.name, version.exports)
         write_references(work, model, version.exports, version.functions)
         fsync_tree(work)
         return _rename_to_version(work, directory)
@@ -373,7 +376,13 @@ def _delete_old_work(directory: Path) -> None:
 
 def _rename_to_version(work: Path, directory: Path) -> Path:
     while True:
-        final = directory / str(max(versions(directory), default=0) + 1)
+        latest = max(versions(directory), default=0)
+        if latest == LARGEST_VERSION:
+            raise PublishError(
+                f"{directory}: {latest} is the largest version number, so there is no next one.",
+                f"Rename the folder {directory / str(latest)}.",
+            )
+        final = directory / str(latest + 1)
         try:
             work.rename(final)
         except OSError as error:

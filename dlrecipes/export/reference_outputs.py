@@ -194,6 +194,11 @@ def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in tensors.items()}
 
 
+def inputs(reference: Reference) -> dict[str, np.ndarray]:
+    """Returns the inputs of a reference by name."""
+    return arrays(_unpacked(reference["inputs"]))
+
+
 def size(reference: Reference) -> int:
     """Returns the number of characters of a reference."""
     return sum(len(text) for side in reference.values() for text in side.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +20,19 @@ KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
 ONNX_FILE = "model.onnx"
 EXTRAS = "assets.extra"
+# TensorFlow Serving's name for the requests that warm a new version.
+WARMUP_FILE = "tf_serving_warmup_requests"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
 LITERT_FORMATS_FILE = "litert.json"
+LARGEST_VERSION = 2**63 - 1
 # The files of a version, for its card.
 FILES = """| file | contents |
 |---|---|
 | `saved_model.pb`, `variables/` | SavedModel with the signatures below |
 | `model.tflite` | LiteRT: tensors in and out, built-in ops only; `model.*.tflite` are smaller |
 | `model.keras` | Keras model, for further training or import |
-| `assets.extra/` | examples with outputs, checksums, configuration, vocabularies |
+| `assets.extra/` | examples with outputs, warm-up requests, checksums, vocabularies |
 """
 
 
@@ -244,22 +248,52 @@ def _load_error(folder: Path, error: Exception) -> PublishError:
     )
 
 
+def version_number(name: str) -> int | None:
+    """Returns the number of the version that a folder's name denotes, or `None`.
+
+    As in TensorFlow Serving, leading zeros are allowed, and a number fits into a signed integer of
+    64 bits.
+
+    Args:
+        name: Name of the folder.
+    """
+    if not (name.isascii() and name.isdigit()):
+        return None
+    number = int(name)
+    return number if number <= LARGEST_VERSION else None
+
+
 def version_folders(directory: Path) -> dict[int, Path]:
     """Returns the folders of a model's versions by number, oldest first.
 
-    The result is empty if the directory cannot be read. As in TensorFlow Serving, leading zeros
-    are allowed: `00000123` is version 123, unless a folder `123` exists as well.
+    The result is empty if the directory cannot be read. `00000123` is version 123, unless a folder
+    `123` exists as well.
 
     Args:
         directory: Folder of the model.
     """
-    try:
-        folders = [path for path in directory.iterdir() if path.is_dir()]
-    except OSError:
-        return {}
-    numbered = [path for path in folders if path.name.isascii() and path.name.isdigit()]
-    numbered.sort(key=lambda path: (int(path.name), -len(path.name)))
-    return {int(path.name): path for path in numbered}
+    numbered = [
+        (number, -len(path.name), path)
+        for path in subfolders(directory)
+        if (number := version_number(path.name)) is not None
+    ]
+    return {number: path for number, _, path in sorted(numbered)}
+
+
+def subfolders(directory: Path) -> list[Path]:
+    """Returns the folders in a directory by name; none if the directory cannot be read.
+
+    Args:
+        directory: Directory to list.
+    """
+    folders = []
+    with contextlib.suppress(OSError):
+        for path in directory.iterdir():
+            # A link to a place that cannot be read does not hide the other folders.
+            with contextlib.suppress(OSError):
+                if path.is_dir():
+                    folders.append(path)
+    return sorted(folders)
 
 
 def versions(directory: Path) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -36,23 +35,28 @@ class _Batch:
     def rows(self) -> int:
         return sum(request.rows for request in self.requests)
 
+    @property
+    def group(self) -> Any:
+        """The signature of a version, which takes turns with others."""
+        return (id(self.owner), self.signature.name)
+
 
 class Batcher:
     """Runs signatures outside the event loop and batches compatible requests.
 
-    Requests can share a batch if they are for the same version and signature and their inputs
-    have the same shapes after the first axis. A batch is due when it has `max_batch` examples or
-    when its first request has waited for `timeout` seconds. It then keeps accepting requests
-    until a thread is free, so batches grow with the load. If a run fails, the batch is split in
-    halves and run again, so that only the request at fault fails. A request whose caller has
-    disconnected leaves its batch. Signatures whose first axis does not count examples are run one
-    request at a time.
+    A request runs at once if a thread is free. While all threads are busy, requests share a batch
+    if they are for the same version and signature and their inputs have the same shapes after the
+    first axis, so batches grow with the load. Signatures whose requests wait take turns. If a run
+    fails, the batch is split in halves and run again, so that only the request at fault fails. A
+    request whose caller has disconnected leaves its batch. Signatures whose first axis does not
+    count examples are run one request at a time, as are inputs whose shape is not the declared one.
 
     Args:
         threads: Number of concurrent runs, at least 1.
         max_batch: Maximum number of examples per run; 1 disables batching. A request that is
             larger runs alone.
-        timeout: Longest time that a request waits for others, in seconds.
+        timeout: Time that a batch waits for further requests even if a thread is free, in seconds,
+            unless it is full. At 0, batches form only while all threads are busy.
         queue: Maximum number of pending requests, waiting or running; further ones are refused.
         ran: Callback for each run; it receives the owner and the number of examples. Defaults to
             a function that does nothing.
@@ -73,10 +77,11 @@ class Batcher:
         self.pending = 0
         self._free = threads
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="model")
-        # Batches that accept further requests, by key, and batches that are ready to run. A batch
-        # can be in both until a thread is free.
+        # Batches that accept further requests, by key, and batches that are ready to run, by group
+        # in the order of their turns. A batch can be in both until a thread is free.
         self._open: dict[Any, _Batch] = {}
-        self._due: deque[_Batch] = deque()
+        self._ready: dict[Any, deque[_Batch]] = {}
+        self._start_scheduled = False
         self._running: set[asyncio.Task] = set()
 
     def close(self) -> None:
@@ -92,7 +97,7 @@ class Batcher:
             owner: Version that the signature belongs to; requests for different versions are
                 never batched together.
             signature: Signature to run.
-            arrays: Inputs by name, which `signature.check` has accepted.
+            arrays: Inputs by name.
 
         Raises:
             RequestError: If the outputs cannot be computed, or too many requests are pending.
@@ -102,18 +107,24 @@ class Batcher:
         self.pending += 1
         rows = _count_rows(arrays)
         request = _Request(arrays, rows or 1, asyncio.get_running_loop().create_future())
-        if not signature.by_example or rows is None or not 0 < rows < self.max_batch:
-            batch = _Batch(owner, signature, requests=[request])
-            self._due.append(batch)
-        else:
+        if self._can_share(signature, arrays, rows):
             batch = self._join(owner, signature, request)
-        self._start_due()
+        else:
+            batch = _Batch(owner, signature, requests=[request])
+            self._enqueue(batch)
         try:
             return await request.result
         finally:
             self.pending -= 1
             if request in batch.requests:
                 self._leave(batch, request)
+
+    def _can_share(
+        self, signature: Signature, arrays: Mapping[str, np.ndarray], rows: int | None
+    ) -> bool:
+        """Returns whether a request may be part of a larger batch."""
+        fits = rows is not None and 0 < rows < self.max_batch
+        return fits and signature.by_example and not signature.misfit(arrays)
 
     def _join(self, owner: Any, signature: Signature, request: _Request) -> _Batch:
         """Adds a request to the open batch that it fits, or to a new one."""
@@ -125,8 +136,11 @@ class Batcher:
             batch = None
         if batch is None:
             batch = self._open[key] = _Batch(owner, signature, key)
-            loop = asyncio.get_running_loop()
-            batch.timer = loop.call_later(self.timeout, self._expire, batch)
+            if self.timeout:
+                loop = asyncio.get_running_loop()
+                batch.timer = loop.call_later(self.timeout, self._enqueue, batch)
+            else:
+                self._enqueue(batch)
         batch.requests.append(request)
         if batch.rows == self.max_batch:
             self._seal(batch)
@@ -135,23 +149,27 @@ class Batcher:
     def _leave(self, batch: _Batch, request: _Request) -> None:
         """Removes a request whose caller has disconnected from a batch that has not started."""
         batch.requests.remove(request)
-        if not batch.requests:
-            self._close(batch)
-            with contextlib.suppress(ValueError):
-                self._due.remove(batch)
+        if batch.requests:
+            return
+        self._close(batch)
+        batches = self._ready.get(batch.group)
+        if batches is not None and batch in batches:
+            batches.remove(batch)
+            if not batches:
+                del self._ready[batch.group]
 
-    def _expire(self, batch: _Batch) -> None:
-        """Queues a batch whose timeout has passed; it stays open until a thread is free."""
+    def _enqueue(self, batch: _Batch) -> None:
+        """Makes a batch ready to run; it stays open until a thread is free."""
         batch.timer = None
-        self._due.append(batch)
-        self._start_due()
+        self._ready.setdefault(batch.group, deque()).append(batch)
+        self._schedule_start()
 
     def _seal(self, batch: _Batch) -> None:
-        """Closes a batch to further requests and queues it."""
-        early = batch.timer is not None
+        """Closes a batch to further requests and makes it ready to run."""
+        waits = batch.timer is not None
         self._close(batch)
-        if early:  # Otherwise the batch is queued already, and keeps its position.
-            self._due.append(batch)
+        if waits:  # Otherwise the batch is ready already, and keeps its position.
+            self._enqueue(batch)
 
     def _close(self, batch: _Batch) -> None:
         """Closes a batch to further requests."""
@@ -161,10 +179,21 @@ class Batcher:
             batch.timer.cancel()
             batch.timer = None
 
-    def _start_due(self) -> None:
-        """Starts queued batches while threads are free."""
-        while self._free and self._due:
-            batch = self._due.popleft()
+    def _schedule_start(self) -> None:
+        """Starts batches after the requests that have arrived together have joined them."""
+        if self._free and self._ready and not self._start_scheduled:
+            self._start_scheduled = True
+            asyncio.get_running_loop().call_soon(self._start)
+
+    def _start(self) -> None:
+        """Starts batches while threads are free, one per group in turn."""
+        self._start_scheduled = False
+        while self._free and self._ready:
+            group = next(iter(self._ready))
+            batches = self._ready.pop(group)
+            batch = batches.popleft()
+            if batches:
+                self._ready[group] = batches  # At the end: the other groups are next.
             self._close(batch)
             self._free -= 1
             # Requests can no longer leave the batch.
@@ -178,7 +207,7 @@ class Batcher:
     def _free_thread(self, task: asyncio.Task) -> None:
         self._running.discard(task)
         self._free += 1
-        self._start_due()
+        self._schedule_start()
 
     async def _run_requests(
         self, owner: Any, signature: Signature, requests: list[_Request]

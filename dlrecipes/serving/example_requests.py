@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from dlrecipes.export.version import EXTRAS
-from dlrecipes.serving.servable import DEFAULT, PREDICT, Servable, Signature
+from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 
 EXAMPLES_FILE = "examples.json"
 # Larger files of examples are not read for a single request, in bytes.
@@ -43,9 +43,10 @@ async def example_request(
 
 
 def _by_preference(servable: Servable) -> list[Signature]:
-    """Returns the signatures for predictions, the default one first."""
-    chosen = [entry for entry in servable.signatures.values() if entry.method == PREDICT]
-    return sorted(chosen, key=lambda entry: (entry.name != DEFAULT, entry.name))
+    """Returns the signatures, the default one first."""
+    return sorted(
+        servable.signatures.values(), key=lambda entry: (entry.name != DEFAULT, entry.name)
+    )
 
 
 def _stored(folder: Path) -> Mapping[str, Any]:

@@ -10,12 +10,15 @@ import tensorflow as tf
 
 from dlrecipes.serving.features import Features
 from dlrecipes.serving.limits import Limits, check_rows, check_size
-from dlrecipes.serving.servable import CLASSIFY, REGRESS, Signature
+from dlrecipes.serving.servable import Signature
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.tensors import shortest
 
 # Values that are copied at a time.
 SLICE = 16 * 1024
+# Outputs of which a signature must have at least one, and the noun, by method.
+OUTPUTS = {"classify": ("classes", "scores"), "regress": ("outputs",)}
+KINDS = {"classify": "classification", "regress": "regression"}
 
 
 def serialize(context: Features, examples: Sequence[Features], limits: Limits) -> np.ndarray:
@@ -69,23 +72,37 @@ def check_shared(count: int, size: int, limits: Limits) -> None:
 
 
 def check_method(signature: Signature, method: str) -> None:
-    """Refuses a signature that does not support a method.
+    """Refuses a signature that cannot answer a method.
+
+    As in TensorFlow Serving by default, the signature's own method name does not matter, because
+    TensorFlow 2 writes the same name for all signatures.
+
+    Args:
+        signature: Signature to check.
+        method: `"classify"` or `"regress"`.
 
     Raises:
-        RequestError: If the signature is for another method, or its input is not one tensor of
-            strings.
+        RequestError: If its input is not one tensor of strings, or its outputs have other names.
     """
-    expected, kind = {
-        "classify": (CLASSIFY, "classification"),
-        "regress": (REGRESS, "regression"),
-    }[method]
-    if signature.method != expected:
+    kind = KINDS[method]
+    if len(signature.inputs) != 1:
         raise RequestError(
-            f"Expected {kind} signature method_name to be {expected}. Was: {signature.method}"
+            f"Expected one input Tensor for {kind}; signature {signature.name} has "
+            f"{len(signature.inputs)}."
         )
-    specs = list(signature.inputs.values())
-    if len(specs) != 1 or specs[0].dtype != tf.string:
-        raise RequestError(f"Expected one Tensor of strings as the input of {signature.name}.")
+    ((name, spec),) = signature.inputs.items()
+    if spec.dtype != tf.string:
+        raise RequestError(
+            f"Expected one Tensor of strings as the input for {kind}; {name} of signature "
+            f"{signature.name} is of type {spec.dtype.name}."
+        )
+    expected = OUTPUTS[method]
+    if not set(expected) & set(signature.outputs):
+        names = " or ".join(f'"{name}"' for name in expected)
+        raise RequestError(
+            f"Expected {kind} signature outputs to contain {names}. Signature {signature.name} "
+            f"has: {', '.join(sorted(signature.outputs))}"
+        )
 
 
 def results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> list[Any]:
@@ -97,42 +114,61 @@ def results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> list[
         count: Number of examples.
 
     Raises:
-        RequestError: If the outputs have other names, types or shapes.
+        RequestError: If the outputs have other types or shapes.
     """
-    expected = ("classes", "scores") if method == "classify" else ("outputs",)
-    present = {name: outputs[name] for name in expected if name in outputs}
-    if not present:
-        raise RequestError(f"Expected an output {' or '.join(expected)}, got {', '.join(outputs)}.")
-    for name, array in present.items():
-        if not array.ndim or len(array) != count:
-            raise RequestError(
-                f"Expected {name} to have {count} rows, one per example, got shape {array.shape}."
-            )
-        kinds = "OSU" if name == "classes" else "fiu"
-        if array.dtype.kind not in kinds:
-            expected_type = "strings" if name == "classes" else "numbers"
-            raise RequestError(f"Expected {name} to be {expected_type}, got {array.dtype}.")
     if method == "regress":
-        values = present["outputs"]
-        if values.size != count:
-            raise RequestError(f"Expected one value per example, got shape {values.shape}.")
-        return shortest(values.reshape(count)).tolist()
-    labels = present.get("classes")
-    scores = present.get("scores")
-    for array in present.values():
-        if array.ndim != 2:
-            raise RequestError(f"Expected shape (examples, classes), got {array.shape}.")
-    if labels is None:
-        assert scores is not None
-        labels = np.full(scores.shape, b"", object)
-    if scores is None:
-        scores = np.zeros(labels.shape, "float32")
-    if len({labels.shape[1], scores.shape[1]} - {1}) > 1:
+        return _values(outputs["outputs"], count)
+    return _classes(outputs.get("classes"), outputs.get("scores"), count)
+
+
+def _values(values: np.ndarray, count: int) -> list[float]:
+    if values.ndim != 1 and (values.ndim != 2 or values.shape[1] != 1):
         raise RequestError(
-            f"Expected classes and scores of one shape, got {labels.shape} and {scores.shape}."
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got "
+            f"{list(values.shape)}"
         )
-    labels = np.broadcast_to(labels, scores.shape)
+    if len(values) != count:
+        raise RequestError(
+            f"Input batch size did not match output batch size: {count} vs. {len(values)}"
+        )
+    _check_numbers("outputs", values)
+    return shortest(values.reshape(count)).tolist()
+
+
+def _classes(
+    classes: np.ndarray | None, scores: np.ndarray | None, count: int
+) -> list[list[list[Any]]]:
+    for name, array in (("classes", classes), ("scores", scores)):
+        if array is None:
+            continue
+        if array.ndim != 2:
+            raise RequestError(
+                f"Expected Tensor shape: [batch_size num_classes] but got {list(array.shape)}"
+            )
+        if len(array) != count:
+            raise RequestError(f"Expected {name} output batch size of {count}. Got: {len(array)}")
+    if classes is not None and classes.dtype != object:
+        raise RequestError(f"Expected classes Tensor of strings. Got: {classes.dtype.name}")
+    if scores is not None:
+        _check_numbers("scores", scores)
+    # A missing one is empty, as in TensorFlow Serving's messages.
+    if classes is None:
+        assert scores is not None
+        classes = np.full(scores.shape, b"", object)
+    if scores is None:
+        scores = np.zeros(classes.shape, "float32")
+    if classes.shape[1] != scores.shape[1]:
+        raise RequestError(
+            "Tensors class and score should match in dim_size(1). Got "
+            f"{classes.shape[1]} vs. {scores.shape[1]}"
+        )
     return [
         [[label.decode("utf-8", "replace"), score] for label, score in zip(*row, strict=True)]
-        for row in zip(labels.tolist(), shortest(scores).tolist(), strict=True)
+        for row in zip(classes.tolist(), shortest(scores).tolist(), strict=True)
     ]
+
+
+def _check_numbers(name: str, array: np.ndarray) -> None:
+    if array.dtype.kind not in "fiu":
+        kind = "string" if array.dtype == object else array.dtype.name
+        raise RequestError(f"Expected {name} Tensor of numbers. Got: {kind}")

@@ -192,7 +192,6 @@ class Rest:
             json_body.read, body, _dtypes(servable), self.limits
         )
         signature = servable.signature(name)
-        signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
         return await self.writer.write(outputs, lambda: json_output.pieces(outputs, rows))
 
@@ -206,7 +205,6 @@ class Rest:
         examples.check_method(signature, method)
         protos = await in_thread(lambda: examples.serialize(context, rows, self.limits), len(body))
         arrays = {next(iter(signature.inputs)): protos}
-        signature.check(arrays)
         outputs = await self._outputs(servable, signature, arrays, details)
         return await self.writer.write(
             outputs, lambda: json_output.result_pieces(_results(outputs, method, len(protos)))

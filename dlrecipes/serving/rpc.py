@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -15,6 +15,8 @@ from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
+    model_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -24,13 +26,19 @@ from tensorflow_serving.apis import (
 from dlrecipes.serving import examples
 from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.limits import BODIES, Admission, Limits, check_output, check_rows, in_thread
-from dlrecipes.serving.servable import Servable
+from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
+from dlrecipes.serving.tensor_protos import to_proto
 from dlrecipes.serving.tensors import size_of
 
 METADATA = "signature_def"
+CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
+_RESPONSES = {
+    "classify": classification_pb2.ClassificationResponse,
+    "regress": regression_pb2.RegressionResponse,
+}
 
 
 class Rpc(
@@ -65,59 +73,67 @@ class Rpc(
         """Returns the outputs of a signature."""
 
         async def work(servable: Servable) -> predict_pb2.PredictResponse:
-            signature = servable.signature(request.model_spec.signature_name)
-            if set(request.inputs) != set(signature.inputs):
+            name = request.model_spec.signature_name or DEFAULT
+            if name not in servable.signatures:
                 raise RequestError(
-                    f"input tensor alias not found in signature: {', '.join(request.inputs)}. "
-                    f"Inputs expected to be in the set {{{','.join(signature.inputs)}}}."
+                    f'Serving signature key "{name}" not found.', "FAILED_PRECONDITION"
                 )
+            signature = servable.signatures[name]
+            signature.check_names(request.inputs)
+            names = _output_names(request.output_filter, signature)
 
             def read() -> dict[str, np.ndarray]:
-                arrays = {
+                return {
                     name: self._array(name, request.inputs[name], spec)
                     for name, spec in signature.inputs.items()
                 }
-                signature.check(arrays)
-                return arrays
 
             arrays = await in_thread(read, request.ByteSize())
             outputs = await self.batcher.run(servable, signature, arrays)
-            names = list(request.output_filter) or sorted(outputs)
-            for name in names:
-                if name not in outputs:
-                    raise RequestError(f"output tensor alias not found in signature: {name}")
             check_output(size_of({name: outputs[name] for name in names}), self.limits)
             response = predict_pb2.PredictResponse()
             _describe(response.model_spec, servable, signature.name)
-            for name in names:
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
-            return response
+
+            def write() -> predict_pb2.PredictResponse:
+                for name in names:
+                    response.outputs[name].CopyFrom(to_proto(outputs[name]))
+                return response
+
+            return await in_thread(write, sum(outputs[name].nbytes for name in names))
 
         return await self._answer("predict", request, context, work)
 
     async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the classes and scores of examples."""
-
-        def fill(results: list, response: classification_pb2.ClassificationResponse) -> None:
-            for row in results:
-                classes = response.result.classifications.add().classes
-                for label, score in row:
-                    classes.add(label=label, score=score)
-
-        return await self._run_examples(
-            "classify", request, context, classification_pb2.ClassificationResponse(), fill
-        )
+        return await self._run_examples("classify", request, context)
 
     async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns the values of examples."""
+        return await self._run_examples("regress", request, context)
 
-        def fill(results: list, response: regression_pb2.RegressionResponse) -> None:
-            for value in results:
-                response.result.regressions.add(value=value)
+    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """Returns the results of several signatures of one model for the same examples."""
+        specs = [task.model_spec for task in request.tasks]
 
-        return await self._run_examples(
-            "regress", request, context, regression_pb2.RegressionResponse(), fill
-        )
+        async def work(servable: Servable) -> inference_pb2.MultiInferenceResponse:
+            methods = _methods(request.tasks)
+            signatures = [servable.signature(spec.signature_name) for spec in specs]
+            for signature, method in zip(signatures, methods, strict=True):
+                examples.check_method(signature, method)
+            protos = await in_thread(lambda: self._serialize(request.input), request.ByteSize())
+            tasks = list(zip(signatures, methods, strict=True))
+            runs = (self._results(servable, *task, protos) for task in tasks)
+            response = inference_pb2.MultiInferenceResponse()
+            for (signature, method), results in zip(
+                tasks, await asyncio.gather(*runs), strict=True
+            ):
+                result = response.results.add()
+                _describe(result.model_spec, servable, signature.name)
+                _fill(method, results, getattr(result, f"{examples.KINDS[method]}_result"))
+            return response
+
+        spec = specs[0] if specs else model_pb2.ModelSpec()
+        return await self._answer("multi_inference", spec, context, work)
 
     async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns a model's signatures."""
@@ -142,6 +158,7 @@ class Rpc(
         """Returns the states of a model's versions."""
         began, spec = time.perf_counter(), request.model_spec
         try:
+            _check_name(spec)
             versions = self.store.status(spec.name, *_version_choice(spec))
         except RequestError as error:
             await self._refuse("status", spec.name, context, error, began)
@@ -156,31 +173,31 @@ class Rpc(
         self.telemetry.record(spec.name, "status", "OK", time.perf_counter() - began, rpc=True)
         return response
 
-    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """Refuses the call: clients send one request per signature instead."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "MultiInference is not supported.")
-
     async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Refuses the call: the folder of models is the configuration."""
         await context.abort(
             grpc.StatusCode.UNIMPLEMENTED, "HandleReloadConfigRequest is not supported."
         )
 
-    async def _run_examples(
-        self, method: str, request: Any, context: Any, response: Any, fill: Callable
-    ) -> Any:
+    async def _run_examples(self, method: str, request: Any, context: Any) -> Any:
         async def work(servable: Servable) -> Any:
             signature = servable.signature(request.model_spec.signature_name)
             examples.check_method(signature, method)
             protos = await in_thread(lambda: self._serialize(request.input), request.ByteSize())
-            arrays = {next(iter(signature.inputs)): protos}
-            signature.check(arrays)
-            outputs = await self.batcher.run(servable, signature, arrays)
+            response = _RESPONSES[method]()
             _describe(response.model_spec, servable, signature.name)
-            fill(examples.results(outputs, method, len(protos)), response)
+            results = await self._results(servable, signature, method, protos)
+            _fill(method, results, response.result)
             return response
 
         return await self._answer(method, request, context, work)
+
+    async def _results(
+        self, servable: Servable, signature: Signature, method: str, protos: np.ndarray
+    ) -> list[Any]:
+        arrays = dict.fromkeys(signature.inputs, protos)
+        outputs = await self.batcher.run(servable, signature, arrays)
+        return examples.results(outputs, method, len(protos))
 
     async def _answer(
         self,
@@ -191,6 +208,7 @@ class Rpc(
     ) -> Any:
         began, spec, size = time.perf_counter(), request.model_spec, request.ByteSize()
         try:
+            _check_name(spec)
             with (
                 self.admission.request() as reserve,
                 self.store.using(spec.name, *_version_choice(spec)) as servable,
@@ -240,15 +258,9 @@ class Rpc(
         if not listed:
             raise RequestError("Input is empty.")
         examples.check_shared(len(listed), shared.context.ByteSize(), self.limits)
-        protos = np.empty(len(listed), object)
-        for row, example in enumerate(listed):
-            merged = tf.train.Example()
-            if with_context:
-                merged.CopyFrom(shared.context)
-            for name, feature in example.features.feature.items():
-                merged.features.feature[name].CopyFrom(feature)
-            protos[row] = merged.SerializeToString()
-        return protos
+        context = shared.context.SerializeToString() if with_context else b""
+        # Concatenated messages are merged when they are parsed; the later one takes precedence.
+        return np.array([context + example.SerializeToString() for example in listed], object)
 
 
 def add_to(server: grpc.aio.Server, rpc: Rpc) -> None:
@@ -264,6 +276,56 @@ def _version_choice(spec: Any) -> tuple[int | None, str | None]:
         spec.version.value if kind == "version" else None,
         spec.version_label if kind == "version_label" else None,
     )
+
+
+def _check_name(spec: Any) -> None:
+    if not spec.name:
+        raise RequestError("ModelSpec has no name specified.")
+
+
+def _output_names(requested: Sequence[str], signature: Signature) -> list[str]:
+    """Returns the outputs that a predict request asks for: all of them if it names none."""
+    for number, name in enumerate(requested):
+        if name not in signature.outputs:
+            raise RequestError(
+                f"output tensor alias not found in signature: {name} Outputs expected to be in "
+                f"the set {{{','.join(signature.outputs)}}}."
+            )
+        if name in requested[:number]:
+            raise RequestError(f"duplicate output tensor alias: {name}")
+    return list(requested) or list(signature.outputs)
+
+
+def _methods(tasks: Sequence[Any]) -> list[str]:
+    """Returns the method of each task of a request, after checking that they go together."""
+    methods, signatures = [], set()
+    for task in tasks:
+        method = task.method_name.rpartition("/")[2]
+        if task.method_name not in (CLASSIFY, REGRESS):
+            raise RequestError(
+                f"Unsupported signature method_name: {task.method_name}", "UNIMPLEMENTED"
+            )
+        if task.model_spec.name != tasks[0].model_spec.name:
+            raise RequestError(
+                "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        signature = task.model_spec.signature_name or DEFAULT
+        if signature in signatures:
+            raise RequestError(f"Duplicate evaluation of signature: {signature}")
+        signatures.add(signature)
+        methods.append(method)
+    return methods
+
+
+def _fill(method: str, results: Sequence[Any], result: Any) -> None:
+    """Adds the results of examples to a message for classes or values."""
+    for entry in results:
+        if method == "regress":
+            result.regressions.add(value=entry)
+            continue
+        classes = result.classifications.add().classes
+        for label, score in entry:
+            classes.add(label=label, score=score)
 
 
 def _describe(spec: Any, servable: Servable, signature: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,10 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from dlrecipes.serving.status import RequestError, to_request_error
+from dlrecipes.serving.tensors import as_array
+from dlrecipes.serving.version_files import SAVED_MODEL_FILE, check_files
 
 DEFAULT = "serving_default"
-PREDICT, CLASSIFY, REGRESS = (
-    f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress")
-)
 # Prefix of the signatures that SavedModels use internally.
 _PRIVATE = "__saved_model_"
 
@@ -30,7 +29,7 @@ class Signature:
         name: Name of the signature.
         function: Concrete function that computes the outputs.
         inputs: Specifications of the inputs, by name.
-        method: TensorFlow Serving's method name: `PREDICT`, `CLASSIFY` or `REGRESS`.
+        outputs: Names of the outputs.
         by_example: Whether the first axis of all inputs and outputs is a batch axis of variable
             size, so that requests can be batched.
     """
@@ -38,24 +37,45 @@ class Signature:
     name: str
     function: Any
     inputs: Mapping[str, tf.TensorSpec]
-    method: str
+    outputs: Collection[str]
     by_example: bool
 
-    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Refuses arrays whose shapes do not match the signature.
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuses names of inputs that are not exactly those of the signature.
 
         Raises:
-            RequestError: For the first input whose shape does not match.
+            RequestError: If an input is missing, or there is another one.
+        """
+        sent, expected = set(names), set(self.inputs)
+        if sent != expected:
+            raise RequestError(
+                f"input size does not match signature: {len(sent)}!={len(expected)} "
+                f"len({_names(sent)}) != len({_names(expected)}). "
+                f"Sent extra: {_names(sent - expected)}. "
+                f"Missing but required: {_names(expected - sent)}."
+            )
+
+    def misfit(self, arrays: Mapping[str, np.ndarray]) -> str:
+        """Returns which array's shape differs from the declared one, or an empty text.
+
+        As in TensorFlow Serving, such arrays are not refused: the function may accept them.
+
+        Args:
+            arrays: Inputs by name.
         """
         for name, spec in self.inputs.items():
             if not spec.shape.is_compatible_with(arrays[name].shape):
-                raise RequestError(
+                return (
                     f"input {name} must have shape {_shape(spec.shape)}, not "
                     f"{_shape(tf.TensorShape(arrays[name].shape))}."
                 )
+        return ""
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Returns the outputs for arrays that `check` has accepted.
+        """Returns the outputs for the inputs by name.
+
+        Args:
+            arrays: Inputs by name.
 
         Raises:
             RequestError: If the outputs cannot be computed.
@@ -64,8 +84,11 @@ class Signature:
             tensors = {
                 name: tf.constant(arrays[name], spec.dtype) for name, spec in self.inputs.items()
             }
-            return {name: output.numpy() for name, output in self.function(**tensors).items()}
+            outputs = self.function(**tensors)
+            return {name: as_array(output.numpy()) for name, output in outputs.items()}
         except Exception as error:
+            if problem := self.misfit(arrays):
+                raise RequestError(problem) from error
             raise to_request_error(error) from error
 
 
@@ -82,14 +105,14 @@ class Servable:
     """
 
     def __init__(self, name: str, version: int, folder: Path):
+        check_files(folder)
         self.name = name
         self.version = version
         self.definitions = _definitions(folder)
         # Keeps the variables and tables of the signatures alive.
         self.loaded = tf.saved_model.load(str(folder))
         self.signatures = {
-            key: _signature(key, function, self.definitions[key])
-            for key, function in self.loaded.signatures.items()
+            key: _signature(key, function) for key, function in self.loaded.signatures.items()
         }
 
     def signature(self, name: str = "") -> Signature:
@@ -123,7 +146,7 @@ class Servable:
 
 def _definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     saved_model = saved_model_pb2.SavedModel()
-    saved_model.ParseFromString((folder / "saved_model.pb").read_bytes())
+    saved_model.ParseFromString((folder / SAVED_MODEL_FILE).read_bytes())
     for graph in saved_model.meta_graphs:
         if "serve" in graph.meta_info_def.tags:
             definitions = graph.signature_def.items()
@@ -131,7 +154,7 @@ def _definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
     raise ValueError("no graph of the SavedModel is tagged 'serve'")
 
 
-def _signature(name: str, function: Any, definition: meta_graph_pb2.SignatureDef) -> Signature:
+def _signature(name: str, function: Any) -> Signature:
     specs = function.structured_input_signature[1]
     inputs = {key: specs[key] for key in sorted(specs)}
     outputs = function.structured_outputs
@@ -139,8 +162,11 @@ def _signature(name: str, function: Any, definition: meta_graph_pb2.SignatureDef
     by_example = bool(inputs) and all(
         shape.rank is not None and shape.rank > 0 and shape[0] is None for shape in shapes
     )
-    method = definition.method_name or PREDICT
-    return Signature(name, function, inputs, method, by_example)
+    return Signature(name, function, inputs, tuple(sorted(outputs)), by_example)
+
+
+def _names(names: Iterable[str]) -> str:
+    return f"{{{','.join(sorted(names))}}}"
 
 
 def _shape(shape: tf.TensorShape) -> str:

@@ -40,8 +40,8 @@ class Settings:
         host: Address to listen on. Defaults to `"127.0.0.1"`.
         port: Port of the REST API; 0 selects a free port. Defaults to 8501.
         max_batch: Maximum number of examples per run; 1 disables batching. Defaults to 64.
-        batch_timeout: Longest time that a request waits for others, in seconds. Defaults to
-            0.002.
+        batch_timeout: Time that a batch waits for further requests even if a thread is free, in
+            seconds, unless it is full. Defaults to 0: batches form only while all are busy.
         queue: Maximum number of pending requests, waiting or running. Defaults to 1000.
         threads: Number of concurrent runs of models. Defaults to 2.
         poll: Interval in which the folder is checked for new versions, in seconds. Defaults to 1.
@@ -62,7 +62,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8501
     max_batch: int = 64
-    batch_timeout: float = 0.002
+    batch_timeout: float = 0.0
     queue: int = 1000
     threads: int = 2
     poll: float = 1.0

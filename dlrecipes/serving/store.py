@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from dlrecipes.errors import reason
-from dlrecipes.export.version import version_folders
+from dlrecipes.export.version import subfolders, version_folders, version_number
 from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
+from dlrecipes.serving.version_files import stamp
+from dlrecipes.serving.warm_up import load_and_warm_up
 
 # TensorFlow Serving's states, in the order in which a version passes through them.
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -67,14 +70,14 @@ class ModelStore:
             a SavedModel.
         labels: Versions by label, by model. Defaults to no labels.
         load: Function that loads a version from the model's name, the number and the folder.
-            Defaults to `Servable`.
+            Defaults to `load_and_warm_up`.
     """
 
     def __init__(
         self,
         folder: Path,
         labels: Mapping[str, Mapping[str, int]] | None = None,
-        load: Callable[[str, int, Path], Any] = Servable,
+        load: Callable[[str, int, Path], Any] = load_and_warm_up,
     ):
         self.folder = folder
         self.labels = labels or {}
@@ -84,6 +87,7 @@ class ModelStore:
         self._ending = threading.Event()
         self._report: Callable[[str], None] = lambda line: None
         self._watcher: threading.Thread | None = None
+        self._noted: set[str] = set()
 
     def watch(self, seconds: float) -> None:
         """Starts a thread that calls `refresh` periodically and reports changes.
@@ -99,7 +103,7 @@ class ModelStore:
                     self.refresh()
                 except Exception as error:
                     # The folder may become readable again.
-                    note(f"{self.folder}: {error}")
+                    self._note_once(f"{self.folder}: {error}")
 
         self._watcher = threading.Thread(target=poll, name="versions", daemon=True)
         self._watcher.start()
@@ -112,13 +116,46 @@ class ModelStore:
 
     def refresh(self) -> None:
         """Loads new versions, and unloads those that they replace."""
-        names = set(self.models)
-        with contextlib.suppress(OSError):
-            names |= {path.name for path in self.folder.iterdir() if path.is_dir()}
-        for name in sorted(names):
-            folders = version_folders(self.folder / name)
+        self._note_unreadable(self.folder)
+        names = {path.name for path in subfolders(self.folder) if self._is_served(path)}
+        for name in sorted(names | set(self.models)):
+            folder = self.folder / name
+            folders = version_folders(folder)
+            if name in names:
+                self._note_unserved(folder)
             if folders or name in self.models:
                 self._refresh(name, folders)
+
+    def _is_served(self, folder: Path) -> bool:
+        """Returns whether a folder may be a model; notes why a folder of versions is not."""
+        if folder.name.startswith("."):
+            problem = "its name begins with a dot"
+        elif not _is_utf8(folder.name):
+            problem = "its name is not UTF-8, so that no request can name it"
+        else:
+            return True
+        if version_folders(folder):
+            self._note_once(f"{folder} is not served: {problem}")
+        return False
+
+    def _note_unserved(self, folder: Path) -> None:
+        """Notes once what is not served of a model's folder."""
+        self._note_unreadable(folder)
+        for path in subfolders(folder):
+            digits = path.name.isascii() and path.name.isdigit()
+            if digits and version_number(path.name) is None:
+                self._note_once(f"{path} is not served: the number does not fit into 64 bits")
+
+    def _note_unreadable(self, folder: Path) -> None:
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            self._note_once(f"{folder} cannot be read: {reason(error)}")
+
+    def _note_once(self, line: str) -> None:
+        if line not in self._noted:
+            self._noted.add(line)
+            note(line)
 
     def _refresh(self, name: str, folders: Mapping[int, Path]) -> None:
         with self._lock:
@@ -155,11 +192,11 @@ class ModelStore:
         version = model.versions.get(number)
         if version is not None and version.state == AVAILABLE:
             return True
-        stamp = _stamp(folder)
-        if version is not None and version.problem and version.stamp == stamp:
+        files = stamp(folder)
+        if version is not None and version.problem and version.stamp == files:
             return False
         with self._lock:
-            version = model.versions[number] = Version(number, LOADING, stamp=stamp)
+            version = model.versions[number] = Version(number, LOADING, stamp=files)
         try:
             servable = self.load(name, number, folder)
         except Exception as error:
@@ -273,11 +310,9 @@ def _resolve_label(model: Model | None, number: int | None, label: str | None) -
     return model.labels[label]
 
 
-def _stamp(folder: Path) -> tuple[Any, ...]:
-    """Returns names, times and sizes of a version's files; they change while it is copied."""
-    files = []
-    for path in sorted(folder.rglob("*")):
-        with contextlib.suppress(OSError):
-            stat = path.stat()
-            files.append((path.as_posix(), stat.st_mtime, stat.st_size))
-    return tuple(files)
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

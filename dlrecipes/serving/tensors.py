@@ -75,13 +75,12 @@ def _elements(flat: Sequence[Any], dtype: str) -> np.ndarray:
         return np.array(flat, bool)
     if dtype in _FLOATS:
         _check_types(flat, kinds, {int, float}, dtype)
-        exact, largest = _float_bounds(dtype)
+        largest = _largest(dtype)
         # The extremes suffice for most requests. Comparisons with NaN are false, so an array with
-        # NaN may take the loop as well.
-        if not -exact <= min(flat, default=0) <= max(flat, default=0) <= exact:
+        # NaN may take the loop as well. Numbers within the range are rounded.
+        if not -largest <= min(flat, default=0) <= max(flat, default=0) <= largest:
             for value in flat:
-                size = abs(value)
-                if size > exact if type(value) is int else largest < size < math.inf:
+                if largest < abs(value) != math.inf:
                     raise RequestError(
                         f"Cannot convert JSON value: {brief(value)} to {_name(dtype)} without loss "
                         "of precision."
@@ -100,10 +99,9 @@ def _elements(flat: Sequence[Any], dtype: str) -> np.ndarray:
 
 
 @functools.cache
-def _float_bounds(dtype: str) -> tuple[int, float]:
-    """Returns the largest integer accepted for a floating-point type, and its largest value."""
-    info = np.finfo(dtype)
-    return 2 ** (info.nmant + 1) - 1, float(info.max)
+def _largest(dtype: str) -> float:
+    """Returns the largest value of a floating-point type."""
+    return float(np.finfo(dtype).max)
 
 
 @functools.cache

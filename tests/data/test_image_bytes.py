@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from dlrecipes.data.image_bytes import (
+    LUMINANCE,
     decode,
     decode_batch,
     encode_batch,
@@ -58,6 +59,20 @@ def test_rank_and_channels_are_known_in_the_graph():
         tf.TensorSpec([], tf.string)
     )
     assert traced.output_shapes.as_list() == [None, None, 3]
+
+
+def test_grey_is_computed_without_a_matrix_product():
+    """In TensorFlow 2.21 the product of images with one row writes beyond its memory.
+
+    Within a `tf.function`, `tf.linalg.matvec` of shapes (64, 1, 8, 3) and (3,) ends the process,
+    which let a single request end a server.
+    """
+    grey = tf.function(lambda pixels: of_channels(pixels, 1))
+    graph = grey.get_concrete_function(tf.TensorSpec([None, None, None, None])).graph
+    assert not [op.type for op in graph.get_operations() if "MatMul" in op.type]
+    pixels = np.random.default_rng(0).random((64, 1, 8, 3), "float32")
+    expected = pixels @ np.float32(LUMINANCE)
+    np.testing.assert_allclose(grey(pixels)[..., 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"\x89PNG\r\n\x1a\n cut off"])

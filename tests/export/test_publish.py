@@ -180,6 +180,14 @@ def test_processes_that_publish_at_the_same_time_get_different_versions(tmp_path
     assert sorted((folder / "who").read_text() for folder in folders) == list("01234567")
 
 
+def test_a_version_after_the_largest_number_is_refused(model, make_exports, tmp_path):
+    """Nobody would find it: folders with larger numbers are not versions."""
+    (tmp_path / "net" / str(2**63 - 1)).mkdir(parents=True)
+    with pytest.raises(PublishError, match="is the largest version number"):
+        publish(model, tmp_path / "net", make_exports(model))
+    assert [path.name for path in (tmp_path / "net").iterdir()] == [str(2**63 - 1)]
+
+
 def test_the_saved_model_runs_without_the_python_code(model, published):
     x = np.ones((2, 3), "float32")
     outputs = ModelVersion(published).function()(x=tf.constant(x))

@@ -39,9 +39,22 @@ class HalfPlusTwo(tf.Module):
     def scalar(self, x):
         return {"y": x + 1}
 
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, name="x")])
+    def column(self, x):
+        return {"y": x / 2 + self.constant}
+
     @tf.function(input_signature=[])
     def known(self):
         return {"constant": self.constant + 0.0}
+
+    @tf.function(input_signature=[])
+    def greeting(self):
+        text = tf.constant("你好")
+        return {"text": text, "text_bytes": tf.identity(text)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def upper(self, text):
+        return {"upper": tf.strings.upper(text)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
     def parsed(self, examples):
@@ -64,9 +77,13 @@ def save(folder, constant=2.0):
             "serving_default": model.half,
             "two": model.two,
             "scalar": model.scalar,
+            "column": model.column,
             "known": model.known,
             "classify_x": model.parsed,
             "regress_x": model.parsed,
+            "parsed_x": model.parsed,
+            "greeting": model.greeting,
+            "upper": model.upper,
         },
     )
     _rename_methods(folder)

@@ -1,15 +1,20 @@
 """Batching: which requests are run together, in which order, and which of them fail."""
 
 import asyncio
+import contextlib
+import dataclasses
+import random
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dlrecipes.serving.batching import Batcher
-from dlrecipes.serving.servable import PREDICT, Signature
+from dlrecipes.serving.servable import Signature
+from dlrecipes.serving.server import Settings
 from dlrecipes.serving.status import RequestError
 
 
@@ -19,6 +24,7 @@ class RecordingSignature(Signature):
     def run(self, arrays):
         with self.function["lock"]:
             self.function["sizes"].append(len(arrays["x"]))
+            self.function["names"].append(self.name)
         time.sleep(self.function["seconds"])
         if (arrays["x"] < 0).any():
             raise RequestError("negative")
@@ -26,14 +32,14 @@ class RecordingSignature(Signature):
 
 
 def recording(by_example=True, seconds=0.0):
-    function = {"sizes": [], "seconds": seconds, "lock": threading.Lock()}
-    specs = {"x": tf.TensorSpec([None], tf.float32)}
-    return RecordingSignature("serving_default", function, specs, PREDICT, by_example)
+    function = {"sizes": [], "names": [], "seconds": seconds, "lock": threading.Lock()}
+    specs = {"x": tf.TensorSpec(None, tf.float32)}
+    return RecordingSignature("serving_default", function, specs, ("y",), by_example)
 
 
 def run(signature, requests, **settings):
     """Sends all requests at once and returns their results or errors."""
-    settings = {"max_batch": 8, "timeout": 0.05, "queue": 100, "threads": 4, **settings}
+    settings = {"max_batch": 8, "timeout": 0.0, "queue": 100, "threads": 4, **settings}
 
     async def send_all():
         batcher = Batcher(**settings)
@@ -112,7 +118,7 @@ def test_requests_of_disconnected_callers_leave_their_batches():
     signature = recording(seconds=0.3)
 
     async def leave():
-        batcher = Batcher(1, 4, 0.001, 10)
+        batcher = Batcher(1, 4, 0.0, 10)
         x = {"x": np.float32([1])}
         first = asyncio.create_task(batcher.run("o", signature, x))
         await asyncio.sleep(0.05)
@@ -122,7 +128,7 @@ def test_requests_of_disconnected_callers_leave_their_batches():
         for task in leaving:
             task.cancel()
         await asyncio.gather(*leaving, return_exceptions=True)
-        assert (batcher.pending, len(batcher._due), len(batcher._open)) == (1, 0, 0)
+        assert (batcher.pending, len(batcher._ready), len(batcher._open)) == (1, 0, 0)
         result = await first
         batcher.close()
         return result
@@ -156,7 +162,7 @@ def test_requests_run_alone_if_outputs_lack_the_batch_axis():
             super().run(arrays)
             return {"y": arrays["x"].sum(keepdims=True)}
 
-    summing = SummingSignature("s", signature.function, signature.inputs, PREDICT, True)
+    summing = SummingSignature("s", signature.function, signature.inputs, ("y",), True)
     results = run(summing, [[1, 2], [3, 4]])
     assert [result["y"].tolist() for result in results] == [[3], [7]]
 
@@ -180,11 +186,99 @@ def test_nothing_is_computed_for_a_disconnected_caller():
     assert signature.function["sizes"] == [1]
 
 
+def test_a_lone_request_does_not_wait_for_others():
+    """By default nothing waits while a thread is free, and the timeout is what a batch waits."""
+    seconds = {}
+    for timeout in (0.0, 0.5):
+        began = time.perf_counter()
+        run(recording(), [[1]], timeout=timeout)
+        seconds[timeout] = time.perf_counter() - began
+    assert seconds[0.0] < 0.25
+    assert seconds[0.5] >= 0.5
+    assert Settings(Path()).batch_timeout == 0
+
+
+def test_a_batch_waits_for_its_timeout_even_if_a_thread_is_free():
+    signature = recording()
+
+    async def in_turn():
+        batcher = Batcher(4, 8, 0.2, 100)
+
+        async def send(value, delay):
+            await asyncio.sleep(delay)
+            return await batcher.run("owner", signature, {"x": np.float32([value])})
+
+        await asyncio.gather(*(send(k, 0.01 * k) for k in range(4)))
+        batcher.close()
+
+    asyncio.run(in_turn())
+    assert signature.function["sizes"] == [4]
+
+
+def test_signatures_take_turns():
+    """Ten full batches of one model do not delay the single request of another."""
+    busy = recording(seconds=0.02)
+    other = dataclasses.replace(busy, name="other")
+
+    async def send_all():
+        batcher = Batcher(1, 8, 0.0, 1000)
+        x = {"x": np.float32([1])}
+        many = [asyncio.create_task(batcher.run("a", busy, x)) for _ in range(80)]
+        await asyncio.sleep(0.01)
+        await batcher.run("b", other, x)
+        finished = sum(task.done() for task in many)
+        await asyncio.gather(*many)
+        batcher.close()
+        return finished
+
+    assert asyncio.run(send_all()) <= 16
+    assert busy.function["names"].index("other") <= 2
+    assert sum(busy.function["sizes"]) == 81
+
+
+def test_every_request_is_answered_while_others_fail_and_leave():
+    """No wake-up is lost: callers come, fail and leave at random, and all others get an answer."""
+    signature = recording(seconds=0.001)
+    rng = random.Random(0)
+
+    async def send(batcher, number):
+        await asyncio.sleep(rng.random() / 10)
+        kind = rng.choice(["stay", "stay", "fail", "leave", "large"])
+        values = {"fail": [-1.0], "large": [float(number)] * 9}.get(kind, [float(number)])
+        work = batcher.run(number % 3, signature, {"x": np.float32(values)})
+        if kind == "leave":
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(work, rng.random() / 100)
+        elif kind == "fail":
+            with pytest.raises(RequestError):
+                await work
+        else:
+            assert (await work)["y"].tolist() == [value + 1 for value in values]
+
+    async def send_all(timeout):
+        batcher = Batcher(2, 8, timeout, 1000)
+        work = asyncio.gather(*(send(batcher, number) for number in range(400)))
+        await asyncio.wait_for(work, 30)
+        assert (batcher.pending, len(batcher._ready), len(batcher._open)) == (0, 0, 0)
+        batcher.close()
+
+    for timeout in (0.0, 0.005):
+        asyncio.run(send_all(timeout))
+
+
+def test_inputs_of_another_shape_than_declared_run_alone():
+    signature = recording()
+    declared = dataclasses.replace(signature, inputs={"x": tf.TensorSpec([None], tf.float32)})
+    results = run(declared, [[[1.0]], [[2.0]], [3.0], [4.0]])
+    assert [result["y"].ravel().tolist() for result in results] == [[2], [3], [4], [5]]
+    assert sorted(signature.function["sizes"]) == [1, 1, 2]
+
+
 def test_batches_grow_while_all_threads_are_busy():
     signature = recording(seconds=0.2)
 
     async def in_turn():
-        batcher = Batcher(1, 8, 0.001, 100)
+        batcher = Batcher(1, 8, 0.0, 100)
 
         async def send(value, delay):
             await asyncio.sleep(delay)
@@ -206,7 +300,7 @@ def test_a_batch_that_fills_while_queued_keeps_its_position():
     values = [[0], *([k] * 5 for k in range(1, 5))]
 
     async def in_turn():
-        batcher = Batcher(1, 8, 0.001, 100)
+        batcher = Batcher(1, 8, 0.0, 100)
         finished = []
 
         async def send(value, delay):

@@ -67,6 +67,11 @@ def test_nan_and_infinity_are_parsed():
         ("bool", [True, False], np.array([True, False])),
         ("float64", [0.1, 2**53 - 1], np.float64([0.1, 2**53 - 1])),
         ("float16", [0.5, 2047], np.float16([0.5, 2047])),
+        # The example of TensorFlow Serving's documentation, and the first integers that a type
+        # with 24, 53 and 11 bits of precision cannot represent: halves round to even.
+        ("float32", [1435774380, 2**24 + 1], np.float32([1435774336, 2**24])),
+        ("float64", [2**53 + 1], np.float64([2**53])),
+        ("float16", [2049, -2049], np.float16([2048, -2048])),
         ("float32", [], np.zeros(0, "float32")),
         ("float32", [[], []], np.zeros((2, 0), "float32")),
     ],
@@ -84,8 +89,10 @@ def test_values_are_converted_to_each_type(dtype, value, expected):
         ("float32", [None], "JSON Value: null Type: Null is not of expected type: float"),
         ("float32", [True], "JSON Value: true Type: True is not of expected type: float"),
         ("float32", [{"b64": "AA"}], "Type: Object is not of expected type: float"),
-        ("float32", [2**24], "Cannot convert JSON value: 16777216 to float without loss"),
+        ("float32", [10**39], f"Cannot convert JSON value: {10**39} to float without loss"),
         ("float32", [1e300], "without loss of precision"),
+        ("float16", [65505], "Cannot convert JSON value: 65505 to half without loss"),
+        ("float64", [10**400], "to double without loss of precision"),
         ("int32", [1.0], "JSON Value: 1.0 Type: Number is not of expected type: int32"),
         ("int32", [2**31], "is not of expected type: int32"),
         ("uint8", [-1], "is not of expected type: uint8"),

@@ -67,9 +67,28 @@ def test_a_signature_without_a_batch_axis_is_answered(client):
     assert response.json() == {"outputs": 2.5}
     response = predict(client, {"signature_name": "scalar", "inputs": {"x": 1.5}})
     assert response.json() == {"outputs": 2.5}
-    response = predict(client, {"signature_name": "scalar", "instances": [1.5]})
+
+
+def test_shapes_that_differ_from_the_declared_one_are_left_to_the_function(client):
+    """As in TensorFlow Serving, whose half_plus_two declares (batch, 1) and is sent numbers."""
+    response = predict(client, {"signature_name": "column", "instances": [1.0, 2.0]})
+    assert response.json() == {"predictions": [2.5, 3.0]}
+    response = predict(client, {"signature_name": "column", "inputs": 1.0})
+    assert response.json() == {"outputs": 2.5}
+    response = predict(client, {"signature_name": "scalar", "instances": [1.5, 2.5]})
+    assert response.json() == {"predictions": [2.5, 3.5]}
+    # If the function cannot compute it, the error has both shapes.
+    response = predict(client, {"instances": [[1.0]]})
     assert response.status_code == 400
-    assert "input x must have shape (), not (1)" in response.json()["error"]
+    assert response.json() == {"error": "input x must have shape (any), not (1, 1)."}
+
+
+def test_a_scalar_string_is_answered(client):
+    response = predict(client, {"signature_name": "greeting", "inputs": {}})
+    assert (response.status_code, response.json()) == (
+        200,
+        {"outputs": {"text": "你好", "text_bytes": {"b64": "5L2g5aW9"}}},
+    )
 
 
 def test_a_signature_without_inputs_is_answered(client):
@@ -97,8 +116,18 @@ def test_examples_are_classified_and_regressed(client):
 @pytest.mark.parametrize(
     ("method", "body", "message"),
     [
-        ("classify", {"examples": [{"x": 1.0}]}, "Expected classification signature method_name"),
-        ("regress", {"examples": [{"x": 1.0}]}, "Expected regression signature method_name"),
+        ("classify", {"examples": [{"x": 1.0}]}, "one Tensor of strings as the input"),
+        ("regress", {"signature_name": "two", "examples": [{}]}, "Expected one input Tensor"),
+        (
+            "classify",
+            {"signature_name": "upper", "examples": [{}]},
+            'Expected classification signature outputs to contain "classes" or "scores"',
+        ),
+        (
+            "regress",
+            {"signature_name": "upper", "examples": [{}]},
+            'Expected regression signature outputs to contain "outputs"',
+        ),
         ("classify", {"signature_name": "classify_x"}, "key 'examples' is expected"),
         ("classify", {"signature_name": "classify_x", "examples": 1}, "to be an list/array"),
         ("classify", {"signature_name": "classify_x", "examples": []}, "is an empty array"),
@@ -119,6 +148,14 @@ def test_invalid_classify_and_regress_requests_are_refused(client, method, body,
     response = post(client, f"half_plus_two:{method}", body)
     assert response.status_code == 400
     assert message in response.json()["error"]
+
+
+def test_signatures_that_tensorflow_2_has_named_predict_are_classified_and_regressed(client):
+    body = {"signature_name": "parsed_x", "examples": [{"x": 1.0}]}
+    assert post(client, "half_plus_two:classify", body).json() == {
+        "results": [[["small", -1.0], ["large", 1.0]]]
+    }
+    assert post(client, "half_plus_two:regress", body).json() == {"results": [2.5]}
 
 
 def test_status_lists_the_versions(client):
@@ -317,23 +354,49 @@ def test_a_closed_log_does_not_fail_requests():
     assert b'request_count{model_name="half",status="OK"} 1.0' in telemetry.page()
 
 
+def strings(*rows):
+    return np.array(rows, object)
+
+
+# Shapes and messages are those of TensorFlow Serving's classifier.cc and regressor.cc.
 @pytest.mark.parametrize(
-    ("outputs", "message"),
+    ("method", "outputs", "message"),
     [
-        ({"classes": np.int32([[1, 2]])}, "classes to be strings, got int32"),
-        ({"scores": np.float32([0.5])}, "Expected shape (examples, classes), got (1,)"),
-        ({"scores": np.array([[b"a"]], object)}, "scores to be numbers"),
+        ("classify", {"classes": np.int32([[1], [2]])}, "classes Tensor of strings. Got: int32"),
+        ("classify", {"scores": np.float32([1, 2])}, "[batch_size num_classes] but got [2]"),
+        ("classify", {"scores": strings([b"a"], [b"b"])}, "of numbers. Got: string"),
+        ("classify", {"scores": np.float32([[1]])}, "scores output batch size of 2. Got: 1"),
+        ("classify", {"classes": strings([b"a"])}, "classes output batch size of 2. Got: 1"),
         (
-            {"scores": np.float32([[1, 2, 3]]), "classes": np.array([[b"a", b"b"]], object)},
-            "one shape, got (1, 2) and (1, 3)",
+            "classify",
+            {"scores": np.float32([[1], [2]]), "classes": strings([b"a", b"b"], [b"c", b"d"])},
+            "Tensors class and score should match in dim_size(1). Got 2 vs. 1",
         ),
-        ({"scores": np.float32([[1], [2]])}, "1 rows, one per example, got shape (2, 1)"),
+        ("regress", {"outputs": np.float32([[1, 2], [3, 4]])}, "or [batch_size, 1] but got [2, 2]"),
+        ("regress", {"outputs": np.float32(1)}, "or [batch_size, 1] but got []"),
+        ("regress", {"outputs": np.float32([[[1]], [[2]]])}, "but got [2, 1, 1]"),
+        ("regress", {"outputs": np.float32([1])}, "did not match output batch size: 2 vs. 1"),
+        ("regress", {"outputs": strings(b"a", b"b")}, "outputs Tensor of numbers. Got: string"),
     ],
 )
-def test_outputs_that_are_not_classes_are_refused(outputs, message):
+def test_outputs_that_are_not_results_are_refused(method, outputs, message):
     with pytest.raises(RequestError) as error:
-        examples.results(outputs, "classify", 1)
+        examples.results(outputs, method, 2)
     assert message in error.value.message
+    assert error.value.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("method", "outputs", "expected"),
+    [
+        ("classify", {"scores": np.float32([[0.5], [1]])}, [[["", 0.5]], [["", 1.0]]]),
+        ("classify", {"classes": strings([b"a"], [b"b"])}, [[["a", 0.0]], [["b", 0.0]]]),
+        ("regress", {"outputs": np.float32([[0.5], [2]])}, [0.5, 2.0]),
+        ("regress", {"outputs": np.float32([0.5, 2])}, [0.5, 2.0]),
+    ],
+)
+def test_outputs_of_each_accepted_shape_are_results(method, outputs, expected):
+    assert examples.results(outputs, method, 2) == expected
 
 
 def test_requests_are_counted_for_prometheus(client):

@@ -14,6 +14,7 @@ from tensorflow_serving.apis import (  # noqa: E402
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
@@ -59,6 +60,25 @@ def predict(x, name="half", signature="", **spec):
         request.model_spec.version_label = spec["label"]
     request.inputs["x"].CopyFrom(tf.make_tensor_proto(x))
     return request
+
+
+def test_predict_fills_the_field_of_the_type(stub):
+    """As `AsProtoField`, TensorFlow Serving's default: its own test reads `float_val`."""
+    y = stub.Predict(predict(np.float32([1, 2, 5])), timeout=60).outputs["y"]
+    assert list(y.float_val) == [2.5, 3.0, 4.5]
+    assert y.tensor_content == b""
+
+
+def test_predict_accepts_shapes_that_the_function_accepts(stub):
+    request = predict(np.float32([1.5, 2.5]), signature="scalar")
+    assert list(stub.Predict(request, timeout=60).outputs["y"].float_val) == [2.5, 3.5]
+
+
+def test_predict_answers_a_scalar_string(stub):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "half", "greeting"
+    text = stub.Predict(request, timeout=60).outputs["text"]
+    assert (list(text.string_val), len(text.tensor_shape.dim)) == (["你好".encode()], 0)
 
 
 @pytest.mark.parametrize("spec", [{}, {"version": 1}, {"label": "stable"}])
@@ -129,6 +149,47 @@ def test_classify_and_regress(stub):
     assert [entry.value for entry in regressions] == [4.0, 3.0]
 
 
+def multi_inference(*tasks):
+    request = inference_pb2.MultiInferenceRequest()
+    for name, signature, method in tasks:
+        task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+        task.model_spec.name, task.model_spec.signature_name = name, signature
+    request.input.example_list.examples.extend([example(2.0)])
+    return request
+
+
+def test_multi_inference_answers_several_signatures(stub):
+    request = multi_inference(("half", "regress_x", "regress"), ("half", "classify_x", "classify"))
+    regressed, classified = stub.MultiInference(request, timeout=60).results
+    assert regressed.regression_result.regressions[0].value == 3.0
+    (row,) = classified.classification_result.classifications
+    assert [(entry.label, entry.score) for entry in row.classes] == [("small", -2), ("large", 2)]
+    for result, name in ((regressed, "regress_x"), (classified, "classify_x")):
+        spec = result.model_spec
+        assert (spec.name, spec.version.value, spec.signature_name) == ("half", 1, name)
+
+
+REGRESS = ("half", "regress_x", "regress")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "message"),
+    [
+        ([], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        ([REGRESS, ("other", "parsed_x", "regress")], "INVALID_ARGUMENT", "the same model name"),
+        ([REGRESS, REGRESS], "INVALID_ARGUMENT", "Duplicate evaluation of signature: regress_x"),
+        ([("half", "regress_x", "predict")], "UNIMPLEMENTED", "method_name: tensorflow/serving/p"),
+        ([("none", "regress_x", "regress")], "NOT_FOUND", "Latest(none)"),
+        ([("half", "upper", "regress")], "INVALID_ARGUMENT", 'outputs to contain "outputs"'),
+    ],
+)
+def test_invalid_multi_inference_requests_get_their_status_codes(stub, tasks, code, message):
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.MultiInference(multi_inference(*tasks), timeout=60)
+    assert caught.value.code().name == code
+    assert message in caught.value.details()
+
+
 def test_metadata_and_status(stub, channel):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "half"
@@ -155,6 +216,12 @@ def with_negative_shape():
     return request
 
 
+def with_filter(*names):
+    request = predict(np.float32([1]))
+    request.output_filter.extend(names)
+    return request
+
+
 def with_unknown_input():
     request = predict(np.float32([1]))
     request.inputs["z"].CopyFrom(request.inputs["x"])
@@ -167,14 +234,17 @@ def with_unknown_input():
         (predict(np.float32([1]), name="none"), "NOT_FOUND", "Latest(none)"),
         (predict(np.float32([1]), version=7), "NOT_FOUND", "Specific(half, 7)"),
         (predict(np.float32([1]), label="x"), "INVALID_ARGUMENT", "version label: x"),
-        (predict(np.float32([1]), signature="x"), "INVALID_ARGUMENT", '"x" not found'),
+        (predict(np.float32([1]), signature="x"), "FAILED_PRECONDITION", '"x" not found'),
+        (predict(np.float32([1]), name=""), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        (with_filter("z"), "INVALID_ARGUMENT", "alias not found in signature: z"),
+        (with_filter("y", "y"), "INVALID_ARGUMENT", "duplicate output tensor alias: y"),
         (predict(np.int32([1])), "INVALID_ARGUMENT", "must be of type float32, not int32"),
         (predict(np.float32([[1]])), "INVALID_ARGUMENT", "must have shape (any), not (1, 1)"),
         (predict(np.float32([5000])), "INVALID_ARGUMENT", "too large"),
         (predict(np.zeros(21, "float32")), "INVALID_ARGUMENT", "at most 20"),
         (with_huge_shape(), "INVALID_ARGUMENT", "an invalid or too large shape"),
         (with_negative_shape(), "INVALID_ARGUMENT", "an invalid or too large shape"),
-        (with_unknown_input(), "INVALID_ARGUMENT", "not found in signature"),
+        (with_unknown_input(), "INVALID_ARGUMENT", "2!=1 len({x,z}) != len({x}). Sent extra: {z}"),
     ],
 )
 def test_invalid_requests_get_their_status_codes(stub, request_, code, message):

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import socket
 import threading
+from pathlib import Path
 
 import pytest
 
+from dlrecipes.serving import server
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
 
@@ -243,13 +246,92 @@ def test_labels_of_missing_versions_are_reported(tmp_path, load):
 
 
 def test_a_closed_stderr_does_not_stop_the_watch(store, tmp_path, monkeypatch):
-    def raise_broken_pipe(*args, **kwargs):
-        raise BrokenPipeError
+    class ClosedStream:
+        def write(self, text):
+            raise BrokenPipeError
 
-    monkeypatch.setattr("builtins.print", raise_broken_pipe)
+    monkeypatch.setattr("sys.stderr", ClosedStream())
     publish(tmp_path, "b", 1)
     publish(tmp_path, "b", 2, "broken")
     store.watch(60.0)
     store.refresh()
     store.close()
     assert store.latest() == {"b": 1}
+
+
+def test_hidden_folders_are_never_served(store, tmp_path, capsys):
+    publish(tmp_path, ".hidden", 1)
+    publish(tmp_path, "b", ".2")
+    publish(tmp_path, "b", 1)
+    store.refresh()
+    store.refresh()
+    assert store.latest() == {"b": 1}
+    notes = capsys.readouterr().err.splitlines()
+    assert notes == [f"Note: {tmp_path}/.hidden is not served: its name begins with a dot"]
+
+
+def test_version_numbers_are_signed_integers_of_64_bits(store, tmp_path, capsys):
+    largest = 2**63 - 1
+    publish(tmp_path, "b", largest)
+    for name in (largest + 1, "9" * 200, "-1", "+2", " 3", "1_0", "٣", "1.0", "0x10"):
+        publish(tmp_path, "b", name)
+    publish(tmp_path, "c", "0" * 50 + "7")
+    store.refresh()
+    store.refresh()
+    assert store.latest() == {"b": largest, "c": 7}
+    notes = capsys.readouterr().err.splitlines()
+    assert notes == [
+        f"Note: {tmp_path}/b/{name} is not served: the number does not fit into 64 bits"
+        for name in (largest + 1, "9" * 200)
+    ]
+
+
+def test_notes_are_one_line_each_even_with_line_breaks_in_names(store, tmp_path, capsys):
+    publish(tmp_path, "two\nlines\x1b[31m\u2028", 1, "broken")
+    store.refresh()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "two\\nlines\\x1b[31m\\u2028/1 cannot be loaded" in line
+
+
+def test_the_list_of_models_has_one_line_each_even_with_line_breaks_in_names(
+    store, tmp_path, capsys
+):
+    publish(tmp_path, "two\nlines", 1)
+    store.refresh()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server._print_start(server.Settings(tmp_path), listening, store)
+    _, line = capsys.readouterr().out.splitlines()
+    assert line == r"  two\nlines, version 1"
+
+
+def test_a_name_that_is_not_utf8_is_not_served(store, tmp_path, capsys):
+    publish(tmp_path, os.fsdecode(b"caf\xe9"), 1)
+    publish(tmp_path, "café", 1)
+    store.refresh()
+    assert store.latest() == {"café": 1}
+    assert "caf\\udce9 is not served: its name is not UTF-8" in capsys.readouterr().err
+
+
+def test_an_unreadable_folder_is_noted_once_and_hides_no_other(
+    store, tmp_path, capsys, monkeypatch
+):
+    for name in ("a", "b", "c"):
+        publish(tmp_path, name, 1)
+    (tmp_path / "link").symlink_to(tmp_path / "c")
+    refused, is_dir, listdir, scandir = "Permission denied", Path.is_dir, os.listdir, os.scandir
+
+    def refuse(path, function):
+        if Path(path) in (tmp_path / "b", tmp_path / "link"):
+            raise PermissionError(13, refused, str(path))
+        return function(path)
+
+    # The root user may read every folder, so the refusals are simulated.
+    monkeypatch.setattr("os.listdir", lambda path: refuse(path, listdir))
+    monkeypatch.setattr("os.scandir", lambda path: refuse(path, scandir))
+    monkeypatch.setattr(
+        Path, "is_dir", lambda path: is_dir(path) if path.name != "link" else refuse(path, is_dir)
+    )
+    store.refresh()
+    store.refresh()
+    assert store.latest() == {"a": 1, "c": 1}
+    assert capsys.readouterr().err == f"Note: {tmp_path / 'b'} cannot be read: {refused}\n"
