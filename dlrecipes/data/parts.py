@@ -5,32 +5,156 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dlrecipes.data.text_files import missing_file
 from dlrecipes.errors import DataError, reason
 
 PARTS = ("train", "validation", "test")
-_NAMES = {"training": "train", "valid": "validation", "val": "validation", "dev": "validation"}
+NAMES = {
+    "train": ("train", "training"),
+    "validation": ("valid", "validation", "val", "dev", "devel", "development", "testa"),
+    "test": ("test", "testing", "testb", "eval", "evaluation"),
+}
+_PART_OF = {name: part for part, names in NAMES.items() for name in names}
+# Words after a part's name that change nothing, as in "training_set".
+_FILLERS = {"set", "data", "split"}
+_SEPARATORS = re.compile(r"[\W\d_]+")
 
 Example = TypeVar("Example")
 
 
-def part_files(path: str | os.PathLike, formats: str) -> dict[str, Path]:
-    """Returns the file of each part by the part's name: `"train"`, `"validation"`, `"test"`.
+class FoundParts(NamedTuple):
+    """The parts in a folder.
 
-    A single file is the training part. In a folder the parts are the files called `train` (or
-    `training`), `valid` (or `validation`, `val`, `dev`) and `test`, with any extension; other
-    files are ignored.
+    Args:
+        paths: Path of each part by its name, in the order train, validation, test.
+        ignored: Paths whose names contain a part's name but do not mean it, such as
+            `test_old.txt` next to `test.txt`.
+    """
+
+    paths: dict[str, Path]
+    ignored: list[Path]
+
+    @property
+    def note(self) -> str:
+        """The names of the ignored paths for the user, or `""`."""
+        return ", ".join(path.name for path in self.ignored)
+
+
+def part_of(name: str | os.PathLike) -> str | None:
+    """Returns the part that a file or folder holds, by its name alone.
+
+    The name is in any case. It may follow the name of the data and precede extensions, as in
+    `eng.testa`, `en_ewt-ud-dev.conllu`, `wnut17train.conll` and `train.char.bmes`. Digits and the
+    words set, data and split are skipped. CycleGAN's `testA` and `testB` look like CoNLL's `testa`
+    and `testb`: check for `trainA` first.
+
+    Args:
+        name: Name or path.
+
+    Returns:
+        `"train"`, `"validation"`, `"test"`, or `None` if the name means no part: because it
+        contains no such word, words of two parts, or further words as in `test_old.txt`.
+
+    Example:
+
+    >>> from dlrecipes.data.parts import part_of
+    >>> [part_of(name) for name in ("Train.txt", "eng.testa", "devel.tsv", "test_old.txt")]
+    ['train', 'validation', 'validation', None]
+    """
+    components = [_words(component) for component in Path(name).name.split(".")]
+    last = {words[-1] for words in components if words}
+    parts = _mentioned(name)
+    return parts.pop() if len(parts) == 1 and last & set(_PART_OF) else None
+
+
+def find_parts(
+    folder: str | os.PathLike, accept: Callable[[Path], bool] = lambda path: True
+) -> FoundParts:
+    """Returns the files or folders of the parts in a folder.
+
+    Hidden entries are skipped. A folder counts by its whole name (`val`, but not `steam_train`,
+    which may be a class), unless all its siblings are named as parts and train is one of them
+    (`seg_train`, `seg_test`).
+
+    Args:
+        folder: Folder to search, which exists.
+        accept: Function of an entry's path that returns whether it can hold a part. Defaults to
+            all entries.
+
+    Returns:
+        Paths, none if the folder has no parts, and the entries whose names are ambiguous.
+
+    Raises:
+        DataError: If two entries hold the same part, or the folder has parts and the only entry
+            for another has an ambiguous name.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> from dlrecipes.data.parts import find_parts
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("eng.train", "eng.testa", "eng.testb"):
+    ...         pathlib.Path(folder, name).touch()
+    ...     {part: path.name for part, path in find_parts(folder).paths.items()}
+    {'train': 'eng.train', 'validation': 'eng.testa', 'test': 'eng.testb'}
+    """
+    folder = Path(folder)
+    entries = sorted(path for path in folder.iterdir() if path.name[0] != "." and accept(path))
+    folders = [path for path in entries if path.is_dir()]
+    prefixes = {(_prefix(path), part_of(path)) for path in folders}
+    paths: dict[str, Path] = {}
+    unclear: list[Path] = []
+    for path in entries:
+        part = part_of(path)
+        if path in folders and path.name.casefold() not in _PART_OF:
+            same = {part for prefix, part in prefixes if prefix == _prefix(path)} - {None}
+            part = part if "train" in same and len(same) > 1 else None
+        if part is None:
+            unclear += [path] if path not in folders and _mentioned(path) else []
+        elif part in paths:
+            names = f"{paths[part].name} and {path.name}"
+            raise DataError(
+                f"{folder}: both {names} hold the {part} part.", "Keep one of them in the folder."
+            )
+        else:
+            paths[part] = path
+    for path in unclear if paths else ():
+        if not _mentioned(path) <= set(paths):
+            part = min(_mentioned(path) - set(paths))
+            raise DataError(
+                f"{folder}: {path.name} may or may not be the {part} part.",
+                f"Rename it {part}{path.suffix}, or move it elsewhere.",
+            )
+    return FoundParts({part: paths[part] for part in PARTS if part in paths}, unclear)
+
+
+def _words(text: str) -> list[str]:
+    words = [word for word in _SEPARATORS.split(text.casefold()) if word]
+    return [word for word in words if word not in _FILLERS]
+
+
+def _prefix(path: Path) -> tuple[str, ...]:
+    return tuple(word for word in _words(path.name) if word not in _PART_OF)
+
+
+def _mentioned(name: str | os.PathLike) -> set[str]:
+    return {_PART_OF[word] for word in _words(Path(name).name) if word in _PART_OF}
+
+
+def part_files(path: str | os.PathLike, formats: str) -> FoundParts:
+    """Returns the file of each part; a single file is the training part.
 
     Args:
         path: File or folder.
         formats: Formats of the files, for the error message's hint, such as `".jsonl or .txt"`.
 
     Returns:
-        Paths of one or more parts, in the order train, validation, test.
+        Paths of one or more parts.
 
     Raises:
         DataError: If the path does not exist or cannot be read, or the folder has two files for
@@ -43,35 +167,26 @@ def part_files(path: str | os.PathLike, formats: str) -> dict[str, Path]:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for name in ("train.txt", "dev.txt", "README"):
     ...         pathlib.Path(folder, name).touch()
-    ...     {part: path.name for part, path in part_files(folder, ".txt").items()}
+    ...     {part: path.name for part, path in part_files(folder, ".txt").paths.items()}
     {'train': 'train.txt', 'validation': 'dev.txt'}
     """
     path = Path(path)
     try:
         if not path.exists():
             raise missing_file(path, "Give a file or a folder.")
+        if not path.is_dir():
+            return FoundParts({"train": path}, [])
+        found = find_parts(path, Path.is_file)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {reason(error)}.") from None
-    if not path.is_dir():
-        return {"train": path}
-    files: dict[str, Path] = {}
-    for file in sorted(path.iterdir()):
-        stem = file.name.split(".")[0].lower()
-        part = _NAMES.get(stem, stem)
-        if part not in PARTS or not file.is_file():
-            continue
-        if part in files:
-            names = f"{files[part].name} and {file.name}"
-            raise DataError(f"{path}: both {names} hold the {part} part.", "Remove one of them.")
-        files[part] = file
     required = {"train": "train", "validation": "valid"}
-    missing = [name for part, name in required.items() if part not in files]
+    missing = [name for part, name in required.items() if part not in found.paths]
     if missing:
         raise DataError(
             f"{path}: there is no file {' and no file '.join(missing)}.",
             f"Give train and valid, and optionally test, as {formats}.",
         )
-    return {part: files[part] for part in PARTS if part in files}
+    return found
 
 
 def random_split(

@@ -65,7 +65,7 @@ def _builtin(config: Config) -> Splits:
 
 
 def _files(config: Config, path: Path) -> Splits:
-    files = part_files(path, ".jsonl, .txt, or either with .gz")
+    files = part_files(path, ".jsonl, .txt, or either with .gz").paths
     if not is_quatrains(config, files["train"]):
         return _text_splits(config, [read_text(file) for file in files.values()])
     parts: list[list[Poem]] = []

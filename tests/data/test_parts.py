@@ -1,6 +1,6 @@
 import pytest
 
-from dlrecipes.data.parts import part_files, random_split
+from dlrecipes.data.parts import find_parts, part_files, part_of, random_split
 from dlrecipes.errors import DataError
 
 
@@ -12,14 +12,67 @@ def touch(folder, *names):
 
 def test_a_file_is_the_training_part(tmp_path):
     path = touch(tmp_path, "all.txt") / "all.txt"
-    assert part_files(path, ".txt") == {"train": path}
+    assert part_files(path, ".txt").paths == {"train": path}
+
+
+@pytest.mark.parametrize(
+    ("part", "names"),
+    [
+        (
+            "train",
+            "train TRAINING Train.txt eng.train train.char.bmes NER-de-train.tsv train.iob.gz",
+        ),
+        ("train", "wnut17train.conll training_set train2017 atis-2.train.w-intent.iob"),
+        ("validation", "valid val.txt Validation dev devel.tsv eng.testa en_ewt-ud-dev.conllu"),
+        ("test", "test testb eng.testb eval.txt emerging.test.annotated 1.Test.json my/test"),
+        (None, "test_old.txt train_v2.csv train_test.txt devtest contest.txt testa/notes trainA"),
+        (None, "latest.txt README.md train-of-thought.txt dev.train"),
+    ],
+)
+def test_names_of_parts_are_read_in_any_case_with_the_name_of_the_data(part, names):
+    assert {name: part_of(name) for name in names.split()} == dict.fromkeys(names.split(), part)
+
+
+def test_an_ambiguous_name_is_ignored_next_to_a_clear_one_and_refused_alone(tmp_path):
+    touch(tmp_path, "train.txt", "test.txt", "test_old.txt", ".train.txt", "notes.txt")
+    found = find_parts(tmp_path)
+    assert [path.name for path in found.paths.values()] == ["train.txt", "test.txt"]
+    assert found.note == "test_old.txt"
+    (tmp_path / "test.txt").unlink()
+    with pytest.raises(DataError, match=r"test_old\.txt may or may not be the test part\. Rename"):
+        find_parts(tmp_path)
+    (tmp_path / "train.txt").unlink()
+    assert find_parts(tmp_path).paths == {}
+
+
+def test_a_folder_is_a_part_by_its_whole_name_unless_all_folders_are_parts(tmp_path):
+    for name in ("photos/Train", "photos/val", "photos/steam_train", "photos/Test"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in (
+        "classes/steam_train",
+        "classes/bus",
+        "kaggle/seg_train",
+        "kaggle/seg_test",
+        "kaggle/seg_pred",
+    ):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("sets/training_set", "sets/test_set"):
+        (tmp_path / name).mkdir(parents=True)
+    found = [find_parts(tmp_path / name) for name in ("photos", "classes", "kaggle", "sets")]
+    assert [[path.name for path in parts.paths.values()] for parts in found] == [
+        ["Train", "val", "Test"],
+        [],
+        ["seg_train", "seg_test"],
+        ["training_set", "test_set"],
+    ]
+    assert not any(parts.ignored for parts in found)
 
 
 @pytest.mark.parametrize("validation", ["valid.txt", "validation.jsonl.gz", "VAL", "dev.txt"])
 def test_files_in_a_folder_are_found_by_name(tmp_path, validation):
     folder = touch(tmp_path, "training.txt", validation, "test.txt", "notes.txt")
     (folder / "train").mkdir()
-    files = part_files(folder, ".txt")
+    files = part_files(folder, ".txt").paths
     assert list(files) == ["train", "validation", "test"]
     assert [path.name for path in files.values()] == ["training.txt", validation, "test.txt"]
 
