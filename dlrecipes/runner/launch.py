@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +131,7 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
     A run that ends before its first checkpoint leaves no folder: there is nothing to resume.
     """
     new = folder is None
+    made = [path for path in (runs, *runs.parents) if not path.exists()]
     started = run_folder.new_folder(runs, options.name) if folder is None else folder
     options.say(f"{name}: {'run' if new else 'resuming'} {started}")
     hint = f"The run is kept: resume with --resume --name {started.name}."
@@ -143,7 +144,7 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
         if run_folder.has_checkpoints(started):
             raise type(error)(error.message, f"{error.hint} {hint}".strip()) from error
         if new and isinstance(error, DataError | UsageError):
-            shutil.rmtree(started, ignore_errors=True)
+            _remove(started, made)
         raise
     except OSError as error:
         raise RecipeError(
@@ -151,8 +152,16 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
         ) from error
     except Exception:
         if new and not run_folder.has_checkpoints(started):
-            shutil.rmtree(started, ignore_errors=True)
+            _remove(started, made)
         raise
+
+
+def _remove(folder: Path, parents: Sequence[Path]) -> None:
+    """Removes a run's folder, and the parents that were made for it if nothing else is in them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # Not empty.
+        for parent in parents:
+            parent.rmdir()
 
 
 def _resolve(
