@@ -40,6 +40,8 @@ def command(
     """
     task, version = published_recipe(recipe, models_dir, model_version, data)
     splits = task.load_data()
+    for note in splits.notes:
+        click.echo(f"Note: {note}", err=True)
     metrics = task.evaluate(version.keras_model(), splits, split)
     if as_json:
         click.echo(json_text(metrics, indent=2))

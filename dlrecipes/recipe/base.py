@@ -30,6 +30,8 @@ class Splits:
         validation: Examples for early stopping and tuning.
         test: Examples for the reported metrics, and nothing else.
         description: Facts for the model card: name, sizes, classes. Defaults to none.
+        notes: Sentences for the user about how the data was read: what was detected, left out
+            or split off. Printed when the data is loaded. Defaults to none.
     """
 
     # Sequences of each recipe's own type.
@@ -37,6 +39,7 @@ class Splits:
     validation: Any
     test: Any
     description: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    notes: Sequence[str] = field(default=(), kw_only=True)
 
 
 class Recipe(ABC):

@@ -176,6 +176,8 @@ def train(
     atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
     make_deterministic(recipe.config.seed)
     splits = recipe.load_data()
+    for note in splits.notes:
+        print(f"Note: {note}", file=sys.stderr)
     here = 0.0
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         here = fit_on_all(recipe, splits, folder, strategy).seconds_here
