@@ -13,8 +13,11 @@ class Config(RecipeConfig):
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
     examples: int = setting(400, "Training examples of the built-in data.", ge=8, le=100_000)
     size: Literal[32, 64, 128, 256] = setting(64, "Image height and width in pixels.")
+    pairs: Literal["auto", "side_by_side", "stacked", "folders"] = setting(
+        "auto", "Where the two images of a pair are: in one file, or in two folders."
+    )
     direction: Literal["right_to_left", "left_to_right"] = setting(
-        "right_to_left", "Which of two images side by side is translated into the other."
+        "right_to_left", "Which of the two images of a pair is translated into the other."
     )
     filters: int = setting(
         32,
