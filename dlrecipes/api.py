@@ -40,8 +40,8 @@ def load_recipe(recipe: str | Path, **settings: Any) -> Recipe:
             their defaults.
 
     Raises:
-        UsageError: If there is no such recipe, or a setting is unknown or wrong; the message
-            names the nearest valid one.
+        UsageError: If there is no such recipe, a setting is unknown or wrong (the message names
+            the nearest valid one), or another setting leaves it without effect.
 
     Example:
 
@@ -53,7 +53,9 @@ def load_recipe(recipe: str | Path, **settings: Any) -> Recipe:
     if not isinstance(recipe, str | Path):
         raise UsageError(f"load_recipe: expected a name or a folder, got {type(recipe).__name__}.")
     source = find(str(recipe))
-    return source.make(source.config().parse(settings, source.name).located())
+    config = source.config().parse(settings, source.name)
+    config.check_effect(settings, source.name)
+    return source.make(config.located())
 
 
 def run(

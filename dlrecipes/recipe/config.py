@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -192,6 +192,33 @@ class RecipeConfig(Options):
     epochs: int = setting(20, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(5, "Epochs without improvement before stopping.", ge=1)
     batch_size: int = setting(32, "Batch size.", ge=1, le=65_536)
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Returns the settings that the others leave without effect; by default none.
+
+        Returns:
+            The reason of each by its name, such as `{"language": "--data is not the built-in
+            data"}`.
+        """
+        return {}
+
+    def check_effect(self, given: Collection[str], where: str) -> None:
+        """Refuses settings that contradict each other, before data is read.
+
+        Args:
+            given: Names of the settings that the user gave.
+            where: Name of the recipe, for the error message.
+
+        Raises:
+            UsageError: If a given setting has no effect; the message names all such settings.
+        """
+        wrong = {name: why for name, why in self.without_effect().items() if name in given}
+        if wrong:
+            problems = "; ".join(
+                f"--{name.replace('_', '-')}: {why}" for name, why in wrong.items()
+            )
+            them = "it" if len(wrong) == 1 else "them"
+            raise UsageError(f"{where}: no effect: {problems}.", f"Leave {them} out.")
 
     def located(self) -> RecipeConfig:
         """Returns the configuration with the data's path made absolute.

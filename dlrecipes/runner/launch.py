@@ -186,6 +186,9 @@ def _resolve(
     stored = config.from_yaml(config_file) if config_file else {}
     where = f"{source.name}, {config_file}" if config_file else source.name
     resolved = config.parse({**stored, **settings}, where).located()
+    # A file with all settings is the configuration of a run: some may have no effect.
+    is_whole = stored.keys() >= config.model_fields.keys()
+    resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
     if cluster is None or name is None:
         run_folder.check_new(runs, name)
     elif cluster.is_chief:
