@@ -202,6 +202,13 @@ class RecipeConfig(Options):
         """
         return {}
 
+    def check_combination(self) -> None:
+        """Refuses settings that cannot be combined; by default none.
+
+        Raises:
+            UsageError: If two settings contradict each other; the hint says which value fits.
+        """
+
     def check_effect(self, given: Collection[str], where: str) -> None:
         """Refuses settings that contradict each other, before data is read.
 
@@ -210,7 +217,8 @@ class RecipeConfig(Options):
             where: Name of the recipe, for the error message.
 
         Raises:
-            UsageError: If a given setting has no effect; the message names all such settings.
+            UsageError: If a given setting has no effect, where the message names all such
+                settings, or two settings cannot be combined.
         """
         wrong = {name: why for name, why in self.without_effect().items() if name in given}
         if wrong:
@@ -219,6 +227,7 @@ class RecipeConfig(Options):
             )
             them = "it" if len(wrong) == 1 else "them"
             raise UsageError(f"{where}: no effect: {problems}.", f"Leave {them} out.")
+        self.check_combination()
 
     def located(self) -> RecipeConfig:
         """Returns the configuration with the data's path made absolute.

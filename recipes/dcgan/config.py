@@ -1,7 +1,9 @@
 """The settings of DCGAN and of its predictions."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
@@ -53,6 +55,27 @@ class Config(RecipeConfig):
         """Height and width of the images."""
         digits = self.data == "builtin" and self.subject == "digits"
         return self.size or (32 if digits else 64)
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {"patience": "the last epoch is kept"}
+        if not self.data.startswith("tfds:"):
+            reasons["data_dir"] = "--data is not a TFDS dataset"
+        if self.data != "builtin":
+            reasons["subject"] = "it is for the built-in data, not --data"
+        elif self.subject == "digits":
+            reasons["colour"] = "the built-in digits are grey"
+        else:
+            reasons["conditional"] = f"the built-in {self.subject} have no classes"
+        return reasons
+
+    def check_combination(self) -> None:
+        """Refuses facades of fewer pixels than their parts need."""
+        if self.data == "builtin" and self.subject == "facades" and self.side < 32:
+            raise UsageError(
+                f"--subject facades --size {self.size}: facades need at least 32 pixels.",
+                "Give --size 32 or 64.",
+            )
 
 
 class PredictOptions(Options):

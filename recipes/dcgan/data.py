@@ -13,7 +13,7 @@ from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_folders import Note
 from dlrecipes.data.sources import existing_folder, load_source, source_name
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -87,11 +87,8 @@ def _builtin(config: Config) -> LabelledImages:
         return LabelledImages(np.stack(digits), labels, parts[0].names)
     if config.subject == "faces":
         images, _ = generated_faces(FACES, EACH, config.seed, config.side)
-    elif config.side < 32:
-        raise UsageError(
-            f"--size {config.side}: facades need at least 32 pixels.", "Give 32 or 64."
-        )
     else:
+        config.check_combination()
         _, images = generated_facades(FACADES, config.seed, config.side)
     if not config.colour:
         images = image_files.grey(images)[..., None]

@@ -1,7 +1,9 @@
 """The settings of FaceNet and of its predictions."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
@@ -84,6 +86,40 @@ class Config(RecipeConfig):
     target_far: float = setting(
         0.01, "False accept rate of the published threshold, on validation pairs.", gt=0, lt=1
     )
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {"patience": "the last epoch is kept"}
+        if not self.data.startswith("tfds:"):
+            reasons["data_dir"] = "--data is not a TFDS dataset"
+        if self.data == "builtin":
+            reasons["crop"] = "the built-in faces fill their images"
+        else:
+            reasons["people"] = "it is for the built-in data, not --data"
+        if self.network != "small":
+            reasons["pooling"] = "it is for --network small"
+        return reasons
+
+    def check_combination(self) -> None:
+        """Refuses an ensemble that its settings do not divide into members, and small batches."""
+        count, units = self.ensemble_size, self.embedding_units
+        if self.normalization == "both" and count < 2:
+            raise UsageError(
+                f"--normalization both --ensemble-size {count}: each normalization needs a member.",
+                "Give --ensemble-size 2 or more.",
+            )
+        if units % count:
+            raise UsageError(
+                f"--ensemble-size {count} --embedding-units {units}: the units cannot be divided "
+                "equally among the members.",
+                f"Give --embedding-units {count * -(-units // count)}, or another --ensemble-size.",
+            )
+        size, each = self.batch_size, self.images_per_person
+        if size < 2 * each:
+            raise UsageError(
+                f"--batch-size {size} --images-per-person {each}: a batch must show two people.",
+                f"Give --batch-size {2 * each} or more.",
+            )
 
 
 class PredictOptions(Options):

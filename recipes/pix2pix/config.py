@@ -1,7 +1,9 @@
 """The settings of pix2pix and of its predictions."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
@@ -53,6 +55,31 @@ class Config(RecipeConfig):
     fid: Literal["auto", "download", "off"] = setting(
         "auto", "Whether to measure FID: if Inception v3's weights exist, after a download, or not."
     )
+
+    def without_effect(self) -> Mapping[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {
+            "patience": "the last epoch is kept",
+            "data_dir": "pix2pix reads no TFDS datasets",
+        }
+        if self.data == "builtin":
+            reasons["pairs"] = "the built-in pairs are generated"
+        else:
+            reasons["examples"] = "it is for the built-in data, not --data"
+        if not self.adversarial:
+            only = "--no-adversarial trains the L1 loss alone"
+            reasons |= {"l1_weight": only, "objective": only, "discriminator_layers": only}
+        return reasons
+
+    def check_combination(self) -> None:
+        """Refuses a discriminator whose patches are larger than the images."""
+        size, layers = self.size, self.discriminator_layers
+        if self.adversarial and layers and size < 3 * 2**layers:
+            most = max(n for n in range(9) if size >= 3 * 2**n)
+            raise UsageError(
+                f"--discriminator-layers {layers} --size {size}: no patches are left to judge.",
+                f"--discriminator-layers {most} is the maximum for this size.",
+            )
 
 
 class PredictOptions(Options):

@@ -239,3 +239,28 @@ def test_a_folder_without_images_or_with_too_few_is_reported(tmp_path):
     (tmp_path / "b.png").write_text("text")
     with pytest.raises(DataError, match=r"b\.png: this is not an image"):
         recipe(data=str(tmp_path)).load_data()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"subject": "faces", "data": "images"}, "--subject: it is for the built-in data"),
+        ({"colour": False}, "--colour: the built-in digits are grey"),
+        ({"conditional": True, "subject": "faces"}, "--conditional: the built-in faces have no"),
+        (
+            {"data_dir": "cache", "patience": 3},
+            "--patience: the last .*; --data-dir: --data is not",
+        ),
+        ({"subject": "facades", "size": 28}, "--subject facades --size 28: .* 32 or 64"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_data_is_read(settings, message):
+    config = registry.find("dcgan").config()
+    with pytest.raises(UsageError, match=message) as caught:
+        config.parse(settings).check_effect(settings, "dcgan")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_fit_together_are_accepted():
+    settings = {"data": "images", "colour": False, "conditional": False}
+    registry.find("dcgan").config().parse(settings).check_effect(settings, "dcgan")

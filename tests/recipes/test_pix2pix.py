@@ -198,3 +198,28 @@ def test_l1_alone_has_no_discriminator():
     splits = recipe().load_data()
     assert isinstance(recipe().build(splits), Pix2Pix)
     assert not isinstance(recipe(adversarial=False).build(splits), Pix2Pix)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pairs": "stacked"}, "--pairs: the built-in pairs are generated"),
+        ({"examples": 100, "data": "facades"}, "--examples: it is for the built-in data"),
+        (
+            {"adversarial": False, "l1_weight": 10, "objective": "hinge"},
+            "--l1-weight: .*--objective",
+        ),
+        ({"data_dir": "cache"}, "--data-dir: pix2pix reads no TFDS datasets"),
+        ({"size": 32, "discriminator_layers": 5}, "no patches are left"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_data_is_read(settings, message):
+    config = registry.find("pix2pix").config()
+    with pytest.raises(UsageError, match=message) as caught:
+        config.parse(settings).check_effect(settings, "pix2pix")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_fit_together_are_accepted():
+    settings = {"data": "facades", "pairs": "stacked", "adversarial": False}
+    registry.find("pix2pix").config().parse(settings).check_effect(settings, "pix2pix")
