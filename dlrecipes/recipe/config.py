@@ -202,12 +202,22 @@ class RecipeConfig(Options):
         """
         return {}
 
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns what is wrong with settings that cannot be combined; by default nothing.
+
+        Returns:
+            For each problem a line with the options, and a hint with a value that fits.
+        """
+        return []
+
     def check_combination(self) -> None:
-        """Refuses settings that cannot be combined; by default none.
+        """Refuses settings that cannot be combined.
 
         Raises:
-            UsageError: If two settings contradict each other; the hint says which value fits.
+            UsageError: If there are `contradictions`.
         """
+        for problem, hint in self.contradictions():
+            raise UsageError(problem, hint)
 
     def check_effect(self, given: Collection[str], where: str) -> None:
         """Refuses settings that contradict each other, before data is read.

@@ -1,9 +1,7 @@
 """The settings of DCGAN and of its predictions."""
 
-from collections.abc import Mapping
 from typing import Literal
 
-from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
@@ -56,7 +54,7 @@ class Config(RecipeConfig):
         digits = self.data == "builtin" and self.subject == "digits"
         return self.size or (32 if digits else 64)
 
-    def without_effect(self) -> Mapping[str, str]:
+    def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {"patience": "the last epoch is kept"}
         if not self.data.startswith("tfds:"):
@@ -69,13 +67,12 @@ class Config(RecipeConfig):
             reasons["conditional"] = f"the built-in {self.subject} have no classes"
         return reasons
 
-    def check_combination(self) -> None:
-        """Refuses facades of fewer pixels than their parts need."""
-        if self.data == "builtin" and self.subject == "facades" and self.side < 32:
-            raise UsageError(
-                f"--subject facades --size {self.size}: facades need at least 32 pixels.",
-                "Give --size 32 or 64.",
-            )
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns the problem of facades of fewer pixels than their parts need."""
+        if self.data != "builtin" or self.subject != "facades" or self.side >= 32:
+            return []
+        problem = f"--subject facades --size {self.size}: facades need at least 32 pixels."
+        return [(problem, "Give --size 32 or 64.")]
 
 
 class PredictOptions(Options):

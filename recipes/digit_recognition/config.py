@@ -1,6 +1,5 @@
 """Settings of digit recognition."""
 
-from collections.abc import Mapping
 from typing import Literal
 
 from dlrecipes.recipe import RecipeConfig, Search, setting
@@ -74,7 +73,7 @@ class Config(RecipeConfig):
         "cosine", "Learning-rate schedule over all epochs."
     )
 
-    def without_effect(self) -> Mapping[str, str]:
+    def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {}
         if not self.data.startswith("tfds:"):

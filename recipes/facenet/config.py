@@ -1,9 +1,7 @@
 """The settings of FaceNet and of its predictions."""
 
-from collections.abc import Mapping
 from typing import Literal
 
-from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
@@ -87,7 +85,7 @@ class Config(RecipeConfig):
         0.01, "False accept rate of the published threshold, on validation pairs.", gt=0, lt=1
     )
 
-    def without_effect(self) -> Mapping[str, str]:
+    def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {"patience": "the last epoch is kept"}
         if not self.data.startswith("tfds:"):
@@ -100,26 +98,24 @@ class Config(RecipeConfig):
             reasons["pooling"] = "it is for --network small"
         return reasons
 
-    def check_combination(self) -> None:
-        """Refuses an ensemble that its settings do not divide into members, and small batches."""
-        count, units = self.ensemble_size, self.embedding_units
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns the problems of ensembles that cannot be divided, and of small batches."""
+        problems, count, units = [], self.ensemble_size, self.embedding_units
         if self.normalization == "both" and count < 2:
-            raise UsageError(
-                f"--normalization both --ensemble-size {count}: each normalization needs a member.",
-                "Give --ensemble-size 2 or more.",
-            )
+            problem = f"--normalization both --ensemble-size {count}"
+            hint = "Give --ensemble-size 2 or more."
+            problems.append((f"{problem}: each normalization needs a member.", hint))
         if units % count:
-            raise UsageError(
-                f"--ensemble-size {count} --embedding-units {units}: the units cannot be divided "
-                "equally among the members.",
-                f"Give --embedding-units {count * -(-units // count)}, or another --ensemble-size.",
-            )
+            problem = f"--ensemble-size {count} --embedding-units {units}"
+            hint = f"Give --embedding-units {count * -(-units // count)}, or another size."
+            reason = "the units cannot be divided equally among the members."
+            problems.append((f"{problem}: {reason}", hint))
         size, each = self.batch_size, self.images_per_person
         if size < 2 * each:
-            raise UsageError(
-                f"--batch-size {size} --images-per-person {each}: a batch must show two people.",
-                f"Give --batch-size {2 * each} or more.",
-            )
+            problem = f"--batch-size {size} --images-per-person {each}"
+            hint = f"Give --batch-size {2 * each} or more."
+            problems.append((f"{problem}: a batch must show two people.", hint))
+        return problems
 
 
 class PredictOptions(Options):

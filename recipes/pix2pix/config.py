@@ -1,9 +1,7 @@
 """The settings of pix2pix and of its predictions."""
 
-from collections.abc import Mapping
 from typing import Literal
 
-from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
@@ -56,7 +54,7 @@ class Config(RecipeConfig):
         "auto", "Whether to measure FID: if Inception v3's weights exist, after a download, or not."
     )
 
-    def without_effect(self) -> Mapping[str, str]:
+    def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {
             "patience": "the last epoch is kept",
@@ -71,15 +69,14 @@ class Config(RecipeConfig):
             reasons |= {"l1_weight": only, "objective": only, "discriminator_layers": only}
         return reasons
 
-    def check_combination(self) -> None:
-        """Refuses a discriminator whose patches are larger than the images."""
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns the problem of a discriminator whose patches are larger than the images."""
         size, layers = self.size, self.discriminator_layers
-        if self.adversarial and layers and size < 3 * 2**layers:
-            most = max(n for n in range(9) if size >= 3 * 2**n)
-            raise UsageError(
-                f"--discriminator-layers {layers} --size {size}: no patches are left to judge.",
-                f"--discriminator-layers {most} is the maximum for this size.",
-            )
+        if not self.adversarial or not layers or size >= 3 * 2**layers:
+            return []
+        most = max(n for n in range(9) if size >= 3 * 2**n)
+        problem = f"--discriminator-layers {layers} --size {size}: no patches are left to judge."
+        return [(problem, f"--discriminator-layers {most} is the maximum for this size.")]
 
 
 class PredictOptions(Options):

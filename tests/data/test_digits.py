@@ -116,7 +116,7 @@ def test_kaggles_folders_with_the_names_of_mnists_files_are_read(tmp_path):
         (file.with_suffix("")).mkdir()
         (file.with_suffix("") / file.stem).write_bytes(content)
     assert [len(part) for part in read_digits(tmp_path, seed=0)] == [22, 2, 4]
-    # The archive has each file a second time.
+    # The archive holds two copies of each file.
     inner = tmp_path / "archive" / "t10k-labels-idx1-ubyte" / "t10k-labels-idx1-ubyte"
     (tmp_path / "archive" / "t10k-labels.idx1-ubyte").write_bytes(inner.read_bytes())
     assert [len(part) for part in read_digits(tmp_path / "archive", seed=0)] == [22, 2, 4]

@@ -232,7 +232,7 @@ def test_a_gallery_of_another_model_is_rejected(version, people, tmp_path, monke
         ([], {"gallery": "known"}, UsageError, "No image to identify"),
         (["0-3.png"], {"enrol": "x.npz"}, UsageError, "--enrol needs a gallery"),
         (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
-        (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of images in it"),
+        (["0-3.png"], {"gallery": "known/p1"}, DataError, "expected a folder of images per class"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
         (["known", "0-3.png"], {}, UsageError, "expected a file, got a folder"),
         (["text.png", "0-3.png"], {}, DataError, "text.png: this is not an image"),
