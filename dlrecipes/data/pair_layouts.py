@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from dlrecipes.data.image_files import SUFFIXES
+from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.image_folders import (
     Note,
     find_data,
