@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes.errors import DataError
+
 # Ranges of activations, and the scaling of 8-bit images to them.
 RANGES = {
     "tanh": (-1.0, 1.0, "x / 127.5 - 1"),
@@ -28,6 +30,10 @@ _SHAPING = (
     keras.layers.Cropping2D,
     keras.layers.Cropping3D,
 )
+
+
+class InvalidData(DataError, ValueError):  # noqa: N818
+    """Values that a trainer cannot learn from; a `ValueError` in Python, one line in a terminal."""
 
 
 def first_batch(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, tuple | None]:
@@ -71,7 +77,7 @@ def check_finite(name: str, values: Any) -> None:
         limits = bounds(leaf)
         if limits is not None and not np.isfinite(limits).all():
             kind = "NaN" if np.isnan(limits).any() else "infinity"
-            raise ValueError(f"{part} contains {kind}. Remove or replace these values.")
+            raise InvalidData(f"{part} contains {kind}. Remove or replace these values.")
 
 
 def bounds(values: Any) -> tuple[float, float] | None:
@@ -107,7 +113,7 @@ def check_bounds(name: str, values: Any, low: float, high: float, rule: str, hin
     limits = bounds(values)
     if limits is not None and (limits[0] < low or limits[1] > high):
         least, most = limits
-        raise ValueError(f"{name} must be {rule}, got {least:g} to {most:g}. {hint}".rstrip())
+        raise InvalidData(f"{name} must be {rule}, got {least:g} to {most:g}. {hint}".rstrip())
 
 
 def check_images(name: str, images: Any, generator: keras.Model) -> None:
@@ -137,7 +143,7 @@ def check_image_type(name: str, images: Any, generator: keras.Model) -> None:
     kind = tf.as_dtype(images.dtype)
     if kind.is_integer and output_activation(generator) == "tanh":
         low, high, scaling = RANGES["tanh"]
-        raise ValueError(
+        raise InvalidData(
             f"{name} must be floats in [{low:g}, {high:g}], the range of the generator's tanh, not "
             f"{kind.name}. Scale them: {scaling}."
         )
