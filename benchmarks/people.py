@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from dlrecipes.data import image_files
+from dlrecipes.data import image_folders
 from dlrecipes.errors import DataError, RecipeError
 
 FOLDS = 5
@@ -63,7 +63,7 @@ def main(folder: Path, candidates: Sequence[str], seed: int) -> None:
 
 def people_of(folder: Path) -> list[Path]:
     """Returns the folders of the people in `train` and `valid`."""
-    parts = image_files.parts(folder)
+    parts = image_folders.parts(folder)
     folders = [parts[part] for part in ("train", "validation") if part in parts]
     # The same name in both folders is the same person.
     people = {path.name: path for part in folders for path in part.iterdir() if path.is_dir()}
@@ -71,7 +71,7 @@ def people_of(folder: Path) -> list[Path]:
         raise DataError(
             f"{folder}: expected at least {2 * FOLDS} people in train and valid, got {len(people)}."
         )
-    return [people[name] for name in sorted(people, key=image_files.natural)]
+    return [people[name] for name in sorted(people, key=image_folders.natural)]
 
 
 def compare(name: str, people: Sequence[Path], seed: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import filelock
@@ -38,6 +39,24 @@ def fsync_tree(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Returns the folder and those of its parents that do not exist, innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def remove_folder(folder: Path, parents: Sequence[Path] = ()) -> None:
+    """Deletes a folder with its contents, and each of its parents that is then empty.
+
+    Args:
+        folder: Folder to delete, if it exists.
+        parents: Parents that were made for it, innermost first. Defaults to none.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # Not empty.
+        for parent in parents:
+            parent.rmdir()
 
 
 @contextlib.contextmanager

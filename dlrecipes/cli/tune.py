@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dlrecipes._utils.files import try_lock
+from dlrecipes._utils.files import missing_folders, remove_folder, try_lock
 from dlrecipes.cli.options import (
     FOLDER,
     RecipeCommands,
     models_dir,
+    runs_dir,
     setting_options,
     typed_settings,
 )
@@ -33,6 +33,7 @@ RESERVED = (
     "name",
     "searches_dir",
     "publish",
+    "runs_dir",
     "models_dir",
 )
 
@@ -112,7 +113,7 @@ def make(source: Source) -> click.Command:
         params=[*own, *setting_options(source.config())],
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
-    return models_dir(command)
+    return runs_dir(models_dir(command))
 
 
 command = RecipeCommands(name="tune", help=HELP, make=make, no_args_is_help=True)
@@ -131,13 +132,18 @@ def _tune(
     name: str,
     searches_dir: Path,
     publish: bool,
+    runs_dir: Path,
     models_dir: Path,
 ) -> None:
     config = source.config()
     if max_epochs is not None and "epochs" in typed:
         raise UsageError("--epochs and --max-epochs are the same here.", "Give one of them.")
+    _check_options(tuner, publish)
     checked = config.parse(typed, source.name).located()
-    fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, "data"}}
+    checked.check_effect(typed, source.name)
+    # Settings without effect are not worth a search.
+    idle = checked.without_effect().keys() & config.search_space().keys()
+    fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, *idle, "data"}}
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")
     if not config.search_space().keys() - fixed.keys():
@@ -169,6 +175,10 @@ def _tune(
         checked.seed,
     )
     folder = searches_dir / source.name / name
+    made = missing_folders(folder.parent)
+    if checked.data != "builtin" and not folder.exists():
+        # Data that cannot be read would fail every trial.
+        source.make(checked).load_data()
     new = open_folder(folder, spec)
     click.echo(f"{source.name}: searching for {' '.join(spec.objective)} in {folder}")
     seen: set[str] = set()
@@ -188,7 +198,7 @@ def _tune(
             oracle = search(spec, folder, on_update)
     except UnknownObjective:
         if new:  # The corrected command starts a new search.
-            shutil.rmtree(folder)
+            remove_folder(folder, made)
         raise
     except KeyboardInterrupt:
         click.echo("\nInterrupted. The same command resumes the search.", err=True)
@@ -203,7 +213,29 @@ def _tune(
     if report.best(spec, rows) is None:
         sys.exit(1)
     if publish:
-        _publish(source, folder / report.BEST_FILE, models_dir)
+        _publish(source, folder / report.BEST_FILE, runs_dir, models_dir)
+
+
+def _check_options(tuner: str, publish: bool) -> None:
+    """Refuses options that the others leave without effect."""
+    context = click.get_current_context()
+    given = {
+        name
+        for name in ("trials", "runs_dir", "models_dir")
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+    }
+    if tuner == "hyperband" and "trials" in given:
+        raise UsageError(
+            "--trials has no effect: --tuner hyperband chooses the number of trials.",
+            "Leave it out, or give --max-epochs or --time-limit.",
+        )
+    for name in ("runs_dir", "models_dir"):
+        if name in given and not publish:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} has no effect without --publish: trials are kept in --searches-dir.",
+                f"Add --publish, or leave {option} out.",
+            )
 
 
 def _print(spec: Any, row: Any) -> None:
@@ -224,11 +256,12 @@ def _direction(objective: str) -> tuple[str, str]:
     return name, direction or ("min" if minimized else "max")
 
 
-def _publish(source: Source, best: Path, models_dir: Path) -> None:
+def _publish(source: Source, best: Path, runs_dir: Path, models_dir: Path) -> None:
     from dlrecipes.cli.run import summary
     from dlrecipes.runner.launch import Launch, launch
 
     click.echo("\nThe best settings:")
-    result = launch(source, {}, best, Launch(models_dir=models_dir, say=click.echo))
+    options = Launch(runs_dir=runs_dir, models_dir=models_dir, say=click.echo)
+    result = launch(source, {}, best, options)
     if result is not None:
         click.echo(summary(source, result))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrecipes.data import idx, image_files, tfds
+from dlrecipes.data import idx, image_files, image_folders, tfds
 from dlrecipes.data.image_decoding import scale_to_uint8
+from dlrecipes.data.image_folders import Note
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError, UsageError
 
@@ -77,7 +78,13 @@ def builtin_digits(seed: int) -> Parts:
     return split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
 
 
-def read_digits(path: Path, seed: int, *, orientation: idx.Orientation = "auto") -> Parts:
+def read_digits(
+    path: Path,
+    seed: int,
+    note: Note = image_folders.ignore,
+    *,
+    orientation: idx.Orientation = "auto",
+) -> Parts:
     """Returns training, validation and test images from a folder of IDX files or of images.
 
     Three layouts are read:
@@ -87,9 +94,13 @@ def read_digits(path: Path, seed: int, *, orientation: idx.Orientation = "auto")
       twelfth of the training images is held out for each missing split.
     - One folder of images per class, which is split 80/10/10 within each class.
 
+    They may be wrapped in other folders, as in torchvision's `MNIST/raw`.
+
     Args:
         path: Folder to read; a leading `~` is expanded.
         seed: Seed of the split.
+        note: Receives sentences about how the folder was read. Defaults to
+            `image_folders.ignore`.
         orientation: Whether the images in IDX files are `"upright"` or `"transposed"`. Defaults to
             `"auto"`: by the names of the files (see `dlrecipes.data.idx.read_idx_folder`).
 
@@ -101,21 +112,30 @@ def read_digits(path: Path, seed: int, *, orientation: idx.Orientation = "auto")
         UsageError: If an orientation is given for files other than IDX files.
     """
     path = existing_folder(path, "a folder of IDX files, or one with a folder of images per class")
+    path = image_folders.find_data(path, _is_data, note)
     if idx.is_idx_folder(path):
         return _idx_parts(path, seed, orientation)
     if orientation != "auto":
         raise UsageError(
             f"--orientation {orientation}: {path} has no IDX files.", "Leave the option out."
         )
-    folders = image_files.parts(path)
+    folders = image_folders.parts(path, note)
     if not folders:
-        return split(_folder(path), seed, SHARES, str(path))
-    train = _folder(folders["train"])
-    parts = {part: _folder(folders[part], train.names) for part in folders if part != "train"}
+        return split(_folder(path, note), seed, SHARES, str(path))
+    folders = {
+        part: image_folders.find_data(folder, image_folders.has_classes, note)
+        for part, folder in folders.items()
+    }
+    train = _folder(folders.pop("train"), note)
+    parts = {part: _folder(folder, note, train.names) for part, folder in folders.items()}
     for part in ("test", "validation"):
         if part not in parts:
             train, _, parts[part] = split(train, seed, (1 - HELD_OUT, 0, HELD_OUT), str(path))
     return train, parts["validation"], parts["test"]
+
+
+def _is_data(folder: Path) -> bool:
+    return idx.is_idx_folder(folder) or image_folders.has_classes(folder)
 
 
 def tfds_digits(name: str, data_dir: str | Path, seed: int) -> Parts:
@@ -180,17 +200,16 @@ def _idx_parts(folder: Path, seed: int, orientation: idx.Orientation) -> Parts:
     return train, validation, test
 
 
-def _folder(folder: Path, names: Sequence[str] | None = None) -> LabelledImages:
+def _folder(folder: Path, note: Note, names: Sequence[str] | None = None) -> LabelledImages:
     """Returns the images of a folder with one folder per class, in the format of MNIST."""
     import tensorflow as tf
 
     from dlrecipes.data.handwriting import normalise
 
     normalised = tf.function(normalise, input_signature=[tf.TensorSpec([None, None], tf.uint8)])
-    files_of = image_files.classes(folder)
-    unknown = [name for name in files_of if names is not None and name not in names]
-    if unknown:
-        raise DataError(f"{folder}: the class {unknown[0]!r} does not occur in the training data.")
+    files_of = image_folders.classes(folder, note, least=2 if names is None else 1)
+    if names is not None:
+        image_folders.match_classes(files_of, names, folder, note)
     names = tuple(files_of) if names is None else tuple(names)
     images, labels = [], []
     for name, files in files_of.items():

@@ -12,9 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from dlrecipes.data import image_files, tfds
+from dlrecipes.data import image_files, image_folders, tfds
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_decoding import scale_to_uint8
+from dlrecipes.data.image_folders import Note
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
@@ -108,18 +109,20 @@ def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Pa
     return train, validation, test
 
 
-def read_faces(path: Path, size: Size, seed: int) -> Parts:
+def read_faces(path: Path, size: Size, seed: int, note: Note = image_folders.ignore) -> Parts:
     """Returns training, validation and test images from a folder with one folder per person.
 
     The folder holds one folder of images per person, and the people are split 70/15/15. Or it
     holds folders `train`, `validation` and `test` with such folders of different people; people
     of the training split are held out for each missing split. People with a single image are
-    skipped.
+    skipped. The folder may be wrapped in others, as in `lfw/lfw`.
 
     Args:
         path: Folder to read; a leading `~` is expanded.
         size: Size that the images are cropped and resized to.
         seed: Seed of the split.
+        note: Receives sentences about how the folder was read. Defaults to
+            `image_folders.ignore`.
 
     Returns:
         Training, validation and test images.
@@ -129,10 +132,15 @@ def read_faces(path: Path, size: Size, seed: int) -> Parts:
             splits share a person; the message names the folder or file.
     """
     path = existing_folder(path, "a folder with one folder of images per person")
-    folders = image_files.parts(path)
+    path = image_folders.find_data(path, image_folders.has_classes, note)
+    folders = image_folders.parts(path, note)
     if not folders:
-        return split(_folder(path, size), seed, SHARES, str(path))
-    parts = {part: _folder(folders[part], size) for part in folders}
+        return split(_folder(path, size, note), seed, SHARES, str(path))
+    folders = {
+        part: image_folders.find_data(folder, image_folders.has_classes, note)
+        for part, folder in folders.items()
+    }
+    parts = {part: _folder(folder, size, note) for part, folder in folders.items()}
     _reject_shared_people(parts, folders)
     missing = [part for part in PARTS if part not in parts]
     if missing:
@@ -296,9 +304,9 @@ def read_fitted(path: Path, size: Size) -> np.ndarray:
     return fit_image(image_files.read_image(path, "RGB" if size.channels == 3 else "L"), size)
 
 
-def _folder(folder: Path, size: Size) -> FaceImages:
+def _folder(folder: Path, size: Size, note: Note) -> FaceImages:
     images, names = [], []
-    for name, files in image_files.classes(folder).items():
+    for name, files in image_folders.classes(folder, note).items():
         for file in files:
             images.append(read_fitted(file, size))
             names.append(name)
@@ -331,7 +339,9 @@ def _compact(part: FaceImages) -> FaceImages:
 
 def _reject_shared_people(parts: Mapping[str, FaceImages], folders: Mapping[str, Path]) -> None:
     for first, second in itertools.combinations([part for part in PARTS if part in parts], 2):
-        shared = set(parts[first].names) & set(parts[second].names)
+        # A name in another case is the same person.
+        known = {name.casefold() for name in parts[first].names}
+        shared = [name for name in parts[second].names if name.casefold() in known]
         if shared:
             raise DataError(
                 f"{folders[second]}: {min(shared)!r} also occurs in {folders[first].name}.",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlrecipes._utils.files import atomic_write
-from dlrecipes.data.image_files import list_images
+from dlrecipes.data.image_folders import classes
 from dlrecipes.errors import DataError, reason
 
 KEYS = ("embeddings", "names", "model")
@@ -141,22 +141,15 @@ class Gallery:
 def list_people(folder: Path) -> dict[str, list[Path]]:
     """Returns the image files of each person, given a folder with one folder per person.
 
-    Hidden folders are ignored.
+    Hidden, empty and system folders are ignored.
 
     Args:
         folder: Folder to list.
 
     Returns:
-        Files by person, both sorted.
+        Files by person, both in natural order.
 
     Raises:
-        DataError: If there are no people, or a person has no images.
+        DataError: If there are no people, or the images of one cannot be read.
     """
-    people = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."]
-    if not people:
-        raise DataError(f"{folder}: there is no folder of images in it.", "Make one per person.")
-    files = {path.name: list_images(path) for path in people}
-    for name, paths in files.items():
-        if not paths:
-            raise DataError(f"{folder / name}: the person has no images.")
-    return files
+    return classes(folder, least=1)

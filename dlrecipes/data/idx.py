@@ -119,7 +119,7 @@ def read_idx_folder(
         folder: Folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`,
             `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`. The names may end in `.gz`,
             have a dot instead of the second hyphen, `test` instead of `t10k`, or a prefix such as
-            `emnist-digits-`.
+            `emnist-digits-`. Each file may lie in a folder of its own name.
         orientation: `"transposed"` swaps rows and columns of the images, `"upright"` does not.
             Defaults to `"auto"`: they are swapped, with a note, if the names of the files contain
             `emnist`.
@@ -192,11 +192,15 @@ def _file(folder: Path, part: str, kind: str) -> Path:
 
 
 def _files(folder: Path, part: str, kind: str) -> list[Path]:
-    return sorted(
-        file
+    paths = sorted(
+        path
         for name in PARTS[part]
         for separator in "-."
         for content in KINDS[kind]
         for end in ("", ".gz")
-        for file in folder.glob(f"*{name}-{kind}{separator}{content}{end}")
+        for path in folder.glob(f"*{name}-{kind}{separator}{content}{end}")
+        if path.name[0] != "."
     )
+    # Kaggle's archive has a folder of the file's name around each file.
+    nested = [path / path.name for path in paths if (path / path.name).is_file()]
+    return [path for path in paths if path.is_file()] or nested

@@ -1,26 +1,20 @@
-"""Image files, one by one or in folders by class."""
+"""Image files, read one by one."""
 
 from __future__ import annotations
 
 import io
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from dlrecipes.data.image_decoding import SUFFIXES, decode_image
+from dlrecipes.data.image_decoding import decode_image
 from dlrecipes.data.sources import expand_home
 from dlrecipes.errors import DataError, UsageError, reason
 
 if TYPE_CHECKING:
     from PIL import Image
 
-PARTS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "val", "dev"),
-    "test": ("test", "testing"),
-}
 # Luminance of red, green and blue, ITU-R BT.601.
 LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -127,91 +121,3 @@ def grey(images: np.ndarray) -> np.ndarray:
     if images.shape[-1] == 1:
         return images[..., 0]
     return (images[..., :3] @ LUMINANCE).round().astype("uint8")
-
-
-def classes(folder: Path) -> dict[str, list[Path]]:
-    """Returns the image files of each class, given a folder with one folder of images per class.
-
-    Hidden files and files without an image suffix are ignored.
-
-    Args:
-        folder: Folder that holds one folder per class.
-
-    Returns:
-        Sorted files by class, with the classes in the natural order of their names: 2 before 10.
-
-    Raises:
-        DataError: If there are fewer than two classes, or a class has no images.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder.")
-    folders = [path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._"]
-    files = {}
-    for path in sorted(folders, key=lambda path: natural(path.name)):
-        files[path.name] = list_images(path)
-        if not files[path.name]:
-            raise DataError(
-                f"{path}: the class has no images.",
-                f"Put images there ({', '.join(SUFFIXES[:3])}, ...), or remove the folder.",
-            )
-    if len(files) < 2:
-        count = "one class folder" if files else "no class folders"
-        raise DataError(
-            f"{folder}: expected at least two class folders, got {count}.",
-            "Give a folder with one folder of images per class.",
-        )
-    return files
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Returns the image files of a folder in natural order, without those of its subfolders."""
-    files = (
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and path.is_file() and path.name[0] != "."
-    )
-    return sorted(files, key=lambda path: natural(path.name))
-
-
-def parts(folder: Path) -> dict[str, Path]:
-    """Returns the folders of the splits `train`, `validation` and `test`, as far as they exist.
-
-    Args:
-        folder: Folder that may hold such folders; `valid`, `val` and `dev` stand for `validation`,
-            `training` for `train` and `testing` for `test`.
-
-    Returns:
-        Folders by split; empty if there are none.
-
-    Raises:
-        DataError: If two folders hold the same split, or there are splits but not `train`.
-    """
-    splits = {}
-    for split, names in PARTS.items():
-        paths = [folder / name for name in names if (folder / name).is_dir()]
-        if len(paths) > 1:
-            both = " and ".join(path.name for path in paths)
-            raise DataError(f"{folder}: {both} hold the same split.", "Keep one of them.")
-        if paths:
-            splits[split] = paths[0]
-    if splits and "train" not in splits:
-        others = ", ".join(path.name for path in splits.values())
-        raise DataError(f"{folder}: expected a folder train next to {others}.")
-    return splits
-
-
-def natural(name: str) -> list[tuple[int, int | str]]:
-    """Returns a sort key that compares the numbers in names by value.
-
-    Example:
-
-    >>> from dlrecipes.data.image_files import natural
-    >>> sorted(["10", "2", "b", "a10", "a9"], key=natural)
-    ['2', '10', 'a9', 'a10', 'b']
-    """
-    # Only ASCII digits: `int` does not accept every Unicode digit.
-    return [
-        (0, int(part)) if re.fullmatch("[0-9]+", part) else (1, part.casefold())
-        for part in re.split("([0-9]+)", name)
-        if part
-    ]

@@ -1,4 +1,4 @@
-"""Pairs of an image and its translation: generated, or files with the two side by side."""
+"""Pairs of an image and its translation: generated, or the user's files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from dlrecipes.data import image_files
 from dlrecipes.data.generated.facades import coloured, generated_facades
+from dlrecipes.data.image_folders import Note, ignore
+from dlrecipes.data.pair_layouts import PairFiles, Pairs, find_pairs
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
@@ -66,17 +68,24 @@ def builtin_pairs(counts: Sequence[int], size: int, seed: int) -> Parts:
     return train, validation, test
 
 
-def read_pairs(path: Path, size: int, seed: int) -> Parts:
-    """Returns training, validation and test pairs from a folder of two-in-one images.
+def read_pairs(
+    path: Path, size: int, seed: int, pairs: Pairs = "auto", note: Note = ignore
+) -> Parts:
+    """Returns training, validation and test pairs from a folder of images.
 
-    Each image file holds two images of the same size side by side. The files lie in folders
-    `train`, `validation` (or `val`) and `test`, and training pairs are held out for each missing
+    Each file holds two images of the same size, side by side or one above the other; or the two
+    images of a pair have the same name in two folders, such as `A` and `B`. The files lie in
+    folders `train`, `validation` and `test`, and training pairs are held out for each missing
     split; or in the folder itself, which is then split 80/10/10.
 
     Args:
         path: Folder to read; a leading `~` is expanded.
         size: Height and width that each image is resized to.
         seed: Seed of the split.
+        pairs: Layout: `"side_by_side"`, `"stacked"`, `"folders"`, or `"auto"` to recognize it by
+            the folders' names and the images' sizes. Defaults to `"auto"`.
+        note: Receives sentences about how the folder was read. Defaults to
+            `image_folders.ignore`.
 
     Returns:
         Training, validation and test pairs.
@@ -85,9 +94,9 @@ def read_pairs(path: Path, size: int, seed: int) -> Parts:
         DataError: If the folder or a file in it cannot be read, or there are too few pairs; the
             message names the folder or file.
     """
-    path = existing_folder(path, "a folder of images, two side by side in each")
-    folders = image_files.parts(path) or {"train": path}
-    parts = {part: _folder(folder, size) for part, folder in folders.items()}
+    path = existing_folder(path, "a folder of pairs of images")
+    layout = find_pairs(path, pairs, note)
+    parts = {part: _read(files, layout.pairs, size) for part, files in layout.files.items()}
     missing = [part for part in PARTS if part not in parts]
     if missing:
         whole = parts["train"]
@@ -96,7 +105,7 @@ def read_pairs(path: Path, size: int, seed: int) -> Parts:
         kept = len(whole) - sum(sizes)
         if kept < 1:
             raise DataError(
-                f"{folders['train']}: expected at least {1 + sum(sizes)} pairs, to hold out "
+                f"{path}: expected at least {1 + sum(sizes)} pairs, to hold out "
                 f"{' and '.join(missing)}, got {len(whole)}.",
                 "Give more pairs, or folders train, val and test.",
             )
@@ -146,29 +155,34 @@ def brought_to(image, size: int):
     return tf.clip_by_value(resized, 0.0, 1.0)
 
 
-def _folder(folder: Path, size: int) -> ImagePairs:
-    files = image_files.list_images(folder)
-    if not files:
-        raise DataError(
-            f"{folder}: there are no images.",
-            f"Supported formats: {', '.join(image_files.SUFFIXES)}.",
-        )
-    halves = [_halves(file, size) for file in files]
-    return ImagePairs(*(np.stack(side) for side in zip(*halves, strict=True)))
+def _read(files: Sequence[PairFiles], layout: str, size: int) -> ImagePairs:
+    sides = [_sides(pair, layout, size) for pair in files]
+    return ImagePairs(*(np.stack(side) for side in zip(*sides, strict=True)))
 
 
-def _halves(file: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
+def _sides(pair: PairFiles, layout: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the left or upper image, and the right or lower one."""
+    if pair.right is not None:
+        both = [image_files.read_image(file, "RGB") for file in pair if file is not None]
+    else:
+        both = _halves(pair.left, 1 if layout == "side_by_side" else 0)
+    left, right = (
+        (brought_to(image.astype("float32") / 255, size).numpy() * 255).round().astype("uint8")
+        for image in both
+    )
+    return left, right
+
+
+def _halves(file: Path, axis: int) -> list[np.ndarray]:
+    """Returns the two halves of an image, along its height (0) or width (1)."""
     whole = image_files.read_image(file, "RGB")
     height, width = whole.shape[:2]
+    aspect = width / height / 2 if axis else 2 * width / height
     # The halves have the same size; their aspect ratio must be plausible for an image.
-    if width % 2 or not 0.25 <= (width / 2) / height <= 4:
+    if whole.shape[axis] % 2 or not 0.25 <= aspect <= 4:
+        how = "side by side" if axis else "one above the other"
         raise DataError(
-            f"{file}: expected two images of the same size side by side, got {width} x {height} "
-            "pixels.",
-            "Join each input and its target into one image, twice as wide.",
+            f"{file}: expected two images of the same size {how}, got {width} x {height} pixels.",
+            f"Join each input and its target into one image, twice as {('high', 'wide')[axis]}.",
         )
-    sides = whole[:, : width // 2], whole[:, width // 2 :]
-    return tuple(
-        (brought_to(side.astype("float32") / 255, size).numpy() * 255).round().astype("uint8")
-        for side in sides
-    )
+    return np.split(whole, 2, axis)

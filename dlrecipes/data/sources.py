@@ -9,6 +9,7 @@ from typing import TypeVar
 from dlrecipes.errors import DataError, UsageError, reason
 
 BUILTIN, TFDS = "builtin", "tfds:"
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 Examples = TypeVar("Examples")
 
@@ -108,6 +109,8 @@ def existing_folder(path: str | Path, expected: str) -> Path:
         if path.is_dir():
             return path
         problem = "expected a folder, got a file" if path.exists() else "there is no such folder"
+        if path.is_file() and path.suffix.lower() in ARCHIVES:
+            raise DataError(f"{path}: {problem}.", "Unpack it, and give the folder.")
     except OSError as error:
         problem = reason(error)
     raise DataError(f"{path}: {problem}.", f"Give {expected}.")

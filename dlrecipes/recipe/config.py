@@ -202,6 +202,23 @@ class RecipeConfig(Options):
         """
         return {}
 
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns what is wrong with settings that cannot be combined; by default nothing.
+
+        Returns:
+            For each problem a line with the options, and a hint with a value that fits.
+        """
+        return []
+
+    def check_combination(self) -> None:
+        """Refuses settings that cannot be combined.
+
+        Raises:
+            UsageError: If there are `contradictions`.
+        """
+        for problem, hint in self.contradictions():
+            raise UsageError(problem, hint)
+
     def check_effect(self, given: Collection[str], where: str) -> None:
         """Refuses settings that contradict each other, before data is read.
 
@@ -210,7 +227,8 @@ class RecipeConfig(Options):
             where: Name of the recipe, for the error message.
 
         Raises:
-            UsageError: If a given setting has no effect; the message names all such settings.
+            UsageError: If a given setting has no effect, where the message names all such
+                settings, or two settings cannot be combined.
         """
         wrong = {name: why for name, why in self.without_effect().items() if name in given}
         if wrong:
@@ -219,6 +237,7 @@ class RecipeConfig(Options):
             )
             them = "it" if len(wrong) == 1 else "them"
             raise UsageError(f"{where}: no effect: {problems}.", f"Leave {them} out.")
+        self.check_combination()
 
     def located(self) -> RecipeConfig:
         """Returns the configuration with the data's path made absolute.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes._utils.files import atomic_write, try_lock
+from dlrecipes._utils.files import atomic_write, missing_folders, remove_folder, try_lock
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeError, UsageError
@@ -131,7 +130,7 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
     A run that ends before its first checkpoint leaves no folder: there is nothing to resume.
     """
     new = folder is None
-    made = [path for path in (runs, *runs.parents) if not path.exists()]
+    made = missing_folders(runs)
     started = run_folder.new_folder(runs, options.name) if folder is None else folder
     options.say(f"{name}: {'run' if new else 'resuming'} {started}")
     hint = f"The run is kept: resume with --resume --name {started.name}."
@@ -144,7 +143,7 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
         if run_folder.has_checkpoints(started):
             raise type(error)(error.message, f"{error.hint} {hint}".strip()) from error
         if new and isinstance(error, DataError | UsageError):
-            _remove(started, made)
+            remove_folder(started, made)
         raise
     except OSError as error:
         raise RecipeError(
@@ -152,16 +151,8 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
         ) from error
     except Exception:
         if new and not run_folder.has_checkpoints(started):
-            _remove(started, made)
+            remove_folder(started, made)
         raise
-
-
-def _remove(folder: Path, parents: Sequence[Path]) -> None:
-    """Removes a run's folder, and the parents that were made for it if nothing else is in them."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):  # Not empty.
-        for parent in parents:
-            parent.rmdir()
 
 
 def _resolve(

@@ -118,7 +118,7 @@ def export(
         RecipeError: If data, loading or publishing fail in a way the user can fix.
     """
     make_deterministic(recipe.config.seed)
-    splits = recipe.load_data()
+    splits = _load(recipe)
     metrics = json.loads(version.file(f"{EXTRAS}/{METRICS_FILE}").read_text(encoding="utf-8"))
     model = version.keras_model()
     return _publish(recipe, model, splits, metrics, models, formats, onnx, litert)
@@ -180,9 +180,7 @@ def train(
     atomic_write(folder / CONFIG_FILE, recipe.config.to_yaml())
     atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
     make_deterministic(recipe.config.seed)
-    splits = recipe.load_data()
-    for note in splits.notes:
-        print(f"Note: {note}", file=sys.stderr)
+    splits = _load(recipe)
     here = 0.0
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         here = fit_on_all(recipe, splits, folder, strategy).seconds_here
@@ -207,6 +205,14 @@ def train(
     # Before anything is drawn or published: a full disk later loses no result.
     atomic_write(folder / METRICS_FILE, _json(metrics))
     return model, splits, checkpoints, metrics
+
+
+def _load(recipe: Recipe) -> Splits:
+    """Returns the data, and prints how it was read."""
+    splits = recipe.load_data()
+    for note in splits.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    return splits
 
 
 def fit_on_all(

@@ -8,6 +8,7 @@ from dlrecipes.layers._arguments import integer
 from dlrecipes.training._engine import stateless_random
 from dlrecipes.training._engine.checks import refuse_losses_and_metrics, runtime_check
 from dlrecipes.training._engine.optimizer_step import batch_count
+from dlrecipes.training._engine.values import check_bounds
 from dlrecipes.training.trainer import Trainer, batch_size
 
 # The batch size of Tieleman's experiments.
@@ -221,6 +222,13 @@ class ContrastiveDivergence(Trainer):
         if len(arrays) != 1 or not expected.is_compatible_with(arrays[0].shape):
             shapes = ", ".join(str(tuple(array.shape)) for array in arrays)
             raise ValueError(f"The data must be of shape (batch, {features}), not {shapes}.")
+
+    def check_values(self, x, y=None, sample_weight=None) -> None:
+        """Raises an error for data that are not finite, or not in [0, 1] for Bernoulli units."""
+        super().check_values(x)
+        if self.machine.visible == "bernoulli":
+            data, rule = tf.nest.flatten(x)[0], "in [0, 1] for Bernoulli visible units"
+            check_bounds("Values", data, 0, 1, rule, "Divide 8-bit images by 255.")
 
     def test_step(self, data):
         return self._update_monitors(self._visible(data))

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer, number
 from dlrecipes.layers._arguments import pair as size_pair
+from dlrecipes.training._engine import values
 from dlrecipes.training._engine.checks import check_inputs
 from dlrecipes.training._engine.gan_networks import call_without_updates
 from dlrecipes.training._engine.optimizer_step import batch_count
@@ -86,7 +87,8 @@ class CycleGAN(TranslationTrainer):
     Raises:
         ValueError: If an argument is invalid, if a network has no weights yet or is given twice, or
             if the size of the pools' images is unknown. In `fit`: if a batch is not a pair of
-            floats, or if images do not have the expected size.
+            floats, if images do not have the expected size, or if they contain NaN or are outside
+            of the range of the generators' activations.
 
     Example:
 
@@ -189,6 +191,13 @@ class CycleGAN(TranslationTrainer):
         check_inputs(self.generator_ba, y)
         check_image_size(self.discriminator_a, x)
         check_image_size(self.discriminator_b, y)
+
+    def check_values(self, x, y=None, sample_weight=None) -> None:
+        """Raises an error for images that are not finite, or outside the generators' ranges."""
+        values.check_finite("a", x)
+        values.check_finite("b", y)
+        values.check_images("Images of domain A", x, self.generator_ba)
+        values.check_images("Images of domain B", y, self.generator_ab)
 
     def train_step(self, data):
         a, b = unpack_pair(data, ("a", "b"))

@@ -9,7 +9,7 @@ from dlrecipes.layers._arguments import integer, number
 from dlrecipes.losses import gradient_penalty
 from dlrecipes.losses.adversarial import adversarial_losses
 from dlrecipes.training._engine import gan_networks as networks
-from dlrecipes.training._engine import stateless_random
+from dlrecipes.training._engine import stateless_random, values
 from dlrecipes.training._engine.adversarial import AdversarialTrainer
 from dlrecipes.training._engine.optimizer_step import batch_count
 from dlrecipes.training.trainer import batch_size
@@ -70,7 +70,8 @@ class GAN(AdversarialTrainer):
 
     Raises:
         ValueError: If an argument is invalid, or if the networks do not match. In `fit`: if a batch
-            does not fit the networks, or has a static size that is not a multiple of k.
+            does not fit the networks, contains NaN, is outside of the range of the generator's
+            activation, or has a static size that is not a multiple of k.
 
     Example:
 
@@ -185,6 +186,14 @@ class GAN(AdversarialTrainer):
         expected = tuple(networks.main_input("discriminator", self.discriminator).shape)
         if not tf.TensorShape(expected).is_compatible_with(x.shape):
             raise ValueError(f"Examples must have shape {expected}, not {tuple(x.shape)}.")
+        values.check_image_type("Examples", x, self.generator)
+        if y is not None:
+            networks.check_labels(self.generator, y)
+
+    def check_values(self, x, y=None, sample_weight=None) -> None:
+        """Raises an error for examples outside the generator's range, or unknown labels."""
+        values.check_finite("x", x)
+        values.check_images("Examples", x, self.generator)
         if y is not None:
             networks.check_labels(self.generator, y)
 
@@ -299,13 +308,6 @@ class GAN(AdversarialTrainer):
             return None
         shape = [batch_size(real)] + [1] * (len(real.shape) - 1)
         return stateless_random.uniform(shape, self.seed, step, stream)
-
-    def _checked_arguments(self, method, args, kwargs) -> dict[str, Any]:
-        arguments = super()._checked_arguments(method, args, kwargs)
-        if hasattr(arguments.get("y"), "dtype"):
-            # Unlike the specs that `check_batch` gets, an array has values to check.
-            networks.check_labels(self.generator, arguments["y"])
-        return arguments
 
     def _unpack(self, data) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns the examples and labels of a batch, after checking them."""

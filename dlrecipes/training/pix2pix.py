@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import number
+from dlrecipes.training._engine import values
 from dlrecipes.training._engine.gan_networks import call_without_updates
 from dlrecipes.training._engine.translation import (
     TranslationTrainer,
@@ -67,7 +68,8 @@ class Pix2Pix(TranslationTrainer):
 
     Raises:
         ValueError: If an argument is invalid. In `fit`: if a batch is not a pair of floats, or if
-            targets do not have the shape of generated images.
+            targets do not have the shape of generated images, or if images contain NaN or are
+            outside of the range of the generator's activation.
 
     Example:
 
@@ -119,6 +121,13 @@ class Pix2Pix(TranslationTrainer):
         if not tf.TensorShape(expected).is_compatible_with(y.shape):
             raise ValueError(f"Targets must have shape {tuple(expected)}, not {tuple(y.shape)}.")
         check_image_size(self.discriminator, {"condition": x, "image": y})
+
+    def check_values(self, x, y=None, sample_weight=None) -> None:
+        """Raises an error for images that are not finite, or outside the generator's range."""
+        values.check_finite("input", x)
+        values.check_finite("target", y)
+        values.check_images("Inputs", x, self.generator)
+        values.check_images("Targets", y, self.generator)
 
     def train_step(self, data):
         condition, target = unpack_pair(data, ("input", "target"))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.metrics import SpanF1
+from dlrecipes.training._engine import values
 from dlrecipes.training._engine.checks import refuse_losses_and_metrics
 from dlrecipes.training.trainer import Trainer, batch_size
 
@@ -167,6 +168,17 @@ class SequenceTagger(Trainer):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """Returns the loss alone; decoding every training batch would cost a third of the time."""
         return {"loss": self._loss_tracker.result()}
+
+    def check_values(self, x, y=None, sample_weight=None) -> None:
+        """Raises an error for words, tags or intents outside of their vocabularies.
+
+        One more tag and intent than are known stands for those that are not.
+        """
+        super().check_values(x, None, sample_weight)
+        for name, known in (("tags", self.tag_names), ("intent", self.intent_names)):
+            if isinstance(y, Mapping) and name in y and known:
+                rule = f"ids from 0 to {len(known) - 1}, or {len(known)} if unknown"
+                values.check_bounds(f"y[{name!r}]", y[name], 0, len(known), rule, "")
 
     def decode(self, inputs) -> dict[str, tf.Tensor]:
         """Returns the best tags of encoded sentences.

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
-from dlrecipes.training._engine import optimizer_step, uneven_batches
+from dlrecipes.training._engine import optimizer_step, uneven_batches, values
 from dlrecipes.training._engine.checks import check_inputs, plain_errors
 
 
@@ -152,6 +152,31 @@ class Trainer(keras.Model):
         """
         check_inputs(self._network, x)
 
+    def check_values(self, x, y=None, sample_weight=None) -> None:
+        """Raises an error if values of the data cannot be learned from.
+
+        `fit` and `evaluate` call it once, before any computation, with the whole arrays or with
+        the first batch of a data set, which is read once more for this purpose. By default floats
+        must be finite, ids must be within the embedding that reads them, and targets within the
+        range of a loss of Keras.
+
+        Args:
+            x: Inputs: a structure of arrays or tensors.
+            y: Targets in the same form. Defaults to `None`.
+            sample_weight: Sample weights in the same form. Defaults to `None`.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        loss = getattr(self, "loss", None)
+        values.check_finite("x", x)
+        values.check_finite("sample_weight", sample_weight)
+        # A loss of the user's own may leave out NaN.
+        if not callable(loss) or type(loss).__module__.startswith(("keras", "dlrecipes")):
+            values.check_finite("y", y)
+        values.check_ids(self._network, x)
+        values.check_targets(loss, getattr(self._network, "outputs", None), y, sample_weight)
+
     def fit(self, *args, **kwargs):
         """Trains as `keras.Model.fit` does, without the delay at its end."""
         with plain_errors():
@@ -165,15 +190,38 @@ class Trainer(keras.Model):
     def _checked_arguments(
         self, method: Callable, args: Sequence, kwargs: Mapping
     ) -> dict[str, Any]:
-        """Returns the arguments by name, after `check_batch` has accepted the data."""
+        """Returns the arguments by name, after the data were checked."""
         arguments = inspect.signature(method).bind(self, *args, **kwargs).arguments
         del arguments["self"]
         named = {**arguments.pop("kwargs", {}), **arguments}
+        named = {name: _without_autotune(value) for name, value in named.items()}
+        # `fit` evaluates the same validation data after each epoch.
+        repeated = named.get("_use_cached_eval_dataset", False)
         parts = [named.get(name) for name in ("x", "y", "sample_weight")]
+        named["x"] = self._checked_data(parts, repeated)
+        validation = named.get("validation_data")
+        if isinstance(validation, tuple | list):
+            self._checked_data(keras.utils.unpack_x_y_sample_weight(tuple(validation)))
+        elif isinstance(validation, tf.data.Dataset):
+            self._checked_data([validation, None, None])
+        return named
+
+    def _checked_data(self, parts: Sequence, repeated: bool = False) -> Any:
+        """Returns the inputs to pass to Keras, after checking shapes, and values unless repeated.
+
+        Args:
+            parts: Inputs, targets and sample weights, as given to `fit`.
+            repeated: Whether the values were checked before. Defaults to `False`.
+        """
         batch = batch_spec(*parts)
         if batch is not None:
             self.check_batch(*batch)
-        return {name: _without_autotune(value) for name, value in named.items()}
+        if repeated:
+            return parts[0]
+        x, batch = values.first_batch(*parts)
+        if batch is not None:
+            self.check_values(*batch)
+        return x
 
     @property
     def input_signature(self) -> list | None:

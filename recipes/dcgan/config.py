@@ -54,6 +54,26 @@ class Config(RecipeConfig):
         digits = self.data == "builtin" and self.subject == "digits"
         return self.size or (32 if digits else 64)
 
+    def without_effect(self) -> dict[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {"patience": "the last epoch is kept"}
+        if not self.data.startswith("tfds:"):
+            reasons["data_dir"] = "--data is not a TFDS dataset"
+        if self.data != "builtin":
+            reasons["subject"] = "it is for the built-in data, not --data"
+        elif self.subject == "digits":
+            reasons["colour"] = "the built-in digits are grey"
+        else:
+            reasons["conditional"] = f"the built-in {self.subject} have no classes"
+        return reasons
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns the problem of facades of fewer pixels than their parts need."""
+        if self.data != "builtin" or self.subject != "facades" or self.side >= 32:
+            return []
+        problem = f"--subject facades --size {self.size}: facades need at least 32 pixels."
+        return [(problem, "Give --size 32 or 64.")]
+
 
 class PredictOptions(Options):
     """Options of 'dlrecipes predict dcgan'."""

@@ -6,22 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrecipes.data import image_files, tfds
+from dlrecipes.data import image_decoding, image_files, image_folders, tfds
 from dlrecipes.data.digits import LabelledImages, builtin_digits
 from dlrecipes.data.faces import Size, fit_image, read_fitted
 from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
+from dlrecipes.data.image_folders import Note
 from dlrecipes.data.sources import existing_folder, load_source, source_name
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
 from .config import Config
 
-# Fractions of training and validation; the rest is for test.
-SHARES = (0.8, 0.1)
+PARTS = ("train", "validation", "test")
+# Fractions of the images that replace a missing part.
+SHARES = {"validation": 0.1, "test": 0.1}
 FACES, EACH, FACADES = 300, 6, 1500
-# Validation and test then have at least four images: recall needs more than three neighbours.
-LEAST = 40
+# Recall needs more than three neighbours.
+LEAST, LEAST_HELD_OUT = 40, 4
 
 
 def load(config: Config) -> Splits:
@@ -31,27 +33,50 @@ def load(config: Config) -> Splits:
         DataError: If the data cannot be read; the message names the folder or file.
         UsageError: If the settings do not suit the data.
     """
-    images = load_source(
+    notes: list[str] = []
+    parts = load_source(
         config.data,
-        builtin=lambda: _builtin(config),
-        folder=lambda path: _folder(path, config),
-        tfds=lambda name: _tfds(name, config),
+        builtin=lambda: {"train": _builtin(config)},
+        folder=lambda path: _folders(path, config, notes.append),
+        tfds=lambda name: {"train": _tfds(name, config)},
     )
     name = source_name(config.data, f"built-in {config.subject}, seed {config.seed}")
-    if len(images) < LEAST:
-        raise DataError(f"{name}: expected at least {LEAST} images, got {len(images)}.")
-    order = np.random.default_rng(config.seed).permutation(len(images))
-    ends = np.cumsum([round(share * len(images)) for share in SHARES])
-    train, validation, test = (images[np.sort(rows)] for rows in np.split(order, ends))
+    count = sum(map(len, parts.values()))
+    if count < LEAST:
+        raise DataError(f"{name}: expected at least {LEAST} images, got {count}.")
+    train, validation, test = _held_out(parts, config.seed)
+    for part, images in parts.items():
+        if part != "train" and len(images) < LEAST_HELD_OUT:
+            raise DataError(
+                f"{name}: expected at least {LEAST_HELD_OUT} {part} images, got {len(images)}.",
+                "Give more, or leave the folder out.",
+            )
     facts = {
         "name": name,
         "images": f"{len(train):,} training, {len(validation):,} validation, {len(test):,} test",
-        "size": f"{config.side} x {config.side}, {images.images.shape[-1]} channels",
+        "size": f"{config.side} x {config.side}, {train.images.shape[-1]} channels",
     }
-    if len(images.names) > 1:
-        etc = ", ..." if len(images.names) > 20 else ""
-        facts["classes"] = ", ".join(images.names[:20]) + etc
-    return Splits(train, validation, test, description=facts)
+    if len(train.names) > 1:
+        etc = ", ..." if len(train.names) > 20 else ""
+        facts["classes"] = ", ".join(train.names[:20]) + etc
+    return Splits(train, validation, test, description=facts, notes=notes)
+
+
+def _held_out(parts: dict[str, LabelledImages], seed: int) -> list[LabelledImages]:
+    """Returns the three parts; those that are missing are held out of the training images."""
+    whole = parts["train"]
+    shares = {part: 0 if part in parts else share for part, share in SHARES.items()}
+    order = np.random.default_rng(seed).permutation(len(whole))
+    # The rounding gives the rest to the last missing part.
+    sizes = [
+        round((1 - sum(shares.values())) * len(whole)),
+        round(shares["validation"] * len(whole)),
+    ]
+    if not shares["test"]:
+        sizes[0] = len(whole) - sizes[1]
+    rows = np.split(order, np.cumsum(sizes))
+    held = {part: whole[np.sort(own)] for part, own in zip(PARTS, rows, strict=True)}
+    return [held["train"], *(parts.get(part, held[part]) for part in PARTS[1:])]
 
 
 def _builtin(config: Config) -> LabelledImages:
@@ -62,34 +87,55 @@ def _builtin(config: Config) -> LabelledImages:
         return LabelledImages(np.stack(digits), labels, parts[0].names)
     if config.subject == "faces":
         images, _ = generated_faces(FACES, EACH, config.seed, config.side)
-    elif config.side < 32:
-        raise UsageError(
-            f"--size {config.side}: facades need at least 32 pixels.", "Give 32 or 64."
-        )
     else:
+        config.check_combination()
         _, images = generated_facades(FACADES, config.seed, config.side)
     if not config.colour:
         images = image_files.grey(images)[..., None]
     return LabelledImages(images, np.zeros(len(images), "int32"), ("",))
 
 
-def _folder(path: Path, config: Config) -> LabelledImages:
-    """Returns the images of a folder; or those of its folders, which are the classes."""
-    path = existing_folder(path, "a folder of images")
-    files = {"": image_files.list_images(path)}
-    if not files[""]:
-        folders = sorted(folder for folder in path.iterdir() if folder.is_dir())
-        files = {folder.name: image_files.list_images(folder) for folder in folders}
-    files = {name: paths for name, paths in files.items() if paths}
+def _folders(path: Path, config: Config, note: Note) -> dict[str, LabelledImages]:
+    """Returns the images of each part; all are training images where there are no parts."""
+    path = image_folders.find_data(existing_folder(path, "a folder of images"), _is_data, note)
+    folders = image_folders.parts(path, note) or {"train": path}
+    files = {}
+    for part, folder in folders.items():
+        files[part] = _files(image_folders.find_data(folder, _is_data, note), note)
+        if ("" in files[part]) != ("" in files["train"]):
+            raise DataError(
+                f"{folder}: expected folders of images in both train and {part}, or in neither.",
+                "Sort the images of both into folders, or those of neither.",
+            )
+        if part != "train":
+            image_folders.match_classes(files[part], files["train"], folder, note)
+    names = list(files["train"])
+    return {part: _read(own, names, config) for part, own in files.items()}
+
+
+def _is_data(folder: Path) -> bool:
+    return bool(image_folders.list_images(folder)) or image_folders.has_classes(folder, least=1)
+
+
+def _files(folder: Path, note: Note) -> dict[str, list[Path]]:
+    """Returns the image files in a folder; or those of its folders, which are the classes."""
+    if image_folders.has_classes(folder, least=1):
+        return image_folders.classes(folder, note, least=1)
+    files = image_folders.list_images(folder, note)
     if not files:
         raise DataError(
-            f"{path}: there are no images in this folder or its folders.",
-            f"Supported formats: {', '.join(image_files.SUFFIXES)}.",
+            f"{folder}: there are no images in this folder or its folders.",
+            f"Supported formats: {', '.join(image_decoding.SUFFIXES)}.",
         )
+    return {"": files}
+
+
+def _read(files: dict[str, list[Path]], names: list[str], config: Config) -> LabelledImages:
     size = Size(config.side, channels=3 if config.colour else 1)
     images = [read_fitted(file, size) for paths in files.values() for file in paths]
-    labels = np.repeat(np.arange(len(files), dtype="int32"), [len(x) for x in files.values()])
-    return LabelledImages(np.stack(images), labels, tuple(files))
+    ids = [names.index(name) for name in files]
+    labels = np.repeat(np.array(ids, "int32"), [len(paths) for paths in files.values()])
+    return LabelledImages(np.stack(images), labels, tuple(names))
 
 
 def _tfds(name: str, config: Config) -> LabelledImages:

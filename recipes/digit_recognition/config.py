@@ -72,3 +72,17 @@ class Config(RecipeConfig):
     lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Learning-rate schedule over all epochs."
     )
+
+    def without_effect(self) -> dict[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {}
+        if not self.data.startswith("tfds:"):
+            reasons["data_dir"] = "--data is not a TFDS dataset"
+        if not self.elastic:
+            reasons["elastic_sigma"] = "--elastic is 0"
+        if self.network == "softmax":
+            hidden = "--network softmax has no hidden layers"
+            reasons |= {"width": hidden, "dropout": hidden}
+        if self.network == "lenet5_1998":
+            reasons["width"] = "--network lenet5_1998 has the widths of the paper"
+        return reasons

@@ -37,14 +37,15 @@ def load(config: Config) -> Splits:
             f"--orientation {orientation}: it applies to IDX files only.",
             "Give --data FOLDER, or leave the option out.",
         )
+    notes: list[str] = []
     parts = load_source(
         config.data,
         builtin=lambda: builtin_digits(seed),
-        folder=lambda path: read_digits(path, seed, orientation=orientation),
+        folder=lambda path: read_digits(path, seed, notes.append, orientation=orientation),
         tfds=lambda name: tfds_digits(name, config.data_dir, seed),
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
-    return Splits(*parts, description={"name": name, **described(parts)})
+    return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
 
 
 def class_ids(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:

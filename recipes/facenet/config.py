@@ -85,6 +85,38 @@ class Config(RecipeConfig):
         0.01, "False accept rate of the published threshold, on validation pairs.", gt=0, lt=1
     )
 
+    def without_effect(self) -> dict[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {"patience": "the last epoch is kept"}
+        if not self.data.startswith("tfds:"):
+            reasons["data_dir"] = "--data is not a TFDS dataset"
+        if self.data == "builtin":
+            reasons["crop"] = "the built-in faces fill their images"
+        else:
+            reasons["people"] = "it is for the built-in data, not --data"
+        if self.network != "small":
+            reasons["pooling"] = "it is for --network small"
+        return reasons
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns the problems of ensembles that cannot be divided, and of small batches."""
+        problems, count, units = [], self.ensemble_size, self.embedding_units
+        if self.normalization == "both" and count < 2:
+            problem = f"--normalization both --ensemble-size {count}"
+            hint = "Give --ensemble-size 2 or more."
+            problems.append((f"{problem}: each normalization needs a member.", hint))
+        if units % count:
+            problem = f"--ensemble-size {count} --embedding-units {units}"
+            hint = f"Give --embedding-units {count * -(-units // count)}, or another size."
+            reason = "the units cannot be divided equally among the members."
+            problems.append((f"{problem}: {reason}", hint))
+        size, each = self.batch_size, self.images_per_person
+        if size < 2 * each:
+            problem = f"--batch-size {size} --images-per-person {each}"
+            hint = f"Give --batch-size {2 * each} or more."
+            problems.append((f"{problem}: a batch must show two people.", hint))
+        return problems
+
 
 class PredictOptions(Options):
     """Options of 'dlrecipes predict facenet'."""

@@ -29,15 +29,16 @@ def load(config: Config) -> Splits:
         DataError: If the data cannot be read; the message names the folder or file.
     """
     size, seed = size_of(config), config.seed
+    notes: list[str] = []
     people = (config.people - 2 * HELD_OUT, HELD_OUT, HELD_OUT)
     parts = load_source(
         config.data,
         builtin=lambda: builtin_faces(people, EACH, size, seed),
-        folder=lambda path: read_faces(path, size, seed),
+        folder=lambda path: read_faces(path, size, seed, notes.append),
         tfds=lambda name: tfds_faces(name, Path(config.data_dir), size, seed),
     )
     name = source_name(config.data, f"generated faces, seed {seed}")
-    return Splits(*parts, description={"name": name, **described(parts)})
+    return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
 
 
 def augment(images: tf.Tensor, config: Config, seed: tf.Tensor) -> tf.Tensor:

@@ -24,18 +24,8 @@ def build(config: Config, size: Size) -> keras.Model:
         UsageError: If the network cannot take images of that size, or the settings of the
             ensemble contradict each other.
     """
-    count, units = config.ensemble_size, config.embedding_units
-    if config.normalization == "both" and count < 2:
-        raise UsageError(
-            f"--normalization both --ensemble-size {count}: each normalization needs a member.",
-            "Give --ensemble-size 2 or more.",
-        )
-    if units % count:
-        raise UsageError(
-            f"--ensemble-size {count} --embedding-units {units}: the units cannot be divided "
-            "equally among the members.",
-            f"Give --embedding-units {count * -(-units // count)}, or another --ensemble-size.",
-        )
+    config.check_combination()
+    count = config.ensemble_size
     members = [_member(config, size, number) for number in range(count)]
     if count == 1:
         return members[0]

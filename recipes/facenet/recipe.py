@@ -14,7 +14,6 @@ from dlrecipes.data.batches import array_batches, map_batches
 from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
-from dlrecipes.errors import UsageError
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs
@@ -109,11 +108,6 @@ class FaceNet(Recipe):
     def _people(self, examples: FaceImages) -> int:
         """Returns the number of people per batch."""
         size, each = self.config.batch_size, self.config.images_per_person
-        if size < 2 * each:
-            raise UsageError(
-                f"--batch-size {size} --images-per-person {each}: a batch must show two people.",
-                f"Give --batch-size {2 * each} or more.",
-            )
         return min(size // each, examples.people)
 
     def evaluate(self, model: TripletEmbedding, splits: Splits, part: Part) -> dict[str, Any]:

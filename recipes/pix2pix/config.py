@@ -13,8 +13,11 @@ class Config(RecipeConfig):
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
     examples: int = setting(400, "Training examples of the built-in data.", ge=8, le=100_000)
     size: Literal[32, 64, 128, 256] = setting(64, "Image height and width in pixels.")
+    pairs: Literal["auto", "side_by_side", "stacked", "folders"] = setting(
+        "auto", "Where the two images of a pair are: in one file, or in two folders."
+    )
     direction: Literal["right_to_left", "left_to_right"] = setting(
-        "right_to_left", "Which of two images side by side is translated into the other."
+        "right_to_left", "Which of the two images of a pair is translated into the other."
     )
     filters: int = setting(
         32,
@@ -50,6 +53,30 @@ class Config(RecipeConfig):
     fid: Literal["auto", "download", "off"] = setting(
         "auto", "Whether to measure FID: if Inception v3's weights exist, after a download, or not."
     )
+
+    def without_effect(self) -> dict[str, str]:
+        """Returns the settings that the others leave without effect."""
+        reasons = {
+            "patience": "the last epoch is kept",
+            "data_dir": "pix2pix reads no TFDS datasets",
+        }
+        if self.data == "builtin":
+            reasons["pairs"] = "the built-in pairs are generated"
+        else:
+            reasons["examples"] = "it is for the built-in data, not --data"
+        if not self.adversarial:
+            only = "--no-adversarial trains the L1 loss alone"
+            reasons |= {"l1_weight": only, "objective": only, "discriminator_layers": only}
+        return reasons
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Returns the problem of a discriminator whose patches are larger than the images."""
+        size, layers = self.size, self.discriminator_layers
+        if not self.adversarial or not layers or size >= 3 * 2**layers:
+            return []
+        most = max(n for n in range(9) if size >= 3 * 2**n)
+        problem = f"--discriminator-layers {layers} --size {size}: no patches are left to judge."
+        return [(problem, f"--discriminator-layers {most} is the maximum for this size.")]
 
 
 class PredictOptions(Options):

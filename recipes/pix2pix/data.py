@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlrecipes.data.image_pairs import ImagePairs, builtin_pairs, described, read_pairs
-from dlrecipes.data.sources import load_source, source_name
+from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -20,15 +20,19 @@ def load(config: Config) -> Splits:
     """
     held_out = max(4, config.examples // 8)
     counts = (config.examples, held_out, held_out)
+    notes: list[str] = []
     parts = load_source(
         config.data,
         builtin=lambda: builtin_pairs(counts, config.size, config.seed),
-        folder=lambda path: read_pairs(path, config.size, config.seed),
+        folder=lambda path: read_pairs(path, config.size, config.seed, config.pairs, notes.append),
         recipe="pix2pix",
-        expected="a folder of images, two side by side in each",
+        expected="a folder of pairs of images",
     )
     name = source_name(config.data, f"generated facades, seed {config.seed}")
-    return Splits(*parts, description={"name": name, **described(parts)})
+    if config.data != BUILTIN:
+        first, second = config.direction.split("_to_")
+        notes.append(f"The {first} image is translated into the {second} one (--direction).")
+    return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
 
 
 def sides(config: Config, pairs: ImagePairs) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,6 @@ from dlrecipes.data.image_bytes import (
     to_uint8,
 )
 from dlrecipes.data.image_pairs import ImagePairs, brought_to
-from dlrecipes.errors import UsageError
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import image_grid, select_epochs
@@ -74,7 +73,7 @@ class PixToPix(Recipe):
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""
         config = self.config
-        self._check_discriminator()
+        config.check_combination()
         with built_in(config.precision):
             generator = pix2pix_unet(
                 config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
@@ -87,15 +86,6 @@ class PixToPix(Recipe):
         model = Pix2Pix(generator, discriminator, config.l1_weight, config.objective)
         model.compile(self._optimizer(splits), self._optimizer(splits))
         return model
-
-    def _check_discriminator(self) -> None:
-        size, layers = self.config.size, self.config.discriminator_layers
-        if self.config.adversarial and layers and size < 3 * 2**layers:
-            most = max(n for n in range(9) if size >= 3 * 2**n)
-            raise UsageError(
-                f"--discriminator-layers {layers} --size {size}: no patches are left to judge.",
-                f"--discriminator-layers {most} is the maximum for this size.",
-            )
 
     def _optimizer(self, splits: Splits) -> keras.optimizers.Optimizer:
         steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs

@@ -95,6 +95,33 @@ def test_idx_files_keep_their_test_split(tmp_path):
     assert train.names == ("0", "1")
 
 
+@pytest.mark.parametrize("given", ["", "MNIST", "MNIST/raw"])
+def test_torchvisions_folders_of_mnist_are_found_and_named(tmp_path, given):
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    (tmp_path / "MNIST" / "processed").mkdir()
+    (tmp_path / "MNIST" / "processed" / "training.pt").touch()
+    write_idx(tmp_path / "MNIST" / "raw")
+    notes = []
+    assert [len(part) for part in read_digits(tmp_path / given, 0, notes.append)] == [22, 2, 4]
+    found = f"The data was found in {tmp_path / 'MNIST' / 'raw'}."
+    assert notes == ([] if given == "MNIST/raw" else [found])
+
+
+def test_kaggles_folders_with_the_names_of_mnists_files_are_read(tmp_path):
+    (tmp_path / "archive").mkdir()
+    write_idx(tmp_path / "archive")
+    for file in sorted((tmp_path / "archive").iterdir()):
+        content = gzip.decompress(file.read_bytes())
+        file.unlink()
+        (file.with_suffix("")).mkdir()
+        (file.with_suffix("") / file.stem).write_bytes(content)
+    assert [len(part) for part in read_digits(tmp_path, seed=0)] == [22, 2, 4]
+    # The archive holds two copies of each file.
+    inner = tmp_path / "archive" / "t10k-labels-idx1-ubyte" / "t10k-labels-idx1-ubyte"
+    (tmp_path / "archive" / "t10k-labels.idx1-ubyte").write_bytes(inner.read_bytes())
+    assert [len(part) for part in read_digits(tmp_path / "archive", seed=0)] == [22, 2, 4]
+
+
 def test_class_folders_are_split_and_dark_ink_is_inverted(tmp_path):
     write_classes(tmp_path, count=10)
     parts = read_digits(tmp_path, 0)

@@ -89,7 +89,9 @@ def test_each_embedding_needs_a_name(names):
 
 
 def test_people_are_the_folders_of_a_folder(tmp_path):
-    with pytest.raises(DataError, match="no folder of images in it"):
+    with pytest.raises(
+        DataError, match="expected a folder of images per class, got no class folders"
+    ):
         list_people(tmp_path)
     for name in ("b", "a", ".hidden"):
         (tmp_path / name).mkdir()
@@ -99,5 +101,4 @@ def test_people_are_the_folders_of_a_folder(tmp_path):
     assert list(people) == ["a", "b"]
     assert [path.name for path in people["a"]] == ["2.png", "10.png"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: the person has no images"):
-        list_people(tmp_path)
+    assert list(list_people(tmp_path)) == ["a", "b"]

@@ -4,15 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlrecipes.data.image_files import (
-    classes,
-    grey,
-    list_images,
-    natural,
-    parts,
-    read_image,
-    read_image_bytes,
-)
+from dlrecipes.data.image_files import grey, read_image, read_image_bytes
 from dlrecipes.errors import DataError, UsageError
 
 
@@ -107,53 +99,3 @@ def test_image_bytes_of_damaged_files_are_data_errors(tmp_path):
     (tmp_path / "a.png").write_bytes(b"hello")
     with pytest.raises(DataError, match=r"a\.png: this is not an image"):
         read_image_bytes(tmp_path / "a.png")
-
-
-def test_classes_are_folders_in_natural_order(tmp_path):
-    for name in ("10", "9", ".hidden", "数字"):
-        save(tmp_path / name / "b.PNG", GREY)
-    save(tmp_path / "9" / "a10.png", GREY)
-    save(tmp_path / "9" / "a9.jpg", GREY)
-    (tmp_path / "9" / "notes.txt").write_text("")
-    (tmp_path / "9" / ".a.png").write_bytes(b"")
-    files = classes(tmp_path)
-    assert list(files) == ["9", "10", "数字"]
-    assert [path.name for path in files["9"]] == ["a9.jpg", "a10.png", "b.PNG"]
-    assert list_images(tmp_path) == []
-
-
-def test_folders_without_two_classes_of_images_are_rejected(tmp_path):
-    with pytest.raises(DataError, match="no class folders"):
-        classes(tmp_path)
-    save(tmp_path / "a" / "1.png", GREY)
-    with pytest.raises(DataError, match="one class folder"):
-        classes(tmp_path)
-    (tmp_path / "b").mkdir()
-    with pytest.raises(DataError, match=r"b: the class has no images"):
-        classes(tmp_path)
-    with pytest.raises(DataError, match="no such folder"):
-        classes(tmp_path / "c")
-
-
-def test_splits_are_found_by_their_usual_names(tmp_path):
-    assert parts(tmp_path) == {}
-    for name in ("train", "val", "test"):
-        (tmp_path / name).mkdir()
-    assert {split: path.name for split, path in parts(tmp_path).items()} == {
-        "train": "train",
-        "validation": "val",
-        "test": "test",
-    }
-    (tmp_path / "valid").mkdir()
-    with pytest.raises(DataError, match="valid and val hold the same split"):
-        parts(tmp_path)
-
-
-def test_splits_without_train_are_rejected(tmp_path):
-    (tmp_path / "test").mkdir()
-    with pytest.raises(DataError, match="expected a folder train next to test"):
-        parts(tmp_path)
-
-
-def test_numbers_in_names_are_sorted_by_value():
-    assert sorted(["x²", "10", "2", "b1", "a"], key=natural) == ["2", "10", "a", "b1", "x²"]

@@ -155,6 +155,51 @@ def test_a_folder_of_images_or_of_classes_is_read(tmp_path, monkeypatch):
     assert not task.build(task.load_data()).takes_labels
 
 
+def test_train_and_test_are_parts_and_hidden_folders_are_not_classes(tmp_path):
+    for part, count in (("train", 40), ("test", 6)):
+        for name in ("a", "_b", ".ipynb_checkpoints", "__MACOSX"):
+            folder = tmp_path / part / name
+            folder.mkdir(parents=True)
+            for number in range(count // 2):
+                Image.new("L", (9, 9), 100 if part == "train" else 200).save(
+                    folder / f"{number}.png"
+                )
+    splits = recipe(data=str(tmp_path)).load_data()
+    assert set(splits.train.names) == {"a", "_b"}
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (36, 4, 6)
+    assert splits.train.images.max() == splits.validation.images.max() == 100
+    assert splits.test.images.min() == 200
+
+
+def write_black(folder, count):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.new("L", (9, 9)).save(folder / f"{number}.png")
+
+
+def test_a_few_images_next_to_class_folders_are_named(tmp_path):
+    write_black(tmp_path, 2)
+    for name in ("a", "b"):
+        write_black(tmp_path / name, 20)
+    splits = recipe(data=str(tmp_path)).load_data()
+    assert splits.train.names == ("a", "b")
+    assert splits.notes[0].endswith("next to the class folders: 0.png, 1.png. They are not read.")
+
+
+def test_more_images_next_to_folders_than_in_them_are_refused(tmp_path):
+    write_black(tmp_path, 40)
+    write_black(tmp_path / "samples", 2)
+    with pytest.raises(DataError, match=r"40 images lie next to the class folders: 0\.png"):
+        recipe(data=str(tmp_path)).load_data()
+
+
+def test_a_part_without_the_class_folders_of_train_is_refused(tmp_path):
+    for path in ("train/a", "train/b", "test"):
+        write_black(tmp_path / path, 20)
+    with pytest.raises(DataError, match="in both train and test, or in neither"):
+        recipe(data=str(tmp_path)).load_data()
+
+
 def test_a_tfds_dataset_is_read_with_its_classes(monkeypatch):
     import contextlib
     from types import SimpleNamespace
@@ -198,3 +243,28 @@ def test_a_folder_without_images_or_with_too_few_is_reported(tmp_path):
 
 def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
     assert unknown_names(result.version.folder, "dcgan") == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"subject": "faces", "data": "images"}, "--subject: it is for the built-in data"),
+        ({"colour": False}, "--colour: the built-in digits are grey"),
+        ({"conditional": True, "subject": "faces"}, "--conditional: the built-in faces have no"),
+        (
+            {"data_dir": "cache", "patience": 3},
+            "--patience: the last .*; --data-dir: --data is not",
+        ),
+        ({"subject": "facades", "size": 28}, "--subject facades --size 28: .* 32 or 64"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_data_is_read(settings, message):
+    config = registry.find("dcgan").config()
+    with pytest.raises(UsageError, match=message) as caught:
+        config.parse(settings).check_effect(settings, "dcgan")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_fit_together_are_accepted():
+    settings = {"data": "images", "colour": False, "conditional": False}
+    registry.find("dcgan").config().parse(settings).check_effect(settings, "dcgan")

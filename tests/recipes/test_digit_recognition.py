@@ -278,3 +278,26 @@ def test_mnist_digits_have_the_same_labels_as_files_and_as_arrays(result):
 
 def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
     assert unknown_names(result.version.folder, "digit_recognition") == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"elastic": 0, "elastic_sigma": 4}, "--elastic-sigma: --elastic is 0"),
+        ({"network": "softmax", "dropout": 0.5}, "--dropout: --network softmax has no hidden"),
+        ({"network": "lenet5_1998", "width": 2}, "--width: --network lenet5_1998 has the widths"),
+        ({"data_dir": "cache"}, "--data-dir: --data is not a TFDS dataset"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_data_is_read(settings, message):
+    config = registry.find("digit_recognition").config()
+    with pytest.raises(UsageError, match=message) as caught:
+        config.parse(settings).check_effect(settings, "digit_recognition")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_fit_together_are_accepted():
+    settings = {"data": "tfds:mnist", "data_dir": "cache", "network": "softmax"}
+    registry.find("digit_recognition").config().parse(settings).check_effect(
+        settings, "digit_recognition"
+    )

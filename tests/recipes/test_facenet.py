@@ -232,7 +232,7 @@ def test_a_gallery_of_another_model_is_rejected(version, people, tmp_path, monke
         ([], {"gallery": "known"}, UsageError, "No image to identify"),
         (["0-3.png"], {"enrol": "x.npz"}, UsageError, "--enrol needs a gallery"),
         (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
-        (["0-3.png"], {"gallery": "known/p1"}, DataError, "no folder of images in it"),
+        (["0-3.png"], {"gallery": "known/p1"}, DataError, "expected a folder of images per class"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
         (["known", "0-3.png"], {}, UsageError, "expected a file, got a folder"),
         (["text.png", "0-3.png"], {}, DataError, "text.png: this is not an image"),
@@ -248,16 +248,17 @@ def test_unusable_inputs_give_a_one_line_error(
     assert "\n" not in caught.value.message
 
 
-def test_a_person_without_images_is_reported(version, people):
-    (people / "known" / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: the person has no images"):
+def test_a_person_whose_images_cannot_be_read_is_reported(version, people):
+    (people / "known" / "odd").mkdir()
+    (people / "known" / "odd" / "1.psd").touch()
+    with pytest.raises(DataError, match="odd: the class has no images that can be read"):
         ask(version, [people / "0-3.png"], gallery=str(people / "known"))
 
 
 def test_a_batch_must_show_two_people():
     task = recipe(batch_size=7)
     with pytest.raises(UsageError, match="a batch must show two people"):
-        task.dataset(None, task.load_data().train, 0)
+        task.build(task.load_data())
 
 
 def test_members_embeddings_are_concatenated():
@@ -291,3 +292,29 @@ def test_images_too_small_for_the_network_give_a_message():
 
 def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
     assert unknown_names(result.version.folder, "facenet") == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"people": 100, "data": "lfw"}, "--people: it is for the built-in data"),
+        ({"crop": 0.5}, "--crop: the built-in faces fill their images"),
+        (
+            {"pooling": "average", "network": "inception_resnet"},
+            "--pooling: it is for --network small",
+        ),
+        ({"normalization": "both"}, "each normalization needs a member"),
+        ({"ensemble_size": 3}, "cannot be divided equally .* 129"),
+        ({"batch_size": 7}, "a batch must show two people"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_data_is_read(settings, message):
+    config = registry.find("facenet").config()
+    with pytest.raises(UsageError, match=message) as caught:
+        config.parse(settings).check_effect(settings, "facenet")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_fit_together_are_accepted():
+    settings = {"data": "tfds:lfw", "data_dir": "cache", "crop": 0.5}
+    registry.find("facenet").config().parse(settings).check_effect(settings, "facenet")

@@ -202,3 +202,28 @@ def test_l1_alone_has_no_discriminator():
 
 def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names):
     assert unknown_names(result.version.folder, "pix2pix") == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pairs": "stacked"}, "--pairs: the built-in pairs are generated"),
+        ({"examples": 100, "data": "facades"}, "--examples: it is for the built-in data"),
+        (
+            {"adversarial": False, "l1_weight": 10, "objective": "hinge"},
+            "--l1-weight: .*--objective",
+        ),
+        ({"data_dir": "cache"}, "--data-dir: pix2pix reads no TFDS datasets"),
+        ({"size": 32, "discriminator_layers": 5}, "no patches are left"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_before_data_is_read(settings, message):
+    config = registry.find("pix2pix").config()
+    with pytest.raises(UsageError, match=message) as caught:
+        config.parse(settings).check_effect(settings, "pix2pix")
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_fit_together_are_accepted():
+    settings = {"data": "facades", "pairs": "stacked", "adversarial": False}
+    registry.find("pix2pix").config().parse(settings).check_effect(settings, "pix2pix")

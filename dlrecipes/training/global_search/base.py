@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.layers._arguments import integer
+from dlrecipes.training._engine.values import check_finite
 from dlrecipes.training.trainer import batch_size as count_of
 
 
@@ -83,12 +84,15 @@ class GlobalSearch(abc.ABC):
 
         Raises:
             ValueError: If the model is not compiled, has no trainable weights or runs on several
-                replicas, if there are no examples, or if a number is out of bounds.
+                replicas, if there are no examples, if they contain NaN or infinity, or if a number
+                is out of bounds.
         """
         integer("evaluations", evaluations)
         integer("seed", seed, least=0)
         if batch_size is not None:
             integer("batch_size", batch_size)
+        check_finite("x", x)
+        check_finite("y", y)
         objective = Objective(model, x, y, evaluations, batch_size)
         try:
             objective(objective.start)
