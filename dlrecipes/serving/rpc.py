@@ -133,7 +133,7 @@ class Rpc(
             return response
 
         spec = specs[0] if specs else model_pb2.ModelSpec()
-        return await self._answer("multi_inference", spec, context, work)
+        return await self._answer("multi_inference", request, context, work, spec)
 
     async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         """Returns a model's signatures."""
@@ -205,8 +205,10 @@ class Rpc(
         request: Any,
         context: Any,
         work: Callable[[Servable], Awaitable[Any]],
+        spec: Any = None,
     ) -> Any:
-        began, spec, size = time.perf_counter(), request.model_spec, request.ByteSize()
+        began, size = time.perf_counter(), request.ByteSize()
+        spec = request.model_spec if spec is None else spec
         try:
             _check_name(spec)
             with (
