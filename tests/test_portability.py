@@ -17,10 +17,23 @@ from dlrecipes.export.fresh_process import VerificationProcess
 MODULES = {"crypt", "fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}
 NAMES = {
     "SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "SIGUSR2", "chown", "fork", "getpgid", "getuid",
-    "kill", "killpg", "mkfifo", "pass_fds", "preexec_fn", "setsid", "sigwait", "uname",
+    "kill", "killpg", "mkfifo", "pass_fds", "poll", "preexec_fn", "setsid", "sigwait", "uname",
 }  # fmt: skip
 # Code that runs on one system only: the test of `sys.platform` or `os.name` guards it.
 GUARDS = ("sys.platform", "os.name")
+
+
+def is_guard(node):
+    return isinstance(node, ast.If) and any(guard in ast.unparse(node.test) for guard in GUARDS)
+
+
+def reached(node):
+    """Returns the parts of a node that run on every system: a guard may return from a function."""
+    parts = list(ast.iter_child_nodes(node))
+    for number, part in enumerate(parts):
+        if is_guard(part) and isinstance(part.body[-1], ast.Return):
+            return parts[:number]
+    return parts
 
 
 def posix_only(tree):
@@ -28,16 +41,17 @@ def posix_only(tree):
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and any(guard in ast.unparse(node.test) for guard in GUARDS):
+        if is_guard(node):
             continue
-        waiting += ast.iter_child_nodes(node)
+        waiting += reached(node)
         names = set()
         if isinstance(node, ast.Import | ast.ImportFrom):
             module = getattr(node, "module", None)
             names = {module} if module else {alias.name for alias in node.names}
             names &= MODULES
         elif isinstance(node, ast.Attribute):
-            names = {node.attr} & NAMES if ast.unparse(node.value) in ("os", "signal") else set()
+            modules = ("os", "select", "signal")
+            names = {node.attr} & NAMES if ast.unparse(node.value) in modules else set()
         elif isinstance(node, ast.keyword):
             names = {node.arg} & NAMES
         yield from names
@@ -51,6 +65,7 @@ def posix_only(tree):
         ("import os\nos.fork()", ["fork"]),
         ("import subprocess\nsubprocess.run([], pass_fds=(1,))", ["pass_fds"]),
         ("import sys\nif sys.platform == 'linux':\n    import fcntl", []),
+        ("def f():\n    if os.name == 'nt':\n        return\n    os.fork()", []),
     ],
 )
 def test_the_test_sees_what_only_posix_has(code, expected):

@@ -89,6 +89,8 @@ class LineWriter:
         return False
 
     def _is_writable(self, seconds: float = 0.0) -> bool:
+        if sys.platform == "win32":
+            return True
         poll = select.poll()
         poll.register(self._file or 0, select.POLLOUT)
         # An error counts as well: the write reports it at once.

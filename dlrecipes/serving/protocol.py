@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections import OrderedDict
 from typing import Any
@@ -232,10 +233,10 @@ class JsonProtocol(HttpToolsProtocol):
 
 def _connection_limit() -> int:
     """Raises the limit on open files as far as allowed, and returns how many connections fit."""
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return MAX_CONNECTIONS
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = MAX_CONNECTIONS + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:

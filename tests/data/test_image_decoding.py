@@ -9,8 +9,8 @@ from PIL import Image
 
 from dlrecipes._utils import notes
 from dlrecipes.data import image_decoding
-from dlrecipes.data.image_decoding import decode_image, scale_to_uint8
-from dlrecipes.data.image_files import SUFFIXES, read_image
+from dlrecipes.data.image_decoding import SUFFIXES, decode_image, scale_to_uint8
+from dlrecipes.data.image_files import read_image
 from dlrecipes.errors import DataError
 
 RAMP = np.linspace(0, 1, 12).reshape(3, 4)
