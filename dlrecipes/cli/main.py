@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -73,8 +74,7 @@ def main(args: list[str] | None = None) -> None:
     except RecipeError as error:
         code = _fail(error.message, error.hint, error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        code = 2
+        code = _fail(error.format_message(), "", 2, prefix="")
     except click.ClickException as error:
         code = _fail(error.format_message(), "", 2)
     except (KeyboardInterrupt, click.Abort):
@@ -94,12 +94,15 @@ def main(args: list[str] | None = None) -> None:
             "DLRECIPES_TRACEBACK=1 shows where.",
             1,
         )
-    terminal.note_escapes()
+    with contextlib.suppress(OSError):
+        terminal.note_escapes()
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, hint: str, code: int) -> int:
-    click.echo(f"Error: {message}", err=True)
-    if hint:
-        click.echo(f"  {hint}", err=True)
+def _fail(message: str, hint: str, code: int, prefix: str = "Error: ") -> int:
+    # A full disk or a reader that is gone changes neither the exit code nor the reason.
+    with contextlib.suppress(OSError):
+        click.echo(f"{prefix}{message}", err=True)
+        if hint:
+            click.echo(f"  {hint}", err=True)
     return code

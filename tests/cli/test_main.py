@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,14 @@ def test_a_reader_that_goes_away_gets_no_traceback(tmp_path):
     )
     os.close(write)
     assert (ended.returncode, ended.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("args", [(), ("list", "--no-such"), ("serve", "--models", "no/such")])
+def test_an_error_stream_that_is_full_does_not_change_the_exit_code(args):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "dlrecipes", *args]
+        assert subprocess.run(command, stderr=full, check=False).returncode == 2
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii"])
