@@ -84,13 +84,18 @@ def size(outputs: Mapping[str, Any]) -> tuple[int, int]:
         else:
             low, high = _digits(array.dtype)
             few, many = low * array.size, high * array.size
-        # A comma follows each value, brackets and a comma enclose each list, and each row may
-        # have the name.
-        lists = sum(math.prod(array.shape[:axis]) for axis in range(array.ndim))
+        # A comma follows each value, brackets and a comma enclose each list, even if it is empty,
+        # and each row may have the name.
+        lists = count_values(array) - array.size
         names = (1 + (len(array) if array.ndim else 1)) * len(orjson.dumps({name: 0}))
-        least += few + array.size
+        least += few + array.size + lists
         most += many + array.size + 3 * lists + names
     return least, most
+
+
+def count_values(array: np.ndarray) -> int:
+    """Returns the number of JSON values of an array: its elements, and its lists at all levels."""
+    return array.size + sum(math.prod(array.shape[:axis]) for axis in range(array.ndim))
 
 
 def check_size(outputs: Mapping[str, Any], limits: Limits) -> int:

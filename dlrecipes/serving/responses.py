@@ -68,7 +68,7 @@ class Writer:
         Raises:
             RequestError: If the body is too large, or all of them together are.
         """
-        count = sum(as_array(output).size for output in outputs.values())
+        count = sum(json_output.count_values(as_array(output)) for output in outputs.values())
         if count <= SMALL // 4 and size_of(outputs) <= SMALL:
             json_output.check_size(outputs, self.limits)
             return self._join(pieces, threading.Event())

@@ -173,6 +173,13 @@ def test_twenty_million_numbers_are_refused_before_they_are_written(monkeypatch)
     assert check_size(outputs, Limits(output=2**30)) <= 2**30
 
 
+@pytest.mark.parametrize("shape", [(2**40, 0), (1, 2**40, 0), (2**20, 2**20, 0)])
+def test_empty_lists_without_number_are_refused_before_they_are_written(shape):
+    # The array has no elements, but its JSON is a list of at least 2**40 empty lists.
+    with pytest.raises(RequestError, match="--max-output-mb"):
+        check_size({"y": np.empty(shape, "float32")}, Limits())
+
+
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
