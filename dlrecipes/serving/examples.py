@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,33 @@ def check_method(signature: Signature, method: str) -> None:
         )
 
 
+def parts(outputs: Mapping[str, np.ndarray], method: str, count: int) -> Iterator[list[Any]]:
+    """Yields the results that `results` returns, some examples at a time.
+
+    Args:
+        outputs: Outputs of the signature.
+        method: `"classify"` or `"regress"`.
+        count: Number of examples.
+
+    Raises:
+        RequestError: If the outputs have other types or shapes.
+    """
+    arrays = used(outputs, method)
+    in_row = sum(array.size for array in arrays.values()) // count
+    step = max(1, SLICE // max(1, in_row))
+    if count <= step or any(not array.ndim or len(array) != count for array in arrays.values()):
+        yield results(arrays, method, count)
+        return
+    for start in range(0, count, step):
+        rows = {name: array[start : start + step] for name, array in arrays.items()}
+        yield results(rows, method, min(step, count - start))
+
+
+def used(outputs: Mapping[str, np.ndarray], method: str) -> dict[str, np.ndarray]:
+    """Returns the outputs that the results of a method are made of."""
+    return {name: outputs[name] for name in OUTPUTS[method] if name in outputs}
+
+
 def results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> list[Any]:
     """Returns the result for each example: its classes with scores, or its value.
 
@@ -169,6 +196,6 @@ def _classes(
 
 
 def _check_numbers(name: str, array: np.ndarray) -> None:
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in "fiu" and array.dtype.name != "bfloat16":
         kind = "string" if array.dtype == object else array.dtype.name
         raise RequestError(f"Expected {name} Tensor of numbers. Got: {kind}")

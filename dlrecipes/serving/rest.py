@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -206,8 +206,9 @@ class Rest:
         protos = await in_thread(lambda: examples.serialize(context, rows, self.limits), len(body))
         arrays = {next(iter(signature.inputs)): protos}
         outputs = await self._outputs(servable, signature, arrays, details)
+        outputs = examples.used(outputs, method)
         return await self.writer.write(
-            outputs, lambda: json_output.result_pieces(_results(outputs, method, len(protos)))
+            outputs, lambda: json_output.result_pieces(examples.parts(outputs, method, len(protos)))
         )
 
     async def _outputs(
@@ -230,19 +231,6 @@ def _dtypes(servable: Servable) -> dict[str, dict[str, str]]:
         for name, signature in servable.signatures.items()
     }
     return {**dtypes, "": dtypes[DEFAULT]} if DEFAULT in dtypes else dtypes
-
-
-def _results(outputs: Mapping[str, np.ndarray], method: str, count: int) -> Iterator[list[Any]]:
-    """Yields the results of a classify or regress request, some examples at a time."""
-    arrays = {name: outputs[name] for name in ("classes", "scores", "outputs") if name in outputs}
-    in_row = sum(array.size for array in arrays.values()) // count
-    step = max(1, json_output.NUMBERS // max(1, in_row))
-    if count <= step or any(not array.ndim or len(array) != count for array in arrays.values()):
-        yield examples.results(outputs, method, count)
-        return
-    for start in range(0, count, step):
-        rows = {name: array[start : start + step] for name, array in arrays.items()}
-        yield examples.results(rows, method, min(step, count - start))
 
 
 def _version(match: re.Match) -> int | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -122,15 +123,20 @@ class Rpc(
                 examples.check_method(signature, method)
             protos = await in_thread(lambda: self._serialize(request.input), request.ByteSize())
             tasks = list(zip(signatures, methods, strict=True))
-            runs = (self._results(servable, *task, protos) for task in tasks)
+            runs = await asyncio.gather(*(self._outputs(servable, *t, protos) for t in tasks))
+            size = sum(map(size_of, runs))
+            check_output(size, self.limits)
             response = inference_pb2.MultiInferenceResponse()
-            for (signature, method), results in zip(
-                tasks, await asyncio.gather(*runs), strict=True
-            ):
-                result = response.results.add()
-                _describe(result.model_spec, servable, signature.name)
-                _fill(method, results, getattr(result, f"{examples.KINDS[method]}_result"))
-            return response
+
+            def write() -> inference_pb2.MultiInferenceResponse:
+                for (signature, method), outputs in zip(tasks, runs, strict=True):
+                    result = response.results.add()
+                    _describe(result.model_spec, servable, signature.name)
+                    target = getattr(result, f"{examples.KINDS[method]}_result")
+                    _fill(method, outputs, len(protos), target)
+                return response
+
+            return await in_thread(write, size)
 
         spec = specs[0] if specs else model_pb2.ModelSpec()
         return await self._answer("multi_inference", request, context, work, spec)
@@ -186,18 +192,19 @@ class Rpc(
             protos = await in_thread(lambda: self._serialize(request.input), request.ByteSize())
             response = _RESPONSES[method]()
             _describe(response.model_spec, servable, signature.name)
-            results = await self._results(servable, signature, method, protos)
-            _fill(method, results, response.result)
+            outputs = await self._outputs(servable, signature, method, protos)
+            check_output(size := size_of(outputs), self.limits)
+            await in_thread(lambda: _fill(method, outputs, len(protos), response.result), size)
             return response
 
         return await self._answer(method, request, context, work)
 
-    async def _results(
+    async def _outputs(
         self, servable: Servable, signature: Signature, method: str, protos: np.ndarray
-    ) -> list[Any]:
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs for examples that the results of a method are made of."""
         arrays = dict.fromkeys(signature.inputs, protos)
-        outputs = await self.batcher.run(servable, signature, arrays)
-        return examples.results(outputs, method, len(protos))
+        return examples.used(await self.batcher.run(servable, signature, arrays), method)
 
     async def _answer(
         self,
@@ -319,9 +326,9 @@ def _methods(tasks: Sequence[Any]) -> list[str]:
     return methods
 
 
-def _fill(method: str, results: Sequence[Any], result: Any) -> None:
-    """Adds the results of examples to a message for classes or values."""
-    for entry in results:
+def _fill(method: str, outputs: Mapping[str, np.ndarray], count: int, result: Any) -> None:
+    """Adds the results of `count` examples to a message for classes or values."""
+    for entry in itertools.chain.from_iterable(examples.parts(outputs, method, count)):
         if method == "regress":
             result.regressions.add(value=entry)
             continue

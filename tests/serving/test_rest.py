@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import gzip
+import itertools
 import json
 import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from starlette.testclient import TestClient
 
 from dlrecipes.serving import examples
@@ -393,10 +395,14 @@ def test_outputs_that_are_not_results_are_refused(method, outputs, message):
         ("classify", {"classes": strings([b"a"], [b"b"])}, [[["a", 0.0]], [["b", 0.0]]]),
         ("regress", {"outputs": np.float32([[0.5], [2]])}, [0.5, 2.0]),
         ("regress", {"outputs": np.float32([0.5, 2])}, [0.5, 2.0]),
+        ("regress", {"outputs": tf.constant([0.5, 2], tf.bfloat16).numpy()}, [0.5, 2.0]),
     ],
 )
 def test_outputs_of_each_accepted_shape_are_results(method, outputs, expected):
     assert examples.results(outputs, method, 2) == expected
+    # Other outputs of the signature do not matter.
+    both = {**outputs, "other": np.zeros(3)}
+    assert [*itertools.chain(*examples.parts(both, method, 2))] == expected
 
 
 def test_requests_are_counted_for_prometheus(client):

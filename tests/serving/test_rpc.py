@@ -45,6 +45,14 @@ def test_a_port_in_use_is_reported_before_models_are_loaded(dlrecipes, half, mon
     assert len(answer.err.splitlines()) == 2
 
 
+@pytest.fixture(scope="module")
+def loaded(half):
+    store = ModelStore(half)
+    store.refresh()
+    yield store
+    store.close()
+
+
 @pytest.fixture
 def stub(channel):
     return prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -254,7 +262,39 @@ def test_invalid_requests_get_their_status_codes(stub, request_, code, message):
     assert message in caught.value.details()
 
 
-def test_outputs_beyond_the_limit_are_refused(half):
+def examples_request(kind, signature, count):
+    request = kind()
+    request.model_spec.name = "half"
+    request.model_spec.signature_name = signature
+    for _ in range(count):
+        request.input.example_list.examples.add().features.feature["x"].float_list.value.append(1)
+    return request
+
+
+def multi_request():
+    request = inference_pb2.MultiInferenceRequest()
+    for name in ("classify", "regress"):
+        task = request.tasks.add(method_name=f"tensorflow/serving/{name}")
+        task.model_spec.name, task.model_spec.signature_name = "half", f"{name}_x"
+    request.input.example_list.examples.add().features.feature["x"].float_list.value.append(1)
+    return request
+
+
+# A number has four bytes; the classes are "small" and "large".
+@pytest.mark.parametrize(
+    ("method", "request_", "size"),
+    [
+        ("Predict", predict(np.float32([1, 2, 3])), 12),
+        (
+            "Classify",
+            examples_request(classification_pb2.ClassificationRequest, "classify_x", 2),
+            2 * (5 + 5 + 8),
+        ),
+        ("Regress", examples_request(regression_pb2.RegressionRequest, "regress_x", 3), 12),
+        ("MultiInference", multi_request(), 5 + 5 + 8 + 4),
+    ],
+)
+def test_outputs_beyond_the_limit_are_refused(loaded, method, request_, size):
     class AbortError(Exception):
         pass
 
@@ -264,18 +304,14 @@ def test_outputs_beyond_the_limit_are_refused(half):
 
     async def ask(output):
         batcher = Batcher(1, 1, 0.0, 10)
-        rpc = Rpc(store, batcher, Telemetry(None), Limits(output=output))
-        response = await rpc.Predict(predict(np.float32([1, 2, 3])), Context())
+        rpc = Rpc(loaded, batcher, Telemetry(None), Limits(output=output))
+        response = await getattr(rpc, method)(request_, Context())
         batcher.close()
         return response
 
-    store = ModelStore(half)
-    store.refresh()
-    # Three numbers of four bytes.
-    assert "y" in asyncio.run(ask(12)).outputs
+    assert asyncio.run(ask(size)).ByteSize() >= size
     with pytest.raises(AbortError) as error:
-        asyncio.run(ask(11))
+        asyncio.run(ask(size - 1))
     code, message = error.value.args
     assert code == "RESOURCE_EXHAUSTED"
-    assert "more than 11 bytes, the limit of --max-output-mb" in message
-    store.close()
+    assert f"more than {size - 1} bytes, the limit of --max-output-mb" in message
