@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,18 @@ from dlrecipes.recipe.config import Options, Setting, settings, spelled
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
+
+
+class NumberRange(click.FloatRange):
+    """Numbers in a range; not-a-number, which is in no range, is refused as well."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Returns the number."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 

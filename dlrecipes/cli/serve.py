@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dlrecipes.cli.options import check_models, host, served_models
+from dlrecipes.cli.options import NumberRange, check_models, host, served_models
 from dlrecipes.errors import UsageError
 
 FILE = click.Path(path_type=Path)
@@ -40,7 +40,7 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--batch-timeout-ms",
-    type=click.FloatRange(0, 10_000),
+    type=NumberRange(0, 10_000),
     default=0.0,
     help="Time that a batch waits for more requests although a thread is free, in milliseconds.",
 )
@@ -52,19 +52,19 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(0.001, 86_400),
+    type=NumberRange(0.001, 86_400),
     default=60.0,
     help="Timeout per request, in seconds.",
 )
 @click.option(
     "--max-body-mb",
-    type=click.FloatRange(0.001, 2048),
+    type=NumberRange(0.001, 2048),
     default=32.0,
     help="Maximum size of a request's body, in MiB.",
 )
 @click.option(
     "--max-output-mb",
-    type=click.FloatRange(0.001, 2047),
+    type=NumberRange(0.001, 2047),
     default=64.0,
     help="Maximum size of a response's outputs, in MiB.",
 )
@@ -79,7 +79,7 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--poll-seconds",
-    type=click.FloatRange(0.05, 86_400),
+    type=NumberRange(0.05, 86_400),
     default=1.0,
     help="Interval in which the folder is checked for new versions, in seconds.",
 )
@@ -92,13 +92,13 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--body-time-limit",
-    type=click.FloatRange(0.1, 86_400),
+    type=NumberRange(0.1, 86_400),
     default=60.0,
     help="Maximum time in which a request's body arrives, in seconds; 10 s without data end it.",
 )
 @click.option(
     "--keep-alive",
-    type=click.FloatRange(0, 86_400),
+    type=NumberRange(0, 86_400),
     default=75.0,
     help="Time after which a connection without requests is closed, in seconds.",
 )

@@ -2,6 +2,16 @@
 
 import pytest
 
+NUMBERS = (
+    "--batch-timeout-ms",
+    "--time-limit",
+    "--max-body-mb",
+    "--max-output-mb",
+    "--poll-seconds",
+    "--body-time-limit",
+    "--keep-alive",
+)
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -15,6 +25,7 @@ import pytest
         (["--batch-timeout-ms", "-1"], "--batch-timeout-ms"),
         (["--keep-alive", "-1"], "--keep-alive"),
         (["--body-time-limit", "0"], "--body-time-limit"),
+        *((["--models", ".", option, "nan"], option) for option in NUMBERS),
     ],
 )
 def test_invalid_options_are_reported_in_one_line(
