@@ -31,7 +31,7 @@ from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
-from dlrecipes.serving.tensor_protos import to_proto
+from dlrecipes.serving.tensor_protos import from_proto, to_proto
 from dlrecipes.serving.tensors import size_of
 
 METADATA = "signature_def"
@@ -248,15 +248,16 @@ class Rpc(
         sizes = [dimension.size for dimension in proto.tensor_shape.dim]
         item_size = spec.dtype.size
         if spec.dtype == tf.string:
-            item_size += max(map(len, proto.string_val), default=0)
+            # A generator lets other threads run in between.
+            item_size += max((len(value) for value in proto.string_val), default=0)
         count = math.prod(sizes)
         complete = spec.dtype == tf.string and len(proto.string_val) == count
         if min(sizes, default=0) < 0 or (count * item_size > self.limits.body and not complete):
             raise RequestError(f"input {name} has an invalid or too large shape: {sizes}.")
         check_rows(sizes[0] if sizes else 1, self.limits)
         try:
-            return tf.make_ndarray(proto)
-        except (TypeError, ValueError) as error:
+            return from_proto(proto)
+        except (TypeError, ValueError, OverflowError) as error:
             raise RequestError(f"input {name}: {error}") from None
 
     def _serialize(self, request_input: Any) -> np.ndarray:

@@ -1,6 +1,8 @@
-"""Arrays as `TensorProto` messages, as TensorFlow Serving writes them by default."""
+"""Arrays from and to `TensorProto` messages, as TensorFlow Serving writes them by default."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -55,3 +57,29 @@ def to_proto(array: np.ndarray) -> tensor_pb2.TensorProto:
     for start in range(0, flat.size, SLICE):
         getattr(proto, field).extend(flat[start : start + SLICE].tolist())
     return proto
+
+
+def from_proto(proto: tensor_pb2.TensorProto) -> np.ndarray:
+    """Returns the array of a `TensorProto`.
+
+    Args:
+        proto: Message whose shape is known and whose size has been checked.
+
+    Raises:
+        TypeError, ValueError: If the message is invalid.
+    """
+    dtype = tf.as_dtype(proto.dtype)
+    field, kind = _VIEWS.get(dtype) or (_FIELDS.get(dtype), dtype.as_numpy_dtype)
+    values = getattr(proto, field) if field and not proto.tensor_content else ()
+    if len(values) <= SLICE:
+        return tf.make_ndarray(proto)
+    # In slices, so that a large input does not keep the GIL from the other threads.
+    parts = [values[start : start + SLICE] for start in range(0, len(values), SLICE)]
+    flat = np.concatenate([np.array(part, kind) for part in parts])
+    if dtype in _VIEWS:
+        flat = flat.view(dtype.as_numpy_dtype)
+    shape = [dimension.size for dimension in proto.tensor_shape.dim]
+    if flat.size < math.prod(shape):
+        # The last value stands for the rest.
+        flat = np.append(flat, np.full(math.prod(shape) - flat.size, flat[-1], flat.dtype))
+    return flat.reshape(shape)

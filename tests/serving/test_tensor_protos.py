@@ -1,10 +1,13 @@
 """Arrays as TensorProto messages: each type has its field, and clients read back the array."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes.serving.tensor_protos import to_proto
+from dlrecipes.serving.tensor_protos import SLICE, from_proto, to_proto
 
 
 @pytest.mark.parametrize(
@@ -43,3 +46,60 @@ def test_each_type_is_written_to_its_field(array, field, values):
 def test_types_without_a_field_are_written_as_bytes():
     array = np.array([1.0, 2.0], tf.dtypes.experimental.float8_e5m2.as_numpy_dtype)
     np.testing.assert_array_equal(tf.make_ndarray(to_proto(array)), array)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "float32",
+        "float64",
+        "float16",
+        "bfloat16",
+        "int8",
+        "uint8",
+        "int16",
+        "int32",
+        "int64",
+        "uint64",
+        "bool",
+        "complex64",
+        "string",
+    ],
+)
+def test_large_tensors_are_read_in_slices_as_tensorflow_reads_them(kind):
+    dtype = tf.as_dtype(kind)
+    numbers = np.arange(2 * (SLICE + 1)) % 100
+    array = numbers.astype("S").astype(object) if kind == "string" else numbers
+    array = array.astype(dtype.as_numpy_dtype).reshape(2, SLICE + 1)
+    read = from_proto(to_proto(array))
+    assert read.dtype == array.dtype
+    np.testing.assert_array_equal(read, array)
+    # Fewer values than elements: the last value stands for the rest.
+    proto = to_proto(array)
+    proto.tensor_shape.dim[0].size = 3
+    np.testing.assert_array_equal(from_proto(proto), tf.make_ndarray(proto))
+    proto.tensor_shape.dim[0].size = 1
+    with pytest.raises(ValueError, match="reshape"):
+        from_proto(proto)
+
+
+def test_a_large_tensor_does_not_keep_other_threads_waiting():
+    proto = to_proto(np.zeros(4_000_000, "float32"))
+    longest, done = 0.0, threading.Event()
+
+    def watch():
+        nonlocal longest
+        while not done.is_set():
+            began = time.perf_counter()
+            time.sleep(0.001)
+            longest = max(longest, time.perf_counter() - began)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began = time.perf_counter()
+    from_proto(proto)
+    seconds = time.perf_counter() - began
+    done.set()
+    watcher.join()
+    # In one piece, other threads wait for the whole time.
+    assert longest < seconds / 2
