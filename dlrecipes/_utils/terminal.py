@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 _NAME = "dlrecipes.escape"
@@ -15,6 +17,23 @@ def _escape(error: UnicodeError) -> tuple[str | bytes, int]:
     global _escaped
     _escaped = True
     return codecs.backslashreplace_errors(error)
+
+
+def open_closed_streams() -> None:
+    """Opens the null device in place of each standard stream that is closed, as by `2>&-`.
+
+    Otherwise the next file or connection gets the number of the stream, and the libraries that
+    write to it write there.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, because the earlier ones are open.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def escape_unprintable() -> None:

@@ -68,6 +68,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 the work failed, 2 wrong use, 130 Ctrl-C."""
+    terminal.open_closed_streams()
     terminal.escape_unprintable()
     try:
         code = cli.main(args=args, prog_name="dlrecipes", standalone_mode=False)

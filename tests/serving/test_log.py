@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 
 from dlrecipes.serving import log
 from dlrecipes.serving.log import LineWriter, escape
+from dlrecipes.serving.parsers import LARGE
 
 LINES = 300
 
@@ -99,6 +101,34 @@ def test_a_stream_without_a_file_is_written_to_directly():
 
 def test_control_characters_are_escaped():
     assert escape("a\nb\r\x1b[31mc\u2028d\u202ee 明月") == (r"a\nb\r\x1b[31mc\u2028d\u202ee 明月")
+
+
+def test_the_server_works_without_standard_streams(half, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "dlrecipes", "serve", "--models", half, "--port", str(port)]
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command])
+    try:
+        deadline = time.monotonic() + 60
+        # A large body is parsed by a process, which has the same streams.
+        for count in (1, 1000):
+            text = json.dumps({"instances": [1.0] * count}) + " " * (LARGE * (count > 1))
+            while True:
+                client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                try:
+                    client.request("POST", "/v1/models/half:predict", text)
+                    break
+                except ConnectionError:
+                    assert process.poll() is None
+                    assert time.monotonic() < deadline
+                    time.sleep(0.1)
+            assert json.load(client.getresponse()) == {"predictions": [2.5] * count}
+            client.close()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("kind", ["full disk", "blocked pipe"])
