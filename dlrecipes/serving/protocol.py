@@ -40,18 +40,43 @@ class Connections:
         self.limit = _connection_limit() if limit is None else limit
         # Connections that wait for data of a request, in the order of their latest data.
         self.waiting: OrderedDict[JsonProtocol, None] = OrderedDict()
+        # Connections whose TLS handshake is not complete, the oldest first.
+        self.handshakes: OrderedDict[Any, None] = OrderedDict()
         # When the server began to stop; None before that.
         self.stopping: float | None = None
 
     def make_room(self, count: int) -> None:
-        """Closes the connection that was silent for the longest time if there are too many."""
-        if count > self.limit and self.waiting:
-            oldest, _ = self.waiting.popitem(last=False)
-            oldest.transport.close()
+        """Closes the connection that was silent for the longest time if there are too many.
+
+        Connections in the handshake are closed first, because their clients have shown nothing.
+
+        Args:
+            count: Number of open connections.
+        """
+        if count + len(self.handshakes) <= self.limit:
+            return
+        if self.handshakes:
+            oldest, _ = self.handshakes.popitem(last=False)
+            oldest.transport.abort()
+        elif self.waiting:
+            silent, _ = self.waiting.popitem(last=False)
+            silent.transport.close()
+
+    def begin_handshake(self, connection: Any, count: int) -> None:
+        """Counts a connection whose TLS handshake begins.
+
+        Args:
+            connection: The connection, which has a `transport`.
+            count: Number of connections after their handshake.
+        """
+        self.make_room(count + 1)
+        self.handshakes[connection] = None
 
     def expect_requests(self) -> bool:
         """Returns whether a connection may still send a request after the server began to stop."""
         now = time.monotonic()
+        if self.handshakes and now < (self.stopping or 0.0) + FIRST_REQUEST:
+            return True
         return any(
             now < max(self.stopping or 0.0, connection.opened) + FIRST_REQUEST
             if connection.is_new or connection.in_head

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
 import logging
 import signal
@@ -27,6 +28,7 @@ from dlrecipes.serving.security import Access
 from dlrecipes.serving.shutdown import Server
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
+from dlrecipes.serving.tls import TlsConfig
 
 BACKLOG = 2048
 
@@ -119,8 +121,10 @@ def create_server(settings: Settings, store: ModelStore) -> Server:
     """
     stopping = threading.Event()
     router = application(settings, store, stopping)
-    config = Config(
-        security.protect(router, settings.access, router.default.telemetry.refused),
+    app = security.protect(router, settings.access, router.default.telemetry.refused)
+    tls = security.tls_context(*(settings.certificate or (None, None)))
+    config = (Config if tls is None else functools.partial(TlsConfig, tls=tls))(
+        app,
         http=JsonProtocol,
         ws="none",
         log_config=None,
@@ -133,7 +137,6 @@ def create_server(settings: Settings, store: ModelStore) -> Server:
     )
     config.connections = Connections()
     config.load()
-    config.ssl = security.tls_context(*(settings.certificate or (None, None)))
     return Server(config, settings.patience, stopping)
 
 
