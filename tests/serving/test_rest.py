@@ -222,6 +222,8 @@ def test_predict_of_an_unknown_model_is_404(client):
         ("DELETE", "/v1/models/half_plus_two"),
         ("POST", "/v1/models/half_plus_two/versions/x:predict"),
         ("POST", "/v1/models/a/b:predict"),
+        # A digit, but not one of 0 to 9.
+        ("GET", "/v1/models/half_plus_two/versions/\u0661"),
     ],
 )
 def test_other_paths_are_malformed(client, method, path):
