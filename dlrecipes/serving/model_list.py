@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 
 from dlrecipes.export.version import version_folders
 from dlrecipes.serving.example_requests import example_request
+from dlrecipes.serving.log import escape
 from dlrecipes.serving.security import host_name
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
@@ -127,7 +128,8 @@ def _text(entries: list[dict[str, Any]]) -> str:
     if not entries:
         return "No models are served yet.\n"
     return "".join(
-        f"{entry['name']}, version {entry['version']}\n  {entry['curl']}\n" for entry in entries
+        f"{escape(entry['name'])}, version {entry['version']}\n  {entry['curl']}\n"
+        for entry in entries
     )
 
 

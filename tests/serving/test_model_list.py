@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from starlette.testclient import TestClient
 
+from dlrecipes.serving.model_list import _text
 from dlrecipes.serving.security import Access
 from dlrecipes.serving.server import Settings, application
 from dlrecipes.serving.store import ModelStore
@@ -139,6 +140,12 @@ def test_the_list_is_html_for_browsers_and_text_otherwise(served):
     head, text = fetch(served, "*/*")
     assert "content-type: text/plain" in head
     assert "quotes, version 2\n  curl -d '{" in text
+
+
+def test_a_name_with_a_line_break_is_one_line_of_the_list():
+    entry = {"name": "two\nlines\x1b[31m", "version": "1", "curl": "curl ..."}
+    first, _ = _text([entry]).splitlines()
+    assert first == r"two\nlines\x1b[31m, version 1"
 
 
 @pytest.mark.parametrize("host", ["<script>", "a'b", "$(reboot)", "a b"])
