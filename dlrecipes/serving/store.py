@@ -130,6 +130,8 @@ class ModelStore:
         """Returns whether a folder may be a model; notes why a folder of versions is not."""
         if folder.name.startswith("."):
             problem = "its name begins with a dot"
+        elif ":" in folder.name:
+            problem = "its name has a colon, which ends the name in an address"
         elif not _is_utf8(folder.name):
             problem = "its name is not UTF-8, so that no request can name it"
         else:

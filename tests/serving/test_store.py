@@ -293,6 +293,13 @@ def test_notes_are_one_line_each_even_with_line_breaks_in_names(store, tmp_path,
     assert "two\\nlines\\x1b[31m\\u2028/1 cannot be loaded" in line
 
 
+def test_a_name_with_a_colon_is_not_served(store, tmp_path, capsys):
+    publish(tmp_path, "a:b", 1)
+    store.refresh()
+    assert store.latest() == {}
+    assert "a:b is not served: its name has a colon" in capsys.readouterr().err
+
+
 def test_the_list_of_models_has_one_line_each_even_with_line_breaks_in_names(
     store, tmp_path, capsys
 ):
