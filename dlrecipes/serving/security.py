@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
+import socket
 import ssl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -264,10 +265,15 @@ def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
 
 def is_loopback(host: str) -> bool:
     """Returns whether an address to listen on can be reached from this machine only."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") == "localhost"
+        # Names, and short forms such as 127.1, stand for the addresses that they resolve to.
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+        addresses = [ipaddress.ip_address(address.partition("%")[0]) for address in found]
+    except (OSError, ValueError):
+        return False
+    return all((getattr(a, "ipv4_mapped", None) or a).is_loopback for a in addresses)
 
 
 def host_name(value: str) -> str | None:

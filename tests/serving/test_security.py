@@ -104,7 +104,10 @@ def test_a_public_server_checks_the_hosts_that_are_given(client, given, host, st
     assert client(access).post(PREDICT, headers={"Host": host}).status_code == status
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.2", "localhost", "::1"])
+@pytest.mark.parametrize(
+    "address",
+    ["localhost", "LOCALHOST.", "127.0.0.1", "::1", "127.8.8.8", "127.1", "::ffff:127.0.0.1"],
+)
 def test_given_hosts_are_added_on_a_loopback_address(address):
     assert {"localhost", "::1", "x.com"} <= set(allowed_hosts(address, ["x.com"]))
     assert allowed_hosts(address, ()) is not None
