@@ -12,6 +12,8 @@ from typing import Any
 from dlrecipes.export.version import EXTRAS
 
 SAVED_MODEL_FILE = "saved_model.pb"
+# Protocol buffers are smaller than 2 GiB.
+LARGEST_MESSAGE = 2**31 - 1
 # The folders that are read together with the files at the top.
 FOLDERS = ("variables", "assets", EXTRAS)
 _KINDS = {
@@ -30,13 +32,15 @@ def check_files(folder: Path) -> None:
         folder: Folder of the version.
 
     Raises:
-        ValueError: If `saved_model.pb` is missing, or the name of a file belongs to a named pipe,
-            a socket or a device, or to a link to one.
+        ValueError: If `saved_model.pb` is missing or too large, or the name of a file belongs to a
+            named pipe, a socket or a device, or to a link to one.
     """
     files = dict(_files(folder))
     if SAVED_MODEL_FILE not in files:
         kind = "a folder, not a file" if (folder / SAVED_MODEL_FILE).is_dir() else "missing"
         raise ValueError(f"{SAVED_MODEL_FILE} is {kind}")
+    if files[SAVED_MODEL_FILE].st_size > LARGEST_MESSAGE:
+        raise ValueError(f"{SAVED_MODEL_FILE} is larger than 2 GiB, the limit of its format")
     for name, status in sorted(files.items()):
         if not stat.S_ISREG(status.st_mode):
             kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a special file")

@@ -20,6 +20,8 @@ from dlrecipes.serving.status import RequestError
 
 # TensorFlow Serving's limit on the number of requests, and a limit on their time, in seconds.
 MAX_REQUESTS, MAX_SECONDS = 1000, 30.0
+# Larger files of examples are not read, in bytes.
+LARGEST_EXAMPLES = 64 * 2**20
 
 
 def load_and_warm_up(name: str, version: int, folder: Path) -> Servable:
@@ -89,6 +91,8 @@ def _requests(folder: Path) -> Iterator[WarmupRequest]:
     if (folder / EXTRAS / WARMUP_FILE).exists():
         yield from read_warmup_requests(folder / EXTRAS / WARMUP_FILE)
     elif (folder / EXTRAS / EXAMPLES_FILE).exists():
+        if (folder / EXTRAS / EXAMPLES_FILE).stat().st_size > LARGEST_EXAMPLES:
+            raise ValueError(f"{EXAMPLES_FILE} is larger than {LARGEST_EXAMPLES >> 20} MiB")
         text = (folder / EXTRAS / EXAMPLES_FILE).read_text(encoding="utf-8")
         for name, references in json.loads(text).get("signatures", {}).items():
             for reference in references:

@@ -9,7 +9,7 @@ import pytest
 
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.store import ModelStore
-from dlrecipes.serving.version_files import check_files, stamp
+from dlrecipes.serving.version_files import SAVED_MODEL_FILE, check_files, stamp
 
 
 @pytest.fixture
@@ -98,6 +98,13 @@ def test_a_version_without_a_saved_model_gives_the_reason(version, make, reason)
     if make:
         make(version / "saved_model.pb")
     with pytest.raises(ValueError, match=f"saved_model.pb is {reason}"):
+        check_files(version)
+
+
+def test_a_saved_model_of_more_than_2_gib_is_not_read(version):
+    with (version / SAVED_MODEL_FILE).open("r+b") as file:
+        file.truncate(2**40)  # It takes no space.
+    with pytest.raises(ValueError, match="larger than 2 GiB"):
         check_files(version)
 
 

@@ -95,6 +95,14 @@ def test_examples_are_run_if_there_is_no_file_of_requests(version, runs, capsys)
     assert runs == [("serving_default", {"x": [4.0, 5.0]})]
 
 
+def test_examples_of_any_size_are_not_read(version, runs, capsys):
+    with (version / EXTRAS / "examples.json").open("w") as file:
+        file.truncate(2**40)  # It takes no space.
+    served, notes = serve(version, capsys)
+    assert served
+    assert "examples.json is larger than 64 MiB" in notes
+
+
 def test_a_version_without_requests_is_served_as_it_is(version, runs, capsys):
     assert serve(version, capsys) == (True, "")
     assert runs == []
