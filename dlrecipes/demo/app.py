@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +11,7 @@ from dlrecipes.demo.limits import DELETE_FILES, MAX_EVENTS, MAX_FILE, limit_pixe
 from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export.version import versions
+from dlrecipes.serving.log import note
 
 # The first entry that fits a model builds its tab; the last entry fits every model.
 KINDS = (
@@ -42,7 +42,7 @@ def load(models: Path) -> list[Model]:
     print(f"Loading the models of {models}", flush=True)
     loaded = []
     for folder in sorted(models.iterdir()):
-        if not versions(folder):
+        if folder.name.startswith(".") or not versions(folder):
             continue
         try:
             model = Model(folder)
@@ -51,7 +51,7 @@ def load(models: Path) -> list[Model]:
         if model.servable.signatures:
             loaded.append(model)
         else:
-            print(f"Note: {model.folder} is left out: it has no signatures.", file=sys.stderr)
+            note(f"{model.folder} is left out: it has no signatures.")
     if not loaded:
         raise UsageError(
             f"{models}: no model is published there.", "Publish one: dlrecipes run RECIPE"

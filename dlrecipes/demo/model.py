@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.version import EXTRAS, version_folders
+from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import DEFAULT, Servable
 from dlrecipes.serving.status import RequestError
 
@@ -34,7 +34,7 @@ class Model:
                 self.servable = Servable(self.name, number, version_folder)
             except Exception as error:
                 problem = f"{version_folder} cannot be loaded: {reason(error)}"
-                print(f"Note: {problem}", file=sys.stderr)
+                note(problem)
             else:
                 self.version, self.folder = number, version_folder
                 return

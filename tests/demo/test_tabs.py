@@ -133,8 +133,11 @@ def test_other_models_answer_json_requests(models):
 
 
 def test_a_broken_model_is_reported_and_left_out(tmp_path, capsys):
-    (tmp_path / "broken" / "1").mkdir(parents=True)
-    (tmp_path / "broken" / "1" / "saved_model.pb").write_bytes(b"\xff")
+    for name in ("two\nlines", ".hidden"):
+        (tmp_path / name / "1").mkdir(parents=True)
+        (tmp_path / name / "1" / "saved_model.pb").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="no model is published there"):
         app.load(tmp_path)
-    assert "cannot be loaded" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Note: ")
+    assert "two\\nlines/1 cannot be loaded" in line
