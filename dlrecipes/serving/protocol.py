@@ -153,7 +153,8 @@ class JsonProtocol(HttpToolsProtocol):
         self._stop_timer()
         if not self.transport.is_closing():
             super().on_headers_complete()
-            if self._shared.stopping is not None:
+            # A connection that is closed at once says so, and nobody sends another request.
+            if self._shared.stopping is not None or not self.timeout_keep_alive:
                 self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:

@@ -218,6 +218,15 @@ def test_an_idle_connection_stays_open_for_the_keep_alive_time(live, answered):
         assert 0.5 < time.monotonic() - began < 5.0
 
 
+def test_a_connection_that_is_closed_at_once_says_so(live):
+    with live(keep_alive=0.0).connect(SIZED + BODY) as client:
+        received = b""
+        while data := client.recv(1000):
+            received += data
+    assert b"\r\nconnection: close\r\n" in received
+    assert received.endswith(ANSWER)
+
+
 def test_the_default_keep_alive_outlasts_the_pools_of_proxies():
     # The pools of nginx, AWS load balancers and Envoy close idle connections after 60 s or later.
     assert Settings(None).keep_alive == 75.0
