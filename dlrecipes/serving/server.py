@@ -84,7 +84,7 @@ class Settings:
 
 
 def serve(settings: Settings) -> None:
-    """Serves until SIGTERM or Ctrl-C, then lets the requests in progress finish.
+    """Serves until SIGTERM, SIGHUP or Ctrl-C, then lets the requests in progress finish.
 
     Args:
         settings: Settings of the server.
@@ -101,12 +101,20 @@ def serve(settings: Settings) -> None:
         store = ModelStore(settings.models, settings.labels)
         server = create_server(settings, store)
         store.refresh()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _stop_signals():
             signal.signal(number, server.handle_early_signal)
         _print_start(settings, listening, store)
         server.run(sockets=[listening])
     writer(sys.stderr).write("Stopped.")
     writer(sys.stderr).flush()
+
+
+def _stop_signals() -> list[signal.Signals]:
+    """Returns the signals that stop the server; not SIGHUP if `nohup` makes it ignored."""
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        numbers.append(signal.SIGHUP)  # Windows has none.
+    return numbers
 
 
 def create_server(settings: Settings, store: ModelStore) -> Server:

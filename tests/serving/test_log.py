@@ -103,11 +103,15 @@ def test_control_characters_are_escaped():
     assert escape("a\nb\r\x1b[31mc\u2028d\u202ee 明月") == (r"a\nb\r\x1b[31mc\u2028d\u202ee 明月")
 
 
-def test_the_server_works_without_standard_streams(half, tmp_path):
+def test_the_server_works_without_standard_streams_and_stops_at_sighup(half):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "dlrecipes", "serve", "--models", half, "--port", str(port)]
-    process = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command])
+    process = subprocess.Popen(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command],
+        # Tests may run under nohup, where the signal is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
     try:
         deadline = time.monotonic() + 60
         # A large body is parsed by a process, which has the same streams.
@@ -124,7 +128,7 @@ def test_the_server_works_without_standard_streams(half, tmp_path):
                     time.sleep(0.1)
             assert json.load(client.getresponse()) == {"predictions": [2.5] * count}
             client.close()
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGHUP)
         assert process.wait(20) == 0
     finally:
         process.kill()
