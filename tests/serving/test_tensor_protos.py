@@ -85,6 +85,12 @@ def test_large_tensors_are_read_in_slices_as_tensorflow_reads_them(kind):
 
 def test_a_large_tensor_does_not_keep_other_threads_waiting():
     proto = to_proto(np.zeros(4_000_000, "float32"))
+    # In one piece, other threads wait for the whole time. The machine may be busy once.
+    assert min(longest_wait(lambda: from_proto(proto)) for _ in range(3)) < 0.5
+
+
+def longest_wait(work):
+    """Returns the share of the time of `work` for which another thread had to wait at once."""
     longest, done = 0.0, threading.Event()
 
     def watch():
@@ -97,9 +103,8 @@ def test_a_large_tensor_does_not_keep_other_threads_waiting():
     watcher = threading.Thread(target=watch)
     watcher.start()
     began = time.perf_counter()
-    from_proto(proto)
+    work()
     seconds = time.perf_counter() - began
     done.set()
     watcher.join()
-    # In one piece, other threads wait for the whole time.
-    assert longest < seconds / 2
+    return longest / seconds
