@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlrecipes.errors import RecipeError, UsageError
 from dlrecipes.export.keras_errors import plain
-from dlrecipes.export.keras_examples import example_arrays, matched_examples
+from dlrecipes.export.keras_examples import check_kind, example_arrays, matched_examples
 from dlrecipes.export.keras_inputs import (
     ModelInput,
     ModelInputs,
@@ -109,6 +109,7 @@ def keras_call(model: keras.Model, examples: Any) -> KerasCall:
         UsageError: If the model cannot be served, its inputs cannot be inferred, or the examples
             do not fit them.
     """
+    check_kind(model.name, examples)
     _check_servable(model)
     # A sequential model holds a functional model.
     functional = getattr(model, "_functional", None) or model
