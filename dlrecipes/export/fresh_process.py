@@ -118,11 +118,26 @@ def weight_pairs(model: Any, loaded: Any) -> list[tuple[str, Any, Any]]:
         model: Keras model.
         loaded: Model with as many weights.
     """
-    copies = {_path(loaded, weight): weight for weight in loaded.weights}
-    paths = [_path(model, weight) for weight in model.weights]
+    weights, others = kept_weights(model), kept_weights(loaded)
+    copies = {_path(loaded, weight): weight for weight in others}
+    paths = [_path(model, weight) for weight in weights]
     by_path = set(copies) == set(paths) and len(copies) == len(paths)
-    others = [copies[path] for path in paths] if by_path else loaded.weights
-    return list(zip(paths, model.weights, others, strict=True))
+    others = [copies[path] for path in paths] if by_path else others
+    return list(zip(paths, weights, others, strict=True))
+
+
+def kept_weights(model: Any) -> list[Any]:
+    """Returns the weights that have the same values in a `.keras` file.
+
+    Keras adds LoRA's matrices to the kernel when it saves a layer, and starts with new ones when
+    it loads the layer: other weights, but the same outputs.
+
+    Args:
+        model: Keras model.
+    """
+    layers = [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
+    merged = {id(weight) for layer in layers for weight in layer.weights}
+    return [weight for weight in model.weights if id(weight) not in merged]
 
 
 def _path(model: Any, weight: Any) -> str:
@@ -135,7 +150,7 @@ def _sums(model: Any) -> list[tuple[str, str]]:
 
     return [
         (_path(model, weight), hashlib.sha256(np.asarray(weight).tobytes()).hexdigest())
-        for weight in model.weights
+        for weight in kept_weights(model)
     ]
 
 

@@ -55,8 +55,9 @@ def check_kind(model: str, examples: Any) -> None:
         model: Name of the model, for error messages.
         examples: Examples as the user passes them to `publish`.
     """
-    numbers = isinstance(examples, Mapping | list | tuple | int | float)
-    if numbers or any(hasattr(examples, name) for name in ("shape", "__array__", "toarray")):
+    if isinstance(examples, Mapping | list | tuple | int | float) or any(
+        hasattr(examples, name) for name in ("shape", "__array__", "toarray")
+    ):
         return
     hint = "Pass an array of the model's inputs, such as x_test[:8]."
     if hasattr(examples, "__iter__") and not isinstance(examples, str | bytes):
@@ -71,7 +72,8 @@ def _is_one_array(examples: Any, rank: int) -> bool:
     """Returns whether a list holds the numbers of one array, in place of arrays."""
     if not isinstance(examples, list | tuple) or not examples or hasattr(examples[0], "shape"):
         return False
-    depth, part = 0, examples
+    depth = 0
+    part: Any = examples
     while isinstance(part, list | tuple) and part:
         depth, part = depth + 1, part[0]
     # A list with one list of all examples has one level more.

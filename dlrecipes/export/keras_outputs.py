@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -35,9 +35,7 @@ def named_outputs(
     Raises:
         UsageError: If an output is not a tensor or a number, or there are no outputs.
     """
-    if hasattr(results, "_asdict"):
-        results = results._asdict()  # A named tuple.
-    paths = keras.tree.flatten_with_path(results)
+    paths = keras.tree.flatten_with_path(_with_text_keys(results))
     known = layers if layers is not None and len(layers) == len(paths) else None
     names, tensors = [], []
     for k, (path, value) in enumerate(paths):
@@ -54,11 +52,22 @@ def named_outputs(
     return by_name(model, unique_names(names), tensors)
 
 
+def _with_text_keys(structure: Any) -> Any:
+    """Returns a structure whose keys are texts, as in a `.keras` file."""
+    if hasattr(structure, "_asdict"):
+        structure = structure._asdict()  # A named tuple.
+    if isinstance(structure, Mapping):
+        return {str(key): _with_text_keys(value) for key, value in structure.items()}
+    if isinstance(structure, list | tuple):
+        return [_with_text_keys(value) for value in structure]
+    return structure
+
+
 def _name(path: Sequence[Any], layer: str | None) -> str:
     if layer is not None and all(isinstance(part, int) for part in path):
         return layer
     parts = [str(part) for part in path] or ["0"]
-    if not path or isinstance(path[0], int):
+    if not path or str(path[0]).isdigit():
         parts.insert(0, "output")
     return "_".join(parts)
 

@@ -46,6 +46,13 @@ def test_numbers_and_texts_are_outputs():
     }
 
 
+def test_keys_that_are_numbers_are_the_same_in_a_keras_file():
+    # The file's configuration is JSON, whose keys are texts.
+    for keys in ((0, 1, 2), ("0", "1", "2")):
+        results = {keys[0]: A, keys[1]: {keys[2]: B}}
+        assert list(named_outputs("net", results, ["d", "e"])) == ["output_0", "output_1_2"]
+
+
 def test_ragged_and_sparse_outputs_are_dense():
     ragged = tf.ragged.constant([[1, 2], [3]])
     sparse = tf.sparse.from_dense([[0, 5]])

@@ -10,6 +10,7 @@ from dlrecipes.errors import UsageError
 from dlrecipes.export import publish
 from dlrecipes.export.onnx import can_run
 from dlrecipes.export.signatures import Signature
+from dlrecipes.export.verification import check
 
 RNG = np.random.default_rng(0)
 X, Y = (RNG.normal(size=(4, 5, 3)).astype("float32") for _ in range(2))
@@ -94,3 +95,15 @@ def test_signatures_that_cannot_be_published_are_rejected(model, tmp_path, signa
     with pytest.raises(UsageError, match=message):
         dlrecipes.publish(model, tmp_path / "net", signatures=signatures)
     assert not (tmp_path / "net").exists()
+
+
+def test_a_model_with_lora_is_published_and_verified(tmp_path):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(2, name="y")(x))
+    model.get_layer("y").enable_lora(1)
+    model.get_layer("y").lora_kernel_b.assign([[1, 2]])
+    version = publish(model, tmp_path / "net", examples=np.eye(3, dtype="float32"))
+    # Keras adds the matrices to the kernel in the file.
+    loaded = keras.saving.load_model(version / "model.keras")
+    assert not np.allclose(loaded.get_layer("y").kernel, model.get_layer("y")._kernel)
+    assert any("model.keras" in line and "matches" in line for line in check(version))
