@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.utils.naming import to_snake_case  # Keras has no public function.
 
 from dlrecipes.errors import UsageError, reason
 from dlrecipes.export.names import by_name, unique_names
@@ -17,20 +19,21 @@ LENGTHS = "_lengths"
 
 
 def named_outputs(
-    model: str, results: Any, layers: Sequence[str] | None = None
+    model: str, results: Any, layers: Sequence[str | None] | None = None
 ) -> dict[str, tf.Tensor]:
     """Returns all tensors of a structure by name.
 
     A dictionary's tensors are named by their keys, nested ones by all keys and positions on the
     way: `{"heads": [a, b]}` becomes `heads_0` and `heads_1`. Tensors without keys have the name
-    of their layer, or `output_0`, `output_1` as in Keras' own export if there are no layers.
+    of their layer, or `output_0`, `output_1` as in Keras' own export if that has no name.
     Repeated names get a number, as several outputs of one layer do: `lstm`, `lstm_1`, `lstm_2`.
     `None` is left out. A ragged tensor becomes a padded one and its rows' lengths.
 
     Args:
         model: Name of the model, for error messages.
         results: Tensor, or structure of tensors.
-        layers: Names of the layers that return the tensors, in order. Defaults to `None`.
+        layers: Names of the layers that return the tensors, in order, as `output_layers` returns
+            them. Defaults to `None`.
 
     Raises:
         UsageError: If an output is not a tensor or a number, or there are no outputs.
@@ -50,6 +53,29 @@ def named_outputs(
             f"{model}: the model returns no tensors.", "Return at least one tensor from call()."
         )
     return by_name(model, unique_names(names), tensors)
+
+
+def output_layers(functional: Any) -> list[str | None]:
+    """Returns the names of the layers that return a functional model's outputs, in order.
+
+    A name that Keras generated is `None`: its number depends on how many layers the process has
+    made before.
+
+    Args:
+        functional: Functional model.
+    """
+    operations = [
+        tensor._keras_history.operation
+        for tensor in keras.tree.flatten(functional._outputs_struct)
+        if tensor is not None
+    ]
+    return [None if _is_generated(operation) else operation.name for operation in operations]
+
+
+def _is_generated(operation: Any) -> bool:
+    generated = to_snake_case(type(operation).__name__)
+    name = re.sub(r"_\d+$", "", operation.name)
+    return name in (generated, re.sub(r"_\d+$", "", generated))
 
 
 def _with_text_keys(structure: Any) -> Any:

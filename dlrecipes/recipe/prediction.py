@@ -66,9 +66,9 @@ def _is_one_text(spec: Any) -> bool:
 def _array(number: int, name: str, value: Any, spec: Any) -> Any:
     import numpy as np
 
-    if spec.dtype == "string":
-        if name.endswith("_bytes") and not isinstance(value, bytes):
-            value = _content(value, is_image=name == "image_bytes")
+    is_file = spec.dtype == "string" and name.endswith("_bytes")
+    if is_file and not isinstance(value, bytes):
+        value = _content(value, is_image=name == "image_bytes")
     try:
         given = np.asarray(value, object if spec.dtype == "string" else None)
         array = given.astype(object if spec.dtype == "string" else spec.dtype)[None]

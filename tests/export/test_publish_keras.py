@@ -41,10 +41,10 @@ def matches(outputs, expected):
 
 def test_a_recurrent_model_with_unnamed_inputs_and_all_states_is_published_twice(tmp_path):
     first, second = keras.Input((None, 3), name="User-ID"), keras.Input((None, 3))
-    lstm = layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")
+    lstm = layers.LSTM(4, return_sequences=True, return_state=True, name="state")
     model = keras.Model([first, second], lstm(first + second))
     inputs = {"User_ID": X[:1], "input": Y[:1]}
-    expected = dict(zip(["lstm", "lstm_1", "lstm_2"], model([X[:1], Y[:1]]), strict=True))
+    expected = dict(zip(["state", "state_1", "state_2"], model([X[:1], Y[:1]]), strict=True))
     for examples in ([X, Y], {"input": Y, "User-ID": X}):
         folder = publish(model, tmp_path / "net", examples=examples, onnx=can_run())
         version = dlrecipes.load(folder).version

@@ -70,7 +70,7 @@ class FakeVersion:
 )
 def test_an_input_has_the_shape_of_the_signature(spec, value, expected):
     (prediction,) = predict_by_signature(FakeVersion(x=spec), [value])
-    assert prediction == {"x": expected}
+    assert prediction == {"x": expected[0]}
 
 
 @pytest.mark.parametrize(
