@@ -118,26 +118,14 @@ def weight_pairs(model: Any, loaded: Any) -> list[tuple[str, Any, Any]]:
         model: Keras model.
         loaded: Model with as many weights.
     """
+    from dlrecipes.export.keras_file import kept_weights
+
     weights, others = kept_weights(model), kept_weights(loaded)
     copies = {_path(loaded, weight): weight for weight in others}
     paths = [_path(model, weight) for weight in weights]
     by_path = set(copies) == set(paths) and len(copies) == len(paths)
     others = [copies[path] for path in paths] if by_path else others
     return list(zip(paths, weights, others, strict=True))
-
-
-def kept_weights(model: Any) -> list[Any]:
-    """Returns the weights that have the same values in a `.keras` file.
-
-    Keras adds LoRA's matrices to the kernel when it saves a layer, and starts with new ones when
-    it loads the layer: other weights, but the same outputs.
-
-    Args:
-        model: Keras model.
-    """
-    layers = [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
-    merged = {id(weight) for layer in layers for weight in layer.weights}
-    return [weight for weight in model.weights if id(weight) not in merged]
 
 
 def _path(model: Any, weight: Any) -> str:
@@ -147,6 +135,8 @@ def _path(model: Any, weight: Any) -> str:
 
 def _sums(model: Any) -> list[tuple[str, str]]:
     import numpy as np
+
+    from dlrecipes.export.keras_file import kept_weights
 
     return [
         (_path(model, weight), hashlib.sha256(np.asarray(weight).tobytes()).hexdigest())

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from dlrecipes.errors import PublishError
 from dlrecipes.export import keras_errors, reference_outputs
-from dlrecipes.export.fresh_process import kept_weights
+from dlrecipes.export.keras_file import kept_weights
 from dlrecipes.export.version import KERAS_FILE, ModelVersion
 
 # How a model takes several tensors: in its own structure, as one tensor, by name, or in a list.

@@ -67,6 +67,20 @@ def load(folder: Path, safe: bool = True) -> keras.Model:
         raise PublishError(f"{KERAS_FILE} cannot be loaded again: {why}", hint) from error
 
 
+def kept_weights(model: keras.Model) -> list[Any]:
+    """Returns the weights that have the same values in a `.keras` file.
+
+    Keras adds LoRA's matrices to the kernel when it saves a layer, and starts with new ones when
+    it loads the layer: other weights, but the same outputs.
+
+    Args:
+        model: Keras model.
+    """
+    layers = [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
+    merged = {id(weight) for layer in layers for weight in layer.weights}
+    return [weight for weight in model.weights if id(weight) not in merged]
+
+
 def unsafe_is_enabled() -> bool:
     """Returns whether `keras.config.enable_unsafe_deserialization` was called."""
     from keras.src.saving.serialization_lib import in_safe_mode  # Keras has no public getter.

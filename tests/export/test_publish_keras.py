@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import dlrecipes
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.export.onnx import can_run
 from dlrecipes.export.signatures import Signature
@@ -107,3 +107,11 @@ def test_a_model_with_lora_is_published_and_verified(tmp_path):
     loaded = keras.saving.load_model(version / "model.keras")
     assert not np.allclose(loaded.get_layer("y").kernel, model.get_layer("y")._kernel)
     assert any("model.keras" in line and "matches" in line for line in check(version))
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(model, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / ("n" * 300), tmp_path / "file" / "net"):
+        with pytest.raises(PublishError, match="Nothing was published") as caught:
+            publish(model, folder, examples=np.ones((1, 3), "float32"))
+        assert str(folder) in caught.value.message
