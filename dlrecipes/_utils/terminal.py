@@ -5,12 +5,24 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 _NAME = "dlrecipes.escape"
 _escaped = False
+# Control characters, line separators, and marks that change the direction of text.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+def escape_control_characters(text: str) -> str:
+    """Returns a text on one line: control characters are written as in a Python string.
+
+    Args:
+        text: Text that may contain names of files or models.
+    """
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from dlrecipes.errors import PublishError
+from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.version import EXTRAS, KERAS_FILE, LITERT_FILE
 
 CHECKSUMS_FILE, EXAMPLES_FILE = "checksums.json", "examples.json"
@@ -44,7 +45,7 @@ def check(folder: Path) -> str:
     """
     names = list(_files(folder))
     path = folder / EXTRAS / CHECKSUMS_FILE
-    if not path.exists():
+    if not path.is_file():
         if stored(folder):
             raise PublishError(
                 f"{folder}: {EXTRAS}/{CHECKSUMS_FILE} is missing, so its files cannot be checked.",
@@ -66,18 +67,33 @@ def check(folder: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    try:
-        sums = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise PublishError(f"{path}: this is not JSON.") from None
+    sums = read_json(path)
     if not isinstance(sums, dict) or not sums:
         raise PublishError(f"{path}: expected checksums by file name.")
     return sums
 
 
+def read_json(path: Path) -> Any:
+    """Returns the contents of a JSON file.
+
+    Args:
+        path: JSON file of a version, which may be damaged.
+
+    Raises:
+        PublishError: If it cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PublishError(f"{path}: {reason(error)}.") from error
+    # Deeply nested lists raise a RecursionError.
+    except (ValueError, RecursionError):
+        raise PublishError(f"{path}: this is not JSON.") from None
+
+
 def _files(folder: Path) -> Iterator[str]:
     """Yields the relative paths of a version's files, without the list of checksums itself."""
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(_walk(folder)):
         name = path.relative_to(folder).as_posix()
         if path.is_dir() and not path.is_symlink():
             continue
@@ -88,9 +104,21 @@ def _files(folder: Path) -> Iterator[str]:
             yield name
 
 
+def _walk(folder: Path) -> Iterator[Path]:
+    # Unlike `rglob`, which leaves out a folder that cannot be read.
+    try:
+        entries = list(folder.iterdir())
+    except OSError as error:
+        raise PublishError(f"{folder}: {reason(error)}.") from error
+    for path in entries:
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path)
+
+
 def _sum(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while part := file.read(2**20):
-            digest.update(part)
-    return digest.hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PublishError(f"{path}: {reason(error)}.") from error

@@ -118,11 +118,14 @@ def weight_pairs(model: Any, loaded: Any) -> list[tuple[str, Any, Any]]:
         model: Keras model.
         loaded: Model with as many weights.
     """
-    copies = {_path(loaded, weight): weight for weight in loaded.weights}
-    paths = [_path(model, weight) for weight in model.weights]
+    from dlrecipes.export.keras_file import kept_weights
+
+    weights, others = kept_weights(model), kept_weights(loaded)
+    copies = {_path(loaded, weight): weight for weight in others}
+    paths = [_path(model, weight) for weight in weights]
     by_path = set(copies) == set(paths) and len(copies) == len(paths)
-    others = [copies[path] for path in paths] if by_path else loaded.weights
-    return list(zip(paths, model.weights, others, strict=True))
+    others = [copies[path] for path in paths] if by_path else others
+    return list(zip(paths, weights, others, strict=True))
 
 
 def _path(model: Any, weight: Any) -> str:
@@ -133,9 +136,11 @@ def _path(model: Any, weight: Any) -> str:
 def _sums(model: Any) -> list[tuple[str, str]]:
     import numpy as np
 
+    from dlrecipes.export.keras_file import kept_weights
+
     return [
         (_path(model, weight), hashlib.sha256(np.asarray(weight).tobytes()).hexdigest())
-        for weight in model.weights
+        for weight in kept_weights(model)
     ]
 
 

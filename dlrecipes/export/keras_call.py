@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from dlrecipes.errors import RecipeError, UsageError
 from dlrecipes.export.keras_errors import plain
-from dlrecipes.export.keras_examples import example_arrays, matched_examples
+from dlrecipes.export.keras_examples import check_kind, example_arrays, matched_examples
 from dlrecipes.export.keras_inputs import (
     ModelInput,
     ModelInputs,
     functional_inputs,
     subclass_inputs,
 )
-from dlrecipes.export.keras_outputs import named_outputs
+from dlrecipes.export.keras_outputs import named_outputs, output_layers
 from dlrecipes.export.names import input_names
 
 # Examples on which a model is compared.
@@ -44,7 +44,7 @@ class KerasCall:
     model: keras.Model
     inputs: ModelInputs
     names: Sequence[str | None]
-    layers: Sequence[str] | None
+    layers: Sequence[str | None] | None
     arrays: Sequence[np.ndarray]
     batch: int | None = None
 
@@ -109,12 +109,13 @@ def keras_call(model: keras.Model, examples: Any) -> KerasCall:
         UsageError: If the model cannot be served, its inputs cannot be inferred, or the examples
             do not fit them.
     """
+    check_kind(model.name, examples)
     _check_servable(model)
     # A sequential model holds a functional model.
     functional = getattr(model, "_functional", None) or model
-    layers: Sequence[str] | None = None
+    layers: Sequence[str | None] | None = None
     if getattr(functional, "_inputs_struct", None) is not None and functional.inputs:
-        inputs, layers = functional_inputs(model, functional), functional.output_names
+        inputs, layers = functional_inputs(model, functional), output_layers(functional)
         values = matched_examples(model.name, inputs.inputs, examples)
     else:
         inputs, values = subclass_inputs(model, examples)

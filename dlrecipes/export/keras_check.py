@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dlrecipes.errors import PublishError
 from dlrecipes.export import keras_errors, reference_outputs
+from dlrecipes.export.keras_file import kept_weights
 from dlrecipes.export.version import KERAS_FILE, ModelVersion
 
 # How a model takes several tensors: in its own structure, as one tensor, by name, or in a list.
@@ -66,7 +67,7 @@ def check(folder: Path, recorded: Mapping[str, Any] | None) -> str:
             raise
         return f"{KERAS_FILE}: not loaded, because it has {why}"
     saved = _saved_weights(folder)
-    for weight in model.weights:
+    for weight in kept_weights(model):
         if _digest(np.asarray(weight)) not in saved:
             raise PublishError(f"{KERAS_FILE}: the weight {weight.path} is not the SavedModel's.")
     line = f"{KERAS_FILE}: has the SavedModel's weights ({model.count_params():,} parameters)"

@@ -8,6 +8,7 @@ from dlrecipes.errors import reason
 
 # Classes of these packages are loaded by their modules' names; all others must be registered.
 PACKAGES = ("keras", "keras_hub", "keras_cv", "keras_nlp")
+OF_KERAS = "(an error of Keras)."
 DECORATOR = "@keras.saving.register_keras_serializable()"
 
 
@@ -61,8 +62,10 @@ def plain(error: Exception) -> str:
         root, _, name = failed[-1].rpartition(".")
         message = f"the class {name} cannot be created from its own configuration: {cause[:200]}"
         if root.split(".")[0] in PACKAGES:
-            return f"{message} (an error of Keras)"
+            return f"{message} {OF_KERAS}"
         return f"{message}. Its get_config must return all arguments of its constructor."
+    if cycle := re.search(r"from operation '(\S+)' is part of a cycle", text):
+        return f"the layer {cycle[1]} cannot be created from its own configuration {OF_KERAS}"
     if "unsafe_deserialization" in text or "safe_mode" in text:
         return "it holds Python code (a Lambda layer), and safe=False is not set."
     lines = [line.strip() for line in text.splitlines() if line.strip()]

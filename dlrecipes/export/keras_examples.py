@@ -24,6 +24,9 @@ def matched_examples(model: str, inputs: Sequence[ModelInput], examples: Any) ->
     Raises:
         UsageError: If a value is missing, or there is one too many.
     """
+    if len(inputs) > 1 and hasattr(examples, "columns"):
+        # The columns of a table.
+        examples = {str(name): np.asarray(examples[name]) for name in examples.columns}
     if isinstance(examples, Mapping):
         return _by_name(model, inputs, examples)
     if len(inputs) > 1 and (nested := _by_path(inputs, examples)) is not None:
@@ -32,14 +35,49 @@ def matched_examples(model: str, inputs: Sequence[ModelInput], examples: Any) ->
     if inputs[0].kind == "ragged" and len(inputs) == 1:
         only = values[0] if len(values) == 1 and hasattr(values[0], "shape") else examples
         values = [only]
+    elif len(inputs) == 1 and _is_one_array(examples, len(inputs[0].shape)):
+        values = [examples]
     if len(values) != len(inputs):
+        arrays = "1 array" if len(inputs) == 1 else f"{len(inputs)} arrays"
         raise UsageError(
-            f"Expected {len(inputs)} arrays of examples, for {_listed(inputs)}, got {len(values)}.",
-            "A list holds one array per input.",
+            f"{model}: expected {arrays} of examples, for {_listed(inputs)}, got {len(values)}.",
+            "A list holds one array per input, and no labels.",
         )
     for entry, value in zip(inputs, values, strict=True):
         _check_given(model, entry, value)
     return values
+
+
+def check_kind(model: str, examples: Any) -> None:
+    """Raises `UsageError` if the examples are not arrays, such as a dataset or a path.
+
+    Args:
+        model: Name of the model, for error messages.
+        examples: Examples as the user passes them to `publish`.
+    """
+    if isinstance(examples, Mapping | list | tuple | int | float) or any(
+        hasattr(examples, name) for name in ("shape", "__array__", "toarray")
+    ):
+        return
+    hint = "Pass an array of the model's inputs, such as x_test[:8]."
+    if hasattr(examples, "__iter__") and not isinstance(examples, str | bytes):
+        hint = "Pass the inputs of one batch: x, y = next(iter(dataset)), then examples=x."
+    raise UsageError(
+        f"{model}: expected examples as arrays, got an object of type {type(examples).__name__}.",
+        hint,
+    )
+
+
+def _is_one_array(examples: Any, rank: int) -> bool:
+    """Returns whether a list holds the numbers of one array, in place of arrays."""
+    if not isinstance(examples, list | tuple) or not examples or hasattr(examples[0], "shape"):
+        return False
+    depth = 0
+    part: Any = examples
+    while isinstance(part, list | tuple) and part:
+        depth, part = depth + 1, part[0]
+    # A list with one list of all examples has one level more.
+    return len(examples) > 1 or depth <= rank
 
 
 def _by_name(model: str, inputs: Sequence[ModelInput], examples: Mapping[Any, Any]) -> list[Any]:
@@ -116,6 +154,8 @@ def example_arrays(
     for entry, value in zip(inputs, values, strict=True):
         parts = _arrays(entry, value, rows)
         spec = entry.specs()[0]
+        if entry.kind == "dense":
+            parts = [_with_rank(parts[0], spec.shape)]
         if not spec.shape.is_compatible_with(parts[0].shape):
             raise UsageError(
                 f"{model}: expected examples of {entry.name} with shape {tuple(spec.shape)}, "
@@ -128,6 +168,15 @@ def example_arrays(
         listed = ", ".join(f"{name} {count}" for name, count in counts.items())
         raise UsageError(f"The inputs have different numbers of examples: {listed}.")
     return arrays
+
+
+def _with_rank(array: np.ndarray, shape: tf.TensorShape) -> np.ndarray:
+    """Returns an array with a last axis of size 1 added or removed, as Keras does."""
+    if array.ndim == shape.rank - 1 and shape.rank > 1 and shape[-1] == 1:
+        return array[..., None]
+    if array.ndim == shape.rank + 1 and array.shape[-1] == 1:
+        return array[..., 0]
+    return array
 
 
 def _arrays(entry: ModelInput, value: Any, rows: int) -> list[np.ndarray]:
@@ -165,10 +214,16 @@ def _converted(array: np.ndarray, dtype: tf.DType) -> np.ndarray:
         return array.astype(object)
     if texts and any(isinstance(value, str | bytes) for value in array.flat):
         raise ValueError("some are texts")
-    with np.errstate(invalid="ignore"):
+    if array.dtype.kind in "cmM" and not dtype.is_complex:
+        raise ValueError(f"they are of type {array.dtype}")
+    with np.errstate(invalid="ignore", over="ignore"):
         converted = array.astype(dtype.as_numpy_dtype)
     if (dtype.is_integer or dtype.is_bool) and not np.array_equal(converted, array):
         raise ValueError(f"some values are not of {dtype.name}")
+    if dtype.is_floating and array.dtype.kind == "f":
+        largest = float(dtype.max)
+        if np.any(np.isfinite(array) & (np.abs(array) > largest)):
+            raise ValueError(f"some values are larger than {largest:.3g}")
     return converted
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from dlrecipes.errors import PublishError
-from dlrecipes.export.keras_errors import DECORATOR, PACKAGES, plain
+from dlrecipes.export.keras_errors import DECORATOR, OF_KERAS, PACKAGES, plain
 from dlrecipes.export.version import KERAS_FILE
 
 # Keras' own functions are looked up here by their names alone.
@@ -62,7 +62,23 @@ def load(folder: Path, safe: bool = True) -> keras.Model:
         # Without the losses, which may be the user's own functions.
         return keras.saving.load_model(folder / KERAS_FILE, compile=False, safe_mode=safe)
     except Exception as error:
-        raise PublishError(f"{KERAS_FILE} cannot be loaded again: {plain(error)}") from error
+        why = plain(error)
+        hint = "Publish a model without this layer." if why.endswith(OF_KERAS) else ""
+        raise PublishError(f"{KERAS_FILE} cannot be loaded again: {why}", hint) from error
+
+
+def kept_weights(model: keras.Model) -> list[Any]:
+    """Returns the weights that have the same values in a `.keras` file.
+
+    Keras adds LoRA's matrices to the kernel when it saves a layer, and starts with new ones when
+    it loads the layer: other weights, but the same outputs.
+
+    Args:
+        model: Keras model.
+    """
+    layers = [layer for layer in model._flatten_layers() if getattr(layer, "lora_enabled", False)]
+    merged = {id(weight) for layer in layers for weight in layer.weights}
+    return [weight for weight in model.weights if id(weight) not in merged]
 
 
 def unsafe_is_enabled() -> bool:
@@ -190,15 +206,18 @@ def _compile_note(model: keras.Model) -> str:
         config = keras.saving.serialize_keras_object(model.get_compile_config())
     except SAVING_ERRORS as error:
         return f"{KERAS_FILE}: {plain(error).rstrip('.')}. The file {NOT_SAVED}"
-    for entry in _objects(config):
-        if entry["class_name"] != "__lambda__" and _is_known(entry):
-            continue
-        name = "that is a lambda" if entry["class_name"] == "__lambda__" else _named(entry)[1]
-        return (
-            f"{KERAS_FILE} cannot restore the loss, metric or optimizer {name}: load it with "
-            f"compile=False, or write {DECORATOR} above its definition and publish again."
-        )
-    return ""
+    names = dict.fromkeys(
+        "that is a lambda" if entry["class_name"] == "__lambda__" else _named(entry)[1]
+        for entry in _objects(config)
+        if entry["class_name"] == "__lambda__" or not _is_known(entry)
+    )
+    if not names:
+        return ""
+    where = "each definition" if len(names) > 1 else "its definition"
+    return (
+        f"{KERAS_FILE} cannot restore the loss, metric or optimizer {', '.join(names)}: load it "
+        f"with compile=False, or write {DECORATOR} above {where} and publish again."
+    )
 
 
 @contextlib.contextmanager

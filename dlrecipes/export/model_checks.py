@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export.litert_support import layer_path
+from dlrecipes.export.names import input_names
 from dlrecipes.export.precision import graph_nodes
 from dlrecipes.export.reference_outputs import compare, record
 from dlrecipes.export.signatures import Exports
@@ -18,6 +20,9 @@ from dlrecipes.export.signatures import Exports
 __all__ = ["check_deterministic", "check_finite", "check_model", "layer_names"]
 
 KERAS_2 = ("tf_keras", "keras.src.engine", "keras.engine", "tensorflow.python.keras")
+# Names of scopes that TensorFlow accepts in a graph.
+SCOPE = re.compile(r"[A-Za-z0-9_.\\/>-]*")
+ROOT_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 OTHER_LIBRARIES = {"torch": "PyTorch", "sklearn": "scikit-learn", "jax": "JAX", "flax": "Flax"}
 
 
@@ -40,7 +45,22 @@ def check_model(model: Any) -> None:
             "Save the model with model.save('model.keras'), set KERAS_BACKEND=tensorflow, and "
             "publish keras.saving.load_model('model.keras').",
         )
+    _check_names(model)
     check_finite(model)
+
+
+def _check_names(model: keras.Model) -> None:
+    """Raises `UsageError` if a layer's name cannot be a scope of a graph."""
+    for layer in model._flatten_layers():
+        # Inputs open no scope. The model's own scope is the outermost, which has stricter rules.
+        pattern = ROOT_SCOPE if layer is model else SCOPE
+        if isinstance(layer, keras.layers.InputLayer) or pattern.fullmatch(layer.name):
+            continue
+        what = "model" if layer is model else "layer"
+        raise UsageError(
+            f"publish: the name {layer.name!r} of the {what} is not valid in a TensorFlow graph.",
+            f"Build the {what} with name={input_names([layer.name])[0]!r}, and load the weights.",
+        )
 
 
 def _not_a_model(thing: Any) -> tuple[str, str]:

@@ -132,8 +132,8 @@ def publish(
     if onnx:
         onnx_file.check_installed()
     work = directory / f".publishing-{uuid.uuid4().hex}"
-    _delete_old_work(directory)
     try:
+        _delete_old_work(directory)
         work.mkdir(parents=True)
         (work / EXTRAS).mkdir()
         with fresh_process.VerificationProcess() as process, suppress_stderr():

@@ -18,6 +18,11 @@ TOLERANCE, GRAPH_TOLERANCE = 1e-4, 1e-2
 # Rounding errors that outputs in float16 and bfloat16 may have.
 ROUNDING = 4
 
+UNKNOWN_SIZES = (
+    "Some layers of Keras, such as TimeDistributed, compute something else in a graph whose sizes "
+    "are unknown: give keras.Input fixed ones, such as (10, 4) in place of (None, 4)."
+)
+
 # One example: inputs and outputs, each by name as text.
 Reference = Mapping[str, Mapping[str, str]]
 
@@ -109,7 +114,12 @@ def check_graph(what: str, signature: Signature, function: Callable[..., Mapping
     pairs = zip(signature.inputs, signature.examples[0], strict=True)
     tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
     # A graph in float16 rounds at other places than the model called without one.
-    assert_match(what, signature.expected, arrays(function(*tensors)), GRAPH_TOLERANCE)
+    try:
+        assert_match(what, signature.expected, arrays(function(*tensors)), GRAPH_TOLERANCE)
+    except PublishError as error:
+        fixed = all(None not in tuple(spec.shape)[1:] for spec in signature.inputs)
+        hint = "" if fixed else UNKNOWN_SIZES
+        raise PublishError(error.message, error.hint or hint) from error
 
 
 def compare(

@@ -141,10 +141,30 @@ def exports_from_model(model: keras.Model, examples: Any) -> Exports:
     arrays, specs = call.arrays, call.specs
     singles = [tuple(array[k : k + 1] for array in arrays) for k in range(len(arrays[0]))]
     compared = [tuple(arrays)] if call.batch else [tuple(arrays), singles[0]]
-    serving = Signature(call.function, specs, compared, call.given_names, call.run())
+    outputs = call.run()
+    _check_finite(model.name, arrays, outputs)
+    serving = Signature(call.function, specs, compared, call.given_names, outputs)
     litert = serving
     recurrent = any(isinstance(layer, keras.layers.RNN) for layer in model._flatten_layers())
     if recurrent and not call.batch:
         single = [tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name=spec.name) for spec in specs]
         litert = Signature(call.function, single, singles, call.given_names)
     return Exports({"serving_default": serving}, litert)
+
+
+def _check_finite(
+    model: str, arrays: Sequence[np.ndarray], outputs: Mapping[str, np.ndarray]
+) -> None:
+    """Raises `UsageError` if an output cannot be compared, because all its values are NaN."""
+    for name, output in outputs.items():
+        floats = tf.as_dtype(output.dtype).is_floating
+        if not floats or not output.size or np.isfinite(output.astype(np.float64)).any():
+            continue
+        broken = any(array.dtype.kind == "f" and np.isnan(array).any() for array in arrays)
+        raise UsageError(
+            f"{model}: the output {name} is NaN or infinite on all examples, so that no file can "
+            "be compared with the model.",
+            "The examples contain NaN: pass examples without it."
+            if broken
+            else "Pass examples as the model was trained on, or look for the layer that overflows.",
+        )

@@ -26,6 +26,9 @@ from dlrecipes.export.version import (
 # Limits per signature: examples, rows of an example, and characters of an example.
 MAX_EXAMPLES, MAX_ROWS, MAX_CHARACTERS = 2, 2, 512 * 1024
 
+# Parts of the file with the references, each with an empty value of its type.
+_PARTS: Mapping[str, Any] = {"signatures": {}, "litert": [], "formats": {}}
+
 # Kernels for float16 and int8 round differently on different processors.
 FORMAT_TOLERANCE = 0.02
 
@@ -89,6 +92,8 @@ def check(folder: Path) -> Iterator[str]:
     yield checksums.check(folder)
     references = _references(folder)
     try:
+        if checksums.stored(folder):
+            _check_complete(folder, references)
         yield from check_answers(folder, references)
         if (folder / KERAS_FILE).is_file():
             yield keras_check.check(folder, references.get("keras"))
@@ -133,6 +138,8 @@ def _check_saved_model(folder: Path, references: Mapping[str, Any]) -> Iterator[
     if missing:
         raise PublishError(f"{folder}: the SavedModel does not have the signature {missing[0]}.")
     for name, function in sorted(loaded.signatures.items()):
+        if references and name not in references:
+            raise PublishError(f"{folder}: the SavedModel has an additional signature {name}.")
         expected = references.get(name, [])
         reference_outputs.compare_or_fail(f"SavedModel, signature {name}", expected, function)
         yield f"SavedModel, signature {name}: {_result(expected)}"
@@ -179,14 +186,34 @@ def _result(references: list[Mapping[str, Any]]) -> str:
 
 def _references(folder: Path) -> Mapping[str, Any]:
     path = folder / EXTRAS / EXAMPLES_FILE
-    return _read(path) if path.is_file() else {}
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        references = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise PublishError(f"{path}: this is not JSON.") from None
-    if not isinstance(references, dict):
+    references = checksums.read_json(path) if path.is_file() else {}
+    if not isinstance(references, dict) or any(
+        not isinstance(references.get(part, empty), type(empty)) for part, empty in _PARTS.items()
+    ):
         raise PublishError(f"{path}: expected the references of a version.")
     return references
+
+
+def _check_complete(folder: Path, references: Mapping[str, Any]) -> None:
+    """Raises `PublishError` if a file has no references, or references have no file."""
+    where = f"{EXTRAS}/{EXAMPLES_FILE}"
+    if not references.get("signatures"):
+        raise PublishError(
+            f"{where} is missing or empty, so the outputs cannot be checked.",
+            "Publish the version again, or delete it.",
+        )
+    tensors = {LITERT_FILE, ONNX_FILE}
+    formats = {path.name for path in _smaller_formats(folder)}
+    present = {name for name in (*tensors, KERAS_FILE) if (folder / name).is_file()}
+    recorded = set(references.get("formats", {}))
+    # Publishing always writes `model.keras`, and LiteRT's references if there is such a file.
+    missing = sorted((recorded - formats) | ({KERAS_FILE} - present))
+    if "litert" in references and not present & tensors:
+        missing.append(LITERT_FILE)
+    if missing:
+        raise PublishError(f"{missing[0]} is missing.")
+    added = sorted(formats - recorded)
+    if "litert" not in references:
+        added += sorted(present & tensors)
+    if added:
+        raise PublishError(f"{added[0]}: {where} has no outputs of this file.")

@@ -14,9 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from dlrecipes._utils import processes
+from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export.checksums import CHECKSUMS_FILE
 from dlrecipes.export.version import EXTRAS, version_folders
@@ -140,6 +141,8 @@ def _check(folder: Path, events: IO[str]) -> str:
     return ""
 
 
-def _send(events: IO[str], **event: Any) -> None:
-    events.write(json.dumps(event) + "\n")
+def _send(events: IO[str], **event: str) -> None:
+    # Names of files and signatures may contain line breaks.
+    texts = {key: escape_control_characters(text) for key, text in event.items()}
+    events.write(json.dumps(texts) + "\n")
     events.flush()

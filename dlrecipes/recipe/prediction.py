@@ -39,8 +39,7 @@ def predict_by_signature(version: ModelVersion, inputs: Sequence[Any]) -> list[d
 
 def _by_name(number: int, value: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
     names = list(specs)
-    only_text = all(spec.dtype == "string" for spec in specs.values())
-    if isinstance(value, str) and not (len(names) == 1 and only_text):
+    if isinstance(value, str) and not (len(names) == 1 and _is_one_text(specs[names[0]])):
         try:
             value = json.loads(value)
         except ValueError:
@@ -58,17 +57,25 @@ def _by_name(number: int, value: Any, specs: Mapping[str, Any]) -> dict[str, Any
     return dict(value)
 
 
+def _is_one_text(spec: Any) -> bool:
+    """Returns whether an example of an input is one text, rather than several."""
+    shape = spec.shape
+    return spec.dtype == "string" and (shape is None or tuple(shape[1:]) in ((), (1,)))
+
+
 def _array(number: int, name: str, value: Any, spec: Any) -> Any:
     import numpy as np
 
-    if spec.dtype == "string":
-        if name.endswith("_bytes") and not isinstance(value, bytes):
-            value = _content(value, is_image=name == "image_bytes")
-        return np.array([value], object)
+    is_file = spec.dtype == "string" and name.endswith("_bytes")
+    if is_file and not isinstance(value, bytes):
+        value = _content(value, is_image=name == "image_bytes")
     try:
-        given = np.asarray(value)
-        array = given.astype(spec.dtype)[None]
-        lossless = given.dtype.kind in "biuf" and bool(np.all(np.isfinite(given)))
+        given = np.asarray(value, object if spec.dtype == "string" else None)
+        array = given.astype(object if spec.dtype == "string" else spec.dtype)[None]
+        if spec.dtype == "string":
+            lossless = all(isinstance(text, str | bytes) for text in given.flat)
+        else:
+            lossless = given.dtype.kind in "biuf" and bool(np.all(np.isfinite(given)))
         if array.dtype.kind in "iu":
             lossless = lossless and given.dtype.kind != "b" and np.array_equal(array[0], given)
     except (TypeError, ValueError, OverflowError):
@@ -79,6 +86,9 @@ def _array(number: int, name: str, value: Any, spec: Any) -> Any:
             f"Expected {_described({name: spec})}.",
         )
     expected = spec.shape
+    if expected is not None and len(expected) == array.ndim + 1 and expected[-1] == 1:
+        # A last axis of size 1 may be missing, as in Keras.
+        array = array[..., None]
     fits = expected is None or (
         len(expected) == array.ndim
         and all(size in (None, -1, own) for size, own in zip(expected, array.shape, strict=True))

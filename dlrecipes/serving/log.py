@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import select
 import stat
 import sys
@@ -14,23 +13,14 @@ import time
 from collections import deque
 from typing import TextIO
 
+from dlrecipes._utils.terminal import escape_control_characters
+
 # Lines that wait for a slow reader; further ones are counted and dropped.
 MAX_WAITING = 10_000
 # Interval in which a slow reader is checked, in seconds.
 INTERVAL = 0.1
 # POSIX guarantees that a pipe takes a write of this size as a whole.
 PIPE_BUF = getattr(select, "PIPE_BUF", 512)
-# Control characters, line separators, and marks that change the direction of text.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
-
-
-def escape(text: str) -> str:
-    """Returns a text on one line: control characters are written as in a Python string.
-
-    Args:
-        text: Text that may contain names of files or models.
-    """
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class LineWriter:
@@ -55,7 +45,7 @@ class LineWriter:
 
     def write(self, line: str) -> None:
         """Writes a line, or keeps it if the reader is slow; never raises an `OSError`."""
-        data = (escape(line) + "\n").encode("utf-8", "backslashreplace")
+        data = (escape_control_characters(line) + "\n").encode("utf-8", "backslashreplace")
         with self._lock:
             if self._file is None:
                 self._write_to_stream(data)

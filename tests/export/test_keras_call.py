@@ -35,7 +35,7 @@ def two_inputs(outputs, inputs=list):
 def encoder():
     """Returns the encoder of a sequence-to-sequence model: outputs, hidden and cell state."""
     x = keras.Input((None, 3), name="x")
-    states = layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")(x)
+    states = layers.LSTM(4, return_sequences=True, return_state=True, name="state")(x)
     return keras.Model(x, states)
 
 
@@ -101,7 +101,7 @@ def traced(model, examples):
 
 
 SEVERAL = {
-    "states of an LSTM": (encoder, X, ["lstm", "lstm_1", "lstm_2"], lambda model: model(X)),
+    "states of an LSTM": (encoder, X, ["state", "state_1", "state_2"], lambda model: model(X)),
     "a shared layer": (
         lambda: two_inputs(lambda a, b: [a, b]),
         [A, B],
@@ -111,7 +111,7 @@ SEVERAL = {
     "a layer that returns two tensors": (
         halves,
         A,
-        ["halves", "halves_1"],
+        ["output_0", "output_1"],
         lambda model: model(A),
     ),
     "nested": (
@@ -144,7 +144,7 @@ def test_all_formats_have_all_states_of_an_encoder(tmp_path):
     function = concrete_function(exports.signatures["serving_default"])
     write_saved_model(model, tmp_path / "saved", {"serving_default": function})
     files.append(tf.saved_model.load(str(tmp_path / "saved")).signatures["serving_default"])
-    own = dict(zip(["lstm", "lstm_1", "lstm_2"], model(X[:1]), strict=True))
+    own = dict(zip(["state", "state_1", "state_2"], model(X[:1]), strict=True))
     for call in files:
         outputs = call(x=tf.constant(X[:1]) if call is files[-1] else X[:1])
         assert set(outputs) == set(own)
@@ -154,8 +154,8 @@ def test_all_formats_have_all_states_of_an_encoder(tmp_path):
 
 def test_a_graph_without_one_of_the_outputs_is_rejected():
     signature = exports_from_model(encoder(), X).signatures["serving_default"]
-    with pytest.raises(PublishError, match=r"graph: outputs \['lstm'\] where the model has"):
-        check_graph("graph", signature, lambda x: {"lstm": signature.function(x)["lstm"]})
+    with pytest.raises(PublishError, match=r"graph: outputs \['state'\] where the model has"):
+        check_graph("graph", signature, lambda x: {"state": signature.function(x)["state"]})
 
 
 def test_examples_by_name_may_be_in_any_order():

@@ -129,6 +129,27 @@ def test_an_incomplete_configuration_is_named_when_the_file_is_loaded(tmp_path):
     assert str(tmp_path) not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (
+            "<class 'keras.src.layers.RandomShear'> could not be deserialized properly. Exception "
+            "encountered: The `factor` argument is -0.1",
+            "RandomShear",
+        ),
+        ("Tensor <KerasTensor> from operation 'equalization' is part of a cycle.", "equalization"),
+    ],
+)
+def test_a_layer_that_keras_cannot_load_is_named(tmp_path, monkeypatch, error, name):
+    def load_model(*arguments, **options):
+        raise ValueError(error)
+
+    monkeypatch.setattr(keras.saving, "load_model", load_model)
+    with pytest.raises(PublishError, match=r"error of Keras\)\. Publish a model without") as caught:
+        keras_file.load(tmp_path)
+    assert name in caught.value.message
+
+
 def test_registering_a_class_is_enough(tmp_path):
     class Late(layers.Layer):
         def call(self, x):
@@ -181,3 +202,12 @@ def test_a_loss_that_cannot_be_restored_is_a_note(tmp_path, loss, note):
     assert bool(keras_file.save(model, tmp_path)) == bool(note)
     assert model.compiled
     np.testing.assert_allclose(keras_file.load(tmp_path)(X), model(X))
+
+
+def test_all_losses_and_metrics_that_cannot_be_restored_are_named(tmp_path):
+    def measure(y, z):
+        return keras.ops.mean(y - z)
+
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1)])
+    model.compile(loss=triple, metrics=[measure])
+    assert "triple, measure: load it" in keras_file.save(model, tmp_path)

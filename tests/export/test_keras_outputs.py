@@ -2,12 +2,14 @@
 
 from collections import namedtuple
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 from dlrecipes.errors import UsageError
-from dlrecipes.export.keras_outputs import named_outputs
+from dlrecipes.export.keras_outputs import named_outputs, output_layers
 
 A, B, C = (tf.constant([float(k)]) for k in range(3))
 Moments = namedtuple("Moments", ["mean", "variance"])
@@ -46,6 +48,13 @@ def test_numbers_and_texts_are_outputs():
     }
 
 
+def test_keys_that_are_numbers_are_the_same_in_a_keras_file():
+    # The file's configuration is JSON, whose keys are texts.
+    for keys in ((0, 1, 2), ("0", "1", "2")):
+        results = {keys[0]: A, keys[1]: {keys[2]: B}}
+        assert list(named_outputs("net", results, ["d", "e"])) == ["output_0", "output_1_2"]
+
+
 def test_ragged_and_sparse_outputs_are_dense():
     ragged = tf.ragged.constant([[1, 2], [3]])
     sparse = tf.sparse.from_dense([[0, 5]])
@@ -68,3 +77,20 @@ def test_ragged_and_sparse_outputs_are_dense():
 def test_an_output_that_is_not_a_tensor_is_rejected(results, message):
     with pytest.raises(UsageError, match=message):
         named_outputs("net", results)
+
+
+def test_generated_names_of_layers_do_not_depend_on_the_process():
+    def names():
+        x = keras.Input((4,))
+        lstm = layers.LSTM(2, return_state=True)(x[:, None])
+        heads = [layers.Dense(1)(x), layers.Conv2D(1, 1)(x[:, None, None]), x + 1, *lstm]
+        tower = keras.Sequential([layers.Dense(1, name="dense_9")])
+        named = [layers.Dense(1, name="score")(x), layers.Dense(1, name="dense_net")(x)]
+        return output_layers(keras.Model(x, [*heads, tower(x), *named, x]))
+
+    assert names() == names() == [None] * 7 + ["score", "dense_net", None]
+
+
+def test_outputs_without_names_are_numbered_by_position():
+    named = named_outputs("net", [A, B, C], [None, "score", None])
+    assert list(named) == ["output_0", "score", "output_2"]

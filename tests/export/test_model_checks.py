@@ -7,7 +7,10 @@ import tensorflow as tf
 
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
+from dlrecipes.export.litert import concrete_function
 from dlrecipes.export.model_checks import check_model
+from dlrecipes.export.reference_outputs import check_graph
+from dlrecipes.export.signatures import Signature
 
 
 def legacy_model():
@@ -112,3 +115,22 @@ def test_a_table_that_no_layer_holds_is_reported_with_its_layer(tmp_path):
         publish(model, tmp_path / "net", examples=np.ones((1, 3)))
     assert "self.table = table" in caught.value.hint
     assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize(
+    ("model_name", "layer_name", "what", "proposal"),
+    [("mon modèle", "y", "model", "mon_modele"), ("net", "sortie é", "layer", "sortie_e")],
+)
+def test_names_that_graphs_do_not_accept_are_refused(model_name, layer_name, what, proposal):
+    x = keras.Input((2,), name="entrée")
+    model = keras.Model(x, keras.layers.Dense(1, name=layer_name)(x), name=model_name)
+    with pytest.raises(UsageError, match=f"of the {what} is not valid.*name='{proposal}'"):
+        check_model(model)
+
+
+def test_a_graph_that_differs_because_of_unknown_sizes_is_explained():
+    spec = tf.TensorSpec([None, None], tf.float32, name="x")
+    x = np.ones((2, 3), "float32")
+    signature = Signature(lambda x: {"y": x}, [spec], [(x,)], expected={"y": x + 1})
+    with pytest.raises(PublishError, match=r"y differs.*TimeDistributed.*give keras\.Input fixed"):
+        check_graph("graph", signature, concrete_function(signature))

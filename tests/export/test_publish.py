@@ -356,9 +356,9 @@ def test_a_model_with_an_unregistered_loss_is_published(two_inputs):
         (np.ones((2, 4), "float32"), r"with shape \(None, 3\), got \(2, 4\)"),
         (np.ones((0, 3), "float32"), "x: expected at least one example"),
         ({"z": np.ones((1, 3))}, "Expected examples of the inputs x, got z"),
-        ([np.ones((1, 3)), np.ones((1, 3))], "Expected 1 arrays of examples, for x, got 2"),
+        ([np.ones((1, 3)), np.ones((1, 3))], "expected 1 array of examples, for x, got 2"),
         (np.array([["a", "b", "c"]]), "examples of x cannot be converted to an array of float32"),
-        ([[1.0, 2.0, 3.0]], "A list holds one array per input"),
+        ([[1.0, 2.0]], "A list holds one array per input"),
     ],
 )
 def test_examples_that_do_not_fit_are_rejected(model, tmp_path, examples, message):

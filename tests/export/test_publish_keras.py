@@ -6,10 +6,11 @@ import pytest
 from keras import layers
 
 import dlrecipes
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import publish
 from dlrecipes.export.onnx import can_run
 from dlrecipes.export.signatures import Signature
+from dlrecipes.export.verification import check
 
 RNG = np.random.default_rng(0)
 X, Y = (RNG.normal(size=(4, 5, 3)).astype("float32") for _ in range(2))
@@ -40,10 +41,10 @@ def matches(outputs, expected):
 
 def test_a_recurrent_model_with_unnamed_inputs_and_all_states_is_published_twice(tmp_path):
     first, second = keras.Input((None, 3), name="User-ID"), keras.Input((None, 3))
-    lstm = layers.LSTM(4, return_sequences=True, return_state=True, name="lstm")
+    lstm = layers.LSTM(4, return_sequences=True, return_state=True, name="state")
     model = keras.Model([first, second], lstm(first + second))
     inputs = {"User_ID": X[:1], "input": Y[:1]}
-    expected = dict(zip(["lstm", "lstm_1", "lstm_2"], model([X[:1], Y[:1]]), strict=True))
+    expected = dict(zip(["state", "state_1", "state_2"], model([X[:1], Y[:1]]), strict=True))
     for examples in ([X, Y], {"input": Y, "User-ID": X}):
         folder = publish(model, tmp_path / "net", examples=examples, onnx=can_run())
         version = dlrecipes.load(folder).version
@@ -94,3 +95,23 @@ def test_signatures_that_cannot_be_published_are_rejected(model, tmp_path, signa
     with pytest.raises(UsageError, match=message):
         dlrecipes.publish(model, tmp_path / "net", signatures=signatures)
     assert not (tmp_path / "net").exists()
+
+
+def test_a_model_with_lora_is_published_and_verified(tmp_path):
+    x = keras.Input((3,), name="x")
+    model = keras.Model(x, layers.Dense(2, name="y")(x))
+    model.get_layer("y").enable_lora(1)
+    model.get_layer("y").lora_kernel_b.assign([[1, 2]])
+    version = publish(model, tmp_path / "net", examples=np.eye(3, dtype="float32"))
+    # Keras adds the matrices to the kernel in the file.
+    loaded = keras.saving.load_model(version / "model.keras")
+    assert not np.allclose(loaded.get_layer("y").kernel, model.get_layer("y")._kernel)
+    assert any("model.keras" in line and "matches" in line for line in check(version))
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(model, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / ("n" * 300), tmp_path / "file" / "net"):
+        with pytest.raises(PublishError, match="Nothing was published") as caught:
+            publish(model, folder, examples=np.ones((1, 3), "float32"))
+        assert str(folder) in caught.value.message

@@ -1,8 +1,10 @@
 """Verification of published versions: intact ones pass, and errors name the changed file."""
 
+import io
 import json
 import os
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import checksums, publish
 from dlrecipes.export.verification import check
-from dlrecipes.export.version_checks import check_versions, versions_in
+from dlrecipes.export.version_checks import _check, _send, check_versions, versions_in
 
 # Python imports this as `sitecustomize`. It stands for a C++ library that crashes on a file.
 CRASH = """
@@ -122,6 +124,75 @@ def test_changed_outputs_are_detected_with_new_checksums(copied, side):
     checksums.write(copied)
     with pytest.raises(PublishError, match="y has shape"):
         list(check(copied))
+
+
+@pytest.mark.parametrize("content", ["{}", '{"signatures": {}}', None])
+def test_a_version_that_lost_its_examples_is_not_in_order(copied, content):
+    path = copied / "assets.extra" / "examples.json"
+    path.unlink()
+    if content:
+        path.write_text(content)
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=r"examples\.json is missing or empty"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("content", ['{"signatures": 5}', '{"litert": "x"}', "[]", "[" * 99_999])
+def test_examples_of_another_structure_are_not_in_order(copied, content):
+    (copied / "assets.extra" / "examples.json").write_text(content)
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=r"examples\.json: (expected|this is not JSON)"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("name", ["model.tflite", "model.keras"])
+def test_a_file_that_was_removed_is_named_with_new_checksums(copied, name):
+    (copied / name).unlink()
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=f"{name} is missing"):
+        list(check(copied))
+
+
+@pytest.mark.parametrize("part", ["litert", "formats"])
+def test_a_litert_file_without_outputs_is_not_in_order_with_new_checksums(copied, part):
+    name = "model.tflite" if part == "litert" else "model.float16.tflite"
+    shutil.copy(copied / "model.tflite", copied / "other")
+    (copied / "other").rename(copied / name)
+    path = copied / "assets.extra" / "examples.json"
+    references = json.loads(path.read_text())
+    references.pop(part)
+    path.write_text(json.dumps(references))
+    checksums.write(copied)
+    with pytest.raises(PublishError, match=rf"{name}: .*examples\.json has no outputs"):
+        list(check(copied))
+
+
+def test_a_signature_without_outputs_is_not_in_order(copied):
+    path = copied / "assets.extra" / "examples.json"
+    references = json.loads(path.read_text())
+    references["signatures"].pop("words")
+    path.write_text(json.dumps(references))
+    checksums.write(copied)
+    with pytest.raises(PublishError, match="additional signature words"):
+        list(check(copied))
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs an unreadable file")
+@pytest.mark.parametrize("name", ["model.tflite", "assets.extra/checksums.json"])
+def test_a_file_that_cannot_be_read_is_named(copied, name, monkeypatch):
+    (copied / name).unlink()
+    # Reading it fails, for the superuser as well.
+    (copied / name).symlink_to("/proc/self/mem")
+    with pytest.raises(PublishError, match=f"{name}: Input/output error"):
+        list(check(copied))
+
+
+def test_a_name_with_line_breaks_is_reported_on_one_line(copied):
+    (copied / "a\nb: ok\x1b[2K").write_text("")
+    events = io.StringIO()
+    _send(events, error=_check(copied, events))
+    (event,) = map(json.loads, events.getvalue().splitlines())
+    assert r"a\nb: ok\x1b[2K: added after" in event["error"]
 
 
 def test_a_broken_saved_model_is_a_one_line_error(copied):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dlrecipes.data.image_files import read_image
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, UsageError
 from dlrecipes.export.version import TensorInfo
 from dlrecipes.recipe.prediction import predict_by_signature
 
@@ -42,3 +42,41 @@ def test_a_file_that_is_not_an_image_is_refused(version, tmp_path):
     (tmp_path / "a.png").write_bytes(b"text")
     with pytest.raises(DataError, match=r"a\.png: this is not an image"):
         predict_by_signature(version, [str(tmp_path / "a.png")])
+
+
+class FakeVersion:
+    """A version whose only signature returns its inputs."""
+
+    def __init__(self, **inputs):
+        self._inputs = {name: TensorInfo(*spec) for name, spec in inputs.items()}
+
+    def inputs(self):
+        return self._inputs
+
+    def call(self, **arrays):
+        return arrays
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "expected"),
+    [
+        (("string", (None,)), "the cat", ["the cat"]),
+        (("string", (None, 1)), "the cat", [["the cat"]]),
+        (("string", (None, 2)), '["the", "cat"]', [["the", "cat"]]),
+        (("string", (None, None)), ["the", "cat"], [["the", "cat"]]),
+        (("float32", (None, 1)), "5", [[5.0]]),
+        (("float32", (None, 2, 1)), "[5, 6]", [[[5.0], [6.0]]]),
+    ],
+)
+def test_an_input_has_the_shape_of_the_signature(spec, value, expected):
+    (prediction,) = predict_by_signature(FakeVersion(x=spec), [value])
+    assert prediction == {"x": expected[0]}
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("[1, 2]", "x is not an array of string"), ('["a"]', r"x has shape \(1,")],
+)
+def test_texts_of_another_shape_are_refused(value, message):
+    with pytest.raises(UsageError, match=message):
+        predict_by_signature(FakeVersion(x=("string", (None, 2))), [value])

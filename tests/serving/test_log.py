@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.serving import log
-from dlrecipes.serving.log import LineWriter, escape
+from dlrecipes.serving.log import LineWriter
 from dlrecipes.serving.parsers import LARGE
 
 LINES = 300
@@ -100,7 +101,9 @@ def test_a_stream_without_a_file_is_written_to_directly():
 
 
 def test_control_characters_are_escaped():
-    assert escape("a\nb\r\x1b[31mc\u2028d\u202ee 明月") == (r"a\nb\r\x1b[31mc\u2028d\u202ee 明月")
+    assert escape_control_characters("a\nb\r\x1b[31mc\u2028d\u202ee 明月") == (
+        r"a\nb\r\x1b[31mc\u2028d\u202ee 明月"
+    )
 
 
 def test_the_server_works_without_standard_streams_and_stops_at_sighup(half):
