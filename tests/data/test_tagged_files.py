@@ -116,6 +116,10 @@ def test_line_ends_and_marks_of_every_system_are_read(tmp_path, end, codec):
         ("a B\nb M\nc E\nd S\n", "B-span I-span I-span B-span", "tags B, E, M, S name no slot"),
         ("a O\nb I-x\nc B-x\nd O\n", "O B-x B-x O", "read as IOB1."),
         ("a O\nb B-x\nc L-x\nd U-x\n", "O B-x I-x B-x", "read as BILOU."),
+        # CLUENER's and Resume's usual conversion.
+        ("a B-x\nb I-x\nc S-x\nd S-y\ne O\n", "B-x I-x B-x B-y O", "read as BIOS."),
+        ("a B-x\nb I-x\nc E-x\nd B-x\ne O\n", "B-x I-x I-x B-x O", "read as BIOE."),
+        ("a B-x\nb M-x\nc E-x\nd B-x\ne O\n", "B-x I-x I-x B-x O", "read as BMEO."),
     ],
 )
 def test_schemes_are_detected_and_reported(tmp_path, text, tags, note):
