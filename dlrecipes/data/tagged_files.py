@@ -92,7 +92,9 @@ class ColumnFile:
 
 
 def read_lines(path: Path, notes: list[str]) -> list[str]:
-    """Returns the lines of a file without spaces at their ends, and without blank ones at its end.
+    """Returns the lines of a file without spaces around them, and without blank ones at its end.
+
+    A tab at the start is kept: it follows an empty column.
 
     Args:
         path: File; an encoding other than UTF-8 is added to `notes`.
@@ -102,7 +104,7 @@ def read_lines(path: Path, notes: list[str]) -> list[str]:
         DataError: If the file cannot be read or is empty.
     """
     text, encoding = read_file(path)
-    lines = [line.strip(" \t") for line in _BREAKS.split(text)]
+    lines = [line.rstrip(" \t").lstrip(" ") for line in _BREAKS.split(text)]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
@@ -114,7 +116,7 @@ def read_lines(path: Path, notes: list[str]) -> list[str]:
 
 def split_words(line: str) -> tuple[str, ...]:
     """Returns the words of a line, separated by ASCII spaces and tabs only."""
-    return tuple(_SPACES.split(line))
+    return tuple(_SPACES.split(line.strip(" \t")))
 
 
 def read_tagged_file(path: Path, notes: list[str]) -> list[ReadSentence] | ColumnFile:
@@ -162,6 +164,8 @@ def _read_columns(path: Path, lines: Sequence[str], notes: list[str]) -> ColumnF
             continue
         else:
             rows.append((columns, number))
+    if len({len(columns) for rows in file.sentences for columns, _ in rows}) > 1:
+        file.sentences[:] = [_without_gaps(rows) for rows in file.sentences]
     if not file.sentences:
         hint = "Expected lines with a word and its tag, such as: Rome B-city."
         raise DataError(f"{path} contains no sentences.", hint)
@@ -175,9 +179,14 @@ def _read_columns(path: Path, lines: Sequence[str], notes: list[str]) -> ColumnF
     return file
 
 
+def _without_gaps(rows: Sequence[Row]) -> list[Row]:
+    """Returns rows without the empty columns between several tabs in place of spaces."""
+    return [([columns[0], *filter(None, columns[1:])], number) for columns, number in rows]
+
+
 def _columns(line: str) -> list[str]:
     if "\t" in line:
-        return [column for part in line.split("\t") if (column := part.strip(" "))]
+        return [part.strip(" ") for part in line.split("\t")]
     return _SPACES.split(line)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from dlrecipes.data.parts import PARTS, find_parts
-from dlrecipes.data.tag_columns import choose_columns
+from dlrecipes.data.tag_columns import LAST, Columns, choose_columns, filled, shown
 from dlrecipes.data.tag_schemes import BARE, SCHEMES, TAG, TagError, detect_scheme, to_bio
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.tagged_files import (
@@ -32,6 +33,8 @@ _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, labe
 _TAG_HINT = (
     "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
 )
+# Names of the tags in the header of a table.
+_HEADERS = {"tag", "tags", "label", "labels", "ner", "nertag", "nertags", "slot", "slots", "bio"}
 # Extensions of files that hold no sentences, even if their names mention a part.
 _OTHER_FILES = {
     *(".md", ".rst", ".py", ".sh", ".log", ".html", ".pdf", ".yaml", ".yml", ".toml", ".cfg"),
@@ -158,15 +161,18 @@ def _read_parts(
             "--word-column and --tag-column are for files in CoNLL columns.",
             f"{next(iter(paths.values()))} is not one: leave them out.",
         )
+    chosen = Columns(0, LAST)
     if files:
         chosen = choose_columns(files[0].path, files[0].sentences, *columns)
-        rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
-        if max(map(len, rows)) > 2 or any(columns) or chosen.word > 0:
-            notes.append(chosen.describe(files[0].path, files[0].sentences))
-    return {
+    sentences = {
         part: source.read(chosen) if isinstance(source, ColumnFile) else source
         for part, source in sources.items()
     }
+    if files:
+        rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
+        if max(map(filled, rows)) > 2 or any(columns) or chosen.word > 0:
+            notes.append(chosen.describe(files[0].path, files[0].sentences))
+    return sentences
 
 
 def _missing(root: Path) -> DataError:
@@ -198,7 +204,7 @@ def _split_off(
     if len(sentences) <= parts:
         raise DataError(
             f"{source} holds too few sentences to split: {len(sentences)}.",
-            f"At least {parts + 1} are needed.",
+            f"At least {parts + 1} are needed. Is a blank line between sentences missing?",
         )
     order = list(range(len(sentences)))
     random.Random(seed).shuffle(order)
@@ -270,7 +276,10 @@ def _as_bio(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[Tag
     splits = _with_slots(splits, notes)
     everything = [sentence for split in splits for sentence in split]
     raise_first(
-        DataError(f"{sentence.at(k)}: {_tag_text(sentence, k)} does not parse.", _TAG_HINT)
+        DataError(
+            f"{sentence.at(k)}: {_tag_text(sentence, k)} does not parse.",
+            _TAG_HINT + (" Delete the header." if _is_header(sentence, k) else ""),
+        )
         for sentence in everything
         for k, tag in enumerate(sentence.tags)
         if not TAG.fullmatch(tag)
@@ -296,8 +305,12 @@ def _as_bio(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[Tag
     return converted
 
 
+def _is_header(sentence: ReadSentence, k: int) -> bool:
+    return sentence.lines[k] == 1 and re.sub(r"\W|_", "", sentence.tags[k]).casefold() in _HEADERS
+
+
 def _tag_text(sentence: ReadSentence, k: int) -> str:
-    return f"the tag {sentence.tags[k]!r} of word {k + 1}, {sentence.tokens[k]!r},"
+    return f"the tag {shown(sentence.tags[k])} of word {k + 1}, {shown(sentence.tokens[k])},"
 
 
 def _scheme_evidence(scheme: str, sentences: list[ReadSentence]) -> str:
