@@ -118,8 +118,8 @@ def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
         if not TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
             raise TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
     if scheme not in _OPEN_ENDED:
-        _, inside, last = SCHEMES[scheme][:3]
-        _check_closed(tags, inside, last, lone=len(SCHEMES[scheme]) == 3)
+        prefixes = SCHEMES[scheme]
+        _check_closed(tags, prefixes[1], prefixes[2], lone=len(prefixes) == 3)
     result, previous = [], ""
     for tag in tags:
         prefix, _, slot = tag.partition("-")

@@ -400,7 +400,7 @@ def test_a_word_with_a_space_between_tabs_is_rejected(tmp_path):
 def test_bytes_that_are_not_utf8_are_located(tmp_path):
     write(tmp_path, {"train.txt": b"a O\nb O\nZ\xfcrich B-city\n", "test.txt": "a O\n"})
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt:3: byte 0xfc is not UTF-8. Save the file as UTF-8." in message
+    assert f"{tmp_path}/train.txt:3: byte 0xfc is not UTF-8. Save the file as UTF-8" in message
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \t\r\n", "\ufeff"])

@@ -242,7 +242,7 @@ def test_an_impossible_path_is_reported():
 
 def test_text_in_another_encoding_is_reported_with_its_line(tmp_path):
     path = write(tmp_path, "|".join(TOWER).encode() + b"\n" + "白日".encode("gb18030"))
-    assert refusal(path).startswith(f"{path}:2: byte 0xb0 is not UTF-8. Save the file as UTF-8.")
+    assert refusal(path).startswith(f"{path}:2: byte 0xb0 is not UTF-8. Save the file as UTF-8")
 
 
 def test_truncated_and_damaged_gzip_files_are_reported(tmp_path):
