@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import sys
 from typing import Any
 
 _NAME = "dlrecipes.escape"
+_ASCII = "dlrecipes_ascii"
 _escaped = False
 
 
@@ -23,10 +25,43 @@ def escape_unprintable() -> None:
     Python raises `UnicodeEncodeError` otherwise, for a poem in a terminal of Latin-1 for example.
     """
     codecs.register_error(_NAME, _escape)
+    codecs.register(_ascii)
     for stream in (sys.stdout, sys.stderr):
         # Test runners and notebooks replace the streams by objects of their own.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=_NAME)
+            # click takes ASCII for a mistake and writes UTF-8, unless it has another name.
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=_ASCII if is_ascii else stream.encoding, errors=_NAME)
+
+
+def _ascii(name: str) -> codecs.CodecInfo | None:
+    if name != _ASCII:
+        return None
+    info = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        info.encode,
+        info.decode,
+        info.streamreader,
+        info.streamwriter,
+        info.incrementalencoder,
+        info.incrementaldecoder,
+        name=_ASCII,
+    )
+
+
+def open_closed_streams() -> None:
+    """Opens the null device in place of standard streams that the parent process has closed.
+
+    The next file that is opened would otherwise take their place and receive TensorFlow's messages.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+        if getattr(sys, name) is None:
+            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -41,6 +76,7 @@ def note_escapes() -> None:
     if _escaped:
         _escaped = False
         encoding = getattr(sys.stdout, "encoding", None) or "unknown"
+        encoding = encoding.removeprefix("dlrecipes_")
         print(
             f"Note: the encoding of this terminal ({encoding}) lacks some characters, which are "
             "written as \\u6625, for example. PYTHONIOENCODING=utf-8 writes them as they are.",

@@ -67,6 +67,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Runs the command line and exits: 0 done, 1 the work failed, 2 wrong use, 130 Ctrl-C."""
+    terminal.open_closed_streams()
     terminal.escape_unprintable()
     try:
         code = cli.main(args=args, prog_name="dlrecipes", standalone_mode=False)
@@ -84,7 +85,9 @@ def main(args: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        code = _fail(f"{error.filename or 'file'}: {error.strerror or error}.", "", 1)
+        # Errors of reading and writing an open file have no name.
+        where = error.filename or "a file or the output"
+        code = _fail(f"{where}: {error.strerror or error}.", "", 1)
     except Exception as error:
         if os.environ.get("DLRECIPES_TRACEBACK"):
             raise
