@@ -241,6 +241,7 @@ def _read_one_line(path: Path, lines: Sequence[str]) -> list[ReadSentence]:
 def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadSentence]:
     sentences = []
     keys: tuple[str | None, ...] = ()
+    characters = 0
     for number, record in _records(path, lines):
         where = f"{path}:{number}"
         if not isinstance(record, dict):
@@ -252,7 +253,12 @@ def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadS
         if words is None or tags is None:
             missing = "words ('tokens')" if words is None else "tags ('tags')"
             raise DataError(f"{where}: the object has no {missing}.", _JSON)
-        tokens, names = (_strings(record[key], key, where) for key in (words, tags))
+        names = _strings(record[tags], tags, where)
+        text = record[words]
+        # A tag per character, as in Chinese data.
+        by_character = isinstance(text, str) and len(text) == len(names) != len(text.split())
+        tokens = tuple(text) if by_character else _strings(text, words, where)
+        characters += by_character
         if len(tokens) != len(names) or not tokens:
             message = f"{where}: {len(names)} {tags}, but {len(tokens)} {words}."
             raise DataError(message, "Expected one tag per word.")
@@ -264,7 +270,10 @@ def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadS
     if not sentences:
         raise DataError(f"{path} contains no sentences.", _JSON)
     intents = f", intents {keys[2]!r}" if keys[2] else ""
-    notes.append(f"{path.name} is read as JSON: words {keys[0]!r}, tags {keys[1]!r}{intents}.")
+    each = ", each character a word" if characters else ""
+    notes.append(
+        f"{path.name} is read as JSON: words {keys[0]!r}{each}, tags {keys[1]!r}{intents}."
+    )
     return sentences
 
 
@@ -278,8 +287,18 @@ def _records(path: Path, lines: Sequence[str]) -> list[tuple[int, Any]]:
                 records.append((number, json.loads(line)))
     except (ValueError, RecursionError, TypeError) as error:
         number = getattr(error, "lineno", 1) if lines[0].startswith("[") else number
+        if _is_object("\n".join(lines)):
+            message = f"{path}: one JSON object over several lines; expected one per sentence."
+            raise DataError(message, _JSON) from None
         raise DataError(f"{path}:{number}: invalid JSON.", _JSON) from None
     return records
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _strings(value: Any, key: str, where: str) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, labe
 _TAG_HINT = (
     "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
 )
+# Names of files about the data.
+_ABOUT = {"readme", "license", "licence", "notice", "changelog", "citation"}
 # Names of the tags in the header of a table.
 _HEADERS = {"tag", "tags", "label", "labels", "ner", "nertag", "nertags", "slot", "slots", "bio"}
 # Extensions of files that hold no sentences, even if their names mention a part.
@@ -142,12 +144,27 @@ def _read_splits(
     splits = _read_parts(parts.paths, columns, notes)
     if "validation" not in splits:
         source = parts.paths["train"]
+        known = {*parts.paths.values(), *parts.ignored}
+        others = [path.name for path in _siblings(source) if path not in known]
+        if others:
+            notes.append(f"{root}: not read, because no part has this name: {', '.join(others)}.")
         splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, source, notes)
     return [splits[name] for name in PARTS]
 
 
+def _siblings(path: Path) -> list[Path]:
+    """Returns the files, or folders, next to a part that may hold sentences as well."""
+    return [
+        entry
+        for entry in sorted(path.parent.iterdir())
+        if entry.name[0] != "." and _may_hold_sentences(entry) and entry.is_dir() == path.is_dir()
+    ]
+
+
 def _may_hold_sentences(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() not in _OTHER_FILES
+    if path.is_dir():
+        return True
+    return path.suffix.lower() not in _OTHER_FILES and path.stem.lower() not in _ABOUT
 
 
 def _read_parts(
@@ -337,6 +354,12 @@ def _with_slots(splits: list[list[ReadSentence]], notes: list[str]) -> list[list
 
 
 def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: list[str]) -> None:
+    without = sum(sentence.intent is None for sentence in splits[0])
+    if 0 < without < len(splits[0]):
+        notes.append(
+            f"{without:,} of {len(splits[0]):,} training sentences have no intent: "
+            "intents are not learned."
+        )
     for part, split in zip(PARTS, splits, strict=True):
         if any(tag != "O" for sentence in split for tag in sentence.tags):
             continue

@@ -1,5 +1,7 @@
 """Layouts of one file of tagged sentences, as published corpora have them."""
 
+import json
+
 import pytest
 
 from dlrecipes.data.tagged_text import read_tagged
@@ -91,6 +93,33 @@ def test_json_lines_and_arrays_are_read_by_their_usual_keys(tmp_path, record, in
 def test_wrong_json_is_named_with_its_line(tmp_path, text, problem):
     with pytest.raises(DataError, match=problem):
         read(tmp_path, text, "train.jsonl")
+
+
+def test_a_text_with_a_tag_per_character_is_split_into_characters(tmp_path):
+    record = {"text": "去北京", "labels": ["O", "B-city", "I-city"]}
+    sentences, notes = read(tmp_path, json.dumps(record), "train.json")
+    assert sentences == [("去 北 京", "O B-city I-city", None)]
+    assert any("words 'text', each character a word" in note for note in notes)
+
+
+def test_one_object_over_several_lines_is_said_to_be_one(tmp_path):
+    with pytest.raises(DataError, match="one JSON object over several lines"):
+        read(
+            tmp_path, json.dumps({"rasa_nlu_data": {"common_examples": []}}, indent=1), "train.json"
+        )
+
+
+def test_intents_of_some_sentences_are_not_learned_and_said(tmp_path):
+    _, notes = read(tmp_path, "# intent: fly\na B-x\n\nb B-x\n")
+    assert "1 of 2 training sentences have no intent: intents are not learned." in notes
+
+
+def test_a_file_without_a_part_is_named_where_validation_is_split_off(tmp_path):
+    for name in ("train.txt", "test.txt", "trial.txt", "README", "LICENSE.txt"):
+        (tmp_path / name).write_text("a B-x\n\nb B-x\n")
+    notes = []
+    read_tagged(tmp_path, notes=notes)
+    assert notes[0].endswith("not read, because no part has this name: trial.txt.")
 
 
 def test_tables_in_csv_are_refused(tmp_path):
