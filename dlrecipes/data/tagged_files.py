@@ -11,6 +11,7 @@ from typing import Any
 
 from dlrecipes.data.tag_columns import Columns, Row, is_tag
 from dlrecipes.data.tag_schemes import BARE, TAG
+from dlrecipes.data.tagged_tables import no_table, read_table
 from dlrecipes.data.text_files import read_file
 from dlrecipes.errors import DataError, raise_first
 
@@ -133,12 +134,14 @@ def read_tagged_file(path: Path, notes: list[str]) -> list[ReadSentence] | Colum
     first = next(line for line in lines if line)
     if (first[0] == "{" and first[-1] == "}") or path.suffix.lower() in (".json", ".jsonl"):
         return _read_json(path, lines, notes)
+    table = read_table(path, lines, notes)
+    if table:
+        return [
+            ReadSentence(words, tags, None, path, numbers)
+            for words, tags, numbers in (zip(*rows, strict=True) for rows in table)
+        ]
     if path.suffix.lower() == ".csv":
-        raise DataError(
-            f"{path}: tables in CSV are not read.",
-            "Give a word and its tag per line, separated by a tab, and a blank line after each "
-            "sentence.",
-        )
+        raise no_table(path)
     if _is_one_line_layout(lines):
         notes.append(f"{path.name} is read as one sentence per line: words, a tab, their tags.")
         return _read_one_line(path, lines)

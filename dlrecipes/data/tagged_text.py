@@ -75,6 +75,7 @@ def read_tagged(
     - One sentence per line: words, a tab, their tags and, optionally, the intent; `BOS` and `EOS`
       around the words are left out (ATIS).
     - JSON lines with `tokens`, `tags` and, optionally, `intent`.
+    - A table in CSV or TSV with a header; see `dlrecipes.data.tagged_tables`.
 
     The tagging scheme is detected over the whole dataset (`detect_scheme`), and tags are converted
     to BIO. Tags without a slot (`B`, `I`, `O`) get the slot `"span"`. Only ASCII spaces and tabs

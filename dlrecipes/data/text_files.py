@@ -31,7 +31,7 @@ _MIN_COMMON = 0.8
 # character amid a word; Chinese next to a Latin letter is rare.
 _MAX_AMID_WORDS = 0.3
 _AMID_WORD = re.compile(r"(?:(?<=[A-Za-z])[^\x00-\x7f]+|[^\x00-\x7f]+(?=[A-Za-z]))")
-_SAVE = "Save the file as UTF-8, or convert it: iconv -f ENCODING -t UTF-8 FILE > NEW_FILE."
+_SAVE = "Save the file as UTF-8, or convert it, such as: iconv -f CP1252 -t UTF-8 FILE > NEW_FILE."
 
 
 class TextFile(NamedTuple):

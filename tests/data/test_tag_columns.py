@@ -131,7 +131,7 @@ def test_rows_of_other_widths_are_counted(tmp_path):
 
 def test_a_header_is_named(tmp_path):
     with pytest.raises(DataError, match=r"txt:1: the tag 'Tag' .*Delete the header\."):
-        read(tmp_path, "Word\tTag\nRome\tB-x\n")
+        read(tmp_path, "Form\tTag\nRome\tB-x\n")
 
 
 def test_columns_can_be_given(tmp_path):

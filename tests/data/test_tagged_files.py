@@ -122,9 +122,36 @@ def test_a_file_without_a_part_is_named_where_validation_is_split_off(tmp_path):
     assert notes[0].endswith("not read, because no part has this name: trial.txt.")
 
 
-def test_tables_in_csv_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"train\.csv: tables in CSV are not read\. Give a word"):
-        read(tmp_path, "Sentence #,Word,Tag\n1,Rome,B-geo\n", "train.csv")
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Kaggle: the sentence's name in its first row alone.
+        'Sentence #,Word,POS,Tag\nSentence: 1,to,TO,O\n,Rome,NN,B-geo\nSentence: 2,"""",X,O\n',
+        "sentence_id,token,label\r\n1,to,O\r\n1,Rome,B-geo\r\n2,x,O\r\n",
+        "\n\tWord\tTag\n0\tto\tO\n1\tRome\tB-geo\n\n0\tx\tO\n",
+        "Word;Tag\nto;O\nRome;B-geo\n;\nx;O\n",
+        # A quotation mark is a word where nothing is quoted.
+        'Word\tTag\nto\tO\nRome\tB-geo\n\n"\tO\n',
+    ],
+)
+def test_tables_with_a_header_are_read_by_their_names(tmp_path, text):
+    sentences, notes = read(tmp_path, text, "train.csv")
+    assert sentences[0] == ("to Rome", "O B-geo", None)
+    assert len(sentences) == 2
+    assert any("train.csv is read as a table: words" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("to,O\nRome,B-geo\n", "a CSV file without a header of words and tags"),
+        ("Word,Tag\nto,O\nRome,B-geo\n", "nothing separates the sentences"),
+        ("Sentence #,Word,Tag\n1,Rome,B-geo\n2,,O\n", "csv:3: expected a word without spaces"),
+    ],
+)
+def test_tables_that_say_too_little_are_refused(tmp_path, text, problem):
+    with pytest.raises(DataError, match=problem):
+        read(tmp_path, text, "train.csv")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])

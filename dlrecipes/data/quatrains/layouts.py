@@ -46,9 +46,9 @@ def poem_of(text: str, **names: str) -> Poem:
     if is_quatrain(poem.lines):
         return poem
     # The last column of a table without a header.
-    *front, last = text.split("\t")
-    if front and is_quatrain(_split(last)):
-        return replace(poem, lines=_split(last), title=poem.title or front[0].strip() or None)
+    title, *_, last = text.split("\t") if "\t" in text else ("", "")
+    if is_quatrain(_split(last)):
+        return replace(poem, lines=_split(last), title=poem.title or title.strip() or None)
     if all(len(line) == 1 for line in poem.lines) and is_quatrain(_split(_SPACED.sub("", text))):
         return replace(poem, lines=_split(_SPACED.sub("", text)))
     for colon in _COLONS.finditer(text):
