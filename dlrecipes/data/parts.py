@@ -82,7 +82,7 @@ def find_parts(
 
     Hidden entries are skipped. A folder counts by its whole name (`val`, but not `steam_train`,
     which may be a class), unless all its siblings are named as parts and train is one of them
-    (`seg_train`, `seg_test`). If no name means a part by itself, files whose names differ only in
+    (`seg_train`, `seg_test`). If no single name means a part, files whose names differ only in
     the part do: `ccpc_train_v1.json` and `ccpc_test_v1.json`, `engtrain.bio` and `engtest.bio`.
 
     Args:

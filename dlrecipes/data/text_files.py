@@ -28,9 +28,9 @@ _PUNCTUATION = "，。！？；、：·…—“”‘’（）《》〈〉【�
 # Fraction of the Chinese characters that must be common ones, for an encoding to be detected.
 _MIN_COMMON = 0.8
 # In Latin-1 text that is taken for Chinese, an accented letter and its neighbour become one
-# character amid a word; Chinese next to a Latin letter is rare.
-_MAX_AMID_WORDS = 0.3
-_AMID_WORD = re.compile(r"(?:(?<=[A-Za-z])[^\x00-\x7f]+|[^\x00-\x7f]+(?=[A-Za-z]))")
+# character within a word; Chinese next to a Latin letter is rare.
+_MAX_IN_WORDS = 0.3
+_IN_WORD = re.compile(r"(?:(?<=[A-Za-z])[^\x00-\x7f]+|[^\x00-\x7f]+(?=[A-Za-z]))")
 _SAVE = "Save the file as UTF-8, or convert it, such as: iconv -f CP1252 -t UTF-8 FILE > NEW_FILE."
 
 
@@ -74,7 +74,7 @@ def read_file(path: str | os.PathLike, hint: str = "Give a text file.") -> TextF
 
     UTF-8 is tried first, unless a byte order mark says UTF-16 or UTF-32. Chinese in GB18030 or
     Big5, or UTF-16 without a mark, is detected if four fifths of its characters are then common
-    ones, and few stand amid Latin words. Report an encoding other than UTF-8 to the user: it was
+    ones, and few touch Latin letters. Report an encoding other than UTF-8 to the user: it was
     detected, not given.
 
     Args:
@@ -155,7 +155,7 @@ def _common(data: bytes, encoding: str) -> float:
     except UnicodeDecodeError:
         return 0.0
     letters = [letter for letter in text if letter > "\x7f"]
-    if sum(map(len, _AMID_WORD.findall(text))) > _MAX_AMID_WORDS * len(letters):
+    if sum(map(len, _IN_WORD.findall(text))) > _MAX_IN_WORDS * len(letters):
         return 0.0
     return sum(letter in _common_characters() for letter in letters) / max(len(letters), 1)
 

@@ -273,7 +273,7 @@ VERSE = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼�
         "\t".join(" ".join(line) for line in TOWER),
     ],
 )
-def test_quotes_nested_notes_columns_and_spaces_within_lines_are_no_verse(tmp_path, line):
+def test_quotes_nested_notes_columns_and_spaces_within_lines_are_left_out(tmp_path, line):
     poems, skipped = read_quatrains(write(tmp_path, line.encode()))
     assert ([poem.lines for poem in poems], skipped) == ([TOWER], {})
 
