@@ -33,6 +33,8 @@ _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, labe
 _TAG_HINT = (
     "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
 )
+# As in Weibo NER.
+_NUMBERED = re.compile(r"[\u3400-\u9fff]\d")
 # Names of files about the data.
 _ABOUT = {"readme", "license", "licence", "notice", "changelog", "citation"}
 # Names of the tags in the header of a table.
@@ -371,6 +373,13 @@ def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: li
                 "Give sentences with tags such as B-city, or name the column: --tag-column.",
             )
         notes.append(f"The {part} sentences have no slot: their span F1 says nothing.")
+    words = {token for s in splits[0] for token in s.tokens}
+    numbered = [word for word in words if _NUMBERED.fullmatch(word)]
+    if 2 * len(numbered) > len(words):
+        notes.append(
+            f"Most words are a Chinese character and its position in a word, such as "
+            f"{min(numbered)!r}: the digit stays, and belongs to every input of the model."
+        )
     invisible = [
         token for split in splits for s in split for token in s.tokens if INVISIBLE.search(token)
     ]

@@ -109,6 +109,11 @@ def test_one_object_over_several_lines_is_said_to_be_one(tmp_path):
         )
 
 
+def test_characters_with_their_position_are_reported(tmp_path):
+    _, notes = read(tmp_path, "男0 B-PER.NOM\n友1 I-PER.NOM\n! O\n")
+    assert any("such as '友1': the digit stays" in note for note in notes)
+
+
 def test_intents_of_some_sentences_are_not_learned_and_said(tmp_path):
     _, notes = read(tmp_path, "# intent: fly\na B-x\n\nb B-x\n")
     assert "1 of 2 training sentences have no intent: intents are not learned." in notes
