@@ -227,9 +227,11 @@ def part_files(path: str | os.PathLike, formats: str) -> FoundParts:
     required = {"train": "train", "validation": "valid"}
     missing = [name for part, name in required.items() if part not in found.paths]
     if missing:
+        others = sorted(p.name for p in path.iterdir() if p.is_file() and p.name[0] != ".")
+        one = f" Or give one file, such as {path / others[0]}: it is split." if others else ""
         raise DataError(
             f"{path}: there is no file {' and no file '.join(missing)}.",
-            f"Give train and valid, and optionally test, as {formats}.",
+            f"Give train and valid, and optionally test, as {formats}.{one}",
         )
     return found
 

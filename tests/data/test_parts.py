@@ -110,6 +110,9 @@ def test_files_in_a_folder_are_found_by_name(tmp_path, validation):
 def test_a_missing_or_ambiguous_part_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"no file train and no file valid\. .* as \.txt\."):
         part_files(tmp_path, ".txt")
+    touch(tmp_path, "poet.0.json", "poet.1000.json")
+    with pytest.raises(DataError, match=r"Or give one file, such as .*/poet\.0\.json: it is split"):
+        part_files(tmp_path, ".txt")
     touch(tmp_path, "train.txt")
     with pytest.raises(DataError, match=r"there is no file valid\."):
         part_files(tmp_path, ".txt")
