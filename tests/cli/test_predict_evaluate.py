@@ -103,7 +103,7 @@ def test_standard_input_takes_no_other_input(ask, typed):
     assert refusal(ask("predict", "-", SENTENCE), 2).startswith("INPUT '-' is standard input")
 
 
-def test_arguments_are_utf8_whatever_the_locale_says(ask):
+def test_arguments_are_utf8_in_every_locale(ask):
     # As Python reads UTF-8 in a locale of ASCII.
     typed = "Zürich".encode().decode("ascii", "surrogateescape")
     assert json.loads(ask("predict", typed, "--json").out)["tokens"] == ["Zürich"]
