@@ -179,7 +179,8 @@ def _read_parts(
     if not files and any(columns):
         raise DataError(
             "--word-column and --tag-column are for files in CoNLL columns.",
-            f"{next(iter(paths.values()))} is not one: leave them out.",
+            f"{next(iter(paths.values()))} is not one: leave them out. A model that was trained "
+            "with them is evaluated on files in the same columns.",
         )
     chosen = Columns(0, LAST)
     if files:
