@@ -7,10 +7,10 @@ import json
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Any
 
 _NAME = "dlrecipes.escape"
+_ASCII = "dlrecipes_ascii"
 _escaped = False
 # Control characters, line separators, and marks that change the direction of text.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -45,7 +45,7 @@ def open_closed_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def escape_unprintable() -> None:
@@ -54,10 +54,28 @@ def escape_unprintable() -> None:
     Python raises `UnicodeEncodeError` otherwise, for a poem in a terminal of Latin-1 for example.
     """
     codecs.register_error(_NAME, _escape)
+    codecs.register(_ascii)
     for stream in (sys.stdout, sys.stderr):
         # Test runners and notebooks replace the streams by objects of their own.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=_NAME)
+            # click takes ASCII for a mistake and writes UTF-8, unless it has another name.
+            is_ascii = codecs.lookup(stream.encoding).name == "ascii"
+            stream.reconfigure(encoding=_ASCII if is_ascii else stream.encoding, errors=_NAME)
+
+
+def _ascii(name: str) -> codecs.CodecInfo | None:
+    if name != _ASCII:
+        return None
+    info = codecs.lookup("ascii")
+    return codecs.CodecInfo(
+        info.encode,
+        info.decode,
+        info.streamreader,
+        info.streamwriter,
+        info.incrementalencoder,
+        info.incrementaldecoder,
+        name=_ASCII,
+    )
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -72,6 +90,7 @@ def note_escapes() -> None:
     if _escaped:
         _escaped = False
         encoding = getattr(sys.stdout, "encoding", None) or "unknown"
+        encoding = encoding.removeprefix("dlrecipes_")
         print(
             f"Note: the encoding of this terminal ({encoding}) lacks some characters, which are "
             "written as \\u6625, for example. PYTHONIOENCODING=utf-8 writes them as they are.",

@@ -85,7 +85,9 @@ def main(args: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     except OSError as error:
-        code = _fail(f"{error.filename or 'file'}: {error.strerror or error}.", "", 1)
+        # Errors of reading and writing an open file have no name.
+        where = error.filename or "a file or the output"
+        code = _fail(f"{where}: {error.strerror or error}.", "", 1)
     except Exception as error:
         if os.environ.get("DLRECIPES_TRACEBACK"):
             raise

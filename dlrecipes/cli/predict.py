@@ -158,9 +158,12 @@ def _predict(
     as_json: bool,
     output_file: Path | None,
 ) -> None:
+    if "-" in inputs and len(inputs) > 1:
+        hint = "Give '-' alone, or each input in quotes."
+        raise UsageError("INPUT '-' is standard input, and takes no other input.", hint)
     lines = _standard_input() if inputs == ("-",) else None
     if lines is None:
-        _check_utf8(inputs)
+        inputs = _as_utf8(inputs)
     with _output(output_file) as file:
         count = blank = 0
         for predictions in _predictions(recipe, version, inputs, lines, options):
@@ -221,16 +224,25 @@ def _standard_input() -> Iterator[str | None]:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
             raise DataError(f"Standard input, line {number}: not UTF-8.") from None
+        if "\0" in text:
+            hint = "Convert it to UTF-8, such as: iconv -f UTF-16LE -t UTF-8."
+            raise DataError(f"Standard input, line {number}: a zero byte; expected text.", hint)
         if "\r" in text:
             hint = "Convert them: tr '\\r' '\\n'."
             raise DataError(f"Standard input, line {number}: the line ends are CR alone.", hint)
         yield text if text.strip() else None
 
 
-def _check_utf8(inputs: Sequence[str]) -> None:
+def _as_utf8(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Returns arguments as UTF-8, also where Python took the terminal's encoding for another."""
+    texts = []
     for number, text in enumerate(inputs, start=1):
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise UsageError(f"Input {number} is not UTF-8.")
+        try:
+            escaped = any("\ud800" <= letter <= "\udfff" for letter in text)
+            texts.append(os.fsencode(text).decode() if escaped else text)
+        except UnicodeError:
+            raise UsageError(f"Input {number} is not UTF-8.") from None
+    return tuple(texts)
 
 
 @contextlib.contextmanager

@@ -15,14 +15,17 @@ from dlrecipes.errors import DataError, reason
 
 PARTS = ("train", "validation", "test")
 NAMES = {
-    "train": ("train", "training"),
-    "validation": ("valid", "validation", "val", "dev", "devel", "development", "testa"),
-    "test": ("test", "testing", "testb", "eval", "evaluation"),
+    "train": ("train", "training", "trn"),
+    "validation": (
+        *("valid", "validation", "validate", "val", "dev", "devel", "development", "testa"),
+    ),
+    "test": ("test", "testing", "testb", "tst", "eval", "evaluation"),
 }
 _PART_OF = {name: part for part, names in NAMES.items() for name in names}
 # Words after a part's name that change nothing, as in "training_set".
 _FILLERS = {"set", "data", "split"}
 _SEPARATORS = re.compile(r"[\W\d_]+")
+_ENDING = re.compile(rf"(.*?)({'|'.join(_PART_OF)})(?:{'|'.join(sorted(_FILLERS))})?")
 
 Example = TypeVar("Example")
 
@@ -79,7 +82,8 @@ def find_parts(
 
     Hidden entries are skipped. A folder counts by its whole name (`val`, but not `steam_train`,
     which may be a class), unless all its siblings are named as parts and train is one of them
-    (`seg_train`, `seg_test`).
+    (`seg_train`, `seg_test`). If no single name means a part, files whose names differ only in
+    the part do: `ccpc_train_v1.json` and `ccpc_test_v1.json`, `engtrain.bio` and `engtest.bio`.
 
     Args:
         folder: Folder to search, which exists.
@@ -117,12 +121,11 @@ def find_parts(
         if part is None:
             unclear += [path] if path not in folders and _mentioned(path) else []
         elif part in paths:
-            names = f"{paths[part].name} and {path.name}"
-            raise DataError(
-                f"{folder}: both {names} hold the {part} part.", "Keep one of them in the folder."
-            )
+            raise _both(folder, part, paths[part], path)
         else:
             paths[part] = path
+    paths = paths or _alike(folder, [path for path in entries if path not in folders])
+    unclear = [path for path in unclear if path not in paths.values()]
     for path in unclear if paths else ():
         if not _mentioned(path) <= set(paths):
             part = min(_mentioned(path) - set(paths))
@@ -131,6 +134,48 @@ def find_parts(
                 f"Rename it {part}{path.suffix}, or move it elsewhere.",
             )
     return FoundParts({part: paths[part] for part in PARTS if part in paths}, unclear)
+
+
+def _both(folder: Path, part: str, first: Path, second: Path) -> DataError:
+    hint = "Keep one of them in the folder."
+    if part == "test":
+        hint = (
+            f"Keep one of them, or rename the other valid{second.suffix} if it is for validation."
+        )
+    return DataError(f"{folder}: both {first.name} and {second.name} hold the {part} part.", hint)
+
+
+def _alike(folder: Path, files: Sequence[Path]) -> dict[str, Path]:
+    """Returns the parts among files whose names differ only in the part; train is one of them.
+
+    Raises:
+        DataError: If the files are of several datasets.
+    """
+    groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
+    for path in files:
+        words = _words(path.name)
+        parts = [_part_at_end(word) for word in words]
+        if sum(map(bool, parts)) == 1:
+            rest = tuple(part[0] if part else w for w, part in zip(words, parts, strict=True))
+            groups.setdefault(rest, []).append((next(filter(None, parts))[1], path))
+    found = [group for group in groups.values() if {"train"} < {part for part, _ in group}]
+    if len(found) > 1:
+        names = " and ".join(group[0][1].name for group in found[:2])
+        raise DataError(
+            f"{folder}: {names} belong to several datasets.", "Give a folder with one of them."
+        )
+    paths: dict[str, Path] = {}
+    for part, path in found[0] if found else ():
+        if part in paths:
+            raise _both(folder, part, paths[part], path)
+        paths[part] = path
+    return paths
+
+
+def _part_at_end(word: str) -> tuple[str, str] | None:
+    """Returns what precedes a part's name in a word, and the part: `engtrain`, `trainset`."""
+    match = _ENDING.fullmatch(word)
+    return (match[1], _PART_OF[match[2]]) if match else None
 
 
 def _words(text: str) -> list[str]:
@@ -182,9 +227,11 @@ def part_files(path: str | os.PathLike, formats: str) -> FoundParts:
     required = {"train": "train", "validation": "valid"}
     missing = [name for part, name in required.items() if part not in found.paths]
     if missing:
+        others = sorted(p.name for p in path.iterdir() if p.is_file() and p.name[0] != ".")
+        one = f" Or give one file, such as {path / others[0]}: it is split." if others else ""
         raise DataError(
             f"{path}: there is no file {' and no file '.join(missing)}.",
-            f"Give train and valid, and optionally test, as {formats}.",
+            f"Give train and valid, and optionally test, as {formats}.{one}",
         )
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ _INDEX = re.compile(r"\d+")
 _NO_WORD = re.compile(r"\d+[-.]\d+")
 _CHUNKS = {"NP", "VP", "PP", "NC", "PC", "VC"}
 _EXAMPLES = 3
+# Fraction of rows with two columns from which on more columns are a mistake.
+_TWO_COLUMNS = 0.8
+_MAX_SHOWN = 60
 _HINT = (
     "A tag is O, or a prefix and a slot name, such as B-city. --word-column and --tag-column "
     "choose the columns."
@@ -38,12 +42,14 @@ class Columns:
         key: Key of the tags in a column of `key=value` pairs; `None` where the column holds the
             tags themselves. Defaults to `None`.
         index: Position of the words' numbers. Defaults to `None`: there are none.
+        is_pair: Whether a row has nothing but its word and its tag. Defaults to `False`.
     """
 
     word: int
     tag: int
     key: str | None = None
     index: int | None = None
+    is_pair: bool = False
 
     def rows(self, rows: Sequence[Row]) -> list[Row]:
         """Returns the rows that are words: not the ranges and empty nodes of CoNLL-U."""
@@ -55,7 +61,7 @@ class Columns:
         """Returns the word and the tag of a row.
 
         Raises:
-            DataError: If the row has too few columns, or a space in its word.
+            DataError: If the row has too few or too many columns, or no word, or one with a space.
         """
         columns, number = row
         needed = max(self.word, self.tag) + 1
@@ -63,17 +69,28 @@ class Columns:
             if len(columns) == 1:
                 raise DataError(
                     f"{path}:{number}: expected a word and its tag, got one column, "
-                    f"{columns[0]!r}.",
+                    f"{shown(columns[0])}.",
                     "Separate columns by tabs or spaces, sentences by a blank line.",
                 )
             raise DataError(
                 f"{path}:{number}: expected at least {needed} columns, got {len(columns)}.",
                 "Each line has the same columns.",
             )
+        if self.is_pair and filled(columns) > 2:
+            raise DataError(
+                f"{path}:{number}: expected a word and its tag, got {len(columns)} columns, "
+                f"{shown(' '.join(columns))}.",
+                "A word contains no space.",
+            )
         word, tag = columns[self.word], columns[self.tag]
+        if not word:
+            raise DataError(
+                f"{path}:{number}: there is no word in column {self.word + 1}.",
+                "Delete the line, or give another column with --word-column.",
+            )
         if " " in word:
             raise DataError(
-                f"{path}:{number}: the word {word!r} contains a space.",
+                f"{path}:{number}: the word {shown(word)} contains a space.",
                 "Separate columns only by tabs, or only by spaces.",
             )
         return word, tag if self.key is None else _pairs(tag).get(self.key, "O")
@@ -93,6 +110,7 @@ class Columns:
             f"tags {column}{key} ({tags}); "
             "--word-column and --tag-column choose others."
             + (f" {left_out:,} ranges and empty nodes are left out." if left_out else "")
+            + _other_widths(sentences)
         )
 
 
@@ -104,7 +122,8 @@ def choose_columns(
     Tags are the last column of which at least half the entries are tags. If the column before it
     holds tags as well, not chunks, it is taken for the outer spans, as in GermEval. Without such a
     column, tags are looked for in CoNLL-U's last column (`NER=B-PER`). Words are the first other
-    column that does not number them.
+    column that does not number them, has other entries than numbers, and is not the same throughout
+    each sentence, as the name of a document is.
 
     Args:
         path: File that is read, for the error messages.
@@ -141,8 +160,39 @@ def choose_columns(
         place, key = _tag_place(path, texts, places, rows[0][1])
     if word:
         return Columns(word - 1, place, key, index)
-    others = [k for k in range(start, width) if k not in (place, place % width if width else 0)]
-    return Columns(others[0] if others else 0, place, key, index)
+    others = [k for k in range(start, width) if k not in (place, place % width)]
+    others = [k for k in others if _may_be_words(sentences, k)] or others
+    pairs = sum(filled(columns) == 2 for columns, _ in rows)
+    is_pair = pairs >= _TWO_COLUMNS * len(rows) and place in (LAST, width - 1)
+    return Columns(others[0] if others else 0, place, key, index, is_pair)
+
+
+def filled(columns: Sequence[str]) -> int:
+    """Returns the number of columns that are not empty."""
+    return sum(map(bool, columns))
+
+
+def shown(text: str) -> str:
+    """Returns the beginning of a text in quotes, for an error message."""
+    return repr(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
+
+
+def _other_widths(sentences: Sequence[Sequence[Row]]) -> str:
+    counts = Counter(filled(columns) for rows in sentences for columns, _ in rows)
+    usual = counts.most_common(1)[0][0]
+    others = [n for rows in sentences for columns, n in rows if filled(columns) != usual]
+    if not others:
+        return ""
+    return f" {len(others):,} rows have other than {usual} columns, the first at line {others[0]}."
+
+
+def _may_be_words(sentences: Sequence[Sequence[Row]], column: int) -> bool:
+    """Returns whether a column has more than numbers, and varies within some sentence."""
+    texts = [[row[column] for row, _ in rows if len(row) > column] for rows in sentences]
+    if not any(text and not _INDEX.fullmatch(text) for sentence in texts for text in sentence):
+        return False
+    long = [sentence for sentence in texts if len(sentence) > 1]
+    return not long or any(len(set(sentence)) > 1 for sentence in long)
 
 
 def _tag_place(
@@ -160,8 +210,8 @@ def _tag_place(
         if all(TAG.fullmatch(value) for value in values) and any(v != "O" for v in values):
             return last, key
     if len(places) > 2:
-        shown = " ".join(texts[0][:8])
-        raise DataError(f"{path}:{number}: no column holds tags: {shown}.", _HINT)
+        text = " ".join(texts[0][:8])
+        raise DataError(f"{path}:{number}: no column holds tags: {shown(text)}.", _HINT)
     return last, None
 
 

@@ -1,9 +1,10 @@
 """Tagging schemes for spans, such as BIO, IOB1, IOBES and BMES, and conversion to BIO."""
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 
-# Prefixes of each scheme; where there are four: begin, inside, last, single.
+# Prefixes of each scheme: begin, inside, last, single; BIOS has no last, BIOE and BMEO no single.
 SCHEMES = {
     "BIO": "BI",
     "IOB1": "BI",
@@ -11,7 +12,12 @@ SCHEMES = {
     "BILOU": "BILU",
     "BMES": "BMES",
     "BMEWO": "BMEW",
+    "BIOS": "BIS",
+    "BIOE": "BIE",
+    "BMEO": "BME",
 }
+_OPEN_ENDED = ("BIO", "IOB1", "BIOS")
+_SINGLE = "SUW"
 TAG = re.compile(r"O|[BIESLUMW]-.+")
 # Tags of data with a single, unnamed slot.
 BARE = frozenset("BIESLUMWO")
@@ -34,7 +40,8 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
     """Returns the tagging scheme of a dataset.
 
     Any `W-` means BMEWO, any `M-` BMES, any other `E-` or `S-` IOBES, and any `L-` or `U-` BILOU.
-    Otherwise the scheme is IOB1 if
+    Some data lack a prefix: with `S-` next to `B-` or `I-`, but no `E-`, the scheme is BIOS; with
+    `E-`, but no `S-`, and a `B-` that stands alone, it is BMEO or BIOE. Otherwise it is IOB1 if
     some span starts with `I-` and every `B-` directly follows a span of its slot, else BIO.
     Noisy BIO may be detected as IOB1, without consequence: `to_bio` finds the same spans.
 
@@ -56,17 +63,22 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
         text chunks", https://arxiv.org/abs/cs/9907006.
     """
     prefixes = set()
-    starts_with_i, b_elsewhere = False, False
+    starts_with_i, b_elsewhere, b_alone = False, False, False
     for tags in sequences:
         last = ""
-        for tag in tags:
+        for tag, following in itertools.zip_longest(tags, tags[1:], fillvalue="O"):
             prefix, _, slot = tag.partition("-")
             prefixes.add(prefix)
+            b_alone |= prefix == "B" and following not in {f"{p}-{slot}" for p in "IMEL"}
             starts_with_i |= prefix == "I" and slot != last
             b_elsewhere |= prefix == "B" and slot != last
             last = slot
+    if "E" in prefixes and b_alone and not prefixes & {"S", "W"}:
+        return "BMEO" if "M" in prefixes else "BIOE"
     if prefixes & {"W", "M"}:
         return "BMEWO" if "W" in prefixes else "BMES"
+    if "S" in prefixes and "E" not in prefixes and prefixes & {"B", "I"}:
+        return "BIOS"
     if prefixes & {"E", "S"}:
         return "IOBES"
     if prefixes & {"L", "U"}:
@@ -77,15 +89,15 @@ def detect_scheme(sequences: Iterable[Sequence[str]]) -> str:
 def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
     """Returns the BIO tags of the same spans.
 
-    In BIO and IOB1, an `I-` that does not continue a span opens one, as in conlleval.
+    In BIO, IOB1 and BIOS, an `I-` that does not continue a span opens one, as in conlleval.
 
     Args:
         tags: Tags of one sentence.
         scheme: One of `SCHEMES`.
 
     Raises:
-        ValueError: If the scheme is unknown, a tag does not belong to it, or, except in BIO and
-            IOB1, a span is not opened or not closed.
+        ValueError: If the scheme is unknown, a tag does not belong to it, or, except in BIO, IOB1
+            and BIOS, a span is not opened or not closed.
 
     Example:
 
@@ -105,26 +117,29 @@ def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
     for position, tag in enumerate(tags):
         if not TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
             raise TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
-    if scheme not in ("BIO", "IOB1"):
-        _check_closed(tags, *SCHEMES[scheme][1:3])
+    if scheme not in _OPEN_ENDED:
+        prefixes = SCHEMES[scheme]
+        _check_closed(tags, prefixes[1], prefixes[2], lone=len(prefixes) == 3)
     result, previous = [], ""
     for tag in tags:
         prefix, _, slot = tag.partition("-")
-        opens = prefix in ("B", "S", "U", "W") or slot != previous
+        opens = prefix == "B" or prefix in _SINGLE or slot != previous
         result.append(tag if tag == "O" else f"{'B' if opens else 'I'}-{slot}")
-        previous = slot
+        previous = "" if prefix in _SINGLE else slot
     return tuple(result)
 
 
-def _check_closed(tags: Sequence[str], inside: str, last: str) -> None:
+def _check_closed(tags: Sequence[str], inside: str, last: str, lone: bool) -> None:
+    """Raises an error for a span that is not opened or not closed; with `lone`, `B-` may be one."""
     slot_open = ""
     for position, tag in enumerate((*tags, "O")):
         prefix, _, slot = tag.partition("-")
         continues = prefix in (inside, last)
-        if slot_open and not (continues and slot == slot_open):
+        is_lone = lone and position and tags[position - 1].startswith("B-")
+        if slot_open and not is_lone and not (continues and slot == slot_open):
             message = f"the span of {tags[position - 1]!r} ends without {last}-{slot_open}"
             raise TagError(position - 1, message)
-        if continues and not slot_open:
+        if continues and slot != slot_open:
             raise TagError(
                 position, f"the tag {tag!r} does not continue a span: B-{slot} is missing"
             )

@@ -11,6 +11,7 @@ from typing import Any
 
 from dlrecipes.data.tag_columns import Columns, Row, is_tag
 from dlrecipes.data.tag_schemes import BARE, TAG
+from dlrecipes.data.tagged_tables import no_table, read_table
 from dlrecipes.data.text_files import read_file
 from dlrecipes.errors import DataError, raise_first
 
@@ -92,7 +93,9 @@ class ColumnFile:
 
 
 def read_lines(path: Path, notes: list[str]) -> list[str]:
-    """Returns the lines of a file without spaces at their ends, and without blank ones at its end.
+    """Returns the lines of a file without spaces around them, and without blank ones at its end.
+
+    A tab at the start is kept: it follows an empty column.
 
     Args:
         path: File; an encoding other than UTF-8 is added to `notes`.
@@ -102,7 +105,7 @@ def read_lines(path: Path, notes: list[str]) -> list[str]:
         DataError: If the file cannot be read or is empty.
     """
     text, encoding = read_file(path)
-    lines = [line.strip(" \t") for line in _BREAKS.split(text)]
+    lines = [line.rstrip(" \t").lstrip(" ") for line in _BREAKS.split(text)]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
@@ -114,7 +117,7 @@ def read_lines(path: Path, notes: list[str]) -> list[str]:
 
 def split_words(line: str) -> tuple[str, ...]:
     """Returns the words of a line, separated by ASCII spaces and tabs only."""
-    return tuple(_SPACES.split(line))
+    return tuple(_SPACES.split(line.strip(" \t")))
 
 
 def read_tagged_file(path: Path, notes: list[str]) -> list[ReadSentence] | ColumnFile:
@@ -131,12 +134,14 @@ def read_tagged_file(path: Path, notes: list[str]) -> list[ReadSentence] | Colum
     first = next(line for line in lines if line)
     if (first[0] == "{" and first[-1] == "}") or path.suffix.lower() in (".json", ".jsonl"):
         return _read_json(path, lines, notes)
+    table = read_table(path, lines, notes)
+    if table:
+        return [
+            ReadSentence(words, tags, None, path, numbers)
+            for words, tags, numbers in (zip(*rows, strict=True) for rows in table)
+        ]
     if path.suffix.lower() == ".csv":
-        raise DataError(
-            f"{path}: tables in CSV are not read.",
-            "Give a word and its tag per line, separated by a tab, and a blank line after each "
-            "sentence.",
-        )
+        raise no_table(path)
     if _is_one_line_layout(lines):
         notes.append(f"{path.name} is read as one sentence per line: words, a tab, their tags.")
         return _read_one_line(path, lines)
@@ -162,6 +167,8 @@ def _read_columns(path: Path, lines: Sequence[str], notes: list[str]) -> ColumnF
             continue
         else:
             rows.append((columns, number))
+    if len({len(columns) for rows in file.sentences for columns, _ in rows}) > 1:
+        file.sentences[:] = [_without_gaps(rows) for rows in file.sentences]
     if not file.sentences:
         hint = "Expected lines with a word and its tag, such as: Rome B-city."
         raise DataError(f"{path} contains no sentences.", hint)
@@ -175,9 +182,14 @@ def _read_columns(path: Path, lines: Sequence[str], notes: list[str]) -> ColumnF
     return file
 
 
+def _without_gaps(rows: Sequence[Row]) -> list[Row]:
+    """Returns rows without the empty columns between several tabs in place of spaces."""
+    return [([columns[0], *filter(None, columns[1:])], number) for columns, number in rows]
+
+
 def _columns(line: str) -> list[str]:
     if "\t" in line:
-        return [column for part in line.split("\t") if (column := part.strip(" "))]
+        return [part.strip(" ") for part in line.split("\t")]
     return _SPACES.split(line)
 
 
@@ -232,6 +244,7 @@ def _read_one_line(path: Path, lines: Sequence[str]) -> list[ReadSentence]:
 def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadSentence]:
     sentences = []
     keys: tuple[str | None, ...] = ()
+    characters = 0
     for number, record in _records(path, lines):
         where = f"{path}:{number}"
         if not isinstance(record, dict):
@@ -243,7 +256,12 @@ def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadS
         if words is None or tags is None:
             missing = "words ('tokens')" if words is None else "tags ('tags')"
             raise DataError(f"{where}: the object has no {missing}.", _JSON)
-        tokens, names = (_strings(record[key], key, where) for key in (words, tags))
+        names = _strings(record[tags], tags, where)
+        text = record[words]
+        # A tag per character, as in Chinese data.
+        by_character = isinstance(text, str) and len(text) == len(names) != len(text.split())
+        tokens = tuple(text) if by_character else _strings(text, words, where)
+        characters += by_character
         if len(tokens) != len(names) or not tokens:
             message = f"{where}: {len(names)} {tags}, but {len(tokens)} {words}."
             raise DataError(message, "Expected one tag per word.")
@@ -255,7 +273,10 @@ def _read_json(path: Path, lines: Sequence[str], notes: list[str]) -> list[ReadS
     if not sentences:
         raise DataError(f"{path} contains no sentences.", _JSON)
     intents = f", intents {keys[2]!r}" if keys[2] else ""
-    notes.append(f"{path.name} is read as JSON: words {keys[0]!r}, tags {keys[1]!r}{intents}.")
+    each = ", each character a word" if characters else ""
+    notes.append(
+        f"{path.name} is read as JSON: words {keys[0]!r}{each}, tags {keys[1]!r}{intents}."
+    )
     return sentences
 
 
@@ -269,8 +290,18 @@ def _records(path: Path, lines: Sequence[str]) -> list[tuple[int, Any]]:
                 records.append((number, json.loads(line)))
     except (ValueError, RecursionError, TypeError) as error:
         number = getattr(error, "lineno", 1) if lines[0].startswith("[") else number
+        if _is_object("\n".join(lines)):
+            message = f"{path}: one JSON object over several lines; expected one per sentence."
+            raise DataError(message, _JSON) from None
         raise DataError(f"{path}:{number}: invalid JSON.", _JSON) from None
     return records
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _strings(value: Any, key: str, where: str) -> tuple[str, ...]:

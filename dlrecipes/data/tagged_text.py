@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from dlrecipes.data.parts import PARTS, find_parts
-from dlrecipes.data.tag_columns import choose_columns
+from dlrecipes.data.tag_columns import LAST, Columns, choose_columns, filled, shown
 from dlrecipes.data.tag_schemes import BARE, SCHEMES, TAG, TagError, detect_scheme, to_bio
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.tagged_files import (
@@ -32,6 +33,12 @@ _ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, labe
 _TAG_HINT = (
     "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
 )
+# As in Weibo NER.
+_NUMBERED = re.compile(r"[\u3400-\u9fff]\d")
+# Names of files about the data.
+_ABOUT = {"readme", "license", "licence", "notice", "changelog", "citation"}
+# Names of the tags in the header of a table.
+_HEADERS = {"tag", "tags", "label", "labels", "ner", "nertag", "nertags", "slot", "slots", "bio"}
 # Extensions of files that hold no sentences, even if their names mention a part.
 _OTHER_FILES = {
     *(".md", ".rst", ".py", ".sh", ".log", ".html", ".pdf", ".yaml", ".yml", ".toml", ".cfg"),
@@ -70,6 +77,7 @@ def read_tagged(
     - One sentence per line: words, a tab, their tags and, optionally, the intent; `BOS` and `EOS`
       around the words are left out (ATIS).
     - JSON lines with `tokens`, `tags` and, optionally, `intent`.
+    - A table in CSV or TSV with a header; see `dlrecipes.data.tagged_tables`.
 
     The tagging scheme is detected over the whole dataset (`detect_scheme`), and tags are converted
     to BIO. Tags without a slot (`B`, `I`, `O`) get the slot `"span"`. Only ASCII spaces and tabs
@@ -139,12 +147,27 @@ def _read_splits(
     splits = _read_parts(parts.paths, columns, notes)
     if "validation" not in splits:
         source = parts.paths["train"]
+        known = {*parts.paths.values(), *parts.ignored}
+        others = [path.name for path in _siblings(source) if path not in known]
+        if others:
+            notes.append(f"{root}: not read, because no part has this name: {', '.join(others)}.")
         splits["train"], splits["validation"] = _split_off(splits["train"], 1, seed, source, notes)
     return [splits[name] for name in PARTS]
 
 
+def _siblings(path: Path) -> list[Path]:
+    """Returns the files, or folders, next to a part that may hold sentences as well."""
+    return [
+        entry
+        for entry in sorted(path.parent.iterdir())
+        if entry.name[0] != "." and _may_hold_sentences(entry) and entry.is_dir() == path.is_dir()
+    ]
+
+
 def _may_hold_sentences(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() not in _OTHER_FILES
+    if path.is_dir():
+        return True
+    return path.suffix.lower() not in _OTHER_FILES and path.stem.lower() not in _ABOUT
 
 
 def _read_parts(
@@ -156,17 +179,21 @@ def _read_parts(
     if not files and any(columns):
         raise DataError(
             "--word-column and --tag-column are for files in CoNLL columns.",
-            f"{next(iter(paths.values()))} is not one: leave them out.",
+            f"{next(iter(paths.values()))} is not one: leave them out. A model that was trained "
+            "with them is evaluated on files in the same columns.",
         )
+    chosen = Columns(0, LAST)
     if files:
         chosen = choose_columns(files[0].path, files[0].sentences, *columns)
-        rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
-        if max(map(len, rows)) > 2 or any(columns) or chosen.word > 0:
-            notes.append(chosen.describe(files[0].path, files[0].sentences))
-    return {
+    sentences = {
         part: source.read(chosen) if isinstance(source, ColumnFile) else source
         for part, source in sources.items()
     }
+    if files:
+        rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
+        if max(map(filled, rows)) > 2 or any(columns) or chosen.word > 0:
+            notes.append(chosen.describe(files[0].path, files[0].sentences))
+    return sentences
 
 
 def _missing(root: Path) -> DataError:
@@ -198,7 +225,7 @@ def _split_off(
     if len(sentences) <= parts:
         raise DataError(
             f"{source} holds too few sentences to split: {len(sentences)}.",
-            f"At least {parts + 1} are needed.",
+            f"At least {parts + 1} are needed. Is a blank line between sentences missing?",
         )
     order = list(range(len(sentences)))
     random.Random(seed).shuffle(order)
@@ -270,7 +297,10 @@ def _as_bio(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[Tag
     splits = _with_slots(splits, notes)
     everything = [sentence for split in splits for sentence in split]
     raise_first(
-        DataError(f"{sentence.at(k)}: {_tag_text(sentence, k)} does not parse.", _TAG_HINT)
+        DataError(
+            f"{sentence.at(k)}: {_tag_text(sentence, k)} does not parse.",
+            _TAG_HINT + (" Delete the header." if _is_header(sentence, k) else ""),
+        )
         for sentence in everything
         for k, tag in enumerate(sentence.tags)
         if not TAG.fullmatch(tag)
@@ -296,8 +326,12 @@ def _as_bio(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[Tag
     return converted
 
 
+def _is_header(sentence: ReadSentence, k: int) -> bool:
+    return sentence.lines[k] == 1 and re.sub(r"\W|_", "", sentence.tags[k]).casefold() in _HEADERS
+
+
 def _tag_text(sentence: ReadSentence, k: int) -> str:
-    return f"the tag {sentence.tags[k]!r} of word {k + 1}, {sentence.tokens[k]!r},"
+    return f"the tag {shown(sentence.tags[k])} of word {k + 1}, {shown(sentence.tokens[k])},"
 
 
 def _scheme_evidence(scheme: str, sentences: list[ReadSentence]) -> str:
@@ -324,6 +358,12 @@ def _with_slots(splits: list[list[ReadSentence]], notes: list[str]) -> list[list
 
 
 def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: list[str]) -> None:
+    without = sum(sentence.intent is None for sentence in splits[0])
+    if 0 < without < len(splits[0]):
+        notes.append(
+            f"{without:,} of {len(splits[0]):,} training sentences have no intent: "
+            "intents are not learned."
+        )
     for part, split in zip(PARTS, splits, strict=True):
         if any(tag != "O" for sentence in split for tag in sentence.tags):
             continue
@@ -334,6 +374,13 @@ def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: li
                 "Give sentences with tags such as B-city, or name the column: --tag-column.",
             )
         notes.append(f"The {part} sentences have no slot: their span F1 says nothing.")
+    words = {token for s in splits[0] for token in s.tokens}
+    numbered = [word for word in words if _NUMBERED.fullmatch(word)]
+    if 2 * len(numbered) > len(words):
+        notes.append(
+            f"Most words are a Chinese character and its position in a word, such as "
+            f"{min(numbered)!r}: the digit stays, and belongs to every input of the model."
+        )
     invisible = [
         token for split in splits for s in split for token in s.tokens if INVISIBLE.search(token)
     ]

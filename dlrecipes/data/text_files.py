@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gzip
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +23,15 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 _CHINESE = ("GB18030", "Big5")
+_UTF16 = ("UTF-16LE", "UTF-16BE")
 _PUNCTUATION = "，。！？；、：·…—“”‘’（）《》〈〉【】「」『』　"
 # Fraction of the Chinese characters that must be common ones, for an encoding to be detected.
 _MIN_COMMON = 0.8
+# In Latin-1 text that is taken for Chinese, an accented letter and its neighbour become one
+# character within a word; Chinese next to a Latin letter is rare.
+_MAX_IN_WORDS = 0.3
+_IN_WORD = re.compile(r"(?:(?<=[A-Za-z])[^\x00-\x7f]+|[^\x00-\x7f]+(?=[A-Za-z]))")
+_SAVE = "Save the file as UTF-8, or convert it, such as: iconv -f CP1252 -t UTF-8 FILE > NEW_FILE."
 
 
 class TextFile(NamedTuple):
@@ -66,8 +73,9 @@ def read_file(path: str | os.PathLike, hint: str = "Give a text file.") -> TextF
     """Returns the text of a file and its encoding; the file may be gzipped under any name.
 
     UTF-8 is tried first, unless a byte order mark says UTF-16 or UTF-32. Chinese in GB18030 or
-    Big5 is detected if four fifths of its characters are then common ones. Report an encoding
-    other than UTF-8 to the user: it was detected, not given.
+    Big5, or UTF-16 without a mark, is detected if four fifths of its characters are then common
+    ones, and few touch Latin letters. Report an encoding other than UTF-8 to the user: it was
+    detected, not given.
 
     Args:
         path: File to read.
@@ -102,9 +110,9 @@ def read_file(path: str | os.PathLike, hint: str = "Give a text file.") -> TextF
         byte = error.object[error.start]
         if error.encoding != "utf-8":
             message = f"{path}: the byte order mark says {error.encoding}, but the bytes are not."
-            raise DataError(message, "Save the file as UTF-8.") from None
+            raise DataError(message, _SAVE) from None
         message = f"{path}:{line}: byte {byte:#04x} is not UTF-8."
-        raise DataError(message, "Save the file as UTF-8.") from None
+        raise DataError(message, _SAVE) from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
         message = f"{path} is a damaged gzip file."
         raise DataError(message, "Download or copy it again.") from None
@@ -121,11 +129,11 @@ def _decode(data: bytes) -> TextFile:
     try:
         return TextFile(data.decode("utf-8-sig"), "UTF-8")
     except UnicodeDecodeError:
-        rated = [(_common(data, name), name) for name in _CHINESE]
-        best, encoding = max(rated, key=lambda pair: pair[0])
-        if best < _MIN_COMMON or _is_other_script(data):
+        names = _UTF16 if b"\0" in data[:4096] else _CHINESE
+        best, encoding = max((_common(data, name), name) for name in names)
+        if best < _MIN_COMMON or (names is _CHINESE and _is_other_script(data)):
             raise
-        return TextFile(data.decode(encoding), encoding)
+        return TextFile(data.decode(encoding), encoding.removesuffix("LE").removesuffix("BE"))
 
 
 def _utf16_without_mark(data: bytes) -> str:
@@ -143,8 +151,11 @@ def _utf16_without_mark(data: bytes) -> str:
 def _common(data: bytes, encoding: str) -> float:
     """Returns the fraction of common characters among those beyond ASCII, or 0."""
     try:
-        letters = [letter for letter in data.decode(encoding) if letter > "\x7f"]
+        text = data.decode(encoding)
     except UnicodeDecodeError:
+        return 0.0
+    letters = [letter for letter in text if letter > "\x7f"]
+    if sum(map(len, _IN_WORD.findall(text))) > _MAX_IN_WORDS * len(letters):
         return 0.0
     return sum(letter in _common_characters() for letter in letters) / max(len(letters), 1)
 

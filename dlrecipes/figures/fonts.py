@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import unicodedata
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from matplotlib import font_manager
+from matplotlib.artist import Artist
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter
 
 # Searched first, in this order; then all other installed fonts.
 PREFERRED = ("Noto Sans SC", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei")
@@ -22,13 +24,18 @@ PREFERRED = ("Noto Sans SC", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi 
 _PACKAGE, _FILE = "pylopdf_fonts_zh_cn", "NotoSansSC-Regular.otf"
 # Fonts whose glyphs are boxes or blank.
 _NO_GLYPHS = ("last", "blank", "tofu")
+# A fallback font without bold letters is used in its regular weight; no user can change that.
+logging.getLogger("matplotlib.font_manager").addFilter(
+    lambda record: "font weight" not in record.getMessage()
+)
 
 
 def fit_fonts(figure: Figure) -> None:
     """Gives each text of a figure fonts that have its characters, so that none becomes a box.
 
-    A character that no font has is written by its name (see `drawable`). `save` calls this; call
-    it before you save or show a figure yourself.
+    A character that no font has is written by its name (see `drawable`), and dollars are dollars,
+    not the marks of a formula. `save` calls this; call it before you save or show a figure
+    yourself.
 
     Args:
         figure: Figure whose texts are changed in place: titles, labels, ticks, legends.
@@ -46,12 +53,21 @@ def fit_fonts(figure: Figure) -> None:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             _fit_ticks(axis)
+    powers = _powers(figure)
     for text in figure.findobj(Text):
+        text.set_parse_math(text in powers)
         content = text.get_text()
         if content and not content.isascii():
             text.set_fontfamily(_families(text.get_fontfamily(), content))
             if drawable(content) != content:
                 text.set_text(drawable(content))
+
+
+def _powers(figure: Figure) -> set[Artist]:
+    """Returns the labels of logarithmic axes, which are formulas."""
+    axes = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    logarithmic = [axis for axis in axes if isinstance(axis.get_major_formatter(), LogFormatter)]
+    return {text for axis in logarithmic for text in axis.findobj(Text)}
 
 
 def _fit_ticks(axis: Axis) -> None:
@@ -107,7 +123,7 @@ def _name(letter: str) -> str:
     name = unicodedata.name(letter, code).lower()
     if name.startswith(("cjk", "u+")):
         return code
-    return name.split()[-1] if category[0] == "L" else name
+    return name.split()[-1] if category[0] in "LM" else name
 
 
 def _families(present: Sequence[str], text: str) -> list[str]:

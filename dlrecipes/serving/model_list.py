@@ -12,9 +12,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.export.version import version_folders
 from dlrecipes.serving.example_requests import example_request
-from dlrecipes.serving.log import escape
 from dlrecipes.serving.security import host_name
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
@@ -128,7 +128,7 @@ def _text(entries: list[dict[str, Any]]) -> str:
     if not entries:
         return "No models are served yet.\n"
     return "".join(
-        f"{escape(entry['name'])}, version {entry['version']}\n  {entry['curl']}\n"
+        f"{escape_control_characters(entry['name'])}, version {entry['version']}\n  {entry['curl']}\n"
         for entry in entries
     )
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from dlrecipes import __version__
@@ -119,7 +120,10 @@ def test_characters_that_the_terminal_lacks_are_escaped(monkeypatch, encoding):
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(sys, "stderr", err)
-    monkeypatch.setattr(entry.cli, "main", lambda **options: print("春, \udcff and 😀"))
+    # click's own output as well as Python's.
+    monkeypatch.setattr(
+        entry.cli, "main", lambda **options: print("春, \udcff and", end=" ") or click.echo("😀")
+    )
     with pytest.raises(SystemExit) as ended:
         entry.main(["list"])
     out.flush()
@@ -127,6 +131,25 @@ def test_characters_that_the_terminal_lacks_are_escaped(monkeypatch, encoding):
     assert ended.value.code == 0
     assert out.buffer.getvalue() == rb"\u6625, \udcff and \U0001f600" + b"\n"
     assert b"the encoding of this terminal" in err.buffer.getvalue()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_opened_before_a_file_takes_their_place(closed, tmp_path):
+    code = (
+        "import os, sys; from dlrecipes._utils.terminal import open_closed_streams as f; f(); "
+        "file = os.open('file', os.O_CREAT | os.O_WRONLY); print('text', file=sys.stdout); "
+        "sys.stderr.write('text'); sys.stdin.buffer.read(); os.dup(2); sys.exit(file)"
+    )
+    command = f'"$1" -c "$2" {closed}'
+    ended = subprocess.run(
+        ["sh", "-c", command, "sh", sys.executable, code],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode > 2
+    assert (tmp_path / "file").read_bytes() == b""
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])

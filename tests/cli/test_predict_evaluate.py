@@ -89,12 +89,24 @@ def test_standard_input_that_is_not_utf8_is_named_by_its_line(ask, typed):
     ("content", "problem"),
     [
         ("to Rome\n".encode("utf-16"), "Standard input is UTF-16; expected UTF-8."),
+        ("to Rome\n".encode("utf-16-le"), "Standard input, line 1: a zero byte; expected text."),
         (b"to Rome\rto Oslo\r", "Standard input, line 1: the line ends are CR alone."),
     ],
 )
 def test_standard_input_of_other_systems_is_refused(ask, typed, content, problem):
     typed(content)
     assert refusal(ask("predict", "-"), 1) == problem
+
+
+def test_standard_input_takes_no_other_input(ask, typed):
+    typed(b"to Rome\n")
+    assert refusal(ask("predict", "-", SENTENCE), 2).startswith("INPUT '-' is standard input")
+
+
+def test_arguments_are_utf8_in_every_locale(ask):
+    # As Python reads UTF-8 in a locale of ASCII.
+    typed = "Zürich".encode().decode("ascii", "surrogateescape")
+    assert json.loads(ask("predict", typed, "--json").out)["tokens"] == ["Zürich"]
 
 
 def test_predictions_of_standard_input_stay_in_step_with_its_lines(ask, typed, tmp_path):

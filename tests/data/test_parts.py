@@ -68,6 +68,36 @@ def test_a_folder_is_a_part_by_its_whole_name_unless_all_folders_are_parts(tmp_p
     assert not any(parts.ignored for parts in found)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        "ccpc_train_v1.0.json ccpc_valid_v1.0.json ccpc_test_v1.0.json",
+        "restauranttrain.bio restaurantdev.bio restauranttest.bio",
+        "trainset.txt validset.txt testset.txt",
+        "train-en.tsv dev-en.tsv eval-en.tsv",
+        "msra_train_bio msra_dev_bio msra_test_bio",
+        "trn.txt validate.txt tst.txt",
+    ],
+)
+def test_files_whose_names_differ_only_in_the_part_are_parts(tmp_path, names):
+    found = find_parts(touch(tmp_path, *names.split(), "contest.txt", "vocab.txt"))
+    assert list(found.paths) == ["train", "validation", "test"]
+    assert [path.name for path in found.paths.values()] == names.split()
+
+
+def test_names_that_differ_in_more_than_the_part_are_not_parts(tmp_path):
+    touch(tmp_path, "train_v2.csv", "contest.txt", "test_old.txt")
+    assert find_parts(tmp_path).paths == {}
+    touch(tmp_path, "test_v2.csv", "engtrain.bio", "engtest.bio")
+    with pytest.raises(DataError, match="belong to several datasets"):
+        find_parts(tmp_path)
+
+
+def test_of_two_test_parts_one_may_be_for_validation(tmp_path):
+    with pytest.raises(DataError, match=r"or rename the other valid\.tsv if it is for validation"):
+        find_parts(touch(tmp_path, "train.tsv", "eval.tsv", "test.tsv"))
+
+
 @pytest.mark.parametrize("validation", ["valid.txt", "validation.jsonl.gz", "VAL", "dev.txt"])
 def test_files_in_a_folder_are_found_by_name(tmp_path, validation):
     folder = touch(tmp_path, "training.txt", validation, "test.txt", "notes.txt")
@@ -79,6 +109,9 @@ def test_files_in_a_folder_are_found_by_name(tmp_path, validation):
 
 def test_a_missing_or_ambiguous_part_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"no file train and no file valid\. .* as \.txt\."):
+        part_files(tmp_path, ".txt")
+    touch(tmp_path, "poet.0.json", "poet.1000.json")
+    with pytest.raises(DataError, match=r"Or give one file, such as .*/poet\.0\.json: it is split"):
         part_files(tmp_path, ".txt")
     touch(tmp_path, "train.txt")
     with pytest.raises(DataError, match=r"there is no file valid\."):

@@ -76,6 +76,10 @@ def read(folder, text, *columns):
             ("five stars please", "B-Rating I-Rating O"),
             "column 2 (five, stars), tags column 1 (B-Rating, I-Rating)",
         ),
+        # The sentence's number, or its document, and the words' positions, before the words.
+        ("1\tRome\tB-LOC\n1\twon\tO\n\n2\tgo\tO\n", ("Rome won", "B-LOC O"), "column 2 (Rome"),
+        ("a Rome B-LOC\na won O\n\na go O\n", ("Rome won", "B-LOC O"), "column 2 (Rome"),
+        ("0 4 Rome B-LOC\n5 8 won O\n", ("Rome won", "B-LOC O"), "column 3 (Rome, won)"),
         # CoNLL-2003: part of speech and chunk between.
         (
             "-DOCSTART- -X- -X- O\n\nEU NNP B-NP B-ORG\nis VBZ B-VP O\n",
@@ -100,6 +104,36 @@ def test_two_columns_of_word_and_tag_need_no_note(tmp_path):
     assert (sentences, notes) == ([("7 8", "B-n B-n")], [])
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        # An empty column would move the following ones: here a part of speech becomes a word.
+        ("Rome\tNNP\tB-x\n \tNN\tO\n", "txt:2: there is no word in column 1"),
+        ("1\tRome\tB-x\tO\n2\t\tO\tO\n", "txt:2: there is no word in column 2"),
+        (
+            "to O\n" * 9 + "New York B-x\n",
+            "txt:10: expected a word and its tag, got 3 columns, 'New",
+        ),
+        ("<p>" + "x" * 5000 + "\n", "got one column, '<p>x{57}…'"),
+    ],
+)
+def test_a_row_that_would_lose_words_is_refused(tmp_path, text, problem):
+    with pytest.raises(DataError, match=problem):
+        read(tmp_path, text)
+
+
+def test_rows_of_other_widths_are_counted(tmp_path):
+    _, notes = read(tmp_path, "a NN O\nb NN O\nc B-x\n")
+    assert "1 rows have other than 3 columns, the first at line 3." in " ".join(notes)
+    # Several tabs in place of spaces.
+    assert read(tmp_path, "Rome\t\tB-x\nCopenhagen\tB-x\n")[1] == []
+
+
+def test_a_header_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"txt:1: the tag 'Tag' .*Delete the header\."):
+        read(tmp_path, "Form\tTag\nRome\tB-x\n")
+
+
 def test_columns_can_be_given(tmp_path):
     assert read(tmp_path, GERMEVAL, 0, 4)[0][0][1] == "O O O B-LOCderiv O"
     assert read(tmp_path, NER, 3, 4)[0][0] == ("NNP VBZ", "B-NP B-VP")
@@ -114,7 +148,9 @@ def test_columns_are_refused_for_other_layouts(tmp_path):
 
 def test_columns_without_tags_are_refused(tmp_path):
     text = "1\tRome\tRome\tPROPN\tNNP\t_\n2\twon\twin\tVERB\tVBD\t_\n"
-    with pytest.raises(DataError, match=r"txt:1: no column holds tags: 1 Rome Rome PROPN NNP _\."):
+    with pytest.raises(
+        DataError, match=r"txt:1: no column holds tags: '1 Rome Rome PROPN NNP _'\."
+    ):
         read(tmp_path, text)
 
 

@@ -1,5 +1,7 @@
 """Layouts of one file of tagged sentences, as published corpora have them."""
 
+import json
+
 import pytest
 
 from dlrecipes.data.tagged_text import read_tagged
@@ -93,9 +95,68 @@ def test_wrong_json_is_named_with_its_line(tmp_path, text, problem):
         read(tmp_path, text, "train.jsonl")
 
 
-def test_tables_in_csv_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"train\.csv: tables in CSV are not read\. Give a word"):
-        read(tmp_path, "Sentence #,Word,Tag\n1,Rome,B-geo\n", "train.csv")
+def test_a_text_with_a_tag_per_character_is_split_into_characters(tmp_path):
+    record = {"text": "去北京", "labels": ["O", "B-city", "I-city"]}
+    sentences, notes = read(tmp_path, json.dumps(record), "train.json")
+    assert sentences == [("去 北 京", "O B-city I-city", None)]
+    assert any("words 'text', each character a word" in note for note in notes)
+
+
+def test_one_object_over_several_lines_is_said_to_be_one(tmp_path):
+    with pytest.raises(DataError, match="one JSON object over several lines"):
+        read(
+            tmp_path, json.dumps({"rasa_nlu_data": {"common_examples": []}}, indent=1), "train.json"
+        )
+
+
+def test_characters_with_their_position_are_reported(tmp_path):
+    _, notes = read(tmp_path, "男0 B-PER.NOM\n友1 I-PER.NOM\n! O\n")
+    assert any("such as '友1': the digit stays" in note for note in notes)
+
+
+def test_intents_of_some_sentences_are_not_learned_and_said(tmp_path):
+    _, notes = read(tmp_path, "# intent: fly\na B-x\n\nb B-x\n")
+    assert "1 of 2 training sentences have no intent: intents are not learned." in notes
+
+
+def test_a_file_without_a_part_is_named_where_validation_is_split_off(tmp_path):
+    for name in ("train.txt", "test.txt", "trial.txt", "README", "LICENSE.txt"):
+        (tmp_path / name).write_text("a B-x\n\nb B-x\n")
+    notes = []
+    read_tagged(tmp_path, notes=notes)
+    assert notes[0].endswith("not read, because no part has this name: trial.txt.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Kaggle: the sentence's name in its first row alone.
+        'Sentence #,Word,POS,Tag\nSentence: 1,to,TO,O\n,Rome,NN,B-geo\nSentence: 2,"""",X,O\n',
+        "sentence_id,token,label\r\n1,to,O\r\n1,Rome,B-geo\r\n2,x,O\r\n",
+        "\n\tWord\tTag\n0\tto\tO\n1\tRome\tB-geo\n\n0\tx\tO\n",
+        "Word;Tag\nto;O\nRome;B-geo\n;\nx;O\n",
+        # A quotation mark is a word where nothing is quoted.
+        'Word\tTag\nto\tO\nRome\tB-geo\n\n"\tO\n',
+    ],
+)
+def test_tables_with_a_header_are_read_by_their_names(tmp_path, text):
+    sentences, notes = read(tmp_path, text, "train.csv")
+    assert sentences[0] == ("to Rome", "O B-geo", None)
+    assert len(sentences) == 2
+    assert any("train.csv is read as a table: words" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("to,O\nRome,B-geo\n", "a CSV file without a header of words and tags"),
+        ("Word,Tag\nto,O\nRome,B-geo\n", "nothing separates the sentences"),
+        ("Sentence #,Word,Tag\n1,Rome,B-geo\n2,,O\n", "csv:3: expected a word without spaces"),
+    ],
+)
+def test_tables_that_say_too_little_are_refused(tmp_path, text, problem):
+    with pytest.raises(DataError, match=problem):
+        read(tmp_path, text, "train.csv")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
@@ -116,6 +177,10 @@ def test_line_ends_and_marks_of_every_system_are_read(tmp_path, end, codec):
         ("a B\nb M\nc E\nd S\n", "B-span I-span I-span B-span", "tags B, E, M, S name no slot"),
         ("a O\nb I-x\nc B-x\nd O\n", "O B-x B-x O", "read as IOB1."),
         ("a O\nb B-x\nc L-x\nd U-x\n", "O B-x I-x B-x", "read as BILOU."),
+        # CLUENER's and Resume's usual conversion.
+        ("a B-x\nb I-x\nc S-x\nd S-y\ne O\n", "B-x I-x B-x B-y O", "read as BIOS."),
+        ("a B-x\nb I-x\nc E-x\nd B-x\ne O\n", "B-x I-x I-x B-x O", "read as BIOE."),
+        ("a B-x\nb M-x\nc E-x\nd B-x\ne O\n", "B-x I-x I-x B-x O", "read as BMEO."),
     ],
 )
 def test_schemes_are_detected_and_reported(tmp_path, text, tags, note):

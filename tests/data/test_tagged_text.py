@@ -240,7 +240,12 @@ def test_too_few_sentences_to_split_are_rejected(tmp_path):
         ([["I-a", "B-b"]], "BIO"),
         ([["I-a"], ["B-a"]], "BIO"),
         ([["I-a", "O", "B-a"]], "BIO"),
-        ([["B-a", "I-a"], ["S-a"]], "IOBES"),
+        ([["B-a", "I-a"], ["S-a"]], "BIOS"),
+        ([["S-a", "O"], ["B-a", "E-a"]], "IOBES"),
+        ([["S-a", "O"]], "IOBES"),
+        ([["B-a", "I-a", "E-a"], ["B-a", "B-a"]], "BIOE"),
+        ([["B-a", "M-a", "E-a"], ["B-a", "O"]], "BMEO"),
+        ([["B-a", "M-a", "E-a"]], "BMES"),
         ([["B-a", "E-a"]], "IOBES"),
         ([["B-a", "L-a"]], "BILOU"),
         ([["U-a"]], "BILOU"),
@@ -339,10 +344,11 @@ def test_a_tag_that_does_not_parse_is_named_with_its_line(tmp_path, tag):
 
 
 def test_an_iobes_mistake_is_named_with_its_line_and_the_tag_that_implies_iobes(tmp_path):
-    write(tmp_path, {"train": "a O\nb B-x\nc O\n\nd B-x\n", "dev": "a O\n", "test": "a O\nb S-x\n"})
+    train = "a O\nb B-x\nc O\n\nd B-x\n\ne B-x\nf E-x\n"
+    write(tmp_path, {"train": train, "dev": "a O\n", "test": "a O\nb S-x\n"})
     message = refusal(tmp_path)
     assert f"{tmp_path}/train:2: the span of 'B-x' ends without E-x (word 2) (and 1 more" in message
-    assert f"read as IOBES because of 'S-x' at {tmp_path}/test:2." in message
+    assert f"read as IOBES because of 'E-x' at {tmp_path}/train:8." in message
 
 
 def test_mixed_iobes_and_bilou_is_rejected(tmp_path):
@@ -394,7 +400,7 @@ def test_a_word_with_a_space_between_tabs_is_rejected(tmp_path):
 def test_bytes_that_are_not_utf8_are_located(tmp_path):
     write(tmp_path, {"train.txt": b"a O\nb O\nZ\xfcrich B-city\n", "test.txt": "a O\n"})
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt:3: byte 0xfc is not UTF-8. Save the file as UTF-8." in message
+    assert f"{tmp_path}/train.txt:3: byte 0xfc is not UTF-8. Save the file as UTF-8" in message
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", " \t\r\n", "\ufeff"])

@@ -30,6 +30,10 @@ TRADITIONAL = "床前明月光，疑是地上霜。\n舉頭望明月，低頭思
         (POEM, "utf-16", "UTF-16"),
         ("to Rome\n\nB-city\n", "utf-16-le", "UTF-16"),
         ("to Rome\n\nB-city\n", "utf-16-be", "UTF-16"),
+        # The character 一 has a zero byte at the place of ASCII's other one.
+        (POEM, "utf-16-le", "UTF-16"),
+        (POEM, "utf-16-be", "UTF-16"),
+        ("我 O\n在 O\n上 B-LOC\n海 I-LOC\nParis B-LOC\n", "gb18030", "GB18030"),
         ("a\0b O\nfine B-x\n", "utf-8", "UTF-8"),
         (POEM, "utf-32", "UTF-32"),
         (POEM, "gb18030", "GB18030"),
@@ -47,6 +51,9 @@ def test_other_unicode_and_chinese_encodings_are_detected(tmp_path, text, codec,
     ("text", "codec"),
     [
         ("Zürich liegt nicht in Österreich", "latin-1"),
+        # An accented letter and the next one are the bytes of a common Chinese character.
+        ("Shall I compare thée to a day? L'année et la journée", "latin-1"),
+        ("Coruña NP B-LOC\nEspaña NP B-LOC\n", "latin-1"),
         ("Привет мир, это русский текст", "koi8-r"),
         ("한국어 텍스트 서울에 간다", "euc-kr"),
         ("日本語のテキストです。私は学生", "euc-jp"),

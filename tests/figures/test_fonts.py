@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from dlrecipes.figures import bars, confusion, fit_fonts, fonts, save, tagged_sentences
 from dlrecipes.figures.fonts import drawable
@@ -97,3 +98,26 @@ def test_texts_in_latin_letters_keep_their_font():
     figure = figure_of("Österreich")
     fit_fonts(figure)
     assert figure.axes[0].title.get_fontfamily() == ["sans-serif"]
+
+
+def test_dollars_in_words_and_names_are_drawn_unchanged(tmp_path):
+    # As a formula this one ends a run after its training: \foo is unknown.
+    formula = r"$\foo$"
+    figures = [
+        tagged_sentences([[formula]], [["O"]], [[f"B-{formula}"]]),
+        bars({formula: 0.5, "b": 1.0}, formula),
+        confusion(np.eye(2, dtype=int), [formula, "北京"], formula),
+    ]
+    for name, figure in enumerate(figures):
+        save(tmp_path, str(name), figure)
+        texts = {text.get_text() for text in figure.findobj(Text) if not text.get_parse_math()}
+        assert texts & {formula, f"B-{formula}"}
+
+
+def test_powers_on_logarithmic_axes_stay_formulas():
+    figure = Figure()
+    axis = figure.subplots()
+    axis.loglog([1, 10, 1000], [1, 2, 3000])
+    fit_fonts(figure)
+    figure.canvas.draw()
+    assert all(label.get_parse_math() for label in axis.get_xticklabels() if label.get_text())

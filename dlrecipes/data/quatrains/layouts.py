@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,11 @@ from dlrecipes.data.quatrains.poem import LENGTHS, LINES, Poem, is_han, is_quatr
 
 _BREAKS = re.compile(r"[|｜/／\\\s,.!?;:，。！？；：、．]+")
 _COLONS = re.compile("[:：]+")
-# Notes in parentheses, such as variant readings; without nesting.
+# Quotation marks and book titles around or within lines.
+_QUOTES = str.maketrans("", "", '“”‘’"「」『』《》〈〉')
+# Characters that are separated by single spaces, as in the corpus of Zhang and Lapata (2014).
+_SPACED = re.compile(r"(?<=\S) (?=\S)")
+# Notes in parentheses, such as variant readings, and the innermost of nested ones.
 _NOTES = re.compile(
     r"（[^（）]*）|\([^()]*\)|〔[^〔〕]*〕|［[^［］]*］|\[[^][]*\]|【[^【】]*】|〖[^〖〗]*〗"
 )
@@ -22,7 +27,8 @@ _HEADINGS = 3
 def poem_of(text: str, **names: str) -> Poem:
     """Returns the poem in a text: bars, slashes, spaces and punctuation separate its lines.
 
-    Notes in parentheses are left out, and title and author if a quatrain follows them.
+    Notes in parentheses and quotation marks are left out, and title and author if a quatrain
+    follows them.
 
     Args:
         text: Text of the poem.
@@ -35,10 +41,16 @@ def poem_of(text: str, **names: str) -> Poem:
     >>> poem.title, poem.lines[1]
     ('登楼', '黄河入海流')
     """
-    text = _NOTES.sub("", text)
+    text = _without_notes(text)
     poem = Poem(_split(text), **names)
     if is_quatrain(poem.lines):
         return poem
+    # The last column of a table without a header.
+    title, *_, last = text.split("\t") if "\t" in text else ("", "")
+    if is_quatrain(_split(last)):
+        return replace(poem, lines=_split(last), title=poem.title or title.strip() or None)
+    if all(len(line) == 1 for line in poem.lines) and is_quatrain(_split(_SPACED.sub("", text))):
+        return replace(poem, lines=_split(_SPACED.sub("", text)))
     for colon in _COLONS.finditer(text):
         lines = _split(text[colon.end() :])
         if is_quatrain(lines):
@@ -50,6 +62,13 @@ def poem_of(text: str, **names: str) -> Poem:
     if is_named and is_quatrain(lines):
         return replace(poem, lines=lines, title=poem.title or front[0])
     return poem
+
+
+def _without_notes(text: str) -> str:
+    count = 1
+    while count:
+        text, count = _NOTES.subn("", text)
+    return text.translate(_QUOTES)
 
 
 def has_notes(text: str) -> bool:
@@ -108,11 +127,17 @@ def _block(lines: Sequence[str]) -> Poem:
 
 
 def _couplets(lines: Sequence[str]) -> Iterator[Poem]:
-    """Yields a poem for each run of couplets between titles, or for each two of a single run."""
+    """Yields a poem for each run of couplets between titles, or for each two of a single run.
+
+    Blank lines separate poems as well, unless they are between all couplets.
+    """
     runs: list[list[tuple[str, ...]]] = [[]]
-    for line in filter(None, lines):
+    pairs = itertools.pairwise(lines)
+    if not any(a and b and _is_couplet(a) and _is_couplet(b) for a, b in pairs):
+        lines = [line for line in lines if line]
+    for line in lines:
         if _is_couplet(line):
-            runs[-1].append(_split(_NOTES.sub("", line)))
+            runs[-1].append(_split(_without_notes(line)))
         elif runs[-1]:
             runs.append([])
     runs = [run for run in runs if run]
@@ -123,7 +148,7 @@ def _couplets(lines: Sequence[str]) -> Iterator[Poem]:
 
 
 def _single_lines(lines: Sequence[str]) -> Iterator[Poem]:
-    parts = [_split(_NOTES.sub("", line)) for line in lines if line]
+    parts = [_split(_without_notes(line)) for line in lines if line]
     if len(parts) % LINES or not all(len(part) == 1 and _is_verse(part) for part in parts):
         return
     for start in range(0, len(parts), LINES):
@@ -131,7 +156,7 @@ def _single_lines(lines: Sequence[str]) -> Iterator[Poem]:
 
 
 def _is_couplet(line: str) -> bool:
-    parts = _split(_NOTES.sub("", line))
+    parts = _split(_without_notes(line))
     return len(parts) == 2 and _is_verse(parts)
 
 

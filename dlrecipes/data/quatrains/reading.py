@@ -23,7 +23,10 @@ _FORMATS = (
 )
 _JSON = (".json", ".jsonl", ".ndjson")
 # Keys of JSON and headers of tables.
-_CONTENT = ("content", "paragraphs", "poem", "内容", "正文", "诗", "诗句")
+_CONTENT = (
+    *("content", "contents", "paragraphs", "poem", "text"),
+    *("内容", "正文", "诗", "诗句", "诗文", "诗歌", "原文"),
+)
 _NAMES = {
     "title": ("title", "题目", "标题", "诗题"),
     "author": ("author", "作者", "诗人"),
@@ -140,8 +143,9 @@ def _is_json(path: Path, text: str) -> bool:
 
 def _table(text: str) -> tuple[dict[str, str], list[dict[str, str]]] | None:
     """Returns the columns of poems and names, and the rows, if the first line is a header."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     header = text.lstrip().partition("\n")[0].strip()
-    delimiter = "\t" if "\t" in header else ","
+    delimiter = next((mark for mark in "\t;" if mark in header), ",")
     names = [name.strip().strip('"') for name in header.split(delimiter)]
     columns = {
         key: name
@@ -194,11 +198,21 @@ def _records(path: Path, lines: Sequence[str]) -> Iterator[tuple[int, Any]]:
             if line:
                 yield number, json.loads(line)
     except json.JSONDecodeError as error:
+        if not is_array and _is_object("\n".join(lines)):
+            message = f"{path}: one JSON object over several lines; expected an array of objects."
+            raise DataError(message, _FORMATS) from None
         where = f"{path}:{error.lineno if is_array else number}"
         message = f"{where}: invalid JSON: {error.msg.lower()} at column {error.colno}."
         raise DataError(message, _FORMATS) from None
     except (RecursionError, ValueError):
         raise DataError(f"{path}:{number}: invalid JSON.", _FORMATS) from None
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (RecursionError, ValueError):
+        return False
 
 
 def _no_content(where: str, record: dict, key: str | None) -> DataError:

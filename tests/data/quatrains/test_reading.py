@@ -111,7 +111,7 @@ def test_a_line_separator_inside_json_does_not_end_the_line(tmp_path):
         ("[1, 2]", "expected an object, got an array"),
         ('"白日"', "expected an object, got a string"),
         ("null", "expected an object, got null"),
-        ('{"contents": "白日"}', "there is no 'content'. Did you mean 'contents'?"),
+        ('{"contant": "白日"}', "there is no 'content'. Did you mean 'contant'?"),
         ("{}", "there is no 'content'."),
         ('{"content": ["白日", 3]}', "expected 'content' to be a string, got an array"),
         ('{"content": null}', "expected 'content' to be a string, got null"),
@@ -242,7 +242,7 @@ def test_an_impossible_path_is_reported():
 
 def test_text_in_another_encoding_is_reported_with_its_line(tmp_path):
     path = write(tmp_path, "|".join(TOWER).encode() + b"\n" + "白日".encode("gb18030"))
-    assert refusal(path).startswith(f"{path}:2: byte 0xb0 is not UTF-8. Save the file as UTF-8.")
+    assert refusal(path).startswith(f"{path}:2: byte 0xb0 is not UTF-8. Save the file as UTF-8")
 
 
 def test_truncated_and_damaged_gzip_files_are_reported(tmp_path):
@@ -258,3 +258,44 @@ def test_the_real_quatrains_are_read():
     assert len(poems) + sum(skipped.values()) == 7979
     assert set(skipped) == {"contain other than Chinese characters"}
     assert len(poems) > 7900
+
+
+VERSE = "白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "“白日依山尽，黄河入海流。”「欲穷千里目，更上一层楼！」",
+        "白日依山尽（一作（初）尽），黄河入海流。欲穷千里目，更上一层楼。",
+        f"1_1\t登鹳雀楼\t王之涣\t{VERSE}",
+        # The corpus of Zhang and Lapata (2014).
+        "\t".join(" ".join(line) for line in TOWER),
+    ],
+)
+def test_quotes_nested_notes_columns_and_spaces_within_lines_are_left_out(tmp_path, line):
+    poems, skipped = read_quatrains(write(tmp_path, line.encode()))
+    assert ([poem.lines for poem in poems], skipped) == ([TOWER], {})
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("header", ["title,content", "标题;诗文", "id\ttext"])
+def test_tables_of_every_delimiter_and_line_end_are_read(tmp_path, header, end):
+    mark = next(letter for letter in header if letter in ",;\t")
+    path = write(tmp_path, f"{header}{end}登{mark}{VERSE}{end}".encode())
+    notes = []
+    assert [poem.lines for poem in read_quatrains(path, notes)[0]] == [TOWER]
+    assert "is read as a table" in notes[0]
+
+
+def test_longer_poems_between_blank_lines_are_not_cut_into_quatrains(tmp_path):
+    couplets = VERSE.replace("流。", "流。\n") + "\n"
+    with pytest.raises(DataError, match="holds no quatrain"):
+        read_quatrains(write(tmp_path, (2 * couplets + "\n").encode() * 3))
+    assert len(read_quatrains(write(tmp_path, couplets.replace("\n", "\n\n").encode() * 3))[0]) == 3
+
+
+def test_one_object_over_several_lines_is_said_to_be_one(tmp_path):
+    path = write(tmp_path, b'{\n "title": "x",\n "content": []\n}')
+    with pytest.raises(DataError, match="one JSON object over several lines; expected an array"):
+        read_quatrains(path)
