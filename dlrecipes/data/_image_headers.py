@@ -319,6 +319,11 @@ def _orientation(file: File, exif: tf.Tensor) -> tf.Tensor:
     is_counted = tf.range(_EXIF_ENTRIES, dtype=tf.int64) < count
     is_tag = is_counted & (unsigned(entries[:, :2], little) == _ORIENTATION_TAG)
     is_short = unsigned(entries[:, 2:4], little) == 3
+    # More values than fit into the entry lie elsewhere, and no camera writes them.
+    values_count = unsigned(entries[:, 4:8], little)
+    is_tag &= (values_count >= 1) & (
+        values_count <= tf.where(is_short, tf.constant(2, tf.int64), 1)
+    )
     values = tf.where(
         is_short, unsigned(entries[:, 8:10], little), unsigned(entries[:, 8:12], little)
     )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dlrecipes._utils.files import atomic_write
-from dlrecipes.data.image_folders import classes
+from dlrecipes.data.image_folders import Note, classes, ignore
 from dlrecipes.errors import DataError, reason
 
 KEYS = ("embeddings", "names", "model")
@@ -138,13 +138,14 @@ class Gallery:
         return cls(embeddings, [str(name) for name in names], model)
 
 
-def list_people(folder: Path) -> dict[str, list[Path]]:
+def list_people(folder: Path, note: Note = ignore) -> dict[str, list[Path]]:
     """Returns the image files of each person, given a folder with one folder per person.
 
     Hidden, empty and system folders are ignored.
 
     Args:
         folder: Folder to list.
+        note: Receives what was left out. Defaults to `image_folders.ignore`.
 
     Returns:
         Files by person, both in natural order.
@@ -152,4 +153,4 @@ def list_people(folder: Path) -> dict[str, list[Path]]:
     Raises:
         DataError: If there are no people, or the images of one cannot be read.
     """
-    return classes(folder, least=1)
+    return classes(folder, note, least=1)

@@ -165,6 +165,12 @@ def _images(file: Path, orientation: Orientation) -> np.ndarray:
             once=("transposed", file.parent),
         )
         orientation = "transposed"
+    elif orientation == "auto" and any(map(is_transposed, file.parent.parts[-2:])):
+        print_note(
+            f"{file.parent}: the folder is named for EMNIST, but its files are not: rows and "
+            "columns are left as they are. --orientation transposed swaps them.",
+            once=("upright", file.parent),
+        )
     return images.swapaxes(1, 2) if orientation == "transposed" else images
 
 

@@ -335,7 +335,8 @@ def _not_an_image(file: str | Path | BinaryIO, name: str | Path) -> DataError:
     kind = "a DICOM image" if head[128:] == b"DICM" else next(iter(kinds), "")
     if kind:
         return DataError(f"{name}: this is {kind}, which is not read.", "Convert it to PNG.")
-    return DataError(
-        f"{name}: this is not an image{'' if head else ': the file is empty'}.",
-        f"Supported formats: {', '.join(SUFFIXES)}.",
-    )
+    if not head:
+        return DataError(
+            f"{name}: this is not an image: the file is empty.", "Copy it again, or remove it."
+        )
+    return DataError(f"{name}: this is not an image.", f"Supported formats: {', '.join(SUFFIXES)}.")

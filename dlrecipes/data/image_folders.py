@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from dlrecipes.data.image_decoding import SUFFIXES
+from dlrecipes.data.image_decoding import HEIF_SUFFIXES, INSTALL_HEIF, SUFFIXES
 from dlrecipes.data.parts import find_parts
 from dlrecipes.errors import DataError, reason
 
@@ -54,7 +54,7 @@ class Listing(NamedTuple):
 
 
 def list_entries(folder: Path) -> Listing:
-    """Returns a folder's entries without hidden ones and system files.
+    """Returns a folder's entries without hidden ones, system files, and links that lead back up.
 
     Folders whose names begin with `_` are listed, as those of speech and few-shot data sets are.
 
@@ -62,16 +62,19 @@ def list_entries(folder: Path) -> Listing:
         folder: Folder to list.
 
     Raises:
-        DataError: If the folder cannot be read, or an entry is a broken link or is not named in
-            UTF-8.
+        DataError: If the folder cannot be read, or an entry is a broken link, a pipe or device, or
+            is not named in UTF-8.
     """
     folders: list[str] = []
     files: list[str] = []
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                if not _is_system(entry.name):
-                    (folders if _is_folder(folder, entry) else files).append(entry.name)
+                if _is_system(entry.name):
+                    continue
+                is_folder = _is_folder(folder, entry)
+                if not (is_folder and _is_loop(folder, entry)):
+                    (folders if is_folder else files).append(entry.name)
     except OSError as error:
         raise DataError(f"{folder}: the folder cannot be read: {reason(error)}.") from None
     return Listing(*([folder / name for name in sorted(x, key=natural)] for x in (folders, files)))
@@ -87,7 +90,18 @@ def _is_folder(folder: Path, entry: os.DirEntry) -> bool:
         raise DataError(f"{folder}: the name {shown} is not UTF-8.", "Rename it.")
     if entry.is_symlink() and not Path(entry.path).exists():
         raise DataError(f"{entry.path}: this link leads nowhere.", "Remove it or mend it.")
+    if not entry.is_dir() and not entry.is_file():
+        # Reading a pipe would wait forever.
+        raise DataError(f"{entry.path}: this is neither a file nor a folder.", "Remove it.")
     return entry.is_dir()
+
+
+def _is_loop(folder: Path, entry: os.DirEntry) -> bool:
+    """Returns whether a folder is a link to the one that it is in, or to one above."""
+    if not entry.is_symlink():
+        return False
+    target, resolved = Path(entry.path).resolve(), folder.resolve()
+    return target == resolved or target in resolved.parents
 
 
 def list_images(folder: Path, note: Note = ignore) -> list[Path]:
@@ -111,7 +125,17 @@ def note_unread(files: Iterable[Path], note: Note) -> None:
             others.setdefault(suffix, []).append(path)
     for suffix, paths in others.items():
         kind = f"{suffix} files" if suffix else "files without an extension"
-        note(f"Not read: {len(paths):,} {kind}, such as {paths[0]}.")
+        way = f" To read them: {INSTALL_HEIF}." if suffix in HEIF_SUFFIXES else ""
+        note(f"Not read: {len(paths):,} {kind}, such as {paths[0]}.{way}")
+
+
+def describe_unread(listing: Listing) -> str:
+    """Returns the number of files that are not images, with an example, to complete a message."""
+    others = [path.name for path in listing.files if path.suffix.lower() not in SUFFIXES]
+    if not others:
+        return ""
+    count = "one file" if len(others) == 1 else f"{len(others):,} files"
+    return f"; not read: {count}, such as {others[0]}"
 
 
 def natural(name: str) -> list[tuple[int, int | str]]:
@@ -157,6 +181,8 @@ def classes(folder: Path, note: Note = ignore, least: int = 2) -> dict[str, list
     for path in listing.folders:
         images = _class_images(path, note)
         name = unicodedata.normalize("NFC", path.name)
+        if images and not name.isprintable():
+            raise DataError(f"{folder}: the name {name!r} cannot be printed.", "Rename it.")
         if images and name in files:
             raise DataError(f"{folder}: two folders are named {name}.", "Merge them.")
         if images:
@@ -165,11 +191,11 @@ def classes(folder: Path, note: Note = ignore, least: int = 2) -> dict[str, list
     if strays and files:
         _note_strays(folder, strays, sum(map(len, files.values())), note)
     if len(files) < least:
-        count = "one class folder" if files else "no class folders"
+        count = f"one class folder, {next(iter(files))}" if files else "no class folders"
         count += f" and {len(strays):,} images" if strays and not files else ""
         needed = "at least two class folders" if least == 2 else "a folder of images per class"
         raise DataError(
-            f"{folder}: expected {needed}, got {count}.",
+            f"{folder}: expected {needed}, got {count}{describe_unread(listing)}.",
             "Give a folder with one folder of images per class.",
         )
     _note_case(files, note)
@@ -191,10 +217,14 @@ def _class_images(folder: Path, note: Note) -> list[Path]:
     if not images:
         unread = [path for path in listing.files if path.suffix.lower() not in _DOCUMENTS]
         if unread:
+            hint = (
+                f"Convert them to one of {', '.join(SUFFIXES[:3])}, or move the folder elsewhere."
+            )
+            is_heif = unread[0].suffix.lower() in HEIF_SUFFIXES
             raise DataError(
                 f"{folder}: the class has no images that can be read, but {len(unread):,} files "
                 f"such as {unread[0].name}.",
-                f"Convert them to one of {', '.join(SUFFIXES[:3])}, or move the folder elsewhere.",
+                f"Type {INSTALL_HEIF}. Or: {hint}" if is_heif else hint,
             )
         note(f"{folder} has no images and is not a class.")
     note_unread(listing.files, note)

@@ -13,6 +13,7 @@ from dlrecipes.data.image_folders import (
     Note,
     find_data,
     has_images,
+    ignore,
     list_entries,
     list_images,
     natural,
@@ -90,7 +91,9 @@ def find_pairs(path: Path, pairs: Pairs, note: Note) -> Layout:
     """
     if pairs in ("auto", "folders"):
         folder = find_data(path, _has_sides, note)
-        sides = find_sides(folder, note) or (_other_sides(folder) if pairs == "folders" else {})
+        sides = find_sides(folder, note) or (
+            _other_sides(folder, note) if pairs == "folders" else {}
+        )
         if sides:
             joined = {part: _join(*both, note) for part, both in sides.items()}
             return Layout("folders", joined)
@@ -150,11 +153,19 @@ def find_sides(folder: Path, note: Note) -> dict[str, tuple[Path, Path]]:
     if sides and "train" not in sides:
         raise DataError(f"{folder}: there is no training part for both sides.")
     if sides:
-        left, right = next(iter(sides.values()))
-        note(f"{left.name} holds the left images and {right.name} the right ones, joined by name.")
+        _note_sides(folder, next(iter(sides.values())), note)
+        read = {path for both in sides.values() for path in both}
+        parents = {parent for path in read for parent in path.parents}
+        lonely |= {path for path in folders if path not in read | parents}
     if sides and lonely:
-        note(f"{folder}: without a partner, not read: {', '.join(sorted(x.name for x in lonely))}.")
+        names = ", ".join(sorted(str(path.relative_to(folder)) for path in lonely))
+        note(f"{folder}: without a partner, not read: {names}.")
     return sides
+
+
+def _note_sides(folder: Path, sides: tuple[Path, Path], note: Note) -> None:
+    left, right = (path.relative_to(folder) for path in sides)
+    note(f"{left} holds the left images and {right} the right ones, joined by name.")
 
 
 def _split_name(name: str) -> tuple[str, str]:
@@ -189,10 +200,13 @@ def _has_files(folder: Path) -> bool:
     return bool(entries.images) or bool(find_parts(folder, lambda path: path in inner).paths)
 
 
-def _other_sides(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Returns the two folders of images in a folder, with any names."""
+def _other_sides(folder: Path, note: Note = ignore) -> dict[str, tuple[Path, Path]]:
+    """Returns the two folders of images in a folder, with any names, in their natural order."""
     folders = [path for path in list_entries(folder).folders if list_images(path)]
-    return {"train": (folders[0], folders[1])} if len(folders) == 2 else {}
+    if len(folders) != 2:
+        return {}
+    _note_sides(folder, (folders[0], folders[1]), note)
+    return {"train": (folders[0], folders[1])}
 
 
 def _refuse_unknown_sides(folder: Path) -> None:

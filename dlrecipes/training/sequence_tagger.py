@@ -108,17 +108,18 @@ class SequenceTagger(Trainer):
         """The names of the network's inputs, in their order."""
         return tuple(tensor.name for tensor in self.network.inputs)
 
-    def compile(self, optimizer="rmsprop", **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, **kwargs):
         """Configures training, as `keras.Model.compile` does without losses and metrics.
 
         Args:
             optimizer: A name or a Keras optimizer. Defaults to `"rmsprop"`, as in Keras.
+            loss: Must be `None`, the default; the place of Keras' argument.
             **kwargs: Other keyword arguments of `keras.Model.compile`.
 
         Raises:
             ValueError: If a loss or metrics are given.
         """
-        refuse_losses_and_metrics(type(self).__name__, kwargs)
+        refuse_losses_and_metrics(type(self).__name__, {"loss": loss, **kwargs})
         super().compile(optimizer=optimizer, **kwargs)
 
     def call(self, inputs, training=False):

@@ -1,16 +1,22 @@
 """The base of every trainer: the optimizer's step, the gradient's norm, and several workers."""
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
 from dlrecipes.training._engine import optimizer_step, uneven_batches, values
 from dlrecipes.training._engine.checks import check_inputs, plain_errors
+from dlrecipes.training._engine.fit_data import (
+    as_arrays,
+    batch_spec,
+    checked_stream,
+    without_autotune,
+)
 
 
 class Trainer(keras.Model):
@@ -64,6 +70,9 @@ class Trainer(keras.Model):
 
     # Constructor arguments, kept as attributes, that are saved as Keras objects.
     serializable_arguments: ClassVar[tuple[str, ...]] = ()
+    # Whether the data of `fit` or `evaluate` are read batch by batch, and the error in a batch.
+    _is_stream = False
+    _stream_error: Exception | None = None
 
     def __init__(self, **kwargs):
         if {"inputs", "outputs"} & set(kwargs):
@@ -155,10 +164,10 @@ class Trainer(keras.Model):
     def check_values(self, x, y=None, sample_weight=None) -> None:
         """Raises an error if values of the data cannot be learned from.
 
-        `fit` and `evaluate` call it once, before any computation, with the whole arrays or with
-        the first batch of a data set, which is read once more for this purpose. By default floats
-        must be finite, ids must be within the embedding that reads them, and targets within the
-        range of a loss of Keras.
+        `fit` and `evaluate` call it once, before any computation: with the whole arrays, or with
+        the first batch of a data set, a `PyDataset` or a generator, when it is trained on. By
+        default floats must be finite, ids must be within the embedding that reads them, and
+        targets within the range of a loss of Keras.
 
         Args:
             x: Inputs: a structure of arrays or tensors.
@@ -179,13 +188,30 @@ class Trainer(keras.Model):
 
     def fit(self, *args, **kwargs):
         """Trains as `keras.Model.fit` does, without the delay at its end."""
-        with plain_errors():
+        with self._plain_errors():
             return super().fit(**self._checked_arguments(keras.Model.fit, args, kwargs))
 
     def evaluate(self, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does, without the delay at its end."""
-        with plain_errors():
+        with self._plain_errors():
             return super().evaluate(**self._checked_arguments(keras.Model.evaluate, args, kwargs))
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Trains on one batch as `keras.Model.train_on_batch` does, after checking it."""
+        self._check_data(x, y, sample_weight)
+        return super().train_on_batch(x, y, sample_weight, **kwargs)
+
+    @contextlib.contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """Raises the errors of checks as they are, without TensorFlow's stack traces."""
+        self._stream_error = None
+        try:
+            with plain_errors():
+                yield
+        except tf.errors.OpError:
+            if self._stream_error is None:
+                raise
+            raise self._stream_error from None
 
     def _checked_arguments(
         self, method: Callable, args: Sequence, kwargs: Mapping
@@ -194,34 +220,36 @@ class Trainer(keras.Model):
         arguments = inspect.signature(method).bind(self, *args, **kwargs).arguments
         del arguments["self"]
         named = {**arguments.pop("kwargs", {}), **arguments}
-        named = {name: _without_autotune(value) for name, value in named.items()}
+        named = {name: without_autotune(value) for name, value in named.items()}
         # `fit` evaluates the same validation data after each epoch.
         repeated = named.get("_use_cached_eval_dataset", False)
-        parts = [named.get(name) for name in ("x", "y", "sample_weight")]
-        named["x"] = self._checked_data(parts, repeated)
         validation = named.get("validation_data")
         if isinstance(validation, tuple | list):
-            self._checked_data(keras.utils.unpack_x_y_sample_weight(tuple(validation)))
+            self._check_data(*keras.utils.unpack_x_y_sample_weight(tuple(validation)))
         elif isinstance(validation, tf.data.Dataset):
-            self._checked_data([validation, None, None])
+            self._check_data(validation)
+        parts = [named.get(name) for name in ("x", "y", "sample_weight")]
+        self._is_stream = not self._check_data(*parts, repeated=repeated)
         return named
 
-    def _checked_data(self, parts: Sequence, repeated: bool = False) -> Any:
-        """Returns the inputs to pass to Keras, after checking shapes, and values unless repeated.
-
-        Args:
-            parts: Inputs, targets and sample weights, as given to `fit`.
-            repeated: Whether the values were checked before. Defaults to `False`.
-        """
-        batch = batch_spec(*parts)
+    def _check_data(self, x, y=None, sample_weight=None, repeated: bool = False) -> bool:
+        """Checks shapes, and values unless repeated; returns whether the data are arrays."""
+        batch = batch_spec(x, y, sample_weight)
         if batch is not None:
             self.check_batch(*batch)
-        if repeated:
-            return parts[0]
-        x, batch = values.first_batch(*parts)
-        if batch is not None:
-            self.check_values(*batch)
-        return x
+        arrays = as_arrays(x, y, sample_weight)
+        if arrays is not None and not repeated:
+            values.check_count(x)
+            self.check_values(*arrays)
+        return arrays is not None
+
+    def _check_stream(self, batch: Any) -> None:
+        """Checks the values of a batch, and keeps the error, which TensorFlow converts."""
+        try:
+            self.check_values(*keras.utils.unpack_x_y_sample_weight(batch))
+        except Exception as error:
+            self._stream_error = error
+            raise
 
     @property
     def input_signature(self) -> list | None:
@@ -326,19 +354,25 @@ class Trainer(keras.Model):
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Builds from one replica's batch; Keras passes those of all replicas, without a shape."""
+        is_stream = self._is_stream and not getattr(iterator, "_is_checked", False)
         if iterator is not None:
-            # The data set that Keras makes from arrays, which is accessible only here.
-            iterator._distributed_dataset = _without_autotune(iterator._distributed_dataset)
+            # The data set that Keras makes of any data, which is accessible only here.
+            iterator._distributed_dataset = without_autotune(iterator._distributed_dataset)
+            iterator._is_checked = True
         if self._distribute_strategy is None:
+            if iterator is not None and is_stream:
+                dataset = iterator._distributed_dataset
+                iterator._distributed_dataset = checked_stream(dataset, self._check_stream)
             return
         if iterator is not None:
             _, _, batches = next(iter(iterator))
             data_batch = next(batches)
         local = self.distribute_strategy.experimental_local_results
+        data_batch = tf.nest.map_structure(lambda value: local(value)[0], data_batch)
+        if is_stream:
+            self._check_stream(data_batch)
         with self.distribute_strategy.scope():
-            self._symbolic_build(
-                data_batch=tf.nest.map_structure(lambda value: local(value)[0], data_batch)
-            )
+            self._symbolic_build(data_batch=data_batch)
 
     def _get_metrics_result_or_logs(self, logs):
         """Returns the logs of an epoch, with metrics computed over all replicas."""
@@ -353,36 +387,3 @@ def batch_size(x: Any) -> tf.Tensor:
         x: Tensor, or a structure of tensors, with the examples along the first axis.
     """
     return tf.shape(tf.nest.flatten(x)[0])[0]
-
-
-def batch_spec(x: Any, y: Any = None, sample_weight: Any = None) -> tuple | None:
-    """Returns the specs `(x, y, sample_weight)` of one batch, or `None` if they are unknown.
-
-    Args:
-        x: Inputs as given to `fit`: arrays, tensors or a data set.
-        y: Targets, in the same form. Defaults to `None`.
-        sample_weight: Sample weights, in the same form. Defaults to `None`.
-    """
-    if isinstance(x, tf.data.Dataset):
-        return keras.utils.unpack_x_y_sample_weight(x.element_spec)
-    parts = (x, y, sample_weight)
-    if not all(hasattr(leaf, "shape") for leaf in tf.nest.flatten(parts) if leaf is not None):
-        return None
-
-    def spec(leaf: Any) -> tf.TensorSpec | None:
-        if leaf is None:
-            return None
-        text = isinstance(leaf, np.ndarray) and leaf.dtype.kind in "OSU"
-        dtype = tf.string if text else keras.backend.standardize_dtype(leaf.dtype)
-        return tf.TensorSpec([None, *leaf.shape[1:]], dtype)
-
-    return tf.nest.map_structure(spec, parts)
-
-
-def _without_autotune(value: Any) -> Any:
-    """Returns a data set without TensorFlow's autotuning, which ends with a delay of seconds."""
-    if not isinstance(value, tf.data.Dataset):
-        return value
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return value.with_options(options)

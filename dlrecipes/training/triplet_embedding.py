@@ -1,6 +1,9 @@
 """Training of embeddings that place images of one identity close together, by triplets."""
 
+import warnings
+
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dlrecipes.layers.pairwise_distances import at_least_float32
@@ -180,6 +183,12 @@ class TripletEmbedding(Trainer):
         super().check_batch(x, y, sample_weight)
         self._check_labels(y, sample_weight)
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """Trains as `keras.Model.fit` does, and warns if labels in an array form no triplet."""
+        if hasattr(y, "__array__"):
+            _warn_without_triplets(np.asarray(y))
+        return super().fit(x, y, *args, **kwargs)
+
     def _check_labels(self, labels, sample_weight) -> None:
         if labels is None:
             raise ValueError("TripletEmbedding needs labels: give fit pairs of (x, labels).")
@@ -193,6 +202,17 @@ class TripletEmbedding(Trainer):
             "mining": self.mining,
             "metric": self.metric,
         }
+
+
+def _warn_without_triplets(labels: np.ndarray) -> None:
+    counts = np.unique(labels, return_counts=True)[1]
+    if len(counts) == 1 or (len(counts) and counts.max() == 1):
+        reason = "no label occurs twice" if len(counts) > 1 else "all have the same label"
+        warnings.warn(
+            f"Nothing is learned: there are no triplets, because {reason}. Give two labels or "
+            "more, one of them twice.",
+            stacklevel=3,
+        )
 
 
 def _gather_replicas(embeddings: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

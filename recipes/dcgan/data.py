@@ -124,7 +124,8 @@ def _files(folder: Path, note: Note) -> dict[str, list[Path]]:
     files = image_folders.list_images(folder, note)
     if not files:
         raise DataError(
-            f"{folder}: there are no images in this folder or its folders.",
+            f"{folder}: there are no images in this folder or its folders"
+            f"{image_folders.describe_unread(image_folders.list_entries(folder))}.",
             f"Supported formats: {', '.join(image_decoding.SUFFIXES)}.",
         )
     return {"": files}

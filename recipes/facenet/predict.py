@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrecipes._utils.notes import print_note
 from dlrecipes.data.gallery import Gallery, list_people
 from dlrecipes.data.image_files import read_image_bytes
 from dlrecipes.errors import DataError, UsageError
@@ -120,7 +121,7 @@ def _gallery(version: ModelVersion, path: Path) -> Gallery:
         if not path.exists():
             raise DataError(f"{path}: there is no such folder or file.")
         return Gallery.load(path, model)
-    files = list_people(path)
+    files = list_people(path, print_note)
     names = [name for name, paths in files.items() for _ in paths]
     return Gallery(_embeddings(version, list(itertools.chain(*files.values()))), names, model)
 

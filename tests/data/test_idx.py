@@ -116,6 +116,18 @@ def test_emnists_images_are_transposed_and_this_is_said(tmp_path, prefix, capsys
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("orientation", ["auto", "upright"])
+def test_files_of_other_names_in_a_folder_named_emnist_are_read_as_said(
+    tmp_path, orientation, capsys
+):
+    folder = tmp_path / "EMNIST" / "raw"
+    folder.mkdir(parents=True)
+    write(folder)
+    np.testing.assert_array_equal(read_idx_folder(folder, orientation)["train"][0], images())
+    is_noted = "--orientation transposed swaps them" in capsys.readouterr().err
+    assert is_noted == (orientation == "auto")
+
+
 def test_files_of_other_names_are_transposed_on_request(tmp_path):
     write(tmp_path)
     parts = read_idx_folder(tmp_path, "transposed")

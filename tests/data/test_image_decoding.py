@@ -158,7 +158,7 @@ def test_portable_graymaps_say_which_value_is_white(white, kind):
         (tiff(RAMP, 16, 3), "a TIFF image of an unsupported kind, which is not read. Convert"),
         (b"\xff\x0a123", "this is a JPEG XL image, which is not read. Convert it to PNG"),
         (bytes(128) + b"DICM", "this is a DICOM image, which is not read"),
-        (b"", "this is not an image: the file is empty. Supported formats: .png, .jpg"),
+        (b"", "this is not an image: the file is empty. Copy it again, or remove it."),
     ],
 )
 def test_what_is_unclear_is_refused_in_one_line_with_the_file(content, message):

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from dlrecipes.data import image_folders
+from dlrecipes.data.image_decoding import READS_HEIF
 from dlrecipes.data.image_folders import classes, find_data, has_classes, list_images, parts
 from dlrecipes.errors import DataError
 
@@ -106,6 +107,20 @@ def test_files_of_types_that_are_not_read_are_counted_and_named(tmp_path):
         classes(tmp_path)
 
 
+@pytest.mark.skipif(READS_HEIF, reason="pillow-heif is installed")
+def test_heic_files_are_named_with_what_to_install(tmp_path):
+    images(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "a" / "2.HEIC").touch()
+    assert read(classes, tmp_path)[1] == [
+        f"Not read: 1 .heic files, such as {tmp_path / 'a' / '2.HEIC'}. "
+        "To read them: pip install pillow-heif."
+    ]
+    (tmp_path / "a" / "1.png").unlink()
+    with pytest.raises(DataError, match="no images that can be read") as raised:
+        classes(tmp_path)
+    assert "pip install pillow-heif" in raised.value.hint
+
+
 def test_images_deeper_than_their_class_are_refused_or_named(tmp_path):
     images(tmp_path, "a/1.png", "a/more/2.png", "b/1.png")
     files, notes = read(classes, tmp_path)
@@ -155,6 +170,16 @@ def test_folders_without_two_classes_of_images_are_rejected(tmp_path):
     assert list(classes(tmp_path, least=1)) == ["a"]
     with pytest.raises(DataError, match="no such folder"):
         classes(tmp_path / "c")
+
+
+def test_what_is_there_instead_of_class_folders_is_named(tmp_path):
+    (tmp_path / "mnist_train.csv").write_text("label")
+    with pytest.raises(DataError, match=r"not read: one file, such as mnist_train\.csv\."):
+        classes(tmp_path)
+    images(tmp_path, "img_align_celeba/1.png")
+    (tmp_path / "identity_CelebA.txt").write_text("1.png 1")
+    with pytest.raises(DataError, match="one class folder, img_align_celeba; not read: 2 files"):
+        classes(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +260,27 @@ def test_links_are_followed_loops_end_and_broken_links_are_named(tmp_path):
     (data / "a" / "2.png").symlink_to(data / "a" / "2.png")
     with pytest.raises(DataError, match=r"a/2\.png: this link leads nowhere"):
         list_images(data / "a")
+
+
+def test_links_that_lead_back_up_are_not_classes(tmp_path):
+    images(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "all").symlink_to(".", target_is_directory=True)
+    (tmp_path / "a" / "up").symlink_to("..", target_is_directory=True)
+    assert read(classes, tmp_path) == ({name: [tmp_path / name / "1.png"] for name in "ab"}, [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    images(tmp_path, "a/1.png", "b/1.png")
+    os.mkfifo(tmp_path / "b" / "2.png")
+    with pytest.raises(DataError, match=r"b/2\.png: this is neither a file nor a folder\."):
+        classes(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="not a name on Windows")
+def test_class_names_with_line_breaks_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"the name 'b\\nc' cannot be printed\."):
+        classes(images(tmp_path, "a/1.png", "b\nc/1.png"))
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")

@@ -68,10 +68,10 @@ def png(values, kind, depth, *chunks, interlaced=False):
     return b"\x89PNG\r\n\x1a\n" + b"".join(body)
 
 
-def exif(orientation, order=">", kind=3):
+def exif(orientation, order=">", kind=3, count=1):
     mark = b"MM\0*" if order == ">" else b"II*\0"
     value = struct.pack(order + ("H2x" if kind == 3 else "I"), orientation)
-    entry = struct.pack(order + "HHI", 0x0112, kind, 1) + value
+    entry = struct.pack(order + "HHI", 0x0112, kind, count) + value
     return mark + struct.pack(order + "IH", 8, 1) + entry + bytes(4)
 
 
@@ -166,6 +166,10 @@ JPEGS = {
     "EXIF, 32 bits": saved(RGB, "JPEG", exif=b"Exif\0\0" + exif(6, kind=4)),
     "EXIF 0": saved(RGB, "JPEG", exif=b"Exif\0\0" + exif(0)),
     "EXIF 9": saved(RGB, "JPEG", exif=b"Exif\0\0" + exif(9)),
+    **{
+        f"EXIF, {n} values": saved(RGB, "JPEG", exif=b"Exif\0\0" + exif(6, count=n))
+        for n in (0, 2, 3, 2**31)
+    },
     "damaged EXIF": saved(RGB, "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x50"),
     "EXIF after 70 KB": jpeg_segments(
         saved(RGB, "JPEG"),

@@ -145,6 +145,16 @@ def test_a_side_of_a_part_without_the_other_is_named(tmp_path):
     assert notes[1] == f"{tmp_path}: without a partner, not read: testA."
 
 
+def test_images_next_to_the_two_sides_are_named(tmp_path):
+    for part in ("train", "test"):
+        folders(tmp_path, f"A/{part}", f"B/{part}")
+        joined(tmp_path / part / "1.png")
+    assert read(tmp_path)[1] == [
+        "A/train holds the left images and B/train the right ones, joined by name.",
+        f"{tmp_path}: without a partner, not read: test, train.",
+    ]
+
+
 def test_names_are_joined_without_their_type_or_side(tmp_path):
     for number in range(3):
         image(tmp_path / "A" / f"{number}_A.jpg", colour=(255, 255, 255))
@@ -183,7 +193,10 @@ def test_two_folders_of_other_names_are_read_only_if_asked_for(tmp_path):
     folders(tmp_path, "day", "night")
     with pytest.raises(DataError, match=r"day and night are not known .* --pairs folders"):
         read_pairs(tmp_path, 8, seed=0)
-    assert read(tmp_path, "folders")[0] == [2, 1, 1]
+    assert read(tmp_path, "folders") == (
+        [2, 1, 1],
+        ["day holds the left images and night the right ones, joined by name."],
+    )
 
 
 def test_a_single_side_and_its_square_images_are_refused(tmp_path):

@@ -104,6 +104,10 @@ def refuse_losses_and_metrics(trainer: str, arguments: Mapping[str, Any]) -> Non
     Raises:
         ValueError: If `loss`, `loss_weights`, `metrics` or `weighted_metrics` is given.
     """
-    for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+    if arguments.get("loss"):
+        raise ValueError(
+            f"{trainer} has its own losses and metrics and takes no loss: compile it without one."
+        )
+    for name in ("loss_weights", "metrics", "weighted_metrics"):
         if arguments.get(name):
             raise ValueError(f"{trainer} has its own losses and metrics: compile takes no {name}.")

@@ -1,8 +1,6 @@
 """Checks of the values that trainers are given: NaN, ranges, and ids."""
 
-import types
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -20,6 +18,12 @@ RANGES = {
 }
 # Resizing with bicubic or Lanczos filters exceeds the range of an image by less than this fraction.
 OVERSHOOT = 0.25
+# Losses of Keras whose targets are probabilities, and those whose targets are not negative.
+_PROBABILITY_LOSSES = {
+    *("categorical_crossentropy", "categorical_focal_crossentropy", "kl_divergence"),
+    *("binary_crossentropy", "binary_focal_crossentropy"),
+}
+_COUNT_LOSSES = {"poisson", "mean_squared_logarithmic_error"}
 # Layers that change the shape of their inputs, or their type, and not their values.
 _SHAPING = (
     keras.layers.Flatten,
@@ -36,34 +40,10 @@ class InvalidData(DataError, ValueError):  # noqa: N818
     """Values that a trainer cannot learn from; a `ValueError` in Python, one line in a terminal."""
 
 
-def first_batch(x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, tuple | None]:
-    """Returns the inputs to pass to Keras, and the values to check.
-
-    Args:
-        x: Inputs as given to `fit`: arrays, tensors, a data set, a `PyDataset` or a generator.
-        y: Targets, if `x` is none of the last three. Defaults to `None`.
-        sample_weight: Sample weights, in the same form. Defaults to `None`.
-
-    Returns:
-        `x`, from which nothing has been consumed, and `(x, y, sample_weight)`: the whole arrays, or
-        the first batch of a stream. The latter is `None` for other inputs, and without a batch.
-    """
-    batch = None
-    if isinstance(x, tf.data.Dataset):
-        batch = next(iter(x), None)
-    elif isinstance(x, keras.utils.PyDataset):
-        batch = x[0]
-    elif isinstance(x, types.GeneratorType):
-        batch = next(x, None)
-        x = _prepended(batch, x)
-    elif x is not None and all(hasattr(leaf, "shape") for leaf in tf.nest.flatten(x)):
-        batch = (x, y, sample_weight)
-    return x, None if batch is None else keras.utils.unpack_x_y_sample_weight(batch)
-
-
-def _prepended(batch: Any, rest: Iterator) -> Iterator:
-    # Keras recognizes generators by their type.
-    yield from chain([] if batch is None else [batch], rest)
+def check_count(x: Any) -> None:
+    """Raises a `ValueError` if arrays hold no examples."""
+    if any(tuple(leaf.shape[:1]) == (0,) for leaf in tf.nest.flatten(x)):
+        raise InvalidData("x has no examples.")
 
 
 def check_finite(name: str, values: Any) -> None:
@@ -133,7 +113,7 @@ def check_images(name: str, images: Any, generator: keras.Model) -> None:
 
 
 def check_image_type(name: str, images: Any, generator: keras.Model) -> None:
-    """Raises a `ValueError` if images are integers although the generator's activation is tanh.
+    """Raises a `ValueError` if images are integers or booleans and the generator's output is tanh.
 
     Args:
         name: Name of the images in the message, such as `"Examples"`.
@@ -141,7 +121,7 @@ def check_image_type(name: str, images: Any, generator: keras.Model) -> None:
         generator: Network whose outputs are to resemble the images.
     """
     kind = tf.as_dtype(images.dtype)
-    if kind.is_integer and output_activation(generator) == "tanh":
+    if (kind.is_integer or kind.is_bool) and output_activation(generator) == "tanh":
         low, high, scaling = RANGES["tanh"]
         raise InvalidData(
             f"{name} must be floats in [{low:g}, {high:g}], the range of the generator's tanh, not "
@@ -232,6 +212,8 @@ def check_targets(loss: Any, outputs: Any, y: Any, sample_weight: Any = None) ->
         y: Targets of a batch.
         sample_weight: Sample weights; targets of weight 0 are not checked. Defaults to `None`.
     """
+    if isinstance(loss, list | tuple) and len(loss) == 1:
+        loss = loss[0]
     name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
     if not hasattr(y, "dtype") or not hasattr(y, "__array__"):
         return
@@ -245,10 +227,18 @@ def check_targets(loss: Any, outputs: Any, y: Any, sample_weight: Any = None) ->
         ignored = getattr(loss, "ignore_class", None)
         values = values if ignored is None else values[values != ignored]
         if classes is not None:
+            is_one_hot = np.ndim(y) == len(outputs[0].shape) and y.shape[-1] == classes
+            if classes > 1 and is_one_hot:
+                raise InvalidData(
+                    f"Targets must be class ids for {name}, not one number for each class. Use "
+                    "categorical_crossentropy, or argmax of the targets."
+                )
             rule = f"class ids from 0 to {classes - 1}"
             check_bounds("Targets", values, 0, classes - 1, rule, "")
-    elif name in ("categorical_crossentropy", "binary_crossentropy", "kl_divergence"):
+    elif name in _PROBABILITY_LOSSES:
         check_bounds("Targets", values, 0, 1, f"in [0, 1] for {name}", "")
+    elif name in _COUNT_LOSSES:
+        check_bounds("Targets", values, 0, np.inf, f"at least 0 for {name}", "")
 
 
 def _leaves(name: str, values: Any) -> list[tuple[str, Any]]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlrecipes.data.text import TextEncoder
 from dlrecipes.layers import RestrictedBoltzmannMachine
 from dlrecipes.models import (
     cyclegan_generator,
@@ -19,6 +20,7 @@ from dlrecipes.training import (
     ContrastiveDivergence,
     CycleGAN,
     Pix2Pix,
+    SequenceTagger,
     SupervisedTrainer,
     TripletEmbedding,
     TruncatedBPTT,
@@ -186,11 +188,23 @@ def test_an_argument_that_is_not_a_network_raises_a_type_error(trainer, network)
         trainer(network)
 
 
-@pytest.mark.parametrize("make", [divergence, lambda: CASES["TripletEmbedding"][0]()])
+def tagger():
+    encoder = TextEncoder.fit([["to", "Rome"]])
+    words = keras.Input((None,), dtype="int32", name="words")
+    scores = keras.layers.Dense(2)(keras.layers.Embedding(encoder.num_words, 2)(words))
+    network = keras.Model({"words": words}, {"tags": scores})
+    return SequenceTagger(network, encoder, ["O", "B-to"])
+
+
+@pytest.mark.parametrize("make", [divergence, tagger, lambda: CASES["TripletEmbedding"][0]()])
 def test_compile_rejects_a_loss_and_works_without_one(make):
     model = make()
-    with pytest.raises(ValueError, match="without one"):
-        model.compile("sgd", "mse")
+    line = f"^{type(model).__name__} has its own loss.*: compile it without one\\.$"
+    for arguments in (("sgd", "mse"), ("sgd", keras.losses.MeanSquaredError())):
+        with pytest.raises(ValueError, match=line):
+            model.compile(*arguments)
+        with pytest.raises(ValueError, match=line):
+            model.compile(optimizer=arguments[0], loss=arguments[1])
     model.compile("sgd")
 
 

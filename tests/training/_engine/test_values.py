@@ -1,5 +1,7 @@
 """Values that a trainer cannot learn from are refused before training, with what to do."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -144,6 +146,44 @@ def test_values_that_networks_or_losses_cannot_take_are_refused(make, x, y, mess
         make().fit(x, y, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        ("categorical_focal_crossentropy", np.full((4, 3), 7.0), r"in \[0, 1\] for categorical_f"),
+        ("binary_focal_crossentropy", np.full((4, 3), 7.0), r"in \[0, 1\] for binary_focal"),
+        ("poisson", np.full((4, 3), -1.0), "at least 0 for poisson, got -1 to -1"),
+        (["sparse_categorical_crossentropy"], IDS + 1, "class ids from 0 to 2, got 1 to 3"),
+        ("sparse_categorical_crossentropy", np.eye(4, 3), "not one number for each class. Use"),
+    ],
+)
+def test_targets_outside_of_the_range_of_a_loss_are_refused(loss, y, message):
+    model = classifier()
+    model.compile("sgd", loss)
+    for train in (lambda: model.fit(X, y, verbose=0), lambda: model.train_on_batch(X, y)):
+        with pytest.raises(ValueError, match=message):
+            train()
+
+
+def test_arrays_without_examples_are_refused():
+    with pytest.raises(ValueError, match=r"^x has no examples\.$"):
+        classifier().fit(X[:0], IDS[:0], verbose=0)
+
+
+def test_black_and_white_images_of_a_tanh_generator_are_refused():
+    with pytest.raises(ValueError, match=r"floats in .* not bool"):
+        fit(gan("tanh"), BYTES > 99)
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"), [([0, 1, 2, 3], "no label occurs twice"), ([5] * 4, "the same label")]
+)
+def test_labels_that_form_no_triplet_are_warned_about(labels, problem):
+    x = keras.Input((2,))
+    model = training.TripletEmbedding(keras.Model(x, keras.layers.Dense(2)(x)))
+    with pytest.warns(UserWarning, match=rf"no triplets, because .*{problem}"):
+        fit(model, X, np.array(labels))
+
+
 def test_validation_data_are_refused_before_training():
     model = classifier()
     with pytest.raises(ValueError, match="class ids from 0 to 2, got 3 to 3"):
@@ -156,10 +196,88 @@ def test_targets_without_weight_are_not_checked():
     classifier().check_values(X, np.array([0, 1, 2, -1]), weights)
 
 
-def test_a_generator_loses_no_batch_to_the_check():
-    stream, batch = values.first_batch(number for number in range(3))
-    assert batch[0] == 0
-    assert list(stream) == [0, 1, 2]
+def numbers(count=8):
+    """Returns a data set of the numbers 0, 1, ..., one example each."""
+    return tf.data.Dataset.range(count).map(lambda k: (tf.cast([k], tf.float32), [0.0]))
+
+
+class Recorder(training.SupervisedTrainer):
+    """Keeps the inputs that it is trained on."""
+
+    def train_step(self, data):
+        tf.py_function(lambda x: self.seen.extend(x.numpy().ravel()), [data[0]], [])
+        return super().train_step(data)
+
+
+def recorded(x):
+    inputs = keras.Input((1,))
+    model = Recorder(keras.Model(inputs, keras.layers.Dense(1)(inputs)))
+    model.seen = []
+    model.compile("sgd", "mse", jit_compile=False)
+    model.fit(x, verbose=0, shuffle=False)
+    return model.seen
+
+
+def stream(values=range(3)):
+    for value in values:
+        yield np.full((1, 1), value, "float32"), np.zeros((1, 1), "float32")
+
+
+def once():
+    """Returns a data set that can be read a single time."""
+    batches, spec = stream(), tf.TensorSpec([None, 1])
+    return tf.data.Dataset.from_generator(lambda: batches, output_signature=(spec, spec))
+
+
+def test_the_check_takes_no_batch_from_a_stream_and_does_not_change_its_order():
+    assert recorded(stream()) == [0, 1, 2]
+    assert recorded(once()) == [0, 1, 2]
+    shuffled = [numbers().shuffle(8, seed=3).batch(2) for _ in "ab"]
+    assert recorded(shuffled[0]) == [float(x) for batch, _ in shuffled[1] for x in batch[:, 0]]
+
+
+def test_the_check_does_not_read_a_sequence_more_often_than_keras_does():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            calls.append(index)
+            return next(stream([index]))
+
+    calls, counts = [], []
+    plain = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    for model in (plain, training.SupervisedTrainer(keras.models.clone_model(plain))):
+        calls.clear()
+        model.compile("sgd", "mse")
+        model.fit(Batches(), verbose=0, shuffle=False)
+        counts.append(list(calls))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("kind", ["data set", "generator", "sequence", "ragged", "replicas"])
+def test_a_stream_is_refused_at_its_first_batch_before_a_step(kind):
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return next(stream([np.nan]))
+
+    inputs = keras.Input((1,) if kind != "ragged" else (None,))
+    hidden = inputs if kind != "ragged" else keras.ops.sum(inputs, axis=1, keepdims=True)
+    strategy = tf.distribute.OneDeviceStrategy("CPU:0")
+    with strategy.scope() if kind == "replicas" else contextlib.nullcontext():
+        model = training.SupervisedTrainer(keras.Model(inputs, keras.layers.Dense(1)(hidden)))
+        model.compile("sgd", "mse")
+    bad = tf.data.Dataset.from_tensor_slices(next(stream([np.nan]))).batch(1)
+    rows = tf.ragged.constant([[1.0, np.nan], [2.0]])
+    ragged = tf.data.Dataset.from_tensors((rows, tf.zeros([2, 1])))
+    data = {"data set": bad, "replicas": bad, "ragged": ragged, "sequence": Batches()}
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"^x contains NaN\. Remove or replace these values\.$"):
+        model.fit(data.get(kind, stream([np.nan])), verbose=0)
+    assert all(map(np.array_equal, before, model.get_weights()))
 
 
 def test_arrays_are_checked_once_per_fit_and_not_after_each_epoch(monkeypatch):
