@@ -127,10 +127,11 @@ def _quoted(address: str) -> str:
 def _text(entries: list[dict[str, Any]]) -> str:
     if not entries:
         return "No models are served yet.\n"
-    return "".join(
-        f"{escape_control_characters(entry['name'])}, version {entry['version']}\n  {entry['curl']}\n"
-        for entry in entries
-    )
+    parts = []
+    for entry in entries:
+        name = escape_control_characters(entry["name"])
+        parts.append(f"{name}, version {entry['version']}\n  {entry['curl']}\n")
+    return "".join(parts)
 
 
 def _html(entries: list[dict[str, Any]]) -> str:
