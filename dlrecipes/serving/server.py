@@ -112,8 +112,8 @@ def serve(settings: Settings) -> None:
 def _stop_signals() -> list[signal.Signals]:
     """Returns the signals that stop the server; not SIGHUP if `nohup` makes it ignored."""
     numbers = [signal.SIGTERM, signal.SIGINT]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        numbers.append(signal.SIGHUP)  # Windows has none.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        numbers.append(signal.SIGHUP)
     return numbers
 
 
