@@ -28,10 +28,12 @@ def references(make_exports):
     """Returns the references of a model, as `publish` makes them."""
 
     def call(model):
-        signature = make_exports(model).litert
-        outputs = record(signature, concrete_function(signature))
-        signatures = {"serving_default": outputs}
-        return {"signatures": signatures, "litert": outputs, "weights": weights_of(model)}
+        signatures = {
+            name: record(signature, concrete_function(signature))
+            for name, signature in make_exports(model).signatures.items()
+        }
+        litert = signatures["serving_default"]
+        return {"signatures": signatures, "litert": litert, "weights": weights_of(model)}
 
     return call
 

@@ -203,7 +203,9 @@ def test_ctrl_c_ends_a_worker_that_waits_for_the_others(tmp_path):
     ],
 )
 def test_a_worker_that_cannot_begin_ends_all(tmp_path, option, line):
-    workers = Workers(tmp_path, TINY, others=[option])
+    # --examples is for the built-in data alone.
+    settings = {name: value for name, value in TINY.items() if name != "examples"}
+    workers = Workers(tmp_path, settings, others=[option])
     chief, other = (process.communicate(timeout=120)[0] for process in workers.running)
     codes = [process.returncode for process in workers.running]
     assert codes == [1, 2 if "seed" in option else 1]
