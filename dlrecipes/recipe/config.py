@@ -197,8 +197,7 @@ class RecipeConfig(Options):
         """Returns the settings that the others leave without effect; by default none.
 
         Returns:
-            The reason of each by its name, such as `{"language": "--data is not the built-in
-            data"}`.
+            The reason of each by its name, such as `{"language": "--data is not built-in"}`.
         """
         return {}
 
