@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from dlrecipes.export.checksums import EXAMPLES_FILE
 from dlrecipes.export.version import EXTRAS
 from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 
-EXAMPLES_FILE = "examples.json"
 # Larger files of examples are not read for a single request, in bytes.
 LARGEST_FILE = 64 * 2**20
 # Width and height of the image that is tried.

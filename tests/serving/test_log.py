@@ -90,7 +90,9 @@ def test_a_stream_that_takes_nothing_raises_nothing(end):
         os.close(read)
         stream = os.fdopen(write, "w")
     with stream:
-        LineWriter(stream).write("lost")
+        writer = LineWriter(stream)
+        writer.write("lost")
+        assert writer._dropped == 1
 
 
 def test_a_stream_without_a_file_is_written_to_directly():

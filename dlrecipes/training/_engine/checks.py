@@ -22,6 +22,20 @@ def check_built(network: keras.Model, name: str | None = None) -> None:
         raise ValueError(f"{name or network.name} has no weights yet: call it on a batch first.")
 
 
+def input_pairs(network: keras.Model, x: Any) -> list[tuple[keras.KerasTensor, Any]]:
+    """Returns each input of a network with its part of the data; none if they do not match.
+
+    Args:
+        network: Network that the data are for.
+        x: Inputs of one batch: a structure of arrays, tensors or `tf.TensorSpec`.
+    """
+    inputs = getattr(network, "inputs", None) or ()
+    if isinstance(x, Mapping):
+        return [(tensor, x[tensor.name]) for tensor in inputs if tensor.name in x]
+    leaves = tf.nest.flatten(x)
+    return list(zip(inputs, leaves, strict=True)) if len(leaves) == len(inputs) else []
+
+
 def check_inputs(network: keras.Model, x: Any) -> None:
     """Raises an error if data have other shapes than a network expects.
 
@@ -33,13 +47,7 @@ def check_inputs(network: keras.Model, x: Any) -> None:
     """
     if x is None:
         return
-    inputs = getattr(network, "inputs", None) or ()
-    if isinstance(x, dict):
-        pairs = [(tensor, x[tensor.name]) for tensor in inputs if tensor.name in x]
-    else:
-        tensors = tf.nest.flatten(x)
-        pairs = list(zip(inputs, tensors, strict=True)) if len(tensors) == len(inputs) else []
-    for expected, tensor in pairs:
+    for expected, tensor in input_pairs(network, x):
         if not _is_compatible(expected.shape, tensor.shape):
             sizes = ", ".join(["batch", *map(str, expected.shape[1:])])
             raise ValueError(

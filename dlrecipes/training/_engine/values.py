@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import DataError
+from dlrecipes.training._engine.checks import input_pairs
 
 # Ranges of activations, and the scaling of 8-bit images to them.
 RANGES = {
@@ -159,16 +160,10 @@ def check_ids(network: Any, x: Any) -> None:
         network: Network; one without known inputs is not checked.
         x: Inputs of a batch: a structure of arrays or tensors.
     """
-    inputs = getattr(network, "inputs", None) or ()
     sizes = embedding_sizes(network)
     if not sizes:
         return
-    if isinstance(x, Mapping):
-        pairs = [(tensor, x[tensor.name]) for tensor in inputs if tensor.name in x]
-    else:
-        leaves = tf.nest.flatten(x)
-        pairs = list(zip(inputs, leaves, strict=True)) if len(leaves) == len(inputs) else []
-    for tensor, values in pairs:
+    for tensor, values in input_pairs(network, x):
         if id(tensor) in sizes:
             most = sizes[id(tensor)] - 1
             rule = f"ids from 0 to {most}, the rows of its embedding"
