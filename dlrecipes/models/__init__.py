@@ -20,6 +20,7 @@ from dlrecipes.models.resnet import resnet
 from dlrecipes.models.self_organizing_map import self_organizing_map
 from dlrecipes.models.sequence import sequence_model
 from dlrecipes.models.small_cnn import small_cnn
+from dlrecipes.models.small_resnet import small_resnet
 from dlrecipes.models.tagger import tagger
 from dlrecipes.models.vgg import vgg
 
@@ -51,6 +52,7 @@ __all__ = [
     "self_organizing_map",
     "sequence_model",
     "small_cnn",
+    "small_resnet",
     "tagger",
     "vgg",
 ]

@@ -28,7 +28,7 @@ FIRST = {case.builder: name for name, case in reversed(CASES.items())}
 # Recipes publish these models by default: the quick tests convert them to LiteRT.
 PUBLISHED = {
     *("character_lm", "dcgan_generator", "ensemble", "facenet_small", "lenet5", "pix2pix_unet"),
-    *("small_cnn", "tagger"),
+    *("small_cnn", "small_resnet", "tagger"),
 }
 
 

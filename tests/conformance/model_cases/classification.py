@@ -48,6 +48,26 @@ CASES = {
         sizes=(28, 28),
         any_size=False,
     ),
+    "small_resnet": ModelCase(
+        "small_resnet",
+        {**SMALL, "input_shape": (None, None, 3), "width": 1 / 8},
+        images(),
+        sizes=(16, 21, 1),
+    ),
+    "small_resnet-strided": ModelCase(
+        "small_resnet",
+        {
+            **SMALL,
+            "input_shape": (None, None, 3),
+            "width": 1 / 8,
+            "stem_stride": 2,
+            "filters": (16, 32),
+            "blocks": 2,
+            "dropout": 0.2,
+        },
+        images(),
+        sizes=(16, 21, 1),
+    ),
     "alexnet": ModelCase(
         "alexnet",
         {**SMALL, "input_shape": (67, 67, 3), "width": 1 / 16},
