@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from dlrecipes.data import idx, image_files, image_folders, tfds
 from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.data.image_folders import Note
+from dlrecipes.data.parts import stratified_split
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError, UsageError
 
@@ -75,7 +75,7 @@ def builtin_digits(seed: int) -> Parts:
     images = fitted((digits.images * (255 / 16)).round().astype("uint8"))
     names = tuple(str(digit) for digit in digits.target_names)
     whole = LabelledImages(images, digits.target.astype("int32"), names)
-    return split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
+    return stratified_split(whole, seed, (0.6, 0.2, 0.2), "the built-in digits")
 
 
 def read_digits(
@@ -121,7 +121,7 @@ def read_digits(
         )
     folders = image_folders.parts(path, note)
     if not folders:
-        return split(_folder(path, note), seed, SHARES, str(path))
+        return stratified_split(_folder(path, note), seed, SHARES, str(path))
     folders = {
         part: image_folders.find_data(folder, image_folders.has_classes, note)
         for part, folder in folders.items()
@@ -130,7 +130,9 @@ def read_digits(
     parts = {part: _folder(folder, note, train.names) for part, folder in folders.items()}
     for part in ("test", "validation"):
         if part not in parts:
-            train, _, parts[part] = split(train, seed, (1 - HELD_OUT, 0, HELD_OUT), str(path))
+            train, _, parts[part] = stratified_split(
+                train, seed, (1 - HELD_OUT, 0, HELD_OUT), str(path)
+            )
     return train, parts["validation"], parts["test"]
 
 
@@ -167,7 +169,9 @@ def tfds_digits(name: str, data_dir: str | Path, seed: int) -> Parts:
             )
         names = tuple(str(label) for label in features["label"].names)
         parts = {part: _tfds_part(builder, part, names) for part in ("train", "test")}
-    train, _, validation = split(parts["train"], seed, (1 - HELD_OUT, 0, HELD_OUT), where)
+    train, _, validation = stratified_split(
+        parts["train"], seed, (1 - HELD_OUT, 0, HELD_OUT), where
+    )
     return train, validation, parts["test"]
 
 
@@ -196,7 +200,7 @@ def _idx_parts(folder: Path, seed: int, orientation: idx.Orientation) -> Parts:
         LabelledImages(fitted(images), labels, names)
         for images, labels in (arrays["train"], arrays["test"])
     )
-    train, _, validation = split(whole, seed, (1 - HELD_OUT, 0, HELD_OUT), str(folder))
+    train, _, validation = stratified_split(whole, seed, (1 - HELD_OUT, 0, HELD_OUT), str(folder))
     return train, validation, test
 
 
@@ -248,43 +252,6 @@ def fitted(images: np.ndarray) -> np.ndarray:
     before = [(SIZE - side) // 2 for side in inside]
     margins = [[b, SIZE - side - b] for b, side in zip(before, inside, strict=True)]
     return np.pad(np.clip(np.round(resized), 0, 255).astype("uint8"), [[0, 0], *margins])
-
-
-def split(whole: LabelledImages, seed: int, shares: Sequence[float], where: str) -> Parts:
-    """Returns three splits, stratified by class.
-
-    Args:
-        whole: Images to split.
-        seed: Seed of the split.
-        shares: Fractions of the images for the first, second and third split; they sum to 1. A
-            fraction of 0 gives an empty split.
-        where: Name of the data in error messages.
-
-    Returns:
-        Three splits, each with at least one image per class.
-
-    Raises:
-        DataError: If a class has fewer images than there are splits.
-    """
-    counts = Counter(whole.labels.tolist())
-    needed = sum(share > 0 for share in shares)
-    label, fewest = min(counts.items(), key=lambda item: item[1])
-    if fewest < needed:
-        raise DataError(
-            f"{where}: the class {whole.names[label]!r} has {fewest} images; training, validation "
-            f"and test together need at least {needed}.",
-            "Give more images of it, or folders train, validation and test.",
-        )
-    rng = np.random.default_rng(seed)
-    places: tuple[list[np.ndarray], ...] = ([], [], [])
-    for label in sorted(counts):
-        rows = rng.permutation(np.flatnonzero(whole.labels == label))
-        sizes = [0 if not share else max(1, round(share * len(rows))) for share in shares[1:]]
-        ends = np.cumsum([len(rows) - sum(sizes), *sizes])
-        for place, part in zip(places, np.split(rows, ends[:-1]), strict=True):
-            place.append(part)
-    train, validation, test = (whole[np.sort(np.concatenate(place))] for place in places)
-    return train, validation, test
 
 
 def described(parts: Parts) -> Mapping[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import re
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -53,10 +56,18 @@ _OTHER_FORMATS = {
     b"II*\0": "a TIFF image of an unsupported kind",
     b"MM\0*": "a TIFF image of an unsupported kind",
 }
+_warnings_lock = threading.Lock()
+# One entry for each thread that reads an image, and the filters of warnings before the first.
+_silent: list[None] = []
+_filters: list[warnings.catch_warnings] = []
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
-def decode_image(file: str | Path | BinaryIO, name: str | Path) -> Image.Image:
+class OversizedImageError(DataError):
+    """An image with so many pixels that it is not decoded."""
+
+
+def decode_image(file: str | Path | BinaryIO, name: str | Path, least: int = 0) -> Image.Image:
     """Returns the image in a file, upright, of mode `"L"` or `"RGB"`.
 
     EXIF orientation is applied, and transparent areas become white. Only the first frame or page is
@@ -65,6 +76,9 @@ def decode_image(file: str | Path | BinaryIO, name: str | Path) -> Image.Image:
     Args:
         file: Path, or file opened for reading bytes.
         name: Name of the file for messages.
+        least: Number of pixels that the shorter side needs. A large JPEG file is decoded at a half,
+            a quarter or an eighth of its size if enough pixels remain, which is faster. Defaults
+            to 0: decode at full size.
 
     Raises:
         DataError: If the file is not an image, is truncated or damaged, has more than 100 million
@@ -76,23 +90,43 @@ def decode_image(file: str | Path | BinaryIO, name: str | Path) -> Image.Image:
     >>> from PIL import Image
     >>> from dlrecipes.data.image_decoding import decode_image
     >>> file = io.BytesIO()
-    >>> Image.new("CMYK", (3, 2)).save(file, "JPEG")
+    >>> Image.new("CMYK", (300, 200)).save(file, "JPEG")
     >>> image = decode_image(file, "photo.jpg")
-    >>> image.mode, image.size
-    ('RGB', (3, 2))
+    >>> image.mode, image.size, decode_image(file, "photo.jpg", least=50).size
+    ('RGB', (300, 200), (75, 50))
+    """
+    with open_image(file, name) as image:
+        if least:
+            image.draft(None, (least, least))
+        return _decode(image, str(name))
+
+
+@contextlib.contextmanager
+def open_image(file: str | Path | BinaryIO, name: str | Path) -> Iterator[ImageFile.ImageFile]:
+    """Provides the image in a file, of which only the header is read.
+
+    Args:
+        file: Path, or file opened for reading bytes.
+        name: Name of the file for messages.
+
+    Raises:
+        DataError: If the file is not an image or has more than 100 million pixels, or if reading
+            its pixels inside the `with` block fails.
     """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with warnings.catch_warnings():
-            # Pillow warns about large images, which are rejected here.
-            warnings.simplefilter("ignore")
-            with Image.open(file, formats=_formats()) as image:
-                return _decode(image, str(name))
+        with _without_warnings(), Image.open(file, formats=_formats()) as image:
+            if image.width * image.height > LARGEST:
+                raise OversizedImageError(
+                    f"{name}: {image.width} x {image.height} pixels are too many; at most "
+                    f"{LARGEST:,} are read."
+                )
+            yield image
     except UnidentifiedImageError:
         raise _not_an_image(file, name) from None
     except Image.DecompressionBombError:
-        raise DataError(
+        raise OversizedImageError(
             f"{name}: the image has too many pixels; at most {LARGEST:,} are read."
         ) from None
     except (DataError, FileNotFoundError):
@@ -102,6 +136,28 @@ def decode_image(file: str | Path | BinaryIO, name: str | Path) -> Image.Image:
         raise DataError(
             f"{name}: the image cannot be read: {reason(error).rstrip('.')}.", "Copy it again."
         ) from None
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Silences Pillow's warnings, such as those about large images, which are rejected here.
+
+    The filters of warnings belong to the whole process: the first thread changes them, and the last
+    one restores them.
+    """
+    with _warnings_lock:
+        if not _silent:
+            _filters.append(warnings.catch_warnings())
+            _filters[0].__enter__()
+            warnings.simplefilter("ignore")
+        _silent.append(None)
+    try:
+        yield
+    finally:
+        with _warnings_lock:
+            _silent.pop()
+            if not _silent:
+                _filters.pop().__exit__(None, None, None)
 
 
 def scale_to_uint8(values: np.ndarray, name: str | Path, bits: int | None = None) -> np.ndarray:
@@ -178,11 +234,6 @@ def _used_bits(values: np.ndarray, largest: float, name: str | Path) -> int:
 def _decode(image: ImageFile.ImageFile, name: str) -> Image.Image:
     from PIL import Image
 
-    if image.width * image.height > LARGEST:
-        raise DataError(
-            f"{name}: {image.width} x {image.height} pixels are too many; at most {LARGEST:,} are "
-            "read."
-        )
     frames = _frames(image)
     if frames > 1:
         print_note(

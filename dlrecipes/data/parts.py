@@ -6,9 +6,12 @@ import itertools
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
 
 from dlrecipes.data.text_files import missing_file
 from dlrecipes.errors import DataError, reason
@@ -28,6 +31,29 @@ _SEPARATORS = re.compile(r"[\W\d_]+")
 _ENDING = re.compile(rf"(.*?)({'|'.join(_PART_OF)})(?:{'|'.join(sorted(_FILLERS))})?")
 
 Example = TypeVar("Example")
+
+
+class Labelled(Protocol):
+    """Examples with one class each, such as `dlrecipes.data.digits.LabelledImages`.
+
+    Args:
+        labels: Integers of shape `(examples,)`, indices of `names`.
+        names: Names of the classes.
+    """
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class of each example."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes."""
+
+    def __getitem__(self, rows: Any) -> Any:
+        """Returns some of the examples."""
+
+
+LabelledExamples = TypeVar("LabelledExamples", bound=Labelled)
 
 
 class FoundParts(NamedTuple):
@@ -268,3 +294,45 @@ def random_split(
             "Give more examples, or a folder with train, valid and test.",
         )
     return [[examples[k] for k in order[a:b]] for a, b in itertools.pairwise(bounds)]
+
+
+def stratified_split(
+    whole: LabelledExamples, seed: int, shares: Sequence[float], where: str
+) -> tuple[LabelledExamples, LabelledExamples, LabelledExamples]:
+    """Returns three parts of labelled examples, split within each class.
+
+    Args:
+        whole: Examples to split.
+        seed: Seed of the split.
+        shares: Fractions of the examples for the first, second and third part; they sum to 1. A
+            fraction of 0 gives an empty part.
+        where: Name of the data in error messages.
+
+    Returns:
+        Three parts, each with at least one example per class unless its fraction is 0.
+
+    Raises:
+        DataError: If a class has fewer examples than there are parts.
+    """
+    counts = Counter(whole.labels.tolist())
+    needed = sum(share > 0 for share in shares)
+    label, fewest = min(counts.items(), key=lambda item: item[1])
+    if fewest < needed:
+        amount = "one image" if fewest == 1 else f"{fewest} images"
+        names = ("training", "validation", "test")
+        parts = [name for name, share in zip(names, shares, strict=True) if share > 0]
+        raise DataError(
+            f"{where}: the class {whole.names[label]!r} has {amount}; "
+            f"{', '.join(parts[:-1])} and {parts[-1]} together need at least {needed}.",
+            "Give more images of it, or folders train, validation and test.",
+        )
+    rng = np.random.default_rng(seed)
+    places: tuple[list[np.ndarray], ...] = ([], [], [])
+    for label in sorted(counts):
+        rows = rng.permutation(np.flatnonzero(whole.labels == label))
+        sizes = [0 if not share else max(1, round(share * len(rows))) for share in shares[1:]]
+        ends = np.cumsum([len(rows) - sum(sizes), *sizes])
+        for place, part in zip(places, np.split(rows, ends[:-1]), strict=True):
+            place.append(part)
+    first, second, third = (whole[np.sort(np.concatenate(place))] for place in places)
+    return first, second, third

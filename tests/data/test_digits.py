@@ -12,9 +12,9 @@ from dlrecipes.data.digits import (
     described,
     fitted,
     read_digits,
-    split,
     tfds_digits,
 )
+from dlrecipes.data.parts import stratified_split
 from dlrecipes.errors import DataError, UsageError
 
 
@@ -51,21 +51,21 @@ def whole(counts):
 
 def test_a_split_loses_nothing_and_is_stratified_by_class():
     data = whole([50, 100])
-    parts = split(data, 0, (0.6, 0.2, 0.2), "here")
+    parts = stratified_split(data, 0, (0.6, 0.2, 0.2), "here")
     seen = np.concatenate([part.images[:, 0, 0] for part in parts])
     assert sorted(seen) == list(range(150))
     assert [np.bincount(part.labels).tolist() for part in parts] == [[30, 60], [10, 20], [10, 20]]
-    again = split(data, 0, (0.6, 0.2, 0.2), "here")
-    other = split(data, 1, (0.6, 0.2, 0.2), "here")
+    again = stratified_split(data, 0, (0.6, 0.2, 0.2), "here")
+    other = stratified_split(data, 1, (0.6, 0.2, 0.2), "here")
     np.testing.assert_array_equal(parts[1].images, again[1].images)
     assert (parts[1].images != other[1].images).any()
 
 
 def test_a_small_class_is_in_every_split_and_a_smaller_one_is_rejected():
-    parts = split(whole([3, 100]), 0, (0.8, 0.1, 0.1), "here")
+    parts = stratified_split(whole([3, 100]), 0, (0.8, 0.1, 0.1), "here")
     assert [np.sum(part.labels == 0) for part in parts] == [1, 1, 1]
     with pytest.raises(DataError, match=r"here: the class 'a' has 2 images; .* at least 3"):
-        split(whole([2, 100]), 0, (0.8, 0.1, 0.1), "here")
+        stratified_split(whole([2, 100]), 0, (0.8, 0.1, 0.1), "here")
 
 
 def test_all_built_in_digits_are_in_one_split_in_the_format_of_mnist():
@@ -221,7 +221,7 @@ def test_unsuitable_tfds_datasets_are_reported_in_one_line(monkeypatch, tmp_path
 
 
 def test_the_description_names_sizes_and_classes():
-    parts = split(whole([50, 100]), 0, (0.6, 0.2, 0.2), "here")
+    parts = stratified_split(whole([50, 100]), 0, (0.6, 0.2, 0.2), "here")
     assert described(parts) == {
         "training images": "90",
         "validation images": "30",

@@ -1,0 +1,253 @@
+"""Labelled images that are decoded when they are needed: from files, encoded bytes or arrays."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dlrecipes.data.image_decoding import decode_image
+from dlrecipes.errors import DataError, reason
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class ImageSource(ABC):
+    """Images that are read one by one, by their numbers."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Returns the number of images."""
+
+    @abstractmethod
+    def name(self, number: int) -> str:
+        """Returns the name of an image for messages: the path of a file."""
+
+    @abstractmethod
+    def contents(self, number: int) -> bytes:
+        """Returns an image as the bytes of an image file."""
+
+    def read(self, number: int, least: int = 0) -> Image.Image:
+        """Returns an image, upright, of mode `"L"` or `"RGB"`.
+
+        Args:
+            number: Number of the image.
+            least: Pixels that the shorter side needs; a larger image may be reduced. Defaults to 0:
+                the original size.
+
+        Raises:
+            DataError: If the image cannot be read.
+        """
+        return decode_image(io.BytesIO(self.contents(number)), self.name(number), least)
+
+
+class ImageFiles(ImageSource):
+    """Images in files.
+
+    Args:
+        paths: Paths of the files.
+    """
+
+    def __init__(self, paths: Iterable[str | Path]):
+        self._paths = [str(path) for path in paths]
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def name(self, number: int) -> str:
+        return self._paths[number]
+
+    def contents(self, number: int) -> bytes:
+        path = self._paths[number]
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: the image cannot be read: {reason(error)}.") from None
+
+    def read(self, number: int, least: int = 0) -> Image.Image:
+        path = self._paths[number]
+        try:
+            return decode_image(path, path, least)
+        except FileNotFoundError as error:
+            raise DataError(f"{path}: the image cannot be read: {reason(error)}.") from None
+
+
+class EncodedImages(ImageSource):
+    """Images as the bytes of image files, which are kept in a temporary file, not in memory.
+
+    Args:
+        contents: Bytes of each image.
+        where: Name of the data for messages.
+
+    Raises:
+        DataError: If the temporary file cannot be written.
+    """
+
+    def __init__(self, contents: Iterable[bytes], where: str):
+        self._where = where
+        ends = [0]
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            for content in contents:
+                self._file.write(content)
+                ends.append(ends[-1] + len(content))
+            self._file.flush()
+        except OSError as error:
+            raise DataError(
+                f"{where}: the temporary file of its images cannot be written: {reason(error)}.",
+                "TMPDIR=FOLDER names a folder with more space.",
+            ) from None
+        self._ends = np.array(ends, "int64")
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def name(self, number: int) -> str:
+        return f"{self._where}, image {number}"
+
+    def contents(self, number: int) -> bytes:
+        start, end = self._ends[number : number + 2].tolist()
+        # Several threads read the same file.
+        return os.pread(self._file.fileno(), end - start, start)
+
+
+class ImageArrays(ImageSource):
+    """Images as arrays.
+
+    Args:
+        images: uint8 arrays of shape `(height, width)` or `(height, width, channels)`, 1 or 3
+            channels: one array with all images, or a list of arrays of any sizes.
+    """
+
+    def __init__(self, images: Sequence[np.ndarray] | np.ndarray):
+        self._images = images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def name(self, number: int) -> str:
+        return f"image {number}"
+
+    def contents(self, number: int) -> bytes:
+        content = io.BytesIO()
+        self.read(number).save(content, "PNG", compress_level=1)
+        return content.getvalue()
+
+    def read(self, number: int, least: int = 0) -> Image.Image:
+        from PIL import Image
+
+        pixels = np.asarray(self._images[number])
+        return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+
+
+class ImageExamples(Sequence):
+    """Labelled images that are decoded when they are needed.
+
+    A slice, or a selection by an array of indices, is `ImageExamples` again; nothing is decoded for
+    it.
+
+    Args:
+        source: Images.
+        labels: Class of each image, integers of shape `(images,)`, indices of `names`.
+        names: Names of the classes.
+        rows: Number of each image in `source`. Defaults to `None`: all images in their order.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.labelled_images import ImageExamples
+    >>> images = np.zeros((3, 8, 6, 3), "uint8")
+    >>> examples = ImageExamples.from_arrays(images, [0, 1, 1], ("cat", "dog"))
+    >>> len(examples), examples[1:].labels.tolist(), examples.image(0).shape
+    (3, [1, 1], (8, 6, 3))
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        labels: Any,
+        names: Sequence[str],
+        rows: np.ndarray | None = None,
+    ):
+        self.source = source
+        self.labels = np.asarray(labels, "int32")
+        self.names = tuple(names)
+        self.rows = np.arange(len(source), dtype="int32") if rows is None else rows
+        if len(self.rows) != len(self.labels):
+            raise ValueError(f"There are {len(self.rows)} images, but {len(self.labels)} labels.")
+
+    @classmethod
+    def from_arrays(
+        cls, images: Sequence[np.ndarray] | np.ndarray, labels: Any, names: Sequence[str]
+    ) -> ImageExamples:
+        """Returns examples whose images are arrays.
+
+        Args:
+            images: uint8 arrays of shape `(height, width)` or `(height, width, channels)`, 1 or 3
+                channels.
+            labels: Class of each image, integers of shape `(images,)`, indices of `names`.
+            names: Names of the classes.
+        """
+        return cls(ImageArrays(images), labels, names)
+
+    @classmethod
+    def from_files(
+        cls, paths: Iterable[str | Path], labels: Any, names: Sequence[str]
+    ) -> ImageExamples:
+        """Returns examples whose images are files.
+
+        Args:
+            paths: Paths of the files, in any format that `read_image` reads.
+            labels: Class of each image, integers of shape `(images,)`, indices of `names`.
+            names: Names of the classes.
+        """
+        return cls(ImageFiles(paths), labels, names)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: Any) -> ImageExamples:
+        if isinstance(rows, int | np.integer):
+            raise TypeError("Select images by a slice or an array; image(k) returns one image.")
+        rows = rows if isinstance(rows, slice) else np.asarray(rows)
+        return ImageExamples(self.source, self.labels[rows], self.names, self.rows[rows])
+
+    def image(self, k: int) -> np.ndarray:
+        """Returns an image in its original size, uint8 of shape `(height, width, 3)`, RGB.
+
+        Args:
+            k: Index of the image.
+
+        Raises:
+            DataError: If the image cannot be read.
+        """
+        return np.asarray(self.source.read(self._row(k)).convert("RGB"))
+
+    def sources(self, k: int) -> str:
+        """Returns the name of an image for messages: the path of a file.
+
+        Args:
+            k: Index of the image.
+        """
+        return self.source.name(self._row(k))
+
+    def image_bytes(self, k: int) -> bytes:
+        """Returns an image as the bytes of its file; an array as those of a PNG file.
+
+        Args:
+            k: Index of the image.
+
+        Raises:
+            DataError: If the file cannot be read.
+        """
+        return self.source.contents(self._row(k))
+
+    def _row(self, k: int) -> int:
+        return int(self.rows[k])

@@ -1,0 +1,92 @@
+"""Images of any size as square inputs of a network: with Pillow, and equally inside the graph.
+
+Images are stretched to a square with a triangle filter that is widened when it shrinks
+(antialiasing), as `keras.utils.image_dataset_from_directory` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from PIL import Image
+
+
+def resize(image: Image.Image | np.ndarray, size: int) -> np.ndarray:
+    """Returns an image stretched to a square, in colour; does not load TensorFlow.
+
+    Args:
+        image: Image of mode `"L"` or `"RGB"`, or uint8 array of shape `(height, width)` or
+            `(height, width, 3)`.
+        size: Height and width of the result.
+
+    Returns:
+        uint8 array of shape `(size, size, 3)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.image_resizing import resize
+    >>> image = np.array([[0, 0, 100, 100]] * 2, "uint8")
+    >>> resize(image, 2)[..., 0].tolist()
+    [[14, 86], [14, 86]]
+    """
+    from PIL import Image
+
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    if image.size != (size, size):
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image.convert("RGB"))
+
+
+def fit(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns an image of any size as input of a network, in the graph, as `resize` does.
+
+    Args:
+        image: float32 of shape `(height, width, channels)` with 1 to 4 channels, from 0 to 1 (see
+            `dlrecipes.data.image_bytes.of_channels`).
+        size: Height and width of the result.
+
+    Returns:
+        float32 of shape `(size, size, 3)`, multiples of 1/255 from 0 to 1.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_resizing import fit
+    >>> fit(tf.zeros([40, 30, 1]), 16).shape.as_list()
+    [16, 16, 3]
+    """
+    import tensorflow as tf
+
+    from dlrecipes.data.image_bytes import of_channels
+
+    image = tf.image.resize(of_channels(image, 3), [size, size], antialias=True)
+    # Training images are integers.
+    return tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255) / 255
+
+
+def prepare(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Returns a batch of images of any one size as inputs of a network, in the graph.
+
+    Args:
+        images: uint8 of shape `(batch, height, width, channels)` with 1 to 4 channels.
+        size: Height and width of the result.
+
+    Returns:
+        float32 of shape `(batch, size, size, 3)`, multiples of 1/255 from 0 to 1.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_resizing import prepare
+    >>> prepare(tf.zeros([2, 40, 30, 1], tf.uint8), 16).shape.as_list()
+    [2, 16, 16, 3]
+    """
+    import tensorflow as tf
+
+    return fit(tf.cast(images, tf.float32) / 255, size)

@@ -1,0 +1,253 @@
+"""Labelled images of any kind, decoded when they are needed: folders, CSV files, TFDS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrecipes.data import image_folders, tfds
+from dlrecipes.data.image_examples import EncodedImages, ImageExamples
+from dlrecipes.data.image_folders import Note
+from dlrecipes.data.image_scan import describe_skipped, scan_images
+from dlrecipes.data.image_tables import has_tables, read_image_tables
+from dlrecipes.data.parts import PARTS, part_of, stratified_split
+from dlrecipes.data.sources import ARCHIVES, expand_home
+from dlrecipes.data.text_files import missing_file
+from dlrecipes.errors import DataError
+
+__all__ = ["ImageExamples", "read_labelled_images", "tfds_labelled_images"]
+
+# Fractions of training, validation and test; each missing part takes its own from training.
+SHARES = (0.8, 0.1, 0.1)
+_FORMATS = (
+    "a folder with one folder of images per class, or a CSV file with the columns path and label"
+)
+
+Parts = tuple[ImageExamples, ImageExamples, ImageExamples]
+# Image files and their classes.
+Files = list[tuple[Path, str]]
+
+
+def read_labelled_images(path: str | Path, seed: int, note: Note = image_folders.ignore) -> Parts:
+    """Returns training, validation and test images from class folders or CSV files.
+
+    Three layouts are read:
+
+    - One folder of images per class.
+    - Folders `train`, `validation` and `test`, each with one folder of images per class.
+    - A CSV file with the columns `path` and `label` (see `read_image_table`), or a folder with such
+      files for `train`, `validation` and `test`.
+
+    A tenth of the training images, within each class, is held out for each missing part. Only the
+    headers of the files are read. Files that are not images, are truncated, or have too many or too
+    few pixels are skipped with a note.
+
+    Args:
+        path: Folder or CSV file; a leading `~` is expanded.
+        seed: Seed of the split.
+        note: Receives sentences about how the data was read. Defaults to
+            `image_folders.ignore`.
+
+    Returns:
+        Training, validation and test images with the same classes, in the natural order of their
+        names.
+
+    Raises:
+        DataError: If the data cannot be read as labelled images; the message names the file.
+    """
+    path = expand_home(path)
+    files = _files(path, note)
+    _check_case(path, files["train"])
+    files = _without_unusable(path, files, note)
+    names = sorted({name for _, name in files["train"]}, key=image_folders.natural)
+    if len(names) < 2:
+        raise DataError(
+            f"{path}: expected at least two classes, got one, {names[0]!r}.",
+            "Add images of another class.",
+        )
+    for part, examples in files.items():
+        image_folders.match_classes(
+            dict.fromkeys(name for _, name in examples), names, path / part, note
+        )
+    return _with_all_parts(
+        {part: _examples(chosen, names) for part, chosen in files.items()}, seed, str(path), note
+    )
+
+
+def _files(path: Path, note: Note) -> Mapping[str, Files]:
+    """Returns the files of each part; `train` is one of them."""
+    if path.is_file() and path.suffix.lower() not in ARCHIVES:
+        return read_image_tables(path, note)
+    if not path.is_dir():
+        if path.is_file():
+            raise DataError(f"{path}: expected a folder, got a file.", "Unpack it.")
+        raise missing_file(path, f"Give {_FORMATS}.")
+    folder = image_folders.find_data(path, _is_data, note)
+    if not image_folders.has_classes(folder) and has_tables(folder):
+        return read_image_tables(folder, note)
+    parts = image_folders.parts(folder, note)
+    if not parts:
+        return {"train": _class_files(folder, note, least=2)}
+    return {
+        part: _class_files(
+            image_folders.find_data(inner, image_folders.has_classes, note),
+            note,
+            least=2 if part == "train" else 1,
+        )
+        for part, inner in parts.items()
+    }
+
+
+def _is_data(folder: Path) -> bool:
+    return image_folders.has_classes(folder) or has_tables(folder)
+
+
+def _class_files(folder: Path, note: Note, least: int) -> Files:
+    classes = image_folders.classes(folder, note, least)
+    return [(file, name) for name, files in classes.items() for file in files]
+
+
+def _check_case(path: Path, files: Files) -> None:
+    """Rejects classes whose names differ in case alone, unless they are single letters."""
+    names = dict.fromkeys(name for _, name in files)
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(name.casefold(), name)
+        if other != name and len(name) > 1:
+            raise DataError(
+                f"{path}: the classes {other!r} and {name!r} differ in upper and lower case alone.",
+                "Merge them, or rename one.",
+            )
+
+
+def _without_unusable(path: Path, files: Mapping[str, Files], note: Note) -> dict[str, Files]:
+    paths = [file for examples in files.values() for file, _ in examples]
+    reasons = scan_images(paths)
+    shown = [_relative(file, path) for file in paths]
+    skipped = describe_skipped(shown, reasons)
+    if skipped:
+        note(f"{path}: {skipped}")
+    unused = {file for file, reason in zip(paths, reasons, strict=True) if reason}
+    usable = {
+        part: [example for example in examples if example[0] not in unused]
+        for part, examples in files.items()
+    }
+    for part, examples in files.items():
+        lost = {name for _, name in examples} - {name for _, name in usable[part]}
+        if lost:
+            raise DataError(
+                f"{path}: no image of the class {min(lost)!r} can be used. {skipped}",
+                "Replace these images, or remove the class.",
+            )
+    return usable
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
+
+
+def _examples(files: Files, names: Sequence[str]) -> ImageExamples:
+    places = {name: place for place, name in enumerate(names)}
+    labels = [places[name] for _, name in files]
+    return ImageExamples.from_files([file for file, _ in files], labels, names)
+
+
+def _with_all_parts(parts: dict[str, ImageExamples], seed: int, where: str, note: Note) -> Parts:
+    missing = [part for part in PARTS if part not in parts]
+    if missing:
+        shares = [
+            1 - sum(SHARES[PARTS.index(part)] for part in missing),
+            *(share if part in missing else 0 for part, share in zip(PARTS, SHARES, strict=True)),
+        ]
+        del shares[1]
+        new = stratified_split(parts["train"], seed, shares, where)
+        parts = parts | {part: new[PARTS.index(part)] for part in ("train", *missing)}
+        counts = " and ".join(f"{len(parts[part]):,} for {part}" for part in missing)
+        note(
+            f"{where}: held out at random from the training images: {counts} (seed {seed}); "
+            f"{len(parts['train']):,} are left."
+        )
+    train, validation, test = (parts[part] for part in PARTS)
+    return train, validation, test
+
+
+def tfds_labelled_images(
+    name: str, data_dir: str | Path, seed: int, note: Note = image_folders.ignore
+) -> Parts:
+    """Returns the splits of a dataset of TensorFlow Datasets whose images have one label each.
+
+    The encoded images are copied into a temporary file, so that memory does not grow with the
+    dataset. A tenth of the training images, within each class, is held out for each missing part.
+    A dataset with a single split is split 80/10/10.
+
+    Args:
+        name: Name in the catalogue, such as `"cifar10"`, `"cats_vs_dogs"` or `"tf_flowers"`.
+        data_dir: Folder of the downloaded datasets; a leading `~` is expanded.
+        seed: Seed of the split.
+        note: Receives sentences about how the data was split. Defaults to
+            `image_folders.ignore`.
+
+    Returns:
+        Training, validation and test images.
+
+    Raises:
+        DataError: If the dataset does not exist, cannot be downloaded, or does not consist of
+            labelled images.
+    """
+    where = f"tfds:{name}"
+    with tfds.prepared(name, data_dir) as builder:
+        features = builder.info.features
+        label = features.get("label")
+        if "image" not in features or not hasattr(label, "names"):
+            raise DataError(
+                f"{where}: expected images with a class each, features image and label.",
+                "Try cifar10, cats_vs_dogs or tf_flowers.",
+            )
+        names = [str(text) for text in label.names]
+        parts = {
+            part: _tfds_part(builder, split, names, where)
+            for part, split in _tfds_splits(builder, where, note).items()
+        }
+    return _with_all_parts(parts, seed, where, note)
+
+
+def _tfds_splits(builder: Any, where: str, note: Note) -> dict[str, str]:
+    """Returns the name of each part's split."""
+    splits = list(builder.info.splits)
+    if len(splits) == 1:
+        return {"train": splits[0]}
+    parts: dict[str, str] = {}
+    for split in splits:
+        part = part_of(split)
+        if part:
+            parts.setdefault(part, split)
+    if "train" not in parts:
+        raise DataError(
+            f"{where}: expected a split train, got {', '.join(splits)}.",
+            "Try another dataset, such as cifar10.",
+        )
+    unused = [split for split in splits if split not in parts.values()]
+    if unused:
+        note(f"{where}: the splits {', '.join(unused)} are not used.")
+    return parts
+
+
+def _tfds_part(builder: Any, split: str, names: Sequence[str], where: str) -> ImageExamples:
+    import tensorflow_datasets
+
+    labels: list[int] = []
+
+    def contents() -> Iterator[bytes]:
+        decoders = {"image": tensorflow_datasets.decode.SkipDecoding()}
+        examples = builder.as_dataset(split=split, decoders=decoders, shuffle_files=False)
+        for example in examples.as_numpy_iterator():
+            labels.append(int(example["label"]))
+            yield example["image"]
+
+    source = EncodedImages(contents(), f"{where}, {split}")
+    if not labels or min(labels) < 0:
+        raise DataError(f"{where}: the split {split} has images without a label.")
+    return ImageExamples(source, np.array(labels), names)
