@@ -12,16 +12,16 @@ CATS = {
     "longhair": (2.5, "pointed", 0.64, 0.46, 0.04, 1.1, 0.21, 0.9),
     "oriental": (2.0, "pointed", 0.95, 0.54, 0.14, 0.85, 0.20, 0.0),
     "persian": (1.5, "pointed", 0.48, 0.42, -0.12, 1.15, 0.235, 1.0),
-    "scottish fold": (0.6, "folded", 0.4, 0.36, -0.02, 1.1, 0.235, 0.4),
+    "scottish fold": (0.4, "folded", 0.4, 0.36, -0.02, 1.1, 0.235, 0.4),
 }
 DOGS = {
-    "retriever": (3.0, "floppy", 0.85, 0.36, 0.55, 1.0, 0.125, 0.4),
-    "hound": (2.0, "floppy", 1.2, 0.40, 0.65, 0.95, 0.125, 0.1),
-    "spaniel": (2.0, "floppy", 1.25, 0.46, 0.45, 0.95, 0.14, 0.9),
-    "shepherd": (2.0, "pointed", 0.85, 0.36, 0.65, 0.9, 0.12, 0.5),
-    "terrier": (2.0, "folded", 0.6, 0.34, 0.45, 1.05, 0.125, 0.7),
-    "bulldog": (1.2, "folded", 0.5, 0.34, 0.14, 1.3, 0.15, 0.0),
-    "spitz": (1.2, "pointed", 0.58, 0.34, 0.38, 0.85, 0.135, 1.0),
+    "retriever": (3.0, "floppy", 0.95, 0.40, 0.62, 1.05, 0.14, 0.3),
+    "hound": (2.5, "floppy", 1.25, 0.44, 0.72, 1.0, 0.14, 0.05),
+    "spaniel": (2.0, "floppy", 1.3, 0.5, 0.55, 1.0, 0.15, 0.7),
+    "shepherd": (1.2, "pointed", 0.85, 0.34, 0.75, 0.95, 0.13, 0.4),
+    "terrier": (1.6, "folded", 0.6, 0.34, 0.55, 1.1, 0.14, 0.5),
+    "bulldog": (1.0, "folded", 0.5, 0.34, 0.25, 1.35, 0.16, 0.0),
+    "spitz": (0.8, "pointed", 0.58, 0.32, 0.5, 0.9, 0.14, 0.9),
 }
 
 
@@ -39,7 +39,7 @@ def cat(chance: Chance) -> tuple[Head, Body, float, float]:
         tail_radius=chance.about(0.05, 0.006) * (1 + 0.9 * hair),
         tail_form=chance.weighted({"up": 3.0, "low": 2.0}),
     )
-    return _head(chance, CATS[breed]), body, chance.about(0.27, 0.02), hair
+    return _head(chance, CATS[breed]), body, chance.about(0.35, 0.02), hair
 
 
 def dog(chance: Chance) -> tuple[Head, Body, float, float]:
@@ -59,7 +59,7 @@ def dog(chance: Chance) -> tuple[Head, Body, float, float]:
         tail_radius=chance.about(0.045, 0.006) * (1 + 0.9 * hair),
         tail_form="curled" if breed == "spitz" else chance.weighted(forms),
     )
-    return _head(chance, DOGS[breed]), body, chance.about(0.25, 0.018), hair
+    return _head(chance, DOGS[breed]), body, chance.about(0.32, 0.018), hair
 
 
 def _hair(chance: Chance, usual: float) -> float:

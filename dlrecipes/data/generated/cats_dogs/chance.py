@@ -83,7 +83,7 @@ def noise() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(20)
     across = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None]
     blurs = {"white": (0.0, 0.0), "fine": (1.6, 1.6), "spots": (4.0, 4.0), "clouds": (13.0, 13.0),
-             "fur": (2.6, 0.7), "grain": (1.0, 18.0)}  # fmt: skip
+             "fur": (1.5, 0.6), "grain": (1.0, 18.0)}  # fmt: skip
     tiles = {}
     for kind, (down, right) in blurs.items():
         white = np.fft.rfft2(rng.standard_normal((TILE, TILE)))

@@ -109,21 +109,20 @@ def coat(species: str, chance: Chance) -> Coat:
                 pattern, chance.between(0.10, 0.17))  # fmt: skip
 
 
-def colours(view: View, seen: np.ndarray, worn: Coat, scale: float, chance: Chance) -> np.ndarray:
+def colours(view: View, seen: np.ndarray, worn: Coat, chance: Chance) -> np.ndarray:
     """Returns the colours of the pixels that show the animal, before they are lit.
 
     Args:
         view: View of the animal.
         seen: Flat indices of those pixels, of shape `(n,)`.
         worn: Coat of the animal.
-        scale: Pixels per unit of space.
         chance: Random numbers of the image.
 
     Returns:
         float32 array of shape `(n, 3)`.
     """
     side = len(view.depth)
-    surface = view.surface.ravel()[seen]
+    surface = view.surfaces[view.number.ravel()[seen]]
     tint = worn.ground[surface]
     mask = worn.amount[surface]
     zoom = side / 128
@@ -131,7 +130,7 @@ def colours(view: View, seen: np.ndarray, worn: Coat, scale: float, chance: Chan
         kind = {"stripes": "spots", "patches": "clouds", "spots": "spots", "saddle": "spots"}
         blobs = chance.tile(kind[worn.pattern], side, side, zoom).ravel()[seen]
         if worn.pattern == "stripes":
-            wave = np.sin(_along(view, seen, surface) * (6.28 / worn.spacing / scale) + 1.1 * blobs)
+            wave = np.sin(_along(view, seen) * (6.28 / worn.spacing / view.scale) + 1.1 * blobs)
             mask = mask * np.clip(1.6 * wave + 0.2, 0, 1)
         elif worn.pattern == "saddle":
             rows = (seen // side).astype("float32")
@@ -144,14 +143,12 @@ def colours(view: View, seen: np.ndarray, worn: Coat, scale: float, chance: Chan
     return tint
 
 
-def _along(view: View, seen: np.ndarray, surface: np.ndarray) -> np.ndarray:
+def _along(view: View, seen: np.ndarray) -> np.ndarray:
     """Returns how far along its shape each pixel lies, in pixels; across it on the head."""
     side = len(view.depth)
     number = view.number.ravel()[seen]
-    kinds = np.zeros(len(view.axes), int)
-    kinds[number] = surface
-    column = np.where((kinds == s.HEAD) | (kinds == s.BROW), 1, 0)
-    way = view.axes[np.arange(len(kinds)), :, column]
+    column = np.where((view.surfaces == s.HEAD) | (view.surfaces == s.BROW), 1, 0)
+    way = view.axes[np.arange(len(column)), :, column]
     way = way / np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6)
     start = (way * view.centres).sum(axis=1)
     way, start = way.astype("float32"), start.astype("float32")

@@ -57,13 +57,13 @@ def cat_head(shapes: Shapes, head: Head, chance: Chance) -> None:
     if head.ears == "folded":
         for side in (-1.0, 1.0):
             base, tip = (0.0, 0.62 * side, 0.62), (0.45, 0.86 * side, 0.5)
-            shapes.ear(s.EAR, base, tip, (0.1, 0.36, -0.12 * side), "round")
+            shapes.ear(base, tip, (0.1, 0.36, -0.12 * side), False)
     else:
         for side in (-1.0, 1.0):
             base = (back, spread * side, 0.48)
             tip = (back - 0.05, (spread + outward) * side, 0.55 + head.ear_length)
             width = head.ear_width
-            shapes.ear(s.EAR, base, tip, (0.12 * side, width, -0.32 * width * side), "pointed")
+            shapes.ear(base, tip, (0.12 * side, width, -0.32 * width * side), True)
     _cat_mouth(shapes, head, chance)
 
 
@@ -122,20 +122,20 @@ def _dog_ears(shapes: Shapes, head: Head, chance: Chance) -> None:
         if head.ears == "pointed":
             base = (-0.12, 0.44 * side, 0.5)
             tip = (-0.12, (0.58 + tilted) * side, 0.62 + length)
-            shapes.ear(s.EAR, base, tip, (0.14 * side, width, -0.2 * width * side), "pointed")
+            shapes.ear(base, tip, (0.14 * side, width, -0.2 * width * side), True)
         elif head.ears == "folded":
             top = (-0.05, 0.7 * side, 0.62 + 0.45 * length)
             shapes.bone(s.EAR, (-0.1, 0.5 * side, 0.5), top, 0.22)
             tip = (0.38, 0.86 * side, 0.78 - 0.25 * length)
             shapes.ear(
-                s.EAR, (top[0], 0.66 * side, top[2] + 0.08), tip, (0.22, 0.3 * side, 0.1), "round"
+                (top[0], 0.66 * side, top[2] + 0.08), tip, (0.22, 0.3 * side, 0.1), False
             )
         else:
             base = (-0.02, 0.66 * side, 0.52)
             out = 0.98 + 0.2 * swing
             tip = (0.0 + swing, out * side, 0.5 - length)
             shapes.ball(s.EAR, (-0.02, 0.68 * side, 0.42), (0.3, 0.2, 0.2))
-            shapes.ear(s.EAR, base, tip, (width, 0.42 * width * side, 0.1), "round")
+            shapes.ear(base, tip, (width, 0.42 * width * side, 0.1), False)
 
 
 def _eye(shapes: Shapes, place: Vector, radius: float, pupil: float, slant: float,

@@ -28,10 +28,10 @@ def photograph(species: str, size: int, chance: Chance) -> np.ndarray:
     side = size * FINER
     scale, offset = framing(shapes, head, head_size, chance)
     fur = chance.tile("fur", side, side, side / 128)
-    view = render(shapes, scale * side, (offset[0] * side, offset[1] * side), side, fur,
-                  (0.5 + 2.2 * hair) * side / 128)  # fmt: skip
+    view = render(shapes, scale * side, (offset[0] * side, offset[1] * side), fur,
+                  (0.3 + 1.1 * hair) * side / 128)  # fmt: skip
     middle = (offset[0] + scale * head[0], offset[1] - scale * head[1])
-    colour, cover = lit(view, coats.coat(species, chance), scale * side, fur, shapes, chance)
+    colour, cover = lit(view, coats.coat(species, chance), fur, shapes, chance)
     feet = min(1.05, offset[1] + 0.02)
     scene = scenes.background(size, feet - chance.between(0.02, 0.35), chance)
     ground_shadow(scene, view, feet)
@@ -46,15 +46,15 @@ def animal(species: str, chance: Chance):
     pose = chance.weighted({"standing": 1.0, "sitting": 1.3, "lying": 0.8})
     mirror = 1.0 if chance.happens(0.5) else -1.0
     yaw = mirror * chance.between(0.0, 1.75)
-    tilt = chance.between(0.0, 0.5)
+    tilt = chance.between(0.0, 0.3)
     look = np.array([[1.0, 0.0, 0.0], [0.0, math.cos(tilt), -math.sin(tilt)],
                      [0.0, math.sin(tilt), math.cos(tilt)]])  # fmt: skip
     shapes = Shapes()
     trunk = Frame(look @ rotation(yaw), np.zeros(3))
     shapes.within(trunk)
     neck = POSES[pose](shapes, body, chance)
-    turned = mirror * min(1.35, max(-0.9, mirror * yaw * 0.75 + chance.about(0.0, 0.35)))
-    nod = chance.about(0.05, 0.13)
+    turned = mirror * min(0.95, max(-0.5, mirror * yaw * 0.4 + chance.about(0.0, 0.25)))
+    nod = 0.7 * tilt + chance.about(0.05, 0.1)
     axes = look @ rotation(turned, nod, chance.about(0.0, 0.12))
     place = trunk.point((neck[0] + 0.35 * head_size, 0.0, neck[2] + 0.45 * head_size))
     shapes.within(Frame(axes, place, head_size))
@@ -72,8 +72,8 @@ def framing(shapes: Shapes, head, head_size: float, chance: Chance):
     points = np.vstack([centres[:, :2], [head[:2] - head_size, head[:2] + head_size * 1.5]])
     low, high = points.min(axis=0) - 0.05, points.max(axis=0) + 0.05
     whole = chance.between(0.8, 1.1) / max(*(high - low), 0.6)
-    close = chance.between(0.17, 0.30) / head_size
-    scale = max(whole, 0.115 / head_size)
+    close = chance.between(0.2, 0.31) / head_size
+    scale = max(whole, 0.15 / head_size)
     if chance.happens(0.4):
         scale = max(scale, close)
     centre = (low + high) / 2
@@ -88,20 +88,20 @@ def framing(shapes: Shapes, head, head_size: float, chance: Chance):
     return scale, (x, y)
 
 
-def lit(view: View, coat, scale: float, fur, shapes: Shapes, chance: Chance):
+def lit(view: View, coat: coats.Coat, fur: np.ndarray, shapes: Shapes, chance: Chance):
     """Returns the animal's colours, times its cover, and its cover, at the image's size."""
     side = len(view.depth)
     seen = np.flatnonzero(view.depth.ravel() > FAR)
-    tint = coats.colours(view, seen, coat, scale, chance)
+    tint = coats.colours(view, seen, coat, chance)
     light = _light(view, seen, chance)
-    surface = view.surface.ravel()[seen]
+    surface = view.surfaces[view.number.ravel()[seen]]
     hairy = (surface < s.INNER_EAR).astype("float32")
-    light = light * (1 + 0.10 * hairy * fur.ravel()[seen])
+    light = light * (1 + 0.055 * hairy * fur.ravel()[seen])
     warm = chance.about(0.0, 0.07)
     tint = tint * light[:, None] * np.array([1 + warm, 1.0, 1 - warm], "float32")
     image = np.zeros((side * side, 4), "float32")
     image[seen, :3], image[seen, 3] = tint, 1
-    _lines(image, view, shapes, scale)
+    _lines(image, view, shapes)
     image = image.reshape(side, side, 4)
     small = image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]
     small *= 0.25
@@ -125,18 +125,16 @@ def _light(view: View, seen: np.ndarray, chance: Chance) -> np.ndarray:
     return ambient + (1.12 - ambient) * np.clip(shade, -0.15, 1)
 
 
-def _lines(image: np.ndarray, view: View, shapes: Shapes, scale: float) -> None:
+def _lines(image: np.ndarray, view: View, shapes: Shapes) -> None:
     """Draws whiskers, mouth and the glint of the eyes."""
     side = len(view.depth)
-    flip = np.array([scale, -scale, scale])
     for colour, places, opacity, hidden in shapes.lines:
-        places = places * flip
-        columns = np.rint(places[:, 0] + view.offset[0]).astype(int)
-        rows = np.rint(places[:, 1] + view.offset[1]).astype(int)
+        places = view.to_pixels(places)
+        columns, rows = np.rint(places[:, 0]).astype(int), np.rint(places[:, 1]).astype(int)
         inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
         rows, columns, deep = rows[inside], columns[inside], places[inside, 2]
         if hidden:
-            front = deep > view.depth[rows, columns] - 0.1 * scale
+            front = deep > view.depth[rows, columns] - 0.1 * view.scale
             rows, columns = rows[front], columns[front]
         pixels = image[rows * side + columns]
         pixels[:, :3] += opacity * (np.array(colour, "float32") - pixels[:, :3])
@@ -159,7 +157,7 @@ def developed(image: np.ndarray, chance: Chance) -> np.ndarray:
     exposure, contrast = chance.about(1.0, 0.12), chance.about(1.0, 0.10)
     balance = chance.about(0.0, 0.05)
     image = image * (exposure * np.array([1 + balance, 1.0, 1 - balance], "float32"))
-    if chance.happens(0.25):
+    if chance.happens(0.12):
         x = np.linspace(-1, 1, size, dtype="float32")
         edge = x[None] * chance.between(-1, 1) + x[:, None] * chance.between(-1, 1)
         image *= (1 - chance.between(0.15, 0.4) * (edge > chance.between(-0.5, 0.5)))[..., None]
@@ -167,7 +165,7 @@ def developed(image: np.ndarray, chance: Chance) -> np.ndarray:
     image[1:-1] = (1 - 2 * soft) * image[1:-1] + soft * (image[2:] + image[:-2])
     image[:, 1:-1] = (1 - 2 * soft) * image[:, 1:-1] + soft * (image[:, 2:] + image[:, :-2])
     image = (image - 0.45) * contrast + 0.45
-    grain = chance.between(0.005, 0.035)
+    grain = chance.between(0.005, 0.022)
     for channel in range(3):
         image[..., channel] += grain * chance.tile("white", size, size, size / 64)
     return (np.clip(image, 0, 1) * 255 + 0.5).astype("uint8")

@@ -1,4 +1,4 @@
-"""Rendering of shapes: for each pixel, which surface is seen and how far away it is."""
+"""Rendering of shapes: which of them each pixel shows, and how far away it is."""
 
 from __future__ import annotations
 
@@ -6,151 +6,155 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlrecipes.data.generated.cats_dogs.shapes import EAR, INNER_EAR, Shapes
+from dlrecipes.data.generated.cats_dogs.shapes import INNER_EAR, Ear, Shapes
 
 FAR = np.float32(-1e3)
 # Surfaces from this one on keep their edges; the others blend like clay.
 _FIRST_HARD = INNER_EAR
+# How far neighbouring shapes blend, in units of the trunk's length.
+_BLEND = 0.09
 
 
 @dataclass
 class View:
-    """What the camera sees, at twice the size of the image.
+    """Rendered shapes, at twice the size of the image.
 
     Args:
         depth: Distance towards the camera in pixels, float32 of shape `(rows, columns)`; `FAR`
             where nothing is seen.
-        surface: Surface of each pixel, uint8 of shape `(rows, columns)`.
         number: Shape of each pixel, uint8 of shape `(rows, columns)`.
-        axes: Axes of the shapes in pixels, of shape `(n, 3, 3)`.
+        surfaces: Surface of each shape, uint8 of shape `(n,)`.
         centres: Centres of the shapes in pixels, of shape `(n, 3)`.
+        axes: Axes of the shapes in pixels, of shape `(n, 3, 3)`.
         offset: Column and row of the origin of space.
+        scale: Pixels per unit of space.
     """
 
     depth: np.ndarray
-    surface: np.ndarray
     number: np.ndarray
-    axes: np.ndarray
+    surfaces: np.ndarray
     centres: np.ndarray
+    axes: np.ndarray
     offset: tuple[float, float]
+    scale: float
+
+    def to_pixels(self, places: np.ndarray) -> np.ndarray:
+        """Returns places in space, of shape `(..., 3)`, in pixels."""
+        return places * [self.scale, -self.scale, self.scale] + [*self.offset, 0.0]
 
 
-def render(shapes: Shapes, scale: float, offset: tuple[float, float], side: int,
-           fur: np.ndarray, shag: float) -> View:  # fmt: skip
+def render(
+    shapes: Shapes, scale: float, offset: tuple[float, float], fur: np.ndarray, shag: float
+) -> View:
     """Returns a view of the shapes from the front.
 
     Args:
         shapes: Shapes of the animal.
         scale: Pixels per unit of space.
         offset: Column and row of the origin.
-        side: Height and width in pixels.
-        fur: Noise that ruffles the edges, float32 of shape `(side, side)`.
+        fur: Noise that ruffles the edges, float32 of shape `(side, side)`, the size of the view.
         shag: Length of the hair in pixels.
     """
     centres, axes, surfaces = shapes.placed()
+    depth, number = np.full(fur.shape, FAR, "float32"), np.zeros(fur.shape, "uint8")
     flip = np.array([scale, -scale, scale])
-    centres, axes = centres * flip + [*offset, 0.0], axes * flip[:, None]
-    depth = np.full((side, side), FAR, "float32")
-    surface = np.zeros((side, side), "uint8")
-    number = np.zeros((side, side), "uint8")
-    view = View(depth, surface, number, axes, centres, offset)
-    _ellipsoids(view, surfaces, fur, shag, blend=0.09 * scale)
-    for kind, foot, along, across, form in shapes.ears:
-        _ear(view, kind, foot * flip + [*offset, 0.0], along * flip, across * flip, form, fur, shag)
+    view = View(depth, number, surfaces, centres * flip + [*offset, 0.0], axes * flip[:, None],
+                offset, scale)  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        _ellipsoids(view, fur, shag)
+    for ear in shapes.ears:
+        _ear(view, ear, fur, shag)
     return view
 
 
-def _ellipsoids(view: View, surfaces: np.ndarray, fur, shag: float, blend: float) -> None:
+def _ellipsoids(view: View, fur: np.ndarray, shag: float) -> None:
     spread = view.axes @ view.axes.transpose(0, 2, 1)
     flat = np.linalg.inv(spread[:, :2, :2])
     slope = (flat @ spread[:, :2, 2:])[:, :, 0]
     thick = np.sqrt(np.maximum(spread[:, 2, 2] - (slope * spread[:, :2, 2]).sum(axis=1), 1e-6))
     reach = np.sqrt(spread[:, [0, 1], [0, 1]]) + 1
     side = len(view.depth)
-    low = np.clip(np.floor(view.centres[:, :2] - reach), 0, side).astype(int).tolist()
-    high = np.clip(np.ceil(view.centres[:, :2] + reach) + 1, 0, side).astype(int).tolist()
-    ruffle = np.where(surfaces < _FIRST_HARD, 2 * shag / (reach.min(axis=1) + 1), 0.0)
+    low = np.clip(view.centres[:, :2] - reach, 0, side).astype(int).tolist()
+    high = np.clip(view.centres[:, :2] + reach + 2, 0, side).astype(int).tolist()
+    ruffle = np.where(view.surfaces < _FIRST_HARD, 2 * shag / (reach.min(axis=1) + 1), 0.0)
     rows = np.column_stack(
         [view.centres, flat[:, 0, 0], flat[:, 1, 1], 2 * flat[:, 0, 1], slope, thick, ruffle]
     ).tolist()
     line = np.arange(side, dtype="float32")
-    for number, kind in enumerate(surfaces.tolist()):
-        (left, top), (right, bottom) = low[number], high[number]
+    blend = _BLEND * view.scale
+    for number, (left, top) in enumerate(low):
+        right, bottom = high[number]
         if left >= right or top >= bottom:
             continue
         cx, cy, cz, xx, yy, xy, sx, sy, thickness, rough = rows[number]
         dx, dy = line[left:right] - cx, (line[top:bottom] - cy)[:, None]
-        inside = (1 - xx * dx * dx) - (dy * xy) * dx
-        inside -= yy * dy * dy
         box = (slice(top, bottom), slice(left, right))
+        inside = dx * (dy * -xy)
+        inside += 1 - xx * dx * dx
+        inside -= yy * dy * dy
         if rough:
             inside += rough * fur[box]
-        covered = inside > 0
-        np.maximum(inside, 0, out=inside)
-        np.sqrt(inside, out=inside)
-        inside *= thickness
-        inside += sx * dx + (cz + sy * dy)
+        # NaN beyond the edge, which `fmax` ignores and comparisons deny.
+        surface = np.sqrt(inside, out=inside)
+        surface *= thickness
+        surface += sx * dx
+        surface += cz + sy * dy
         depth = view.depth[box]
-        gap = inside - depth
-        nearer = covered & (gap > 0)
-        if kind < _FIRST_HARD:
+        gap = surface - depth
+        np.copyto(view.number[box], number, where=gap > 0)
+        np.fmax(surface, depth, out=depth)
+        if rough:
             # A smooth maximum joins neighbouring shapes without a crease.
             np.abs(gap, out=gap)
             np.subtract(blend, gap, out=gap)
-            np.maximum(gap, 0, out=gap)
+            np.fmax(gap, 0, out=gap)
             gap *= gap
             gap *= 0.25 / blend
-            np.copyto(depth, np.maximum(inside, depth) + gap, where=covered)
-        else:
-            np.copyto(depth, inside, where=nearer)
-        view.surface[box][nearer] = kind
-        view.number[box][nearer] = number
+            depth += gap
 
 
-def _ear(view: View, kind: int, foot, along, across, form: str, fur, shag: float) -> None:
+def _ear(view: View, ear: Ear, fur: np.ndarray, shag: float) -> None:
     """Draws a flat ear, whose inside is seen where it faces the camera."""
-    # An ear seen on edge keeps some width.
-    flat = np.array([[across[0], along[0]], [across[1], along[1]]])
+    foot = view.to_pixels(ear.foot)
+    along, across = (v * [view.scale, -view.scale, view.scale] for v in (ear.along, ear.across))
+    flat = _broadened(np.column_stack([across[:2], along[:2]]), float(np.linalg.norm(across)))
     det = flat[0, 0] * flat[1, 1] - flat[0, 1] * flat[1, 0]
-    least = 0.3 * np.hypot(*flat[:, 1]) * np.linalg.norm(across)
-    if abs(det) < least:
-        normal = np.array([flat[1, 1], -flat[0, 1]]) / (np.hypot(*flat[:, 1]) or 1)
-        flat[:, 0] += normal * np.copysign((least - abs(det)) / (np.hypot(*flat[:, 1]) or 1), det)
-    det = flat[0, 0] * flat[1, 1] - flat[0, 1] * flat[1, 0]
-    if abs(det) < 1e-6:
-        return
     side = len(view.depth)
-    corners = foot[:2] + np.array([flat[:, 0], -flat[:, 0], flat[:, 1] * 1.05,
-                                   flat[:, 1] + flat[:, 0], flat[:, 1] - flat[:, 0]])  # fmt: skip
-    left, top = np.clip(np.floor(corners.min(axis=0)), 0, side).astype(int)
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 1, 0, side).astype(int)
-    if left >= right or top >= bottom:
+    corners = foot[:2] + flat.T[[0, 0, 1, 1, 1]] * [[1], [-1], [1], [1], [1]]
+    corners[3:] += flat[:, 0] * [[1], [-1]]
+    left, top = np.clip(corners.min(axis=0), 0, side).astype(int)
+    right, bottom = np.clip(corners.max(axis=0) + 2, 0, side).astype(int)
+    if left >= right or top >= bottom or abs(det) < 1e-6:
         return
     dx = np.arange(left, right, dtype="float32") - float(foot[0])
     dy = (np.arange(top, bottom, dtype="float32") - float(foot[1]))[:, None]
-    s = float(flat[1, 1] / det) * dx - float(flat[0, 1] / det) * dy
-    t = float(flat[0, 0] / det) * dy - float(flat[1, 0] / det) * dx
+    (a, b), (c, d) = (flat / det).tolist()
+    # Places along the ear, from 0 at the base to 1 at the tip, and across it.
+    s, t = np.abs(d * dx - b * dy), a * dy - c * dx
+    if ear.pointed:
+        width = (1 - t) * (1 + 0.55 * t)
+    else:
+        width = np.sqrt(np.clip((1 - t) * (t + 0.16), 0, None)) * (0.96 + 0.52 * t)
     box = (slice(top, bottom), slice(left, right))
-    width = (
-        (1 - t) * (1 + 0.55 * t)
-        if form == "pointed"
-        else 1.75 * np.sqrt(np.clip((1 - t) * (t + 0.16), 0, None)) * (0.55 + 0.3 * t)
-    )
-    s = np.abs(s)
-    inside = width - s + fur[box] * (0.5 * shag / max(1.0, float(np.linalg.norm(across))))
-    covered = (inside > 0) & (t > -0.15) & (t < 1)
-    thick = 0.35 * float(np.linalg.norm(across))
-    z = float(foot[2]) + t * float(along[2]) + thick * np.minimum(width, 1) * (1 - s)
-    nearer = covered & (z > view.depth[box])
-    view.depth[box][nearer] = z[nearer]
-    view.surface[box][nearer] = kind
+    wide = max(1.0, float(np.linalg.norm(across)))
+    inside = width - s + (0.5 * shag / wide) * fur[box]
+    z = float(foot[2]) + t * float(along[2]) + 0.35 * wide * np.minimum(width, 1) * (1 - s)
+    depth = view.depth[box]
+    nearer = (inside > 0) & (t > -0.15) & (t < 1) & (z > depth)
+    np.copyto(depth, z, where=nearer)
+    np.copyto(view.number[box], ear.number, where=nearer)
     # The inside of a pricked ear faces forward.
-    if form == "pointed":
-        facing = np.cross(across, along)[2] < 0
-        if facing:
-            inner = nearer & (inside > 0.34 + 0.1 * t) & (t > 0.02)
-            view.surface[box][inner] = INNER_EAR
-            view.depth[box][inner] -= 0.5 * thick
+    if ear.pointed and across[0] * along[1] < across[1] * along[0]:
+        inner = nearer & (inside > 0.34 + 0.1 * t) & (t > 0.02)
+        np.copyto(view.number[box], ear.number + 1, where=inner)
+        depth[inner] -= 0.17 * wide
 
 
-__all__ = ["EAR", "FAR", "View", "render"]
+def _broadened(flat: np.ndarray, wide: float) -> np.ndarray:
+    """Returns an ear's directions, the first one changed so that an ear on edge has some width."""
+    length = float(np.hypot(*flat[:, 1])) or 1.0
+    normal = np.array([flat[1, 1], -flat[0, 1]]) / length
+    seen = float(normal @ flat[:, 0])
+    if abs(seen) < 0.3 * wide:
+        flat[:, 0] += normal * (np.copysign(0.3 * wide, seen) - seen)
+    return flat

@@ -40,7 +40,7 @@ class Scene:
         return across * (down * np.clip((y1 - self.y) * self.sharp + 0.5, 0, 1))
 
 
-def colour(chance: Chance, low: float = 0.2, high: float = 0.85, vivid: float = 0.25) -> np.ndarray:
+def colour(chance: Chance, low: float = 0.2, high: float = 0.85, vivid: float = 0.2) -> np.ndarray:
     """Returns a random colour around a grey."""
     grey = chance.between(low, high)
     return np.clip([grey + chance.about(0.0, vivid / 2) for _ in range(3)], 0.04, 0.97)
@@ -57,7 +57,7 @@ def background(side: int, floor: float, chance: Chance) -> Scene:
     scene = Scene(side)
     kind = chance.weighted({_room: 3.0, _garden: 2.0, _sofa: 1.6, _studio: 1.0})
     kind(scene, floor, chance)
-    for _ in range(int(chance.between(0, 3.2))):
+    for _ in range(int(chance.between(0, 2.4))):
         _object(scene, chance.between(0.0, 1.0), floor + chance.between(-0.03, 0.15),
                 chance.between(0.06, 0.16), chance)  # fmt: skip
     return scene
@@ -148,7 +148,7 @@ def _sofa(scene: Scene, floor: float, chance: Chance) -> None:
     scene.paint(scene.band(-1, 2, floor - 0.012, floor + 0.012), cloth * 0.65)
     if chance.happens(0.5):
         x = chance.between(0.0, 1.0)
-        pillow = colour(chance, vivid=0.6)
+        pillow = colour(chance, vivid=0.4)
         cover = scene.disc(x, floor - 0.12, 0.2, 0.16)
         scene.paint(cover, pillow)
         if chance.happens(0.5):
@@ -168,7 +168,7 @@ def _studio(scene: Scene, floor: float, chance: Chance) -> None:
 
 def foreground(scene: Scene, head: tuple[float, float], chance: Chance) -> None:
     """Paints objects in front of the animal, away from its head."""
-    if not chance.happens(0.4):
+    if not chance.happens(0.3):
         return
     x, y, size = chance.between(0.0, 1.0), chance.between(0.75, 1.05), chance.between(0.08, 0.2)
     if np.hypot(x - head[0], y - head[1]) > 0.3 + size:
@@ -178,7 +178,7 @@ def foreground(scene: Scene, head: tuple[float, float], chance: Chance) -> None:
 def _object(scene: Scene, x: float, y: float, size: float, chance: Chance) -> None:
     """Paints a ball, a bowl, a plant, a box or a cushion that stands at a place."""
     kind = chance.weighted({"ball": 2.0, "bowl": 1.2, "plant": 1.5, "box": 1.2, "yarn": 1.0})
-    tone = colour(chance, 0.2, 0.8, 0.7)
+    tone = colour(chance, 0.2, 0.8, 0.5)
     scene.paint(0.35 * scene.disc(x, y, 1.2 * size, 0.25 * size), (0.08, 0.07, 0.06))
     if kind in ("ball", "yarn"):
         ball = scene.disc(x, y - 0.8 * size, 0.8 * size, 0.8 * size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,6 +44,25 @@ class Frame:
         return self.axes @ np.array(place) + self.origin
 
 
+@dataclass(frozen=True)
+class Ear:
+    """A flat ear: vectors from its base to its tip and to its left edge.
+
+    Args:
+        foot: Middle of the base.
+        along: Vector from there to the tip.
+        across: Vector from there to the left edge.
+        pointed: Whether it is a triangle; otherwise it is rounded.
+        number: Number of the shape of its outside; its inside has the next number.
+    """
+
+    foot: np.ndarray
+    along: np.ndarray
+    across: np.ndarray
+    pointed: bool
+    number: int
+
+
 class Shapes:
     """Collects the shapes of one animal."""
 
@@ -51,7 +71,7 @@ class Shapes:
         self.axes: list = []
         self.surfaces: list[int] = []
         self.frames: list[tuple[Frame, int]] = []
-        self.ears: list = []
+        self.ears: list[Ear] = []
         self.lines: list = []
 
     def within(self, frame: Frame) -> None:
@@ -84,13 +104,14 @@ class Shapes:
         ))  # fmt: skip
         self.surfaces.append(surface)
 
-    def ear(self, surface: int, base: Vector, tip: Vector, side: Vector, kind: str) -> None:
-        """Adds a flat ear of kind `"pointed"` or `"round"`; `side` is half of its base."""
-        frame = self.frame
-        foot = frame.point(base)
-        self.ears.append(
-            (surface, foot, frame.point(tip) - foot, frame.axes @ np.array(side), kind)
-        )
+    def ear(self, base: Vector, tip: Vector, side: Vector, pointed: bool) -> None:
+        """Adds a flat ear, pointed or round; `side` is half of its base, to the left."""
+        foot = self.frame.point(base)
+        along, across = self.frame.point(tip) - foot, self.frame.axes @ np.array(side)
+        self.ears.append(Ear(foot, along, across, pointed, len(self.centres)))
+        # Two shapes without extent stand for its outside and its inside.
+        for surface in (EAR, INNER_EAR):
+            self.ball(surface, (0.0, 0.0, 1e4), (1e-3,) * 3)
 
     def line(self, colour: Vector, points: list[Vector], opacity: float, hidden: bool) -> None:
         """Adds a thin line; `hidden` lines show only where no surface is in front of them."""
@@ -105,4 +126,4 @@ class Shapes:
         for (frame, start), end in zip(self.frames, ends, strict=True):
             centres[start:end] = centres[start:end] @ frame.axes.T + frame.origin
             axes[start:end] = frame.axes @ axes[start:end]
-        return centres, axes, np.array(self.surfaces)
+        return centres, axes, np.array(self.surfaces, "uint8")
