@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from dlrecipes.data.generated.cats_dogs import shapes as s
@@ -50,7 +51,7 @@ def cat_head(shapes: Shapes, head: Head, chance: Chance) -> None:
     narrow = chance.between(0.35, 1.0)
     closed = chance.happens(0.06)
     for side in (-1.0, 1.0):
-        _eye(shapes, (0.74, apart * side, 0.02), head.eye, 0.055 * narrow + 0.02, 0.15, closed)
+        _eye(shapes, (0.79, apart * side, 0.02), head.eye, 0.055 * narrow + 0.02, 0.42, closed)
     outward = chance.about(0.2, 0.08)
     spread = chance.about(0.52, 0.04)
     back = chance.about(0.0, 0.08)
@@ -71,17 +72,17 @@ def _cat_mouth(shapes: Shapes, head: Head, chance: Chance) -> None:
     front = 1.0 + head.muzzle
     if chance.happens(0.06):
         shapes.ball(s.TONGUE, (front - 0.16, 0.0, -0.52), (0.12, 0.12, 0.1))
-    shapes.line(LIP, [(front, 0.0, -0.2 - 0.04 * k) for k in range(5)], 0.7, True)
+    shapes.line(LIP, [(front, 0.0, -0.2 - 0.04 * k) for k in range(5)], 0.7)
     for side in (-1.0, 1.0):
         curve = [(front - 0.06 - 0.012 * k * k, 0.055 * k * side, -0.37 - 0.02 * k + 0.004 * k * k)
                  for k in range(6)]  # fmt: skip
-        shapes.line(LIP, curve, 0.75, True)
+        shapes.line(LIP, curve, 0.75)
         droop = chance.between(-0.12, 0.1)
         for row in (0.05, -0.04, -0.13):
             steps = [k / 15 for k in range(16)]
             shapes.line(WHISKER, [(front - 0.15 - 0.25 * t, (0.28 + 1.1 * t) * side,
                                    -0.33 + row * (1 + 2.2 * t) + droop * t * t) for t in steps],
-                        0.55, True)  # fmt: skip
+                        0.55)  # fmt: skip
 
 
 def dog_head(shapes: Shapes, head: Head, chance: Chance) -> None:
@@ -105,12 +106,12 @@ def dog_head(shapes: Shapes, head: Head, chance: Chance) -> None:
         long = chance.between(0.16, 0.34)
         shapes.ball(s.TONGUE, (tip - 0.02, 0.03, drop + 0.04 - 0.4 * long), (0.12, 0.15, long))
     for side in (-1.0, 1.0):
-        _eye(shapes, (0.74, apart * side, 0.1), head.eye, head.eye * 0.62, -0.05, False)
+        _eye(shapes, (0.77, apart * side, 0.1), head.eye, head.eye * 0.62, 0.35, False)
     steps = [k / 9 for k in range(10)]
     for side in (-1.0, 1.0):
         shapes.line(LIP, [(tip + 0.12 - 0.75 * t, 0.4 * wide * side * min(1.0, 2.2 * t),
-                           -0.5 - 0.1 * t + 0.12 * t * t) for t in steps], 0.6, True)  # fmt: skip
-    shapes.line(LIP, [(tip + 0.22, 0.0, -0.2 - 0.05 * k) for k in range(6)], 0.7, True)
+                           -0.5 - 0.1 * t + 0.12 * t * t) for t in steps], 0.6)  # fmt: skip
+    shapes.line(LIP, [(tip + 0.22, 0.0, -0.2 - 0.05 * k) for k in range(6)], 0.7)
     _dog_ears(shapes, head, chance)
 
 
@@ -138,17 +139,21 @@ def _dog_ears(shapes: Shapes, head: Head, chance: Chance) -> None:
             shapes.ear(base, tip, (width, 0.42 * width * side, 0.1), False)
 
 
-def _eye(shapes: Shapes, place: Vector, radius: float, pupil: float, slant: float,
+def _eye(shapes: Shapes, place: Vector, radius: float, pupil: float, outward: float,
          closed: bool) -> None:  # fmt: skip
     x, y, z = place
     side = 1.0 if y > 0 else -1.0
+    turn = side * outward
+    ahead = (math.cos(turn), math.sin(turn))
+
+    def at(out: float, left: float = 0.0, up: float = 0.0) -> Vector:
+        return (x + out * ahead[0] - left * ahead[1], y + out * ahead[1] + left * ahead[0], z + up)
+
     if closed:
-        curve = [(x + 0.2, y + radius * (k - 3) / 3, z - 0.02 * (9 - (k - 3) ** 2) / 3)
-                 for k in range(7)]  # fmt: skip
-        shapes.line(LIP, curve, 0.9, True)
+        arc = [at(0.12, radius * k / 3, -0.02 * (9 - k * k) / 3) for k in range(-3, 4)]
+        shapes.line(LIP, arc, 0.9)
         return
-    out = 0.10
-    shapes.ball(s.RIM, (x + out - 0.06, y, z), (0.1, radius * 1.22, radius * 1.12))
-    shapes.ball(s.IRIS, (x + out, y, z), (0.1, radius, radius * 0.92))
-    shapes.ball(s.PUPIL, (x + out + 0.05, y - 0.01 * side, z), (0.1, pupil, radius * 0.72))
-    shapes.line((1.0, 1.0, 1.0), [(x + out + 0.3, y - 0.25 * radius, z + 0.38 * radius)], 0.9, True)
+    shapes.disc(s.RIM, at(0.0), (0.09, radius * 1.2, radius * 1.1), turn)
+    shapes.disc(s.IRIS, at(0.03), (0.1, radius, radius * 0.92), turn)
+    shapes.disc(s.PUPIL, at(0.075), (0.08, pupil, radius * 0.72), turn)
+    shapes.line((1.0, 1.0, 1.0), [at(0.2, -0.25 * radius, 0.38 * radius)], 0.9)

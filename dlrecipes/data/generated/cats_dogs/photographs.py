@@ -122,20 +122,35 @@ def _light(view: View, seen: np.ndarray, chance: Chance) -> np.ndarray:
     lx, ly, lz = math.cos(angle) * math.cos(low), math.sin(angle) * math.cos(low), math.sin(low)
     shade = (lz - lx * zx - ly * zy) / np.sqrt(1 + zx * zx + zy * zy)
     ambient = chance.between(0.45, 0.7)
-    return ambient + (1.12 - ambient) * np.clip(shade, -0.15, 1)
+    shadow = _shadow(depth, lx, ly).ravel()[seen]
+    return (ambient + (1.12 - ambient) * np.clip(shade, -0.15, 1)) * (1 - shadow)
+
+
+def _shadow(depth: np.ndarray, lx: float, ly: float) -> np.ndarray:
+    """Returns how much light nearer parts take away, such as the head from the chest."""
+    side = len(depth)
+    shadow = np.zeros_like(depth)
+    for step in (0.03, 0.06):
+        right, down = round(-lx * step * side * 1.5), round(-ly * step * side * 1.5)
+        # The part that lies between the pixel and the light.
+        to = (slice(max(down, 0), side + min(down, 0)), slice(max(right, 0), side + min(right, 0)))
+        off = (slice(max(-down, 0), side + min(-down, 0)),
+               slice(max(-right, 0), side + min(-right, 0)))  # fmt: skip
+        height = (depth[off] - depth[to]) * (1 / (0.08 * side)) - 0.3
+        shadow[to] += 0.2 * np.clip(height, 0, 1)
+    return shadow
 
 
 def _lines(image: np.ndarray, view: View, shapes: Shapes) -> None:
     """Draws whiskers, mouth and the glint of the eyes."""
     side = len(view.depth)
-    for colour, places, opacity, hidden in shapes.lines:
+    for colour, places, opacity in shapes.lines:
         places = view.to_pixels(places)
         columns, rows = np.rint(places[:, 0]).astype(int), np.rint(places[:, 1]).astype(int)
         inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
         rows, columns, deep = rows[inside], columns[inside], places[inside, 2]
-        if hidden:
-            front = deep > view.depth[rows, columns] - 0.1 * view.scale
-            rows, columns = rows[front], columns[front]
+        front = deep > view.depth[rows, columns] - 0.03 * view.scale
+        rows, columns = rows[front], columns[front]
         pixels = image[rows * side + columns]
         pixels[:, :3] += opacity * (np.array(colour, "float32") - pixels[:, :3])
         pixels[:, 3] += opacity * (1 - pixels[:, 3])

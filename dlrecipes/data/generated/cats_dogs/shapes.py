@@ -87,6 +87,14 @@ class Shapes:
         self.axes.append((c * x, 0.0, -s * z, 0.0, y, 0.0, s * x, 0.0, c * z))
         self.surfaces.append(surface)
 
+    def disc(self, surface: int, centre: Vector, radii: Vector, turn: float) -> None:
+        """Adds an ellipsoid whose first axis is turned to the left by an angle in radians."""
+        x, y, z = radii
+        s, c = math.sin(turn), math.cos(turn)
+        self.centres.append(centre)
+        self.axes.append((c * x, -s * y, 0.0, s * x, c * y, 0.0, 0.0, 0.0, z))
+        self.surfaces.append(surface)
+
     def bone(self, surface: int, start: Vector, end: Vector, radius: float) -> None:
         """Adds an ellipsoid that reaches from one point to another and a little beyond."""
         dx, dy, dz = (b - a for a, b in zip(start, end, strict=True))
@@ -113,10 +121,10 @@ class Shapes:
         for surface in (EAR, INNER_EAR):
             self.ball(surface, (0.0, 0.0, 1e4), (1e-3,) * 3)
 
-    def line(self, colour: Vector, points: list[Vector], opacity: float, hidden: bool) -> None:
-        """Adds a thin line; `hidden` lines show only where no surface is in front of them."""
+    def line(self, colour: Vector, points: list[Vector], opacity: float) -> None:
+        """Adds a thin line, which shows where no surface is in front of it."""
         places = np.array(points) @ self.frame.axes.T + self.frame.origin
-        self.lines.append((colour, places, opacity, hidden))
+        self.lines.append((colour, places, opacity))
 
     def placed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns centres `(n, 3)`, axes in columns `(n, 3, 3)` and surfaces `(n,)`."""
