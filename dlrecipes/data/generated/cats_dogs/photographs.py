@@ -144,17 +144,17 @@ def _shadow(depth: np.ndarray, lx: float, ly: float) -> np.ndarray:
 def _lines(image: np.ndarray, view: View, shapes: Shapes) -> None:
     """Draws whiskers, mouth and the glint of the eyes."""
     side = len(view.depth)
-    for colour, places, opacity in shapes.lines:
-        places = view.to_pixels(places)
-        columns, rows = np.rint(places[:, 0]).astype(int), np.rint(places[:, 1]).astype(int)
-        inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
-        rows, columns, deep = rows[inside], columns[inside], places[inside, 2]
-        front = deep > view.depth[rows, columns] - 0.03 * view.scale
-        rows, columns = rows[front], columns[front]
-        pixels = image[rows * side + columns]
-        pixels[:, :3] += opacity * (np.array(colour, "float32") - pixels[:, :3])
-        pixels[:, 3] += opacity * (1 - pixels[:, 3])
-        image[rows * side + columns] = pixels
+    lengths = [len(places) for _, places, _ in shapes.lines]
+    inks = np.array([(*colour, 1.0) for colour, _, _ in shapes.lines], "float32")
+    opacity = np.repeat([opacity for *_, opacity in shapes.lines], lengths).astype("float32")
+    places = view.to_pixels(np.concatenate([places for _, places, _ in shapes.lines]))
+    columns, rows = np.rint(places[:, :2]).astype(int).T
+    shown = np.flatnonzero((np.minimum(columns, rows) >= 0) & (np.maximum(columns, rows) < side))
+    pixels = rows[shown] * side + columns[shown]
+    front = places[shown, 2] > view.depth.ravel()[pixels] - 0.03 * view.scale
+    shown, pixels = shown[front], pixels[front]
+    ink = np.repeat(inks, lengths, axis=0)[shown]
+    image[pixels] += opacity[shown, None] * (ink - image[pixels])
 
 
 def ground_shadow(scene: scenes.Scene, view: View, feet: float) -> None:

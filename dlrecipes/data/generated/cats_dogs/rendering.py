@@ -68,49 +68,69 @@ def render(
 
 
 def _ellipsoids(view: View, fur: np.ndarray, shag: float) -> None:
+    """Draws the ellipsoids; depth is measured in units in which shapes blend over 1/4."""
+    side, unit = len(view.depth), 4 * _BLEND * view.scale
     spread = view.axes @ view.axes.transpose(0, 2, 1)
-    flat = np.linalg.inv(spread[:, :2, :2])
-    slope = (flat @ spread[:, :2, 2:])[:, :, 0]
-    thick = np.sqrt(np.maximum(spread[:, 2, 2] - (slope * spread[:, :2, 2]).sum(axis=1), 1e-6))
     reach = np.sqrt(spread[:, [0, 1], [0, 1]]) + 1
-    side = len(view.depth)
     low = np.clip(view.centres[:, :2] - reach, 0, side).astype(int).tolist()
     high = np.clip(view.centres[:, :2] + reach + 2, 0, side).astype(int).tolist()
-    ruffle = np.where(view.surfaces < _FIRST_HARD, 2 * shag / (reach.min(axis=1) + 1), 0.0)
-    rows = np.column_stack(
-        [view.centres, flat[:, 0, 0], flat[:, 1, 1], 2 * flat[:, 0, 1], slope, thick, ruffle]
-    ).tolist()
-    line = np.arange(side, dtype="float32")
-    blend = _BLEND * view.scale
+    terms, thick = _terms(view, spread, side, unit)
+    hard = view.surfaces >= _FIRST_HARD
+    rough = np.where(hard, 0.0, 2 * shag / (reach.min(axis=1) + 1) * thick).tolist()
     for number, (left, top) in enumerate(low):
         right, bottom = high[number]
         if left >= right or top >= bottom:
             continue
-        cx, cy, cz, xx, yy, xy, sx, sy, thickness, rough = rows[number]
-        dx, dy = line[left:right] - cx, (line[top:bottom] - cy)[:, None]
+        squares, x, plane = terms[0][:, number, left:right]
+        y_squares, y, y_plane = terms[1][:, number, top:bottom, None]
         box = (slice(top, bottom), slice(left, right))
-        inside = dx * (dy * -xy)
-        inside += 1 - xx * dx * dx
-        inside -= yy * dy * dy
-        if rough:
-            inside += rough * fur[box]
+        surface = x * y
+        surface += squares
+        surface -= y_squares
+        if rough[number]:
+            surface += rough[number] * fur[box]
         # NaN beyond the edge, which `fmax` ignores and comparisons deny.
-        surface = np.sqrt(inside, out=inside)
-        surface *= thickness
-        surface += sx * dx
-        surface += cz + sy * dy
+        np.sqrt(surface, out=surface)
+        surface += plane
+        surface += y_plane
         depth = view.depth[box]
         gap = surface - depth
         np.copyto(view.number[box], number, where=gap > 0)
         np.fmax(surface, depth, out=depth)
-        if rough:
+        if rough[number]:
             # A smooth maximum joins neighbouring shapes without a crease.
             np.abs(gap, out=gap)
-            np.subtract(blend, gap, out=gap)
+            np.subtract(np.float32(0.25), gap, out=gap)
             np.fmax(gap, 0, out=gap)
             gap *= gap
-            gap *= 0.25 / blend
             depth += gap
+    seen = view.depth > FAR
+    np.multiply(view.depth, unit, out=view.depth, where=seen)
+
+
+def _terms(view: View, spread: np.ndarray, side: int, unit: float):
+    """Returns what each row and column adds to the depth of each ellipsoid, and its thickness.
+
+    The depth is `sqrt(a(x) - b(y) + c(x) d(y)) + e(x) + f(y)`, in the given unit.
+
+    Returns:
+        `(a, c, e)` and `(b, d, f)`, float32 arrays of shape `(3, n, side)`; the squared thickness,
+        of shape `(n,)`.
+    """
+    flat = np.linalg.inv(spread[:, :2, :2])
+    slope = (flat @ spread[:, :2, 2:])[:, :, 0] / unit
+    thick = spread[:, 2, 2] / unit**2 - (slope * spread[:, :2, 2]).sum(axis=1) / unit
+    thick = np.maximum(thick, 1e-9)
+    flat = flat * thick[:, None, None]
+    line = np.arange(side)
+    dx, dy = (line - view.centres[:, axis, None] for axis in (0, 1))
+    columns = np.stack([thick[:, None] - flat[:, 0, 0, None] * dx * dx, dx, slope[:, 0, None] * dx])
+    rows = np.stack([
+        flat[:, 1, 1, None] * dy * dy,
+        -2 * flat[:, 0, 1, None] * dy,
+        view.centres[:, 2, None] / unit + slope[:, 1, None] * dy,
+    ])  # fmt: skip
+    return (columns.astype("float32"), rows.astype("float32")), thick
 
 
 def _ear(view: View, ear: Ear, fur: np.ndarray, shag: float) -> None:
