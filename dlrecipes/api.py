@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrecipes.errors import UsageError
-from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion, find_version
+from dlrecipes.export.version import (
+    CONFIG_FILE,
+    EXTRAS,
+    METRICS_FILE,
+    ModelVersion,
+    locate_version,
+)
 from dlrecipes.recipe.registry import Source, find, sources
 
 if TYPE_CHECKING:
@@ -223,20 +229,8 @@ def load(
         raise UsageError(f"load: expected a name or a folder, got {type(model).__name__}.")
     if version is not None and not isinstance(version, int):
         raise UsageError(f"version={version!r}: expected an integer.")
-    found = _find(model, version, Path(models_dir))
+    found = locate_version(model, Path(models_dir), version)
     return Model(found, find(str(recipe)) if recipe is not None else _recipe_of(found, model))
-
-
-def _find(model: str | Path, version: int | None, models: Path) -> ModelVersion:
-    path = Path(model).expanduser()
-    if (path / "saved_model.pb").is_file():
-        if version is not None and str(version) != path.name:
-            raise UsageError(f"{path}: this is one version.", f"Leave out version={version!r}.")
-        return ModelVersion(path)
-    is_path = isinstance(model, Path) or path.is_absolute() or len(path.parts) > 1
-    if is_path and not (path / "recipe.py").is_file():
-        return find_version(path.parent, path.name, version)
-    return find_version(models, path.resolve().name if is_path else str(model), version, str(model))
 
 
 def _recipe_of(version: ModelVersion, model: str | Path) -> Source | None:

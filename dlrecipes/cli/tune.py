@@ -20,6 +20,7 @@ from dlrecipes.cli.options import (
 )
 from dlrecipes.errors import INTERRUPTED, UsageError
 from dlrecipes.recipe.registry import Source
+from dlrecipes.runner import start
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 RESERVED = (
@@ -138,9 +139,10 @@ def _tune(
     config = source.config()
     if max_epochs is not None and "epochs" in typed:
         raise UsageError("--epochs and --max-epochs are the same here.", "Give one of them.")
-    _check_options(tuner, publish)
+    _check_options(tuner, publish, "start" in typed)
     checked = config.parse(typed, source.name).located()
     checked.check_effect(typed, source.name)
+    checked = start.located(checked, models_dir, source.name)
     # Settings without effect are not worth a search.
     idle = checked.without_effect().keys() & config.search_space().keys()
     fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, *idle, "data"}}
@@ -216,7 +218,7 @@ def _tune(
         _publish(source, folder / report.BEST_FILE, runs_dir, models_dir)
 
 
-def _check_options(tuner: str, publish: bool) -> None:
+def _check_options(tuner: str, publish: bool, reads_models: bool) -> None:
     """Refuses options that the others leave without effect."""
     context = click.get_current_context()
     given = {
@@ -230,7 +232,7 @@ def _check_options(tuner: str, publish: bool) -> None:
             "Leave it out, or give --max-epochs or --time-limit.",
         )
     for name in ("runs_dir", "models_dir"):
-        if name in given and not publish:
+        if name in given and not publish and not (name == "models_dir" and reads_models):
             option = f"--{name.replace('_', '-')}"
             raise UsageError(
                 f"{option} has no effect without --publish: trials are kept in --searches-dir.",

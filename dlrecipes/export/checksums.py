@@ -66,6 +66,32 @@ def check(folder: Path) -> str:
     return f"checksums: {len(expected)} files are unchanged, and there are no others"
 
 
+def check_file(folder: Path, name: str) -> str:
+    """Returns the checksum of one file of a version after comparing it with the version's list.
+
+    Args:
+        folder: Folder of the version.
+        name: Path of the file within the folder.
+
+    Returns:
+        The SHA-256 of the file, in hexadecimal digits.
+
+    Raises:
+        PublishError: If the file is missing, changed or not in the list, or if there is no list.
+    """
+    path = folder / EXTRAS / CHECKSUMS_FILE
+    if not (folder / name).is_file():
+        raise PublishError(f"{folder}: this version has no {name}.")
+    if not path.is_file():
+        raise PublishError(
+            f"{folder}: {EXTRAS}/{CHECKSUMS_FILE} is missing, so its files cannot be checked."
+        )
+    found = _sum(folder / name)
+    if _read(path).get(name) != found:
+        raise PublishError(f"{folder}: {name} was changed after it was published.")
+    return found
+
+
 def _read(path: Path) -> dict[str, str]:
     sums = read_json(path)
     if not isinstance(sums, dict) or not sums:

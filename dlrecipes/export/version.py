@@ -327,3 +327,25 @@ def find_version(
             f"{models / name}: there is no version {version}.", f"Published versions: {listed}."
         )
     return ModelVersion(folders[max(folders) if version is None else version])
+
+
+def locate_version(model: str | Path, models: Path, version: int | None = None) -> ModelVersion:
+    """Returns the version that a name or a path stands for.
+
+    Args:
+        model: Folder of a version or of a model, folder of a recipe, or name of a model.
+        models: Folder of published models, for names.
+        version: Number of the version. Defaults to `None`: the latest.
+
+    Raises:
+        UsageError: If there is none.
+    """
+    path = Path(model).expanduser()
+    if (path / "saved_model.pb").is_file():
+        if version is not None and str(version) != path.name:
+            raise UsageError(f"{path}: this is one version.", f"Leave out version={version!r}.")
+        return ModelVersion(path)
+    is_path = isinstance(model, Path) or path.is_absolute() or len(path.parts) > 1
+    if is_path and not (path / "recipe.py").is_file():
+        return find_version(path.parent, path.name, version)
+    return find_version(models, path.resolve().name if is_path else str(model), version, str(model))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dlrecipes.export.signatures import Exports
     from dlrecipes.export.version import ModelVersion
+    from dlrecipes.recipe.transfer import Transfer
 
 Part = Literal["train", "validation", "test"]
 
@@ -110,6 +111,37 @@ class Recipe(ABC):
             the epoch alone (`dlrecipes.data.batches`) a run that is resumed ends with the weights
             of one that was not interrupted.
         """
+
+    def initialize(self, model: keras.Model, source: keras.Model) -> Transfer:
+        """Copies the weights that a new run begins with, as `--start` asks for.
+
+        By default each weight of the same layer and shape is copied; layers in `row_names` take
+        the rows of the names that both models know. Other layers start anew, such as the last
+        one for another number of classes.
+
+        Args:
+            model: The model that `build` returned.
+            source: The published model, not compiled.
+
+        Returns:
+            What was copied; the run ends with an error where it is not `useful`.
+        """
+        from dlrecipes.recipe.transfer import copy_weights
+
+        return copy_weights(model, source, self.row_names(model), self.row_names(source))
+
+    def row_names(self, model: keras.Model) -> Mapping[str, Sequence[str]]:
+        """Returns what the rows of layers stand for, such as words, by the layers' names.
+
+        By default `model.class_names`, if there are any, for the layers of the outputs.
+
+        Args:
+            model: The model that `build` returned, or a published one.
+        """
+        from dlrecipes.recipe.transfer import output_layers
+
+        names = getattr(model, "class_names", None)
+        return dict.fromkeys(output_layers(model), tuple(names)) if names else {}
 
     def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns the task's metrics by name; by default the model's own loss and metrics.

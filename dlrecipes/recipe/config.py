@@ -192,6 +192,9 @@ class RecipeConfig(Options):
     epochs: int = setting(20, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(5, "Epochs without improvement before stopping.", ge=1)
     batch_size: int = setting(32, "Batch size.", ge=1, le=65_536)
+    start: str = setting(
+        "", "Published version to begin with: its folder, NAME or NAME:VERSION; '' for none."
+    )
 
     def without_effect(self) -> Mapping[str, str]:
         """Returns the settings that the others leave without effect; by default none.

@@ -5,8 +5,16 @@ from typing import TYPE_CHECKING
 from dlrecipes._utils.lazy import attach
 
 if TYPE_CHECKING:
-    from dlrecipes.runner.run import Result, environment, export, make_deterministic, run, train
+    from dlrecipes.runner.run import (
+        Result,
+        begin,
+        environment,
+        export,
+        make_deterministic,
+        run,
+        train,
+    )
 
-__all__ = ["Result", "environment", "export", "make_deterministic", "run", "train"]
+__all__ = ["Result", "begin", "environment", "export", "make_deterministic", "run", "train"]
 
 attach(__name__, dict.fromkeys(__all__, "run"))

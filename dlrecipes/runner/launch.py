@@ -16,7 +16,7 @@ from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
 from dlrecipes.recipe.registry import Source
-from dlrecipes.runner import run_folder
+from dlrecipes.runner import run_folder, start
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -111,6 +111,8 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
         Interrupted: On Ctrl-C, with the folder of the run that can be resumed.
     """
     options = options or Launch()
+    if folder is None:
+        recipe.config = start.located(recipe.config, options.models_dir, recipe.name)
     with _started(recipe.name, folder, options.runs_dir / recipe.name, options) as started:
         return _run(recipe, started, options.models_dir, _mirrored(options))
 
@@ -180,6 +182,8 @@ def _resolve(
     # A file with all settings is the configuration of a run: some may have no effect.
     is_whole = stored.keys() >= config.model_fields.keys()
     resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
+    if cluster is None or cluster.is_chief:
+        resolved = start.located(resolved, options.models_dir, source.name)
     if cluster is None or name is None:
         run_folder.check_new(runs, name)
     elif cluster.is_chief:

@@ -31,6 +31,7 @@ from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVer
 from dlrecipes.figures import learning_curves, save
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.runner import model_card
+from dlrecipes.runner import start as start_version
 from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import Checkpoints, build_optimizers
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
@@ -181,6 +182,7 @@ def train(
     atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
     make_deterministic(recipe.config.seed)
     splits = _load(recipe)
+    begin(recipe, splits, folder)
     here = 0.0
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         here = fit_on_all(recipe, splits, folder, strategy).seconds_here
@@ -200,11 +202,27 @@ def train(
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
         "parameters": model.count_params(),
+        **start_version.record(folder),
         **recipe.describe(model, splits),
     }
     # Before anything is drawn or published: a full disk later loses no result.
     atomic_write(folder / METRICS_FILE, _json(metrics))
     return model, splits, checkpoints, metrics
+
+
+def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
+    """Writes the first checkpoint of a new run that begins with a published version.
+
+    Args:
+        recipe: The recipe, configured.
+        splits: Its data.
+        folder: The run's folder.
+    """
+    if recipe.config.start:
+        start_version.begin(recipe, splits, folder)
+        # The run's own model has the layer names and the seeds of a first one.
+        keras.utils.clear_session()
+        make_deterministic(recipe.config.seed)
 
 
 def _load(recipe: Recipe) -> Splits:
@@ -235,7 +253,7 @@ def fit_on_all(
     # Other workers take the chief's checkpoint: their own may differ.
     if distribute.several_workers(strategy):
         last = checkpoints.path(checkpoints.epochs)
-        kept = last if checkpoints.epochs else None
+        kept = last if last.is_dir() else None
         name = distribute.broadcast_from_chief(strategy, last.name.encode()).decode()
         distribute.broadcast_files_from_chief(strategy, kept, checkpoints.folder / name)
         if not distribute.is_chief(strategy):

@@ -17,8 +17,8 @@ from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.recipe import Recipe, Splits, registry
 from dlrecipes.runner.supervisor import LOST
 
-# Settings that may differ between workers: the location of the data.
-OWN = ("data", "data_dir")
+# Settings that may differ between workers: locations. The chief alone reads `start`.
+OWN = ("data", "data_dir", "start")
 
 
 def main() -> None:
@@ -98,6 +98,8 @@ def _prepared(task: dict[str, Any], chief: dict[str, Any], strategy: Any) -> tup
         runner.make_deterministic(config.seed)
         splits = recipe.load_data()
         sizes = [len(splits.train), len(splits.validation)]
+        if distribute.is_chief(strategy):
+            runner.begin(recipe, splits, Path(task["folder"]))
     except RecipeError as error:
         wrong = error
     theirs = json.loads(distribute.broadcast_from_chief(strategy, json.dumps(sizes).encode()))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 
 from dlrecipes.recipe.base import batches_and_steps
 from dlrecipes.recipe.registry import find
+from dlrecipes.runner import start
 from dlrecipes.tuning.spec import SearchSpec, hyperparameters, settings_of
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class HyperModel(keras_tuner.HyperModel):
         self.source = find(recipe)
         config = self.source.config()
         checked = config.parse(settings, recipe).located()
+        checked = start.located(checked, Path("saved_models"), self.source.name)
         fixed = {name: getattr(checked, name) for name in settings}
         self.spec = SearchSpec(recipe, config, fixed, max_epochs=checked.epochs)
         # Refuses a search without anything to tune before any data are loaded.
@@ -64,7 +67,11 @@ class HyperModel(keras_tuner.HyperModel):
         """
         hyperparameters(self.spec, hp)
         recipe = self._recipe(hp.values)
-        return recipe.build(self._data(recipe))
+        splits = self._data(recipe)
+        model = recipe.build(splits)
+        if recipe.config.start:
+            start.initialize(recipe, model, splits)
+        return model
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, **kwargs: Any) -> Any:
         """Returns the history of training a model on the recipe's data.

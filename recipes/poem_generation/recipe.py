@@ -81,6 +81,10 @@ class PoemGeneration(Recipe):
         )
         return model
 
+    def row_names(self, model: CharacterLanguageModel) -> dict[str, Sequence[str]]:
+        """Returns the characters of the rows of embedding and scores."""
+        return dict.fromkeys(("character_embedding", "scores"), model.vocabulary)
+
     def _initialize_embeddings(
         self, model: CharacterLanguageModel, train: Sequence[Poem] | str
     ) -> None:

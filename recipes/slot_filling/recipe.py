@@ -29,6 +29,8 @@ EVALUATION_BATCH = 64
 CALIBRATION = 200
 # Maximum loss of span F1 of a smaller LiteRT file.
 MAX_DROP = 0.005
+# Names of the ids of padding and of unknown words.
+RESERVED = ("", "[unknown]")
 
 
 class SlotFilling(Recipe):
@@ -105,6 +107,17 @@ class SlotFilling(Recipe):
             seed=config.seed + 1000 * member,
             name=f"member_{member + 1}",
         )
+
+    def row_names(self, model: SequenceTagger) -> dict[str, Sequence[str]]:
+        """Returns the words, letter n-grams, tags and intents of the layers' rows."""
+        encoder = model.encoder
+        return {
+            "embedding": (*RESERVED, *encoder.words),
+            "hashing": (*RESERVED, *encoder.ngrams),
+            "tag_scores": model.tag_names,
+            "crf": model.tag_names,
+            "intent_scores": model.intent_names,
+        }
 
     def dataset(
         self,

@@ -131,6 +131,11 @@ def test_settings_of_a_stored_run_may_be_without_effect(dlrecipes, asked, empty_
     assert "--ngram-units: --encoding has no hashing" in answer.err
 
 
+@pytest.mark.parametrize("version", ["slot_filling", "slot_filling:7", "no/such/folder"])
+def test_a_version_to_begin_with_has_to_exist(refused, version):
+    assert refused("--start", version)[0].startswith(f"--start {version}: ")
+
+
 def test_nothing_is_there_to_resume(refused):
     assert refused("--resume")[0].startswith("There is nothing to resume")
     assert "no run to resume" in refused("--resume", "--name", "monday")[0]

@@ -72,6 +72,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.seconds = 0.0
         self.seconds_here = 0.0
         self.stopped = False
+        self._resumed = False
 
     @property
     def epochs(self) -> int:
@@ -117,6 +118,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.history = state["history"]
             self.seconds = state["seconds"]
             self.stopped = state["stopped"]
+            self._resumed = True
             return
         if paths:
             raise RecipeError(
@@ -124,6 +126,19 @@ class Checkpoints(keras.callbacks.Callback):
                 "the recipe has changed since they were saved.",
                 "Start again in another folder, or with `dlrecipes run` without --resume.",
             )
+
+    def save_initial(self, model: keras.Model) -> None:
+        """Saves a model before its first epoch, so that `resume` begins with its weights.
+
+        Args:
+            model: Model, built and compiled.
+
+        Raises:
+            RecipeError: If the checkpoint cannot be written.
+        """
+        # The averages of an optimizer begin with the weights.
+        build_optimizers(model)
+        self._write(model)
 
     def restore_best(self, model: keras.Model) -> None:
         """Restores the state of the best epoch.
@@ -140,7 +155,7 @@ class Checkpoints(keras.callbacks.Callback):
         _restore(model, self.path(self.best))
 
     def on_train_begin(self, logs=None):
-        if not self.history and saved_epochs(self.folder):
+        if not self._resumed and not self.history and saved_epochs(self.folder):
             raise ValueError(
                 f"{self.folder} holds checkpoints of an earlier run, which this one would replace: "
                 "call resume(model) before fit to resume it, or choose another folder."
@@ -164,12 +179,12 @@ class Checkpoints(keras.callbacks.Callback):
         self._since = now
         self.stopped = bool(self.model.stop_training)
         self.history.append({name: float(value) for name, value in (logs or {}).items()})
-        self._write()
+        self._write(self.model)
         for old in self.folder.glob("epoch-*"):
             if old not in (self.path(self.epochs), self.path(self.best)):
                 shutil.rmtree(old, ignore_errors=True)
 
-    def _write(self) -> None:
+    def _write(self, model: keras.Model) -> None:
         final = self.path(self.epochs)
         part = self.folder / f".part-{final.name}"
         for leftover in (part, final):
@@ -178,17 +193,17 @@ class Checkpoints(keras.callbacks.Callback):
             "history": self.history,
             "seconds": self.seconds,
             "stopped": self.stopped,
-            "optimizers": _optimizer_names(self.model),
+            "optimizers": _optimizer_names(model),
         }
         try:
             part.mkdir(parents=True)
-            _checkpoint(self.model).write(str(part / "model"))
+            _checkpoint(model).write(str(part / "model"))
             (part / "state.json").write_text(json.dumps(state))
             fsync_tree(part)
             part.rename(final)
         except (OSError, tf.errors.OpError) as error:
             shutil.rmtree(part, ignore_errors=True)
-            if several_workers(self.model.distribute_strategy) and is_worker_failure(error):
+            if several_workers(model.distribute_strategy) and is_worker_failure(error):
                 # Saving reads the metrics from all workers; one of them has failed.
                 raise
             raise RecipeError(
