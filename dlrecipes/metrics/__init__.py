@@ -19,6 +19,7 @@ _LAZY = {
     "prosody_scores": "prosody",
     "rank1": "verification",
     "receiver_operating_characteristic": "verification",
+    "sparsity": "weight_sparsity",
     "verification_accuracy": "verification",
 }
 
@@ -33,6 +34,7 @@ __all__ = [
     "rank1",
     "receiver_operating_characteristic",
     "span_scores",
+    "sparsity",
     "tag_spans",
     "token_accuracy",
     "verification_accuracy",

@@ -6,6 +6,7 @@ from dlrecipes.training.back_propagation import BackPropagation
 from dlrecipes.training.bptt import TruncatedBPTT
 from dlrecipes.training.callbacks.checkpoints import Checkpoints
 from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
+from dlrecipes.training.callbacks.magnitude_pruning import MagnitudePruning
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 from dlrecipes.training.carried_state import CarriedState
 from dlrecipes.training.character_language_model import CharacterLanguageModel
@@ -43,6 +44,7 @@ __all__ = [
     "ImageClassifier",
     "ImagePool",
     "LinearDecay",
+    "MagnitudePruning",
     "PerceptronRule",
     "Pix2Pix",
     "RandomPerturbation",

@@ -15,6 +15,7 @@ import tensorflow as tf
 from dlrecipes._utils.files import fsync_tree
 from dlrecipes.distribute import is_worker_failure, several_workers
 from dlrecipes.errors import RecipeError, reason
+from dlrecipes.layers._arguments import integer
 from dlrecipes.training.trainer import Trainer
 
 
@@ -33,10 +34,13 @@ class Checkpoints(keras.callbacks.Callback):
         mode: `"min"` or `"max"`. Defaults to `"min"`.
         replayed: Callbacks whose state is a function of the history, such as `EarlyStopping` and
             `ReduceLROnPlateau`. Defaults to none.
+        start_from_epoch: Number of first epochs of which none is the best, as in `EarlyStopping`:
+            epochs before the schedule of `MagnitudePruning` ends. If there are no others, the
+            last epoch is the best. Defaults to 0.
 
     Raises:
-        ValueError: If `mode` is unknown. In `fit`: if `monitor` is not logged, or if the folder
-            holds checkpoints that were not resumed and would be replaced.
+        ValueError: If `mode` or `start_from_epoch` is out of bounds. In `fit`: if `monitor` is not
+            logged, or if the folder holds checkpoints that were not resumed and would be replaced.
         RecipeError: If a checkpoint cannot be written, or if none in the folder can be read.
 
     Example:
@@ -60,14 +64,17 @@ class Checkpoints(keras.callbacks.Callback):
         monitor: str | None,
         mode: Literal["min", "max"] = "min",
         replayed: Sequence[keras.callbacks.Callback] = (),
+        start_from_epoch: int = 0,
     ):
         super().__init__()
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', not {mode!r}.")
+        integer("start_from_epoch", start_from_epoch, least=0)
         self.folder = Path(folder)
         self.monitor = monitor
         self.sign = 1 if mode == "max" else -1
         self.replayed = replayed
+        self.start_from_epoch = start_from_epoch
         self.history: list[dict[str, float]] = []
         self.seconds = 0.0
         self.seconds_here = 0.0
@@ -82,10 +89,11 @@ class Checkpoints(keras.callbacks.Callback):
     @property
     def best(self) -> int:
         """The best epoch, counted from 1, and the first of equal ones; 0 before the first epoch."""
-        if self.monitor is None:
+        skipped = self.start_from_epoch
+        if self.monitor is None or self.epochs <= skipped:
             return self.epochs
-        scores = [self.sign * logs[self.monitor] for logs in self.history]
-        return scores.index(max(scores)) + 1 if scores else 0
+        scores = [self.sign * logs[self.monitor] for logs in self.history[skipped:]]
+        return scores.index(max(scores)) + 1 + skipped
 
     def path(self, epoch: int) -> Path:
         """Returns the folder of an epoch's checkpoint."""

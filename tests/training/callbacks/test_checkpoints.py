@@ -128,10 +128,10 @@ class Scripted(Trainer):
         return float(self.dense.kernel[0, 0])
 
 
-def train_scripted(folder, curve, epochs, callbacks=(), mode="min", monitor="loss"):
+def train_scripted(folder, curve, epochs, callbacks=(), mode="min", monitor="loss", **kwargs):
     model = Scripted(curve)
     model.compile(keras.optimizers.SGD(1.0), jit_compile=False)
-    checkpoints = Checkpoints(folder, monitor, mode, replayed=callbacks)
+    checkpoints = Checkpoints(folder, monitor, mode, replayed=callbacks, **kwargs)
     checkpoints.resume(model)
     x = np.ones((1, 1), "float32")
     model.fit(
@@ -207,6 +207,17 @@ def test_the_best_epoch_is_restored_and_only_the_best_and_the_last_are_kept(
     checkpoints.restore_best(model)
     assert model.epochs == best
     assert int(model.optimizer.iterations) == best
+
+
+@pytest.mark.parametrize(
+    "skipped, epochs, best", [(0, 4, 1), (1, 4, 3), (3, 4, 4), (2, 2, 2), (9, 4, 4)]
+)
+def test_the_best_epoch_is_chosen_after_the_skipped_ones(tmp_path, skipped, epochs, best):
+    curve = [1.0, 3.0, 2.0, 2.5]
+    model, checkpoints = train_scripted(tmp_path, curve, epochs, start_from_epoch=skipped)
+    assert checkpoints.best == best
+    checkpoints.restore_best(model)
+    assert model.epochs == best
 
 
 def test_without_a_monitor_only_the_last_epoch_is_kept_as_the_best(tmp_path):
