@@ -199,8 +199,8 @@ def accuracy_interval(right: int, count: int, level: float = 0.95) -> tuple[floa
     """Returns the percentile bootstrap interval of an accuracy, without drawing samples.
 
     The number of right predictions in a resample of `count` predictions, drawn with replacement,
-    has a binomial distribution. The interval is that of infinitely many resamples: it lies between
-    quantiles of this distribution. It has no width if all predictions are right, or none.
+    has a binomial distribution. Infinitely many resamples give the interval between its
+    quantiles. It has no width if all predictions are right, or none.
 
     Args:
         right: Number of right predictions.

@@ -105,7 +105,7 @@ def test_the_interval_lies_between_quantiles_of_the_binomial_distribution(right,
     assert accuracy_interval(right, count) == pytest.approx(tuple(expected))
 
 
-def test_the_interval_is_that_of_ten_thousand_resamples():
+def test_ten_thousand_resamples_have_the_same_interval():
     right = np.arange(400) < 330
     resamples = np.random.default_rng(0).choice(right, (10_000, 400)).mean(axis=1)
     drawn = np.percentile(resamples, [2.5, 97.5])
