@@ -12,20 +12,34 @@ from dlrecipes.metrics.spans import (
 
 # These load Keras or dictionaries, which takes seconds, and are therefore imported on first use.
 _LAZY = {
+    "ClassScores": "classification",
+    "Reliability": "classification",
     "SpanF1": "span_f1",
+    "accuracy_interval": "classification",
+    "class_scores": "classification",
+    "classification_metrics": "classification",
+    "confusion_matrix": "classification",
     "copied_lines": "prosody",
     "count_macs": "cost",
     "distinct_2": "prosody",
     "prosody_scores": "prosody",
     "rank1": "verification",
     "receiver_operating_characteristic": "verification",
+    "reliability": "classification",
     "sparsity": "weight_sparsity",
+    "top_k_accuracy": "classification",
     "verification_accuracy": "verification",
 }
 
 __all__ = [
+    "ClassScores",
+    "Reliability",
     "SpanF1",
     "SpanScores",
+    "accuracy_interval",
+    "class_scores",
+    "classification_metrics",
+    "confusion_matrix",
     "copied_lines",
     "count_macs",
     "distinct_2",
@@ -33,10 +47,12 @@ __all__ = [
     "prosody_scores",
     "rank1",
     "receiver_operating_characteristic",
+    "reliability",
     "span_scores",
     "sparsity",
     "tag_spans",
     "token_accuracy",
+    "top_k_accuracy",
     "verification_accuracy",
 ]
 

@@ -18,6 +18,7 @@ from dlrecipes.training.global_search.evolutionary import EvolutionarySearch
 from dlrecipes.training.global_search.random_perturbation import RandomPerturbation
 from dlrecipes.training.global_search.restarts import Restarts
 from dlrecipes.training.global_search.simulated_annealing import SimulatedAnnealing
+from dlrecipes.training.grad_cam import GradCAM, grad_cam
 from dlrecipes.training.gradient_by_lag import gradient_by_lag
 from dlrecipes.training.image_classifier import ImageClassifier
 from dlrecipes.training.image_pool import ImagePool
@@ -41,6 +42,7 @@ __all__ = [
     "CycleGAN",
     "EvolutionarySearch",
     "GlobalSearch",
+    "GradCAM",
     "ImageClassifier",
     "ImagePool",
     "LinearDecay",
@@ -60,6 +62,7 @@ __all__ = [
     "TripletEmbedding",
     "TruncatedBPTT",
     "decayed_error",
+    "grad_cam",
     "gradient_by_lag",
     "learning_rate_schedule",
     "pretrain",

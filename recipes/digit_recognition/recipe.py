@@ -20,7 +20,7 @@ from dlrecipes.data.batches import (
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.metrics import count_macs
+from dlrecipes.metrics import classification_metrics, confusion_matrix, count_macs
 from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import ImageClassifier, learning_rate_schedule
@@ -109,23 +109,10 @@ class DigitRecognition(Recipe):
         return passes_per_epoch(self._steps(examples), self.config.min_steps_per_epoch)
 
     def evaluate(self, model: ImageClassifier, splits: Splits, part: Part) -> dict[str, Any]:
-        """Returns accuracy, error, mean cross-entropy, and the accuracy of each class."""
+        """Returns accuracy, mean cross-entropy, calibration error, and the scores of each class."""
         examples = getattr(splits, part)
         truth = data.class_ids(examples, model.class_names)
-        probabilities = _probabilities(model, examples)
-        right = probabilities.argmax(axis=1) == truth
-        likelihood = np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)
-        by_class = {
-            name: float(np.mean(right[truth == label]))
-            for label, name in enumerate(model.class_names)
-            if np.any(truth == label)
-        }
-        return {
-            "accuracy": float(np.mean(right)),
-            "error": float(np.mean(~right)),
-            "cross_entropy": float(-np.mean(np.log(likelihood))),
-            "accuracy_by_class": by_class,
-        }
+        return classification_metrics(_probabilities(model, examples), truth, model.class_names)
 
     def describe(self, model: ImageClassifier, splits: Splits) -> dict[str, Any]:
         """Returns the multiply-accumulate operations per image."""
@@ -137,8 +124,7 @@ class DigitRecognition(Recipe):
         truth = data.class_ids(examples, names)
         probabilities = _probabilities(model, examples)
         predicted = probabilities.argmax(axis=1)
-        counts = np.zeros((len(names), len(names)), int)
-        np.add.at(counts, (truth, predicted), 1)
+        counts = confusion_matrix(truth, predicted, len(names))
         yield "confusion", figures.confusion(counts, names, "Classes, test")
         yield (
             "mistakes",
