@@ -219,6 +219,24 @@ class ImageExamples(Sequence):
         rows = rows if isinstance(rows, slice) else np.asarray(rows)
         return ImageExamples(self.source, self.labels[rows], self.names, self.rows[rows])
 
+    def with_names(self, names: Sequence[str]) -> ImageExamples:
+        """Returns the same images with labels that are indices of other class names.
+
+        Args:
+            names: All names of the classes, in another order, with further ones, or both.
+
+        Raises:
+            DataError: If one of the own names is missing.
+        """
+        unknown = [name for name in self.names if name not in names]
+        if unknown:
+            raise DataError(
+                f"The data has the class {unknown[0]!r}; the model knows {', '.join(names)}.",
+                "Train a model on this data, or evaluate on data with the same classes.",
+            )
+        table = np.array([list(names).index(name) for name in self.names], "int32")
+        return ImageExamples(self.source, table[self.labels], names, self.rows)
+
     def image(self, k: int) -> np.ndarray:
         """Returns an image in its original size, uint8 of shape `(height, width, 3)`, RGB.
 

@@ -63,6 +63,8 @@ class Recipe(ABC):
     # early. `mode` says whether less or more of it is better.
     monitor: str | None = "val_loss"
     mode: Literal["min", "max"] = "min"
+    # Number of first epochs of which none is the best, and after which training may stop early.
+    start_from_epoch: int = 0
     # The metric that `dlrecipes tune` optimizes: one of `evaluate`, or a logged one.
     objective: ClassVar[tuple[str, Literal["min", "max"]]] = ("val_loss", "min")
     # The task in Hugging Face's terms, for the model card.
@@ -142,6 +144,17 @@ class Recipe(ABC):
 
         names = getattr(model, "class_names", None)
         return dict.fromkeys(output_layers(model), tuple(names)) if names else {}
+
+    def callbacks(self, model: keras.Model, splits: Splits) -> Sequence[keras.callbacks.Callback]:
+        """Returns callbacks of `fit` in addition to the runner's own; by default none.
+
+        They are called before the checkpoints are written.
+
+        Args:
+            model: The model that `build` returned.
+            splits: The data.
+        """
+        return []
 
     def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns the task's metrics by name; by default the model's own loss and metrics.

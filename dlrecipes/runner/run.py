@@ -32,6 +32,7 @@ from dlrecipes.figures import learning_curves, save
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.runner import model_card
 from dlrecipes.runner import start as start_version
+from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
 from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import Checkpoints, build_optimizers
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
@@ -190,7 +191,7 @@ def train(
         keras.utils.clear_session()
         make_deterministic(recipe.config.seed)
     model = recipe.build(splits)
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    checkpoints = recipe_checkpoints(recipe, folder)
     checkpoints.resume(model)
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
@@ -247,7 +248,7 @@ def fit_on_all(
     with strategy.scope():
         model = recipe.build(splits)
         build_optimizers(model)
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    checkpoints = recipe_checkpoints(recipe, folder)
     if distribute.is_chief(strategy):
         checkpoints.resume(model)
     # Other workers take the chief's checkpoint: their own may differ.
@@ -286,7 +287,14 @@ def fit(
     early = []
     if recipe.monitor is not None:
         stopping = keras.callbacks.EarlyStopping
-        early = [stopping(recipe.monitor, mode=recipe.mode, patience=config.patience)]
+        early = [
+            stopping(
+                recipe.monitor,
+                mode=recipe.mode,
+                patience=config.patience,
+                start_from_epoch=recipe.start_from_epoch,
+            )
+        ]
     checkpoints.replayed = early
     train, steps = batches_and_steps(recipe.dataset(model, splits.train, checkpoints.epochs))
     validation, validation_steps = batches_and_steps(recipe.dataset(model, splits.validation))
@@ -307,6 +315,7 @@ def fit(
                 StopOnDivergence(checkpoints.folder),
                 keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
                 *early,
+                *recipe.callbacks(model, splits),
                 # Before the checkpoint: a finished epoch has its snapshot.
                 snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
                 checkpoints,

@@ -99,9 +99,10 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
         UsageError: If the version does not fit the data or the settings.
         PublishError: If the version is damaged.
     """
-    from dlrecipes.training.callbacks.checkpoints import Checkpoints, saved_epochs
+    from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
+    from dlrecipes.training.callbacks.checkpoints import saved_epochs
 
-    checkpoints = Checkpoints(folder / "checkpoints", recipe.monitor, recipe.mode)
+    checkpoints = recipe_checkpoints(recipe, folder)
     if not recipe.config.start or saved_epochs(checkpoints.folder):
         return
     model = recipe.build(splits)

@@ -4,8 +4,10 @@
 from dlrecipes.training._engine import stateless_random as stateless_random
 from dlrecipes.training.back_propagation import BackPropagation
 from dlrecipes.training.bptt import TruncatedBPTT
+from dlrecipes.training.callbacks.averaged_weights import AveragedWeights
 from dlrecipes.training.callbacks.checkpoints import Checkpoints
 from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
+from dlrecipes.training.callbacks.freeze_features import FreezeFeatures
 from dlrecipes.training.callbacks.magnitude_pruning import MagnitudePruning
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 from dlrecipes.training.carried_state import CarriedState
@@ -25,7 +27,7 @@ from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.perceptron_rule import PerceptronRule
 from dlrecipes.training.pix2pix import Pix2Pix
 from dlrecipes.training.pretraining import pretrain
-from dlrecipes.training.schedules import LinearDecay, learning_rate_schedule
+from dlrecipes.training.schedules import LinearDecay, ScheduleSequence, learning_rate_schedule
 from dlrecipes.training.sequence_tagger import SequenceTagger
 from dlrecipes.training.supervised import SupervisedTrainer
 from dlrecipes.training.trainer import Trainer
@@ -34,6 +36,7 @@ from dlrecipes.training.weight_decay import decayed_error
 
 __all__ = [
     "GAN",
+    "AveragedWeights",
     "BackPropagation",
     "CarriedState",
     "CharacterLanguageModel",
@@ -41,6 +44,7 @@ __all__ = [
     "ContrastiveDivergence",
     "CycleGAN",
     "EvolutionarySearch",
+    "FreezeFeatures",
     "GlobalSearch",
     "GradCAM",
     "ImageClassifier",
@@ -51,6 +55,7 @@ __all__ = [
     "Pix2Pix",
     "RandomPerturbation",
     "Restarts",
+    "ScheduleSequence",
     "SearchResult",
     "SequenceTagger",
     "SimulatedAnnealing",

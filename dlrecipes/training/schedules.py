@@ -1,4 +1,6 @@
-"""Learning-rate schedules: by name, and linear decay to zero."""
+"""Learning-rate schedules: by name, linear decay to zero, and one after another."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -9,7 +11,7 @@ NAMES = ("constant", "cosine", "linear")
 
 
 def learning_rate_schedule(
-    name: str, learning_rate: float, steps: int, *, alpha: float = 0.02
+    name: str, learning_rate: float, steps: int, *, alpha: float = 0.02, warmup_steps: int = 0
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Returns a learning rate for an optimizer: constant, or decayed over a number of steps.
 
@@ -25,6 +27,8 @@ def learning_rate_schedule(
         steps: Number of optimizer steps in the whole training, at least 1.
         alpha: Final learning rate of `"cosine"`, as a fraction of the initial one, from 0 to 1.
             Ignored by the other schedules. Defaults to 0.02.
+        warmup_steps: First steps of `"cosine"`, in which the rate rises linearly from 0; less than
+            `steps`. Ignored by the other schedules. Defaults to 0.
 
     Returns:
         `learning_rate` for `"constant"`, else a Keras schedule.
@@ -50,6 +54,17 @@ def learning_rate_schedule(
     number("learning_rate", learning_rate, "above 0", lambda rate: rate > 0)
     integer("steps", steps, 1)
     number("alpha", alpha, "from 0 to 1", lambda fraction: 0 <= fraction <= 1)
+    integer("warmup_steps", warmup_steps, 0)
+    if name == "cosine" and warmup_steps:
+        if warmup_steps >= steps:
+            raise ValueError(f"warmup_steps must be less than {steps} steps, not {warmup_steps}.")
+        return keras.optimizers.schedules.CosineDecay(
+            0.0,
+            steps - warmup_steps,
+            alpha=alpha,
+            warmup_target=learning_rate,
+            warmup_steps=warmup_steps,
+        )
     if name == "cosine":
         return keras.optimizers.schedules.CosineDecay(learning_rate, steps, alpha=alpha)
     if name == "linear":
@@ -116,3 +131,65 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
             "constant_steps": self.constant_steps,
             "decay_steps": self.decay_steps,
         }
+
+
+@keras.saving.register_keras_serializable(package="dlrecipes")
+class ScheduleSequence(keras.optimizers.schedules.LearningRateSchedule):
+    """Follows several schedules, one after another; each counts its steps from 0.
+
+    Args:
+        schedules: Learning rates or schedules, at least one.
+        boundaries: Steps at which the second schedule and the further ones begin, rising integers
+            from 1; one fewer than the schedules.
+
+    Returns:
+        The learning rate at a step, a float32 scalar.
+
+    Raises:
+        ValueError: If the boundaries do not rise, or their number does not fit.
+
+    Example:
+
+    >>> from dlrecipes.training import LinearDecay, ScheduleSequence
+    >>> rate = ScheduleSequence([0.1, LinearDecay(0.01, constant_steps=0, decay_steps=10)], [5])
+    >>> [round(float(rate(step)), 4) for step in (0, 4, 5, 10, 15)]
+    [0.1, 0.1, 0.01, 0.005, 0.0]
+    """
+
+    def __init__(self, schedules: Sequence, boundaries: Sequence[int]):
+        super().__init__()
+        self.schedules, self.boundaries = list(schedules), list(boundaries)
+        if len(self.schedules) != len(self.boundaries) + 1:
+            raise ValueError(
+                f"boundaries must be one fewer than the {len(self.schedules)} schedules, not "
+                f"{len(self.boundaries)}."
+            )
+        least = 1
+        for boundary in self.boundaries:
+            integer("boundaries", boundary, least)
+            least = boundary + 1
+
+    def __call__(self, step):
+        """Returns the learning rate at a step, counted from 0."""
+        step = ops.cast(step, "int32")
+        starts = [0, *self.boundaries]
+        rates = []
+        for start, schedule in zip(starts, self.schedules, strict=True):
+            since = ops.maximum(step - start, 0)
+            rate = schedule(since) if callable(schedule) else schedule
+            rates.append(ops.cast(rate, "float32"))
+        chosen = rates[0]
+        for start, rate in zip(starts[1:], rates[1:], strict=True):
+            chosen = ops.where(step >= start, rate, chosen)
+        return chosen
+
+    def get_config(self):
+        return {
+            "schedules": [keras.saving.serialize_keras_object(x) for x in self.schedules],
+            "boundaries": self.boundaries,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        schedules = [keras.saving.deserialize_keras_object(x) for x in config["schedules"]]
+        return cls(schedules, config["boundaries"])

@@ -1,0 +1,99 @@
+"""Training of the last layers alone, before all layers are trained."""
+
+from collections.abc import Callable
+
+import keras
+
+from dlrecipes.layers._arguments import integer
+
+
+class FreezeFeatures(keras.callbacks.Callback):
+    """Trains the new layers of a network alone in the first epochs, and all layers thereafter.
+
+    It suits a network whose other layers begin with the weights of another task: large gradients
+    of the new layers would destroy them. Frozen layers keep their weights and, as in Keras, the
+    moving statistics of batch normalisation.
+
+    Layers that were frozen before stay frozen. When training ends or fails, all others are
+    trainable again.
+
+    Args:
+        epochs: Number of first epochs in which the features are frozen, at least 1.
+        is_head: Function that returns whether a layer is trained from the start.
+
+    Raises:
+        ValueError: If `epochs` is not a positive integer. In `fit`: if no layer is trained from the
+            start.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.training import FreezeFeatures, SupervisedTrainer
+    >>> x = keras.Input((2,))
+    >>> features = keras.layers.Dense(3, "relu", name="features")
+    >>> network = keras.Model(x, keras.layers.Dense(1, name="head")(features(x)))
+    >>> model = SupervisedTrainer(network)
+    >>> model.compile("adam", "mse")
+    >>> before = features.kernel.numpy()
+    >>> freeze = FreezeFeatures(1, lambda layer: layer.name == "head")
+    >>> ones = keras.ops.ones((4, 2))
+    >>> _ = model.fit(ones, keras.ops.ones((4, 1)), epochs=1, verbose=0, callbacks=[freeze])
+    >>> bool((features.kernel.numpy() == before).all())
+    True
+
+    Reference:
+        Yosinski, Clune, Bengio and Lipson, 2014, "How transferable are features in deep neural
+        networks?". https://arxiv.org/abs/1411.1792
+    """
+
+    def __init__(self, epochs: int, is_head: Callable[[keras.layers.Layer], bool]):
+        super().__init__()
+        integer("epochs", epochs, least=1)
+        self.epochs = epochs
+        self.is_head = is_head
+        self._frozen: list[keras.layers.Layer] = []
+
+    def on_train_begin(self, logs=None):
+        # Left by a training that raised an error.
+        self._unfreeze()
+        # The slots of all variables, while all are trainable.
+        build = getattr(self.model, "build_optimizers", None)
+        if build:
+            build()
+        else:
+            self.model.optimizer.build(self.model.trainable_variables)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch < self.epochs and not self._frozen:
+            self._freeze()
+            self.model.make_train_function(force=True)
+        elif epoch >= self.epochs and self._frozen:
+            self._unfreeze()
+            self.model.make_train_function(force=True)
+
+    def on_train_end(self, logs=None):
+        if self._frozen:
+            self._unfreeze()
+            self.model.train_function = None
+
+    def _freeze(self) -> None:
+        leaves = [
+            layer
+            for layer in self.model._flatten_layers(include_self=False)
+            if not list(layer._flatten_layers(include_self=False, recursive=False))
+            and layer.weights
+            and not isinstance(layer, keras.metrics.Metric)
+        ]
+        heads = [layer for layer in leaves if self.is_head(layer)]
+        if not heads:
+            raise ValueError(
+                f"{self.model.name} has no layer that is trained from the start: check is_head."
+            )
+        self._frozen = [layer for layer in leaves if layer not in heads and layer.trainable]
+        for layer in self._frozen:
+            layer.trainable = False
+
+    def _unfreeze(self) -> None:
+        for layer in self._frozen:
+            layer.trainable = True
+        self._frozen = []

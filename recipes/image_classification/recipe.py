@@ -1,0 +1,207 @@
+"""Image classification: model, metrics and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from dlrecipes.data.batches import passes_per_epoch, steps_per_epoch
+from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_errors
+from dlrecipes.data.labelled_images import ImageExamples
+from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.metrics import classification_metrics, count_macs
+from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe.base import Part
+from dlrecipes.training import ImageClassifier
+
+from . import data, figures, predict, training
+from .augmentation import Augmentation
+from .config import Config, PredictOptions
+
+EVALUATION_BATCH = 250
+# Number of test images on which every published file is verified.
+VERIFIED = 50
+CALIBRATION = 300
+# Test images on which the accuracy of smaller LiteRT files is measured, at most.
+MEASURED = 2000
+# Maximum loss of accuracy of a smaller LiteRT file: a fraction or a number of images, whichever
+# is larger.
+MAX_DROP, MAX_DROPPED = 0.01, 3
+NOTES = """\
+An image may have any size; it is stretched to {size}x{size}. `classes` lists the classes in the
+order of the columns of `probabilities`.
+
+`model.tflite` takes colour images of {size}x{size} pixels as numbers from 0 to 1; the columns of
+its output are the lines of `assets.extra/labels.txt`.
+"""
+
+
+class ImageClassification(Recipe):
+    """Names what images show."""
+
+    Config = Config
+    objective = ("accuracy", "max")
+    pipeline_tag = "image-classification"
+    # Few validation images have the same accuracy in many epochs.
+    monitor = "val_loss"
+    mode = "min"
+
+    def load_data(self) -> Splits:
+        """Returns the images."""
+        return data.load(self.config)
+
+    def build(self, splits: Splits) -> ImageClassifier:
+        """Returns a classifier with the classes of the training data."""
+        return training.build(self.config, splits.train.names, self._steps(len(splits.train)))
+
+    def dataset(
+        self, model: ImageClassifier, examples: ImageExamples, start_epoch: int | None = None
+    ) -> tuple[tf.data.Dataset, int]:
+        """Returns batches of images, from 0 to 1, and one-hot classes; weights with --balance."""
+        config = self.config
+        examples = examples.with_names(model.class_names)
+        classes = len(model.class_names)
+
+        def scaled(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.cast(images, tf.float32) / 255, tf.one_hot(labels, classes)
+
+        if start_epoch is None:
+            batches, steps = image_batches(examples, config.size, EVALUATION_BATCH, config.seed)
+            return batches.map(scaled), steps
+        passes = self._passes(len(examples))
+        batches, steps = image_batches(
+            examples, config.size, config.batch_size, config.seed, start_epoch * passes
+        )
+        augment = Augmentation(config)
+        weights = training.class_weights(examples) if config.balance else None
+
+        def augmented(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple:
+            images, labels = scaled(*batch)
+            images, labels = augment(255 * images, labels, number)
+            if weights is None:
+                return images / 255, labels
+            return images / 255, labels, tf.linalg.matvec(labels, weights)
+
+        # The number of the batch over all epochs is its seed.
+        numbered = batches.enumerate(start_epoch * passes * steps)
+        batches = numbered.map(augmented, num_parallel_calls=2, deterministic=True).prefetch(2)
+        return batches, passes * steps
+
+    def _steps(self, examples: int) -> int:
+        """Returns the training steps of an epoch."""
+        steps = steps_per_epoch(examples, self.config.batch_size)
+        return steps * self._passes(examples)
+
+    def _passes(self, examples: int) -> int:
+        steps = steps_per_epoch(examples, self.config.batch_size)
+        return passes_per_epoch(steps, self.config.min_steps_per_epoch)
+
+    def callbacks(self, model: ImageClassifier, splits: Splits) -> list[keras.callbacks.Callback]:
+        """Returns the callbacks that freeze, average and prune weights."""
+        return training.callbacks(self.config, self._steps(len(splits.train)))
+
+    @property
+    def start_from_epoch(self) -> int:
+        """First epochs of which none is the best, because pruning or rounding is not complete."""
+        return training.first_epochs(self.config)
+
+    def evaluate(self, model: ImageClassifier, splits: Splits, part: Part) -> dict[str, Any]:
+        """Returns accuracy with its interval, calibration, and metrics of each class."""
+        examples = getattr(splits, part).with_names(model.class_names)
+        return classification_metrics(
+            self._probabilities(model, examples), examples.labels, model.class_names
+        )
+
+    def _probabilities(self, model: ImageClassifier, examples: ImageExamples) -> np.ndarray:
+        classify = tf.function(lambda images: training.outputs(model, images, self.config.mirror))
+        with plain_decoding_errors():
+            return np.concatenate(
+                [
+                    classify(tf.cast(images, tf.float32) / 255)["probabilities"].numpy()
+                    for images, _ in image_batches(
+                        examples, self.config.size, EVALUATION_BATCH, self.config.seed
+                    )[0]
+                ]
+            )
+
+    def describe(self, model: ImageClassifier, splits: Splits) -> dict[str, Any]:
+        """Returns the multiply-accumulate operations per image."""
+        return {"macs": count_macs(model.network) * (1 + self.config.mirror)}
+
+    def figures(self, model: ImageClassifier, splits: Splits) -> Iterator[tuple[str, Figure]]:
+        """Yields confusion matrix, mistakes, calibration, and what the network sees."""
+        examples = splits.test.with_names(model.class_names)
+        probabilities = self._probabilities(model, examples)
+        yield from figures.figures(model, examples, probabilities, self.config)
+
+    def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:
+        """Returns files and arrays to classes as the SavedModel, prepared images as LiteRT."""
+        config = self.config
+        few = splits.test[:VERIFIED]
+        images = self._images(few, len(few))
+
+        def classes(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            names = tf.tile(tf.constant([model.class_names]), [tf.shape(images)[0], 1])
+            return {**training.outputs(model, images, config.mirror), "classes": names}
+
+        def probabilities(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = training.outputs(model, images, config.mirror)
+            return {"probabilities": outputs["probabilities"]}
+
+        signatures, litert = image_signatures(
+            classes,
+            probabilities,
+            images,
+            fit=lambda image: fit(image, config.size),
+            shape=(config.size, config.size, 3),
+        )
+        return Exports(
+            signatures,
+            litert,
+            {"labels.txt": "".join(f"{name}\n" for name in model.class_names)},
+            NOTES.format(size=config.size),
+            self._quantized(model, splits),
+        )
+
+    def _images(self, examples: ImageExamples, count: int) -> np.ndarray:
+        """Returns the first images, resized, as uint8."""
+        batches, _ = image_batches(examples[:count], self.config.size, count, self.config.seed)
+        with plain_decoding_errors():
+            return next(iter(batches))[0].numpy()
+
+    def _quantized(self, model: ImageClassifier, splits: Splits) -> Quantized:
+        examples = splits.test[:MEASURED].with_names(model.class_names)
+        batches, _ = image_batches(examples, self.config.size, 100, self.config.seed)
+
+        def accuracy(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
+            right = [
+                classify(images=images.numpy().astype("float32") / 255)["probabilities"].argmax(1)
+                == labels.numpy()
+                for images, labels in batches
+            ]
+            return float(np.mean(np.concatenate(right)))
+
+        few = self._images(splits.train, min(CALIBRATION, len(splits.train)))
+        calibration = [(image[None].astype("float32") / 255,) for image in few]
+        drop = max(MAX_DROP, (MAX_DROPPED + 0.5) / len(examples))
+        return Quantized(("float16", "dynamic", "int8"), calibration, "accuracy", accuracy, drop)
+
+    def predict(
+        self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None
+    ) -> list[dict[str, Any]]:
+        """Returns the likely classes of each image."""
+        return predict.predict(version, inputs, options or PredictOptions())
+
+    def present(self, prediction: Mapping[str, Any]) -> str:
+        """Returns the likely classes of an image as one line."""
+        return predict.present(prediction)
+
+    def example_inputs(self, splits: Splits) -> list[str]:
+        """Returns an example of a file name."""
+        return ["photo.jpg"]

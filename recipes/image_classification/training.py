@@ -1,0 +1,118 @@
+"""Training of image classification: optimizer, transfer, compression, and predictions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes.data.labelled_images import ImageExamples
+from dlrecipes.training import (
+    AveragedWeights,
+    FreezeFeatures,
+    ImageClassifier,
+    MagnitudePruning,
+    ScheduleSequence,
+    learning_rate_schedule,
+)
+from dlrecipes.training._engine.precision import built_in
+
+from . import networks
+from .config import Config
+
+# The cosine schedule ends at this fraction of the learning rate.
+FINAL_RATE = 0.002
+# Parts of the training in which weights are pruned, and number of prunings.
+PRUNING_BEGIN, PRUNING_END, PRUNINGS = 0.1, 0.6, 50
+
+
+def build(config: Config, names: Sequence[str], steps: int) -> ImageClassifier:
+    """Returns a compiled classifier.
+
+    Args:
+        config: The settings.
+        names: Names of the classes.
+        steps: Training steps of an epoch.
+    """
+    with built_in(config.precision):
+        model = ImageClassifier(networks.build(config, len(names)), names)
+    optimizer = keras.optimizers.AdamW(
+        _rate(config, steps),
+        weight_decay=config.weight_decay,
+        use_ema=bool(config.ema),
+        ema_momentum=config.ema or 0.99,
+    )
+    # Biases and normalization are not decayed.
+    optimizer.exclude_from_weight_decay(
+        var_list=[variable for variable in model.trainable_variables if len(variable.shape) < 2]
+    )
+    loss = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=config.label_smoothing
+    )
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+    model.compile(optimizer, loss, metrics=[accuracy])
+    return model
+
+
+def _rate(config: Config, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the learning rate: constant for frozen features, then as `--lr-schedule` says."""
+    rate, frozen = config.learning_rate, steps * config.freeze
+    if frozen:
+        rate *= config.fine_tuning_rate
+    total = steps * config.epochs - frozen
+    schedule = learning_rate_schedule(
+        config.lr_schedule, rate, total, alpha=FINAL_RATE, warmup_steps=int(config.warmup * total)
+    )
+    return ScheduleSequence([config.learning_rate, schedule], [frozen]) if frozen else schedule
+
+
+def class_weights(examples: ImageExamples) -> np.ndarray:
+    """Returns a weight per class, with a mean over the images of 1."""
+    counts = np.bincount(examples.labels, minlength=len(examples.names))
+    present = np.maximum(counts, 1)
+    return (len(examples) / (np.count_nonzero(counts) * present)).astype("float32")
+
+
+def callbacks(config: Config, steps: int) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks that the settings ask for.
+
+    Args:
+        config: The settings.
+        steps: Training steps of an epoch.
+    """
+    chosen: list[keras.callbacks.Callback] = []
+    total = steps * config.epochs
+    if config.freeze:
+        chosen.append(FreezeFeatures(config.freeze, lambda layer: layer.name == networks.HEAD))
+    if config.prune:
+        begin, end = int(PRUNING_BEGIN * total), max(1, int(PRUNING_END * total))
+        frequency = max(1, (end - begin) // PRUNINGS)
+        chosen.append(MagnitudePruning(config.prune, min(begin, end - 1), end, frequency))
+    if config.ema:
+        chosen.append(AveragedWeights())
+    return chosen
+
+
+def first_epochs(config: Config) -> int:
+    """Returns the number of first epochs of which none is the best."""
+    return math.ceil(PRUNING_END * config.epochs) if config.prune else 0
+
+
+def outputs(model: ImageClassifier, images: tf.Tensor, mirror: bool) -> dict[str, tf.Tensor]:
+    """Returns `label` and `probabilities` of prepared images; works inside a `tf.function`.
+
+    Args:
+        model: The trained model.
+        images: float32 of shape `(batch, size, size, 3)`, from 0 to 1.
+        mirror: Whether to average the probabilities of an image and of its mirror image.
+    """
+    result = model.classify(images)
+    if not mirror:
+        return result
+    mirrored = model.classify(images[:, :, ::-1])["probabilities"]
+    mean = (result["probabilities"] + mirrored) / 2
+    best = tf.argmax(mean, axis=-1, output_type=tf.int32)
+    return {"label": tf.gather(tf.constant(model.class_names), best), "probabilities": mean}
