@@ -104,7 +104,7 @@ def coat(species: str, chance: Chance) -> Coat:
     nose = nose if species == "cat" else (0.10, 0.09, 0.09)
     ground[s.NOSE] = nose
     ground[s.INNER_EAR] = 0.35 * base + 0.65 * _PINK
-    ground[s.WHITE], ground[s.RIM], ground[s.PUPIL] = (0.9, 0.9, 0.88), base * 0.25, (0.04,) * 3
+    ground[s.RIM], ground[s.PUPIL] = base * 0.25, (0.04, 0.04, 0.04)
     ground[s.IRIS] = chance.one_of(IRISES[species])
     ground[s.TONGUE] = (0.86, 0.42, 0.45)
     ground[s.COLLAR] = chance.one_of(((0.8, 0.1, 0.12), (0.1, 0.3, 0.7), (0.15, 0.5, 0.25),
