@@ -48,7 +48,7 @@ def standing(shapes: Shapes, body: Body, chance: Chance) -> Vector:
         shapes.bone(s.LEG, knee, foot, body.limb)
         _paw(shapes, foot, body)
     _tail(shapes, body, (-0.38 - 0.7 * g, 0.0, high + 0.3 * g), chance)
-    return _neck(shapes, body, (0.42, 0.0, high + 0.3 * g), 0.45)
+    return _neck(shapes, body, (0.42, 0.0, high + 0.3 * g), 0.45, chance)
 
 
 def sitting(shapes: Shapes, body: Body, chance: Chance) -> Vector:
@@ -66,7 +66,7 @@ def sitting(shapes: Shapes, body: Body, chance: Chance) -> Vector:
         shapes.bone(s.LEG, shoulder, foot, body.limb * 1.1)
         _paw(shapes, foot, body)
     _tail_on_floor(shapes, body, (-0.3 - 0.5 * g, 0.0, 0.3 * g), chance)
-    return _neck(shapes, body, (0.2, 0.0, top + 0.35 * g), 0.9)
+    return _neck(shapes, body, (0.2, 0.0, top + 0.35 * g), 0.9, chance)
 
 
 def lying(shapes: Shapes, body: Body, chance: Chance) -> Vector:
@@ -84,7 +84,7 @@ def lying(shapes: Shapes, body: Body, chance: Chance) -> Vector:
         shapes.bone(s.LEG, elbow, foot, body.limb * 1.1)
         _paw(shapes, foot, body)
     _tail_on_floor(shapes, body, (-0.42 - 0.6 * g, 0.0, 0.4 * g), chance)
-    return _neck(shapes, body, (0.38, 0.0, 1.3 * g), 0.8)
+    return _neck(shapes, body, (0.38, 0.0, 1.3 * g), 0.8, chance)
 
 
 POSES = {"standing": standing, "sitting": sitting, "lying": lying}
@@ -103,7 +103,7 @@ def _trunk(shapes: Shapes, body: Body, chest: Vector, hip: Vector) -> None:
                 math.atan2(chest[2] - hip[2], chest[0] - hip[0]))  # fmt: skip
 
 
-def _neck(shapes: Shapes, body: Body, base: Vector, steep: float) -> Vector:
+def _neck(shapes: Shapes, body: Body, base: Vector, steep: float, chance: Chance) -> Vector:
     """Adds the neck; `steep` is its slope, 0 level and 1 upright."""
     angle = steep * math.pi / 2
     end = (base[0] + body.neck * math.cos(angle), 0.0, base[2] + body.neck * math.sin(angle))
@@ -111,6 +111,10 @@ def _neck(shapes: Shapes, body: Body, base: Vector, steep: float) -> Vector:
     shapes.ball(s.CHEST, ((base[0] + end[0]) / 2 + 0.25 * body.girth, 0.0,
                           (base[2] + end[2]) / 2 - 0.2 * body.girth),
                 (0.55 * body.girth,) * 3)  # fmt: skip
+    if chance.happens(0.3):
+        girth = 0.78 * body.girth
+        middle = (base[0] + 0.7 * (end[0] - base[0]), 0.0, base[2] + 0.7 * (end[2] - base[2]))
+        shapes.ball(s.COLLAR, middle, (0.045, girth, girth), angle)
     return end
 
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 Choice = TypeVar("Choice")
-# Side of the noise tiles in pixels of a 64x64 image drawn at twice its size.
-TILE = 320
+# Pixels after which noise repeats, and the largest part of a tile that is one slice of it.
+TILE, _LARGEST = 320, 128
 # More numbers than any image needs.
 _NUMBERS = 400
 
@@ -53,30 +53,30 @@ class Chance:
         return choice
 
     def tile(self, kind: str, rows: int, columns: int, zoom: float = 1.0) -> np.ndarray:
-        """Returns a random part of a noise tile, float32 of shape `(rows, columns)`.
+        """Returns a random part of a noise tile, float32 of shape `(rows, columns)`; do not write.
 
         Args:
             kind: Key of `noise()`.
             rows: Height in pixels.
             columns: Width in pixels.
-            zoom: Pixels per pixel of the tile. Defaults to 1.
+            zoom: Factor by which the blobs are enlarged. Defaults to 1.
         """
-        tile = noise()[kind]
-        r, c = next(self._numbers), next(self._numbers)
-        if zoom == 1 and max(rows, columns) < TILE:
-            top, left = int(r * (TILE - rows)), int(c * (TILE - columns))
-            return tile[top : top + rows, left : left + columns]
-        down = ((np.arange(rows) / zoom).astype(int) + int(r * TILE)) % TILE
-        across = ((np.arange(columns) / zoom).astype(int) + int(c * TILE)) % TILE
-        return tile[np.ix_(down, across)]
+        tile = noise(zoom)[kind]
+        r, c = int(next(self._numbers) * TILE), int(next(self._numbers) * TILE)
+        if max(rows, columns) <= _LARGEST:
+            return tile[r : r + rows, c : c + columns]
+        return tile[np.ix_(np.arange(r, r + rows) % TILE, np.arange(c, c + columns) % TILE)]
 
 
-@lru_cache(maxsize=1)
-def noise() -> dict[str, np.ndarray]:
+@lru_cache(maxsize=4)
+def noise(zoom: float) -> dict[str, np.ndarray]:
     """Returns noise tiles of mean 0 and deviation 1, the same in every run.
 
+    Args:
+        zoom: Factor by which the blobs are enlarged; 1 suits images of 64x64.
+
     Returns:
-        float32 arrays of shape `(320, 320)`, which repeat without a seam: `"white"`, `"fine"`,
+        float32 arrays that repeat every `TILE` pixels without a seam: `"white"`, `"fine"`,
         `"spots"`, `"clouds"` (from the smallest to the largest blobs), `"fur"` (short vertical
         strands) and `"grain"` (long horizontal ones).
     """
@@ -87,7 +87,9 @@ def noise() -> dict[str, np.ndarray]:
     tiles = {}
     for kind, (down, right) in blurs.items():
         white = np.fft.rfft2(rng.standard_normal((TILE, TILE)))
-        gauss = np.exp(-2 * np.pi**2 * ((down * across[0]) ** 2 + (right * across[1]) ** 2))
+        blur = zoom**2 * ((down * across[0]) ** 2 + (right * across[1]) ** 2)
+        gauss = np.exp(-2 * np.pi**2 * blur)
         tile = np.fft.irfft2(white * gauss, (TILE, TILE))
-        tiles[kind] = ((tile - tile.mean()) / tile.std()).astype("float32")
+        tile = ((tile - tile.mean()) / tile.std()).astype("float32")
+        tiles[kind] = np.pad(tile, (0, _LARGEST), mode="wrap")
     return tiles

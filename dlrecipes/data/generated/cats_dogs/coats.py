@@ -1,4 +1,4 @@
-"""Coats: colours and patterns, sampled alike for cats and dogs."""
+"""Coats: colours and patterns, with one distribution for cats and dogs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.rendering import View
 
 COLOURS = {
-    "black": (0.13, 0.12, 0.12),
+    "black": (0.17, 0.16, 0.16),
     "slate": (0.31, 0.32, 0.35),
     "silver": (0.62, 0.61, 0.60),
     "white": (0.93, 0.91, 0.88),
@@ -37,6 +37,9 @@ PATTERNS = {
     "plain": 2.0, "stripes": 2.2, "patches": 1.6, "spots": 0.7, "bib": 2.2, "points": 1.2,
     "saddle": 1.3,
 }  # fmt: skip
+_WARM = np.array([1.0, 0.2, -1.0])
+_WHITE = np.array(COLOURS["white"])
+_PINK = np.array((0.80, 0.55, 0.50))
 IRISES = {
     "cat": ((0.62, 0.72, 0.20), (0.82, 0.68, 0.18), (0.35, 0.62, 0.38), (0.45, 0.68, 0.85),
             (0.80, 0.50, 0.14)),
@@ -68,8 +71,10 @@ def coat(species: str, chance: Chance) -> Coat:
     """Returns a random coat; only the colour of the eyes depends on the species."""
     name = chance.one_of(tuple(COLOURS))
     base, other = (np.array(COLOURS[n]) for n in (name, chance.one_of(MARKINGS[name])))
-    base, other = (np.clip(c * chance.about(1.0, 0.10) + chance.about(0.0, 0.02)
-                           * np.array([1.0, 0.2, -1.0]), 0.05, 0.97) for c in (base, other))  # fmt: skip
+    base, other = (
+        np.clip(c * chance.about(1.0, 0.10) + chance.about(0.0, 0.02) * _WARM, 0.05, 0.97)
+        for c in (base, other)
+    )
     pattern = chance.weighted(PATTERNS)
     ground = np.tile(base, (s.SURFACES, 1))
     amount = np.zeros(s.SURFACES)
@@ -81,7 +86,7 @@ def coat(species: str, chance: Chance) -> Coat:
         amount[[*body, *limbs, s.PAW]] = 1.0
     elif pattern == "saddle":
         amount[[s.BACK, s.HEAD, s.TAIL, s.TIP]] = 1.0
-    white = np.array([0.93, 0.91, 0.88]) * chance.between(0.92, 1.02)
+    white = _WHITE * chance.between(0.92, 1.02)
     light = white if chance.happens(0.6) else np.clip(base * 1.35 + 0.06, 0, 0.95)
     if pattern == "bib" or (pattern in ("stripes", "plain", "saddle") and chance.happens(0.45)):
         ground[[s.CHEST, s.MUZZLE, s.PAW]] = light
@@ -98,8 +103,8 @@ def coat(species: str, chance: Chance) -> Coat:
     nose = (0.78, 0.48, 0.46) if chance.happens(0.4) else (0.13, 0.10, 0.10)
     nose = nose if species == "cat" else (0.10, 0.09, 0.09)
     ground[s.NOSE] = nose
-    ground[s.INNER_EAR] = 0.35 * base + 0.65 * np.array([0.80, 0.55, 0.50])
-    ground[s.WHITE], ground[s.RIM], ground[s.PUPIL] = (0.9, 0.9, 0.88), base * 0.25, (0.04,) * 3
+    ground[s.INNER_EAR] = 0.35 * base + 0.65 * _PINK
+    ground[s.RIM], ground[s.PUPIL] = base * 0.25, (0.04, 0.04, 0.04)
     ground[s.IRIS] = chance.one_of(IRISES[species])
     ground[s.TONGUE] = (0.86, 0.42, 0.45)
     ground[s.COLLAR] = chance.one_of(((0.8, 0.1, 0.12), (0.1, 0.3, 0.7), (0.15, 0.5, 0.25),

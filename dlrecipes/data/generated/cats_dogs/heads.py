@@ -100,13 +100,14 @@ def dog_head(shapes: Shapes, head: Head, chance: Chance) -> None:
     shapes.bone(s.BROW, (0.5, 0.0, 0.08), (tip - 0.02, 0.0, -0.04), 0.17 * wide)
     shapes.ball(s.NOSE, (tip + 0.2, 0.0, -0.08), (0.15, 0.22 * wide, 0.15))
     pants = chance.happens(0.35)
+    closed = chance.happens(0.06)
     drop = -0.74 if pants else -0.6
     shapes.bone(s.MUZZLE, (0.35, 0.0, -0.45), (tip - 0.12, 0.0, drop), 0.18 * wide)
     if pants:
         long = chance.between(0.16, 0.34)
         shapes.ball(s.TONGUE, (tip - 0.02, 0.03, drop + 0.04 - 0.4 * long), (0.12, 0.15, long))
     for side in (-1.0, 1.0):
-        _eye(shapes, (0.77, apart * side, 0.1), head.eye, head.eye * 0.62, 0.35, False)
+        _eye(shapes, (0.77, apart * side, 0.1), head.eye, head.eye * 0.62, 0.35, closed)
     steps = [k / 9 for k in range(10)]
     for side in (-1.0, 1.0):
         shapes.line(LIP, [(tip + 0.12 - 0.75 * t, 0.4 * wide * side * min(1.0, 2.2 * t),
@@ -128,9 +129,7 @@ def _dog_ears(shapes: Shapes, head: Head, chance: Chance) -> None:
             top = (-0.05, 0.7 * side, 0.62 + 0.45 * length)
             shapes.bone(s.EAR, (-0.1, 0.5 * side, 0.5), top, 0.22)
             tip = (0.38, 0.86 * side, 0.78 - 0.25 * length)
-            shapes.ear(
-                (top[0], 0.66 * side, top[2] + 0.08), tip, (0.22, 0.3 * side, 0.1), False
-            )
+            shapes.ear((top[0], 0.66 * side, top[2] + 0.08), tip, (0.22, 0.3 * side, 0.1), False)
         else:
             base = (-0.02, 0.66 * side, 0.52)
             out = 0.98 + 0.2 * swing
@@ -150,8 +149,7 @@ def _eye(shapes: Shapes, place: Vector, radius: float, pupil: float, outward: fl
         return (x + out * ahead[0] - left * ahead[1], y + out * ahead[1] + left * ahead[0], z + up)
 
     if closed:
-        arc = [at(0.12, radius * k / 3, -0.02 * (9 - k * k) / 3) for k in range(-3, 4)]
-        shapes.line(LIP, arc, 0.9)
+        shapes.disc(s.RIM, at(0.03), (0.1, 1.1 * radius, 0.05), turn)
         return
     shapes.disc(s.RIM, at(0.0), (0.09, radius * 1.2, radius * 1.1), turn)
     shapes.disc(s.IRIS, at(0.03), (0.1, radius, radius * 0.92), turn)

@@ -29,7 +29,7 @@ def photograph(species: str, size: int, chance: Chance) -> np.ndarray:
     scale, offset = framing(shapes, head, head_size, chance)
     fur = chance.tile("fur", side, side, side / 128)
     view = render(shapes, scale * side, (offset[0] * side, offset[1] * side), fur,
-                  (0.3 + 1.1 * hair) * side / 128)  # fmt: skip
+                  (0.3 + 0.9 * hair) * side / 128)  # fmt: skip
     middle = (offset[0] + scale * head[0], offset[1] - scale * head[1])
     colour, cover = lit(view, coats.coat(species, chance), fur, shapes, chance)
     feet = min(1.05, offset[1] + 0.02)
@@ -73,11 +73,10 @@ def framing(shapes: Shapes, head, head_size: float, chance: Chance):
     low, high = points.min(axis=0) - 0.05, points.max(axis=0) + 0.05
     whole = chance.between(0.8, 1.1) / max(*(high - low), 0.6)
     close = chance.between(0.2, 0.31) / head_size
-    scale = max(whole, 0.15 / head_size)
+    scale = max(whole, 0.165 / head_size)
     if chance.happens(0.4):
         scale = max(scale, close)
     centre = (low + high) / 2
-    wide, tall = (high - low) * scale
     x = 0.5 - scale * centre[0] + chance.about(0.0, 0.06)
     y = 0.5 + scale * centre[1] + chance.about(0.0, 0.05)
     # Keep the head inside.
@@ -102,8 +101,8 @@ def lit(view: View, coat: coats.Coat, fur: np.ndarray, shapes: Shapes, chance: C
     image = np.zeros((side * side, 4), "float32")
     image[seen, :3], image[seen, 3] = tint, 1
     _lines(image, view, shapes)
-    image = image.reshape(side, side, 4)
-    small = image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]
+    fine = image.reshape(side, side, 4)
+    small = fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]
     small *= 0.25
     return small[..., :3], small[..., 3]
 
@@ -121,7 +120,7 @@ def _light(view: View, seen: np.ndarray, chance: Chance) -> np.ndarray:
     low = chance.between(0.45, 1.1)
     lx, ly, lz = math.cos(angle) * math.cos(low), math.sin(angle) * math.cos(low), math.sin(low)
     shade = (lz - lx * zx - ly * zy) / np.sqrt(1 + zx * zx + zy * zy)
-    ambient = chance.between(0.45, 0.7)
+    ambient = chance.between(0.5, 0.75)
     shadow = _shadow(depth, lx, ly).ravel()[seen]
     return (ambient + (1.12 - ambient) * np.clip(shade, -0.15, 1)) * (1 - shadow)
 
@@ -169,7 +168,7 @@ def ground_shadow(scene: scenes.Scene, view: View, feet: float) -> None:
 def developed(image: np.ndarray, chance: Chance) -> np.ndarray:
     """Returns uint8 images with a phone's light, blur and noise."""
     size = len(image)
-    exposure, contrast = chance.about(1.0, 0.12), chance.about(1.0, 0.10)
+    exposure, contrast = chance.about(1.02, 0.09), chance.about(1.0, 0.09)
     balance = chance.about(0.0, 0.05)
     image = image * (exposure * np.array([1 + balance, 1.0, 1 - balance], "float32"))
     if chance.happens(0.12):

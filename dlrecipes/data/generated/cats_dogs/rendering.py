@@ -1,4 +1,4 @@
-"""Rendering of shapes: which of them each pixel shows, and how far away it is."""
+"""Rendering of shapes: the shape that each pixel shows, and its distance."""
 
 from __future__ import annotations
 

@@ -7,6 +7,15 @@ import numpy as np
 from dlrecipes.data.generated.cats_dogs.chance import Chance
 
 Cover = np.ndarray
+# Grass of three kinds, sand, stone and snow.
+_GROUNDS = (
+    (0.36, 0.52, 0.18),
+    (0.42, 0.50, 0.22),
+    (0.28, 0.42, 0.16),
+    (0.78, 0.70, 0.52),
+    (0.55, 0.54, 0.52),
+    (0.90, 0.92, 0.95),
+)
 
 
 class Scene:
@@ -129,8 +138,7 @@ def _garden(scene: Scene, floor: float, chance: Chance) -> None:
         fence = colour(chance, 0.3, 0.9, 0.1)
         slats = (scene.x % 0.12 < 0.095) & (scene.y > floor - 0.3)
         scene.paint(slats.astype("float32"), fence)
-    ground = chance.one_of(((0.36, 0.52, 0.18), (0.42, 0.5, 0.22), (0.78, 0.70, 0.52),
-                            (0.55, 0.54, 0.52), (0.28, 0.42, 0.16), (0.90, 0.92, 0.95)))  # fmt: skip
+    ground = chance.one_of(_GROUNDS)
     cover = np.clip((scene.y - floor) * scene.sharp, 0, 1) + 0 * scene.x
     scene.paint(cover, np.array(ground) * chance.between(0.8, 1.1))
     scene.texture(chance, "fur", 0.14, cover)
@@ -139,7 +147,7 @@ def _garden(scene: Scene, floor: float, chance: Chance) -> None:
 
 def _sofa(scene: Scene, floor: float, chance: Chance) -> None:
     scene.image[:] = colour(chance, 0.3, 0.85, 0.15)
-    cloth = colour(chance, 0.2, 0.8, 0.45)
+    cloth = colour(chance, 0.2, 0.8, 0.3)
     back = floor - chance.between(0.25, 0.55)
     scene.paint(scene.band(-1, 2, back, 2), cloth * 0.88)
     seam = chance.between(0.2, 0.8)
@@ -158,7 +166,7 @@ def _sofa(scene: Scene, floor: float, chance: Chance) -> None:
 
 
 def _studio(scene: Scene, floor: float, chance: Chance) -> None:
-    first, second = colour(chance, vivid=0.4), colour(chance, vivid=0.4)
+    first, second = colour(chance, vivid=0.3), colour(chance, vivid=0.3)
     mix = np.clip(
         scene.y + 0.25 * chance.tile("clouds", scene.side, scene.side, scene.side / 64), 0, 1
     )

@@ -10,8 +10,8 @@ import numpy as np
 Vector = tuple[float, float, float]
 # Surfaces by what covers them. Those from EYE on do not blend with their neighbours.
 (BACK, CHEST, HEAD, BROW, MUZZLE, EAR, LEG, PAW, TAIL, TIP,
- INNER_EAR, NOSE, WHITE, IRIS, PUPIL, TONGUE, COLLAR, RIM) = range(18)  # fmt: skip
-SURFACES = 18
+ INNER_EAR, NOSE, IRIS, PUPIL, TONGUE, COLLAR, RIM) = range(17)  # fmt: skip
+SURFACES = 17
 
 
 def rotation(yaw: float, nod: float = 0.0, roll: float = 0.0) -> np.ndarray:
