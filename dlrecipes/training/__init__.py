@@ -14,6 +14,7 @@ from dlrecipes.training.carried_state import CarriedState
 from dlrecipes.training.character_language_model import CharacterLanguageModel
 from dlrecipes.training.contrastive_divergence import ContrastiveDivergence
 from dlrecipes.training.cyclegan import CycleGAN
+from dlrecipes.training.distillation import Distillation
 from dlrecipes.training.gan import GAN
 from dlrecipes.training.global_search.base import GlobalSearch, SearchResult
 from dlrecipes.training.global_search.evolutionary import EvolutionarySearch
@@ -43,6 +44,7 @@ __all__ = [
     "Checkpoints",
     "ContrastiveDivergence",
     "CycleGAN",
+    "Distillation",
     "EvolutionarySearch",
     "FreezeFeatures",
     "GlobalSearch",

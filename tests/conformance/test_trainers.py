@@ -159,6 +159,7 @@ def test_reloaded_trainer_continues_as_the_saved_one(shared, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     assert type(again) is type(model)
+    case.after_load(again)
     for new, old in zip(random_states(again), random_states(model), strict=True):
         new.assign(old)
     for trainer in (model, again):

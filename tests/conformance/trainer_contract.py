@@ -36,6 +36,7 @@ class TrainerCase(NamedTuple):
         tolerance: Largest relative difference between the losses in bfloat16 and in float32.
         cosine: Smallest cosine between the changes of the weights in bfloat16 and in float32.
         not_distributed: Why a step on two workers differs from that step in one process.
+        after_load: Gives a loaded trainer what a `.keras` file does not hold.
     """
 
     make: Callable[[], Trainer]
@@ -45,6 +46,7 @@ class TrainerCase(NamedTuple):
     tolerance: float = 0.05
     cosine: float = 0.9
     not_distributed: str = ""
+    after_load: Callable[[Trainer], None] = lambda model: None
 
 
 # Subclasses that take the steps of `SupervisedTrainer` and `TruncatedBPTT`.

@@ -6,7 +6,7 @@ from trainer_contract import TrainerCase
 
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.models import tagger
-from dlrecipes.training import ImageClassifier, SequenceTagger, SupervisedTrainer
+from dlrecipes.training import Distillation, ImageClassifier, SequenceTagger, SupervisedTrainer
 
 WORDS, TAGS, EXAMPLES, TIME = 9, 3, 16, 6
 
@@ -44,6 +44,23 @@ def classifier():
     return model
 
 
+def teacher():
+    x = keras.Input((5,))
+    initializer = keras.initializers.GlorotUniform(seed=5)
+    scores = keras.layers.Dense(3, dtype="float32", kernel_initializer=initializer)
+    return keras.Model(x, scores(x))
+
+
+def distillation():
+    x = keras.Input((5,))
+    hidden = keras.layers.Dense(8, activation="tanh", kernel_regularizer="l2")(x)
+    network = keras.Model(x, keras.layers.Dense(3)(hidden))
+    model = Distillation(network, ["a", "b", "c"], teacher(), temperature=2.0, alpha=0.5)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.02), loss, metrics=["categorical_accuracy"])
+    return model
+
+
 def classes():
     x, y = regression()
     return x, np.eye(3, dtype="float32")[np.digitize(y[:, 0], [-1, 1])]
@@ -74,6 +91,9 @@ CASES = {
         normalised, regression, not_distributed="each replica normalises independently"
     ),
     "ImageClassifier": TrainerCase(classifier, classes),
+    "Distillation": TrainerCase(
+        distillation, classes, after_load=lambda model: model.set_teacher(teacher())
+    ),
     "SequenceTagger": TrainerCase(sequence_tagger("crf"), sentences),
     "SequenceTagger, softmax": TrainerCase(sequence_tagger("softmax"), sentences),
 }
