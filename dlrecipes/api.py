@@ -268,7 +268,8 @@ def publish(
             `None`.
         **options: Further arguments of `dlrecipes.export.publish`: `litert=True` to require a
             LiteRT file, `litert=False` to skip it, `onnx=True` for an ONNX file, `safe=False` to
-            allow `Lambda` layers, `signatures` for functions of your own.
+            allow `Lambda` layers, `signatures` for functions of your own, `metadata` for MediaPipe
+            Tasks.
 
     Returns:
         The published model.

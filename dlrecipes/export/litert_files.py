@@ -14,8 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes._utils.markdown import table
+from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import PublishError
 from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
+from dlrecipes.export.litert_metadata import add_metadata
 from dlrecipes.export.litert_support import HINT, LiteRTError, check_supported
 from dlrecipes.export.precision import TOLERANCES, graph_nodes, in_float32, other_precisions
 from dlrecipes.export.reference_outputs import arrays, assert_match, compare, record
@@ -67,6 +69,8 @@ def _without(exports: Exports, why: str) -> Exports:
 def prepared(exports: Exports, layers: Collection[str] = ()) -> Exports:
     """Returns exports whose LiteRT function assigns no variables and computes in float32.
 
+    With metadata, a function of grey images takes colour images as well.
+
     Args:
         exports: LiteRT function and formats.
         layers: Names of the model's layers, for error messages. Defaults to none.
@@ -74,6 +78,8 @@ def prepared(exports: Exports, layers: Collection[str] = ()) -> Exports:
     Raises:
         LiteRTError: If LiteRT cannot run the function, or float32 changes its outputs too much.
     """
+    if exports.metadata:
+        exports = dataclasses.replace(exports, litert=_with_any_channels(exports.litert))
     function = concrete_function(exports.litert)
     if "AssignVariableOp" in {node.op for node in graph_nodes(function.graph.as_graph_def())}:
         # Random layers may advance their seeds in inference, without using them.
@@ -105,6 +111,33 @@ def prepared(exports: Exports, layers: Collection[str] = ()) -> Exports:
     )
 
 
+def _with_any_channels(signature: Signature) -> Signature:
+    """Returns a signature of grey images as one of grey or colour images; others as they are.
+
+    MediaPipe Tasks refuses inputs of one channel.
+    """
+    spec = signature.inputs[0]
+    if len(signature.inputs) != 1 or spec.shape.rank != 4 or spec.shape[-1] != 1:
+        return signature
+
+    def function(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        # A single channel is multiplied by the sum of the weights, which is 1.
+        grey = tf.cast(images, tf.float32) * tf.constant(LUMINANCE)
+        grey = tf.reduce_sum(grey, axis=-1, keepdims=True)
+        if spec.dtype.is_integer:
+            grey = tf.round(grey)
+        return signature.function(tf.cast(grey, spec.dtype))
+
+    images = [example[0] for example in signature.examples]
+    # The channels of one example are grey images: of the first example, in three orders.
+    colour = [np.concatenate([x, x[:, ::-1], x[:, :, ::-1]], axis=-1) for x in images[:1]]
+    inputs = [tf.TensorSpec([*spec.shape[:-1], None], spec.dtype, name=spec.name)]
+    examples = [*signature.examples, *((x,) for x in colour)]
+    return dataclasses.replace(
+        signature, function=function, inputs=inputs, examples=examples, expected=None
+    )
+
+
 def _stateless(signature: Signature) -> Signature:
     def function(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         with keras.StatelessScope():
@@ -123,18 +156,19 @@ def _floats(outputs: Any) -> dict[str, np.ndarray]:
 
 
 def write_litert(folder: Path, exports: Exports, layers: Collection[str] = ()) -> None:
-    """Writes `model.tflite`, and the smaller formats that the exports list.
+    """Writes `model.tflite`, and the smaller formats that the exports list, with their metadata.
 
     Args:
-        folder: Folder of the version.
+        folder: Folder of the version, in the folder of the model.
         exports: LiteRT function and formats.
         layers: Names of the model's layers, for error messages. Defaults to none.
     """
-    (folder / LITERT_FILE).write_bytes(convert(exports.litert, layers=layers))
-    if exports.quantized is None:
-        return
-    for kind in exports.quantized.formats:
-        content = convert(exports.litert, kind, exports.quantized.calibration, layers)
+    formats = exports.quantized.formats if exports.quantized else ()
+    calibration = exports.quantized.calibration if exports.quantized else ()
+    for kind in ("float32", *formats):
+        content = convert(exports.litert, kind, calibration, layers)
+        if exports.metadata:
+            content = add_metadata(content, exports.metadata, folder.parent.name)
         (folder / litert_file(kind)).write_bytes(content)
 
 

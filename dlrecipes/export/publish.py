@@ -30,6 +30,7 @@ from dlrecipes.export.litert_files import (
     without_omitted,
     write_if_possible,
 )
+from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.litert_support import layer_path
 from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
 from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
@@ -66,6 +67,7 @@ def publish(
     litert: LiteRT = "auto",
     onnx: bool = False,
     safe: bool = True,
+    metadata: Metadata | None = None,
 ) -> Path:
     """Writes a new version of a model after comparing each of its files with the model.
 
@@ -92,6 +94,8 @@ def publish(
             the model if ONNX Runtime is installed. Defaults to `False`.
         safe: Whether to refuse a model whose `.keras` file holds Python code, such as a `Lambda`
             layer with a lambda. Defaults to `True`.
+        metadata: Metadata of the LiteRT files, with which MediaPipe Tasks loads them, such as
+            `dlrecipes.export.litert_metadata.classifier(labels)`. Defaults to the exports' own.
 
     Returns:
         The folder of the new version.
@@ -127,6 +131,7 @@ def publish(
         rebuild = rebuild or (lambda loaded: exports_from_model(loaded, examples))
     else:
         exports = exports_from_signatures(signatures)
+    exports = dataclasses.replace(exports, metadata=metadata or exports.metadata)
     if litert not in (True, False, "auto"):
         raise UsageError(f"publish: litert must be 'auto', True or False, got {litert!r}.")
     if onnx:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import UsageError
+from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.names import UNNAMED, input_names
 
 
@@ -82,6 +83,8 @@ class Exports:
             value ranges, meaning of the outputs, order of the labels. Defaults to `""`.
         quantized: Smaller LiteRT formats. Defaults to `None`: only float32.
         without_litert: Why there are no LiteRT files, in one line. Defaults to `""`: there are.
+        metadata: Metadata of the LiteRT files, with which MediaPipe Tasks loads them; see
+            `dlrecipes.export.litert_metadata`. Defaults to `None`: none.
     """
 
     signatures: Mapping[str, Signature]
@@ -90,6 +93,7 @@ class Exports:
     notes: str = ""
     quantized: Quantized | None = None
     without_litert: str = ""
+    metadata: Metadata | None = None
 
 
 def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:

@@ -13,6 +13,7 @@ import tensorflow as tf
 from dlrecipes._utils.markdown import table
 from dlrecipes.export._example_inputs import ExampleInput, example_inputs, quoted
 from dlrecipes.export.litert import concrete_function
+from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.version import LITERT_FILE, ONNX_FILE, files_table, litert_file
 
@@ -191,7 +192,34 @@ def _litert(exports: Exports, function: Any) -> list[str]:
             [entry.name for entry in inputs if entry.spec.dtype == tf.float32],
             [name for name in sorted(outputs) if outputs[name].dtype == tf.float32],
         )
+    if exports.metadata:
+        parts += _mediapipe(exports.metadata, "int8" in formats)
     return parts
+
+
+def _mediapipe(metadata: Metadata, int8: bool) -> list[str]:
+    """Returns the lines that load the LiteRT file in MediaPipe Tasks."""
+    task, call, result = metadata.task, "embed", "embeddings[0].embedding"
+    if task == "ImageClassifier":
+        call, result = "classify", "classifications[0].categories[0]"
+    mean, std = (
+        f"{values[0]:g}" if len(values) == 1 else f"({', '.join(f'{x:g}' for x in values)})"
+        for values in metadata.image.normalization
+    )
+    text = (
+        f"The metadata of `{LITERT_FILE}` lets MediaPipe Tasks load it as `{task}`, on Android, "
+        "iOS, the web and in Python. It resizes an image to the input's size and feeds "
+        f"`(value - {mean}) / {std}` of its 8-bit RGB values."
+    )
+    if int8:
+        text += f" MediaPipe Tasks does not take int8 inputs, as `{litert_file('int8')}` has them."
+    code = (
+        "import mediapipe as mp\n\n"
+        f'task = mp.tasks.vision.{task}.create_from_model_path("{LITERT_FILE}")\n'
+        f'result = task.{call}(mp.Image.create_from_file("image.png"))\n'
+        f"print(result.{result})"
+    )
+    return [text, _block(code, "python")]
 
 
 def _int8(inputs: Sequence[str], outputs: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.export import checksums, keras_check, reference_outputs
 from dlrecipes.export.checksums import EXAMPLES_FILE
 from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.litert_metadata import summary
 from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.version import (
     EXTRAS,
@@ -153,7 +154,8 @@ def _check_litert(
     path: Path, references: list[Mapping[str, Any]], tolerance: float = reference_outputs.TOLERANCE
 ) -> str:
     reference_outputs.compare_or_fail(path.name, references, _litert(path), tolerance)
-    return f"{path.name}: {_result(references)}"
+    metadata = summary(path)
+    return f"{path.name}: {_result(references)}" + (f"; metadata: {metadata}" if metadata else "")
 
 
 def _litert(path: Path) -> Callable[..., Mapping[str, np.ndarray]]:

@@ -12,9 +12,10 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
 
     The equations are those of `PeepholeLSTMCell`. In training under TensorFlow without a GPU it
     runs a recurrence whose steps are unrolled in the graph and whose gradient is written by hand;
-    in bfloat16 its gates and memory are float32. In all other cases it is
-    `keras.layers.RNN(PeepholeLSTMCell(units))`, with which it shares the weights and agrees in
-    output and gradient up to rounding.
+    in bfloat16 its gates and memory are float32. In all other cases, and with `recurrent_dropout`,
+    it is `keras.layers.RNN(PeepholeLSTMCell(units))`, with which it shares the weights and agrees
+    in output and gradient up to rounding. Dropout, regularizers and constraints are those of
+    `keras.layers.LSTM`.
 
     Args:
         units: Size of the memory and of the output, at least 1.
@@ -25,6 +26,19 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
         peephole_initializer: Initializer of the peepholes. Defaults to `"zeros"`.
         bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
         unit_forget_bias: Whether the forget gate's bias starts at 1 instead. Defaults to `True`.
+        kernel_regularizer: Regularizer of the inputs' kernel. Defaults to `None`.
+        recurrent_regularizer: Regularizer of the recurrent kernel. Defaults to `None`.
+        peephole_regularizer: Regularizer of the peepholes. Defaults to `None`.
+        bias_regularizer: Regularizer of the bias. Defaults to `None`.
+        kernel_constraint: Constraint of the inputs' kernel. Defaults to `None`.
+        recurrent_constraint: Constraint of the recurrent kernel. Defaults to `None`.
+        peephole_constraint: Constraint of the peepholes. Defaults to `None`.
+        bias_constraint: Constraint of the bias. Defaults to `None`.
+        dropout: Fraction of the inputs to drop in training, at least 0 and below 1. Defaults to 0.
+        recurrent_dropout: Fraction of the previous output to drop in training, at least 0 and below
+            1. Defaults to 0.
+        seed: Seed of the dropout. Defaults to `None`: random.
+        use_bias: Whether there is a bias. Defaults to `True`.
         **kwargs: Arguments of `keras.layers.RNN`, with the same defaults: `return_sequences`,
             `return_state`, `go_backwards`, `stateful`, `unroll`, `zero_output_for_mask`.
 
@@ -34,15 +48,15 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
             Defaults to `None`.
         mask: Boolean of shape `(batch, time)`, or `None`; steps where it is false leave the state
             unchanged and repeat the output. Defaults to `None`.
-        training: Whether to use the fast recurrence. Defaults to `False`.
+        training: Whether to apply dropout and to use the fast recurrence. Defaults to `False`.
 
     Returns:
         The last output, of shape `(batch, units)`, or with `return_sequences` all outputs, of shape
         `(batch, time, units)`; with `return_state` also the last `h` and `c`.
 
     Raises:
-        ValueError: If `units` is not an integer of at least 1, or the inputs do not have three
-            axes.
+        ValueError: If `units` is not an integer of at least 1, a dropout is outside its bounds, or
+            the inputs do not have three axes.
 
     Example:
 
@@ -70,6 +84,18 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
         peephole_initializer="zeros",
         bias_initializer="zeros",
         unit_forget_bias: bool = True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        peephole_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        peephole_constraint=None,
+        bias_constraint=None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed=None,
+        use_bias: bool = True,
         **kwargs,
     ):
         cell = PeepholeLSTMCell(
@@ -81,6 +107,18 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
             peephole_initializer,
             bias_initializer,
             unit_forget_bias,
+            kernel_regularizer,
+            recurrent_regularizer,
+            peephole_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            peephole_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
+            use_bias,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
         )
@@ -106,5 +144,6 @@ class PeepholeLSTM(FastRNN, keras.layers.RNN):
         return (
             self.cell.activation is keras.activations.tanh
             and self.cell.recurrent_activation is keras.activations.sigmoid
+            and not self.cell.recurrent_dropout
             and not self.unroll
         )

@@ -3,11 +3,11 @@
 import keras
 from keras import ops
 
-from dlrecipes.layers._arguments import fresh, integer
+from dlrecipes.layers._arguments import fresh, integer, number
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
-class PeepholeLSTMCell(keras.layers.Layer):
+class PeepholeLSTMCell(keras.layers.LSTMCell):
     """An LSTM cell whose gates also see the memory, through one weight per unit.
 
     One step, with `s` the recurrent activation, `f` the activation, `*` element by element, and
@@ -22,8 +22,10 @@ class PeepholeLSTMCell(keras.layers.Layer):
     A closed output gate hides the memory from the gates of a plain LSTM; peepholes keep it visible,
     so that the cell can learn to count and to keep time. `kernel`, `recurrent_kernel` and `bias`
     have the layout of `keras.layers.LSTM` and may be copied from it; with peepholes of zero both
-    compute the same. Inside `keras.layers.RNN` a masked step leaves the state unchanged. Training
-    and inference behave the same.
+    compute the same. Inside `keras.layers.RNN` a masked step leaves the state unchanged. Dropout
+    works as in `keras.layers.LSTM`: the same inputs and outputs are dropped at every step of a
+    sequence, and with `recurrent_dropout` each gate drops its own. Without dropout, training and
+    inference behave the same.
 
     Args:
         units: Size of the memory and of the output, at least 1.
@@ -38,17 +40,31 @@ class PeepholeLSTMCell(keras.layers.Layer):
         bias_initializer: Initializer of `b`, of shape `(4 * units,)`. Defaults to `"zeros"`.
         unit_forget_bias: Whether the forget gate's bias starts at 1 instead, so that the memory is
             kept until the cell learns to forget. Defaults to `True`.
+        kernel_regularizer: Regularizer of `W`. Defaults to `None`.
+        recurrent_regularizer: Regularizer of `U`. Defaults to `None`.
+        peephole_regularizer: Regularizer of the peepholes. Defaults to `None`.
+        bias_regularizer: Regularizer of `b`. Defaults to `None`.
+        kernel_constraint: Constraint of `W`. Defaults to `None`.
+        recurrent_constraint: Constraint of `U`. Defaults to `None`.
+        peephole_constraint: Constraint of the peepholes. Defaults to `None`.
+        bias_constraint: Constraint of `b`. Defaults to `None`.
+        dropout: Fraction of the inputs to drop in training, at least 0 and below 1. Defaults to 0.
+        recurrent_dropout: Fraction of the previous output to drop in training, at least 0 and below
+            1. Defaults to 0.
+        seed: Seed of the dropout. Defaults to `None`: random.
+        use_bias: Whether there is a bias. Defaults to `True`.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
         inputs: One time step, of shape `(batch, features)`.
         states: List of `h` and `c`, each of shape `(batch, units)`.
+        training: Whether to apply dropout. Defaults to `False`.
 
     Returns:
         The output `h`, of shape `(batch, units)`, and a list of the new `h` and `c`.
 
     Raises:
-        ValueError: If `units` is not an integer of at least 1.
+        ValueError: If `units` is not an integer of at least 1, or a dropout is outside its bounds.
 
     Example:
 
@@ -75,36 +91,72 @@ class PeepholeLSTMCell(keras.layers.Layer):
         peephole_initializer="zeros",
         bias_initializer="zeros",
         unit_forget_bias: bool = True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        peephole_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        peephole_constraint=None,
+        bias_constraint=None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed=None,
+        use_bias: bool = True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
         integer("units", units)
-        self.units = units
-        self.activation = keras.activations.get(activation)
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        for name, rate in {"dropout": dropout, "recurrent_dropout": recurrent_dropout}.items():
+            number(name, rate, "at least 0 and below 1", lambda x: 0 <= x < 1)
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            **kwargs,
+        )
         self.peephole_initializer = keras.initializers.get(peephole_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.unit_forget_bias = unit_forget_bias
-        self.state_size = [units, units]
-        self.output_size = units
+        self.peephole_regularizer = keras.regularizers.get(peephole_regularizer)
+        self.peephole_constraint = keras.constraints.get(peephole_constraint)
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            (input_shape[-1], 4 * self.units), self.kernel_initializer, name="kernel"
-        )
-        self.recurrent_kernel = self.add_weight(
-            (self.units, 4 * self.units), self.recurrent_initializer, name="recurrent_kernel"
-        )
-        self.peepholes = self.add_weight(
-            (3, self.units), self.peephole_initializer, name="peepholes"
-        )
-        self.bias = self.add_weight((4 * self.units,), self._initial_bias, name="bias")
+        self.kernel = self._add("kernel", (input_shape[-1], 4 * self.units))
+        self.recurrent_kernel = self._add("recurrent_kernel", (self.units, 4 * self.units))
+        self.peepholes = self._add("peepholes", (3, self.units))
+        self.bias = self._add("bias", (4 * self.units,)) if self.use_bias else None
 
-    def call(self, inputs, states):
+    def _add(self, name, shape):
+        argument = {"recurrent_kernel": "recurrent", "peepholes": "peephole"}.get(name, name)
+        initializer = getattr(self, f"{argument}_initializer")
+        return self.add_weight(
+            shape,
+            self._initial_bias if name == "bias" else initializer,
+            name=name,
+            regularizer=getattr(self, f"{argument}_regularizer"),
+            constraint=getattr(self, f"{argument}_constraint"),
+        )
+
+    def call(self, inputs, states, training=False):
         h, c = states
-        z = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel) + self.bias
+        masks = self.get_dropout_mask(inputs) if training else None
+        recurrent_masks = self.get_recurrent_dropout_mask(h) if training else None
+        z = _product(inputs, self.kernel, masks)
+        z += _product(h, self.recurrent_kernel, recurrent_masks)
+        if self.use_bias:
+            z += self.bias
         z_input, z_forget, z_memory, z_output = ops.split(z, 4, axis=-1)
         peepholes = ops.convert_to_tensor(self.peepholes)
         input_gate = self.recurrent_activation(z_input + peepholes[0] * c)
@@ -115,17 +167,11 @@ class PeepholeLSTMCell(keras.layers.Layer):
         return h, [h, c]
 
     def get_config(self):
-        serialize = keras.initializers.serialize
         return {
             **super().get_config(),
-            "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
-            "kernel_initializer": serialize(self.kernel_initializer),
-            "recurrent_initializer": serialize(self.recurrent_initializer),
-            "peephole_initializer": serialize(self.peephole_initializer),
-            "bias_initializer": serialize(self.bias_initializer),
-            "unit_forget_bias": self.unit_forget_bias,
+            "peephole_initializer": keras.initializers.serialize(self.peephole_initializer),
+            "peephole_regularizer": keras.regularizers.serialize(self.peephole_regularizer),
+            "peephole_constraint": keras.constraints.serialize(self.peephole_constraint),
         }
 
     def _initial_bias(self, shape, dtype=None):
@@ -138,3 +184,11 @@ class PeepholeLSTMCell(keras.layers.Layer):
                 fresh(self.bias_initializer)((2 * self.units,), dtype=dtype),
             ]
         )
+
+
+def _product(x, kernel, masks):
+    """Returns `x @ kernel`, with `x` multiplied by a dropout mask, or by one for each gate."""
+    if not isinstance(masks, list):
+        return ops.matmul(x if masks is None else x * masks, kernel)
+    parts = zip(masks, ops.split(kernel, 4, axis=-1), strict=True)
+    return ops.concatenate([ops.matmul(x * mask, part) for mask, part in parts], axis=-1)

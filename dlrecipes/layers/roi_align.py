@@ -12,8 +12,9 @@ class RoIAlign(keras.layers.Layer):
 
     A region is divided into `output_size` by `output_size` bins. The feature map is interpolated
     bilinearly at a regular grid of `sampling_ratio` by `sampling_ratio` points in each bin, and the
-    bin is their average. Unlike RoI pooling, it never rounds to whole positions: a region that
-    moves by a fraction of a position changes its features accordingly.
+    bin is their average. With a `sampling_ratio` of 0, the number of points adapts to the region:
+    they are at most one position apart. Unlike RoI pooling, the layer never rounds to whole
+    positions: a region that moves by a fraction of a position changes its features accordingly.
 
     Regions are boxes `(left, top, right, bottom)`, Keras' `"xyxy"`, in pixels of the image.
     Position `i` of the feature map corresponds to `(i + 0.5) / spatial_scale` in the image, as in
@@ -27,7 +28,10 @@ class RoIAlign(keras.layers.Layer):
 
     Args:
         output_size: Height and width of the map of each region, at least 1. Defaults to 7.
-        sampling_ratio: Points per bin and axis, at least 1. Defaults to 2.
+        sampling_ratio: Points per bin and axis, at least 1. With 0 or `None`, each region has
+            `ceil(size / output_size)` of them along each axis, where `size` is its extent in
+            positions, and at least 1, as with a `sampling_ratio` of -1 in torchvision. Defaults
+            to 2.
         spatial_scale: Positions of the feature map per pixel of the image, above 0: 1 / stride.
             Defaults to 1 / 16.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
@@ -41,8 +45,8 @@ class RoIAlign(keras.layers.Layer):
         Features of shape `(batch, rois, output_size, output_size, channels)`.
 
     Raises:
-        ValueError: If `output_size` or `sampling_ratio` is not an integer of at least 1,
-            `spatial_scale` is not above 0, or the inputs have other shapes.
+        ValueError: If `output_size` is not an integer of at least 1, `sampling_ratio` is not an
+            integer of at least 0, `spatial_scale` is not above 0, or the inputs have other shapes.
 
     Example:
 
@@ -63,13 +67,14 @@ class RoIAlign(keras.layers.Layer):
     def __init__(
         self,
         output_size: int = 7,
-        sampling_ratio: int = 2,
+        sampling_ratio: int | None = 2,
         spatial_scale: float = 1 / 16,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value in {"output_size": output_size, "sampling_ratio": sampling_ratio}.items():
-            integer(name, value)
+        integer("output_size", output_size)
+        if sampling_ratio is not None:
+            integer("sampling_ratio", sampling_ratio, least=0)
         number("spatial_scale", spatial_scale, "above 0", lambda x: x > 0)
         self.output_size = output_size
         self.sampling_ratio = sampling_ratio
@@ -104,6 +109,8 @@ class RoIAlign(keras.layers.Layer):
 
     def _weights(self, start, end, size):
         """Returns each position's weight in each bin: (batch, rois, output_size, size)."""
+        if not self.sampling_ratio:
+            return ops.cast(self._adaptive_weights(start, end, size), self.compute_dtype)
         position = ops.arange(size, dtype="float32")
         bins = ops.arange(self.output_size, dtype="float32")
         total = 0.0
@@ -114,6 +121,34 @@ class RoIAlign(keras.layers.Layer):
             distance = ops.abs(ops.expand_dims(point, -1) - position)
             total += ops.maximum(1.0 - distance, 0.0)
         return ops.cast(total / self.sampling_ratio, self.compute_dtype)
+
+    def _adaptive_weights(self, start, end, size):
+        """Returns the weights without a loop over points, whose number differs by region.
+
+        Between two positions, a point's weight is a linear function of its coordinate. The weights
+        of a run of points therefore follow from their number and the sum of their coordinates.
+        """
+        extent = ops.maximum(end - start, 1e-6)
+        count = ops.ceil(extent / self.output_size)
+        # Point k, from 0, of bin b is at first[b] + k * step.
+        step = extent / self.output_size / count
+        bins = ops.arange(self.output_size, dtype="float32")
+        first = ops.expand_dims(start + extent * bins / self.output_size + step / 2, -1)
+        count, step = ops.expand_dims(count, -1), ops.expand_dims(step, -1)
+        edges = ops.arange(size, dtype="float32")
+        # Number of points before each position, and the sum of their coordinates.
+        number = ops.clip(ops.ceil((edges - first) / step), 0.0, count)
+        total = number * first + step * number * (number - 1) / 2
+        # Between position p and the next one, the next one's weight is the distance to p.
+        between, sums = number[..., 1:] - number[..., :-1], total[..., 1:] - total[..., :-1]
+        later = sums - between * edges[:-1]
+        weights = ops.pad(between - later, [(0, 0)] * 3 + [(0, 1)])
+        weights += ops.pad(later, [(0, 0)] * 3 + [(1, 0)])
+        # Points beyond the outermost positions take the value at the edge.
+        before, after = number[..., :1], count - number[..., -1:]
+        weights += before * ops.cast(edges == 0, "float32")
+        weights += after * ops.cast(edges == edges[-1], "float32")
+        return weights / count
 
 
 def _check(features_shape, rois_shape):

@@ -19,6 +19,7 @@ from dlrecipes.data.batches import (
 )
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import classification_metrics, confusion_matrix, count_macs
 from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
@@ -45,7 +46,8 @@ image has the label `""`. `classes` lists the classes in the order of the column
 
 The signature `images` uses grey images of 28x28 pixels unchanged, which must be light on black as
 in MNIST; all others are resized and centred. `model.tflite` takes such 28x28 images as numbers
-from 0 to 1; the columns of its output are the lines of `assets.extra/labels.txt`.
+from 0 to 1, with one channel or three; the columns of its output are the lines of
+`assets.extra/labels.txt`.
 """
 
 
@@ -162,6 +164,7 @@ class DigitRecognition(Recipe):
             {"labels.txt": "".join(f"{name}\n" for name in model.class_names)},
             NOTES,
             _quantized(model, splits),
+            metadata=classifier(model.class_names),
         )
 
     def predict(

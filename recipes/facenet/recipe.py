@@ -15,6 +15,7 @@ from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
 from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.litert_metadata import embedder
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs
 from dlrecipes.metrics.embeddings import embedding_roc, embedding_scores
@@ -184,6 +185,7 @@ class FaceNet(Recipe):
             {predict.THRESHOLD_FILE: f"{threshold:.6f}\n"},
             NOTES.format(threshold=threshold, colour="colour" if config.colour else "grey"),
             _quantized(splits),
+            metadata=embedder(),
         )
 
     def predict(

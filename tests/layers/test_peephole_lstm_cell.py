@@ -56,6 +56,79 @@ def test_without_peepholes_it_equals_keras_lstm(mask):
     np.testing.assert_allclose(np.array(layer(X, mask=mask)), expected, atol=1e-6)
 
 
+RATES = [{"dropout": 0.4}, {"recurrent_dropout": 0.3}, {"dropout": 0.4, "recurrent_dropout": 0.3}]
+
+
+@pytest.mark.parametrize("rates", [{}, *RATES])
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_without_peepholes_dropout_equals_keras_lstm(rates, mask):
+    ours = PeepholeLSTM(4, seed=5, return_sequences=True, **rates)
+    lstm = keras.layers.LSTM(4, seed=5, return_sequences=True, **rates)
+    ours.build((None, None, 3))
+    lstm.build((None, None, 3))
+    kernel, recurrent, bias = lstm.get_weights()
+    ours.set_weights([kernel, recurrent, np.zeros((3, 4)), bias, *ours.get_weights()[4:]])
+    mask = None if mask is None else keras.ops.array(mask)
+    for _ in range(2):  # Each call drops others.
+        expected = np.array(lstm(X, mask=mask, training=True))
+        np.testing.assert_allclose(np.array(ours(X, mask=mask, training=True)), expected, atol=1e-6)
+    plain = np.array(lstm(X, mask=mask))
+    assert not rates or np.abs(plain - expected).max() > 1e-3
+    np.testing.assert_allclose(np.array(ours(X, mask=mask)), plain, atol=1e-6)
+
+
+def test_without_a_bias_it_equals_keras_lstm():
+    ours = PeepholeLSTM(4, use_bias=False)
+    lstm = keras.layers.LSTM(4, use_bias=False)
+    expected = np.array(lstm(X))
+    ours.build((None, None, 3))
+    ours.set_weights([*lstm.get_weights(), np.zeros((3, 4))])
+    for training in (False, True):
+        np.testing.assert_allclose(np.array(ours(X, training=training)), expected, atol=1e-6)
+
+
+def test_each_weight_has_its_own_regularizer():
+    names = ("kernel", "recurrent", "peephole", "bias")
+    factors = {f"{name}_regularizer": keras.regularizers.L1(k + 1) for k, name in enumerate(names)}
+    layer = PeepholeLSTM(2, peephole_initializer="ones", **factors)
+    layer.build((None, None, 3))
+    weights = [np.array(weight) for weight in layer.weights[:4]]
+    expected = [(k + 1) * np.abs(weight).sum() for k, weight in enumerate(weights)]
+    np.testing.assert_allclose([float(loss) for loss in layer.losses], expected, rtol=1e-5)
+
+
+def test_each_weight_has_its_own_constraint():
+    names = ("kernel", "recurrent", "peephole", "bias")
+    limits = {
+        f"{name}_constraint": keras.constraints.MaxNorm(k + 1) for k, name in enumerate(names)
+    }
+    layer = PeepholeLSTM(2, **limits)
+    layer.build((None, None, 3))
+    assert [weight.constraint.max_value for weight in layer.trainable_weights] == [1, 2, 3, 4]
+
+
+def test_a_copy_has_the_same_dropout_regularizers_and_constraints():
+    layer = PeepholeLSTM(
+        2,
+        dropout=0.1,
+        recurrent_dropout=0.2,
+        seed=3,
+        peephole_regularizer="l2",
+        recurrent_constraint="unit_norm",
+    )
+    copy = PeepholeLSTM.from_config(layer.get_config())
+    assert (copy.cell.dropout, copy.cell.recurrent_dropout, copy.cell.seed) == (0.1, 0.2, 3)
+    assert isinstance(copy.cell.peephole_regularizer, keras.regularizers.L2)
+    assert isinstance(copy.cell.recurrent_constraint, keras.constraints.UnitNorm)
+
+
+@pytest.mark.parametrize("name", ["dropout", "recurrent_dropout"])
+@pytest.mark.parametrize("rate", [-0.1, 1, None, True])
+def test_invalid_rates_raise(name, rate):
+    with pytest.raises(ValueError, match=f"{name} must be at least 0 and below 1"):
+        PeepholeLSTM(4, **{name: rate})
+
+
 def test_forget_gate_starts_open_by_default():
     expected = np.array([0] * 4 + [1] * 4 + [0] * 8)
     np.testing.assert_array_equal(np.array(built().cell.bias), expected)

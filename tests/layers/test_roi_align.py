@@ -28,21 +28,25 @@ def bilinear(image, y, x):
     return upper * (y0 + 1 - y) + lower * (y - y0)
 
 
-def by_hand(features, rois, size, sampling, scale):
+def by_hand(features, rois, size, ratio, scale):
     out = np.zeros((*rois.shape[:2], size, size, features.shape[-1]))
     for b, n, row, column in np.ndindex(*out.shape[:4]):
         left, top, right, bottom = rois[b, n].astype("float64") * scale
         high, wide = (bottom - top) / size, (right - left) / size
-        for i in range(sampling):
-            for j in range(sampling):
-                y = top + (row + (i + 0.5) / sampling) * high
-                x = left + (column + (j + 0.5) / sampling) * wide
+        # torchvision's rule; a region without area has one point.
+        rows, columns = (ratio or max(1, int(np.ceil(bin_size))) for bin_size in (high, wide))
+        for i in range(rows):
+            for j in range(columns):
+                y = top + (row + (i + 0.5) / rows) * high
+                x = left + (column + (j + 0.5) / columns) * wide
                 # Position 0 has its centre at 0.5.
-                out[b, n, row, column] += bilinear(features[b], y - 0.5, x - 0.5) / sampling**2
+                out[b, n, row, column] += bilinear(features[b], y - 0.5, x - 0.5) / rows / columns
     return out
 
 
-@pytest.mark.parametrize("size, sampling", [(1, 1), (2, 3), (7, 2)])
+@pytest.mark.parametrize(
+    "size, sampling", [(1, 1), (2, 3), (7, 2), (1, 0), (2, 0), (3, None), (7, 0)]
+)
 def test_features_equal_a_loop_over_bins_and_samples(size, sampling):
     y = keras.ops.convert_to_numpy(RoIAlign(size, sampling, 1 / 4)(FEATURES, ROIS))
     np.testing.assert_allclose(y, by_hand(FEATURES, ROIS, size, sampling, 1 / 4), atol=1e-5)
@@ -62,12 +66,21 @@ def test_a_fractional_shift_of_a_region_shifts_its_features():
     np.testing.assert_allclose(y[0, 1] - y[0, 0], np.full((2, 2, 1), 3.2 / 16), atol=1e-5)
 
 
+def test_the_number_of_points_adapts_to_each_region_and_axis():
+    # A region of 6 x 2 positions, in 2 x 2 bins: 3 points per bin along x, 1 along y.
+    x = np.arange(8, dtype="float32") ** 2
+    features = np.broadcast_to(x[None, None, :, None], (1, 4, 8, 1))
+    rois = np.array([[[0, 0, 6, 2], [0, 0, 2, 2]]], "float32")
+    y = keras.ops.convert_to_numpy(RoIAlign(2, 0, 1.0)(features, rois))[0, :, 0, :, 0]
+    np.testing.assert_allclose(y, [[(0 + 1 + 4) / 3, (9 + 16 + 25) / 3], [0, 1]], atol=1e-5)
+
+
 class Held(keras.layers.Layer):
     """Holds a feature map as a weight, so that its gradient can be computed."""
 
-    def __init__(self):
+    def __init__(self, ratio):
         super().__init__()
-        self.align = RoIAlign(2, 2, 1 / 4)
+        self.align = RoIAlign(2, ratio, 1 / 4)
         self.held = self.add_weight(FEATURES.shape, name="features")
         self.held.assign(FEATURES)
 
@@ -75,12 +88,13 @@ class Held(keras.layers.Layer):
         return self.align(keras.ops.convert_to_tensor(self.held), rois)
 
 
-def test_gradient_to_the_feature_map_equals_finite_differences():
+@pytest.mark.parametrize("ratio", [2, 0])
+def test_gradient_to_the_feature_map_equals_finite_differences(ratio):
     rois = keras.Input(batch_shape=ROIS.shape, name="rois")
-    gradient = gradients_of(keras.Model({"rois": rois}, Held()(rois)), {"rois": ROIS})[0]
+    gradient = gradients_of(keras.Model({"rois": rois}, Held(ratio)(rois)), {"rois": ROIS})[0]
     # gradients_of weights the outputs with these numbers.
     upstream = np.random.default_rng(1).normal(size=(2, 4, 2, 2, 3)).astype("float32")
-    layer, numeric = RoIAlign(2, 2, 1 / 4), np.zeros(FEATURES.shape)
+    layer, numeric = RoIAlign(2, ratio, 1 / 4), np.zeros(FEATURES.shape)
     # All channels and both examples at once, since they are independent.
     for row, column in np.ndindex(FEATURES.shape[1:3]):
         step = np.zeros(FEATURES.shape, "float32")
@@ -104,7 +118,7 @@ def test_regions_belong_to_their_own_image():
 
 @pytest.mark.parametrize(
     "name, value",
-    [("output_size", 0), ("output_size", 1.5), ("sampling_ratio", 0), ("spatial_scale", 0)],
+    [("output_size", 0), ("output_size", 1.5), ("sampling_ratio", -1), ("spatial_scale", 0)],
 )
 def test_invalid_arguments_raise(name, value):
     with pytest.raises(ValueError, match=f"{name} must be"):

@@ -13,6 +13,7 @@ from dlrecipes import runner
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.litert_metadata import read_metadata
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
@@ -95,6 +96,21 @@ def test_the_model_card_reports_accuracy_and_size_of_each_litert_file(result, te
         assert f"| `{name}` | {report['bytes']:,} | {accuracy:.4f} |" in card
     sizes = [reports[f"model{kind}.tflite"]["bytes"] for kind in ("", ".float16", ".int8")]
     assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize("kind", ["", ".float16", ".int8"])
+def test_litert_files_have_the_metadata_of_an_image_classifier(result, kind):
+    metadata = read_metadata(result.version.folder / f"model{kind}.tflite")
+    (image,), (probabilities,) = metadata["inputs"], metadata["outputs"]
+    assert (image["color_space"], image["mean"], image["std"]) == ("RGB", [0], [255])
+    assert probabilities["labels"] == [str(digit) for digit in range(10)]
+
+
+def test_litert_files_take_colour_images_too(result, test_part):
+    model = LiteRTModel(result.version.folder / "model.tflite")
+    grey = test_part.images[:20, ..., None].astype("float32") / 255
+    outputs = [model(images=images)["probabilities"] for images in (grey, grey.repeat(3, axis=3))]
+    np.testing.assert_allclose(*outputs, atol=1e-5)
 
 
 def test_arrays_of_28x28_are_used_unchanged_and_others_are_normalised(result, test_part):

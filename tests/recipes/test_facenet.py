@@ -15,6 +15,7 @@ from dlrecipes.cli.run import summary
 from dlrecipes.data.faces import Size
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.litert_metadata import read_metadata
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
@@ -71,6 +72,15 @@ def ask(version, inputs, **settings):
     options = module("config").PredictOptions(**settings)
     task = recipe()
     return [task.present(x) for x in task.predict(version, list(map(str, inputs)), options)]
+
+
+def test_litert_files_have_the_metadata_of_an_image_embedder(version):
+    for path in version.folder.glob("*.tflite"):
+        metadata = read_metadata(path)
+        (image,), (embedding,) = metadata["inputs"], metadata["outputs"]
+        assert (image["color_space"], image["mean"], image["std"]) == ("RGB", [0], [255])
+        assert (image["width"], image["height"]) == (32, 32)
+        assert "labels" not in embedding
 
 
 def test_a_run_evaluates_draws_and_publishes(result):
