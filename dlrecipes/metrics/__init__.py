@@ -6,6 +6,7 @@ from dlrecipes.metrics.spans import (
     SpanScores,
     is_well_formed,
     span_scores,
+    strict_spans,
     tag_spans,
     token_accuracy,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "rank1",
     "receiver_operating_characteristic",
     "span_scores",
+    "strict_spans",
     "tag_spans",
     "token_accuracy",
     "verification_accuracy",
