@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ class NumberRange(click.FloatRange):
         return number
 
 
+# Before a setting whose name is an option of the command itself.
+RECIPE_PREFIX = "--recipe-"
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 runs_dir = click.option(
@@ -98,17 +100,24 @@ def published_recipe(
     return source.make(settings), published
 
 
-def setting_options(config: type[Options]) -> list[click.Option]:
-    """Returns an option for each setting; values stay text until they are validated."""
-    return [_option(about) for about in settings(config)]
+def setting_options(config: type[Options], reserved: Collection[str] = ()) -> list[click.Option]:
+    """Returns an option for each setting; values stay text until they are validated.
+
+    Args:
+        config: Class of settings.
+        reserved: Names of the command's own options. A setting of such a name, such as
+            `objective`, is the option `--recipe-objective`. Defaults to none.
+    """
+    return [_option(about, about.name in reserved) for about in settings(config)]
 
 
-def _option(about: Setting) -> click.Option:
+def _option(about: Setting, is_reserved: bool) -> click.Option:
     details = f"[default: {spelled(about.default)}"
     if about.bounds:
         details += f"; {about.bounds}"
+    written = about.written.replace(" ", "")
     return click.Option(
-        [about.written.replace(" ", "")],
+        [written.replace("--", RECIPE_PREFIX) if is_reserved else written],
         default=None,
         metavar=_metavar(about),
         help=f"{about.help} {details}]",

@@ -12,6 +12,7 @@ import click
 from dlrecipes._utils.files import missing_folders, remove_folder, try_lock
 from dlrecipes.cli.options import (
     FOLDER,
+    NumberRange,
     RecipeCommands,
     models_dir,
     runs_dir,
@@ -21,6 +22,7 @@ from dlrecipes.cli.options import (
 from dlrecipes.errors import INTERRUPTED, UsageError
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner import start
+from dlrecipes.tuning.conditions import searched
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
 RESERVED = (
@@ -29,6 +31,8 @@ RESERVED = (
     "time_limit",
     "objective",
     "max_epochs",
+    "max_macs",
+    "max_parameters",
     "workers",
     "threads",
     "name",
@@ -48,6 +52,7 @@ Examples:
   dlrecipes tune slot_filling
   dlrecipes tune slot_filling --tuner bayesian --trials 30 --time-limit 60
   dlrecipes tune digit_recognition --network cnn --workers 2 --publish
+  dlrecipes tune digit_recognition --max-macs 2e6
 """
 
 
@@ -56,7 +61,8 @@ def make(source: Source) -> click.Command:
 
     def callback(**values: Any) -> None:
         own = {name: values.pop(name) for name in RESERVED}
-        _tune(source, typed_settings(values, click.get_current_context().args), **own)
+        named = {name.removeprefix("recipe_"): value for name, value in values.items()}
+        _tune(source, typed_settings(named, click.get_current_context().args), **own)
 
     own = [
         click.Option(
@@ -87,6 +93,16 @@ def make(source: Source) -> click.Command:
             ["--max-epochs"], type=click.IntRange(1, 100_000), help="Maximum epochs per trial."
         ),
         click.Option(
+            ["--max-macs"],
+            type=NumberRange(min=0, min_open=True),
+            help="Largest number of multiply-accumulates; a larger network is not trained.",
+        ),
+        click.Option(
+            ["--max-parameters"],
+            type=NumberRange(min=0, min_open=True),
+            help="Largest number of parameters; a larger network is not trained.",
+        ),
+        click.Option(
             ["--workers"],
             type=click.IntRange(1, 64),
             default=1,
@@ -111,7 +127,7 @@ def make(source: Source) -> click.Command:
         callback=callback,
         help=f"Search the hyperparameters of {source.name}: {source.summary}",
         short_help=source.summary,
-        params=[*own, *setting_options(source.config())],
+        params=[*own, *setting_options(source.config(), RESERVED)],
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
     return runs_dir(models_dir(command))
@@ -128,6 +144,8 @@ def _tune(
     time_limit: float | None,
     objective: str | None,
     max_epochs: int | None,
+    max_macs: float | None,
+    max_parameters: float | None,
     workers: int,
     threads: int | None,
     name: str,
@@ -143,12 +161,11 @@ def _tune(
     checked = config.parse(typed, source.name).located()
     checked.check_effect(typed, source.name)
     checked = start.located(checked, models_dir, source.name)
-    # Settings without effect are not worth a search.
-    idle = checked.without_effect().keys() & config.search_space().keys()
-    fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, *idle, "data"}}
+    fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, "data"}}
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")
-    if not config.search_space().keys() - fixed.keys():
+    left = config.search_space().keys() - fixed.keys()
+    if not searched(config, fixed, {key: config.search_space()[key] for key in left}):
         raise UsageError(
             f"{source.name}: nothing is left to tune.",
             "Fix fewer settings" + ("." if config.search_space() else ", or declare ranges."),
@@ -161,7 +178,7 @@ def _tune(
     from dlrecipes.tuning import report
     from dlrecipes.tuning.search import search
     from dlrecipes.tuning.spec import SearchSpec, open_folder
-    from dlrecipes.tuning.trial import UnknownObjective
+    from dlrecipes.tuning.trial import UnknownMetric
 
     spec = SearchSpec(
         source.argument,
@@ -175,6 +192,7 @@ def _tune(
         threads,
         workers,
         checked.seed,
+        {k: v for k, v in (("macs", max_macs), ("parameters", max_parameters)) if v is not None},
     )
     folder = searches_dir / source.name / name
     made = missing_folders(folder.parent)
@@ -189,7 +207,7 @@ def _tune(
         trials = report.rows(spec, oracle, folder)
         report.write(spec, trials, folder)
         for row in trials:
-            if row.state in ("done", "failed") and row.name not in seen:
+            if row.state != "running" and row.name not in seen:
                 seen.add(row.name)
                 _print(spec, row)
 
@@ -198,7 +216,7 @@ def _tune(
             if not alone and not os.environ.get("KERASTUNER_TUNER_ID"):
                 raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
             oracle = search(spec, folder, on_update)
-    except UnknownObjective:
+    except UnknownMetric:
         if new:  # The corrected command starts a new search.
             remove_folder(folder, made)
         raise
@@ -210,6 +228,7 @@ def _tune(
         return
     rows = report.rows(spec, oracle, folder)
     report.write(spec, rows, folder)
+    report.write_front(spec, rows, folder, source.argument)
     report.draw(spec, rows, folder / "figures")
     click.echo(report.summary(spec, rows, folder, source.argument))
     if report.best(spec, rows) is None:

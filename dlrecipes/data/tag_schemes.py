@@ -112,11 +112,7 @@ def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
         https://arxiv.org/abs/cs/9907006; Ratinov and Roth, 2009, "Design challenges and
         misconceptions in named entity recognition" (BILOU).
     """
-    if scheme not in SCHEMES:
-        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme!r}.")
-    for position, tag in enumerate(tags):
-        if not TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
-            raise TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
+    check_tags(tags, scheme)
     if scheme not in _OPEN_ENDED:
         prefixes = SCHEMES[scheme]
         _check_closed(tags, prefixes[1], prefixes[2], lone=len(prefixes) == 3)
@@ -127,6 +123,79 @@ def to_bio(tags: Sequence[str], scheme: str) -> tuple[str, ...]:
         result.append(tag if tag == "O" else f"{'B' if opens else 'I'}-{slot}")
         previous = "" if prefix in _SINGLE else slot
     return tuple(result)
+
+
+def tag_constraints(tag_names: Sequence[str], scheme: str) -> dict[str, list]:
+    """Returns the tags that a scheme does not allow to follow one another, begin or end a sequence.
+
+    They are the arguments of `layers.LinearChainCRF`. Exactly those sequences are allowed that
+    tags of spans can form. A span of one word is `S-` (or `U-`, `W-`) in schemes that have it,
+    else `B-`, or `I-` in IOB1.
+
+    Args:
+        tag_names: Tags in the order of their ids.
+        scheme: One of `SCHEMES`, such as `"BIO"` or `"IOBES"`.
+
+    Returns:
+        `forbidden`, pairs `(from, to)` of ids; `forbidden_start` and `forbidden_end`, ids.
+
+    Raises:
+        ValueError: If the scheme is unknown, or a tag does not belong to it.
+
+    Example:
+
+    >>> from dlrecipes.data.tag_schemes import tag_constraints
+    >>> from dlrecipes.layers import LinearChainCRF
+    >>> rules = tag_constraints(["O", "B-city", "I-city"], "BIO")
+    >>> rules
+    {'forbidden': [(0, 2)], 'forbidden_start': [2], 'forbidden_end': []}
+    >>> crf = LinearChainCRF(3, **rules)
+    """
+    check_tags(tag_names, scheme)
+    numbers = range(len(tag_names))
+    pairs = itertools.product(numbers, numbers)
+    return {
+        "forbidden": [
+            (a, b) for a, b in pairs if not _may_follow(tag_names[a], tag_names[b], scheme)
+        ],
+        "forbidden_start": [b for b in numbers if not _may_follow("O", tag_names[b], scheme)],
+        "forbidden_end": [a for a in numbers if not _may_follow(tag_names[a], "O", scheme)],
+    }
+
+
+def check_tags(tags: Sequence[str], scheme: str) -> None:
+    """Refuses an unknown scheme, and tags that do not belong to it.
+
+    Args:
+        tags: Tags.
+        scheme: One of `SCHEMES`.
+
+    Raises:
+        ValueError: If the scheme is unknown.
+        TagError: If a tag does not belong to it.
+    """
+    if scheme not in SCHEMES:
+        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme!r}.")
+    for position, tag in enumerate(tags):
+        if not TAG.fullmatch(tag) or (tag != "O" and tag[0] not in SCHEMES[scheme]):
+            raise TagError(position, f"the tag {tag!r} is not a tag of {scheme}")
+
+
+def _may_follow(before: str, tag: str, scheme: str) -> bool:
+    """Returns whether a tag may follow another one; `O` stands for the ends of a sentence, too."""
+    begin, inside, *closing = list(SCHEMES[scheme])
+    single = [prefix for prefix in closing if prefix in _SINGLE]
+    last = [prefix for prefix in closing if prefix not in _SINGLE]
+    same_slot = before[1:] == tag[1:] and tag != "O"
+    is_open = before[0] in (begin, inside)
+    if scheme == "IOB1":
+        # B- only separates two spans of one slot.
+        return tag[0] != begin or (same_slot and is_open)
+    if same_slot and is_open and tag[0] in (inside, *last):
+        return True
+    # B- or I- must be continued, unless it may be a whole span or its end.
+    is_unfinished = (before[0] == begin and single) or (before[0] == inside and last)
+    return not is_unfinished and tag[0] not in (inside, *last)
 
 
 def _check_closed(tags: Sequence[str], inside: str, last: str, lone: bool) -> None:

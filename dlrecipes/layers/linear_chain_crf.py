@@ -13,6 +13,9 @@ from dlrecipes.layers._arguments import fresh, integer, number
 SMALLEST = 1e-35
 # Added to the scores of forbidden tags: exp(-30) is 1e-13, and within the bound of 80.
 FORBIDDEN_SCORE = -30.0
+# The same in decoding, which has no bound: no other scores outweigh it, and float32 holds the sum
+# for 100 million positions.
+IMPOSSIBLE_SCORE = -1e30
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -35,7 +38,7 @@ class LinearChainCRF(keras.layers.Layer):
     float32 they are exact as long as the differences between the scores of one position plus those
     between the transitions into one tag stay below about 80; a tag whose paths are less likely than
     exp(-80) times the best one is computed as exp(-80). `decode` only compares, and has no such
-    bound.
+    bound. It never returns a forbidden sequence, unless all sequences of that length are forbidden.
 
     Args:
         num_tags: Number of tags, at least 1.
@@ -43,10 +46,14 @@ class LinearChainCRF(keras.layers.Layer):
             the row's tag to the column's. Defaults to `"zeros"`.
         boundary_initializer: Initializer of `start` and `end`, each of shape `(num_tags,)`.
             Defaults to `"zeros"`.
-        forbidden: Pairs `(from, to)` of tags that cannot follow one another; they make a sequence
-            about 1e-13 times as likely as its score alone would. Defaults to no pairs.
-        forbidden_start: Tags that a sequence cannot begin with, with the same effect. Defaults to
-            no tags.
+        forbidden: Pairs `(from, to)` of tags that cannot follow one another, or a boolean mask of
+            shape `(num_tags, num_tags)`, true at such pairs. In probabilities and likelihoods each
+            makes a sequence about 1e-13 times as likely as its score alone would.
+            `data.tag_schemes.tag_constraints` returns the pairs of BIO, IOBES and others. Defaults
+            to no pairs.
+        forbidden_start: Tags that a sequence cannot begin with, or a boolean mask of shape
+            `(num_tags,)`. Defaults to no tags.
+        forbidden_end: Tags that a sequence cannot end with, in the same form. Defaults to no tags.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
@@ -61,7 +68,7 @@ class LinearChainCRF(keras.layers.Layer):
 
     Raises:
         ValueError: If `num_tags` is not an integer of at least 1, a forbidden tag is not in [0,
-            num_tags), or the scores have another shape.
+            num_tags), a mask has another shape, or the scores have another shape.
 
     Example:
 
@@ -86,6 +93,7 @@ class LinearChainCRF(keras.layers.Layer):
         boundary_initializer="zeros",
         forbidden: Sequence[tuple[int, int]] = (),
         forbidden_start: Sequence[int] = (),
+        forbidden_end: Sequence[int] = (),
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -95,14 +103,12 @@ class LinearChainCRF(keras.layers.Layer):
         self.boundary_initializer = keras.initializers.get(boundary_initializer)
         self.forbidden = forbidden
         self.forbidden_start = forbidden_start
-        if not hasattr(forbidden, "__iter__") or any(np.shape(pair) != (2,) for pair in forbidden):
-            raise ValueError(f"forbidden must be pairs of tags, not {forbidden!r}.")
-        if not hasattr(forbidden_start, "__iter__"):
-            raise ValueError(f"forbidden_start must be a list of tags, not {forbidden_start!r}.")
-        tags = [*forbidden_start, *(tag for pair in forbidden for tag in pair)]
-        for tag in tags:
-            expected = f"integers in [0, {num_tags})"
-            number("forbidden tags", tag, expected, lambda x: x % 1 == 0 and 0 <= x < num_tags)
+        self.forbidden_end = forbidden_end
+        self._forbidden = (
+            _pairs(forbidden, num_tags),
+            _tags("forbidden_start", forbidden_start, num_tags),
+            _tags("forbidden_end", forbidden_end, num_tags),
+        )
         self.supports_masking = True
         # Sums over many paths need more precision than a 16-bit policy has.
         self.autocast = False
@@ -167,7 +173,7 @@ class LinearChainCRF(keras.layers.Layer):
             Tags of shape `(batch, time)`, int32; 0 at padded positions.
         """
         x, mask = self._time_major(scores, mask)
-        transitions, start, end = self._weights()
+        transitions, start, end = self._weights(IMPOSSIBLE_SCORE)
         into = ops.transpose(transitions)
         order = _backwards(mask)
         best = _reorder(_messages(x, start, _maximum(into)), order)
@@ -193,27 +199,23 @@ class LinearChainCRF(keras.layers.Layer):
             "boundary_initializer": keras.initializers.serialize(self.boundary_initializer),
             "forbidden": self.forbidden,
             "forbidden_start": self.forbidden_start,
+            "forbidden_end": self.forbidden_end,
         }
 
     @property
     def _exact_dtype(self) -> str:
         return "float64" if self.variable_dtype == "float64" else "float32"
 
-    def _weights(self):
+    def _weights(self, penalty=FORBIDDEN_SCORE):
         """Returns transition, start and end scores, with the penalties of forbidden tags added."""
         dtype = self._exact_dtype
-        transitions, start, end = (
-            ops.cast(w, dtype) for w in (self.transitions, self.start, self.end)
+        weights = (self.transitions, self.start, self.end)
+        return tuple(
+            ops.cast(weight, dtype) + ops.cast(np.where(forbidden, penalty, 0.0), dtype)
+            if forbidden.any()
+            else ops.cast(weight, dtype)
+            for weight, forbidden in zip(weights, self._forbidden, strict=True)
         )
-        if self.forbidden:
-            penalties = np.zeros((self.num_tags, self.num_tags))
-            penalties[tuple(np.transpose(self.forbidden))] = FORBIDDEN_SCORE
-            transitions = transitions + ops.cast(penalties, dtype)
-        if self.forbidden_start:
-            penalties = np.zeros(self.num_tags)
-            penalties[list(self.forbidden_start)] = FORBIDDEN_SCORE
-            start = start + ops.cast(penalties, dtype)
-        return transitions, start, end
 
     def _check(self, shape):
         if len(shape) != 3 or shape[-1] not in (None, self.num_tags):
@@ -233,6 +235,46 @@ class LinearChainCRF(keras.layers.Layer):
         mask = ops.transpose(ops.cast(mask, "bool"))
         # Not a product, since padding may contain infinities.
         return ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x)), mask
+
+
+def _pairs(forbidden, num_tags):
+    """Returns a boolean mask of shape `(num_tags, num_tags)`."""
+    if not hasattr(forbidden, "__iter__"):
+        raise ValueError(f"forbidden must be pairs of tags, not {forbidden!r}.")
+    if _is_mask("forbidden", forbidden, (num_tags, num_tags)):
+        return np.array(forbidden)
+    if any(np.shape(pair) != (2,) for pair in forbidden):
+        raise ValueError(f"forbidden must be pairs of tags, not {forbidden!r}.")
+    mask = np.zeros((num_tags, num_tags), bool)
+    for pair in forbidden:
+        mask[tuple(_checked(tag, num_tags) for tag in pair)] = True
+    return mask
+
+
+def _tags(name, forbidden, num_tags):
+    """Returns a boolean mask of shape `(num_tags,)`."""
+    if not hasattr(forbidden, "__iter__"):
+        raise ValueError(f"{name} must be a list of tags, not {forbidden!r}.")
+    if _is_mask(name, forbidden, (num_tags,)):
+        return np.array(forbidden)
+    mask = np.zeros(num_tags, bool)
+    mask[[_checked(tag, num_tags) for tag in forbidden]] = True
+    return mask
+
+
+def _is_mask(name, forbidden, shape):
+    flat = np.ravel(np.array(list(forbidden), dtype=object))
+    if not flat.size or not all(isinstance(value, bool | np.bool_) for value in flat):
+        return False
+    if np.shape(forbidden) != shape:
+        raise ValueError(f"{name} must be a mask of shape {shape}, not {np.shape(forbidden)}.")
+    return True
+
+
+def _checked(tag, num_tags):
+    expected = f"integers in [0, {num_tags})"
+    number("forbidden tags", tag, expected, lambda x: x % 1 == 0 and 0 <= x < num_tags)
+    return int(tag)
 
 
 def _chain(step, first, x):

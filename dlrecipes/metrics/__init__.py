@@ -6,6 +6,7 @@ from dlrecipes.metrics.spans import (
     SpanScores,
     is_well_formed,
     span_scores,
+    strict_spans,
     tag_spans,
     token_accuracy,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "reliability",
     "span_scores",
     "sparsity",
+    "strict_spans",
     "tag_spans",
     "token_accuracy",
     "top_k_accuracy",

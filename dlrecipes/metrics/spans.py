@@ -1,9 +1,15 @@
 """Scores of tagged spans, computed like those of the CoNLL-2000 script conlleval."""
 
+import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from dlrecipes.data.tag_schemes import SCHEMES, check_tags
+
+MODES = ("conlleval", "strict")
+# seqeval's names of schemes.
+_ALIASES = {"IOB2": "BIO"}
 Span = tuple[str, int, int]
 Tags = Sequence[str]
 
@@ -71,6 +77,61 @@ def tag_spans(tags: Tags) -> list[Span]:
     return spans
 
 
+def strict_spans(tags: Tags, scheme: str = "BIO") -> list[Span]:
+    """Returns the spans of one sentence that follow their scheme, in order.
+
+    Unlike in `tag_spans`, `I-` never opens a span; and in schemes that mark the last word, such as
+    IOBES, neither `B-` nor `I-` ends one. Words of other tags belong to no span, as in seqeval's
+    strict mode.
+
+    Args:
+        tags: Tags of each word; may be empty.
+        scheme: One of `data.tag_schemes.SCHEMES` except IOB1, or `"IOB2"`, the same as `"BIO"`.
+            Defaults to `"BIO"`.
+
+    Returns:
+        `(slot, start, end)` of each span; it covers the words `start` to `end - 1`,
+        counted from 0.
+
+    Raises:
+        ValueError: If the scheme is unknown or IOB1, or a tag does not belong to it.
+
+    Example:
+
+    >>> from dlrecipes.metrics import strict_spans
+    >>> strict_spans(["B-city", "E-city", "S-day", "B-day", "O", "I-city"], "IOBES")
+    [('city', 0, 2), ('day', 2, 3)]
+
+    Reference:
+        Nakayama, 2018, "seqeval: a Python framework for sequence labeling evaluation".
+        https://github.com/chakki-works/seqeval
+    """
+    name = _ALIASES.get(scheme, scheme)
+    if name == "IOB1":
+        raise ValueError("IOB1 has no strict spans, since I- may open one: use BIO.")
+    check_tags(tags, name)
+    begin, inside, *closing = list(SCHEMES[name])
+    single, last = (
+        [p for p in closing if (p in "SUW") == is_single] for is_single in (True, False)
+    )
+    spans, position = [], 0
+    while position < len(tags):
+        start, (prefix, _, slot) = position, tags[position].partition("-")
+        position += 1
+        # Where spans of one word have no prefix of their own, B- is one.
+        is_closed = prefix in single or (prefix == begin and not single)
+        if prefix == begin:
+            while position < len(tags) and tags[position] == f"{inside}-{slot}":
+                position += 1
+                is_closed = not last
+            if position < len(tags) and tags[position] in [f"{p}-{slot}" for p in last]:
+                position += 1
+                is_closed = True
+        if is_closed:
+            spans.append((slot, start, position))
+    return spans
+
+
 def is_well_formed(tags: Tags) -> bool:
     """Returns whether each `I-slot` continues a `B-slot` or `I-slot`, as BIO (IOB2) requires.
 
@@ -87,21 +148,32 @@ def is_well_formed(tags: Tags) -> bool:
     return all(tag[:2] != "I-" or before[2:] == tag[2:] for before, tag in pairs)
 
 
-def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
+def span_scores(
+    gold: Sequence[Tags],
+    predicted: Sequence[Tags],
+    mode: str = "conlleval",
+    scheme: str | None = None,
+) -> SpanScores:
     """Returns micro-averaged scores of predicted spans, overall and for each slot.
 
     A predicted span is correct if its slot, start and end match a gold span.
 
     Args:
-        gold: BIO tags of each sentence, in the format of `tag_spans`.
+        gold: Tags of each sentence, in the format of `tag_spans` or, in strict mode, of
+            `strict_spans`.
         predicted: Predicted tags of the same sentences.
+        mode: `"conlleval"` for the spans of `tag_spans`, or `"strict"` for those of
+            `strict_spans`. Defaults to `"conlleval"`.
+        scheme: Scheme of the tags in strict mode, such as `"IOB2"` or `"IOBES"`. Defaults to
+            `None`, BIO.
 
     Returns:
         The scores over all sentences, with `by_slot` for every slot of either side.
 
     Raises:
-        ValueError: If there are no sentences, a sentence is a string, the lengths differ, or a
-            tag is not BIO.
+        ValueError: If there are no sentences, a sentence is a string, the lengths differ, a tag
+            does not belong to the scheme, the mode or the scheme is unknown, or a scheme is given
+            outside of strict mode.
 
     Example:
 
@@ -117,12 +189,13 @@ def span_scores(gold: Sequence[Tags], predicted: Sequence[Tags]) -> SpanScores:
         Tjong Kim Sang and Buchholz, 2000, "Introduction to the CoNLL-2000 shared task:
         chunking", section 4. https://arxiv.org/abs/cs/0009008
     """
+    spans_of = _reader(mode, scheme)
     _check_lengths(gold, predicted)
     support: Counter[str] = Counter()
     guesses: Counter[str] = Counter()
     hits: Counter[str] = Counter()
     for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
-        gold_spans, predicted_spans = tag_spans(gold_tags), tag_spans(predicted_tags)
+        gold_spans, predicted_spans = spans_of(gold_tags), spans_of(predicted_tags)
         support.update(slot for slot, _, _ in gold_spans)
         guesses.update(slot for slot, _, _ in predicted_spans)
         hits.update(slot for slot, _, _ in set(gold_spans) & set(predicted_spans))
@@ -159,6 +232,17 @@ def token_accuracy(gold: Sequence[Tags], predicted: Sequence[Tags]) -> float:
         for a, b in zip(gold_tags, predicted_tags, strict=True)
     )
     return correct / words
+
+
+def _reader(mode: str, scheme: str | None) -> Callable[[Tags], list[Span]]:
+    """Returns the function from tags to spans."""
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, not {mode!r}.")
+    if mode == "strict":
+        return functools.partial(strict_spans, scheme=scheme or "BIO")
+    if scheme is not None:
+        raise ValueError(f"scheme={scheme!r} has no effect without mode='strict'.")
+    return tag_spans
 
 
 def _prefix_and_slot(tag: str) -> tuple[str, str]:

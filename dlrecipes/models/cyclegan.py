@@ -1,11 +1,16 @@
 """The generator of CycleGAN: image-to-image translation without paired images."""
 
+from collections.abc import Mapping
+
 import keras
+import numpy as np
 
 from dlrecipes.layers import ReflectionPadding2D
 from dlrecipes.models._arguments import check_integers
 from dlrecipes.models.adversarial import gan_initializer
 from dlrecipes.models.images import channels_last
+
+PADDINGS = ("same", "symmetric")
 
 
 @channels_last
@@ -15,6 +20,7 @@ def cyclegan_generator(
     output_channels: int = 3,
     filters: int = 64,
     kernel_initializer=None,
+    padding: str = "same",
     name: str = "cyclegan_generator",
 ) -> keras.Model:
     """Builds the CycleGAN generator, which translates an image into one of the same size.
@@ -37,6 +43,10 @@ def cyclegan_generator(
             Defaults to 64.
         kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
+        padding: Padding of the strided and transposed convolutions: `"same"`, which adds a row and
+            a column of zeros after the image only, or `"symmetric"`, on all sides, as in the
+            authors' PyTorch code. Published weights need `"symmetric"`, and
+            `models.cyclegan.load_cyclegan_weights` loads them. Defaults to `"same"`.
         name: Model name. Defaults to `"cyclegan_generator"`.
 
     Returns:
@@ -46,7 +56,7 @@ def cyclegan_generator(
         Other sizes are rounded up to a multiple of 4: 30x30 becomes 32x32.
 
     Raises:
-        ValueError: If a number is not an integer of at least 1.
+        ValueError: If a number is not an integer of at least 1, or the padding is unknown.
 
     Example:
 
@@ -63,8 +73,10 @@ def cyclegan_generator(
     """
     check_integers(1, blocks=blocks, channels=channels, filters=filters)
     check_integers(1, output_channels=output_channels)
+    if padding not in PADDINGS:
+        raise ValueError(f"padding must be one of {', '.join(PADDINGS)}, not {padding!r}.")
     image = keras.Input((None, None, channels), name="image")
-    reflected, down, up = _layers(kernel_initializer)
+    reflected, down, up = _layers(kernel_initializer, padding)
     x = _normalized(reflected(image, filters, 7, "first"), "first")
     for level in (1, 2):
         x = _normalized(down(x, filters * 2**level, f"down_{level}"), f"down_{level}")
@@ -80,7 +92,65 @@ def cyclegan_generator(
     return keras.Model(image, x, name=name)
 
 
-def _layers(initializer):
+def load_cyclegan_weights(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
+    """Loads the weights of the authors' PyTorch generator.
+
+    Biases of convolutions before an instance normalisation are left out: it cancels them.
+
+    Args:
+        model: `cyclegan_generator(padding="symmetric")` of the same numbers of blocks, filters and
+            channels.
+        weights: Arrays by name, in the order of the authors' state dictionary.
+
+    Raises:
+        ValueError: If the number of convolutions or a shape differs, before anything is assigned.
+
+    Example:
+
+    >>> import keras
+    >>> import numpy as np
+    >>> from dlrecipes.models.cyclegan import cyclegan_generator, load_cyclegan_weights
+    >>> model = cyclegan_generator(blocks=1, filters=2, padding="symmetric")
+    >>> convolutions = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    >>> # With PyTorch: weights = {k: v.numpy() for k, v in torch.load("latest_net_G.pth").items()}
+    >>> weights = {
+    ...     f"model.{k}.weight": np.zeros(layer.kernel.shape).transpose(3, 2, 0, 1)
+    ...     for k, layer in enumerate(convolutions)
+    ... }
+    >>> load_cyclegan_weights(model, {**weights, "model.26.bias": np.zeros(3)})
+
+    Reference:
+        Zhu, Park, Isola and Efros, 2017, `ResnetGenerator` of
+        https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix
+    """
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    kernels = [np.asarray(value) for value in weights.values() if np.ndim(value) == 4]
+    if len(kernels) != len(layers):
+        raise ValueError(
+            f"the weights have {len(kernels)} convolutions, but {model.name} has {len(layers)}: "
+            "build it with as many blocks."
+        )
+    # From (output, input, height, width), and from (input, output, ...) where it is transposed.
+    kernels = [kernel.transpose(2, 3, 1, 0) for kernel in kernels]
+    last = next((np.asarray(v) for v in reversed(weights.values()) if np.ndim(v) == 1), None)
+    pairs = [
+        *((layer.kernel, kernel) for layer, kernel in zip(layers, kernels, strict=True)),
+        (layers[-1].bias, np.zeros(layers[-1].bias.shape) if last is None else last),
+    ]
+    for variable, value in pairs:
+        if tuple(variable.shape) != value.shape:
+            raise ValueError(
+                f"{variable.path} has the shape {tuple(variable.shape)}, not {value.shape}."
+            )
+    for variable, value in pairs:
+        variable.assign(value)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.GroupNormalization):
+            # The authors' normalisation has no bias.
+            layer.beta.assign(np.zeros(layer.beta.shape))
+
+
+def _layers(initializer, padding):
     """Returns functions that apply the three kinds of convolutions."""
 
     def options(name, use_bias=False):
@@ -97,10 +167,19 @@ def _layers(initializer):
         return keras.layers.Conv2D(filters, kernel, **options(name, use_bias))(x)
 
     def down(x, filters, name):
-        return keras.layers.Conv2D(filters, 3, 2, padding="same", **options(name))(x)
+        if padding == "same":
+            return keras.layers.Conv2D(filters, 3, 2, padding="same", **options(name))(x)
+        x = keras.layers.ZeroPadding2D(1, data_format="channels_last", name=f"{name}_padding")(x)
+        return keras.layers.Conv2D(filters, 3, 2, **options(name))(x)
 
     def up(x, filters, name):
-        return keras.layers.Conv2DTranspose(filters, 3, 2, padding="same", **options(name))(x)
+        if padding == "same":
+            return keras.layers.Conv2DTranspose(filters, 3, 2, padding="same", **options(name))(x)
+        x = keras.layers.Conv2DTranspose(filters, 3, 2, **options(name))(x)
+        # The whole result has 2n + 1 rows: PyTorch's padding of 1 removes the first and the last,
+        # and its output padding of 1 restores the last.
+        first = ((1, 0), (1, 0))
+        return keras.layers.Cropping2D(first, data_format="channels_last", name=f"{name}_crop")(x)
 
     return reflected, down, up
 

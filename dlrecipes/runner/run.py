@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
 import io
@@ -10,8 +9,7 @@ import json
 import platform
 import sys
 import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -166,6 +164,7 @@ def train(
     folder: Path,
     strategy: tf.distribute.Strategy | None = None,
     parts: Sequence[Part] = ("test", "validation"),
+    check: Callable[[keras.Model, Splits], None] = lambda model, splits: None,
 ) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
     """Trains and evaluates a recipe without publishing it.
 
@@ -174,6 +173,7 @@ def train(
         folder: The run's folder; training resumes from its checkpoints.
         strategy: Strategy of this process to train under. Defaults to `None`, one device.
         parts: Splits to evaluate. Defaults to test and validation.
+        check: Called with the untrained model and the data; may raise. Defaults to nothing.
 
     Returns:
         Model of the best epoch, on one device; its data; its checkpoints; and the contents of
@@ -191,6 +191,7 @@ def train(
         keras.utils.clear_session()
         make_deterministic(recipe.config.seed)
     model = recipe.build(splits)
+    check(model, splits)
     checkpoints = recipe_checkpoints(recipe, folder)
     checkpoints.resume(model)
     fit(recipe, model, splits, folder, checkpoints)
@@ -301,27 +302,28 @@ def fit(
     history = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: _write_history(folder, checkpoints.history)
     )
-    with _without_keras_shuffle_warning():
-        model.fit(
-            train,
-            epochs=config.epochs,
-            initial_epoch=checkpoints.epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            validation_steps=validation_steps,
-            # A progress bar on a terminal, one line per epoch in a log.
-            verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=[
-                StopOnDivergence(checkpoints.folder),
-                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-                *early,
-                *recipe.callbacks(model, splits),
-                # Before the checkpoint: a finished epoch has its snapshot.
-                snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
-                checkpoints,
-                history,
-            ],
-        )
+    model.fit(
+        train,
+        epochs=config.epochs,
+        initial_epoch=checkpoints.epochs,
+        steps_per_epoch=steps,
+        validation_data=validation,
+        validation_steps=validation_steps,
+        # The datasets are shuffled already; Keras would warn that it does not.
+        shuffle=False,
+        # A progress bar on a terminal, one line per epoch in a log.
+        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[
+            StopOnDivergence(checkpoints.folder),
+            keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+            *early,
+            *recipe.callbacks(model, splits),
+            # Before the checkpoint: a finished epoch has its snapshot.
+            snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
+            checkpoints,
+            history,
+        ],
+    )
 
 
 def draw(
@@ -365,11 +367,3 @@ def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
     writer.writeheader()
     writer.writerows({"epoch": n, **logs} for n, logs in enumerate(history, start=1))
     atomic_write(folder / "history.csv", text.getvalue())
-
-
-@contextlib.contextmanager
-def _without_keras_shuffle_warning() -> Iterator[None]:
-    # Keras warns that it does not shuffle a dataset, which is intended here.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`shuffle=True` was passed")
-        yield

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dlrecipes.data.tag_schemes import tag_constraints
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.metrics import SpanF1
@@ -93,10 +94,8 @@ class SequenceTagger(Trainer):
         self.well_formed = well_formed
         self.crf = None
         if output == "crf":
-            pairs, starts = malformed(self.tag_names) if well_formed else ((), ())
-            self.crf = LinearChainCRF(
-                len(self.tag_names), forbidden=pairs, forbidden_start=starts, name="crf"
-            )
+            constraints = tag_constraints(self.tag_names, "BIO") if well_formed else {}
+            self.crf = LinearChainCRF(len(self.tag_names), name="crf", **constraints)
         self.span_f1 = SpanF1(self.tag_names, name="span_f1")
         self.intent_accuracy = keras.metrics.SparseCategoricalAccuracy(name="intent_accuracy")
         if self.crf is not None:
@@ -274,30 +273,3 @@ def _weighted_mean(
     if sample_weight is None:
         return tf.reduce_mean(values)
     return tf.reduce_mean(values * tf.tile(tf.cast(sample_weight, values.dtype), [members]))
-
-
-def malformed(tag_names: Sequence[str]) -> tuple[list[tuple[int, int]], list[int]]:
-    """Returns the pairs of neighbors `(from, to)` and the first tags that are not valid BIO.
-
-    `I-slot` may follow only `B-slot` or `I-slot`.
-
-    Args:
-        tag_names: BIO tags, in the order of their ids.
-
-    Returns:
-        Pairs of ids, and ids.
-
-    Example:
-
-    >>> from dlrecipes.training.sequence_tagger import malformed
-    >>> malformed(["O", "B-a", "I-a"])
-    ([(0, 2)], [2])
-    """
-    inside = [number for number, name in enumerate(tag_names) if name.startswith("I-")]
-    pairs = [
-        (before, number)
-        for number in inside
-        for before, name in enumerate(tag_names)
-        if name not in (f"B-{tag_names[number][2:]}", tag_names[number])
-    ]
-    return pairs, inside

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras_tuner
+from keras_tuner.errors import FailedTrialError
 
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe.base import batches_and_steps
 from dlrecipes.recipe.registry import find
 from dlrecipes.runner import start
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 class HyperModel(keras_tuner.HyperModel):
     """A recipe whose declared search ranges any tuner of keras-tuner explores.
 
-    `build` chooses the settings that have a search range, and returns the recipe's compiled
-    model; `fit` trains it on the recipe's training data and validates it after each epoch. The
-    data are loaded once and shared by all trials. Unlike `dlrecipes tune`, trials run in this
-    process: an impossible architecture or a lack of memory ends the search.
+    `build` chooses the settings that have a search range and returns the recipe's compiled model.
+    Settings that have an effect only with certain others are in conditional scopes. `fit` trains
+    the model on the recipe's training data and validates it after each epoch. The data are loaded
+    once and shared by all trials. Unlike `dlrecipes tune`, trials run in this process: an
+    impossible architecture or a lack of memory ends the search.
 
     Args:
         recipe: Name or folder of the recipe.
@@ -66,7 +69,10 @@ class HyperModel(keras_tuner.HyperModel):
             hp: Hyperparameters of keras-tuner, in which the search ranges are declared.
         """
         hyperparameters(self.spec, hp)
-        recipe = self._recipe(hp.values)
+        try:
+            recipe = self._recipe(hp.values)
+        except UsageError as error:  # The search continues.
+            raise FailedTrialError(str(error)) from error
         splits = self._data(recipe)
         model = recipe.build(splits)
         if recipe.config.start:
@@ -86,7 +92,8 @@ class HyperModel(keras_tuner.HyperModel):
         splits = self._data(recipe)
         batches, steps = batches_and_steps(recipe.dataset(model, splits.train, 0))
         validation, validation_steps = batches_and_steps(recipe.dataset(model, splits.validation))
-        arguments = {"epochs": recipe.config.epochs, **kwargs}
+        # The datasets are shuffled already; Keras would warn that it does not.
+        arguments = {"epochs": recipe.config.epochs, "shuffle": False, **kwargs}
         return model.fit(
             batches,
             steps_per_epoch=steps,

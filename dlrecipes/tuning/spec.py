@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import yaml
 
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError
-from dlrecipes.recipe.config import RecipeConfig, Search
+from dlrecipes.recipe.config import RecipeConfig, Search, spelled
+from dlrecipes.tuning.conditions import conditions, in_order, searched
 
 DIGITS = 4
 HYPERBAND_EPOCHS = "tuner/epochs"
+# Marks the trial with the recipe's defaults, which may lie outside of the ranges.
+DEFAULTS = "tuner/defaults"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class SearchSpec:
         threads: Threads per trial; `None` for all cores. Defaults to `None`.
         workers: Number of trials that run at the same time. Defaults to 1.
         seed: Seed of the choices. Defaults to 0.
+        limits: Largest `macs` and `parameters` of a trial, by name. Defaults to no limits.
     """
 
     recipe: str
@@ -48,13 +54,18 @@ class SearchSpec:
     threads: int | None = None
     workers: int = 1
     seed: int = 0
+    limits: Mapping[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def space(self) -> dict[str, Search]:
-        """Search ranges of the settings that are not fixed, without epochs if they are limited."""
+        """Search ranges of the settings that are not fixed and can have an effect.
+
+        Epochs are left out if they are limited.
+        """
         bounded = {"epochs"} if self.max_epochs is not None or self.tuner == "hyperband" else set()
         left = self.config.search_space().keys() - self.fixed.keys() - bounded
-        return {name: one for name, one in self.config.search_space().items() if name in left}
+        space = {name: one for name, one in self.config.search_space().items() if name in left}
+        return searched(self.config, self.fixed, space)
 
     @property
     def epochs(self) -> int:
@@ -81,39 +92,57 @@ def hyperparameters(
     hp = keras_tuner.HyperParameters() if hp is None else hp
     if not spec.space:
         raise UsageError("Nothing is left to search for.", "Fix fewer settings.")
-    for name, search in spec.space.items():
-        default = spec.config.model_fields[name].default
-        is_integer = spec.config.model_fields[name].annotation is int
-        if search.choices:
-            choices = list(search.choices)
-            hp.Choice(name, choices, default=default if default in choices else choices[0])
-            continue
-        assert search.low is not None
-        assert search.high is not None
-        inside = default if search.low <= default <= search.high else search.low
-        declare = hp.Int if is_integer else hp.Float
-        number: Callable[[Any], int | float] = int if is_integer else float
-        declare(
-            name,
-            number(search.low),
-            number(search.high),
-            sampling=search.sampling,
-            default=number(inside),
-        )
+    needed = conditions(spec.config, spec.fixed, spec.space)
+    for name in in_order(needed):
+        with contextlib.ExitStack() as scopes:
+            for other, choices in needed[name].items():
+                if other in hp:
+                    scopes.enter_context(hp.conditional_scope(other, choices))
+            _declare(spec, name, hp)
     return hp
+
+
+def _declare(spec: SearchSpec, name: str, hp: keras_tuner.HyperParameters) -> None:
+    """Declares the range of one setting."""
+    search, about = spec.space[name], spec.config.model_fields[name]
+    if search.choices:
+        choices = list(search.choices)
+        usual = [choice for choice in choices if spelled(choice) == spelled(about.default)]
+        hp.Choice(name, choices, default=[*usual, *choices][0])
+        return
+    assert search.low is not None
+    assert search.high is not None
+    is_integer = about.annotation is int
+    inside = min(max(about.default, search.low), search.high)
+    declare = hp.Int if is_integer else hp.Float
+    number: Callable[[Any], int | float] = int if is_integer else float
+    declare(
+        name,
+        number(search.low),
+        number(search.high),
+        sampling=search.sampling,
+        default=number(inside),
+    )
 
 
 def settings_of(spec: SearchSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns all settings of a trial, validated, for the values that keras-tuner chose.
 
     Raises:
-        UsageError: If the values do not fit together.
+        UsageError: If the values cannot be combined.
     """
-    space = spec.space
+    space = {} if DEFAULTS in values else spec.space
     chosen = {name: _short(value, space[name]) for name, value in values.items() if name in space}
     epochs = int(values.get(HYPERBAND_EPOCHS, chosen.get("epochs", spec.epochs)))
     config = spec.config.parse({**spec.fixed, **chosen, "epochs": epochs}, "the trial")
+    config.check_combination()
     return config.model_dump(mode="json")
+
+
+def effective(spec: SearchSpec, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the tuned settings of a trial that have an effect."""
+    idle = spec.config.parse(settings).without_effect()
+    return {name: settings[name] for name in spec.space if name not in idle}
 
 
 def _short(value: Any, search: Search) -> Any:
@@ -140,6 +169,7 @@ def open_folder(folder: Path, spec: SearchSpec) -> bool:
             "objective": " ".join(spec.objective),
             "max_epochs": spec.max_epochs,
             "seed": spec.seed,
+            **({"limits": dict(spec.limits)} if spec.limits else {}),
             "space": {
                 name: list(one.choices) if one.choices else [one.low, one.high, one.sampling]
                 for name, one in sorted(spec.space.items())

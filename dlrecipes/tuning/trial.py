@@ -7,6 +7,7 @@ Whatever ends that process, such as a lack of memory, ends one trial only. A tri
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -15,22 +16,34 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrecipes._utils import processes
 from dlrecipes._utils.files import atomic_write
 from dlrecipes._utils.processes import exit_with_parent
 from dlrecipes.errors import RecipeError, UsageError, reason
+from dlrecipes.recipe.config import spelled
+
+if TYPE_CHECKING:
+    import keras
+
+    from dlrecipes.recipe import Recipe, Splits
 
 LOG_FILE, REPORT_FILE = "log.txt", "trial.json"
+# Metrics of a network's cost, the first of which the report prefers.
+COSTS = ("macs", "parameters")
 
 
 class TrialFailed(RecipeError):  # noqa: N818
     """A trial without a result; the message says why."""
 
 
-class UnknownObjective(UsageError):  # noqa: N818
-    """The objective is not a metric or logged value of the recipe."""
+class OverLimit(TrialFailed):
+    """A trial that was not trained, because its network exceeds a limit."""
+
+
+class UnknownMetric(UsageError):  # noqa: N818
+    """The objective, or a limited value, is not one of the recipe."""
 
 
 class OutOfTime(RecipeError):  # noqa: N818
@@ -44,6 +57,7 @@ def run(
     objective: tuple[str, str],
     threads: int | None = None,
     deadline: float | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Runs or resumes a trial.
 
@@ -54,13 +68,16 @@ def run(
         objective: Name of the optimized value, and `"min"` or `"max"`.
         threads: TensorFlow's threads; `None` for all cores. Defaults to `None`.
         deadline: Time limit, by `time.monotonic`; finished epochs are kept. Defaults to `None`.
+        limits: Largest `macs` and `parameters`, by name. Defaults to none.
 
     Returns:
-        The objective as `score`, and `parameters`, `epochs` and `seconds`.
+        The objective as `score`; `parameters`, `epochs` and `seconds`; and `macs`, if the recipe
+        reports it.
 
     Raises:
         TrialFailed: If the trial has no score.
-        UnknownObjective: If no value has the objective's name.
+        OverLimit: If its network exceeds a limit, before it is trained.
+        UnknownMetric: If no value has the name of the objective or a limit.
         OutOfTime: If the trial reached its time limit.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +91,7 @@ def run(
         "folder": str(folder),
         "objective": list(objective),
         "threads": threads,
+        "limits": dict(limits or {}),
     }
     with (folder / LOG_FILE).open("ab") as log:
         child = processes.spawn("tuning.trial", task, stdout=log, stderr=log)
@@ -91,7 +109,9 @@ def run(
     if "score" in found:
         return found
     if found.get("unknown"):
-        raise UnknownObjective(found["error"])
+        raise UnknownMetric(found["error"])
+    if found.get("over_limit"):
+        raise OverLimit(found["error"])
     why = found.get("error") or f"its process ended with code {child.returncode}"
     # With several workers only the report says why.
     atomic_write(path, json.dumps({"error": why}))
@@ -108,8 +128,10 @@ def main() -> None:
     load_tensorflow()
     try:
         found: dict[str, Any] = _trained(task)
-    except UnknownObjective as error:
+    except UnknownMetric as error:
         found = {"error": str(error), "unknown": True}
+    except OverLimit as error:
+        found = {"error": str(error), "over_limit": True}
     except RecipeError as error:
         found = {"error": str(error)}
     except Exception as error:
@@ -132,17 +154,35 @@ def _trained(task: Mapping[str, Any]) -> dict[str, float]:
     source = registry.find(task["recipe"])
     recipe = source.make(source.config().parse(task["settings"]))
     folder = Path(task["folder"])
-    _, _, checkpoints, metrics = runner.train(recipe, folder, parts=("validation",))
+    check = functools.partial(_check_limits, recipe, task["limits"])
+    _, _, checkpoints, metrics = runner.train(recipe, folder, parts=("validation",), check=check)
     name, direction = task["objective"]
     score = _score(name, direction, checkpoints.history, metrics["validation"])
     if not math.isfinite(score):
         raise TrialFailed(f"{name} is {score}.")
     return {
         "score": score,
-        "parameters": metrics["parameters"],
+        **{name: metrics[name] for name in COSTS if name in metrics},
         "epochs": metrics["epochs"],
         "seconds": metrics["seconds"]["train"],
     }
+
+
+def _check_limits(
+    recipe: Recipe, limits: Mapping[str, float], model: keras.Model, splits: Splits
+) -> None:
+    """Refuses a network that exceeds a limit."""
+    if not limits:
+        return
+    costs = {"parameters": model.count_params()}
+    if limits.keys() - costs.keys():
+        costs |= recipe.describe(model, splits)
+    for name, limit in limits.items():
+        if name not in costs:
+            problem = f"--max-{name}: {recipe.name} does not report {name}; use --max-parameters."
+            raise UnknownMetric(problem)
+        if costs[name] > limit:
+            raise OverLimit(f"{costs[name]:,} {name} exceed --max-{name} {spelled(limit)}.")
 
 
 def _score(
@@ -156,5 +196,5 @@ def _score(
         found = found.get(part) if isinstance(found, Mapping) else None
     if not isinstance(found, int | float):
         known = [*history[0], *(key for key, one in metrics.items() if not isinstance(one, dict))]
-        raise UnknownObjective(f"--objective {name}: unknown; expected one of {', '.join(known)}.")
+        raise UnknownMetric(f"--objective {name}: unknown; expected one of {', '.join(known)}.")
     return float(found)

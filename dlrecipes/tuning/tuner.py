@@ -20,6 +20,11 @@ TRIALS, ORACLE = "trials", "oracle"
 IDLE_S = 0.5
 
 
+def trial_folder(folder: Path, trial_id: str) -> Path:
+    """Returns a trial's folder, named by its number: keras-tuner pads it with zeros."""
+    return folder / TRIALS / str(int(trial_id))
+
+
 class RecipeTuner(BaseTuner):
     """Runs the trials of a search, each in its own process.
 
@@ -60,14 +65,15 @@ class RecipeTuner(BaseTuner):
             found = trial.run(
                 spec.recipe,
                 settings,
-                self.folder / TRIALS / trial_.trial_id,
+                trial_folder(self.folder, trial_.trial_id),
                 spec.objective,
                 spec.threads,
                 self.deadline,
+                spec.limits,
             )
         except trial.OutOfTime as error:
             raise FatalError(str(error)) from error
-        except trial.UnknownObjective:
+        except trial.UnknownMetric:
             raise  # Every other trial would fail as well.
         except RecipeError as error:
             raise FailedTrialError(str(error)) from error

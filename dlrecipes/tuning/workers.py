@@ -64,7 +64,7 @@ def supervise(
 
     Raises:
         RecipeError: If a worker is lost repeatedly in one trial.
-        UnknownObjective: If no value has the objective's name.
+        UnknownMetric: If no value has the name of the objective or a limit.
     """
     one = {
         "recipe": spec.recipe,
@@ -75,6 +75,7 @@ def supervise(
         "max_epochs": spec.max_epochs,
         "threads": spec.threads or max(1, available_cpus() // spec.workers),
         "seed": spec.seed,
+        "limits": dict(spec.limits),
         "folder": str(folder),
     }
 
@@ -111,8 +112,8 @@ def supervise(
                 del running[number]
                 if child.returncode == 0:
                     continue
-                if child.returncode == trial.UnknownObjective.exit_code:
-                    raise trial.UnknownObjective(_unknown(folder))
+                if child.returncode == trial.UnknownMetric.exit_code:
+                    raise trial.UnknownMetric(_unknown(folder))
                 before, times = lost.get(number, (ended, 0))
                 times = times + 1 if before == ended else 1
                 lost[number] = (ended, times)
@@ -151,5 +152,5 @@ def main() -> None:
     try:
         with contextlib.suppress(FatalError):
             tuner.search()
-    except trial.UnknownObjective as error:
+    except trial.UnknownMetric as error:
         sys.exit(error.exit_code)

@@ -47,7 +47,7 @@ def instant_search(monkeypatch):
 
     runs = []
     monkeypatch.setattr(search, "search", lambda spec, folder, on_update: SimpleNamespace())
-    for name in ("rows", "write", "draw", "summary"):
+    for name in ("rows", "write", "write_front", "draw", "summary"):
         monkeypatch.setattr(report, name, lambda *args: "")
     monkeypatch.setattr(report, "best", lambda *args: SimpleNamespace())
     monkeypatch.setattr(launch, "launch", lambda source, typed, file, options: runs.append(options))
@@ -65,5 +65,20 @@ def test_the_published_run_is_in_the_given_folders(dlrecipes, empty_directory, i
 def test_settings_without_effect_are_not_searched(dlrecipes, empty_directory, instant_search):
     assert dlrecipes("tune", "pix2pix", "--no-adversarial").code == 0
     spec = (empty_directory / "searches" / "pix2pix" / "search" / "search.yaml").read_text()
-    assert "l1_weight: 100.0" in spec.split("space:")[0]
-    assert "l1_weight" not in spec.split("space:")[1]
+    assert "l1_weight" not in spec
+    assert "learning_rate" in spec.split("space:")[1]
+
+
+def test_a_setting_named_like_an_option_of_tune_has_one_of_its_own(
+    dlrecipes, empty_directory, instant_search
+):
+    answer = dlrecipes("tune", "pix2pix", "--objective", "psnr:max", "--recipe-objective", "hinge")
+    assert (answer.code, answer.err) == (0, "")
+    search = (empty_directory / "searches" / "pix2pix" / "search" / "search.yaml").read_text()
+    assert "  objective: hinge\n" in search
+    assert "\nobjective: psnr max\n" in search
+
+
+def test_limits_are_positive_numbers(refused):
+    for value in ("0", "-1", "nan"):
+        assert "--max-macs" in refused("pix2pix", "--max-macs", value)

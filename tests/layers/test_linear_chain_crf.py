@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from contract import gradients, on_tensorflow, slopes
 
+from dlrecipes.data.tag_schemes import SCHEMES, TagError, tag_constraints, to_bio
 from dlrecipes.layers import LinearChainCRF
+from dlrecipes.metrics import is_well_formed
 
 pytestmark = pytest.mark.usefixtures("float64")
 
@@ -217,13 +219,22 @@ def test_likelihood_is_traced_once_for_any_batch_and_time():
 
 
 @on_tensorflow
-@pytest.mark.parametrize("method", ["__call__", "decode"])
-def test_litert_agrees_for_any_length_with_built_in_operations(method):
+@pytest.mark.parametrize(
+    ("method", "constraints"),
+    [
+        ("__call__", {}),
+        ("decode", {}),
+        ("decode", {"forbidden": [(0, 1)], "forbidden_start": [1], "forbidden_end": [2]}),
+    ],
+)
+def test_litert_agrees_for_any_length_with_built_in_operations(method, constraints):
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
     from tensorflow.python.framework import convert_to_constants
 
-    layer = make("float32")
+    layer = LinearChainCRF(K, dtype="float32", **constraints)
+    layer.build((None, None, K))
+    layer.set_weights(make().get_weights())
     compute = getattr(layer, method)
     traced = tf.function(lambda scores: compute(scores))
     concrete = traced.get_concrete_function(tf.TensorSpec((1, None, K), "float32"))
@@ -274,6 +285,70 @@ def test_forbidden_transitions_are_never_decoded_and_have_negligible_probability
             assert likelihood[i] < -20
 
 
+@pytest.mark.parametrize("scheme", ["BIO", "IOBES"])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_decoding_returns_the_best_sequence_that_the_scheme_allows(scheme, scale):
+    names = ("O", "B-a", "I-a", "E-a", "S-a", "B-b", "I-b")
+    names = [tag for tag in names if tag[0] in f"O{SCHEMES[scheme]}"]
+    layer = LinearChainCRF(len(names), dtype="float32", **tag_constraints(names, scheme))
+    layer.build((None, None, len(names)))
+    rng = np.random.default_rng(2)
+    # Also where the scores outweigh any penalty that training could stand.
+    layer.set_weights([scale * rng.normal(size=weight.shape) for weight in layer.get_weights()])
+    scores = (scale * rng.normal(size=(6, 4, len(names)))).astype("float32")
+    lengths = [4, 4, 4, 3, 2, 1]
+    decoded = np.array(layer.decode(scores, np.arange(4) < np.array(lengths)[:, None]))
+    unrestricted = 0
+    for sentence, tags, length in zip(scores, decoded, lengths, strict=True):
+        paths = list(itertools.product(range(len(names)), repeat=length))
+        totals = np.array([path_score(layer, sentence, path) for path in paths])
+        allowed = [is_allowed([names[tag] for tag in path], scheme) for path in paths]
+        best = paths[np.where(allowed, totals, -np.inf).argmax()]
+        assert tuple(tags[:length]) == best
+        unrestricted += best == paths[totals.argmax()]
+    assert unrestricted < 6, "the constraints matter"
+
+
+def is_allowed(tags, scheme):
+    if scheme == "BIO":
+        return is_well_formed(tags)
+    try:
+        to_bio(tags, scheme)
+    except TagError:
+        return False
+    return True
+
+
+def test_masks_forbid_the_same_as_lists():
+    pairs = LinearChainCRF(3, forbidden=[(0, 2)], forbidden_start=[2], forbidden_end=[1])
+    mask = np.zeros((3, 3), bool)
+    mask[0, 2] = True
+    masks = LinearChainCRF(
+        3, forbidden=mask, forbidden_start=[False, False, True], forbidden_end=mask[0] != mask[0]
+    )
+    scores = 100 * SCORES.astype("float32")
+    assert not np.array_equal(pairs.decode(scores)[:, -1], masks.decode(scores)[:, -1])
+    masks = LinearChainCRF(
+        3, forbidden=mask, forbidden_start=mask[0], forbidden_end=[False, True, False]
+    )
+    np.testing.assert_array_equal(np.array(pairs.decode(scores)), np.array(masks.decode(scores)))
+    again = LinearChainCRF.from_config(masks.get_config())
+    np.testing.assert_array_equal(np.array(again.decode(scores)), np.array(masks.decode(scores)))
+
+
+def test_forbidden_ends_have_negligible_probability():
+    free, restricted = make(), LinearChainCRF(K, forbidden_end=[1], dtype="float64")
+    restricted.build((None, None, K))
+    restricted.set_weights(free.get_weights())
+    marginals = np.array(restricted(SCORES, mask=MASK))
+    for i, scores, _ in sentences():
+        paths, totals, _ = enumerated(free, scores)
+        allowed = paths[:, -1] != 1
+        weights = np.where(allowed, np.exp(totals - totals.max()), 0)
+        expected = [(weights / weights.sum())[paths[:, -1] == k].sum() for k in range(K)]
+        np.testing.assert_allclose(marginals[i, len(scores) - 1], expected, atol=1e-9)
+
+
 def test_forbidden_tags_out_of_range_raise():
     with pytest.raises(ValueError, match=r"in \[0, 3\)"):
         LinearChainCRF(3, forbidden=[(0, 3)])
@@ -296,6 +371,10 @@ def test_scores_of_another_shape_raise_after_building(method, shape):
         ({"forbidden": 1}, "forbidden must be pairs of tags, not 1"),
         ({"forbidden": [("a", "b")]}, "forbidden tags must be integers"),
         ({"forbidden_start": 1}, "forbidden_start must be a list of tags, not 1"),
+        ({"forbidden_end": 1}, "forbidden_end must be a list of tags, not 1"),
+        ({"forbidden_end": [4]}, r"forbidden tags must be integers in \[0, 4\)"),
+        ({"forbidden": np.eye(3) > 0}, r"forbidden must be a mask of shape \(4, 4\), not \(3, 3\)"),
+        ({"forbidden_end": [True]}, r"forbidden_end must be a mask of shape \(4,\), not \(1,\)"),
         ({"forbidden_start": [0.5]}, "forbidden tags must be integers"),
     ],
 )

@@ -12,8 +12,16 @@ from seqeval.metrics.sequence_labeling import (
     get_entities,
     precision_recall_fscore_support,
 )
+from seqeval.metrics.v1 import precision_recall_fscore_support as strict_scores
 
-from dlrecipes.metrics import SpanScores, span_scores, spans, tag_spans, token_accuracy
+from dlrecipes.metrics import (
+    SpanScores,
+    span_scores,
+    spans,
+    strict_spans,
+    tag_spans,
+    token_accuracy,
+)
 
 TAGS = ["O", "O", "B-a", "I-a", "B-b", "I-b", "B-c-d", "I-c-d"]
 
@@ -110,6 +118,66 @@ def test_spans_agree_with_seqeval_on_random_tags():
         tags = generator.choices(TAGS, k=generator.randint(1, 12))
         expected = [(slot, start, end + 1) for slot, start, end in get_entities(tags)]
         assert tag_spans(tags) == expected
+
+
+STRICT = {
+    "IOB2": ["O", "B-a", "I-a", "B-b", "I-b"],
+    "IOBES": ["O", "B-a", "I-a", "E-a", "S-a", "B-b", "I-b", "E-b", "S-b"],
+    "BILOU": ["O", "B-a", "I-a", "L-a", "U-a", "B-b", "I-b", "L-b", "U-b"],
+}
+
+
+@pytest.mark.parametrize("scheme", STRICT)
+def test_strict_scores_agree_with_seqeval_on_random_tags(scheme):
+    import seqeval.scheme
+
+    generator = random.Random(3)
+    correct = 0
+    for _ in range(200):
+        gold, predicted = random_tags(generator, STRICT[scheme])
+        their = getattr(seqeval.scheme, scheme)
+        entities = seqeval.scheme.Entities(gold, their).entities
+        assert [strict_spans(tags, scheme) for tags in gold] == [
+            [(entity.tag, entity.start, entity.end) for entity in each] for each in entities
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            micro = strict_scores(gold, predicted, average="micro", scheme=their)
+        scores = span_scores(gold, predicted, mode="strict", scheme=scheme)
+        overall = (scores.precision, scores.recall, scores.f1, scores.support)
+        assert overall == pytest.approx(micro, abs=1e-12)
+        correct += scores.correct
+    assert correct > 100
+
+
+@pytest.mark.parametrize(
+    ("scheme", "tags", "expected"),
+    [
+        ("BMES", ["B-a", "M-a", "E-a", "S-a"], [("a", 0, 3), ("a", 3, 4)]),
+        ("BMEWO", ["B-a", "E-a", "W-a"], [("a", 0, 2), ("a", 2, 3)]),
+        ("BIOS", ["B-a", "I-a", "S-a", "B-a", "O"], [("a", 0, 2), ("a", 2, 3)]),
+        ("BIOE", ["B-a", "I-a", "E-a", "B-a", "I-a"], [("a", 0, 3)]),
+        ("BIOE", ["B-a", "B-a", "E-a"], [("a", 0, 1), ("a", 1, 3)]),
+        ("BIO", [], []),
+    ],
+)
+def test_strict_spans_of_other_schemes(scheme, tags, expected):
+    assert strict_spans(tags, scheme) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "lenient"}, "mode must be one of conlleval, strict, not 'lenient'"),
+        ({"scheme": "IOBES"}, "scheme='IOBES' has no effect without mode='strict'"),
+        ({"mode": "strict", "scheme": "IOBS"}, "scheme must be one of BIO, IOB1"),
+        ({"mode": "strict", "scheme": "IOB1"}, "IOB1 has no strict spans"),
+        ({"mode": "strict", "scheme": "BILOU"}, "'E-a' is not a tag of BILOU"),
+    ],
+)
+def test_modes_and_schemes_that_do_not_fit_are_rejected(options, message):
+    with pytest.raises(ValueError, match=message):
+        span_scores([["B-a", "E-a"]], [["O", "O"]], **options)
 
 
 def test_counts_of_slots_add_up_to_the_overall_counts():

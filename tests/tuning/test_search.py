@@ -14,76 +14,6 @@ import yaml
 
 from dlrecipes._utils.files import try_lock
 
-RECIPE = '''"""A search's recipe: a line fitted to points."""
-
-import os
-
-import keras
-import numpy as np
-import tensorflow as tf
-
-from dlrecipes.recipe import Recipe, Splits
-
-from .config import Config
-
-
-class Line(Recipe):
-    """Fits a line."""
-
-    Config = Config
-    objective = ("error", "min")
-
-    def load_data(self):
-        x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
-        return Splits(x, x, x)
-
-    def build(self, splits):
-        if self.config.rate > 0.9:
-            raise MemoryError("too large")
-        if self.config.rate > 0.8:
-            os._exit(9)
-        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(self.config.rate), "mse")
-        return model
-
-    def dataset(self, model, examples, start_epoch=None):
-        data = tf.data.Dataset.from_tensors((examples, 3 * examples))
-        return (data if start_epoch is None else data.repeat()), 1
-
-    def evaluate(self, model, splits, part):
-        examples = getattr(splits, part)
-        # Ending a process at a certain epoch is how a kill is tried.
-        if self.config.kill and not os.path.exists(self.config.kill):
-            open(self.config.kill, "w").close()
-            os.kill(os.getppid(), 9)
-        found = model(examples).numpy()
-        return {"error": float(np.mean((found - 3 * examples) ** 2))}
-
-'''
-
-CONFIG = '''"""Settings."""
-
-from dlrecipes.recipe import RecipeConfig, Search, setting
-
-
-class Config(RecipeConfig):
-    """Settings of the line."""
-
-    epochs: int = setting(4, "Epochs.", ge=1)
-    rate: float = setting(0.01, "SGD's step.", gt=0, le=1, search=Search(0.001, 1.0, "log"))
-    kill: str = setting("", "A file that is made when the parent is killed.")
-'''
-
-
-@pytest.fixture
-def line(tmp_path):
-    folder = tmp_path / "line"
-    folder.mkdir()
-    (folder / "__init__.py").write_text('"""Fits a line."""\n')
-    (folder / "recipe.py").write_text(RECIPE)
-    (folder / "config.py").write_text(CONFIG)
-    return folder
-
 
 def command(line, *options):
     return [sys.executable, "-m", "dlrecipes", "tune", str(line), *options]
@@ -116,6 +46,8 @@ def test_a_search_ranks_its_trials_and_writes_the_best(line):
     assert f"--config {(folder / 'best.yaml').relative_to(line.parent)}" in found.stdout
     figures = {path.name for path in (folder / "figures").iterdir()}
     assert figures == {"objective.png", "parallel_coordinates.png"}
+    # The first trial is the recipe as it is.
+    assert (rows[0]["trial"], float(rows[0]["rate"])) == ("0", 0.01)
     # A trial is a run: its configuration, history and checkpoints are kept.
     trial = folder / "trials" / best["trial"]
     assert {"config.yaml", "history.csv", "checkpoints"} <= {p.name for p in trial.iterdir()}
@@ -222,6 +154,20 @@ def test_wrong_options_are_one_line(dlrecipes, line, monkeypatch, options, said)
     answer = dlrecipes("tune", str(line), *options)
     assert answer.code == 2
     assert said in answer.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_networks_over_the_limit_are_not_trained(line, workers):
+    # The line has a slope and an intercept.
+    limit = ("--max-parameters", "1.5", "--workers", workers)
+    found = tune(line, "--trials", "2", "--epochs", "1", *limit, code=1)
+    assert "0 trials finished, 0 failed, 2 over the limit" in found.stdout
+    assert [row["state"] for row in table(line)] == ["over limit"] * 2
+    assert table(line)[0]["problem"] == "2 parameters exceed --max-parameters 1.5."
+    assert list((line.parent / "searches").rglob("history.csv")) == []
+    found = tune(line, "--max-macs", "9", "--workers", workers, "--name", "macs", code=2)
+    assert "--max-macs: line does not report macs; use --max-parameters." in found.stderr
 
 
 @pytest.mark.slow

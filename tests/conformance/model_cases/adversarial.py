@@ -132,4 +132,10 @@ CASES = {
         image_arrays("image"),
         sizes=(8, 12, 16),
     ),
+    "cyclegan_generator-symmetric": ModelCase(
+        "cyclegan_generator",
+        seeded(**LARGE, blocks=1, padding="symmetric"),
+        image_arrays("image"),
+        sizes=(8, 12, 16),
+    ),
 }
