@@ -68,6 +68,8 @@ def run(
     *,
     name: str | None = None,
     resume: bool = False,
+    epochs: int | None = None,
+    patience: int | None = None,
     strategy: str = "none",
     runs_dir: str | Path = "runs",
     models_dir: str | Path = "saved_models",
@@ -80,6 +82,9 @@ def run(
         name: Name of the run; `None` names it after the time. Defaults to `None`.
         resume: Whether to resume the unfinished run of that name, or the latest one, with the
             run's own settings. Defaults to `False`.
+        epochs: New maximum number of epochs of a resumed run, which may be a finished one.
+            Defaults to `None`: the run's own.
+        patience: New patience of a resumed run. Defaults to `None`: the run's own.
         strategy: `"none"`, or `"mirrored"` for all devices of this machine. Defaults to `"none"`.
             Several workers each run `dlrecipes run --strategy multi_worker`.
         runs_dir: Folder of all runs. Defaults to `"runs"`.
@@ -94,7 +99,7 @@ def run(
         KeyboardInterrupt: On Ctrl-C; `resume=True` continues the run.
     """
     from dlrecipes.recipe import Recipe
-    from dlrecipes.runner import run_folder
+    from dlrecipes.runner import extension, run_folder
     from dlrecipes.runner.launch import Launch, run_recipe
 
     loaded = load_recipe(recipe) if isinstance(recipe, str | Path) else recipe
@@ -105,11 +110,19 @@ def run(
         )
     options = Launch(name, resume, strategy, Path(runs_dir), Path(models_dir), say)
     folder = None
+    given = {"epochs": epochs, "patience": patience}
+    changes = {key: value for key, value in given.items() if value is not None}
     if resume:
-        folder = run_folder.unfinished_folder(options.runs_dir / loaded.name, name)
+        runs = options.runs_dir / loaded.name
+        folder = run_folder.unfinished_folder(runs, name, finished=bool(changes))
         config = type(loaded.config)
         stored = folder / run_folder.CONFIG_FILE
-        loaded.config = config.parse(config.from_yaml(stored), str(stored))
+        own = config.parse(config.from_yaml(stored), str(stored))
+        loaded.config = extension.extend(folder, own, changes)
+    elif changes:
+        raise UsageError(
+            f"run: {' and '.join(changes)} are for resume=True.", "Give settings to load_recipe."
+        )
     else:
         run_folder.check_new(options.runs_dir / loaded.name, name)
     return run_recipe(loaded, folder, options)

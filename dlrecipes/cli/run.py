@@ -37,6 +37,7 @@ Examples:
   dlrecipes run slot_filling --data my_sentences --cell gru --depth 2
   dlrecipes run slot_filling --config best.yaml --name best
   dlrecipes run slot_filling --resume
+  dlrecipes run slot_filling --resume --name best --epochs 30
 
 \b
 On several workers, type the same command on each, with its own TF_CONFIG. The same
@@ -59,7 +60,11 @@ def make(source: Source) -> click.Command:
             help="YAML file of settings; options on the command line take precedence.",
         ),
         click.Option(["--name"], help="Name of the run; the current time by default."),
-        click.Option(["--resume"], is_flag=True, help="Resume an unfinished run."),
+        click.Option(
+            ["--resume"],
+            is_flag=True,
+            help="Resume an unfinished run; with --epochs or --patience also a finished one.",
+        ),
         click.Option(
             ["--strategy"],
             type=click.Choice(STRATEGIES),

@@ -16,7 +16,7 @@ from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
 from dlrecipes.recipe.registry import Source
-from dlrecipes.runner import run_folder, start
+from dlrecipes.runner import extension, run_folder, start
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -169,13 +169,15 @@ def _resolve(
     config = source.config()
     name = options.name
     if options.resume:
-        _refuse_settings(settings, config_file)
+        changes, others = extension.split(settings)
+        _refuse_settings(others, config_file)
         if cluster is not None and not cluster.is_chief:
             # The chief sends the settings: this worker may not see its disk.
             return None, None
-        folder = run_folder.unfinished_folder(runs, name)
+        folder = run_folder.unfinished_folder(runs, name, finished=bool(changes))
         stored_file = folder / CONFIG_FILE
-        return config.parse(config.from_yaml(stored_file), str(stored_file)), folder
+        parsed = config.parse(config.from_yaml(stored_file), str(stored_file))
+        return extension.extend(folder, parsed, changes), folder
     stored = config.from_yaml(config_file) if config_file else {}
     where = f"{source.name}, {config_file}" if config_file else source.name
     resolved = config.parse({**stored, **settings}, where).located()
@@ -195,7 +197,8 @@ def _refuse_settings(settings: Mapping[str, Any], config_file: Path | None) -> N
     if settings or config_file:
         extra = ", ".join(f"--{n.replace('_', '-')}" for n in settings) or "--config"
         raise UsageError(
-            "--resume uses the run's own settings.", f"Leave out {extra}, or --resume."
+            "--resume uses the run's own settings.",
+            f"Leave out {extra}, or --resume; only --epochs and --patience may change.",
         )
 
 

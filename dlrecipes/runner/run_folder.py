@@ -49,8 +49,14 @@ def check_new(runs: Path, name: str | None) -> None:
         )
 
 
-def unfinished_folder(runs: Path, name: str | None) -> Path:
+def unfinished_folder(runs: Path, name: str | None, finished: bool = False) -> Path:
     """Returns the run to resume, by its name or as the latest unfinished one.
+
+    Args:
+        runs: The recipe's folder of runs.
+        name: Name of the run; `None` for the latest.
+        finished: Whether a finished run will do if there is no unfinished one. Defaults to
+            `False`.
 
     Raises:
         UsageError: If there is none.
@@ -63,6 +69,8 @@ def unfinished_folder(runs: Path, name: str | None) -> Path:
     else:
         folders = [p.parent for p in runs.glob(f"*/{CONFIG_FILE}")]
     open_ones = [folder for folder in folders if not is_finished(folder)]
+    if finished and not open_ones:
+        open_ones = folders
     if not open_ones:
         what = f"{runs / name} is finished" if name else f"no run in {runs} is unfinished"
         raise UsageError(f"There is nothing to resume: {what}.", "Leave --resume out.")
@@ -108,6 +116,12 @@ def has_checkpoints(folder: Path) -> bool:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / "checkpoints").glob("epoch-*"), key=lambda path: int(path.name[6:]))
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """Returns the latest checkpoint of a run, `None` if it has none."""
+    found = _checkpoints(folder)
+    return found[-1] if found else None
 
 
 def is_finished(folder: Path) -> bool:

@@ -243,11 +243,16 @@ class _OtherOptimizerError(RecipeError):
     """The checkpoint was saved with another optimizer, and so were the older ones."""
 
 
+def optimizers(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """Returns the optimizers of a model or a trainer."""
+    if isinstance(model, Trainer):
+        return [optimizer for optimizer, _ in model.optimized]
+    return [model.optimizer]
+
+
 def _optimizer_names(model: keras.Model) -> list[str]:
     """Returns the class names of the optimizers."""
-    if isinstance(model, Trainer):
-        return [type(optimizer).__name__ for optimizer, _ in model.optimized]
-    return [type(model.optimizer).__name__]
+    return [type(optimizer).__name__ for optimizer in optimizers(model)]
 
 
 def _check_optimizers(path: Path, saved: list[str] | None, model: keras.Model) -> None:
