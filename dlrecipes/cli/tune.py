@@ -20,8 +20,8 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.errors import INTERRUPTED, UsageError
+from dlrecipes.recipe import versions
 from dlrecipes.recipe.registry import Source
-from dlrecipes.runner import start
 from dlrecipes.tuning.conditions import searched
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
@@ -160,7 +160,7 @@ def _tune(
     _check_options(tuner, publish, "start" in typed)
     checked = config.parse(typed, source.name).located()
     checked.check_effect(typed, source.name)
-    checked = start.located(checked, models_dir, source.name)
+    checked = versions.located(checked, models_dir, source.name)
     fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, "data"}}
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")

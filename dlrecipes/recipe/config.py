@@ -6,7 +6,7 @@ import types
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import pydantic
 
@@ -185,6 +185,9 @@ class RecipeConfig(Options):
     A subclass declares its own with `setting`. Values come from defaults, then a YAML
     file, then options; unknown names and wrong values are refused, all at once.
     """
+
+    # Settings that name published versions.
+    versions: ClassVar[tuple[str, ...]] = ("start",)
 
     data: str = setting("builtin", "'builtin', a path, or 'tfds:NAME' if the recipe supports it.")
     data_dir: str = setting("~/tensorflow_datasets", "Folder of TFDS datasets.")

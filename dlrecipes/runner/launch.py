@@ -15,8 +15,9 @@ from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
+from dlrecipes.recipe import versions
 from dlrecipes.recipe.registry import Source
-from dlrecipes.runner import extension, run_folder, start
+from dlrecipes.runner import extension, run_folder
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -112,7 +113,7 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
     """
     options = options or Launch()
     if folder is None:
-        recipe.config = start.located(recipe.config, options.models_dir, recipe.name)
+        recipe.config = versions.located(recipe.config, options.models_dir, recipe.name)
     with _started(recipe.name, folder, options.runs_dir / recipe.name, options) as started:
         return _run(recipe, started, options.models_dir, _mirrored(options))
 
@@ -185,7 +186,7 @@ def _resolve(
     is_whole = stored.keys() >= config.model_fields.keys()
     resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
     if cluster is None or cluster.is_chief:
-        resolved = start.located(resolved, options.models_dir, source.name)
+        resolved = versions.located(resolved, options.models_dir, source.name)
     if cluster is None or name is None:
         run_folder.check_new(runs, name)
     elif cluster.is_chief:

@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError
-from dlrecipes.export import checksums
-from dlrecipes.export.version import (
-    EXTRAS,
-    KERAS_FILE,
-    METRICS_FILE,
-    ModelVersion,
-    locate_version,
-    version_number,
-)
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe.config import RecipeConfig, spelled
-from dlrecipes.recipe.registry import sources
+from dlrecipes.recipe.versions import located, split_checksum
 
 if TYPE_CHECKING:
     import keras
@@ -27,61 +19,6 @@ if TYPE_CHECKING:
     from dlrecipes.recipe import Recipe, Splits
 
 START_FILE = "start.json"
-_DIGEST = "@sha256:"
-
-
-def located(config: RecipeConfig, models: Path, recipe: str) -> RecipeConfig:
-    """Returns the configuration with `start` as an absolute path and a checksum.
-
-    A stored configuration must name the same weights in every working directory.
-
-    Args:
-        config: Configuration of a new run.
-        models: Folder of published models, for names.
-        recipe: Name of the recipe.
-
-    Raises:
-        UsageError: If there is no such version, or it is another recipe's.
-        PublishError: If its weights are missing or damaged.
-    """
-    if not config.start:
-        return config
-    text, _, expected = config.start.partition(_DIGEST)
-    version = _find(text, models)
-    _check_recipe(version, text, recipe)
-    digest = checksums.check_file(version.folder, KERAS_FILE)
-    if expected and digest != expected:
-        raise UsageError(
-            f"--start {text}: {KERAS_FILE} is not the file with the checksum {expected[:12]}....",
-            "Leave the checksum out to begin with this version.",
-        )
-    return config.model_copy(update={"start": f"{version.folder.absolute()}{_DIGEST}{digest}"})
-
-
-def _find(text: str, models: Path) -> ModelVersion:
-    name, colon, number = text.rpartition(":")
-    try:
-        if colon and not Path(text).exists() and (version := version_number(number)) is not None:
-            return locate_version(name, models, version)
-        return locate_version(text, models)
-    except UsageError as error:
-        hint = error.hint if "Published" in error.hint else "Name a version: its folder, NAME:3."
-        raise UsageError(f"--start {text}: {error.message}", hint) from None
-
-
-def _check_recipe(version: ModelVersion, text: str, recipe: str) -> None:
-    """Refuses a version of another recipe; a recipe of one's own may be a copy of any."""
-    file = version.folder / EXTRAS / METRICS_FILE
-    facts = checksums.read_json(file) if file.is_file() else {}
-    made_by = facts.get("recipe") if isinstance(facts, dict) else None
-    if made_by is None:
-        raise UsageError(f"--start {text}: {version.folder} was published without a recipe.")
-    known = {source.name for source in sources()}
-    if made_by != recipe and {made_by, recipe} <= known:
-        raise UsageError(
-            f"--start {text}: {version.folder} was published by {made_by}, not by {recipe}.",
-            f"Name a version of {recipe}.",
-        )
 
 
 def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
@@ -128,7 +65,7 @@ def initialize(recipe: Recipe, model: keras.Model, splits: Splits) -> dict[str, 
         PublishError: If the version is damaged.
     """
     config = located(recipe.config, Path(), recipe.name)
-    path, _, digest = config.start.partition(_DIGEST)
+    path, digest = split_checksum(config.start)
     version = ModelVersion(Path(path))
     source = version.keras_model(compile=False)
     _check_inputs(model, source, version, recipe.config)

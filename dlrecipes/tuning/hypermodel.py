@@ -10,6 +10,7 @@ import keras_tuner
 from keras_tuner.errors import FailedTrialError
 
 from dlrecipes.errors import UsageError
+from dlrecipes.recipe import versions
 from dlrecipes.recipe.base import batches_and_steps
 from dlrecipes.recipe.registry import find
 from dlrecipes.runner import start
@@ -55,7 +56,7 @@ class HyperModel(keras_tuner.HyperModel):
         self.source = find(recipe)
         config = self.source.config()
         checked = config.parse(settings, recipe).located()
-        checked = start.located(checked, Path("saved_models"), self.source.name)
+        checked = versions.located(checked, Path("saved_models"), self.source.name)
         fixed = {name: getattr(checked, name) for name in settings}
         self.spec = SearchSpec(recipe, config, fixed, max_epochs=checked.epochs)
         # Refuses a search without anything to tune before any data are loaded.

@@ -1,6 +1,6 @@
 """The settings of image classification and of its predictions."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
@@ -13,6 +13,8 @@ APPLICATIONS = "applications:"
 
 class Config(RecipeConfig):
     """Settings of image classification."""
+
+    versions: ClassVar[tuple[str, ...]] = ("start", "teacher")
 
     subject: Literal["cats_dogs", "x_or_o"] = setting(
         "cats_dogs", "Built-in data: drawn cats and dogs, or the letters X and O."
@@ -145,12 +147,9 @@ class Config(RecipeConfig):
         """Returns the problems of transfer and of unknown networks."""
         problems = []
         if self.network not in NETWORKS and not self.network.startswith(APPLICATIONS):
-            from dlrecipes.errors import nearest
-
             problems.append(
                 (
-                    f"--network {self.network}: no such network. "
-                    f"{nearest(self.network, NETWORKS)}".rstrip(),
+                    f"--network {self.network}: no such network.",
                     f"Give {', '.join(NETWORKS)}, or {APPLICATIONS}NAME.",
                 )
             )

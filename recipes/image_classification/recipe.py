@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from dlrecipes.data.batches import passes_per_epoch, steps_per_epoch
 from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_errors
 from dlrecipes.data.labelled_images import ImageExamples
+from dlrecipes.export.explanations import explain_signature
 from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import classification_metrics, count_macs
 from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
@@ -161,12 +163,19 @@ class ImageClassification(Recipe):
             fit=lambda image: fit(image, config.size),
             shape=(config.size, config.size, 3),
         )
+        signatures["explain"] = explain_signature(
+            model,
+            images,
+            fit=lambda image: fit(image, config.size),
+            shape=(config.size, config.size, 3),
+        )
         return Exports(
             signatures,
             litert,
             {"labels.txt": "".join(f"{name}\n" for name in model.class_names)},
             NOTES.format(size=config.size),
             self._quantized(model, splits),
+            metadata=classifier(model.class_names),
         )
 
     def _images(self, examples: ImageExamples, count: int) -> np.ndarray:

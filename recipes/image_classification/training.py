@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.labelled_images import ImageExamples
+from dlrecipes.errors import UsageError
+from dlrecipes.recipe.versions import find_version
 from dlrecipes.training import (
     AveragedWeights,
+    Distillation,
     FreezeFeatures,
     ImageClassifier,
     MagnitudePruning,
@@ -38,7 +42,11 @@ def build(config: Config, names: Sequence[str], steps: int) -> ImageClassifier:
         steps: Training steps of an epoch.
     """
     with built_in(config.precision):
-        model = ImageClassifier(networks.build(config, len(names)), names)
+        network = networks.build(config, len(names))
+    if config.teacher:
+        model: ImageClassifier = _distillation(config, network, names)
+    else:
+        model = ImageClassifier(network, names)
     optimizer = keras.optimizers.AdamW(
         _rate(config, steps),
         weight_decay=config.weight_decay,
@@ -55,6 +63,25 @@ def build(config: Config, names: Sequence[str], steps: int) -> ImageClassifier:
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer, loss, metrics=[accuracy])
     return model
+
+
+def _distillation(config: Config, network: keras.Model, names: Sequence[str]) -> Distillation:
+    """Returns a trainer that learns from the teacher's scores as well."""
+    version = find_version(config.teacher, Path(), "image_classification", "teacher")
+    teacher = version.keras_model(compile=False)
+    size = teacher.network.input_shape[1]
+    if size != config.size:
+        images = keras.Input((config.size, config.size, 3))
+        resized = keras.layers.Resizing(size, size, antialias=True)(images)
+        teacher = ImageClassifier(
+            keras.Model(images, teacher.network(resized), name="teacher"), teacher.class_names
+        )
+    try:
+        return Distillation(network, names, teacher, config.temperature, config.teacher_weight)
+    except ValueError as error:
+        raise UsageError(
+            f"--teacher {version.folder}: {error}", "Name a version that was trained on this data."
+        ) from None
 
 
 def _rate(config: Config, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

@@ -10,7 +10,7 @@ import pytest
 from dlrecipes import runner
 from dlrecipes.errors import PublishError, RecipeError, UsageError
 from dlrecipes.export import checksums
-from dlrecipes.recipe import RecipeConfig, registry
+from dlrecipes.recipe import RecipeConfig, registry, versions
 from dlrecipes.runner import start
 from dlrecipes.training.callbacks.checkpoints import Checkpoints
 
@@ -35,7 +35,7 @@ def models(tmp_path_factory):
 
 
 def located(models, text, recipe="slot_filling"):
-    return start.located(RecipeConfig(start=text), models, recipe).start
+    return versions.located(RecipeConfig(start=text), models, recipe).start
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def weights(model):
 @pytest.fixture(scope="module")
 def first(run_once):
     """The path of a published version of slot filling, as it is stored."""
-    return start.located(RecipeConfig(start=str(run_once[0].version.folder)), "", "slot_filling")
+    return versions.located(RecipeConfig(start=str(run_once[0].version.folder)), "", "slot_filling")
 
 
 @pytest.fixture(scope="module")
