@@ -182,7 +182,7 @@ def check_tags(tags: Sequence[str], scheme: str) -> None:
 
 
 def _may_follow(before: str, tag: str, scheme: str) -> bool:
-    """Returns whether a tag may follow another one; `O` stands for the ends of a sentence, too."""
+    """Returns whether a tag may follow another one; `O` also stands for the ends of a sentence."""
     begin, inside, *closing = list(SCHEMES[scheme])
     single = [prefix for prefix in closing if prefix in _SINGLE]
     last = [prefix for prefix in closing if prefix not in _SINGLE]

@@ -13,9 +13,6 @@ from dlrecipes.layers._arguments import fresh, integer, number
 SMALLEST = 1e-35
 # Added to the scores of forbidden tags: exp(-30) is 1e-13, and within the bound of 80.
 FORBIDDEN_SCORE = -30.0
-# The same in decoding, which has no bound: no other scores outweigh it, and float32 holds the sum
-# for 100 million positions.
-IMPOSSIBLE_SCORE = -1e30
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -173,7 +170,7 @@ class LinearChainCRF(keras.layers.Layer):
             Tags of shape `(batch, time)`, int32; 0 at padded positions.
         """
         x, mask = self._time_major(scores, mask)
-        transitions, start, end = self._weights(IMPOSSIBLE_SCORE)
+        transitions, start, end = self._decoding_weights(x)
         into = ops.transpose(transitions)
         order = _backwards(mask)
         best = _reorder(_messages(x, start, _maximum(into)), order)
@@ -206,14 +203,35 @@ class LinearChainCRF(keras.layers.Layer):
     def _exact_dtype(self) -> str:
         return "float64" if self.variable_dtype == "float64" else "float32"
 
-    def _weights(self, penalty=FORBIDDEN_SCORE):
+    def _weights(self):
         """Returns transition, start and end scores, with the penalties of forbidden tags added."""
+        return self._penalized(lambda weight, forbidden: np.where(forbidden, FORBIDDEN_SCORE, 0.0))
+
+    def _decoding_weights(self, x):
+        """Returns the scores, less at forbidden tags than allowed sequences can make up for.
+
+        A constant that is large enough for all scores would leave no precision to the others when
+        a LiteRT file is quantized.
+        """
+        if not any(forbidden.any() for forbidden in self._forbidden):
+            return self._weights()
+        spread = ops.max(x, axis=-1) - ops.min(x, axis=-1)
+        highest = ops.sum(ops.max(spread, axis=1))
+        time = ops.cast(ops.shape(x)[0], x.dtype)
+        for weight, count in ((self.transitions, time), (self.start, 1.0), (self.end, 1.0)):
+            weight = ops.cast(weight, x.dtype)
+            highest += count * (ops.max(weight) - ops.min(weight))
+        # Twice, for rounding.
+        penalty = -(2.0 * highest + 1.0)
+        return self._penalized(
+            lambda weight, forbidden: ops.where(forbidden, penalty, ops.zeros_like(weight))
+        )
+
+    def _penalized(self, penalties):
         dtype = self._exact_dtype
-        weights = (self.transitions, self.start, self.end)
+        weights = [ops.cast(w, dtype) for w in (self.transitions, self.start, self.end)]
         return tuple(
-            ops.cast(weight, dtype) + ops.cast(np.where(forbidden, penalty, 0.0), dtype)
-            if forbidden.any()
-            else ops.cast(weight, dtype)
+            weight + ops.cast(penalties(weight, forbidden), dtype) if forbidden.any() else weight
             for weight, forbidden in zip(weights, self._forbidden, strict=True)
         )
 

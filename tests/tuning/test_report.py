@@ -51,13 +51,13 @@ def test_trials_have_numbers_states_and_the_settings_that_have_an_effect(search)
     assert [row.name for row in rows] == ["0", "1", "2", "3", "4"]
     assert [row.state for row in rows] == ["done", "done", "failed", "over limit", "done"]
     assert [row.problem for row in rows] == ["", "", "out of memory", "big", ""]
-    # The first has the defaults, whatever stands in for them in keras-tuner.
+    # The first has the defaults, not the values that stand in for them in keras-tuner.
     assert rows[0].values == {"network": "cnn", "width": 1.0}
     assert rows[1].values == {"network": "softmax"}
     assert [row.has_defaults for row in rows] == [True, False, False, False, False]
 
 
-def test_the_tables_name_trials_alike_and_commands_run_them(search):
+def test_the_tables_give_trials_the_same_numbers_and_commands_run_them(search):
     spec, rows, folder = search
     report.write(spec, rows, folder)
     report.write_front(spec, rows, folder, "my recipe")
