@@ -74,6 +74,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "General": """
                 Checkpoints StopOnDivergence SupervisedTrainer Trainer learning_rate_schedule""",
             "Classification": "ImageClassifier",
+            "Explanations": "GradCAM TopImages grad_cam preferred_images top_images",
             "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",
             "Sequences": """
                 CarriedState CharacterLanguageModel SequenceTagger TruncatedBPTT gradient_by_lag""",

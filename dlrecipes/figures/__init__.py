@@ -18,7 +18,17 @@ if TYPE_CHECKING:
         roc_curves,
         save,
     )
-    from dlrecipes.figures.classification import accuracy_by_cost, confusion_counts, mistakes
+    from dlrecipes.figures.classification import (
+        accuracy_by_cost,
+        confusion_counts,
+        mistakes,
+        reliability_diagram,
+    )
+    from dlrecipes.figures.explanations import (
+        explanations,
+        predictions_to_explain,
+        preferred_units,
+    )
     from dlrecipes.figures.fonts import fit_fonts
     from dlrecipes.figures.images import epoch_frames, image_grid, over_epochs, select_epochs, tiled
     from dlrecipes.figures.networks import convolutions, feature_maps, filters
@@ -34,6 +44,7 @@ __all__ = [
     "confusion_counts",
     "convolutions",
     "epoch_frames",
+    "explanations",
     "feature_maps",
     "filters",
     "fit_fonts",
@@ -41,6 +52,9 @@ __all__ = [
     "learning_curves",
     "mistakes",
     "over_epochs",
+    "predictions_to_explain",
+    "preferred_units",
+    "reliability_diagram",
     "roc_curves",
     "save",
     "select_epochs",
@@ -60,6 +74,7 @@ attach(
         "confusion_counts": "classification",
         "convolutions": "networks",
         "epoch_frames": "images",
+        "explanations": "explanations",
         "feature_maps": "networks",
         "filters": "networks",
         "fit_fonts": "fonts",
@@ -67,6 +82,9 @@ attach(
         "learning_curves": "charts",
         "mistakes": "classification",
         "over_epochs": "images",
+        "predictions_to_explain": "explanations",
+        "preferred_units": "explanations",
+        "reliability_diagram": "classification",
         "roc_curves": "charts",
         "save": "charts",
         "select_epochs": "images",

@@ -6,13 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from dlrecipes.figures._labels import shortened, text_width
 from dlrecipes.figures.fonts import fit_fonts
 
 BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
+# Larger confusion matrices have cells without numbers.
+MAX_NUMBERED = 30
 FRAME_MS, LAST_FRAME_MS = 120, 2000
 
 
@@ -66,9 +70,13 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
         axis.axvline(best, color=GREY, linestyle=":", label=f"kept: epoch {best}")
         axis.set(title=name.replace("_", " "), xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.legend(fontsize=8)
     for axis in axes[len(names) :]:
         axis.set_visible(False)
+    # Below the panels, where it covers no curve.
+    lines = {line.get_label(): line for axis in axes for line in axis.lines}
+    figure.legend(
+        lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
+    )
     return figure
 
 
@@ -95,24 +103,35 @@ def bars(values: Mapping[str, float], title: str, notes: Mapping[str, str] | Non
 def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
     """Plots a confusion matrix; each row is a true class, shaded by its fraction per prediction.
 
+    With at most 30 classes the cells show their counts.
+
     Args:
         counts: Integer matrix of shape `(classes, classes)`, indexed `[truth, prediction]`.
-        names: Names of the classes.
+        names: Names of the classes; long ones are shortened.
         title: Title of the figure.
     """
-    size = 2.5 + 0.42 * len(names)
-    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    classes = len(names)
+    with_numbers = classes <= MAX_NUMBERED
+    digits = len(str(counts.max(initial=0)))
+    cell = max(0.36, 0.1 + 0.085 * digits) if with_numbers else 0.17
+    labels = [shortened(name, 24) for name in names]
+    margin = 1.2 + 0.075 * max(map(text_width, labels), default=0)
+    side = max(cell * classes, 1.6)
+    figure = Figure(figsize=(side + margin + 1.1, side + margin), layout="constrained")
     axis = figure.subplots()
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    image = axis.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
+    # Without numbers, rare mistakes are seen by their shade alone.
+    norm = Normalize(0, 1) if with_numbers else PowerNorm(0.4, 0, 1)
+    image = axis.imshow(fractions, cmap="Blues", norm=norm)
     figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the row")
-    axis.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
-    axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.set(title=title, xlabel="prediction", ylabel="truth")
-    for row, column in zip(*np.nonzero(counts), strict=True):
+    axis.set_xticks(range(classes), labels, rotation=90, fontsize=8)
+    axis.set_yticks(range(classes), labels, fontsize=8)
+    figure.suptitle(title)
+    axis.set(xlabel="prediction", ylabel="truth")
+    for row, column in zip(*np.nonzero(counts), strict=True) if with_numbers else ():
         colour = "white" if fractions[row, column] > 0.5 else "black"
         axis.text(
-            column, row, counts[row, column], ha="center", va="center", fontsize=7, color=colour
+            column, row, counts[row, column], ha="center", va="center", fontsize=8, color=colour
         )
     return figure
 

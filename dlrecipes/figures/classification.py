@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from dlrecipes.figures._images import image_axes, show
+from dlrecipes.figures._labels import label_points, shortened, text_width
 from dlrecipes.figures.charts import BLUE, GREY, ORANGE
 
 COLUMNS = 8
+# Characters that fit above an image.
+LINE = 20
 
 
 def mistakes(
-    images: np.ndarray,
+    images: Sequence[np.ndarray] | np.ndarray,
     truth: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
@@ -29,8 +31,8 @@ def mistakes(
     """Draws misclassified images, the most confident mistakes first.
 
     Args:
-        images: uint8 array, or floating-point numbers from 0 to 1, of shape `(count, height,
-            width)` or `(count, height, width, 1 or 3)`.
+        images: uint8 arrays, or floating-point numbers from 0 to 1, of shape `(height, width)` or
+            `(height, width, 1 or 3)` each; they may differ in size.
         truth: True class of each image, integers of shape `(count,)`.
         probabilities: Probability of each class, shape `(count, classes)`.
         class_names: Names of the classes.
@@ -38,7 +40,8 @@ def mistakes(
         cmap: Matplotlib's colour map of grey images. Defaults to `"gray"`.
 
     Returns:
-        Figure; each title is true class, predicted class and the prediction's probability.
+        Figure; each title is true class, predicted class and the prediction's probability. Without
+        mistakes it shows the right predictions with the lowest probabilities.
 
     Example:
 
@@ -50,20 +53,53 @@ def mistakes(
     'dog > cat  90%'
     """
     predicted = probabilities.argmax(axis=1)
+    confidence = probabilities[np.arange(len(truth)), predicted]
     wrong = np.flatnonzero(predicted != truth)
-    order = wrong[np.argsort(-probabilities[wrong, predicted[wrong]])][:most]
-    rows = max(1, -(-len(order) // COLUMNS))
-    figure = Figure(figsize=(9, 0.8 + 1.35 * rows), layout="constrained")
-    figure.suptitle(
-        f"{len(wrong)} of {len(truth)} test images are misclassified"
-        + (": true class > predicted class" if len(wrong) else "")
-        + (f"; the {len(order)} most confident" if len(order) < len(wrong) else "")
-    )
-    for axis, row in image_axes(figure, rows, COLUMNS, order.tolist()):
+    order = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
+    heading = f"{len(wrong)} of {len(truth)} test images are misclassified"
+    if len(wrong):
+        heading += ": true class > predicted class"
+        heading += f"; the {len(order)} most confident" if len(order) < len(wrong) else ""
+    else:
+        order = np.argsort(confidence, kind="stable")[: min(most, 2 * COLUMNS)]
+        heading += f"; the {len(order)} least confident predictions"
+    titles = [
+        prediction_title(class_names[truth[row]], class_names[predicted[row]], confidence[row])
+        for row in order
+    ]
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    columns = COLUMNS if lines == 1 else COLUMNS - 2
+    rows = max(1, -(-len(order) // columns))
+    height = 0.6 + (7.4 / columns + 0.2 + 0.14 * lines) * rows
+    figure = Figure(figsize=(9, height), layout="constrained")
+    figure.suptitle(heading)
+    pairs = list(zip(order.tolist(), titles, strict=True))
+    for axis, (row, title) in image_axes(figure, rows, columns, pairs):
         show(axis, images[row], cmap)
-        names = f"{class_names[truth[row]]} > {class_names[predicted[row]]}"
-        axis.set_title(f"{names}  {probabilities[row].max():.0%}", fontsize=8)
+        axis.set_title(title, fontsize=8)
     return figure
+
+
+def prediction_title(truth: str, predicted: str, probability: float) -> str:
+    """Returns the title of an image: true class, predicted class if it differs, probability.
+
+    Short names stand in one line; others have a line each, and long ones are shortened.
+    """
+    score = percentage(probability)
+    if truth == predicted:
+        line = f"{truth}  {score}"
+        return line if text_width(line) <= LINE else f"{shortened(truth, LINE)}\n{score}"
+    line = f"{truth} > {predicted}  {score}"
+    if text_width(line) <= LINE - 4:
+        return line
+    last = shortened(f"> {predicted}", LINE - len(score) - 1)
+    return f"{shortened(truth, LINE)}\n{last} {score}"
+
+
+def percentage(probability: float) -> str:
+    """Returns a probability in per cent; 100 % only where it is certain to a tenth of one."""
+    text = f"{probability:.0%}"
+    return ">99%" if text == "100%" and probability < 0.9995 else text
 
 
 def confusion_counts(
@@ -105,6 +141,84 @@ def confusion_counts(
     return names, counts
 
 
+class Reliability(Protocol):
+    """Accuracy by confidence, as `dlrecipes.metrics.reliability` returns it."""
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Bounds of the bins, shape `(bins + 1,)`."""
+
+    @property
+    def count(self) -> np.ndarray:
+        """Number of predictions in each bin."""
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Mean confidence in each bin; NaN in an empty one."""
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Accuracy in each bin; NaN in an empty one."""
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean difference between accuracy and confidence."""
+
+
+def reliability_diagram(bins: Reliability, title: str) -> Figure:
+    """Plots accuracy against confidence, and how many predictions have which confidence.
+
+    Args:
+        bins: Bins of confidence, as `dlrecipes.metrics.reliability` returns them.
+        title: Title of the figure.
+
+    Returns:
+        Figure with two panels: the accuracy of each bin with the diagonal of a calibrated model,
+        and the fraction of the predictions in each bin.
+
+    Example:
+
+    >>> from dlrecipes.figures import reliability_diagram
+    >>> from dlrecipes.metrics import reliability
+    >>> bins = reliability([[0.9, 0.1], [0.3, 0.7]], [0, 0])
+    >>> len(reliability_diagram(bins, "Calibration, test").axes)
+    2
+
+    Reference:
+        Guo, Pleiss, Sun and Weinberger, 2017, "On calibration of modern neural networks", figure 1.
+        https://arxiv.org/abs/1706.04599
+    """
+    figure = Figure(figsize=(5.5, 6.5), layout="constrained")
+    error = 100 * bins.expected_calibration_error
+    figure.suptitle(f"{title}: expected calibration error {error:.1f} %")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    left, widths, used = bins.edges[:-1], np.diff(bins.edges), bins.count > 0
+    accuracy = np.where(used, bins.accuracy, 0)
+    upper.bar(left, accuracy, widths, align="edge", color=BLUE, edgecolor="white", label="accuracy")
+    upper.bar(
+        left[used],
+        (bins.confidence - bins.accuracy)[used],
+        widths[used],
+        bottom=bins.accuracy[used],
+        align="edge",
+        color=ORANGE,
+        alpha=0.35,
+        edgecolor=ORANGE,
+        label="difference from the mean confidence",
+    )
+    upper.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="calibrated")
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    lower.bar(
+        left, bins.count / bins.count.sum(), widths, align="edge", color=BLUE, edgecolor="white"
+    )
+    lower.set(xlabel="confidence: probability of the predicted class", ylabel="predictions")
+    lower.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    for axis in (upper, lower):
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def accuracy_by_cost(
     networks: Mapping[str, tuple[float, float, float]],
     title: str,
@@ -139,9 +253,12 @@ def accuracy_by_cost(
     if highlight:
         name, error, cost = highlight
         axis.scatter(cost, 100 * (1 - error), marker="*", s=150, color=ORANGE, label=name)
-        axis.legend(loc="lower right")
+        figure.legend(loc="outside lower center", frameon=False)
     _format(axis, title)
-    label_points(axis, [(name, cost, 100 * (1 - error)) for name, (error, cost, _) in ordered])
+    points = [(name, cost, 100 * (1 - error)) for name, (error, cost, _) in ordered]
+    if highlight:
+        points.append(("", highlight[2], 100 * (1 - highlight[1])))
+    label_points(axis, points)
     return figure
 
 
@@ -160,26 +277,3 @@ def _format(axis: Axes, title: str) -> None:
     axis.set_yticks([tick for tick in axis.get_yticks() if low <= tick <= 100])
     axis.set_ylim(low, min(high, 100.6))
     axis.grid(color=GREY, alpha=0.2)
-
-
-def label_points(axis: Axes, points: Sequence[tuple[str, float, float]]) -> None:
-    """Writes each point's name where it overlaps no other: above the point, below, or farther.
-
-    Args:
-        axis: Axis whose limits are final.
-        points: Name, x and y of each point; earlier names are placed first.
-    """
-    figure: Any = axis.figure
-    canvas = FigureCanvasAgg(figure)
-    # Positions are known once the figure has been drawn.
-    canvas.draw()
-    top = axis.get_window_extent().y1
-    boxes: list[Any] = []
-    for name, x, y in points:
-        label = axis.annotate(name, (x, y), (4, 6), textcoords="offset points")
-        for offset in (6, -14, 18, -26, 30, -38):
-            label.set_position((4, offset))
-            box = label.get_window_extent(canvas.get_renderer())
-            if box.y1 < top and not any(box.overlaps(other) for other in boxes):
-                break
-        boxes.append(box)

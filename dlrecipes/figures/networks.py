@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from dlrecipes._utils.network_graph import intercepted, members
 from dlrecipes.figures._images import image_axes, show
+from dlrecipes.figures._labels import shortened
 
 if TYPE_CHECKING:
     import keras
 
 COLUMNS = 8
 MAX_FILTERS = 64
-MAX_MAPS = 16
 # Smaller feature maps show nothing of the image.
-MIN_MAP_SIZE = 6
+MIN_MAP_SIZE = 4
 
 
 def convolutions(network: keras.Model) -> list[keras.layers.Layer]:
     """Returns a network's convolutional layers in order.
 
-    A model inside the network is searched instead of the network's own layers; in an ensemble the
-    first member is searched.
+    Models inside the network are searched as well; in an ensemble the first member is searched.
 
     Args:
         network: Functional model. It may contain a model, or an ensemble of models.
@@ -43,7 +43,7 @@ def convolutions(network: keras.Model) -> list[keras.layers.Layer]:
     """
     import keras
 
-    layers = _innermost(network).layers
+    layers = members(network)[0].layers
     return [layer for layer in layers if isinstance(layer, keras.layers.Conv2D)]
 
 
@@ -85,21 +85,24 @@ def filters(layer: keras.layers.Layer) -> Figure:
     return figure
 
 
-def feature_maps(network: keras.Model, image: np.ndarray, cmap: str = "gray") -> Figure:
-    """Draws an image and its feature maps after the first and the last large convolution.
+def feature_maps(
+    network: keras.Model, image: np.ndarray, cmap: str = "gray", depths: int = 5
+) -> Figure:
+    """Draws an image and its feature maps at several depths: first edges, then parts of objects.
 
-    The last large convolution is the last one whose feature maps are at least 6 pixels high. At
-    most 16 feature maps per layer are drawn.
+    The depths are convolutions at even distances, the first and the last large one among them. A
+    large one has feature maps at least 4 pixels high. The 8 most active maps of each are drawn.
 
     Args:
-        network: Functional model with at least one convolution. It may contain a model or an
-            ensemble, whose first member is drawn; the layers in front of it form a chain.
+        network: Functional model with at least one convolution. It may contain models, or an
+            ensemble, whose first member is drawn.
         image: Input of the network, floating-point numbers from 0 to 1 of shape `(height, width,
             1 or 3)`.
         cmap: Matplotlib's colour map of a grey image. Defaults to `"gray"`.
+        depths: Largest number of convolutions. Defaults to 5.
 
     Returns:
-        Figure with the image, and one or two rows of feature maps per layer.
+        Figure with the image, and one row of feature maps per depth.
 
     Raises:
         ValueError: If the network has no convolution.
@@ -111,7 +114,7 @@ def feature_maps(network: keras.Model, image: np.ndarray, cmap: str = "gray") ->
     >>> from dlrecipes.models import small_cnn
     >>> figure = feature_maps(small_cnn(10), np.zeros((28, 28, 1), "float32"))
     >>> [axis.get_title() for axis in figure.axes if axis.get_title()]
-    ['conv_1, 24x24', 'conv_3, 8x8']
+    ['conv_1: 8 of 32 maps, 24x24', 'conv_2: 8 of 64 maps, 10x10', 'conv_3: 8 of 64 maps, 8x8']
 
     Reference:
         Zeiler and Fergus, 2014, "Visualizing and understanding convolutional networks",
@@ -120,50 +123,48 @@ def feature_maps(network: keras.Model, image: np.ndarray, cmap: str = "gray") ->
     layers = convolutions(network)
     if not layers:
         raise ValueError(f"{network.name} has no convolution.")
-    large = [layer for layer in layers[1:] if layer.output.shape[1] >= MIN_MAP_SIZE]
-    chosen = [layers[0], *large[-1:]]
-    maps = _outputs(network, chosen, image)
-    figure = Figure(figsize=(9, 1.6 + 2.3 * len(maps)), layout="constrained")
-    figure.suptitle("A test image and its feature maps")
-    grid = figure.add_gridspec(1 + 2 * len(maps), COLUMNS)
+    maps = _outputs(network, layers, image)
+    large = [k for k, values in enumerate(maps) if k and values.shape[0] >= MIN_MAP_SIZE]
+    large = [0, *large]
+    places = np.linspace(0, len(large) - 1, min(depths, len(large))).round().astype(int)
+    chosen = [large[place] for place in places]
+    figure = Figure(figsize=(9, 1.9 + 1.4 * len(chosen)), layout="constrained")
+    figure.suptitle("A test image, and its feature maps from the first layers to the last")
+    grid = figure.add_gridspec(1 + len(chosen), COLUMNS)
     show(figure.add_subplot(grid[0, :]), image, cmap)
     figure.axes[0].axis("off")
-    for row, (layer, values) in enumerate(zip(chosen, maps, strict=True)):
-        places = [grid[1 + 2 * row + k // COLUMNS, k % COLUMNS] for k in range(MAX_MAPS)]
-        for number, place in enumerate(places[: values.shape[-1]]):
-            axis = figure.add_subplot(place)
-            axis.imshow(values[..., number], cmap="viridis")
-            axis.set(xticks=[], yticks=[])
-            if not number:
-                axis.set_title(f"{layer.name}, {values.shape[0]}x{values.shape[1]}", fontsize=8)
+    for row, number in enumerate(chosen):
+        _draw_maps(figure, [grid[1 + row, k] for k in range(COLUMNS)], layers[number], maps[number])
     return figure
+
+
+def _draw_maps(
+    figure: Figure, places: Sequence[Any], layer: keras.layers.Layer, values: np.ndarray
+) -> None:
+    """Draws the most active feature maps of a layer in their order; the first has the title."""
+    height, width, count = values.shape
+    strongest = np.argsort(-np.maximum(values, 0).mean(axis=(0, 1)), kind="stable")
+    shown = np.sort(strongest[: len(places)])
+    for number, (place, channel) in enumerate(zip(places, shown, strict=False)):
+        axis = figure.add_subplot(place)
+        axis.imshow(values[..., channel], cmap="viridis")
+        axis.set(xticks=[], yticks=[])
+        if not number:
+            text = f"{shortened(layer.name, 40)}: {len(shown)} of {count} maps, {height}x{width}"
+            # Longer than its image: it must not move the row.
+            axis.set_title(text, fontsize=9, loc="left").set_in_layout(False)
 
 
 def _outputs(
     network: keras.Model, layers: Sequence[keras.layers.Layer], image: np.ndarray
 ) -> list[np.ndarray]:
     """Returns the outputs of inner layers for one image, each of shape `(height, width, maps)`."""
-    import keras
+    outputs: dict[int, Any] = {}
 
-    inner = _inside(network)
-    if inner is network:
-        before = network.inputs[0]
-    else:
-        before = network.layers[network.layers.index(inner) - 1].output
-    # The members of an ensemble read the ensemble's own input.
-    first = keras.Model(network.inputs[0], before)
-    outputs = {str(number): layer.output for number, layer in enumerate(layers)}
-    second = keras.Model(_innermost(inner).inputs[0], outputs)
-    maps = second(first(image[None], training=False), training=False)
-    return [np.asarray(maps[name])[0] for name in outputs]
+    def keep(layer: keras.layers.Layer, output: Any) -> Any:
+        outputs[id(layer)] = output
+        return output
 
-
-def _inside(network: keras.Model) -> keras.Model:
-    import keras
-
-    return next((layer for layer in network.layers if isinstance(layer, keras.Model)), network)
-
-
-def _innermost(network: keras.Model) -> keras.Model:
-    inner = _inside(network)
-    return network if inner is network else _innermost(inner)
+    with intercepted(layers, keep):
+        network(image[None], training=False)
+    return [np.asarray(outputs[id(layer)], "float32")[0] for layer in layers]

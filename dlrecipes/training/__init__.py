@@ -2,6 +2,11 @@
 
 # Not a trainer: the random numbers of a loop of one's own.
 from dlrecipes.training._engine import stateless_random as stateless_random
+from dlrecipes.training.activation_maximization import (
+    TopImages,
+    preferred_images,
+    top_images,
+)
 from dlrecipes.training.back_propagation import BackPropagation
 from dlrecipes.training.bptt import TruncatedBPTT
 from dlrecipes.training.callbacks.averaged_weights import AveragedWeights
@@ -65,6 +70,7 @@ __all__ = [
     "StopOnGeneralizationGap",
     "StopOnPlateau",
     "SupervisedTrainer",
+    "TopImages",
     "Trainer",
     "TripletEmbedding",
     "TruncatedBPTT",
@@ -72,5 +78,7 @@ __all__ = [
     "grad_cam",
     "gradient_by_lag",
     "learning_rate_schedule",
+    "preferred_images",
     "pretrain",
+    "top_images",
 ]

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from dlrecipes.figures import accuracy_by_cost, confusion, confusion_counts, mistakes
+from dlrecipes.figures import (
+    accuracy_by_cost,
+    confusion,
+    confusion_counts,
+    mistakes,
+    reliability_diagram,
+)
+from dlrecipes.figures.classification import percentage
+from dlrecipes.metrics import reliability
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.05, 0.95]])
 TRUTH = np.array([1, 1, 1, 0])
@@ -27,10 +35,27 @@ def test_mistakes_beyond_the_maximum_are_counted_but_not_drawn():
     assert "the 2 most confident" in figure.get_suptitle()
 
 
-def test_without_mistakes_the_figure_is_empty():
+def test_without_mistakes_the_least_confident_predictions_are_drawn():
     figure = mistakes(np.zeros((2, 5, 5)), np.array([0, 1]), PROBABILITIES[:2], ["a", "b"])
-    assert titles(figure) == []
-    assert figure.get_suptitle() == "0 of 2 test images are misclassified"
+    assert titles(figure) == ["b  80%", "a  90%"]
+    assert figure.get_suptitle().startswith("0 of 2 test images are misclassified; the 2 least")
+
+
+def test_long_names_of_mistakes_stand_in_two_lines():
+    images = [np.zeros((size, 9, 3), "uint8") for size in (5, 50, 7, 9)]
+    names = ["a long-haired cat of the north", "a short-haired dog"]
+    figure = mistakes(images, TRUTH, PROBABILITIES, names, most=1)
+    first, second = titles(figure)[0].split("\n")
+    assert first.startswith("a long-haired…")
+    assert first.endswith("north")
+    assert second.startswith("> a short")
+    assert second.endswith(" dog 95%")
+
+
+def test_a_probability_is_100_per_cent_only_if_it_is_nearly_certain():
+    assert percentage(0.9996) == "100%"
+    assert percentage(0.9989) == ">99%"
+    assert percentage(0.994) == "99%"
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 6), (4, 6, 6, 1), (4, 6, 6, 3)])
@@ -46,7 +71,7 @@ def test_confusion_counts_pairs_of_labels():
     assert names == ["O", "a", "b"]
     # Rows are the truth: O once right; a once right, once taken for b; b taken for O.
     assert counts.tolist() == [[1, 0, 0], [0, 1, 1], [1, 0, 0]]
-    assert confusion(counts, names, "Labels").axes[0].get_title() == "Labels"
+    assert confusion(counts, names, "Labels").get_suptitle() == "Labels"
 
 
 def test_the_rarest_labels_are_counted_together():
@@ -79,7 +104,7 @@ def test_networks_are_drawn_at_their_accuracy_and_cost():
     assert points[4] == pytest.approx((1e7, 99))
     assert points[-1] == pytest.approx((1e6, 97))
     assert axis.get_title() == "Three networks"
-    assert axis.get_legend().get_texts()[0].get_text() == "this run"
+    assert axis.figure.legends[0].get_texts()[0].get_text() == "this run"
     assert all(tick <= 100 for tick in axis.get_yticks())
 
 
@@ -93,3 +118,16 @@ def test_names_of_near_networks_do_not_overlap():
 def test_without_measured_networks_only_this_run_is_drawn():
     axis = accuracy_by_cost({}, "None", ("this run", 0.03, 1e6)).axes[0]
     assert len(axis.collections) == 1
+
+
+def test_a_reliability_diagram_shows_accuracy_and_count_of_each_bin():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.9, 0.1]])
+    bins = reliability(probabilities, np.array([0, 1, 1, 0]), bins=2)
+    figure = reliability_diagram(bins, "Calibration")
+    upper, lower = figure.axes
+    # All confidences are in the upper half: three of four are right; their mean is 0.825.
+    assert [bar.get_height() for bar in upper.containers[0]] == [0, 0.75]
+    gap = upper.containers[1][0]
+    assert (gap.get_y(), gap.get_height()) == (0.75, pytest.approx(0.075))
+    assert [bar.get_height() for bar in lower.containers[0]] == [0, 1]
+    assert "7.5 %" in figure.get_suptitle()

@@ -16,8 +16,16 @@ def cnn(name="member", channels=1):
     return keras.Model(inputs, keras.layers.Flatten()(third), name=name)
 
 
-def titles(figure):
-    return [axis.get_title() for axis in figure.axes if axis.get_title()]
+def member10(network):
+    """Returns a network with the same layers for images of 10x10 pixels."""
+    inputs = x = keras.Input((10, 10, 1))
+    for layer in network.layers[1:4]:
+        x = layer(x)
+    return keras.Model(inputs, keras.layers.Flatten()(x), name=network.name)
+
+
+def lefts(figure):
+    return [text for axis in figure.axes if (text := axis.get_title(loc="left"))]
 
 
 def shown(axis):
@@ -59,21 +67,33 @@ def test_at_most_64_filters_are_drawn():
     assert sum(bool(axis.images) for axis in filters(layer).axes[:-1]) == 64
 
 
-def test_feature_maps_are_the_outputs_of_the_first_and_the_last_large_convolution():
+def test_feature_maps_are_the_outputs_of_convolutions_from_the_first_to_the_last_large_one():
     member = cnn()
-    inputs = keras.Input((10, 10, 1))
+    inputs = keras.Input((8, 8, 1))
     framed = keras.layers.ZeroPadding2D(1)(inputs)
-    network = keras.Model(inputs, ensemble([member, cnn("other")])(framed))
-    image = np.random.default_rng(0).uniform(size=(10, 10, 1)).astype("float32")
+    network = keras.Model(inputs, ensemble([member10(member), member10(cnn("other"))])(framed))
+    image = np.random.default_rng(0).uniform(size=(8, 8, 1)).astype("float32")
     figure = feature_maps(network, image)
-    # The third convolution's maps of 4x4 are too small to show anything.
-    assert titles(figure) == ["first, 10x10", "second, 8x8"]
+    # The third convolution's maps of 2x2 are too small to show anything.
+    assert lefts(figure) == ["first: 3 of 3 maps, 8x8", "second: 8 of 20 maps, 6x6"]
     maps = [shown(axis) for axis in figure.axes]
     np.testing.assert_array_equal(maps[0], image[..., 0])
-    # Three maps of the first layer, and 16 of the second layer's 20.
-    assert len(maps) == 1 + 3 + 16
-    first = member.get_layer("first")(np.pad(image, [[1, 1], [1, 1], [0, 0]])[None])
+    assert len(maps) == 1 + 3 + 8
+    padded = np.pad(image, [[1, 1], [1, 1], [0, 0]])[None]
+    first = member.get_layer("first")(padded)
     np.testing.assert_allclose(maps[3], first[0, :, :, 2], atol=1e-6)
+    second = np.asarray(member.get_layer("second")(first))[0]
+    # The most active ones, in their order.
+    strongest = np.sort(np.argsort(-np.maximum(second, 0).mean(axis=(0, 1)))[:8])
+    np.testing.assert_allclose(maps[4], second[..., strongest[0]], atol=1e-5)
+
+
+def test_depths_are_evenly_spaced():
+    x = inputs = keras.Input((12, 12, 1))
+    for number in range(9):
+        x = keras.layers.Conv2D(2, 3, padding="same", name=f"conv_{number}")(x)
+    figure = feature_maps(keras.Model(inputs, x), np.zeros((12, 12, 1), "float32"), depths=3)
+    assert [title.split(":")[0] for title in lefts(figure)] == ["conv_0", "conv_4", "conv_8"]
 
 
 def test_feature_maps_of_a_colour_image():
@@ -84,7 +104,8 @@ def test_feature_maps_of_a_colour_image():
 def test_a_single_convolution_is_drawn_once():
     inputs = keras.Input((9, 9, 1))
     network = keras.Model(inputs, keras.layers.Conv2D(2, 3, name="only")(inputs))
-    assert titles(feature_maps(network, np.zeros((9, 9, 1), "float32"))) == ["only, 7x7"]
+    figure = feature_maps(network, np.zeros((9, 9, 1), "float32"))
+    assert lefts(figure) == ["only: 2 of 2 maps, 7x7"]
 
 
 def test_a_network_without_convolutions_has_no_feature_maps():
