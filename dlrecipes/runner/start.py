@@ -18,7 +18,7 @@ from dlrecipes.export.version import (
     locate_version,
     version_number,
 )
-from dlrecipes.recipe.config import RecipeConfig, spelled
+from dlrecipes.recipe.config import NO_START, RecipeConfig, spelled
 from dlrecipes.recipe.registry import sources
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def located(config: RecipeConfig, models: Path, recipe: str) -> RecipeConfig:
         UsageError: If there is no such version, or it is another recipe's.
         PublishError: If its weights are missing or damaged.
     """
-    if not config.start:
+    if config.start == NO_START:
         return config
     text, _, expected = config.start.partition(_DIGEST)
     version = _find(text, models)
@@ -103,7 +103,7 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
     from dlrecipes.training.callbacks.checkpoints import saved_epochs
 
     checkpoints = recipe_checkpoints(recipe, folder)
-    if not recipe.config.start or saved_epochs(checkpoints.folder):
+    if recipe.config.start == NO_START or saved_epochs(checkpoints.folder):
         return
     model = recipe.build(splits)
     facts = initialize(recipe, model, splits)
