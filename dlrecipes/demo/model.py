@@ -80,7 +80,7 @@ class Model:
 
     @property
     def about(self) -> str:
-        """What the model was trained on, when, and its score."""
+        """Data, date and test score of the model, in one line."""
         return escape_control_characters(str(facts(ModelVersion(self.folder))))
 
     def extra(self, name: str) -> str:

@@ -78,9 +78,11 @@ def check_name(models: Path, recipe: str, config: RecipeConfig) -> None:
     here = (recipe, config.data, config.data_name())
     if there == here:
         return
-    what = f"by {there[0]}" if there and there[0] != recipe else f"on {there[1]}" if there else ""
-    what = f"was trained {what}" if what else "was published without a recipe"
-    what += f" ({there[2]})" if there and there[1:2] == here[1:2] and there[2] else ""
+    what = "was published without a recipe"
+    if there is not None:
+        kind = f" ({there[2]})" if there[1] == config.data and there[2] else ""
+        by = f"by {there[0]}" if there[0] != recipe else f"on {there[1]}{kind}"
+        what = f"was trained {by}"
     raise UsageError(
         f"{latest.folder}: this version {what}; the run is on {config.data}, and would replace it.",
         f"Choose another name: --publish-as NAME; --publish-as {name} makes a new version of it.",
@@ -88,14 +90,11 @@ def check_name(models: Path, recipe: str, config: RecipeConfig) -> None:
 
 
 def _check_given(name: str, recipe: str) -> None:
-    if (
-        Path(name).name != name
-        or name.startswith(".")
-        or set(name) & set(':\\\\@"')
-        or (name != name.strip() or not name.isprintable())
-    ):
+    is_folder = Path(name).name == name and name == name.strip() and name.isprintable()
+    # Servers separate names by these characters, and take a number for a version.
+    if not is_folder or name.startswith(".") or set(name) & set(':\\@"') or name.isdigit():
         raise UsageError(
-            f"--publish-as {name!r}: expected the name of a folder, without slashes and colons."
+            f"--publish-as {name!r}: expected a folder's name, not a number, without /, : and @."
         )
     known = {source.name for source in sources()}
     if name in known and recipe in known and name != recipe:
@@ -167,13 +166,13 @@ def published_source(
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a published version.
+    """Recipe, data, date and score of a published version.
 
     Args:
         name: Name of the model.
         version: Number of the version.
         recipe: Name of the recipe; empty for a model published without one.
-        data: What it was trained on; empty if that is not known.
+        data: Name of its training data; empty if unknown.
         date: Day on which it was published, such as `"2026-05-01"`.
         score: Its score on its own test data, such as `"accuracy 0.9713"`; empty without one.
     """

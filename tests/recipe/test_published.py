@@ -58,7 +58,7 @@ def test_a_model_of_other_data_has_their_name(data, name):
     assert model_name("digits", RecipeConfig(data=data)) == name
 
 
-def test_the_name_of_a_file_has_no_suffix_and_that_of_a_folder_keeps_its_dots(tmp_path):
+def test_a_file_gives_its_name_without_suffix_and_a_folder_all_of_it(tmp_path):
     (tmp_path / "words.tar.gz").touch()
     (tmp_path / "v1.5").mkdir()
     names = [model_name("x", RecipeConfig(data=str(path))) for path in sorted(tmp_path.iterdir())]
@@ -77,7 +77,7 @@ def test_a_name_that_is_given_is_the_name():
 
 
 @pytest.mark.parametrize(
-    "name", ["a/b", "..", ".hidden", "a:3", "a\\b", " a", "a\nb", "a@b", "slot_filling"]
+    "name", ["a/b", "..", ".hidden", "a:3", "a\\b", " a", "a\nb", "a@b", "7", "slot_filling"]
 )
 def test_a_name_that_no_folder_or_server_takes_is_refused(models, name):
     with pytest.raises(UsageError, match="--publish-as"):
@@ -139,7 +139,7 @@ def test_facts_say_data_date_and_score(publish, models):
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{"])
-def test_damaged_facts_are_no_traceback(publish, text):
+def test_damaged_facts_raise_no_error(publish, text):
     version = publish("digits")
     (version.folder / "assets.extra" / "metrics.json").write_text(text)
     (version.folder / "assets.extra" / "config.yaml").write_text("[")
