@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-# Values of `start` and `publish_as` that name nothing.
-NO_START, AUTO_NAME = "none", "auto"
+# Values of `start` and of `publish_as` that name nothing.
+NO_START = AUTO_NAME = ""
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,8 @@ class RecipeConfig(Options):
         NO_START, "Published version to begin with: its folder, NAME or NAME:VERSION."
     )
     publish_as: str = setting(
-        AUTO_NAME, "Name of the published model; auto: the recipe's, with the name of other data."
+        AUTO_NAME,
+        "Name of the published model; default: the recipe's, with the name of other data.",
     )
 
     def without_effect(self) -> Mapping[str, str]:

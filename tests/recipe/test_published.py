@@ -69,6 +69,8 @@ def test_built_in_data_of_another_kind_have_a_name():
     config = registry.find("slot_filling").config()
     assert model_name("slot_filling", config(language="chinese")) == "slot_filling-chinese"
     assert model_name("slot_filling", config()) == "slot_filling"
+    images = registry.find("image_classification").config()
+    assert model_name("images", images(subject="x_or_o")) == "images-x-or-o"
     assert model_name("dcgan", registry.find("dcgan").config()(subject="faces")) == "dcgan-faces"
 
 
