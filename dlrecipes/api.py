@@ -10,10 +10,10 @@ from dlrecipes.errors import UsageError
 from dlrecipes.export.version import (
     CONFIG_FILE,
     EXTRAS,
-    METRICS_FILE,
     ModelVersion,
     locate_version,
 )
+from dlrecipes.recipe.published import recipe_of
 from dlrecipes.recipe.registry import Source, find, sources
 
 if TYPE_CHECKING:
@@ -248,15 +248,9 @@ def load(
 
 def _recipe_of(version: ModelVersion, model: str | Path) -> Source | None:
     """Returns the recipe that published a version, if it is known by name or lies there."""
-    import json
-
     if (Path(model).expanduser() / "recipe.py").is_file():
         return find(str(model))
-    file = version.folder / EXTRAS / METRICS_FILE
-    if not file.is_file():
-        return None
-    name = json.loads(file.read_text(encoding="utf-8")).get("recipe", "")
-    return {source.name: source for source in sources()}.get(name)
+    return recipe_of(version)
 
 
 def publish(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from dlrecipes._utils.terminal import json_text
 from dlrecipes.cli.options import model_version, models_dir, published_recipe
+from dlrecipes.errors import DataError
+
+# Number of unknown labels that are named.
+NAMED = 3
 
 
 @click.command(name="evaluate")
@@ -33,6 +38,8 @@ def command(
 ) -> None:
     """Measure the published model of RECIPE (a name, or a folder of your own).
 
+    RECIPE may also be the name of a published model, such as digit_recognition-shapes.
+
     \b
     Examples:
       dlrecipes evaluate slot_filling
@@ -42,7 +49,10 @@ def command(
     splits = task.load_data()
     for note in splits.notes:
         click.echo(f"Note: {note}", err=True)
-    metrics = task.evaluate(version.keras_model(), splits, split)
+    model = version.keras_model()
+    known, labels = task.labels(model, getattr(splits, split))
+    unknown = _unknown_labels(known, labels, task.config.data)
+    metrics = task.evaluate(model, splits, split)
     if as_json:
         click.echo(json_text(metrics, indent=2))
         return
@@ -53,6 +63,32 @@ def command(
         if isinstance(value, dict):
             click.echo(f"  {name}")
             for key, number in value.items():
+                if key in unknown:
+                    continue
                 click.echo(f"    {key:<30} {number:.4f}")
         else:
             click.echo(f"  {name:<32} {value:.4f}")
+
+
+def _unknown_labels(known: Sequence[str], labels: Sequence[str], data: str) -> set[str]:
+    """Returns the labels that the model does not know, after a note about them.
+
+    Raises:
+        DataError: If it knows none of them.
+    """
+    unknown = [label for label in labels if label not in known]
+    if not unknown:
+        return set()
+    named = ", ".join(unknown[:NAMED]) + (", ..." if len(unknown) > NAMED else "")
+    if len(unknown) == len(labels):
+        theirs = ", ".join(known[:NAMED]) + (", ..." if len(known) > NAMED else "")
+        raise DataError(
+            f"{data}: the model knows none of the {len(labels)} labels ({named}), but {theirs}.",
+            "Train a model on this data, or evaluate on data with the same labels.",
+        )
+    click.echo(
+        f"Note: the model does not know {len(unknown)} of the {len(labels)} labels of {data}: "
+        f"{named}. They count as mistakes.",
+        err=True,
+    )
+    return set(unknown)

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from dlrecipes.cli.options import models_dir
-from dlrecipes.export.version import versions
+from dlrecipes.errors import UsageError
+from dlrecipes.export.version import ModelVersion, versions
 from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.published import facts, published_models, published_source
 from dlrecipes.recipe.registry import find
 
 
@@ -17,8 +19,16 @@ from dlrecipes.recipe.registry import find
 @click.argument("recipe")
 @models_dir
 def command(recipe: str, models_dir: Path) -> None:
-    """Show what RECIPE does, its settings and what is published of it."""
-    source = find(recipe)
+    """Show what RECIPE does, its settings and what is published of it.
+
+    For a published model (its name, or its folder), show its recipe, data, date and score.
+    """
+    try:
+        source = find(recipe)
+    except UsageError:
+        _, version = published_source(recipe, models_dir)
+        _show_model(version)
+        return
     config = source.config()
     text = (source.folder / "__init__.py").read_text(encoding="utf-8")
     click.echo(f"{source.name}: {ast.get_docstring(ast.parse(text)) or ''}\n")
@@ -37,6 +47,24 @@ def command(recipe: str, models_dir: Path) -> None:
         f"version {published[-1]} in {models_dir / source.name}" if published else "nothing yet"
     )
     click.echo(f"\nPublished: {latest}")
+    for model in published_models(models_dir):
+        if model.recipe == source.name:
+            click.echo(f"  {model.name}, version {model.version}: {model}")
     readme = source.folder / "README.md"
     if readme.is_file():
         click.echo(f"README: {readme}")
+
+
+def _show_model(version: ModelVersion) -> None:
+    model = facts(version)
+    rows = {
+        "model": f"{model.name}, version {model.version}",
+        "recipe": model.recipe or "none",
+        "trained on": model.data or "unknown",
+        "published": model.date,
+        "test": model.score or "unknown",
+        "versions": ", ".join(map(str, versions(version.folder.parent))),
+        "folder": str(version.folder),
+    }
+    for name, value in rows.items():
+        click.echo(f"{name:<10}  {value}")

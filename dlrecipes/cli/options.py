@@ -82,16 +82,19 @@ def published_recipe(
     """Returns a recipe with the configuration of its published version, and the version.
 
     Args:
-        recipe: Name or folder, as the user typed it.
+        recipe: Name or folder of a recipe or of a published model, as the user typed it.
         models: Folder of published models.
         version: Version number; `None` for the latest.
         data: Value of `--data`; `None` for the version's own data. Defaults to `None`.
     """
-    from dlrecipes.export.version import find_version
-    from dlrecipes.recipe.registry import find
+    from dlrecipes.recipe.published import published_source
 
-    source = find(recipe)
-    published = find_version(models, source.name, version, typed=recipe)
+    source, published = published_source(recipe, models, version)
+    if source is None:
+        raise UsageError(
+            f"{published.folder}: this model has no recipe, or one that is not known here.",
+            "Name a model that 'dlrecipes list --published' shows with its recipe.",
+        )
     config = source.config()
     values = config.from_yaml(published.config_file)
     if data is not None:

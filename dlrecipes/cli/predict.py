@@ -25,8 +25,9 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.export.version import find_version, version_folders
+from dlrecipes.export.version import find_version, locate_version, version_folders
 from dlrecipes.recipe.prediction import predict_by_signature, present
+from dlrecipes.recipe.published import published_source
 from dlrecipes.recipe.registry import Source
 
 if TYPE_CHECKING:
@@ -52,8 +53,13 @@ Examples:
 """
 
 
-def make(source: Source) -> click.Command:
-    """Returns the command that predicts with one recipe's model."""
+def make(source: Source, published: str | None = None) -> click.Command:
+    """Returns the command that predicts with a model of a recipe.
+
+    Args:
+        source: The recipe.
+        published: Published model, as the user typed it. Defaults to `None`: the recipe's.
+    """
     options = source.predict_options()
 
     def callback(**values: Any) -> None:
@@ -63,16 +69,18 @@ def make(source: Source) -> click.Command:
         if not own["inputs"] and not typed:
             raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
         typed_name = click.get_current_context().info_name
-        version = find_version(
-            own.pop("models_dir"), source.name, own.pop("model_version"), typed=typed_name
-        )
+        models, number = own.pop("models_dir"), own.pop("model_version")
+        if published is None:
+            version = find_version(models, source.name, number, typed=typed_name)
+        else:
+            version = locate_version(published, models, number)
         config = source.config()
         settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
         _predict(source.make(settings), version, parsed, **own)
 
     help = f"Predict with the published model of {source.name}; {STANDARD_INPUT}"
     extra = setting_options(options) if options else []
-    return _command(source.name, help, source.summary, callback, extra)
+    return _command(published or source.name, help, source.summary, callback, extra)
 
 
 class _PublishedModel:
@@ -139,12 +147,35 @@ def _command(
 class PredictCommands(RecipeCommands):
     """The recipes, and published models that have none."""
 
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Returns the command and its arguments, some of which say where the model lies."""
+        context.obj = args
+        return super().resolve_command(context, args)
+
     def get_command(self, context: click.Context, name: str) -> click.Command:
         """Returns the command of a recipe, or of a published model."""
         try:
             return super().get_command(context, name)
         except UsageError as error:
+            # The options of a model's recipe are known before the command line is parsed.
+            models = _option(context.obj or (), "--models-dir") or "saved_models"
+            with contextlib.suppress(UsageError):
+                source, _ = published_source(name, Path(models))
+                if source is not None:
+                    return make(source, name)
             return _make_without_recipe(name, error)
+
+
+def _option(args: Sequence[str], name: str) -> str | None:
+    """Returns the value of an option among arguments that are not parsed yet."""
+    for position, word in enumerate(args):
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+        if word == name and position + 1 < len(args):
+            return args[position + 1]
+    return None
 
 
 command = PredictCommands(name="predict", help=HELP, make=make, no_args_is_help=False)

@@ -123,16 +123,19 @@ def summary(source: Source, result: Result) -> str:
         f"\nKept epoch {metrics['best_epoch']} of {metrics['epochs']}; "
         f"training took {seconds['train']:.0f} s, everything {seconds['total']:.0f} s.",
         f"Published  {result.version.folder}  (SavedModel, model.tflite and model.keras agree)",
+        *([f"           {metrics['test_set']}"] if metrics.get("test_set") else []),
         f"Figures    {result.folder / 'figures'}",
         "\nNext:",
     ]
     models = _unless_default("--models-dir", result.version.folder.parent.parent, "saved_models")
     recipe = _recipe_argument(source)
+    name = result.version.folder.parent.name
+    model = recipe if name == source.name else shlex.quote(name)
     for example in result.examples:
         inputs = [example] if isinstance(example, str) else example
         words = " ".join(_quoted(text) for text in inputs)
-        lines.append(f"  dlrecipes predict {recipe} {words}{models}")
-    lines += [f"  dlrecipes evaluate {recipe} --data FOLDER{models}"]
+        lines.append(f"  dlrecipes predict {model} {words}{models}")
+    lines += [f"  dlrecipes evaluate {model} --data FOLDER{models}"]
     if recipe == source.name:
         lines += [f"  dlrecipes copy {recipe} my_{recipe}     # to change it"]
     return "\n".join(lines)

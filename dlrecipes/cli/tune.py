@@ -20,7 +20,7 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.errors import INTERRUPTED, UsageError
-from dlrecipes.recipe import versions
+from dlrecipes.recipe import published, versions
 from dlrecipes.recipe.registry import Source
 from dlrecipes.tuning.conditions import searched
 
@@ -161,6 +161,8 @@ def _tune(
     checked = config.parse(typed, source.name).located()
     checked.check_effect(typed, source.name)
     checked = versions.located(checked, models_dir, source.name)
+    if publish:
+        published.check_name(models_dir, source.name, checked)
     fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, "data"}}
     if not name.strip() or Path(name).name != name or name.startswith("."):
         raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from dlrecipes.cli.options import models_dir
 from dlrecipes.errors import UsageError
 
 
@@ -14,13 +15,15 @@ from dlrecipes.errors import UsageError
     name="verify", short_help="Check published versions again, including their checksums."
 )
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-def command(folders: tuple[Path, ...]) -> None:
+@models_dir
+def command(folders: tuple[Path, ...], models_dir: Path) -> None:
     """Check the files of published versions, their checksums and their outputs.
 
-    FOLDER is the folder of a version, or of a model with its versions. A version is in order
-    if no file was changed, removed or added, if SavedModel, LiteRT and ONNX files give the
-    stored outputs, and if the .keras file has the SavedModel's weights. Any other SavedModel
-    is accepted as well: without stored checksums and examples, it only has to load.
+    FOLDER is the folder of a version, of a model with its versions, or a model's name. A
+    version is in order if no file was changed, removed or added, if SavedModel, LiteRT and
+    ONNX files give the stored outputs, and if the .keras file has the SavedModel's weights.
+    Any other SavedModel is accepted as well: without stored checksums and examples, it only
+    has to load.
 
     \b
     Examples:
@@ -32,7 +35,8 @@ def command(folders: tuple[Path, ...]) -> None:
     failures, versions = 0, []
     for folder in folders:
         try:
-            versions += versions_in(folder)
+            named = models_dir / folder
+            versions += versions_in(named if not folder.exists() and named.is_dir() else folder)
         except UsageError as error:
             if len(folders) == 1:
                 raise

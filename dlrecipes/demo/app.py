@@ -66,7 +66,7 @@ def page(models: list[Model]) -> gr.Blocks:
         with gr.Tabs():
             for model in models:
                 with gr.Tab(model.name, id=model.name):
-                    gr.Markdown(f"`{model.folder}`")
+                    gr.Markdown(f"`{model.folder}`: {model.about}")
                     next(build for fits, build in KINDS if fits(model))(model)
     return blocks
 

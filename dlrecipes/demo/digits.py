@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,8 @@ from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, words
 
 SIDE = 280
+# Number of classes that are listed.
+SHOWN = 30
 
 
 def fits(model: Model) -> bool:
@@ -20,7 +23,7 @@ def fits(model: Model) -> bool:
 
 def build(model: Model) -> None:
     """Lays out the tab."""
-    gr.Markdown("Draw a digit.")
+    gr.Markdown(task(model.extra("labels.txt").splitlines()))
     # Columns have their final width from the start; a canvas does not move after its first layout.
     with gr.Row():
         with gr.Column():
@@ -37,6 +40,14 @@ def build(model: Model) -> None:
         with gr.Column():
             label = gr.Label(label="Prediction", num_top_classes=10)
     pad.change(lambda drawing: classify(model, drawing), pad, label, show_progress="minimal")
+
+
+def task(classes: Sequence[str]) -> str:
+    """Returns what to draw for a model of these classes, as Markdown."""
+    if not classes or set(classes) <= set("0123456789"):
+        return "Draw a digit."
+    names = ", ".join(f"`{name}`" for name in classes[:SHOWN])
+    return f"Draw one of {len(classes)} classes: {names}{', ...' if len(classes) > SHOWN else '.'}"
 
 
 def classify(model: Model, drawing: dict[str, Any] | None) -> dict[str, float]:

@@ -9,8 +9,10 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.errors import PublishError, reason
-from dlrecipes.export.version import EXTRAS, version_folders
+from dlrecipes.export.version import EXTRAS, ModelVersion, version_folders
+from dlrecipes.recipe.published import facts
 from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import DEFAULT, Servable
 from dlrecipes.serving.status import RequestError
@@ -75,6 +77,11 @@ class Model:
             return entry.run(arrays)
         except RequestError as error:
             raise gr.Error(str(error), print_exception=False) from error
+
+    @property
+    def about(self) -> str:
+        """Data, date and test score of the model, in one line."""
+        return escape_control_characters(str(facts(ModelVersion(self.folder))))
 
     def extra(self, name: str) -> str:
         """Returns the text of a file in the version's `assets.extra`, or an empty string."""

@@ -317,9 +317,11 @@ def find_version(
     """
     folders = version_folders(models / name)
     if not folders:
+        others = [path.name for path in subfolders(models) if path.name.startswith(f"{name}-")]
+        listed = f" On other data there is: {', '.join(others)}." if others else ""
         raise UsageError(
             f"{models / name}: no model is published there.",
-            f"Make one: dlrecipes run {typed or name}",
+            f"Make one: dlrecipes run {typed or name}{listed}",
         )
     if version is not None and version not in folders:
         listed = ", ".join(map(str, folders))

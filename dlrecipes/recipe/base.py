@@ -118,15 +118,15 @@ class Recipe(ABC):
         """Copies the weights that a new run begins with, as `--start` asks for.
 
         By default each weight of the same layer and shape is copied; layers in `row_names` take
-        the rows of the names that both models know. Other layers start anew, such as the last
-        one for another number of classes.
+        the rows of the names that both models know. Other layers keep their initial weights, such
+        as the last one for another number of classes.
 
         Args:
             model: The model that `build` returned.
             source: The published model, not compiled.
 
         Returns:
-            What was copied; the run ends with an error where it is not `useful`.
+            A record of the copy; the run ends with an error if it is not `useful`.
         """
         from dlrecipes.recipe.transfer import copy_weights
 
@@ -169,6 +169,19 @@ class Recipe(ABC):
         """
         batches, steps = batches_and_steps(self.dataset(model, getattr(splits, part)))
         return model.evaluate(batches, steps=steps, return_dict=True, verbose=0)
+
+    def labels(self, model: keras.Model, examples: Any) -> tuple[Sequence[str], Sequence[str]]:
+        """Returns the labels that a model knows and those of examples, to name unknown ones.
+
+        By default `model.class_names` and `examples.names`, if both have them.
+
+        Args:
+            model: The trained model.
+            examples: One part of the splits, perhaps of other data.
+        """
+        known = getattr(model, "class_names", None)
+        names = getattr(examples, "names", None)
+        return (known, names) if known and names else ((), ())
 
     def describe(self, model: keras.Model, splits: Splits) -> dict[str, Any]:
         """Returns further facts of the trained model for `metrics.json`; by default none."""

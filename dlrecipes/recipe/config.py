@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from dlrecipes.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+# Values of `start` and of `publish_as` that name nothing.
+NO_START = AUTO_NAME = ""
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,11 @@ class RecipeConfig(Options):
     patience: int = setting(5, "Epochs without improvement before stopping.", ge=1)
     batch_size: int = setting(32, "Batch size.", ge=1, le=65_536)
     start: str = setting(
-        "", "Published version to begin with: its folder, NAME or NAME:VERSION; '' for none."
+        NO_START, "Published version to begin with: its folder, NAME or NAME:VERSION."
+    )
+    publish_as: str = setting(
+        AUTO_NAME,
+        "Name of the published model; default: the recipe's, with the name of other data.",
     )
 
     def without_effect(self) -> Mapping[str, str]:
@@ -206,6 +215,20 @@ class RecipeConfig(Options):
             The reason of each by its name, such as `{"language": "--data is not built-in"}`.
         """
         return {}
+
+    def data_name(self) -> str:
+        """Returns the name of the data in the name of the published model.
+
+        By default empty for the recipe's default data, else the name of the folder, of the file
+        without its suffix, or of the TFDS dataset. A recipe whose built-in data are of several
+        kinds returns the kind as well.
+        """
+        if self.data == type(self).model_fields["data"].default:
+            return ""
+        if self.data.startswith("tfds:"):
+            return self.data.removeprefix("tfds:")
+        path = Path(os.path.normpath(self.data))
+        return (path.name.split(".")[0] if path.is_file() else path.name) or "data"
 
     def contradictions(self) -> list[tuple[str, str]]:
         """Returns what is wrong with settings that cannot be combined; by default nothing.

@@ -23,12 +23,12 @@ RowNames = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class Transfer:
-    """What a model took from another one.
+    """A record of the weights that a model took from another one.
 
     Args:
         taken: Number of weights that were copied, whole or in part.
         total: Number of weights of the model.
-        new: Layers with weights that start anew, by name.
+        new: Names of layers that keep initial weights.
         rows: For each layer that was copied by names, such as those of classes: how many of its
             names the other model knows, and how many it has. Defaults to none.
         fraction: Fraction of the elements outside heads and vocabularies that was copied.
@@ -86,7 +86,7 @@ def copy_weights(
         source_names: The same for `source`. Defaults to none.
 
     Returns:
-        What was copied.
+        A record of the copy.
 
     Example:
 

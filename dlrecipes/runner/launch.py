@@ -15,7 +15,7 @@ from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
-from dlrecipes.recipe import versions
+from dlrecipes.recipe import published, versions
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner import extension, run_folder
 
@@ -113,8 +113,11 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
     """
     options = options or Launch()
     if folder is None:
-        recipe.config = versions.located(recipe.config, options.models_dir, recipe.name)
+        recipe.config = _checked(recipe.config, recipe.name, options.models_dir)
     with _started(recipe.name, folder, options.runs_dir / recipe.name, options) as started:
+        name = published.model_name(recipe.name, recipe.config)
+        if name != recipe.name:
+            options.say(f"{recipe.name}: its model will be published as {name}")
         return _run(recipe, started, options.models_dir, _mirrored(options))
 
 
@@ -186,12 +189,18 @@ def _resolve(
     is_whole = stored.keys() >= config.model_fields.keys()
     resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
     if cluster is None or cluster.is_chief:
-        resolved = versions.located(resolved, options.models_dir, source.name)
+        resolved = _checked(resolved, source.name, options.models_dir)
     if cluster is None or name is None:
         run_folder.check_new(runs, name)
     elif cluster.is_chief:
         return resolved, run_folder.same_run(runs, name, resolved)
     return resolved, None
+
+
+def _checked(config: RecipeConfig, recipe: str, models: Path) -> RecipeConfig:
+    """Returns the settings of a new run after checking those about published models."""
+    published.check_name(models, recipe, config)
+    return versions.located(config, models, recipe)
 
 
 def _refuse_settings(settings: Mapping[str, Any], config_file: Path | None) -> None:

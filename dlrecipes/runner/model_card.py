@@ -19,6 +19,7 @@ def model_card(
     environment: Mapping[str, Any],
     usage: str,
     litert: bool = True,
+    name: str | None = None,
 ) -> str:
     """Returns the card as Markdown.
 
@@ -29,6 +30,7 @@ def model_card(
         environment: Versions and machine.
         usage: Usage section, generated from the signatures, with the recipe's notes.
         litert: Whether there are LiteRT files. Defaults to `True`.
+        name: Name of the published model. Defaults to `None`: the recipe's.
     """
     names, validation = (
         flatten_metrics(metrics[part], recipe.metric_groups) for part in ("test", "validation")
@@ -37,12 +39,14 @@ def model_card(
     facts = [[key, value] for key, value in splits.description.items()]
     chosen = [[f"`{key}`", spelled(value)] for key, value in recipe.config.model_dump().items()]
     parts = [
-        front_matter(recipe, list(names), litert) + f"\n# {recipe.name}",
+        front_matter(recipe, list(names), litert) + f"\n# {name or recipe.name}",
         f"Made by the recipe {recipe.name} of dlrecipes; every file was loaded again and compared "
         "with the trained model before this folder appeared.",
         files_table(litert),
         "## Usage\n\n" + usage.strip(),
         "## Results\n\n" + table(["metric", "validation", "test"], rows),
+        metrics.get("test_set") or test_set(recipe, splits),
+        *_origin(metrics),
         f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), kept "
         f"epoch {metrics['best_epoch']}; {metrics['parameters']:,} parameters.",
         *(["## Data\n\n" + table(["", ""], facts)] if facts else []),
@@ -50,6 +54,43 @@ def model_card(
         "## Environment\n\n" + table(["", ""], [[k, v] for k, v in environment.items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def test_set(recipe: Recipe, splits: Splits) -> str:
+    """Returns what the test data are, in sentences that keep their score from misleading.
+
+    Args:
+        recipe: The recipe.
+        splits: Its data.
+    """
+    examples = f"{len(splits.test):,}"
+    if recipe.config.data == "builtin":
+        return (
+            f"The test set is {examples} held-out examples of the built-in data, made as the "
+            "training data are: the score does not say how the model does on other data. Measure "
+            "that with `dlrecipes evaluate --data`."
+        )
+    return (
+        f"The test set is {examples} examples of the same data that no training step saw; data "
+        "from elsewhere may score lower."
+    )
+
+
+def _origin(metrics: Mapping[str, Any]) -> list[str]:
+    """Returns what a run began with, and whether it was trained for longer later."""
+    lines = []
+    if start := metrics.get("start"):
+        lines.append(
+            f"Began with the weights of `{start['version']}` ({start['weights']}; SHA-256 of its "
+            f"`model.keras`: `{start['sha256']}`)."
+        )
+    for part in metrics.get("extensions", ()):
+        lines.append(
+            f"Resumed after epoch {part['after']} with `--epochs {part['epochs']} --patience "
+            f"{part['patience']}` (before: {part['epochs_before']} and {part['patience_before']}); "
+            "learning-rate schedules are over the new number of epochs from there on."
+        )
+    return lines
 
 
 def front_matter(recipe: Recipe, metrics: Sequence[str], litert: bool = True) -> str:

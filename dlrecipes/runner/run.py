@@ -28,6 +28,8 @@ from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
+from dlrecipes.recipe.config import NO_START
+from dlrecipes.recipe.published import model_name
 from dlrecipes.runner import extension, model_card
 from dlrecipes.runner import start as start_version
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
@@ -89,7 +91,9 @@ def _run(
     earlier = checkpoints.seconds - checkpoints.seconds_here
     recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
     draw(recipe, model, splits, checkpoints, folder / "figures")
-    published = _publish(recipe, model, splits, metrics, models)
+    metrics["date"] = time.strftime("%Y-%m-%d")
+    name = model_name(recipe.name, recipe.config)
+    published = _publish(recipe, model, splits, metrics, models / name)
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     atomic_write(folder / METRICS_FILE, _json(metrics))
@@ -125,7 +129,8 @@ def export(
     splits = _load(recipe)
     metrics = json.loads(version.file(f"{EXTRAS}/{METRICS_FILE}").read_text(encoding="utf-8"))
     model = version.keras_model()
-    return _publish(recipe, model, splits, metrics, models, formats, onnx, litert)
+    folder = models / version.folder.absolute().parent.name
+    return _publish(recipe, model, splits, metrics, folder, formats, onnx, litert)
 
 
 def _publish(
@@ -133,7 +138,7 @@ def _publish(
     model: keras.Model,
     splits: Splits,
     metrics: Mapping[str, Any],
-    models: Path,
+    folder: Path,
     formats: Sequence[str] | None = None,
     onnx: bool = False,
     litert: bool = True,
@@ -153,9 +158,11 @@ def _publish(
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
     return publish(
         model,
-        models / recipe.name,
+        folder,
         dataclasses.replace(exports, files={**exports.files, **extras}),
-        lambda usage: model_card.model_card(recipe, splits, metrics, environment(), usage, litert),
+        lambda usage: model_card.model_card(
+            recipe, splits, metrics, environment(), usage, litert, folder.name
+        ),
         rebuild=lambda again: recipe.signatures(again, few),
         # A recipe's contract: a run whose model LiteRT cannot run publishes nothing.
         litert=litert,
@@ -204,6 +211,9 @@ def train(
     checkpoints.restore_best(model)
     metrics: dict[str, Any] = {
         "recipe": recipe.name,
+        "data": str(splits.description.get("name", recipe.config.data)),
+        "objective": recipe.objective[0],
+        "test_set": model_card.test_set(recipe, splits),
         **{part: recipe.evaluate(model, splits, part) for part in parts},
         "seconds": {"train": round(checkpoints.seconds, 1)},
         "best_epoch": checkpoints.best,
@@ -242,7 +252,7 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
         splits: Its data.
         folder: The run's folder.
     """
-    if recipe.config.start:
+    if recipe.config.start != NO_START:
         start_version.begin(recipe, splits, folder)
         # The run's own model has the layer names and the seeds of a first one.
         keras.utils.clear_session()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.recipe.config import RecipeConfig, spelled
+from dlrecipes.recipe.config import NO_START, RecipeConfig, spelled
 from dlrecipes.recipe.versions import located, split_checksum
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
     from dlrecipes.training.callbacks.checkpoints import saved_epochs
 
     checkpoints = recipe_checkpoints(recipe, folder)
-    if not recipe.config.start or saved_epochs(checkpoints.folder):
+    if recipe.config.start == NO_START or saved_epochs(checkpoints.folder):
         return
     model = recipe.build(splits)
     facts = initialize(recipe, model, splits)

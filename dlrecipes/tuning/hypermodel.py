@@ -12,6 +12,7 @@ from keras_tuner.errors import FailedTrialError
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe import versions
 from dlrecipes.recipe.base import batches_and_steps
+from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.registry import find
 from dlrecipes.runner import start
 from dlrecipes.tuning.spec import SearchSpec, hyperparameters, settings_of
@@ -76,7 +77,7 @@ class HyperModel(keras_tuner.HyperModel):
             raise FailedTrialError(str(error)) from error
         splits = self._data(recipe)
         model = recipe.build(splits)
-        if recipe.config.start:
+        if recipe.config.start != NO_START:
             start.initialize(recipe, model, splits)
         return model
 

@@ -54,6 +54,11 @@ class Config(RecipeConfig):
         digits = self.data == "builtin" and self.subject == "digits"
         return self.size or (32 if digits else 64)
 
+    def data_name(self) -> str:
+        """Returns the name of the data; of the built-in data the subject, unless digits."""
+        is_builtin = self.data == "builtin" and self.subject != "digits"
+        return self.subject if is_builtin else super().data_name()
+
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {"patience": "the last epoch is kept"}

@@ -120,6 +120,11 @@ class Config(RecipeConfig):
         False, "Whether predictions average an image and its mirror, which doubles their cost."
     )
 
+    def data_name(self) -> str:
+        """Returns the name of the data; of the built-in data the subject, unless cats and dogs."""
+        is_builtin = self.data == "builtin" and self.subject != "cats_dogs"
+        return self.subject if is_builtin else super().data_name()
+
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {}

@@ -83,6 +83,11 @@ class Config(RecipeConfig):
             raise ValueError("--word-column and --tag-column are the same column")
         return self
 
+    def data_name(self) -> str:
+        """Returns the name of the data; of the built-in data the language, unless English."""
+        is_builtin = self.data == "builtin" and self.language != "english"
+        return self.language if is_builtin else super().data_name()
+
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = {"data_dir": "slot_filling reads no TFDS datasets"}

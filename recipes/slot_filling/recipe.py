@@ -156,6 +156,17 @@ class SlotFilling(Recipe):
         metrics["span_f1_by_slot"] = {slot: score.f1 for slot, score in spans.by_slot.items()}
         return metrics
 
+    def labels(
+        self, model: SequenceTagger, examples: Sequence[TaggedSentence]
+    ) -> tuple[list[str], list[str]]:
+        """Returns the slots of the model and of the examples."""
+        used = {tag for sentence in examples for tag in sentence.tags}
+        known, names = (
+            sorted({tag.partition("-")[2] for tag in tags} - {""})
+            for tags in (model.tag_names, used)
+        )
+        return known, names
+
     def figures(self, model: SequenceTagger, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields F1 by slot, the confusion of slots, and tagged sentences of the test split."""
         truth, (tags, _) = [s.tags for s in splits.test], _tag(model, splits.test)

@@ -20,7 +20,9 @@ def test_info_shows_every_setting_with_default_and_help(dlrecipes):
     assert answer.code == 0
     rows = [line.split() for line in answer.out.splitlines() if line.startswith("  --")]
     expected = settings(registry.find("slot_filling").config())
-    assert rows == [[*s.written.split(), spelled(s.default), *s.help.split()] for s in expected]
+    assert rows == [
+        [*s.written.split(), *spelled(s.default).split(), *s.help.split()] for s in expected
+    ]
 
 
 def test_info_says_what_is_published(dlrecipes, tmp_path):
@@ -32,6 +34,27 @@ def test_info_says_what_is_published(dlrecipes, tmp_path):
         (models / "slot_filling" / name).mkdir(parents=True)
     answer = dlrecipes("info", "slot_filling", "--models-dir", models)
     assert f"Published: version 10 in {models / 'slot_filling'}\n" in answer.out
+
+
+def test_published_models_are_listed_with_data_date_and_score(dlrecipes, run_once):
+    result, models = run_once
+    answer = dlrecipes("list", "--published", "--models-dir", models)
+    header, row = answer.out.splitlines()
+    assert header.split() == ["model", "version", "published", "test", "score", "trained", "on"]
+    score = f"span_f1 {result.metrics['test']['span_f1']:.4f}"
+    assert row.split() == [
+        "slot_filling",
+        "1",
+        result.metrics["date"],
+        *score.split(),
+        *result.metrics["data"].split(),
+    ]
+    answer = dlrecipes("info", "slot_filling", "--models-dir", models)
+    assert f"  slot_filling, version 1: trained on {result.metrics['data']}" in answer.out
+    answer = dlrecipes("info", models / "slot_filling" / "1")
+    assert f"recipe      slot_filling\ntrained on  {result.metrics['data']}\n" in answer.out
+    empty = dlrecipes("list", "--published", "--models-dir", models / "nowhere")
+    assert (empty.code, "no model is published there" in empty.out) == (0, True)
 
 
 def test_info_shows_a_recipe_in_a_folder(dlrecipes, own_recipe):

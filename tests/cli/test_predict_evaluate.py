@@ -58,6 +58,18 @@ def test_an_unknown_version_lists_those_that_exist(ask, published_slots, verb, a
     assert "Published versions: 1, 12." in answer.err
 
 
+def test_a_model_of_other_data_is_used_by_its_name(dlrecipes, published_slots):
+    (published_slots / "slot_filling").rename(published_slots / "slot_filling-trips")
+    places = ("--models-dir", published_slots)
+    answer = dlrecipes("predict", "slot_filling-trips", SENTENCE, "--json", *places)
+    assert answer.code == 0
+    assert set(json.loads(answer.out)) >= {"tokens", "tags"}
+    answer = dlrecipes("evaluate", "slot_filling-trips", *places)
+    assert f"{published_slots / 'slot_filling-trips' / '1'} on builtin, test" in answer.out
+    line = dlrecipes("predict", "slot_filling", SENTENCE, *places).err
+    assert "On other data there is: slot_filling-trips." in line
+
+
 def test_a_version_is_a_number_from_one(ask):
     assert "--model-version" in refusal(ask("predict", SENTENCE, "--model-version", "0"), 2)
 
@@ -232,3 +244,33 @@ def test_a_wrong_input_of_a_model_without_a_recipe_is_one_line(
     answer = dlrecipes("predict", *args, "--models-dir", without_recipe)
     assert (answer.code, answer.out) == (2, "")
     assert message in answer.err.splitlines()[0]
+
+
+@pytest.fixture
+def tagged_data(tmp_path):
+    """Writes sentences with the slots that are given, as CoNLL files."""
+
+    def write(*slots):
+        folder = tmp_path / "tagged"
+        folder.mkdir()
+        sentence = "go O\n" + "".join(f"place{k} B-{slot}\n" for k, slot in enumerate(slots))
+        for part in ("train", "valid", "test"):
+            (folder / f"{part}.txt").write_text(3 * f"{sentence}\n")
+        return folder
+
+    return write
+
+
+def test_data_of_other_labels_are_one_line(ask, tagged_data):
+    data = tagged_data("colour", "size", "shape", "weight")
+    line = refusal(ask("evaluate", "--data", data), 1)
+    assert f"{data}: the model knows none of the 4 labels (colour, shape, size, ...)" in line
+
+
+def test_unknown_labels_are_named_once_and_have_no_row(ask, tagged_data, run_once):
+    slot = next(iter(run_once[0].metrics["test"]["span_f1_by_slot"]))
+    answer = ask("evaluate", "--data", tagged_data("colour", slot))
+    assert answer.code == 0
+    assert "the model does not know 1 of the 2 labels" in answer.err
+    assert ": colour. They count as mistakes." in answer.err
+    assert "colour" not in answer.out

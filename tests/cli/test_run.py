@@ -131,6 +131,23 @@ def test_settings_of_a_stored_run_may_be_without_effect(dlrecipes, asked, empty_
     assert "--ngram-units: --encoding has no hashing" in answer.err
 
 
+def test_a_model_of_other_data_is_not_replaced_silently(refused, empty_directory):
+    extras = empty_directory / "saved_models" / "slot_filling-trips" / "1" / "assets.extra"
+    extras.mkdir(parents=True)
+    (extras / "config.yaml").write_text("data: /elsewhere/trips\n")
+    (extras / "metrics.json").write_text('{"recipe": "slot_filling"}')
+    first, hint = refused("--data", "trips")
+    assert "trips/1: this version was trained on /elsewhere/trips; the run is on " in first
+    assert "--publish-as NAME" in hint
+    assert "another recipe" in refused("--publish-as", "dcgan")[0]
+
+
+def test_the_name_of_the_published_model_is_said_first(dlrecipes, empty_directory, asked):
+    answer = dlrecipes("run", "slot_filling", "--language", "chinese")
+    assert "its model will be published as slot_filling-chinese" in answer.out
+    assert "published as" not in dlrecipes("run", "slot_filling", "--name", "b").out
+
+
 @pytest.mark.parametrize("version", ["slot_filling", "slot_filling:7", "no/such/folder"])
 def test_a_version_to_begin_with_has_to_exist(refused, version):
     assert refused("--start", version)[0].startswith(f"--start {version}: ")
@@ -146,6 +163,23 @@ def test_a_finished_run_is_not_resumed(refused, stored_run):
     (folder / "metrics.json").write_text('{"published": "saved_models/slot_filling/1"}')
     assert "monday is finished" in refused("--resume", "--name", "monday")[0]
     assert refused("--resume")[0].startswith("There is nothing to resume")
+
+
+def test_a_finished_run_is_resumed_with_more_epochs(dlrecipes, stored_run, asked):
+    folder = stored_run("monday", units=3, epochs=2)
+    checkpoint = folder / "checkpoints" / "epoch-0002"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "state.json").write_text('{"history": [{}, {}], "stopped": false}')
+    (folder / "metrics.json").write_text('{"published": "saved_models/slot_filling/1"}')
+    refusal = dlrecipes("run", "slot_filling", "--resume", "--epochs", "2")
+    assert refusal.code == 2
+    assert "2 epochs are trained already" in refusal.err
+    assert dlrecipes("run", "slot_filling", "--resume", "--epochs", "5").code == 130
+    ((recipe, place, _),) = asked
+    assert (recipe.config.epochs, recipe.config.units, place.name) == (5, 3, "monday")
+    # Interrupted: now it is unfinished, with its new settings.
+    assert dlrecipes("run", "slot_filling", "--resume").code == 130
+    assert asked[1][0].config.epochs == 5
 
 
 @pytest.mark.parametrize("options", [("--units", "3"), ("--config", "x.yaml"), ("--no-lowercase",)])

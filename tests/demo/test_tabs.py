@@ -141,3 +141,9 @@ def test_a_broken_model_is_reported_and_left_out(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("Note: ")
     assert "two\\nlines/1 cannot be loaded" in line
+
+
+def test_the_digit_tab_names_the_classes_of_other_data():
+    assert digits.task(list("0123456789")) == "Draw a digit."
+    assert digits.task(["circle", "square"]) == "Draw one of 2 classes: `circle`, `square`."
+    assert digits.task([f"c{k}" for k in range(40)]).endswith("`c29`, ...")

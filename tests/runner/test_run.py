@@ -65,6 +65,12 @@ def test_the_card_begins_with_what_hubs_read(whole):
     assert {"span_f1", "intent_accuracy"} <= set(facts["metrics"])
 
 
+def test_the_card_says_what_the_test_set_is(whole):
+    text = (whole.version.folder / "README.md").read_text(encoding="utf-8")
+    assert "held-out examples of the built-in data" in text
+    assert whole.metrics["test_set"] in text
+
+
 def test_metrics_json_holds_the_names_that_stay(whole):
     metrics = json.loads((whole.folder / "metrics.json").read_text())
     for split in ("test", "validation"):

@@ -51,7 +51,7 @@ def test_a_version_is_named_by_folder_or_by_name(models, text, version):
     path, _, digest = located(models, text.format(models)).partition("@sha256:")
     assert path == str(models / "slot_filling" / str(version))
     assert digest == checksums.check_file(models / "slot_filling" / str(version), "model.keras")
-    # What is stored stands for the same weights in every place.
+    # The stored text stands for the same weights in every folder.
     assert located(models / "elsewhere", f"{path}@sha256:{digest}") == f"{path}@sha256:{digest}"
 
 
