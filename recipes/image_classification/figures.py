@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from dlrecipes import figures as charts
-from dlrecipes.data.image_batches import plain_decoding_errors
 from dlrecipes.data.image_resizing import resize
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.metrics import confusion_matrix, reliability
@@ -18,9 +18,7 @@ from dlrecipes.training.grad_cam import overlay
 from .config import Config
 
 # Classes whose preferred images are drawn, images of each, and test images to choose from.
-CLASSES, TOP, SEARCHED = 6, 6, 2000
-# Small images are drawn with at least as many pixels, which are then squares.
-MISTAKES = 40
+CLASSES, TOP, SEARCHED, BATCH = 6, 6, 2000, 250
 
 
 def figures(
@@ -37,56 +35,55 @@ def figures(
     names, truth = model.class_names, examples.labels
     counts = confusion_matrix(truth, probabilities.argmax(axis=1), len(names))
     yield "confusion", charts.confusion(counts, names, "Classes, test")
-    yield "mistakes", _mistakes(examples, probabilities, names, config.size)
+    images = _Prepared(examples, config.size)
+    yield "mistakes", charts.mistakes(images, truth, probabilities, names)
     yield (
         "reliability",
         charts.reliability_diagram(reliability(probabilities, truth), "Confidence, test"),
     )
-    yield "explanations", _explanations(model, examples, probabilities, config.size)
+    yield "explanations", _explanations(model, images, truth, probabilities)
     layers = charts.convolutions(model.network)
     if layers:
         yield "filters", charts.filters(layers[0])
-        image = _resized(examples, [0], config.size)[0]
-        yield "feature_maps", charts.feature_maps(model.network, image.astype("float32") / 255)
-    yield "preferred_images", _preferred(model, examples, config.size)
+        yield "feature_maps", charts.feature_maps(model.network, images[0].astype("float32") / 255)
+    yield "preferred_images", _preferred(model, images)
 
 
-def _resized(examples: ImageExamples, rows: np.ndarray | list[int], size: int) -> np.ndarray:
-    """Returns a few images as the network sees them, uint8 of shape `(rows, size, size, 3)`."""
-    with plain_decoding_errors():
-        return np.stack([resize(examples.image(int(row)), size) for row in rows])
+class _Prepared(Sequence):
+    """Images as the network sees them, uint8 of shape `(size, size, 3)`, decoded when needed."""
 
+    def __init__(self, examples: ImageExamples, size: int):
+        self._examples, self._size = examples, size
 
-def _mistakes(
-    examples: ImageExamples, probabilities: np.ndarray, names: tuple[str, ...], size: int
-) -> Figure:
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != examples.labels)
-    order = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:MISTAKES]
-    rows = order if len(order) else np.array([0])
-    images = _resized(examples, rows, size)
-    return charts.mistakes(images, examples.labels[rows], probabilities[rows], names)
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, row: Any) -> np.ndarray:
+        return resize(self._examples.image(int(row)), self._size)
+
+    def rows(self, rows: Iterable[int]) -> np.ndarray:
+        """Returns several images, shape `(rows, size, size, 3)`."""
+        return np.stack([self[row] for row in rows])
 
 
 def _explanations(
-    model: ImageClassifier, examples: ImageExamples, probabilities: np.ndarray, size: int
+    model: ImageClassifier, images: _Prepared, truth: np.ndarray, probabilities: np.ndarray
 ) -> Figure:
-    right, wrong = charts.predictions_to_explain(examples.labels, probabilities)
+    right, wrong = charts.predictions_to_explain(truth, probabilities)
     rows = np.concatenate([right, wrong])
-    images = _resized(examples, rows, size)
-    maps = grad_cam(model, images.astype("float32") / 255, probabilities[rows].argmax(axis=1))
-    drawn = overlay(images, maps).numpy()
-    return charts.explanations(
-        images, drawn, examples.labels[rows], probabilities[rows], model.class_names
-    )
+    chosen = images.rows(rows)
+    maps = grad_cam(model, chosen.astype("float32") / 255, probabilities[rows].argmax(axis=1))
+    drawn = overlay(chosen, maps).numpy()
+    return charts.explanations(chosen, drawn, truth[rows], probabilities[rows], model.class_names)
 
 
-def _preferred(model: ImageClassifier, examples: ImageExamples, size: int) -> Figure:
+def _preferred(model: ImageClassifier, images: _Prepared) -> Figure:
     units = list(range(min(CLASSES, len(model.class_names))))
     synthetic = preferred_images(model, units)
-    rows = np.unique(np.linspace(0, len(examples) - 1, min(SEARCHED, len(examples))).astype(int))
+    rows = np.unique(np.linspace(0, len(images) - 1, min(SEARCHED, len(images))).astype(int))
     batches = (
-        _resized(examples, rows[start : start + 250], size).astype("float32") / 255
-        for start in range(0, len(rows), 250)
+        images.rows(rows[start : start + BATCH]).astype("float32") / 255
+        for start in range(0, len(rows), BATCH)
     )
     best = top_images(model, units, batches, count=TOP)
     names = [model.class_names[unit] for unit in units]
