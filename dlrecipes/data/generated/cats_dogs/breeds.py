@@ -8,20 +8,20 @@ from dlrecipes.data.generated.cats_dogs.heads import Head
 
 # Breed: weight, ears, ear length, ear width, muzzle, its width, eye, hair (0 short, 1 long).
 CATS = {
-    "shorthair": (5.0, "pointed", 0.70, 0.46, 0.02, 1.0, 0.215, 0.15),
-    "longhair": (2.5, "pointed", 0.64, 0.46, 0.04, 1.1, 0.21, 0.9),
+    "shorthair": (5.0, "pointed", 0.76, 0.48, 0.02, 1.0, 0.215, 0.15),
+    "longhair": (2.5, "pointed", 0.72, 0.48, 0.04, 1.1, 0.21, 0.9),
     "oriental": (2.0, "pointed", 0.95, 0.54, 0.14, 0.85, 0.20, 0.0),
-    "persian": (1.5, "pointed", 0.48, 0.42, -0.12, 1.15, 0.235, 1.0),
+    "persian": (1.2, "pointed", 0.56, 0.44, -0.10, 1.15, 0.235, 1.0),
     "scottish fold": (0.4, "folded", 0.4, 0.36, -0.02, 1.1, 0.235, 0.4),
 }
 DOGS = {
-    "retriever": (3.0, "floppy", 0.95, 0.40, 0.62, 1.05, 0.14, 0.3),
-    "hound": (2.5, "floppy", 1.25, 0.44, 0.72, 1.0, 0.14, 0.05),
-    "spaniel": (2.0, "floppy", 1.3, 0.5, 0.55, 1.0, 0.15, 0.7),
-    "shepherd": (1.0, "pointed", 0.85, 0.34, 0.75, 0.95, 0.13, 0.4),
-    "terrier": (1.6, "folded", 0.6, 0.34, 0.55, 1.1, 0.14, 0.5),
-    "bulldog": (1.0, "folded", 0.5, 0.34, 0.25, 1.35, 0.16, 0.0),
-    "spitz": (0.6, "pointed", 0.58, 0.32, 0.5, 0.9, 0.14, 0.9),
+    "retriever": (3.0, "floppy", 1.0, 0.42, 0.72, 1.1, 0.14, 0.3),
+    "hound": (2.5, "floppy", 1.25, 0.46, 0.82, 1.05, 0.14, 0.05),
+    "spaniel": (2.0, "floppy", 1.3, 0.5, 0.65, 1.05, 0.15, 0.7),
+    "shepherd": (1.0, "pointed", 0.85, 0.32, 0.85, 1.0, 0.13, 0.4),
+    "terrier": (1.6, "folded", 0.6, 0.34, 0.65, 1.15, 0.14, 0.5),
+    "bulldog": (1.0, "folded", 0.5, 0.34, 0.32, 1.4, 0.16, 0.0),
+    "spitz": (0.6, "pointed", 0.58, 0.3, 0.6, 0.95, 0.14, 0.9),
 }
 
 
@@ -39,7 +39,7 @@ def cat(chance: Chance) -> tuple[Head, Body, float, float]:
         tail_radius=chance.about(0.05, 0.006) * (1 + 0.9 * hair),
         tail_form=chance.weighted({"up": 3.0, "low": 2.0}),
     )
-    return _head(chance, CATS[breed]), body, chance.about(0.35, 0.02), hair
+    return _head(chance, CATS[breed]), body, chance.about(0.36, 0.02), hair
 
 
 def dog(chance: Chance) -> tuple[Head, Body, float, float]:
@@ -59,7 +59,7 @@ def dog(chance: Chance) -> tuple[Head, Body, float, float]:
         tail_radius=chance.about(0.045, 0.006) * (1 + 0.9 * hair),
         tail_form="curled" if breed == "spitz" else chance.weighted(forms),
     )
-    return _head(chance, DOGS[breed]), body, chance.about(0.32, 0.018), hair
+    return _head(chance, DOGS[breed]), body, chance.about(0.335, 0.018), hair
 
 
 def _hair(chance: Chance, usual: float) -> float:

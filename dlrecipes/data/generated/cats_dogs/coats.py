@@ -44,7 +44,7 @@ IRISES = {
     "cat": ((0.62, 0.72, 0.20), (0.82, 0.68, 0.18), (0.35, 0.62, 0.38), (0.45, 0.68, 0.85),
             (0.80, 0.50, 0.14)),
     "dog": ((0.26, 0.15, 0.08), (0.34, 0.20, 0.10), (0.18, 0.11, 0.07), (0.45, 0.28, 0.12),
-            (0.50, 0.66, 0.80)),
+            (0.30, 0.18, 0.09), (0.50, 0.66, 0.80)),
 }  # fmt: skip
 
 
@@ -86,6 +86,8 @@ def coat(species: str, chance: Chance) -> Coat:
         amount[[*body, *limbs, s.PAW]] = 1.0
     elif pattern == "saddle":
         amount[[s.BACK, s.HEAD, s.TAIL, s.TIP]] = 1.0
+    # The face stays legible.
+    amount[[s.HEAD, s.BROW]] *= 0.6
     white = _WHITE * chance.between(0.92, 1.02)
     light = white if chance.happens(0.6) else np.clip(base * 1.35 + 0.06, 0, 0.95)
     if pattern == "bib" or (pattern in ("stripes", "plain", "saddle") and chance.happens(0.45)):

@@ -98,7 +98,7 @@ def dog_head(shapes: Shapes, head: Head, chance: Chance) -> None:
         shapes.ball(s.MUZZLE, (tip - 0.3, 0.2 * side * wide, -0.42), (0.42, 0.2 * wide, 0.26))
     shapes.bone(s.MUZZLE, (0.45, 0.0, -0.16), (tip, 0.0, -0.24), 0.36 * wide)
     shapes.bone(s.BROW, (0.5, 0.0, 0.08), (tip - 0.02, 0.0, -0.04), 0.17 * wide)
-    shapes.ball(s.NOSE, (tip + 0.2, 0.0, -0.08), (0.15, 0.22 * wide, 0.15))
+    shapes.ball(s.NOSE, (tip + 0.2, 0.0, -0.08), (0.16, 0.24 * wide, 0.17))
     pants = chance.happens(0.35)
     closed = chance.happens(0.06)
     drop = -0.74 if pants else -0.6

@@ -53,7 +53,7 @@ def animal(species: str, chance: Chance):
     trunk = Frame(look @ rotation(yaw), np.zeros(3))
     shapes.within(trunk)
     neck = POSES[pose](shapes, body, chance)
-    turned = mirror * min(0.95, max(-0.5, mirror * yaw * 0.4 + chance.about(0.0, 0.25)))
+    turned = mirror * min(0.85, max(-0.5, mirror * yaw * 0.38 + chance.about(0.0, 0.25)))
     nod = 0.7 * tilt + chance.about(0.05, 0.1)
     axes = look @ rotation(turned, nod, chance.about(0.0, 0.12))
     place = trunk.point((neck[0] + 0.35 * head_size, 0.0, neck[2] + 0.45 * head_size))
@@ -73,7 +73,7 @@ def framing(shapes: Shapes, head, head_size: float, chance: Chance):
     low, high = points.min(axis=0) - 0.05, points.max(axis=0) + 0.05
     whole = chance.between(0.8, 1.1) / max(*(high - low), 0.6)
     close = chance.between(0.2, 0.31) / head_size
-    scale = max(whole, 0.165 / head_size)
+    scale = max(whole, 0.175 / head_size)
     if chance.happens(0.4):
         scale = max(scale, close)
     centre = (low + high) / 2
@@ -95,7 +95,7 @@ def lit(view: View, coat: coats.Coat, fur: np.ndarray, shapes: Shapes, chance: C
     light = _light(view, seen, chance)
     surface = view.surfaces[view.number.ravel()[seen]]
     hairy = (surface < s.INNER_EAR).astype("float32")
-    light = light * (1 + 0.055 * hairy * fur.ravel()[seen])
+    light = light * (1 + 0.045 * hairy * fur.ravel()[seen])
     warm = chance.about(0.0, 0.07)
     tint = tint * light[:, None] * np.array([1 + warm, 1.0, 1 - warm], "float32")
     image = np.zeros((side * side, 4), "float32")
@@ -175,11 +175,11 @@ def developed(image: np.ndarray, chance: Chance) -> np.ndarray:
         x = np.linspace(-1, 1, size, dtype="float32")
         edge = x[None] * chance.between(-1, 1) + x[:, None] * chance.between(-1, 1)
         image *= (1 - chance.between(0.15, 0.4) * (edge > chance.between(-0.5, 0.5)))[..., None]
-    soft = chance.between(0.0, 0.22)
+    soft = chance.between(0.0, 0.18)
     image[1:-1] = (1 - 2 * soft) * image[1:-1] + soft * (image[2:] + image[:-2])
     image[:, 1:-1] = (1 - 2 * soft) * image[:, 1:-1] + soft * (image[:, 2:] + image[:, :-2])
     image = (image - 0.45) * contrast + 0.45
-    grain = chance.between(0.005, 0.022)
+    grain = chance.between(0.005, 0.018)
     for channel in range(3):
         image[..., channel] += grain * chance.tile("white", size, size, size / 64)
     return (np.clip(image, 0, 1) * 255 + 0.5).astype("uint8")
