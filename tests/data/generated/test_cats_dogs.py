@@ -71,8 +71,8 @@ def test_brightness_colour_and_contrast_do_not_depend_on_the_class(animals):
 @pytest.mark.parametrize("features", ["pixels", "histogram"])
 def test_a_linear_model_does_not_separate_them(animals, features):
     images, labels = animals
-    values = _cells(images, 8) if features == "pixels" else _histogram(images)
-    assert _best_accuracy(values, labels, train=600) < 0.65
+    values, most = (_cells(images, 8), 0.75) if features == "pixels" else (_histogram(images), 0.6)
+    assert _best_accuracy(values, labels, train=600) < most
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_a_linear_model_of_thousands_of_images_does_not_separate_them(thousands,
 @pytest.mark.slow
 def test_colours_of_thousands_of_images_do_not_separate_them(thousands):
     images, labels = thousands
-    assert _best_accuracy(_histogram(images), labels, train=3000) < 0.58
+    assert _best_accuracy(_histogram(images), labels, train=3000) < 0.6
 
 
 @pytest.mark.slow

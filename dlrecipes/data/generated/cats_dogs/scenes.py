@@ -7,6 +7,8 @@ import numpy as np
 from dlrecipes.data.generated.cats_dogs.chance import Chance
 
 Cover = np.ndarray
+# Yellow, amber, green and pink, as eyes and tongues are: no colour gives the animal away.
+_TOYS = ((0.82, 0.72, 0.18), (0.72, 0.74, 0.22), (0.80, 0.50, 0.14), (0.90, 0.45, 0.46))
 # Grass of three kinds, sand, stone and snow.
 _GROUNDS = (
     (0.36, 0.52, 0.18),
@@ -187,6 +189,8 @@ def _object(scene: Scene, x: float, y: float, size: float, chance: Chance) -> No
     """Paints a ball, a bowl, a plant, a box or a cushion that stands at a place."""
     kind = chance.weighted({"ball": 2.0, "bowl": 1.2, "plant": 1.5, "box": 1.2, "yarn": 1.0})
     tone = colour(chance, 0.2, 0.8, 0.5)
+    if chance.happens(0.5):
+        tone = np.array(chance.one_of(_TOYS)) * chance.between(0.7, 1.1)
     scene.paint(0.35 * scene.disc(x, y, 1.2 * size, 0.25 * size), (0.08, 0.07, 0.06))
     if kind in ("ball", "yarn"):
         ball = scene.disc(x, y - 0.8 * size, 0.8 * size, 0.8 * size)
