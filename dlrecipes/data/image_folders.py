@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +67,13 @@ def list_entries(folder: Path) -> Listing:
     """
     folders: list[str] = []
     files: list[str] = []
+    for name, is_folder in _entries(folder):
+        (folders if is_folder else files).append(name)
+    return Listing(*([folder / name for name in sorted(x, key=natural)] for x in (folders, files)))
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yields the names of a folder's entries, and whether each is a folder."""
     try:
         with os.scandir(folder) as found:
             for entry in found:
@@ -74,10 +81,9 @@ def list_entries(folder: Path) -> Listing:
                     continue
                 is_folder = _is_folder(folder, entry)
                 if not (is_folder and _is_loop(folder, entry)):
-                    (folders if is_folder else files).append(entry.name)
+                    yield entry.name, is_folder
     except OSError as error:
         raise DataError(f"{folder}: the folder cannot be read: {reason(error)}.") from None
-    return Listing(*([folder / name for name in sorted(x, key=natural)] for x in (folders, files)))
 
 
 def _is_system(name: str) -> bool:
@@ -88,12 +94,17 @@ def _is_folder(folder: Path, entry: os.DirEntry) -> bool:
     if any("\ud800" <= letter <= "\udfff" for letter in entry.name):
         shown = os.fsencode(entry.name).decode("utf-8", "backslashreplace")
         raise DataError(f"{folder}: the name {shown} is not UTF-8.", "Rename it.")
-    if entry.is_symlink() and not Path(entry.path).exists():
-        raise DataError(f"{entry.path}: this link leads nowhere.", "Remove it or mend it.")
-    if not entry.is_dir() and not entry.is_file():
+    try:
+        is_folder, is_file = entry.is_dir(), entry.is_file()
+    except OSError:
+        # A link may lead to itself.
+        is_folder = is_file = False
+    if not is_folder and not is_file:
+        if entry.is_symlink() and not Path(entry.path).exists():
+            raise DataError(f"{entry.path}: this link leads nowhere.", "Remove it or mend it.")
         # Reading a pipe would wait forever.
         raise DataError(f"{entry.path}: this is neither a file nor a folder.", "Remove it.")
-    return entry.is_dir()
+    return is_folder
 
 
 def _is_loop(folder: Path, entry: os.DirEntry) -> bool:
@@ -178,8 +189,9 @@ def classes(folder: Path, note: Note = ignore, least: int = 2) -> dict[str, list
         raise DataError(f"{folder}: there is no such folder.")
     files: dict[str, list[Path]] = {}
     listing = list_entries(folder)
+    unread: list[Path] = []
     for path in listing.folders:
-        images = _class_images(path, note)
+        images = _class_images(path, note, unread)
         name = unicodedata.normalize("NFC", path.name)
         if images and not name.isprintable():
             raise DataError(f"{folder}: the name {name!r} cannot be printed.", "Rename it.")
@@ -198,12 +210,13 @@ def classes(folder: Path, note: Note = ignore, least: int = 2) -> dict[str, list
             f"{folder}: expected {needed}, got {count}{describe_unread(listing)}.",
             "Give a folder with one folder of images per class.",
         )
+    note_unread(unread, note)
     _note_case(files, note)
     return files
 
 
-def _class_images(folder: Path, note: Note) -> list[Path]:
-    """Returns the images of one class; none if the folder is not a class."""
+def _class_images(folder: Path, note: Note, unread: list[Path]) -> list[Path]:
+    """Returns the images of one class, none if the folder is not a class; adds other files."""
     listing = list_entries(folder)
     images = listing.images
     nested = [path for path in listing.folders if has_images(path)]
@@ -215,19 +228,19 @@ def _class_images(folder: Path, note: Note) -> list[Path]:
     if nested:
         note(f"The images in folders of {folder} are not read, such as those in {nested[0]}.")
     if not images:
-        unread = [path for path in listing.files if path.suffix.lower() not in _DOCUMENTS]
-        if unread:
+        others = [path for path in listing.files if path.suffix.lower() not in _DOCUMENTS]
+        if others:
             hint = (
                 f"Convert them to one of {', '.join(SUFFIXES[:3])}, or move the folder elsewhere."
             )
-            is_heif = unread[0].suffix.lower() in HEIF_SUFFIXES
+            is_heif = others[0].suffix.lower() in HEIF_SUFFIXES
             raise DataError(
-                f"{folder}: the class has no images that can be read, but {len(unread):,} files "
-                f"such as {unread[0].name}.",
+                f"{folder}: the class has no images that can be read, but {len(others):,} files "
+                f"such as {others[0].name}.",
                 f"Type {INSTALL_HEIF}. Or: {hint}" if is_heif else hint,
             )
         note(f"{folder} has no images and is not a class.")
-    note_unread(listing.files, note)
+    unread += listing.files
     return images
 
 
@@ -319,10 +332,14 @@ def has_images(folder: Path, depth: int = _DEPTH) -> bool:
         folder: Folder to search.
         depth: Levels of folders to search. Defaults to 3.
     """
-    listing = list_entries(folder)
-    if any(path.suffix.lower() not in _DOCUMENTS for path in listing.files):
-        return True
-    return depth > 0 and any(has_images(path, depth - 1) for path in listing.folders)
+    folders = []
+    for name, is_folder in _entries(folder):
+        if is_folder:
+            folders.append(folder / name)
+        elif _suffix(name) not in _DOCUMENTS:
+            # The folder may hold a great many files.
+            return True
+    return depth > 0 and any(has_images(path, depth - 1) for path in folders)
 
 
 def has_classes(folder: Path, least: int = 2) -> bool:
@@ -335,7 +352,15 @@ def has_classes(folder: Path, least: int = 2) -> bool:
     inner = [path for path in list_entries(folder).folders if has_images(path)]
     if find_parts(folder, lambda path: path in inner).paths:
         return True
-    return sum(bool(list_images(path)) for path in inner) >= least
+    return sum(map(_has_image, inner)) >= least
+
+
+def _has_image(folder: Path) -> bool:
+    return any(not is_folder and _suffix(name) in SUFFIXES for name, is_folder in _entries(folder))
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122
 
 
 def find_data(folder: Path, is_data: Callable[[Path], bool], note: Note = ignore) -> Path:
