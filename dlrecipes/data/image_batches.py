@@ -73,11 +73,15 @@ def image_batches(
     sizes = _decoded.setdefault(examples.source, {})
     if size not in sizes:
         sizes[size] = _DecodedImages(examples.source, size)
-    images = sizes[size]
+    # TensorFlow never forgets a function that it was given.
+    reference = weakref.ref(examples.source)
 
     def read(rows: np.ndarray) -> np.ndarray:
+        source = reference()
+        if source is None:
+            raise RuntimeError("The examples of this dataset were deleted.")
         try:
-            return images.read(examples.source, rows)
+            return _decoded[source][size].read(source, rows)
         except DataError as error:
             # TensorFlow keeps the text of an error alone.
             key = f"[decoding error {next(_numbers)}]"
@@ -98,7 +102,10 @@ def image_batches(
     # Decoding would block the threads that run the network.
     options.threading.private_threadpool_size = available_cpus()
     batches = batches.map(decode, num_parallel_calls=available_cpus(), deterministic=True)
-    return batches.prefetch(_PREFETCH).with_options(options), steps
+    batches = batches.prefetch(_PREFETCH).with_options(options)
+    # The source lives as long as the dataset, or one that is made from it.
+    batches.image_source = examples.source
+    return batches, steps
 
 
 @contextlib.contextmanager

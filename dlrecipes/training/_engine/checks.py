@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dlrecipes.data.image_batches import plain_decoding_errors
 from dlrecipes.layers import EnsembleMean
 
 # Marks the message of a check in the graph, so that `plain_errors` recognizes it.
@@ -79,10 +80,12 @@ def runtime_check(condition: tf.Tensor, message: str) -> tf.Operation | None:
 def plain_errors() -> Iterator[None]:
     """Converts the error of a failed `runtime_check` to a `ValueError` with the message alone.
 
-    TensorFlow's own error adds the node and the stack trace that created it: dozens of lines.
+    TensorFlow's own error adds the node and the stack trace that created it: dozens of lines. The
+    error of an image that cannot be decoded is raised as the `DataError` that it was.
     """
     try:
-        yield
+        with plain_decoding_errors():
+            yield
     except tf.errors.InvalidArgumentError as error:
         message = re.search(rf"{MARKER}(.*?)(?:'|\]|\n|$)", error.message)
         if not message:
