@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,34 @@ def suppress_stderr() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+_lock = threading.Lock()
+# The filters before the first thread changed them, and one entry for each thread that did.
+_filters: list[warnings.catch_warnings] = []
+_threads: list[None] = []
+
+
+@contextlib.contextmanager
+def suppress_warnings() -> Iterator[None]:
+    """Discards Python's warnings in the block, which several threads may enter.
+
+    The filters of warnings belong to the whole process: the first thread changes them, and the last
+    one restores them.
+    """
+    with _lock:
+        if not _threads:
+            _filters.append(warnings.catch_warnings())
+            _filters[0].__enter__()
+            warnings.simplefilter("ignore")
+        _threads.append(None)
+    try:
+        yield
+    finally:
+        with _lock:
+            _threads.pop()
+            if not _threads:
+                _filters.pop().__exit__(None, None, None)
 
 
 def load_tensorflow() -> None:

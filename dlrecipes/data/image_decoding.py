@@ -6,8 +6,6 @@ import contextlib
 import functools
 import importlib.util
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import numpy as np
 
 from dlrecipes._utils.notes import print_note
+from dlrecipes._utils.quiet import suppress_warnings
 from dlrecipes.errors import DataError, reason
 
 if TYPE_CHECKING:
@@ -56,10 +55,6 @@ _OTHER_FORMATS = {
     b"II*\0": "a TIFF image of an unsupported kind",
     b"MM\0*": "a TIFF image of an unsupported kind",
 }
-_warnings_lock = threading.Lock()
-# One entry for each thread that reads an image, and the filters of warnings before the first.
-_silent: list[None] = []
-_filters: list[warnings.catch_warnings] = []
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -116,7 +111,8 @@ def open_image(file: str | Path | BinaryIO, name: str | Path) -> Iterator[ImageF
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with _without_warnings(), Image.open(file, formats=_formats()) as image:
+        # Pillow warns about large images, which are rejected here.
+        with suppress_warnings(), Image.open(file, formats=_formats()) as image:
             if image.width * image.height > LARGEST:
                 raise OversizedImageError(
                     f"{name}: {image.width} x {image.height} pixels are too many; at most "
@@ -136,28 +132,6 @@ def open_image(file: str | Path | BinaryIO, name: str | Path) -> Iterator[ImageF
         raise DataError(
             f"{name}: the image cannot be read: {reason(error).rstrip('.')}.", "Copy it again."
         ) from None
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Silences Pillow's warnings, such as those about large images, which are rejected here.
-
-    The filters of warnings belong to the whole process: the first thread changes them, and the last
-    one restores them.
-    """
-    with _warnings_lock:
-        if not _silent:
-            _filters.append(warnings.catch_warnings())
-            _filters[0].__enter__()
-            warnings.simplefilter("ignore")
-        _silent.append(None)
-    try:
-        yield
-    finally:
-        with _warnings_lock:
-            _silent.pop()
-            if not _silent:
-                _filters.pop().__exit__(None, None, None)
 
 
 def scale_to_uint8(values: np.ndarray, name: str | Path, bits: int | None = None) -> np.ndarray:

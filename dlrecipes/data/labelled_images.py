@@ -11,7 +11,7 @@ import numpy as np
 from dlrecipes.data import image_folders, tfds
 from dlrecipes.data.image_examples import EncodedImages, ImageExamples
 from dlrecipes.data.image_folders import Note
-from dlrecipes.data.image_scan import describe_skipped, scan_images
+from dlrecipes.data.image_screening import describe_skipped, screen_images
 from dlrecipes.data.image_tables import has_tables, read_image_tables
 from dlrecipes.data.parts import PARTS, part_of, stratified_split
 from dlrecipes.data.sources import ARCHIVES, expand_home
@@ -125,7 +125,7 @@ def _check_case(path: Path, files: Files) -> None:
 
 def _without_unusable(path: Path, files: Mapping[str, Files], note: Note) -> dict[str, Files]:
     paths = [file for examples in files.values() for file, _ in examples]
-    reasons = scan_images(paths)
+    reasons = screen_images(paths)
     shown = [_relative(file, path) for file in paths]
     skipped = describe_skipped(shown, reasons)
     if skipped:

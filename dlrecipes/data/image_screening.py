@@ -17,7 +17,9 @@ _THREADS = 8
 _CHUNK = 64
 # Bytes at the end of a file in which the mark of its end lies.
 _TAIL = 1024
-_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND", "GIF": b"\x3b"}
+_ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+# First bytes of images: such a file without a readable header is damaged.
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _SHOWN = 3
 
 NOT_AN_IMAGE = "not an image"
@@ -27,7 +29,7 @@ TOO_SMALL = f"a side below {LEAST_SIDE} pixels"
 UNREADABLE = "unreadable"
 
 
-def scan_images(paths: Sequence[str | Path]) -> list[str | None]:
+def screen_images(paths: Sequence[str | Path]) -> list[str | None]:
     """Returns the reason why each file cannot be used, or `None` if it can.
 
     Only headers and ends of files are read, in parallel. A file that lacks the mark of its end, or
@@ -42,15 +44,15 @@ def scan_images(paths: Sequence[str | Path]) -> list[str | None]:
     Example:
 
     >>> import pathlib, tempfile
-    >>> from dlrecipes.data.image_scan import scan_images
+    >>> from dlrecipes.data.image_screening import screen_images
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "photo.jpg"
     >>> _ = path.write_text("404: not found")
-    >>> scan_images([path])
+    >>> screen_images([path])
     ['not an image']
     """
     chunks = [paths[k : k + _CHUNK] for k in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        return [reason for part in pool.map(_scan_all, chunks) for reason in part]
+        return [reason for part in pool.map(_screen_all, chunks) for reason in part]
 
 
 def describe_skipped(paths: Sequence[str | Path], reasons: Sequence[str | None]) -> str:
@@ -58,11 +60,11 @@ def describe_skipped(paths: Sequence[str | Path], reasons: Sequence[str | None])
 
     Args:
         paths: Files that were looked at.
-        reasons: Reasons from `scan_images`.
+        reasons: Reasons from `screen_images`.
 
     Example:
 
-    >>> from dlrecipes.data.image_scan import describe_skipped
+    >>> from dlrecipes.data.image_screening import describe_skipped
     >>> describe_skipped(["a.jpg", "b.jpg", "c.png"], [None, "not an image", None])
     'Skipped 1 of 3 files: 1 not an image (b.jpg).'
     """
@@ -80,26 +82,29 @@ def describe_skipped(paths: Sequence[str | Path], reasons: Sequence[str | None])
     return f"Skipped {count:,} of {len(paths):,} files: {'; '.join(texts)}."
 
 
-def _scan_all(paths: Sequence[str | Path]) -> list[str | None]:
-    return [_scan(path) for path in paths]
+def _screen_all(paths: Sequence[str | Path]) -> list[str | None]:
+    return [_screen(path) for path in paths]
 
 
-def _scan(path: str | Path) -> str | None:
+def _screen(path: str | Path) -> str | None:
+    from PIL import UnidentifiedImageError
+
     try:
         with open_image(path, path) as image:
             shorter, kind = min(image.size), image.format or ""
         if shorter < LEAST_SIDE:
             return TOO_SMALL
-        if not _has_end(path, kind):
-            return DAMAGED if _is_damaged(path) else None
+        return DAMAGED if not _has_end(path, kind) and _is_damaged(path) else None
     except OversizedImageError:
         return TOO_LARGE
     except OSError:
         return UNREADABLE
     except DataError as error:
-        # Files that Pillow recognizes but cannot read are images of an unsupported kind.
-        return UNREADABLE if isinstance(error.__context__, PermissionError) else NOT_AN_IMAGE
-    return None
+        if not isinstance(error.__context__, UnidentifiedImageError):
+            # Pillow raises an OSError without a number for a damaged file.
+            return UNREADABLE if getattr(error.__context__, "errno", None) else DAMAGED
+        with Path(path).open("rb") as file:
+            return DAMAGED if file.read(len(_STARTS[0])).startswith(_STARTS) else NOT_AN_IMAGE
 
 
 def _has_end(path: str | Path, kind: str) -> bool:
@@ -108,10 +113,11 @@ def _has_end(path: str | Path, kind: str) -> bool:
         if kind == "WEBP":
             file.seek(4)
             return int.from_bytes(file.read(4), "little") + 8 <= size
-        if kind not in _ENDS:
-            return False
         file.seek(max(0, size - _TAIL))
-        return _ENDS[kind] in file.read()
+        tail = file.read()
+        if kind == "GIF":
+            return tail.rstrip(b"\0").endswith(b";")
+        return kind in _ENDS and _ENDS[kind] in tail
 
 
 def _is_damaged(path: str | Path) -> bool:
