@@ -25,6 +25,8 @@ MEMORY = 400_000_000
 # JPEG files are decoded at a reduced size that is at least this multiple of the network's: with
 # less, the images differ from those of `fit` by more than one grey level on average.
 DRAFT = 1.5
+# Shorter side in pixels below which a JPEG file is not reduced.
+LEAST_DRAFT = 128
 _PREFETCH = 4
 
 _decoded: weakref.WeakKeyDictionary[ImageSource, dict[int, _DecodedImages]]
@@ -162,7 +164,7 @@ class _DecodedImages:
         images[is_kept] = self._kept[places[is_kept]]
         missing = np.flatnonzero(~is_kept)
         for k in missing:
-            image = source.read(int(rows[k]), least=int(DRAFT * self._size))
+            image = source.read(int(rows[k]), least=max(LEAST_DRAFT, int(DRAFT * self._size)))
             images[k] = resize(image, self._size)
         if len(missing) and self._used < len(self._kept):
             self._keep(rows[missing], images[missing])

@@ -59,7 +59,7 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 
 
 class OversizedImageError(DataError):
-    """An image with so many pixels that it is not decoded."""
+    """An image with too many pixels to be decoded."""
 
 
 def decode_image(file: str | Path | BinaryIO, name: str | Path, least: int = 0) -> Image.Image:

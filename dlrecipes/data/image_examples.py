@@ -62,9 +62,11 @@ class ImageFiles(ImageSource):
         return len(self._paths)
 
     def name(self, number: int) -> str:
+        """Returns the name of an image for messages."""
         return self._paths[number]
 
     def contents(self, number: int) -> bytes:
+        """Returns an image as the bytes of an image file."""
         path = self._paths[number]
         try:
             return Path(path).read_bytes()
@@ -72,6 +74,7 @@ class ImageFiles(ImageSource):
             raise DataError(f"{path}: the image cannot be read: {reason(error)}.") from None
 
     def read(self, number: int, least: int = 0) -> Image.Image:
+        """Returns an image, upright, of mode `"L"` or `"RGB"`."""
         path = self._paths[number]
         try:
             return decode_image(path, path, least)
@@ -110,9 +113,11 @@ class EncodedImages(ImageSource):
         return len(self._ends) - 1
 
     def name(self, number: int) -> str:
+        """Returns the name of an image for messages."""
         return f"{self._where}, image {number}"
 
     def contents(self, number: int) -> bytes:
+        """Returns an image as the bytes of an image file."""
         start, end = self._ends[number : number + 2].tolist()
         # Several threads read the same file.
         return os.pread(self._file.fileno(), end - start, start)
@@ -133,14 +138,17 @@ class ImageArrays(ImageSource):
         return len(self._images)
 
     def name(self, number: int) -> str:
+        """Returns the name of an image for messages."""
         return f"image {number}"
 
     def contents(self, number: int) -> bytes:
+        """Returns an image as the bytes of an image file."""
         content = io.BytesIO()
         self.read(number).save(content, "PNG", compress_level=1)
         return content.getvalue()
 
     def read(self, number: int, least: int = 0) -> Image.Image:
+        """Returns an image, upright, of mode `"L"` or `"RGB"`."""
         from PIL import Image
 
         pixels = np.asarray(self._images[number])

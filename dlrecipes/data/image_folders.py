@@ -337,7 +337,6 @@ def has_images(folder: Path, depth: int = _DEPTH) -> bool:
         if is_folder:
             folders.append(folder / name)
         elif _suffix(name) not in _DOCUMENTS:
-            # The folder may hold a great many files.
             return True
     return depth > 0 and any(has_images(path, depth - 1) for path in folders)
 

@@ -100,7 +100,7 @@ def test_images_are_upright_rgb_in_their_own_size(tmp_path):
     assert examples.image(1).tolist() == np.full((5, 3, 3), 255).tolist()
 
 
-def test_arrays_are_examples_and_can_be_had_as_files():
+def test_arrays_are_examples_and_are_encoded_as_files():
     images = [np.full((5, 7, 3), 9, "uint8"), np.full((4, 4), 8, "uint8")]
     examples = ImageExamples.from_arrays(images, [1, 0], ("x", "o"))
     assert examples.labels.dtype == "int32"
