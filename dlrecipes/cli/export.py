@@ -76,8 +76,9 @@ def command(
     measured = folder / EXTRAS / LITERT_FORMATS_FILE
     if measured.is_file():
         for name, row in json.loads(measured.read_text(encoding="utf-8")).items():
-            facts = {key: value for key, value in row.items() if key not in ("format", "bytes")}
-            listed = ", ".join(f"{key} {value:.4g}" for key, value in facts.items())
-            click.echo(f"  {name:<22} {row['bytes']:>12,} bytes, {listed}")
+            sizes = f"{row.pop('bytes'):>12,} bytes, {row.pop('gzip_bytes'):,} compressed"
+            del row["format"]
+            listed = ", ".join(f"{key} {value:.4g}" for key, value in row.items())
+            click.echo(f"  {name:<22} {sizes}, {listed}")
     if (folder / ONNX_FILE).is_file():
         click.echo(f"  {ONNX_FILE:<22} {(folder / ONNX_FILE).stat().st_size:>12,} bytes")

@@ -20,7 +20,7 @@ from dlrecipes.export.quantization import quantize
 from dlrecipes.export.signatures import Signature
 
 KINDS = ("float32", "float16", "dynamic", "int8")
-WARM_UP_CALLS, LATENCY_CALLS = 5, 30
+WARM_UP_CALLS, LATENCY_CALLS, LATENCY_SECONDS = 3, 30, 0.3
 
 
 def concrete_function(signature: Signature) -> tf.types.experimental.ConcreteFunction:
@@ -150,18 +150,24 @@ class LiteRTModel:
 
 
 def latencies(models: Mapping[str, LiteRTModel], signature: Signature) -> dict[str, float]:
-    """Returns each model's median time of a call on the first example, in milliseconds.
+    """Returns each model's median time of a call with one example, in milliseconds.
 
-    The models are called in turn, so that changes in the machine's speed affect them equally.
+    The models are called in turn, so that changes in the machine's speed affect them equally: a
+    few dozen times each, or for about 0.3 seconds each if they are slow.
 
     Args:
         models: Models by name.
         signature: Signature of the models.
     """
     names = [spec.name for spec in signature.inputs]
-    inputs = by_name("LiteRT", names, signature.examples[0])
+    is_batch = all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
+    example = [array[:1] if is_batch else array for array in signature.examples[0]]
+    inputs = by_name("LiteRT", names, example)
     seconds: dict[str, list[float]] = {name: [] for name in models}
-    for _ in range(WARM_UP_CALLS + LATENCY_CALLS):
+    end = time.perf_counter() + LATENCY_SECONDS * len(models)
+    for call in range(WARM_UP_CALLS + LATENCY_CALLS):
+        if call > WARM_UP_CALLS and time.perf_counter() > end:
+            break
         for name, model in models.items():
             start = time.perf_counter()
             model(**inputs)

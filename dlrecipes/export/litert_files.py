@@ -1,9 +1,8 @@
-"""The LiteRT files of a version: written if LiteRT can run the model, and measured."""
+"""The LiteRT files of a version: written if LiteRT can run the model."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -13,16 +12,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dlrecipes._utils.markdown import table
 from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import PublishError
-from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, latencies
+from dlrecipes.export.litert import LiteRTModel, concrete_function, convert
 from dlrecipes.export.litert_metadata import add_metadata
 from dlrecipes.export.litert_support import HINT, LiteRTError, check_supported
 from dlrecipes.export.precision import TOLERANCES, graph_nodes, in_float32, other_precisions
 from dlrecipes.export.reference_outputs import arrays, assert_match, compare, record
 from dlrecipes.export.signatures import Exports, Signature
-from dlrecipes.export.version import EXTRAS, LITERT_FILE, LITERT_FORMATS_FILE, litert_file
+from dlrecipes.export.version import LITERT_FILE, litert_file
 
 LiteRT = bool | Literal["auto"]
 
@@ -201,52 +199,3 @@ def without_omitted(folder: Path, exports: Exports) -> Exports:
     return dataclasses.replace(
         exports, quantized=dataclasses.replace(exports.quantized, formats=formats)
     )
-
-
-def formats_card(folder: Path, exports: Exports) -> tuple[str, list[str]]:
-    """Measures each LiteRT file, and deletes those whose metric decreases too much.
-
-    The measurements are written to the version as JSON as well.
-
-    Args:
-        folder: Folder of the version.
-        exports: LiteRT function and formats.
-
-    Returns:
-        The card's section on the remaining files, and a line on each file that was deleted.
-    """
-    smaller = exports.quantized
-    if smaller is None:
-        return "", []
-    measured: dict[str, dict[str, Any]] = {}
-    models: dict[str, LiteRTModel] = {}
-    left_out = []
-    for kind in ("float32", *smaller.formats):
-        path = folder / litert_file(kind)
-        lite = LiteRTModel(path)
-        score = float(smaller.measure(lite))
-        baseline = measured[LITERT_FILE][smaller.metric] if measured else score
-        # Written so that a NaN, which compares false, is left out.
-        if measured and not score >= baseline - smaller.drop:
-            path.unlink()
-            left_out.append(
-                f"{path.name} is left out: its {smaller.metric} is {score:.4f}, compared with "
-                f"{baseline:.4f} for {LITERT_FILE}; the allowed decrease is {smaller.drop:.4g}."
-            )
-            continue
-        models[path.name] = lite
-        measured[path.name] = {
-            "format": kind,
-            "bytes": path.stat().st_size,
-            smaller.metric: score,
-        }
-    for name, milliseconds in latencies(models, exports.litert).items():
-        measured[name]["milliseconds"] = round(milliseconds, 3)
-    (folder / EXTRAS / LITERT_FORMATS_FILE).write_text(json.dumps(measured, indent=2))
-    rows = [
-        [f"`{name}`", f"{row['bytes']:,}", f"{row[smaller.metric]:.4f}", f"{row['milliseconds']:g}"]
-        for name, row in measured.items()
-    ]
-    header = ["LiteRT file", "bytes", f"{smaller.metric}, test", "ms per example, one thread"]
-    parts = ["\n## Sizes", table(header, rows), *left_out]
-    return "\n\n".join(parts) + "\n", left_out

@@ -22,14 +22,10 @@ from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
 from dlrecipes.export import fresh_process, keras_file
 from dlrecipes.export import onnx as onnx_file
+from dlrecipes.export.formats_card import formats_card
 from dlrecipes.export.keras_errors import plain
 from dlrecipes.export.litert import concrete_function
-from dlrecipes.export.litert_files import (
-    LiteRT,
-    formats_card,
-    without_omitted,
-    write_if_possible,
-)
+from dlrecipes.export.litert_files import LiteRT, without_omitted, write_if_possible
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.litert_support import layer_path
 from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
@@ -144,7 +140,7 @@ def publish(
         with fresh_process.VerificationProcess() as process, suppress_stderr():
             version = _write(work, model, exports, litert, safe, onnx)
             verify(work, model, version, process, rebuild, safe)
-            sizes, left_out = formats_card(work, version.exports)
+            sizes, left_out = formats_card(work, version.exports, model)
         for line in version.notes + left_out:
             print(f"Note: {line}", file=sys.stderr)
         shown = without_omitted(work, version.exports)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -61,6 +62,10 @@ class Quantized:
         metric: Name of the metric; higher is better.
         measure: Function that computes the metric of a LiteRT model, which it calls by input name.
         drop: Largest decrease of the metric, relative to `model.tflite`, that is published.
+        method: How the network itself was compressed, for the card's table: `"pruned"` or
+            `"distilled"`. Defaults to `""`.
+        references: Further LiteRT files to measure and list in the same table, by label, such as
+            the teacher's. They have the same inputs and outputs. Defaults to none.
     """
 
     formats: Sequence[Literal["float16", "dynamic", "int8"]]
@@ -68,6 +73,8 @@ class Quantized:
     metric: str
     measure: Callable[[Callable[..., Mapping[str, np.ndarray]]], float]
     drop: float
+    method: str = ""
+    references: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,9 @@ class Exports:
         without_litert: Why there are no LiteRT files, in one line. Defaults to `""`: there are.
         metadata: Metadata of the LiteRT files, with which MediaPipe Tasks loads them; see
             `dlrecipes.export.litert_metadata`. Defaults to `None`: none.
+        sparsity: Smallest fraction of zeros over all kernels of convolutions and dense layers, in
+            every published file. A version with less is not published, and the card lists the
+            fractions. Defaults to `None`: not checked.
     """
 
     signatures: Mapping[str, Signature]
@@ -94,6 +104,7 @@ class Exports:
     quantized: Quantized | None = None
     without_litert: str = ""
     metadata: Metadata | None = None
+    sparsity: float | None = None
 
 
 def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:

@@ -1,6 +1,7 @@
 """Publishing: files are verified before they appear, and appear completely or not at all."""
 
 import errno
+import gzip
 import importlib
 import json
 import shutil
@@ -254,7 +255,11 @@ def test_smaller_formats_are_measured_and_listed_in_the_card(formats, closeness)
     for name, row in rows.items():
         assert row["bytes"] == (formats / name).stat().st_size
         assert row["closeness"] == closeness(LiteRTModel(formats / name))
-        assert f"| `{name}` | {row['bytes']:,} | {row['closeness']:.4f} |" in card
+        assert row["gzip_bytes"] == len(gzip.compress((formats / name).read_bytes(), 6))
+        assert (
+            f"| `{name}` | {row['format']} | {row['bytes']:,} | {row['gzip_bytes']:,} | "
+            f"{row['milliseconds']:g} | {row['closeness']:.4f} |"
+        ) in card
     # Weights have 4, 2, 1 and 1 bytes; biases have 4, 2, 4 and 4.
     weights, biases = (8 + 3) * 1024, 1024 + 3
     sizes = [row["bytes"] for row in rows.values()]
