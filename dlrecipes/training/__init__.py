@@ -28,6 +28,7 @@ from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.perceptron_rule import PerceptronRule
 from dlrecipes.training.pix2pix import Pix2Pix
 from dlrecipes.training.pretraining import pretrain
+from dlrecipes.training.quantization_aware import quantization_aware
 from dlrecipes.training.schedules import LinearDecay, ScheduleSequence, learning_rate_schedule
 from dlrecipes.training.sequence_tagger import SequenceTagger
 from dlrecipes.training.supervised import SupervisedTrainer
@@ -73,4 +74,5 @@ __all__ = [
     "gradient_by_lag",
     "learning_rate_schedule",
     "pretrain",
+    "quantization_aware",
 ]
