@@ -13,6 +13,8 @@ from dlrecipes.layers.conditional_batch_normalization import ConditionalBatchNor
 from dlrecipes.layers.context_window import ContextWindow
 from dlrecipes.layers.elastic_distortion import ElasticDistortion
 from dlrecipes.layers.ensemble_mean import EnsembleMean
+from dlrecipes.layers.fake_quantize import FakeQuantize
+from dlrecipes.layers.fake_quantized_kernel import FakeQuantizedKernel
 from dlrecipes.layers.feedback_cell import FeedbackCell
 from dlrecipes.layers.fixed_kernel_conv_2d import FixedKernelConv2D
 from dlrecipes.layers.flipped_conv_2d import FlippedConv2D
@@ -61,6 +63,8 @@ __all__ = [
     "ContextWindow",
     "ElasticDistortion",
     "EnsembleMean",
+    "FakeQuantize",
+    "FakeQuantizedKernel",
     "FeedbackCell",
     "FixedKernelConv2D",
     "FlippedConv2D",

@@ -33,6 +33,7 @@ from dlrecipes.training.image_pool import ImagePool
 from dlrecipes.training.perceptron_rule import PerceptronRule
 from dlrecipes.training.pix2pix import Pix2Pix
 from dlrecipes.training.pretraining import pretrain
+from dlrecipes.training.quantization_aware import quantization_aware
 from dlrecipes.training.schedules import LinearDecay, ScheduleSequence, learning_rate_schedule
 from dlrecipes.training.sequence_tagger import SequenceTagger
 from dlrecipes.training.supervised import SupervisedTrainer
@@ -80,5 +81,6 @@ __all__ = [
     "learning_rate_schedule",
     "preferred_images",
     "pretrain",
+    "quantization_aware",
     "top_images",
 ]

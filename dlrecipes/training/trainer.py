@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.distribute import several_workers
+from dlrecipes.layers import FakeQuantize
 from dlrecipes.training._engine import optimizer_step, uneven_batches, values
 from dlrecipes.training._engine.checks import check_inputs, plain_errors
 from dlrecipes.training._engine.fit_data import (
@@ -329,7 +330,7 @@ class Trainer(keras.Model):
         return super()._make_function(scalars)
 
     def _average_moving_statistics(self) -> None:
-        """Sets batch normalization's moving statistics to their mean over all replicas.
+        """Sets moving statistics and ranges of activations to their mean over all replicas.
 
         Each replica has its own. A checkpoint stores those of the first one, which alone would not
         represent the training.
@@ -337,7 +338,7 @@ class Trainer(keras.Model):
         moving = [
             variable
             for layer in self._flatten_layers()
-            if isinstance(layer, keras.layers.BatchNormalization)
+            if isinstance(layer, keras.layers.BatchNormalization | FakeQuantize)
             for variable in layer.non_trainable_variables
         ]
         if moving:

@@ -1,5 +1,6 @@
 """Convolution, pooling and normalisation of images."""
 
+import keras
 from contract import FEATURES, LayerCase
 
 from dlrecipes import layers
@@ -13,6 +14,11 @@ CASES = {
         lambda **kwargs: layers.ElasticDistortion(seed=1, **kwargs),
         ((5, 6, 3),),
         trainable=False,
+    ),
+    "FakeQuantize": LayerCase(layers.FakeQuantize, (IMAGE,), trainable=False),
+    "FakeQuantizedKernel": LayerCase(
+        lambda **kwargs: layers.FakeQuantizedKernel(keras.layers.Conv2D(4, 3), **kwargs),
+        ((5, 7, 3),),
     ),
     "FixedKernelConv2D": LayerCase(
         lambda **kwargs: layers.FixedKernelConv2D("sharpen", 2, "same", True, **kwargs),
