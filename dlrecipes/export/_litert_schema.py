@@ -64,7 +64,7 @@ class TensorMetadata(IntEnum):
 
 
 class Content(IntEnum):
-    """What a tensor holds: a union, with its type."""
+    """Contents of a tensor: a union, with its type."""
 
     TYPE = 0
     PROPERTIES = 1

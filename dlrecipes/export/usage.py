@@ -214,9 +214,12 @@ def _mediapipe(metadata: Metadata, int8: bool) -> list[str]:
     if int8:
         text += f" MediaPipe Tasks does not take int8 inputs, as `{litert_file('int8')}` has them."
     code = (
-        "import mediapipe as mp\n\n"
+        "import mediapipe as mp\n"
+        "import numpy as np\n"
+        "from PIL import Image\n\n"
         f'task = mp.tasks.vision.{task}.create_from_model_path("{LITERT_FILE}")\n'
-        f'result = task.{call}(mp.Image.create_from_file("image.png"))\n'
+        'pixels = np.array(Image.open("image.png").convert("RGB"))\n'
+        f"result = task.{call}(mp.Image(image_format=mp.ImageFormat.SRGB, data=pixels))\n"
         f"print(result.{result})"
     )
     return [text, _block(code, "python")]
