@@ -11,9 +11,11 @@ Reference: `metadata_schema.fbs` of TensorFlow Lite Support and MediaPipe.
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,38 +47,31 @@ Task = Literal["ImageClassifier", "ImageEmbedder"]
 class ImageInput:
     """How an image becomes the input of a LiteRT file: `(value - mean) / std` of 8-bit values.
 
+    MediaPipe Tasks refuses a mean or divisor for each color: put these into the model, such as
+    `keras.layers.Normalization`.
+
     Args:
-        mean: Value that becomes 0, or one for each of red, green and blue. Defaults to 0.
-        std: Divisor above 0, or one for each color. Defaults to 255: the input is from 0 to 1.
+        mean: Value that becomes 0. Defaults to 0.
+        std: Divisor, above 0. Defaults to 255: the input is from 0 to 1.
 
     Raises:
-        UsageError: If a value is not a number, or a divisor is not above 0.
+        UsageError: If a value is not a finite number, or the divisor is not above 0.
     """
 
-    mean: float | Sequence[float] = 0.0
-    std: float | Sequence[float] = 255.0
+    mean: float = 0.0
+    std: float = 255.0
 
     def __post_init__(self) -> None:
         """Checks the numbers."""
-        try:
-            mean, std = self.normalization
-        except (TypeError, ValueError):
-            mean = std = np.zeros(0, np.float32)
-        fits = mean.ndim == 1 and len(mean) in (1, COLORS) and np.isfinite(mean).all()
-        if not fits or not (np.isfinite(std) & (std > 0)).all():
+        values: tuple[object, ...] = (self.mean, self.std)
+        numbers = all(isinstance(x, Real) and math.isfinite(x) for x in values)
+        if not numbers or self.std <= 0:
             raise UsageError(
-                "ImageInput: mean and std must be one number or three, and std above 0, got "
+                "ImageInput: mean and std must be one number each, and std above 0, got "
                 f"{self.mean!r} and {self.std!r}.",
-                "For inputs from -1 to 1: ImageInput(mean=127.5, std=127.5).",
+                "For inputs from -1 to 1: ImageInput(mean=127.5, std=127.5). Put a mean per color "
+                "into the model, such as keras.layers.Normalization.",
             )
-
-    @property
-    def normalization(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation, of shape `(1,)` or `(3,)`."""
-        mean, std = np.broadcast_arrays(np.atleast_1d(self.mean), np.atleast_1d(self.std))
-        if mean.dtype.kind not in "iuf" or std.dtype.kind not in "iuf":
-            raise TypeError("mean and std must be numbers")
-        return mean.astype(np.float32), std.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -228,7 +223,7 @@ def _input(name: str, shape: Sequence[int], metadata: Metadata) -> Fields:
             schema.ImageSize.HEIGHT: np.uint32(height),
         },
     }
-    mean, std = image.normalization
+    mean, std = (np.array([value], np.float32) for value in (image.mean, image.std))
     normalization = {schema.NormalizationOptions.MEAN: mean, schema.NormalizationOptions.STD: std}
     return {
         schema.TensorMetadata.NAME: name,

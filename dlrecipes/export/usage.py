@@ -202,14 +202,10 @@ def _mediapipe(metadata: Metadata, int8: bool) -> list[str]:
     task, call, result = metadata.task, "embed", "embeddings[0].embedding"
     if task == "ImageClassifier":
         call, result = "classify", "classifications[0].categories[0]"
-    mean, std = (
-        f"{values[0]:g}" if len(values) == 1 else f"({', '.join(f'{x:g}' for x in values)})"
-        for values in metadata.image.normalization
-    )
     text = (
         f"The metadata of `{LITERT_FILE}` lets MediaPipe Tasks load it as `{task}`, on Android, "
         "iOS, the web and in Python. It resizes an image to the input's size and feeds "
-        f"`(value - {mean}) / {std}` of its 8-bit RGB values."
+        f"`(value - {metadata.image.mean:g}) / {metadata.image.std:g}` of its 8-bit RGB values."
     )
     if int8:
         text += f" MediaPipe Tasks does not take int8 inputs, as `{litert_file('int8')}` has them."
