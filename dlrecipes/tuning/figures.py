@@ -119,7 +119,7 @@ def _label(
     axis.spines[:].set_visible(False)
     if is_unused:
         axis.text(UNUSED, -0.4, "no effect", fontsize=8, ha="center", color=GREY)
-        axis.axvline(UNUSED, color=GREY, lw=0.8, ls=":", zorder=0)
+        axis.plot([UNUSED, UNUSED], [-0.3, len(names) - 1], color=GREY, lw=0.8, ls=":", zorder=0)
 
 
 Scale = tuple[list[tuple[float, str]], Callable[[Any], float]]
@@ -205,6 +205,9 @@ def trade_off(spec: SearchSpec, done: Sequence[Row], front: Sequence[Row], cost:
     axis.step(*zip(*steps, strict=True), where="post", color=ORANGE, lw=1, zorder=2)
     if max(costs) > 10 * min(costs) > 0:
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if max(costs) < 1e3 * min(costs) else (1,))
+        )
     axis.xaxis.set_major_formatter(lambda value, _: short(value))
     axis.xaxis.set_minor_formatter(lambda value, _: "")
     axis.margins(0.08)

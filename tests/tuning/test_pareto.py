@@ -167,6 +167,20 @@ def test_labels_of_the_pareto_front_do_not_overlap(drawn):
     assert set(numbers.split(", ")) == {one.name for one in done}
 
 
+def test_a_cost_of_several_magnitudes_has_several_labels(drawn):
+    from dlrecipes.tuning.figures import trade_off
+
+    spec, _ = drawn
+    done = [row(k, 0.5 + k / 10, macs=cost) for k, cost in enumerate((3_500_000, 42_000_000))]
+    figure = trade_off(spec, done, front(done, "macs", "max"), "macs")
+    assert overlapping(figure) == []
+    low, high = figure.axes[0].get_xlim()
+    ticks = figure.axes[0].xaxis.get_major_formatter()
+    labels = [ticks(tick) for tick in figure.axes[0].get_xticks() if low < tick < high]
+    # A margin of 8 % of the logarithm, on each side: 2.9 M to 51 M.
+    assert labels == ["5 M", "10 M", "20 M", "50 M"]
+
+
 def test_trials_have_their_numbers_on_the_axis(drawn):
     from dlrecipes.tuning.figures import by_trial
 
