@@ -52,7 +52,15 @@ def command(
     model = version.keras_model()
     known, labels = task.labels(model, getattr(splits, split))
     unknown = _unknown_labels(known, labels, task.config.data)
+    # A recipe may refuse unknown labels itself.
     metrics = task.evaluate(model, splits, split)
+    if unknown:
+        listed = _listed(unknown)
+        click.echo(
+            f"Note: the model does not know {len(unknown)} of the {len(labels)} labels of "
+            f"{task.config.data}: {listed}. They count as mistakes.",
+            err=True,
+        )
     if as_json:
         click.echo(json_text(metrics, indent=2))
         return
@@ -70,25 +78,21 @@ def command(
             click.echo(f"  {name:<32} {value:.4f}")
 
 
-def _unknown_labels(known: Sequence[str], labels: Sequence[str], data: str) -> set[str]:
-    """Returns the labels that the model does not know, after a note about them.
+def _unknown_labels(known: Sequence[str], labels: Sequence[str], data: str) -> list[str]:
+    """Returns the labels that the model does not know.
 
     Raises:
         DataError: If it knows none of them.
     """
     unknown = [label for label in labels if label not in known]
-    if not unknown:
-        return set()
-    named = ", ".join(unknown[:NAMED]) + (", ..." if len(unknown) > NAMED else "")
-    if len(unknown) == len(labels):
-        theirs = ", ".join(known[:NAMED]) + (", ..." if len(known) > NAMED else "")
+    if unknown and len(unknown) == len(labels):
         raise DataError(
-            f"{data}: the model knows none of the {len(labels)} labels ({named}), but {theirs}.",
+            f"{data}: the model knows none of the {len(labels)} labels ({_listed(labels)}), but "
+            f"{_listed(known) or 'none'}.",
             "Train a model on this data, or evaluate on data with the same labels.",
         )
-    click.echo(
-        f"Note: the model does not know {len(unknown)} of the {len(labels)} labels of {data}: "
-        f"{named}. They count as mistakes.",
-        err=True,
-    )
-    return set(unknown)
+    return unknown
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:NAMED]) + (", ..." if len(labels) > NAMED else "")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlrecipes._utils.files import atomic_write, try_lock
+from dlrecipes._utils.notes import print_note
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import CONFIG_FILE, METRICS_FILE
 from dlrecipes.recipe.config import RecipeConfig
 from dlrecipes.runner import run_folder
+
+if TYPE_CHECKING:
+    import keras
 
 # The settings that may change when a run is resumed.
 EXTENDABLE = ("epochs", "patience")
@@ -105,3 +109,28 @@ def read(folder: Path) -> list[dict[str, int]]:
     """Returns the extensions of a run, oldest first, each with old and new settings."""
     path = folder / EXTENSIONS_FILE
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
+
+def note_schedule(model: keras.Model, folder: Path, epochs: int) -> None:
+    """Says what a run that is trained for longer does with its learning-rate schedule.
+
+    Args:
+        model: The run's model, compiled.
+        folder: The run's folder.
+        epochs: Number of epochs that are trained.
+    """
+    import keras
+
+    from dlrecipes.training.callbacks.checkpoints import optimizers
+
+    extensions = read(folder)
+    if not extensions or extensions[-1]["after"] != epochs:
+        return
+    before, now = extensions[-1]["epochs_before"], extensions[-1]["epochs"]
+    rates = [optimizer._learning_rate for optimizer in optimizers(model)]
+    scheduled = any(isinstance(x, keras.optimizers.schedules.LearningRateSchedule) for x in rates)
+    if scheduled and before != now:
+        print_note(
+            f"from epoch {epochs + 1} on, the learning rates are those of a schedule over {now} "
+            f"epochs; until now it was one over {before}."
+        )

@@ -37,7 +37,6 @@ from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import (
     Checkpoints,
     build_optimizers,
-    optimizers,
 )
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 
@@ -205,7 +204,7 @@ def train(
     check(model, splits)
     checkpoints = recipe_checkpoints(recipe, folder)
     checkpoints.resume(model)
-    _note_schedule(recipe, model, folder, checkpoints.epochs)
+    extension.note_schedule(model, folder, checkpoints.epochs)
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
     checkpoints.restore_best(model)
@@ -226,22 +225,6 @@ def train(
     # Before anything is drawn or published: a full disk later loses no result.
     atomic_write(folder / METRICS_FILE, _json(metrics))
     return model, splits, checkpoints, metrics
-
-
-def _note_schedule(recipe: Recipe, model: keras.Model, folder: Path, epochs: int) -> None:
-    """Says what a run that is trained for longer does with its learning-rate schedule."""
-    extensions = extension.read(folder)
-    if not extensions or extensions[-1]["after"] != epochs:
-        return
-    before, now = extensions[-1]["epochs_before"], extensions[-1]["epochs"]
-    rates = [optimizer._learning_rate for optimizer in optimizers(model)]
-    scheduled = any(isinstance(x, keras.optimizers.schedules.LearningRateSchedule) for x in rates)
-    if scheduled and before != now:
-        print(
-            f"Note: from epoch {epochs + 1} on, the learning rates are those of a schedule over "
-            f"{now} epochs; until now it was one over {before}.",
-            file=sys.stderr,
-        )
 
 
 def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:

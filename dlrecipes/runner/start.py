@@ -72,13 +72,16 @@ def initialize(recipe: Recipe, model: keras.Model, splits: Splits) -> dict[str, 
     transfer = recipe.initialize(model, source)
     if not transfer.useful:
         differing = _differing(recipe, splits, model, version)
-        fitting = "; ".join(f"{name} {there} there, {here} here" for name, here, there in differing)
+        taken = f"--start {path}: {transfer.taken} of {transfer.total} weights fit"
+        if not differing:
+            raise UsageError(
+                f"{taken}; all others would be new: {', '.join(transfer.new)}.",
+                "Begin with a version of the same network, classes or words.",
+            )
+        reasons = "; ".join(f"{name} {there} there, {here} here" for name, here, there in differing)
         raise UsageError(
-            f"--start {path}: {transfer.taken} of {transfer.total} weights fit: the network is "
-            f"another one{f' ({fitting})' if fitting else ''}.",
-            f"Add {' '.join(f'{name} {there}' for name, _, there in differing)}."
-            if fitting
-            else "Begin with a version of the same network.",
+            f"{taken}: the network is another one ({reasons}).",
+            f"Add {' '.join(f'{name} {there}' for name, _, there in differing)}.",
         )
     return {"version": path, "sha256": digest, "weights": str(transfer)}
 
