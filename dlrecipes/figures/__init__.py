@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         save,
     )
     from dlrecipes.figures.classification import accuracy_by_cost, confusion_counts, mistakes
+    from dlrecipes.figures.examples import example_images, example_texts
     from dlrecipes.figures.fonts import fit_fonts
     from dlrecipes.figures.images import epoch_frames, image_grid, over_epochs, select_epochs, tiled
     from dlrecipes.figures.networks import convolutions, feature_maps, filters
@@ -34,6 +35,8 @@ __all__ = [
     "confusion_counts",
     "convolutions",
     "epoch_frames",
+    "example_images",
+    "example_texts",
     "feature_maps",
     "filters",
     "fit_fonts",
@@ -60,6 +63,8 @@ attach(
         "confusion_counts": "classification",
         "convolutions": "networks",
         "epoch_frames": "images",
+        "example_images": "examples",
+        "example_texts": "examples",
         "feature_maps": "networks",
         "filters": "networks",
         "fit_fonts": "fonts",
