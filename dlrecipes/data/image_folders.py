@@ -70,7 +70,7 @@ def list_entries(folder: Path) -> Listing:
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                if _is_system(entry.name):
+                if is_system(entry.name):
                     continue
                 is_folder = _is_folder(folder, entry)
                 if not (is_folder and _is_loop(folder, entry)):
@@ -80,7 +80,8 @@ def list_entries(folder: Path) -> Listing:
     return Listing(*([folder / name for name in sorted(x, key=natural)] for x in (folders, files)))
 
 
-def _is_system(name: str) -> bool:
+def is_system(name: str) -> bool:
+    """Returns whether an entry is hidden, or left behind by an operating system or archiver."""
     return name.startswith(".") or name.casefold() in _SYSTEM
 
 
