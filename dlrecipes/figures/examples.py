@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -47,9 +48,9 @@ def example_images(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str)
     for row, (_, images) in enumerate(rows):
         for column, pixels in enumerate(images):
             image = _fitted(pixels)
-            x = left + column * (_SIDE + _GAP) + (_SIDE - image.width) // 2
-            y = _TITLE + row * (_SIDE + _GAP) + (_SIDE - image.height) // 2
-            sheet.paste(image, (x, y))
+            x0 = left + column * (_SIDE + _GAP) + (_SIDE - image.width) // 2
+            y0 = _TITLE + row * (_SIDE + _GAP) + (_SIDE - image.height) // 2
+            sheet.paste(image, (x0, y0))
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     axis = figure.add_axes((0, 0, 1, 1))
     axis.imshow(np.asarray(sheet), interpolation="none", aspect="auto")
@@ -99,11 +100,11 @@ def example_texts(rows: Sequence[tuple[str, str]], title: str) -> Figure:
     return figure
 
 
-def _letters(text: str) -> float:
+def _letters(text: str) -> int:
     """Returns the width of a text in letters of usual width."""
     wide = sum(1 for letter in text if unicodedata.east_asian_width(letter) in "WF")
     capital = sum(1 for letter in text if letter.isupper())
-    return len(text) + 0.8 * wide + 0.6 * capital
+    return math.ceil(len(text) + 0.8 * wide + 0.6 * capital)
 
 
 def _shortened(label: str) -> str:
