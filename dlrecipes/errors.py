@@ -37,6 +37,9 @@ class RecipeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        # All problems of the kind, if several were found at once: `dlrecipes run --check` lists
+        # them.
+        self.problems: tuple[RecipeError, ...] = (self,)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
@@ -89,7 +92,9 @@ def raise_first(problems: Iterable[RecipeError]) -> None:
     first = problems[0]
     others = sum(problem.hint == first.hint for problem in problems) - 1
     more = f" (and {others} more like it)." if others else "."
-    raise type(first)(first.message.removesuffix(".") + more, first.hint)
+    error = type(first)(first.message.removesuffix(".") + more, first.hint)
+    error.problems = tuple(each for problem in problems for each in problem.problems)
+    raise error
 
 
 def reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlrecipes._utils.terminal import json_text
 from dlrecipes.cli.options import (
     RecipeCommands,
     models_dir,
@@ -17,14 +18,16 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.distribute import STRATEGIES
-from dlrecipes.errors import INTERRUPTED
+from dlrecipes.errors import INTERRUPTED, UsageError
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner.model_card import flatten_metrics
 
 if TYPE_CHECKING:
     from dlrecipes.runner.run import Result
 
-RESERVED = ("config_file", "name", "resume", "strategy", "runs_dir", "models_dir")
+RESERVED = (
+    *("config_file", "name", "resume", "strategy", "runs_dir", "models_dir", "check", "as_json"),
+)
 
 HELP = """Train RECIPE (a name, or a folder of your own), evaluate it and publish it.
 
@@ -34,6 +37,7 @@ the current epoch: --resume continues, and ends with the same weights.
 \b
 Examples:
   dlrecipes run slot_filling
+  dlrecipes run slot_filling --data my_sentences --check
   dlrecipes run slot_filling --data my_sentences --cell gru --depth 2
   dlrecipes run slot_filling --config best.yaml --name best
   dlrecipes run slot_filling --resume
@@ -51,7 +55,14 @@ def make(source: Source) -> click.Command:
 
     def callback(**values: Any) -> None:
         own = {name: values.pop(name) for name in RESERVED}
-        _run(source, typed_settings(values, click.get_current_context().args), **own)
+        settings = typed_settings(values, click.get_current_context().args)
+        is_check, as_json = own.pop("check"), own.pop("as_json")
+        if as_json and not is_check:
+            raise UsageError("--json is for --check.", "Add --check, or leave --json out.")
+        if is_check:
+            _check(source, settings, as_json, **own)
+        else:
+            _run(source, settings, **own)
 
     own = [
         click.Option(
@@ -72,6 +83,12 @@ def make(source: Source) -> click.Command:
             show_default=True,
             help="Train on one device, on all of this machine, or with the workers in TF_CONFIG.",
         ),
+        click.Option(
+            ["--check"],
+            is_flag=True,
+            help="Read all data once and report its classes, sizes and problems; train nothing.",
+        ),
+        click.Option(["--json", "as_json"], is_flag=True, help="With --check: print JSON."),
     ]
     command = click.Command(
         source.name,
@@ -105,6 +122,34 @@ def _run(source: Source, settings: dict[str, Any], config_file: Path | None, **o
         sys.exit(INTERRUPTED)
     if result is not None:
         click.echo(summary(source, result))
+
+
+def _check(
+    source: Source,
+    settings: dict[str, Any],
+    as_json: bool,
+    config_file: Path | None,
+    name: str | None,
+    resume: bool,
+    strategy: str,
+    runs_dir: Path,
+    models_dir: Path,
+) -> None:
+    from dlrecipes.runner.check import REPORT, check
+
+    for option, is_given in (("--resume", resume), (f"--strategy {strategy}", strategy != "none")):
+        if is_given:
+            raise UsageError(
+                f"--check trains nothing, but {option} is for training.", "Leave one of them out."
+            )
+    report, folder = check(source, settings, config_file, name, runs_dir)
+    click.echo(json_text(report.to_dict(), indent=2) if as_json else report)
+    if not as_json and folder is not None:
+        for figure in report.figures:
+            click.echo(f"Sheet   {folder / figure}.png")
+        click.echo(f"Report  {folder / REPORT}")
+    if not report.usable:
+        sys.exit(1)
 
 
 def summary(source: Source, result: Result) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from dlrecipes.data import idx, image_files, image_folders, tfds
 from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.data.image_folders import Note
 from dlrecipes.data.parts import stratified_split
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.copies import WHOLE
+from dlrecipes.data.reports.images import Files, ImageCheck, check_images
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError, UsageError
 
@@ -22,6 +26,7 @@ SIZE, FILLED = 28, 20
 HELD_OUT = 1 / 12
 SHARES = (0.8, 0.1, 0.1)
 MOST_CLASSES = 10_000
+EXPECTED = "a folder of IDX files, or one with a folder of images per class"
 
 
 @dataclass(frozen=True)
@@ -111,29 +116,75 @@ def read_digits(
         DataError: If the folder or a file in it cannot be read; the message names it.
         UsageError: If an orientation is given for files other than IDX files.
     """
-    path = existing_folder(path, "a folder of IDX files, or one with a folder of images per class")
+    path = existing_folder(path, EXPECTED)
     path = image_folders.find_data(path, _is_data, note)
     if idx.is_idx_folder(path):
         return _idx_parts(path, seed, orientation)
+    _require_auto(orientation, path)
+    files = _class_files(path, note)
+    names = tuple(next(iter(files.values())))
+    parts = {part: _read(own, names) for part, own in files.items()}
+    if WHOLE in parts:
+        return stratified_split(parts[WHOLE], seed, SHARES, str(path))
+    for part in ("test", "validation"):
+        if part not in parts:
+            shares = (1 - HELD_OUT, 0, HELD_OUT)
+            parts["train"], _, parts[part] = stratified_split(
+                parts["train"], seed, shares, str(path)
+            )
+    return parts["train"], parts["validation"], parts["test"]
+
+
+def _require_auto(orientation: idx.Orientation, path: Path) -> None:
     if orientation != "auto":
         raise UsageError(
             f"--orientation {orientation}: {path} has no IDX files.", "Leave the option out."
         )
-    folders = image_folders.parts(path, note)
+
+
+def check_digits(path: Path, name: str, orientation: idx.Orientation = "auto") -> DataReport | None:
+    """Returns the report on a folder of images of characters; `None` for IDX files.
+
+    Args:
+        path: Folder to read.
+        name: Name of the data.
+        orientation: Orientation of the images in IDX files. Defaults to `"auto"`.
+
+    Raises:
+        DataError: If the folder does not exist.
+        UsageError: If an orientation is given for files other than IDX files.
+    """
+    path = existing_folder(path, EXPECTED)
+    with contextlib.suppress(DataError):  # Reported below.
+        if idx.is_idx_folder(image_folders.find_data(path, _is_data)):
+            return None
+    _require_auto(orientation, path)
+
+    def find(note: Note) -> Files:
+        return _class_files(image_folders.find_data(path, _is_data, note), note)
+
+    def validate(check: ImageCheck) -> None:
+        counts = next(iter(check.counts.values()))
+        labels = np.repeat(np.arange(len(counts), dtype="int32"), list(counts.values()))
+        whole = LabelledImages(np.empty((len(labels), 0, 0), "uint8"), labels, tuple(counts))
+        missing = len({"validation", "test"} - set(check.counts))
+        stratified_split(whole, 0, [(1, 0, 0), (0.9, 0, 0.1), SHARES][missing], str(path))
+
+    return check_images(name, path, find, validate=validate)
+
+
+def _class_files(folder: Path, note: Note) -> dict[str, dict[str, list[Path]]]:
+    """Returns the files by part and class; the part is `WHOLE` if the folder has no parts."""
+    folders = image_folders.parts(folder, note)
     if not folders:
-        return stratified_split(_folder(path, note), seed, SHARES, str(path))
-    folders = {
-        part: image_folders.find_data(folder, image_folders.has_classes, note)
-        for part, folder in folders.items()
-    }
-    train = _folder(folders.pop("train"), note)
-    parts = {part: _folder(folder, note, train.names) for part, folder in folders.items()}
-    for part in ("test", "validation"):
-        if part not in parts:
-            train, _, parts[part] = stratified_split(
-                train, seed, (1 - HELD_OUT, 0, HELD_OUT), str(path)
-            )
-    return train, parts["validation"], parts["test"]
+        return {WHOLE: image_folders.classes(folder, note)}
+    files: dict[str, dict[str, list[Path]]] = {}
+    for part, own in folders.items():
+        own = image_folders.find_data(own, image_folders.has_classes, note)
+        files[part] = image_folders.classes(own, note, least=1 if files else 2)
+        if part != "train":
+            image_folders.match_classes(files[part], files["train"], own, note)
+    return files
 
 
 def _is_data(folder: Path) -> bool:
@@ -204,24 +255,20 @@ def _idx_parts(folder: Path, seed: int, orientation: idx.Orientation) -> Parts:
     return train, validation, test
 
 
-def _folder(folder: Path, note: Note, names: Sequence[str] | None = None) -> LabelledImages:
-    """Returns the images of a folder with one folder per class, in the format of MNIST."""
+def _read(files_of: Mapping[str, Sequence[Path]], names: Sequence[str]) -> LabelledImages:
+    """Returns the images in the files of each class, in the format of MNIST."""
     import tensorflow as tf
 
     from dlrecipes.data.handwriting import normalise
 
     normalised = tf.function(normalise, input_signature=[tf.TensorSpec([None, None], tf.uint8)])
-    files_of = image_folders.classes(folder, note, least=2 if names is None else 1)
-    if names is not None:
-        image_folders.match_classes(files_of, names, folder, note)
-    names = tuple(files_of) if names is None else tuple(names)
     images, labels = [], []
     for name, files in files_of.items():
         for file in files:
             ink = normalised(image_files.read_image(file, "L")).numpy()
             images.append((ink * 255).round().astype("uint8"))
             labels.append(names.index(name))
-    return LabelledImages(np.stack(images), np.array(labels, "int32"), names)
+    return LabelledImages(np.stack(images), np.array(labels, "int32"), tuple(names))
 
 
 def fitted(images: np.ndarray) -> np.ndarray:

@@ -16,6 +16,9 @@ from dlrecipes.data import image_files, image_folders, tfds
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.data.image_folders import Note
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.copies import WHOLE
+from dlrecipes.data.reports.images import Files, ImageCheck, check_images
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
@@ -24,6 +27,7 @@ SHARES = (0.7, 0.15, 0.15)
 PARTS = ("train", "validation", "test")
 # Verification needs two people with two images each.
 LEAST_PEOPLE, LEAST_IMAGES = 2, 2
+EXPECTED = "a folder with one folder of images per person"
 
 
 @dataclass(frozen=True)
@@ -131,16 +135,61 @@ def read_faces(path: Path, size: Size, seed: int, note: Note = image_folders.ign
         DataError: If the folder or a file in it cannot be read, there are too few people, or two
             splits share a person; the message names the folder or file.
     """
-    path = existing_folder(path, "a folder with one folder of images per person")
+    path = existing_folder(path, EXPECTED)
+    folders = _folders(path, note)
+    parts = {}
+    for part, folder in folders.items():
+        files = image_folders.classes(folder, note)
+        images = [read_fitted(file, size) for own in files.values() for file in own]
+        names = [name for name, own in files.items() for _ in own]
+        parts[part] = _labelled(images, names, str(folder))
+    return _with_all_parts(parts, folders, seed)
+
+
+def check_faces(path: Path, name: str) -> DataReport:
+    """Returns the report on a folder with one folder of images per person.
+
+    Args:
+        path: Folder to read.
+        name: Name of the data.
+
+    Raises:
+        DataError: If the folder does not exist.
+    """
+    path = existing_folder(path, EXPECTED)
+    folders: dict[str, Path] = {}
+
+    def find(note: Note) -> Files:
+        folders.update(_folders(path, note))
+        return {part: image_folders.classes(folder, note) for part, folder in folders.items()}
+
+    def validate(check: ImageCheck) -> None:
+        parts = {}
+        for part, counts in check.counts.items():
+            names = [name for name, count in counts.items() for _ in range(count)]
+            images = [np.empty(0, "uint8")] * len(names)
+            parts[part] = _labelled(images, names, str(folders[part]))
+        _with_all_parts(parts, folders, 0)
+
+    return check_images(name, path, find, validate=validate, groups="people")
+
+
+def _folders(path: Path, note: Note) -> dict[str, Path]:
+    """Returns the folder of each part; the part is `WHOLE` if the folder has no parts."""
     path = image_folders.find_data(path, image_folders.has_classes, note)
     folders = image_folders.parts(path, note)
     if not folders:
-        return split(_folder(path, size, note), seed, SHARES, str(path))
-    folders = {
+        return {WHOLE: path}
+    return {
         part: image_folders.find_data(folder, image_folders.has_classes, note)
         for part, folder in folders.items()
     }
-    parts = {part: _folder(folder, size, note) for part, folder in folders.items()}
+
+
+def _with_all_parts(parts: dict[str, FaceImages], folders: Mapping[str, Path], seed: int) -> Parts:
+    """Returns three parts, those that are missing split off the training part, or all of one."""
+    if WHOLE in parts:
+        return split(parts[WHOLE], seed, SHARES, str(folders[WHOLE]))
     _reject_shared_people(parts, folders)
     missing = [part for part in PARTS if part not in parts]
     if missing:
@@ -149,7 +198,7 @@ def read_faces(path: Path, size: Size, seed: int, note: Note = image_folders.ign
         new = split(parts["train"], seed, shares, str(folders["train"]))
         parts |= {part: new[PARTS.index(part)] for part in ("train", *missing)}
     for part in PARTS:
-        _reject_too_few(parts[part], f"{folders.get(part, path)}")
+        _reject_too_few(parts[part], str(folders.get(part, folders["train"].parent)))
     train, validation, test = (parts[part] for part in PARTS)
     return train, validation, test
 
@@ -302,15 +351,6 @@ def read_fitted(path: Path, size: Size) -> np.ndarray:
         DataError: If the file is not an image, or is damaged.
     """
     return fit_image(image_files.read_image(path, "RGB" if size.channels == 3 else "L"), size)
-
-
-def _folder(folder: Path, size: Size, note: Note) -> FaceImages:
-    images, names = [], []
-    for name, files in image_folders.classes(folder, note).items():
-        for file in files:
-            images.append(read_fitted(file, size))
-            names.append(name)
-    return _labelled(images, names, str(folder))
 
 
 def _labelled(images: Sequence[np.ndarray], names: Sequence[str], where: str) -> FaceImages:

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlrecipes._utils.notes import print_note
 from dlrecipes.data.image_decoding import scale_to_uint8
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, raise_first
 
 # The third byte of a file names its type; numbers are big-endian.
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -132,10 +132,18 @@ def read_idx_folder(
         DataError: If a file is missing, duplicate or malformed, or images and labels do not match.
     """
     splits = {}
+    files = {(part, kind): _file(folder, part, kind) for part in PARTS for kind in KINDS}
+    arrays, problems = {}, []
+    for place, file in files.items():
+        try:
+            is_images = place[1] == "images"
+            arrays[place] = _images(file, orientation) if is_images else _labels(file)
+        except DataError as error:
+            problems.append(error)
+    raise_first(problems)
     for part in PARTS:
-        images_file, labels_file = (_file(folder, part, kind) for kind in KINDS)
-        images = _images(images_file, orientation)
-        labels = _labels(labels_file)
+        images_file, labels_file = (files[part, kind] for kind in KINDS)
+        images, labels = (arrays[part, kind] for kind in KINDS)
         if len(labels) != len(images):
             raise DataError(
                 f"{folder}, {part}: {len(images):,} images, but {len(labels):,} labels.",

@@ -77,7 +77,7 @@ def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                if _is_system(entry.name):
+                if is_system(entry.name):
                     continue
                 is_folder = _is_folder(folder, entry)
                 if not (is_folder and _is_loop(folder, entry)):
@@ -86,7 +86,8 @@ def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
         raise DataError(f"{folder}: the folder cannot be read: {reason(error)}.") from None
 
 
-def _is_system(name: str) -> bool:
+def is_system(name: str) -> bool:
+    """Returns whether an entry is hidden, or left behind by an operating system or archiver."""
     return name.startswith(".") or name.casefold() in _SYSTEM
 
 

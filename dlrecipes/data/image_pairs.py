@@ -10,13 +10,17 @@ import numpy as np
 
 from dlrecipes.data import image_files
 from dlrecipes.data.generated.facades import coloured, generated_facades
+from dlrecipes.data.image_facts import ImageFacts
 from dlrecipes.data.image_folders import Note, ignore
-from dlrecipes.data.pair_layouts import PairFiles, Pairs, find_pairs
+from dlrecipes.data.pair_layouts import Layout, PairFiles, Pairs, find_pairs
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.images import Files, ImageCheck, check_images
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
 SHARES = (0.8, 0.1, 0.1)
 PARTS = ("train", "validation", "test")
+EXPECTED = "a folder of pairs of images"
 
 
 @dataclass(frozen=True)
@@ -94,27 +98,80 @@ def read_pairs(
         DataError: If the folder or a file in it cannot be read, or there are too few pairs; the
             message names the folder or file.
     """
-    path = existing_folder(path, "a folder of pairs of images")
+    path = existing_folder(path, EXPECTED)
     layout = find_pairs(path, pairs, note)
     parts = {part: _read(files, layout.pairs, size) for part, files in layout.files.items()}
     missing = [part for part in PARTS if part not in parts]
     if missing:
         whole = parts["train"]
-        shares = [SHARES[PARTS.index(part)] for part in missing]
-        sizes = [max(1, round(share * len(whole))) for share in shares]
-        kept = len(whole) - sum(sizes)
-        if kept < 1:
-            raise DataError(
-                f"{path}: expected at least {1 + sum(sizes)} pairs, to hold out "
-                f"{' and '.join(missing)}, got {len(whole)}.",
-                "Give more pairs, or folders train, val and test.",
-            )
+        sizes = _part_sizes(len(whole), missing, path)
         order = np.random.default_rng(seed).permutation(len(whole))
-        rows = np.split(order, np.cumsum([kept, *sizes])[:-1])
+        rows = np.split(order, np.cumsum(sizes)[:-1])
         for part, own in zip(("train", *missing), rows, strict=True):
             parts[part] = whole[np.sort(own)]
     train, validation, test = (parts[part] for part in PARTS)
     return train, validation, test
+
+
+def check_pairs(path: Path, name: str, pairs: Pairs = "auto") -> DataReport:
+    """Returns the report on a folder of pairs of images.
+
+    Args:
+        path: Folder to read.
+        name: Name of the data.
+        pairs: Layout, as for `read_pairs`. Defaults to `"auto"`.
+
+    Raises:
+        DataError: If the folder does not exist.
+    """
+    path = existing_folder(path, EXPECTED)
+    layouts: list[Layout] = []
+
+    def find(note: Note) -> Files:
+        layout = find_pairs(path, pairs, note)
+        layouts.append(layout)
+        if layout.pairs != "folders":
+            return {part: {"pair": [x.left for x in own]} for part, own in layout.files.items()}
+        return {
+            part: {
+                "left": [pair.left for pair in own],
+                "right": [pair.right for pair in own if pair.right is not None],
+            }
+            for part, own in layout.files.items()
+        }
+
+    def inspect(image: ImageFacts) -> DataError | None:
+        kind = layouts[0].pairs if layouts else "folders"
+        if kind == "folders":
+            return None
+        return _halves_problem(
+            str(image.source), (image.height, image.width), 1 if kind == "side_by_side" else 0
+        )
+
+    def validate(check: ImageCheck) -> None:
+        missing = [part for part in PARTS if part not in check.counts]
+        if missing:
+            _part_sizes(min(check.counts["train"].values()), missing, path)
+
+    report = check_images(name, path, find, inspect=inspect, validate=validate, groups=None)
+    for layout in layouts:
+        rows = [[part, len(files), layout.pairs] for part, files in layout.files.items()]
+        report.add_table("Pairs", ["part", "pairs", "layout"], rows)
+    return report
+
+
+def _part_sizes(count: int, missing: Sequence[str], path: Path) -> list[int]:
+    """Returns how many pairs stay in training, and how many each missing part gets."""
+    shares = [SHARES[PARTS.index(part)] for part in missing]
+    sizes = [max(1, round(share * count)) for share in shares]
+    kept = count - sum(sizes)
+    if kept < 1:
+        raise DataError(
+            f"{path}: expected at least {1 + sum(sizes)} pairs, to hold out "
+            f"{' and '.join(missing)}, got {count}.",
+            "Give more pairs, or folders train, val and test.",
+        )
+    return [kept, *sizes]
 
 
 def described(parts: Parts) -> Mapping[str, str]:
@@ -176,13 +233,21 @@ def _sides(pair: PairFiles, layout: str, size: int) -> tuple[np.ndarray, np.ndar
 def _halves(file: Path, axis: int) -> list[np.ndarray]:
     """Returns the two halves of an image, along its height (0) or width (1)."""
     whole = image_files.read_image(file, "RGB")
-    height, width = whole.shape[:2]
+    problem = _halves_problem(str(file), whole.shape[:2], axis)
+    if problem is not None:
+        raise problem
+    return np.split(whole, 2, axis)
+
+
+def _halves_problem(name: str, shape: tuple[int, ...], axis: int) -> DataError | None:
+    """Returns why an image of a height and width cannot be two images of the same size."""
+    height, width = shape
     aspect = width / height / 2 if axis else 2 * width / height
     # The halves have the same size; their aspect ratio must be plausible for an image.
-    if whole.shape[axis] % 2 or not 0.25 <= aspect <= 4:
-        how = "side by side" if axis else "one above the other"
-        raise DataError(
-            f"{file}: expected two images of the same size {how}, got {width} x {height} pixels.",
-            f"Join each input and its target into one image, twice as {('high', 'wide')[axis]}.",
-        )
-    return np.split(whole, 2, axis)
+    if shape[axis] % 2 == 0 and 0.25 <= aspect <= 4:
+        return None
+    how = "side by side" if axis else "one above the other"
+    return DataError(
+        f"{name}: expected two images of the same size {how}, got {width} x {height} pixels.",
+        f"Join each input and its target into one image, twice as {('high', 'wide')[axis]}.",
+    )

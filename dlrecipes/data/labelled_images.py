@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,19 @@ import numpy as np
 
 from dlrecipes.data import image_folders, tfds
 from dlrecipes.data.image_examples import EncodedImages, ImageExamples
+from dlrecipes.data.image_facts import ImageFacts
 from dlrecipes.data.image_folders import Note
-from dlrecipes.data.image_screening import describe_skipped, screen_images
+from dlrecipes.data.image_screening import (
+    LEAST_SIDE,
+    TOO_SMALL,
+    describe_skipped,
+    screen_images,
+)
 from dlrecipes.data.image_tables import has_tables, read_image_tables
 from dlrecipes.data.parts import PARTS, part_of, stratified_split
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.copies import WHOLE
+from dlrecipes.data.reports.images import ImageCheck, check_images
 from dlrecipes.data.sources import ARCHIVES, expand_home
 from dlrecipes.data.text_files import missing_file
 from dlrecipes.errors import DataError
@@ -62,12 +71,7 @@ def read_labelled_images(path: str | Path, seed: int, note: Note = image_folders
     files = _files(path, note)
     _check_case(path, files["train"])
     files = _without_unusable(path, files, note)
-    names = sorted({name for _, name in files["train"]}, key=image_folders.natural)
-    if len(names) < 2:
-        raise DataError(
-            f"{path}: expected at least two classes, got one, {names[0]!r}.",
-            "Add images of another class.",
-        )
+    names = _require_classes(path, (name for _, name in files["train"]))
     for part, examples in files.items():
         image_folders.match_classes(
             dict.fromkeys(name for _, name in examples), names, path / part, note
@@ -75,6 +79,68 @@ def read_labelled_images(path: str | Path, seed: int, note: Note = image_folders
     return _with_all_parts(
         {part: _examples(chosen, names) for part, chosen in files.items()}, seed, str(path), note
     )
+
+
+def check_labelled_images(path: str | Path, name: str, balance: bool = False) -> DataReport:
+    """Returns the report on class folders or CSV files: every image is decoded once.
+
+    Args:
+        path: Folder or CSV file; a leading `~` is expanded.
+        name: Name of the data.
+        balance: Whether the recipe has a setting `--balance`. Defaults to `False`.
+
+    Raises:
+        DataError: If the folder or file does not exist.
+    """
+    path = expand_home(path)
+    if not path.exists():
+        raise missing_file(path, f"Give {_FORMATS}.")
+
+    def find(note: Note) -> Mapping[str, Mapping[str, Sequence[Path]]]:
+        files = _files(path, note)
+        _check_case(path, files["train"])
+        by_class: dict[str, dict[str, list[Path]]] = {}
+        for part, examples in files.items():
+            own = by_class.setdefault(part if len(files) > 1 else WHOLE, {})
+            for file, label in examples:
+                own.setdefault(label, []).append(Path(file))
+        return by_class
+
+    def inspect(image: ImageFacts) -> DataError | None:
+        if min(image.width, image.height) >= LEAST_SIDE:
+            return None
+        return DataError(f"{image.source}: {TOO_SMALL}.")
+
+    def validate(check: ImageCheck) -> None:
+        parts = {"train" if part == WHOLE else part: own for part, own in check.readable.items()}
+        empty = [label for own in parts.values() for label, files in own.items() if not files]
+        if empty:
+            raise DataError(
+                f"{path}: no image of the class {empty[0]!r} can be used.",
+                "Replace these images, or remove the class.",
+            )
+        names = _require_classes(path, parts["train"])
+        for part, own in parts.items():
+            image_folders.match_classes(own, names, path / part)
+        examples = {
+            part: _examples([(Path(str(x)), k) for k, files in own.items() for x in files], names)
+            for part, own in parts.items()
+        }
+        _with_all_parts(examples, 0, str(path), image_folders.ignore)
+
+    return check_images(
+        name, path, find, inspect=inspect, validate=validate, balance=balance, skips=True
+    )
+
+
+def _require_classes(path: Path, labels: Iterable[str]) -> list[str]:
+    names = sorted(set(labels), key=image_folders.natural)
+    if len(names) < 2:
+        raise DataError(
+            f"{path}: expected at least two classes, got one, {names[0]!r}.",
+            "Add images of another class.",
+        )
+    return names
 
 
 def _files(path: Path, note: Note) -> Mapping[str, Files]:

@@ -13,7 +13,7 @@ from dlrecipes.data.tag_columns import Columns, Row, is_tag
 from dlrecipes.data.tag_schemes import BARE, TAG
 from dlrecipes.data.tagged_tables import no_table, read_table
 from dlrecipes.data.text_files import read_file
-from dlrecipes.errors import DataError, raise_first
+from dlrecipes.errors import DataError, nearest, raise_first
 
 # Keys of JSON lines, in the order in which they are looked for.
 _WORDS = ("tokens", "words", "text", "sentence")
@@ -27,6 +27,7 @@ _COMMENT = re.compile(r"#[ \t]*[\w.:-]+[ \t]*=")
 _SPACES = re.compile(r"[ \t]+")
 _BREAKS = re.compile(r"\r*\n|\r")
 INVISIBLE = re.compile("[\0-\x08\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, label (intents)."
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,59 @@ def read_tagged_file(path: Path, notes: list[str]) -> list[ReadSentence] | Colum
         notes.append(f"{path.name} is read as one sentence per line: words, a tab, their tags.")
         return _read_one_line(path, lines)
     return _read_columns(path, lines, notes)
+
+
+def read_sequences(folder: Path, notes: list[str]) -> list[ReadSentence]:
+    """Returns the sentences of a folder with `seq.in`, `seq.out` and, optionally, `label`.
+
+    Args:
+        folder: Folder of one part.
+        notes: List that receives what was detected, for the user.
+
+    Raises:
+        DataError: If a file is missing or cannot be read, or the lines do not belong together.
+    """
+    names = sorted(entry.name for entry in folder.iterdir())
+    for name in ("seq.in", "seq.out"):
+        if name not in names:
+            hint = f"{nearest(name, set(names) - {'seq.in', 'seq.out'})} {_ONE_SPLIT}".strip()
+            raise DataError(f"{folder / name} is missing.", hint)
+    files = [folder / name for name in ("seq.in", "seq.out", "label") if name in names]
+    contents = [read_lines(path, notes) for path in files]
+    for path, lines in zip(files, contents, strict=True):
+        raise_first(
+            DataError(f"{path}:{number}: the line is empty.", "Each line is one sentence.")
+            for number, line in enumerate(lines, start=1)
+            if not line
+        )
+        _check_line_counts(files[0], contents[0], path, lines)
+    words, tags = ([split_words(line) for line in lines] for lines in contents[:2])
+    raise_first(
+        DataError(
+            f"{files[1]}:{number}: {len(b)} tags, but {files[0]}:{number} has {len(a)} words.",
+            "Expected one tag per word, separated by spaces.",
+        )
+        for number, (a, b) in enumerate(zip(words, tags, strict=True), start=1)
+        if len(a) != len(b)
+    )
+    intents = contents[2] if len(contents) > 2 else [None] * len(words)
+    return [
+        ReadSentence(*sentence, path=files[1], lines=(number,) * len(sentence[0]))
+        for number, sentence in enumerate(zip(words, tags, intents, strict=True), start=1)
+    ]
+
+
+def _check_line_counts(path: Path, lines: list[str], other: Path, other_lines: list[str]) -> None:
+    if len(lines) == len(other_lines):
+        return
+    (short, fewer), (long, more) = sorted(
+        [(path, len(lines)), (other, len(other_lines))], key=lambda pair: pair[1]
+    )
+    raise DataError(
+        f"{long}:{fewer + 1}: the line has no counterpart: "
+        f"{long.name} has {more} lines, {short.name} has {fewer}.",
+        "Line k of each file belongs to sentence k.",
+    )
 
 
 def _read_columns(path: Path, lines: Sequence[str], notes: list[str]) -> ColumnFile:

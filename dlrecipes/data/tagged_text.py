@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dlrecipes.data.parts import PARTS, find_parts
 from dlrecipes.data.tag_columns import LAST, Columns, choose_columns, filled, shown
@@ -16,9 +18,8 @@ from dlrecipes.data.tagged_files import (
     INVISIBLE,
     ColumnFile,
     ReadSentence,
-    read_lines,
+    read_sequences,
     read_tagged_file,
-    split_words,
 )
 from dlrecipes.errors import DataError, nearest, raise_first
 
@@ -29,7 +30,6 @@ _LAYOUTS = (
     "Give a folder with train/, valid/ and test/ that hold seq.in and seq.out, "
     "a folder with train.txt, valid.txt and test.txt in CoNLL columns, or one such file."
 )
-_ONE_SPLIT = "A split holds seq.in (words), seq.out (tags) and, optionally, label (intents)."
 _TAG_HINT = (
     "A tag is O, or a prefix and a slot name, such as B-city, I-city (E-, S-, L-, U-, M-, W-)."
 )
@@ -52,6 +52,7 @@ def read_tagged(
     word_column: int = 0,
     tag_column: int = 0,
     notes: list[str] | None = None,
+    problems: list[DataError] | None = None,
 ) -> tuple[list[TaggedSentence], list[TaggedSentence], list[TaggedSentence]]:
     """Reads the training, validation and test sentences of a dataset, with BIO tags.
 
@@ -90,6 +91,8 @@ def read_tagged(
         tag_column: Column of the tags in CoNLL files, from 1. Defaults to 0: it is found.
         notes: List that receives sentences for the user about what was detected, split off or
             left out. Defaults to `None`: they are dropped.
+        problems: List that receives what is wrong with the file of a part, which is then empty.
+            Defaults to `None`: it is raised.
 
     Returns:
         Training, validation and test sentences.
@@ -112,16 +115,21 @@ def read_tagged(
     root = Path(path)
     notes = [] if notes is None else notes
     try:
-        splits = _read_splits(root, seed, (word_column, tag_column), notes)
+        splits = _read_splits(root, seed, (word_column, tag_column), notes, problems)
     except OSError as error:
         raise _unreadable(error, root) from None
     train, validation, test = _as_bio(splits, notes)
-    _check_slots(root, (train, validation, test), notes)
+    if not problems:
+        _check_slots(root, (train, validation, test), notes)
     return train, validation, test
 
 
 def _read_splits(
-    root: Path, seed: int, columns: tuple[int, int], notes: list[str]
+    root: Path,
+    seed: int,
+    columns: tuple[int, int],
+    notes: list[str],
+    problems: list[DataError] | None,
 ) -> list[list[ReadSentence]]:
     if not root.exists():
         raise _missing(root)
@@ -139,12 +147,14 @@ def _read_splits(
         notes.append(f"{root}: ignored, because their names are unclear: {parts.note}.")
     if "train" not in parts.paths:
         if any((root / name).exists() for name in ("seq.in", "seq.out")):
-            return _split_off(_read_sequences(root, notes), 2, seed, root, notes)
+            return _split_off(read_sequences(root, notes), 2, seed, root, notes)
         raise _no_train(root)
     if "test" not in parts.paths:
         hint = f"Add it, or give only {parts.paths['train']}, which is then split 80/10/10."
         raise DataError(f"{root} has no test data (test).", hint)
-    splits = _read_parts(parts.paths, columns, notes)
+    splits = _read_parts(parts.paths, columns, notes, problems)
+    if "validation" not in splits and not splits["train"]:
+        splits["validation"] = []
     if "validation" not in splits:
         source = parts.paths["train"]
         known = {*parts.paths.values(), *parts.ignored}
@@ -171,10 +181,29 @@ def _may_hold_sentences(path: Path) -> bool:
 
 
 def _read_parts(
-    paths: dict[str, Path], columns: tuple[int, int], notes: list[str]
+    paths: dict[str, Path],
+    columns: tuple[int, int],
+    notes: list[str],
+    problems: list[DataError] | None = None,
 ) -> dict[str, list[ReadSentence]]:
-    """Returns the sentences of each part; the first file in columns determines the columns."""
-    sources = {part: _read_part(path, notes) for part, path in paths.items()}
+    """Returns the sentences of each part; the first file in columns determines the columns.
+
+    All parts are read, so that the problems of one do not hide those of the next.
+    """
+    wrong: list[DataError] = []
+
+    def read(reader: Callable[[Any], Any], source: Any) -> Any:
+        try:
+            return reader(source)
+        except OSError as error:
+            wrong.append(_unreadable(error, source))
+        except DataError as error:
+            wrong.append(error)
+        return []
+
+    sources = {
+        part: read(lambda path: _read_part(path, notes), path) for part, path in paths.items()
+    }
     files = [file for file in sources.values() if isinstance(file, ColumnFile)]
     if not files and any(columns):
         raise DataError(
@@ -186,9 +215,15 @@ def _read_parts(
     if files:
         chosen = choose_columns(files[0].path, files[0].sentences, *columns)
     sentences = {
-        part: source.read(chosen) if isinstance(source, ColumnFile) else source
+        part: read(lambda file: file.read(chosen), source)
+        if isinstance(source, ColumnFile)
+        else source
         for part, source in sources.items()
     }
+    if problems is None or not any(sentences.values()):
+        raise_first(wrong)
+    else:
+        problems += wrong
     if files:
         rows = [row for file in files for sentence in file.sentences for row, _ in sentence]
         if max(map(filled, rows)) > 2 or any(columns) or chosen.word > 0:
@@ -246,51 +281,7 @@ def _read_part(path: Path, notes: list[str]) -> list[ReadSentence] | ColumnFile:
     files = [entry for entry in files if _may_hold_sentences(entry)]
     if len(files) == 1 and files[0].name not in ("seq.in", "seq.out", "label"):
         return read_tagged_file(files[0], notes)
-    return _read_sequences(path, notes)
-
-
-def _read_sequences(folder: Path, notes: list[str]) -> list[ReadSentence]:
-    names = sorted(entry.name for entry in folder.iterdir())
-    for name in ("seq.in", "seq.out"):
-        if name not in names:
-            hint = f"{nearest(name, set(names) - {'seq.in', 'seq.out'})} {_ONE_SPLIT}".strip()
-            raise DataError(f"{folder / name} is missing.", hint)
-    files = [folder / name for name in ("seq.in", "seq.out", "label") if name in names]
-    contents = [read_lines(path, notes) for path in files]
-    for path, lines in zip(files, contents, strict=True):
-        raise_first(
-            DataError(f"{path}:{number}: the line is empty.", "Each line is one sentence.")
-            for number, line in enumerate(lines, start=1)
-            if not line
-        )
-        _check_line_counts(files[0], contents[0], path, lines)
-    words, tags = ([split_words(line) for line in lines] for lines in contents[:2])
-    raise_first(
-        DataError(
-            f"{files[1]}:{number}: {len(b)} tags, but {files[0]}:{number} has {len(a)} words.",
-            "Expected one tag per word, separated by spaces.",
-        )
-        for number, (a, b) in enumerate(zip(words, tags, strict=True), start=1)
-        if len(a) != len(b)
-    )
-    intents = contents[2] if len(contents) > 2 else [None] * len(words)
-    return [
-        ReadSentence(*sentence, path=files[1], lines=(number,) * len(sentence[0]))
-        for number, sentence in enumerate(zip(words, tags, intents, strict=True), start=1)
-    ]
-
-
-def _check_line_counts(path: Path, lines: list[str], other: Path, other_lines: list[str]) -> None:
-    if len(lines) == len(other_lines):
-        return
-    (short, fewer), (long, more) = sorted(
-        [(path, len(lines)), (other, len(other_lines))], key=lambda pair: pair[1]
-    )
-    raise DataError(
-        f"{long}:{fewer + 1}: the line has no counterpart: "
-        f"{long.name} has {more} lines, {short.name} has {fewer}.",
-        "Line k of each file belongs to sentence k.",
-    )
+    return read_sequences(path, notes)
 
 
 def _as_bio(splits: list[list[ReadSentence]], notes: list[str]) -> list[list[TaggedSentence]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         mistakes,
         reliability_diagram,
     )
+    from dlrecipes.figures.examples import example_images, example_texts
     from dlrecipes.figures.explanations import (
         explanations,
         predictions_to_explain,
@@ -44,6 +45,8 @@ __all__ = [
     "confusion_counts",
     "convolutions",
     "epoch_frames",
+    "example_images",
+    "example_texts",
     "explanations",
     "feature_maps",
     "filters",
@@ -74,6 +77,8 @@ attach(
         "confusion_counts": "classification",
         "convolutions": "networks",
         "epoch_frames": "images",
+        "example_images": "examples",
+        "example_texts": "examples",
         "explanations": "explanations",
         "feature_maps": "networks",
         "filters": "networks",

@@ -22,6 +22,7 @@ def tagged_sentences(
     truth: Sequence[Sequence[str]],
     predicted: Sequence[Sequence[str]],
     most: int = 12,
+    title: str = "",
 ) -> Figure:
     """Draws sentences with their predicted tags; a true tag stands below a wrong one.
 
@@ -32,6 +33,7 @@ def tagged_sentences(
         truth: True tag of each word; `"O"` means no tag and is not written.
         predicted: Predicted tag of each word.
         most: Maximum number of sentences. Defaults to 12.
+        title: Title of the figure. Defaults to the number of sentences with a wrong tag.
 
     Returns:
         Figure with one line of text per sentence. A character that no font has is written by its
@@ -50,7 +52,9 @@ def tagged_sentences(
     order = sorted(range(len(right)), key=lambda row: (right[row], len(tokens[row]) > SHORT))
     rows = order[: min(most // 2, wrong)]
     rows += order[wrong : wrong + most - len(rows)]
-    title = f"Test sentences: {wrong} of {len(right)} have a wrong tag (orange: the true tag)"
+    title = (
+        title or f"Test sentences: {wrong} of {len(right)} have a wrong tag (orange: the true tag)"
+    )
     drawn = {row: [drawable(token) for token in tokens[row]] for row in rows}
     lines = [_line(drawn[row], truth[row], predicted[row]) for row in rows]
     width = max(x for line in lines for x, *_ in line) + 12

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from dlrecipes.data.reports import DataReport
     from dlrecipes.export.signatures import Exports
     from dlrecipes.export.version import ModelVersion
     from dlrecipes.recipe.transfer import Transfer
@@ -86,6 +87,20 @@ class Recipe(ABC):
         Raises:
             DataError: If a file cannot be read as it is, with file and line.
         """
+
+    def check(self) -> DataReport:
+        """Returns what the data consists of and what is wrong with it; trains nothing.
+
+        `dlrecipes run RECIPE --check` prints it. By default the examples of `load_data` are
+        counted, compared and drawn. A recipe that reads files may read them without stopping at
+        the first problem (see `dlrecipes.data.reports.images.check_images`).
+
+        Raises:
+            DataError: If nothing can be read.
+        """
+        from dlrecipes.data.reports.splits import report_splits
+
+        return report_splits(self.load_data())
 
     @abstractmethod
     def build(self, splits: Splits) -> keras.Model:

@@ -182,12 +182,7 @@ def _resolve(
         stored_file = folder / CONFIG_FILE
         parsed = config.parse(config.from_yaml(stored_file), str(stored_file))
         return extension.extend(folder, parsed, changes), folder
-    stored = config.from_yaml(config_file) if config_file else {}
-    where = f"{source.name}, {config_file}" if config_file else source.name
-    resolved = config.parse({**stored, **settings}, where).located()
-    # A file with all settings is the configuration of a run: some may have no effect.
-    is_whole = stored.keys() >= config.model_fields.keys()
-    resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
+    resolved = resolve_settings(source, settings, config_file)
     if cluster is None or cluster.is_chief:
         resolved = _checked(resolved, source.name, options.models_dir)
     if cluster is None or name is None:
@@ -201,6 +196,29 @@ def _checked(config: RecipeConfig, recipe: str, models: Path) -> RecipeConfig:
     """Returns the settings of a new run after checking those about published models."""
     published.check_name(models, recipe, config)
     return versions.located(config, models, recipe)
+
+
+def resolve_settings(
+    source: Source, settings: Mapping[str, Any], config_file: Path | None
+) -> RecipeConfig:
+    """Returns the validated settings of a command.
+
+    Args:
+        source: The recipe.
+        settings: Settings by name, as typed; they take precedence over those of `config_file`.
+        config_file: YAML file of settings; `None` for none.
+
+    Raises:
+        UsageError: If a setting is unknown, wrong or without effect.
+    """
+    config = source.config()
+    stored = config.from_yaml(config_file) if config_file else {}
+    where = f"{source.name}, {config_file}" if config_file else source.name
+    resolved = config.parse({**stored, **settings}, where).located()
+    # A file with all settings is the configuration of a run: some may have no effect.
+    is_whole = stored.keys() >= config.model_fields.keys()
+    resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
+    return resolved
 
 
 def _refuse_settings(settings: Mapping[str, Any], config_file: Path | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from dlrecipes.data.faces import Size, fit_image, read_fitted
 from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_folders import Note
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.images import ImageCheck, check_images
+from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import existing_folder, load_source, source_name
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
@@ -41,16 +45,8 @@ def load(config: Config) -> Splits:
         tfds=lambda name: {"train": _tfds(name, config)},
     )
     name = source_name(config.data, f"built-in {config.subject}, seed {config.seed}")
-    count = sum(map(len, parts.values()))
-    if count < LEAST:
-        raise DataError(f"{name}: expected at least {LEAST} images, got {count}.")
+    _require_enough({part: len(images) for part, images in parts.items()}, name)
     train, validation, test = _held_out(parts, config.seed)
-    for part, images in parts.items():
-        if part != "train" and len(images) < LEAST_HELD_OUT:
-            raise DataError(
-                f"{name}: expected at least {LEAST_HELD_OUT} {part} images, got {len(images)}.",
-                "Give more, or leave the folder out.",
-            )
     facts = {
         "name": name,
         "images": f"{len(train):,} training, {len(validation):,} validation, {len(test):,} test",
@@ -60,6 +56,42 @@ def load(config: Config) -> Splits:
         etc = ", ..." if len(train.names) > 20 else ""
         facts["classes"] = ", ".join(train.names[:20]) + etc
     return Splits(train, validation, test, description=facts, notes=notes)
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the images that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+    """
+
+    def examples(*_: object) -> DataReport:
+        return report_splits(load(config))
+
+    def folder(path: Path) -> DataReport:
+        path = existing_folder(path, "a folder of images")
+
+        def validate(check: ImageCheck) -> None:
+            counts = {part: sum(own.values()) for part, own in check.counts.items()}
+            _require_enough(counts, config.data)
+
+        return check_images(
+            config.data, path, lambda note: _part_files(path, note), validate=validate
+        )
+
+    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
+
+
+def _require_enough(counts: Mapping[str, int], name: str) -> None:
+    total = sum(counts.values())
+    if total < LEAST:
+        raise DataError(f"{name}: expected at least {LEAST} images, got {total}.")
+    for part, count in counts.items():
+        if part != "train" and count < LEAST_HELD_OUT:
+            raise DataError(
+                f"{name}: expected at least {LEAST_HELD_OUT} {part} images, got {count}.",
+                "Give more, or leave the folder out.",
+            )
 
 
 def _held_out(parts: dict[str, LabelledImages], seed: int) -> list[LabelledImages]:
@@ -97,9 +129,16 @@ def _builtin(config: Config) -> LabelledImages:
 
 def _folders(path: Path, config: Config, note: Note) -> dict[str, LabelledImages]:
     """Returns the images of each part; all are training images where there are no parts."""
-    path = image_folders.find_data(existing_folder(path, "a folder of images"), _is_data, note)
+    files = _part_files(existing_folder(path, "a folder of images"), note)
+    names = list(files["train"])
+    return {part: _read(own, names, config) for part, own in files.items()}
+
+
+def _part_files(path: Path, note: Note) -> dict[str, dict[str, list[Path]]]:
+    """Returns the files of each part by class; without classes, all belong to `""`."""
+    path = image_folders.find_data(path, _is_data, note)
     folders = image_folders.parts(path, note) or {"train": path}
-    files = {}
+    files: dict[str, dict[str, list[Path]]] = {}
     for part, folder in folders.items():
         files[part] = _files(image_folders.find_data(folder, _is_data, note), note)
         if ("" in files[part]) != ("" in files["train"]):
@@ -109,8 +148,7 @@ def _folders(path: Path, config: Config, note: Note) -> dict[str, LabelledImages
             )
         if part != "train":
             image_folders.match_classes(files[part], files["train"], folder, note)
-    names = list(files["train"])
-    return {part: _read(own, names, config) for part, own in files.items()}
+    return files
 
 
 def _is_data(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from dlrecipes.data.batches import array_batches, passes_per_epoch, steps_per_epoch
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.data.image_bytes import encode_batch, to_signed, to_uint8
+from dlrecipes.data.reports import DataReport
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import epoch_frames, image_grid, over_epochs, tiled
 from dlrecipes.metrics.feature_classifier import FeatureClassifier
@@ -56,6 +57,10 @@ class DeepConvolutionalGAN(Recipe):
     def load_data(self) -> Splits:
         """Returns the images."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the images."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> GAN:
         """Returns the generator and the discriminator."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.digits import (
     SIZE,
     LabelledImages,
     builtin_digits,
+    check_digits,
     described,
     read_digits,
     tfds_digits,
 )
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import BUILTIN, TFDS, load_source, source_name
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.recipe import Splits
@@ -46,6 +50,23 @@ def load(config: Config) -> Splits:
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
     return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the images that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+    """
+
+    def examples(*_: object) -> DataReport:
+        return report_splits(load(config))
+
+    def folder(path: Path) -> DataReport:
+        # IDX files are few, and hold arrays.
+        return check_digits(path, config.data, config.orientation) or examples()
+
+    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
 
 
 def class_ids(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:

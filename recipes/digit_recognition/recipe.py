@@ -18,6 +18,7 @@ from dlrecipes.data.batches import (
     training_batches,
 )
 from dlrecipes.data.digits import LabelledImages
+from dlrecipes.data.reports import DataReport
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
@@ -64,6 +65,10 @@ class DigitRecognition(Recipe):
     def load_data(self) -> Splits:
         """Returns the images."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the images."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> ImageClassifier:
         """Returns a classifier with the classes of the training data."""

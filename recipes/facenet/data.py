@@ -7,7 +7,16 @@ from pathlib import Path
 import tensorflow as tf
 
 from dlrecipes.data import augmentation
-from dlrecipes.data.faces import Size, builtin_faces, described, read_faces, tfds_faces
+from dlrecipes.data.faces import (
+    Size,
+    builtin_faces,
+    check_faces,
+    described,
+    read_faces,
+    tfds_faces,
+)
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import load_source, source_name
 from dlrecipes.recipe import Splits
 
@@ -39,6 +48,24 @@ def load(config: Config) -> Splits:
     )
     name = source_name(config.data, f"generated faces, seed {seed}")
     return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the images that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+    """
+
+    def examples(*_: object) -> DataReport:
+        return report_splits(load(config), groups="people")
+
+    return load_source(
+        config.data,
+        builtin=examples,
+        folder=lambda path: check_faces(path, config.data),
+        tfds=examples,
+    )
 
 
 def augment(images: tf.Tensor, config: Config, seed: tf.Tensor) -> tf.Tensor:

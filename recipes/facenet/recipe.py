@@ -14,6 +14,7 @@ from dlrecipes.data.batches import array_batches, map_batches
 from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
+from dlrecipes.data.reports import DataReport
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.litert_metadata import embedder
 from dlrecipes.export.version import ModelVersion
@@ -55,6 +56,10 @@ class FaceNet(Recipe):
     def load_data(self) -> Splits:
         """Returns the images, of different people in each split."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the images."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> TripletEmbedding:
         """Returns the embedding network with its triplet loss."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dlrecipes.data.labelled_images import (
     ImageExamples,
+    check_labelled_images,
     read_labelled_images,
     tfds_labelled_images,
 )
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import load_source, source_name
 from dlrecipes.recipe import Splits
 
@@ -44,6 +49,22 @@ def load(config: Config) -> Splits:
         "test images": len(test),
     }
     return Splits(*parts, description=description, notes=notes)
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the images that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+    """
+
+    def examples(*_: object) -> DataReport:
+        return report_splits(load(config))
+
+    def folder(path: Path) -> DataReport:
+        return check_labelled_images(path, config.data, balance=True)
+
+    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
 
 
 def builtin(config: Config) -> tuple[ImageExamples, ImageExamples, ImageExamples]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from dlrecipes.data.batches import passes_per_epoch, steps_per_epoch
 from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_errors
 from dlrecipes.data.labelled_images import ImageExamples
+from dlrecipes.data.reports import DataReport
 from dlrecipes.export.explanations import explain_signature
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.litert_metadata import classifier
@@ -57,6 +58,10 @@ class ImageClassification(Recipe):
     def load_data(self) -> Splits:
         """Returns the images."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the images."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> ImageClassifier:
         """Returns a classifier with the classes of the training data."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlrecipes.data.image_pairs import ImagePairs, builtin_pairs, described, read_pairs
+from dlrecipes.data.image_pairs import (
+    ImagePairs,
+    builtin_pairs,
+    check_pairs,
+    described,
+    read_pairs,
+)
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
@@ -33,6 +41,22 @@ def load(config: Config) -> Splits:
         first, second = config.direction.split("_to_")
         notes.append(f"The {first} image is translated into the {second} one (--direction).")
     return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the pairs that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+        UsageError: If the data is a TFDS dataset.
+    """
+    return load_source(
+        config.data,
+        builtin=lambda: report_splits(load(config)),
+        folder=lambda path: check_pairs(path, config.data, config.pairs),
+        recipe="pix2pix",
+        expected="a folder of pairs of images",
+    )
 
 
 def sides(config: Config, pairs: ImagePairs) -> tuple[np.ndarray, np.ndarray]:

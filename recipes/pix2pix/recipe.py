@@ -22,6 +22,7 @@ from dlrecipes.data.image_bytes import (
     to_uint8,
 )
 from dlrecipes.data.image_pairs import ImagePairs, brought_to
+from dlrecipes.data.reports import DataReport
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import image_grid, select_epochs
@@ -69,6 +70,10 @@ class PixToPix(Recipe):
     def load_data(self) -> Splits:
         """Returns the pairs."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the pairs."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns the generator with its discriminator, or with the L1 loss alone."""

@@ -10,9 +10,11 @@ from pathlib import Path
 from dlrecipes.data.parts import PARTS, part_files, random_split
 from dlrecipes.data.quatrains import Poem, quatrains, read_quatrains
 from dlrecipes.data.quatrains.reading import quatrain_fraction
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.text import add_poems, add_text
 from dlrecipes.data.sources import load_source
 from dlrecipes.data.text_files import read_file
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, raise_first
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -21,8 +23,13 @@ from .config import Config
 THREE_PARTS, TWO_PARTS = (0.90, 0.05, 0.05), (0.5, 0.5)
 
 
-def load(config: Config) -> Splits:
+def load(config: Config, problems: list[DataError] | None = None) -> Splits:
     """Returns the quatrains, or each part of the text as a string.
+
+    Args:
+        config: The settings.
+        problems: List that receives what is wrong with the file of a part, which is then empty.
+            Defaults to `None`: it is raised.
 
     Raises:
         DataError: If a file cannot be read; names the file and the line.
@@ -31,10 +38,29 @@ def load(config: Config) -> Splits:
     return load_source(
         config.data,
         builtin=lambda: _builtin(config),
-        folder=lambda path: _files(config, path),
+        folder=lambda path: _files(config, path, problems),
         recipe="poem_generation",
         expected="a file, or a folder with train, valid and test",
     )
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the quatrains or the text that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+    """
+    problems: list[DataError] = []
+    splits = load(config, problems)
+    report = DataReport(str(splits.description["name"]), notes=list(splits.notes))
+    for problem in problems:
+        report.add_error(problem)
+    parts = {part: own for part in PARTS if (own := getattr(splits, part))}
+    if isinstance(splits.train, str):
+        add_text(report, parts)
+    else:
+        add_poems(report, parts)
+    return report
 
 
 def is_quatrains(config: Config, path: Path, notes: list[str] | None = None) -> bool:
@@ -70,7 +96,7 @@ def _builtin(config: Config) -> Splits:
     return _quatrain_splits(f"built-in quatrains, seed {config.seed}", parts, {})
 
 
-def _files(config: Config, path: Path) -> Splits:
+def _files(config: Config, path: Path, problems: list[DataError] | None) -> Splits:
     notes: list[str] = []
     found = part_files(path, ".jsonl, .txt, or either with .gz")
     files = found.paths
@@ -80,10 +106,20 @@ def _files(config: Config, path: Path) -> Splits:
         return _text_splits(config, list(files.values()), notes)
     parts: list[list[Poem]] = []
     skipped: Counter[str] = Counter()
+    wrong: list[DataError] = []
     for file in files.values():
-        poems, reasons = read_quatrains(file, notes)
+        try:
+            poems, reasons = read_quatrains(file, notes)
+        except DataError as error:
+            wrong.append(error)
+            poems, reasons = [], {}
         parts.append(poems)
         skipped.update(reasons)
+    if problems is None or not any(parts):
+        raise_first(wrong)
+    else:
+        problems += wrong
+        parts += [[]] * (len(PARTS) - len(parts)) if wrong else []
     if len(parts) < len(PARTS):
         fractions = THREE_PARTS if len(parts) == 1 else TWO_PARTS
         file = list(files.values())[-1]

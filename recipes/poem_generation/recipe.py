@@ -16,6 +16,7 @@ from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training
 from dlrecipes.data.cooccurrence import cooccurrence_embeddings
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.data.quatrains.encoding import CONDITIONS, LENGTHS, NO_RHYME
+from dlrecipes.data.reports import DataReport
 from dlrecipes.data.streams import stream_batches, stream_steps
 from dlrecipes.errors import DataError
 from dlrecipes.export.language_model import step_quantized, step_signature
@@ -53,6 +54,10 @@ class PoemGeneration(Recipe):
     def load_data(self) -> Splits:
         """Returns the quatrains, or the parts of the text."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the poems or the text."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns the language model, with the characters of the training data."""

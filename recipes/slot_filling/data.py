@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.generated.travel import travel_queries
+from dlrecipes.data.parts import PARTS
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.text import add_sentences
 from dlrecipes.data.sources import load_source, source_name
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.tagged_text import read_tagged
@@ -24,8 +27,13 @@ if TYPE_CHECKING:
 MAX_WORDS = 1000
 
 
-def load(config: Config) -> Splits:
+def load(config: Config, problems: list[DataError] | None = None) -> Splits:
     """Returns the sentences that `--data` names.
+
+    Args:
+        config: The settings.
+        problems: List that receives what is wrong with the file of a part, which is then empty.
+            Defaults to `None`: it is raised.
 
     Raises:
         DataError: If a file cannot be read; the message names file and line.
@@ -38,13 +46,31 @@ def load(config: Config) -> Splits:
     parts = load_source(
         config.data,
         builtin=lambda: travel_queries(config.language, config.seed, sizes),
-        folder=lambda path: read_tagged(path, config.seed, *columns, notes=notes),
+        folder=lambda path: read_tagged(
+            path, config.seed, *columns, notes=notes, problems=problems
+        ),
         recipe="slot_filling",
         expected="a folder with train, valid and test",
     )
     name = f"built-in travel queries, {config.language}, seed {config.seed}"
     facts = _describe(source_name(config.data, name), parts)
     return Splits(*parts, description=facts, notes=notes)
+
+
+def check(config: Config) -> DataReport:
+    """Returns the report on the sentences that `--data` names.
+
+    Raises:
+        DataError: If nothing can be read.
+    """
+    problems: list[DataError] = []
+    splits = load(config, problems)
+    report = DataReport(str(splits.description["name"]), notes=list(splits.notes))
+    for problem in problems:
+        report.add_error(problem)
+    parts = {part: getattr(splits, part) for part in PARTS}
+    add_sentences(report, {part: own for part, own in parts.items() if own}, MAX_WORDS)
+    return report
 
 
 def to_arrays(

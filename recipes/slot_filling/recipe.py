@@ -12,6 +12,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.reports import DataReport
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.export.version import ModelVersion
@@ -53,6 +54,10 @@ class SlotFilling(Recipe):
     def load_data(self) -> Splits:
         """Returns the sentences."""
         return data.load(self.config)
+
+    def check(self) -> DataReport:
+        """Returns the report on the sentences."""
+        return data.check(self.config)
 
     def build(self, splits: Splits) -> keras.Model:
         """Returns a tagger with the vocabulary of the training sentences."""

@@ -491,4 +491,4 @@ def test_an_unreadable_file_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "read_bytes", forbidden)
     message = refusal(tmp_path)
-    assert f"{tmp_path}/train.txt cannot be read: Permission denied." in message
+    assert f"{tmp_path}/train.txt cannot be read: Permission denied (and 1 more" in message
