@@ -70,7 +70,8 @@ def _member(
 
 
 def _builder(config: Config) -> Any:
-    kind, depth = re.fullmatch(r"([a-z_]+?)(\d*)", config.network).groups()
+    kind = config.network.rstrip("0123456789")
+    depth = config.network.removeprefix(kind)
     if kind == "small_resnet":
         stride = max(1, config.size // COARSE)
         return lambda **options: models.small_resnet(

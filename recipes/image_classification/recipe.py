@@ -170,9 +170,10 @@ class ImageClassification(Recipe):
         )
         signatures["explain"] = explain_signature(
             model,
-            images,
+            list(images),
             fit=lambda image: fit(image, config.size),
             shape=(config.size, config.size, 3),
+            classify=lambda images: training.outputs(model, images, config.mirror),
         )
         return Exports(
             signatures,
