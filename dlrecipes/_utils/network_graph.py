@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-# Layers whose output is the mean of their inputs.
-_MEANS = ("EnsembleMean", "Average")
-
 
 @dataclass(frozen=True)
 class Member:
@@ -69,7 +66,8 @@ def _members(inputs: Any, tensor: Any, before: tuple[Any, ...], has_softmax: boo
     sources = operation._inbound_nodes[node].input_tensors
     if is_softmax(operation):
         return _members(inputs, sources[0], before, True)
-    if type(operation).__name__ in _MEANS:
+    # `EnsembleMean` is defined above this module.
+    if isinstance(operation, keras.layers.Average) or type(operation).__name__ == "EnsembleMean":
         parts = [_members(inputs, source, before, has_softmax) for source in sources]
         return [member for part in parts for member in part]
     if _is_functional(operation):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -24,6 +24,7 @@ def explain_signature(
     fit: Callable[[tf.Tensor], tf.Tensor],
     shape: Sequence[int],
     class_names: Sequence[str] = (),
+    classify: Callable[[tf.Tensor], Mapping[str, tf.Tensor]] | None = None,
     place: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     layer: keras.layers.Layer | str | None = None,
 ) -> Signature:
@@ -45,6 +46,9 @@ def explain_signature(
         shape: Height, width and channels (1 or 3) of a prepared image.
         class_names: Names of the classes, in the order of the scores. Defaults to the model's
             `class_names`.
+        classify: Function from prepared images to `label` and `probabilities`, if `serving_default`
+            returns others than the model's own, such as means over an image and its mirror image.
+            Its most likely class is explained. Defaults to `None`.
         place: Function from the heat map of a prepared image, float32 of shape `(height, width,
             1)`, and the size of the image, int32 `[height, width]`, to the heat map of the image.
             It undoes the padding or cropping of `fit`. Defaults to `None`: `fit` stretches an
@@ -86,17 +90,24 @@ def explain_signature(
         return tf.io.encode_png(overlay(image[None], heat[None, ..., 0])[0])
 
     def explain(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs, maps = cam.explain(decode_batch(image_bytes, fit, shape))
-        outputs = tf.cast(outputs, tf.float32)
-        probabilities = outputs if cam.has_probabilities else tf.nn.softmax(outputs)
+        prepared = decode_batch(image_bytes, fit, shape)
+        if classify:
+            outputs = classify(prepared)
+            maps = cam(prepared, tf.argmax(outputs["probabilities"], axis=-1))
+        else:
+            scores, maps = cam.explain(prepared)
+            scores = tf.cast(scores, tf.float32)
+            probabilities = scores if cam.has_probabilities else tf.nn.softmax(scores)
+            label = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=-1))
+            outputs = {"label": label, "probabilities": probabilities}
         return {
             "explanation_bytes": tf.map_fn(
                 lambda pair: explanation(*pair),
                 (image_bytes, maps[..., None]),
                 fn_output_signature=tf.TensorSpec([], tf.string),
             ),
-            "label": tf.gather(tf.constant(names), tf.argmax(probabilities, axis=-1)),
-            "probability": tf.reduce_max(probabilities, axis=-1),
+            "label": outputs["label"],
+            "probability": tf.reduce_max(outputs["probabilities"], axis=-1),
         }
 
     files = [tf.io.encode_png(image).numpy() for image in images[:EXAMPLES]]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 
 def image_axes(
-    figure: Figure, rows: int, columns: int, items: Sequence[Any]
+    figure: Figure | SubFigure, rows: int, columns: int, items: Sequence[Any]
 ) -> Iterator[tuple[Axes, Any]]:
     """Yields each item with an axis of its own, without ticks; unused axes stay empty."""
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))

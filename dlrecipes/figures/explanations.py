@@ -82,8 +82,8 @@ def explanations(
     >>> images, heat = np.zeros((2, 8, 8, 1), "uint8"), np.zeros((2, 8, 8, 3), "uint8")
     >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2]])
     >>> figure = explanations(images, heat, np.array([1, 0]), probabilities, ["cat", "dog"])
-    >>> [axis.get_title() for axis in figure.axes if axis.get_title()]
-    ['dog  80%', 'cat > dog  90%']
+    >>> [part.get_suptitle() for part in figure.subfigs]
+    ['Right predictions: true class', 'Wrong predictions: true class > predicted class']
 
     Reference:
         Selvaraju, Cogswell, Das, Vedantam, Parikh and Batra, 2017, "Grad-CAM: visual explanations

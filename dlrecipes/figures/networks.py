@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from dlrecipes._utils.network_graph import intercepted, members
 from dlrecipes.figures._images import image_axes, show
@@ -91,7 +91,8 @@ def feature_maps(
     """Draws an image and its feature maps at several depths: first edges, then parts of objects.
 
     The depths are convolutions at even distances, the first and the last large one among them. A
-    large one has feature maps at least 4 pixels high. The 8 most active maps of each are drawn.
+    large one has feature maps at least 4 pixels high; 1x1 convolutions are left out if there are
+    enough others. The 8 most active maps of each are drawn.
 
     Args:
         network: Functional model with at least one convolution. It may contain models, or an
@@ -113,7 +114,7 @@ def feature_maps(
     >>> from dlrecipes.figures import feature_maps
     >>> from dlrecipes.models import small_cnn
     >>> figure = feature_maps(small_cnn(10), np.zeros((28, 28, 1), "float32"))
-    >>> [axis.get_title() for axis in figure.axes if axis.get_title()]
+    >>> [part.get_suptitle() for part in figure.subfigs[1:]]
     ['conv_1: 8 of 32 maps, 24x24', 'conv_2: 8 of 64 maps, 10x10', 'conv_3: 8 of 64 maps, 8x8']
 
     Reference:
@@ -123,36 +124,34 @@ def feature_maps(
     layers = convolutions(network)
     if not layers:
         raise ValueError(f"{network.name} has no convolution.")
+    # 1x1 convolutions see no shapes.
+    spatial = [layer for layer in layers[1:] if max(layer.kernel_size) > 1]
+    layers = [layers[0], *(spatial if len(spatial) >= depths - 1 else layers[1:])]
     maps = _outputs(network, layers, image)
-    large = [k for k, values in enumerate(maps) if k and values.shape[0] >= MIN_MAP_SIZE]
-    large = [0, *large]
+    large = [k for k, values in enumerate(maps) if not k or values.shape[0] >= MIN_MAP_SIZE]
     places = np.linspace(0, len(large) - 1, min(depths, len(large))).round().astype(int)
     chosen = [large[place] for place in places]
-    figure = Figure(figsize=(9, 1.9 + 1.4 * len(chosen)), layout="constrained")
+    figure = Figure(figsize=(9, 1.9 + 1.35 * len(chosen)), layout="constrained")
     figure.suptitle("A test image, and its feature maps from the first layers to the last")
-    grid = figure.add_gridspec(1 + len(chosen), COLUMNS)
-    show(figure.add_subplot(grid[0, :]), image, cmap)
-    figure.axes[0].axis("off")
-    for row, number in enumerate(chosen):
-        _draw_maps(figure, [grid[1 + row, k] for k in range(COLUMNS)], layers[number], maps[number])
+    heights = [1.5, *[1.35] * len(chosen)]
+    panels = figure.subfigures(1 + len(chosen), 1, height_ratios=heights, squeeze=False)[:, 0]
+    top = panels[0].subplots()
+    top.axis("off")
+    show(top, image, cmap)
+    for panel, number in zip(panels[1:], chosen, strict=True):
+        _draw_maps(panel, layers[number].name, maps[number])
     return figure
 
 
-def _draw_maps(
-    figure: Figure, places: Sequence[Any], layer: keras.layers.Layer, values: np.ndarray
-) -> None:
-    """Draws the most active feature maps of a layer in their order; the first has the title."""
+def _draw_maps(panel: SubFigure, name: str, values: np.ndarray) -> None:
+    """Draws the most active feature maps of a layer, in their order."""
     height, width, count = values.shape
     strongest = np.argsort(-np.maximum(values, 0).mean(axis=(0, 1)), kind="stable")
-    shown = np.sort(strongest[: len(places)])
-    for number, (place, channel) in enumerate(zip(places, shown, strict=False)):
-        axis = figure.add_subplot(place)
+    shown = np.sort(strongest[:COLUMNS])
+    title = f"{shortened(name, 60)}: {len(shown)} of {count} maps, {height}x{width}"
+    panel.suptitle(title, x=0.01, ha="left", fontsize=9)
+    for axis, channel in image_axes(panel, 1, COLUMNS, shown.tolist()):
         axis.imshow(values[..., channel], cmap="viridis")
-        axis.set(xticks=[], yticks=[])
-        if not number:
-            text = f"{shortened(layer.name, 40)}: {len(shown)} of {count} maps, {height}x{width}"
-            # Longer than its image: it must not move the row.
-            axis.set_title(text, fontsize=9, loc="left").set_in_layout(False)
 
 
 def _outputs(

@@ -70,6 +70,22 @@ def test_a_heat_map_can_be_placed_on_the_part_that_was_cropped(model):
     assert np.any(drawn[4:16, :12] != grey[4:16, :12])
 
 
+def test_the_class_of_a_function_of_ones_own_is_explained(model):
+    (image,) = images((12, 12))
+    prepared = fit(image / 255)[None]
+    own = int(np.argmax(model.classify(prepared)["probabilities"]))
+    other = {"label": tf.constant(["other"]), "probabilities": tf.one_hot([1 - own], 2) * 0.75}
+    signature = explain_signature(
+        model, [image], fit=fit, shape=SHAPE, classify=lambda images: other
+    )
+    outputs = signature.function(files([image]))
+    assert outputs["label"].numpy().tolist() == [b"other"]
+    assert outputs["probability"].numpy().tolist() == [0.75]
+    expected = overlay(prepared, GradCAM(model)(prepared, 1 - own))[0]
+    drawn = tf.io.decode_png(outputs["explanation_bytes"][0])
+    assert np.abs(np.asarray(drawn, int) - np.asarray(expected, int)).max() <= 1
+
+
 def test_a_large_image_is_explained_at_a_smaller_size(model):
     image = np.zeros((LARGEST * 2, 10, 3), "uint8")
     signature = explain_signature(model, [image], fit=fit, shape=SHAPE)

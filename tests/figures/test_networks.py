@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dlrecipes.figures import convolutions, feature_maps, filters
 from dlrecipes.models import ensemble, mlp
@@ -24,8 +25,8 @@ def member10(network):
     return keras.Model(inputs, keras.layers.Flatten()(x), name=network.name)
 
 
-def lefts(figure):
-    return [text for axis in figure.axes if (text := axis.get_title(loc="left"))]
+def depths(figure):
+    return [part.get_suptitle() for part in figure.subfigs[1:]]
 
 
 def shown(axis):
@@ -75,8 +76,8 @@ def test_feature_maps_are_the_outputs_of_convolutions_from_the_first_to_the_last
     image = np.random.default_rng(0).uniform(size=(8, 8, 1)).astype("float32")
     figure = feature_maps(network, image)
     # The third convolution's maps of 2x2 are too small to show anything.
-    assert lefts(figure) == ["first: 3 of 3 maps, 8x8", "second: 8 of 20 maps, 6x6"]
-    maps = [shown(axis) for axis in figure.axes]
+    assert depths(figure) == ["first: 3 of 3 maps, 8x8", "second: 8 of 20 maps, 6x6"]
+    maps = [shown(axis) for axis in figure.axes if axis.images]
     np.testing.assert_array_equal(maps[0], image[..., 0])
     assert len(maps) == 1 + 3 + 8
     padded = np.pad(image, [[1, 1], [1, 1], [0, 0]])[None]
@@ -93,7 +94,28 @@ def test_depths_are_evenly_spaced():
     for number in range(9):
         x = keras.layers.Conv2D(2, 3, padding="same", name=f"conv_{number}")(x)
     figure = feature_maps(keras.Model(inputs, x), np.zeros((12, 12, 1), "float32"), depths=3)
-    assert [title.split(":")[0] for title in lefts(figure)] == ["conv_0", "conv_4", "conv_8"]
+    assert [title.split(":")[0] for title in depths(figure)] == ["conv_0", "conv_4", "conv_8"]
+
+
+def test_1x1_convolutions_are_left_out_where_others_are_enough():
+    x = inputs = keras.Input((12, 12, 1))
+    for number, size in enumerate((3, 1, 3, 1, 3)):
+        x = keras.layers.Conv2D(2, size, padding="same", name=f"conv_{number}")(x)
+    network, image = keras.Model(inputs, x), np.zeros((12, 12, 1), "float32")
+    few, all_of_them = (feature_maps(network, image, depths=count) for count in (3, 5))
+    assert [title[:6] for title in depths(few)] == ["conv_0", "conv_2", "conv_4"]
+    assert len(depths(all_of_them)) == 5
+
+
+def test_feature_maps_have_room_under_long_names():
+    x = inputs = keras.Input((32, 32, 3))
+    for number in range(5):
+        name = f"a_convolution_with_quite_a_long_name_{number}"
+        x = keras.layers.Conv2D(8, 3, padding="same", name=name)(x)
+    figure = feature_maps(keras.Model(inputs, x), np.zeros((32, 32, 3), "float32"))
+    FigureCanvasAgg(figure).draw()
+    heights = [axis.get_window_extent().height / figure.dpi for axis in figure.axes]
+    assert min(heights) > 0.8
 
 
 def test_feature_maps_of_a_colour_image():
@@ -105,7 +127,7 @@ def test_a_single_convolution_is_drawn_once():
     inputs = keras.Input((9, 9, 1))
     network = keras.Model(inputs, keras.layers.Conv2D(2, 3, name="only")(inputs))
     figure = feature_maps(network, np.zeros((9, 9, 1), "float32"))
-    assert lefts(figure) == ["only: 2 of 2 maps, 7x7"]
+    assert depths(figure) == ["only: 2 of 2 maps, 7x7"]
 
 
 def test_a_network_without_convolutions_has_no_feature_maps():
