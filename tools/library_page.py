@@ -28,6 +28,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 LocalContrastNormalization LocalResponseNormalization MaxoutConv2D PartialConv2D
                 ReflectionPadding2D TrainableSubsampling2D""",
             "Image augmentation": "ElasticDistortion",
+            "Quantization": "FakeQuantize FakeQuantizedKernel",
             "Recurrent cells": "FeedbackCell JordanCell PeepholeLSTMCell",
             "Recurrent layers": "LSTM PeepholeLSTM SimpleRNN",
             "Words and tags": "ContextWindow LinearChainCRF OneOfN WordDropout WordHashing",
@@ -72,7 +73,9 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         "Training",
         {
             "General": """
-                Checkpoints StopOnDivergence SupervisedTrainer Trainer learning_rate_schedule""",
+                AveragedWeights Checkpoints FreezeFeatures ScheduleSequence StopOnDivergence
+                SupervisedTrainer Trainer learning_rate_schedule""",
+            "Compression": "Distillation MagnitudePruning quantization_aware",
             "Classification": "ImageClassifier",
             "Explanations": "GradCAM TopImages grad_cam preferred_images top_images",
             "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",

@@ -59,6 +59,7 @@ class AveragedWeights(keras.callbacks.Callback):
             self._run(self._restore)
 
     def on_test_begin(self, logs=None):
+        """Sets the model to the averages, for the validation of an epoch."""
         self.on_epoch_end(0)
 
     def on_epoch_end(self, epoch, logs=None):
