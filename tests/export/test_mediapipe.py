@@ -24,6 +24,7 @@ INSTALL_SECONDS, CALL_SECONDS = 180, 60
 COUNT = 50
 SMALL_DIGITS = {"width": 0.25, "ensemble_size": 1, "epochs": 2, "min_steps_per_epoch": 10}
 SMALL_FACES = {"people": 92, "size": 32, "width": 0.25, "epochs": 1, "min_steps_per_epoch": 1}
+SMALL_PHOTOS = {"images": 200, "size": 32, "width": 0.25, "epochs": 2}
 FORMATS = ["model.tflite", "model.float16.tflite"]
 
 
@@ -85,6 +86,11 @@ def faces(tmp_path_factory):
     return run("facenet", SMALL_FACES, tmp_path_factory.mktemp("faces"))
 
 
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return run("image_classification", SMALL_PHOTOS, tmp_path_factory.mktemp("photos"))
+
+
 def assert_same_scores(results, names, expected):
     """Compares labels and scores with probabilities of shape `(images, classes)`."""
     assert len(results) == len(expected) == COUNT
@@ -108,6 +114,17 @@ def test_digit_recognition_is_an_image_classifier(digits, in_mediapipe, file):
     results = in_mediapipe(folder / file, images.repeat(3, axis=3), "ImageClassifier")
     expected = one_by_one(folder / file, images / np.float32(255))
     assert len(set(expected.argmax(axis=1))) > 3
+    assert_same_scores(results, names, expected)
+
+
+@pytest.mark.parametrize("file", FORMATS)
+def test_image_classification_is_an_image_classifier(photos, in_mediapipe, file):
+    folder, examples = photos
+    images = np.stack([examples.image(k) for k in range(COUNT)])
+    names = (folder / "assets.extra" / "labels.txt").read_text().splitlines()
+    results = in_mediapipe(folder / file, images, "ImageClassifier")
+    expected = one_by_one(folder / file, images / np.float32(255))
+    assert set(expected.argmax(axis=1)) == {0, 1}
     assert_same_scores(results, names, expected)
 
 
