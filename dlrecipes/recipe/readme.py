@@ -7,8 +7,9 @@ import io
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 
 from dlrecipes._utils.markdown import table
 from dlrecipes.errors import DataError
@@ -48,6 +49,25 @@ def read_results(path: Path) -> list[dict[str, str]]:
                     raise DataError(f"{place}: {name} is {row[name]!r}, expected a number.")
             rows.append(row)
     return rows
+
+
+def mean_results(path: Path, data: str, metrics: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Returns the mean over the seeds of some metrics, by configuration.
+
+    Args:
+        path: A `results.csv`, which may be missing, as in a copy of a recipe.
+        data: Value of the column `data`.
+        metrics: Names of the metrics; configurations without one of them are left out.
+    """
+    groups: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in read_results(path) if path.exists() else ():
+        if row["data"] == data:
+            groups[row["configuration"]][row["metric"]].append(float(row["value"]))
+    return {
+        name: tuple(fmean(values[metric]) for metric in metrics)
+        for name, values in groups.items()
+        if all(metric in values for metric in metrics)
+    }
 
 
 def _is_number(text: str | None) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
-from statistics import fmean
 
-from dlrecipes.recipe.readme import read_results
+from dlrecipes.recipe.readme import mean_results
 
 METRICS = ("error", "macs", "parameters")
 
@@ -17,13 +15,5 @@ def measured(data: str) -> dict[str, tuple[float, float, float]]:
     Args:
         data: Value of the column `data`: `"builtin"` or `"MNIST"`.
     """
-    path = Path(__file__).with_name("results.csv")
-    groups: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in read_results(path) if path.exists() else ():
-        if row["data"] == data:
-            groups[row["configuration"]][row["metric"]].append(float(row["value"]))
-    return {
-        name: tuple(fmean(values[metric]) for metric in METRICS)  # type: ignore[misc]
-        for name, values in groups.items()
-        if all(metric in values for metric in METRICS)
-    }
+    results = mean_results(Path(__file__).with_name("results.csv"), data, METRICS)
+    return {name: (error, macs, size) for name, (error, macs, size) in results.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from matplotlib.figure import Figure
 from dlrecipes import figures as charts
 from dlrecipes.data.image_resizing import resize
 from dlrecipes.data.labelled_images import ImageExamples
-from dlrecipes.metrics import confusion_matrix, reliability
+from dlrecipes.metrics import confusion_matrix, count_macs, reliability
+from dlrecipes.recipe.readme import mean_results
 from dlrecipes.training import ImageClassifier, grad_cam, preferred_images, top_images
 from dlrecipes.training.grad_cam import overlay
 
@@ -19,6 +21,8 @@ from .config import Config
 
 # Classes whose preferred images are drawn, images of each, and test images to choose from.
 CLASSES, TOP, SEARCHED, BATCH = 6, 6, 2000, 250
+# Columns of results.csv for the comparison of networks.
+METRICS = ("error", "macs", "parameters")
 
 
 def figures(
@@ -47,6 +51,7 @@ def figures(
         yield "filters", charts.filters(layers[0])
         yield "feature_maps", charts.feature_maps(model.network, images[0].astype("float32") / 255)
     yield "preferred_images", _preferred(model, images)
+    yield "networks", _networks(model, counts, config)
 
 
 class _Prepared(Sequence):
@@ -88,3 +93,13 @@ def _preferred(model: ImageClassifier, images: _Prepared) -> Figure:
     best = top_images(model, units, batches, count=TOP)
     names = [model.class_names[unit] for unit in units]
     return charts.preferred_units(names, synthetic, best.images, "Images that excite each class")
+
+
+def _networks(model: ImageClassifier, counts: np.ndarray, config: Config) -> Figure:
+    error = 1 - float(np.trace(counts) / counts.sum())
+    name = (config.subject if config.data == "builtin" else Path(config.data).name) or "the data"
+    results = mean_results(Path(__file__).with_name("results.csv"), name, METRICS)
+    known = {label: (error, macs, size) for label, (error, macs, size) in results.items()}
+    macs = count_macs(model.network) * (1 + config.mirror)
+    title = f"Networks on {name}; the area is the number of parameters"
+    return charts.accuracy_by_cost(known, title, (f"this run, {config.network}", error, macs))
