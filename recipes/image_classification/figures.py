@@ -97,8 +97,10 @@ def _preferred(model: ImageClassifier, images: _Prepared) -> Figure:
 
 def _networks(model: ImageClassifier, counts: np.ndarray, config: Config) -> Figure:
     error = 1 - float(np.trace(counts) / counts.sum())
-    name = (config.subject if config.data == "builtin" else Path(config.data).name) or "the data"
-    results = mean_results(Path(__file__).with_name("results.csv"), name, METRICS)
+    name = config.subject if config.data == "builtin" else Path(config.data).name
+    # In results.csv, `builtin` is the default subject.
+    measured = "builtin" if config.data == "builtin" and name == "cats_dogs" else name
+    results = mean_results(Path(__file__).with_name("results.csv"), measured, METRICS)
     known = {label: (error, macs, size) for label, (error, macs, size) in results.items()}
     macs = count_macs(model.network) * (1 + config.mirror)
     title = f"Networks on {name}; the area is the number of parameters"
