@@ -15,9 +15,9 @@ from dlrecipes.models.images import channels_last, check_classifier, image_input
 def small_resnet(
     num_classes: int = 10,
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
-    stem_filters: int = 24,
+    stem_filters: int = 16,
     stem_stride: int = 1,
-    filters: Sequence[int] = (16, 64, 64),
+    filters: Sequence[int] = (16, 64, 128),
     blocks: int = 1,
     width: float = 1.0,
     dropout: float = 0.0,
@@ -32,7 +32,7 @@ def small_resnet(
     that changes the number of channels, 2x2 max pooling, and residual blocks of one 3x3
     convolution each. The mean over the image and the classifier follow. All convolutions have batch
     normalisation and a ReLU, and no bias. An image of 32x32 has 32, 16, 8 and 4 pixels per side
-    after the stem and the stages; the network then has 0.13 million parameters and takes 12.1
+    after the stem and the stages; the network then has 0.28 million parameters and takes 14.9
     million multiplications. The output of the stem is the layer `stem`, those of stage 1 are
     `stage1` before and `stage1_1` after the first block, and so on.
 
@@ -43,10 +43,10 @@ def small_resnet(
         num_classes: Number of classes, at least 1. Defaults to 10.
         input_shape: Height and width in pixels, of any size (`None` allows all sizes), and
             channels. Defaults to `(32, 32, 3)`.
-        stem_filters: Channels of the stem. Defaults to 24.
+        stem_filters: Channels of the stem. Defaults to 16.
         stem_stride: Stride of the stem, at least 1. With 2, an image of 64x64 takes as many
             multiplications as one of 32x32 with 1, except for the stem's. Defaults to 1.
-        filters: Channels of each stage, one stage or more. Defaults to `(16, 64, 64)`.
+        filters: Channels of each stage, one stage or more. Defaults to `(16, 64, 128)`.
         blocks: Residual blocks per stage, at least 1. Defaults to 1.
         width: Multiplier of the channels, above 0. Defaults to 1.
         dropout: Dropout rate of the pooled features, in [0, 1). Defaults to 0.

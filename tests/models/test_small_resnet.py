@@ -15,15 +15,15 @@ def test_parameter_and_operation_counts_match_a_count_by_hand():
     model = small_resnet()
     # Convolutions as (pixels per side, window, input channels, output channels).
     convolutions = [
-        *[(32, 2, 3, 24), (32, 3, 24, 16), (16, 3, 16, 16), (16, 3, 16, 64)],
-        *[(8, 3, 64, 64), (8, 3, 64, 64), (4, 3, 64, 64)],
+        *[(32, 2, 3, 16), (32, 3, 16, 16), (16, 3, 16, 16), (16, 3, 16, 64)],
+        *[(8, 3, 64, 64), (8, 3, 64, 128), (4, 3, 128, 128)],
     ]
     kernels = sum(window**2 * a * b for _, window, a, b in convolutions)
     normalisation = sum(2 * b for *_, b in convolutions)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    assert trainable == kernels + normalisation + 64 * 10 + 10
+    assert trainable == kernels + normalisation + 128 * 10 + 10
     macs = sum((side * window) ** 2 * a * b for side, window, a, b in convolutions)
-    assert count_macs(model) == macs + 64 * 10
+    assert count_macs(model) == macs + 128 * 10
 
 
 def test_strided_stem_costs_an_image_of_twice_the_size_as_much():
