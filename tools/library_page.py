@@ -75,7 +75,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "General": """
                 AveragedWeights Checkpoints FreezeFeatures ScheduleSequence StopOnDivergence
                 SupervisedTrainer Trainer learning_rate_schedule""",
-            "Compression": "Distillation MagnitudePruning quantization_aware",
+            "Compression": """
+                Distillation MagnitudePruning QuantizationAwareTraining quantization_aware""",
             "Classification": "ImageClassifier",
             "Explanations": "GradCAM TopImages grad_cam preferred_images top_images",
             "Adversarial networks": "CycleGAN GAN ImagePool LinearDecay Pix2Pix",

@@ -149,7 +149,11 @@ class LiteRTModel:
         return outputs
 
 
-def latencies(models: Mapping[str, LiteRTModel], signature: Signature) -> dict[str, float]:
+def latencies(
+    models: Mapping[str, LiteRTModel],
+    signature: Signature,
+    examples: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+) -> dict[str, float]:
     """Returns each model's median time of a call with one example, in milliseconds.
 
     The models are called in turn, so that changes in the machine's speed affect them equally: a
@@ -157,12 +161,13 @@ def latencies(models: Mapping[str, LiteRTModel], signature: Signature) -> dict[s
 
     Args:
         models: Models by name.
-        signature: Signature of the models.
+        signature: Signature of the models, with an example.
+        examples: Inputs by name of models with other inputs. Defaults to `None`: none.
     """
     names = [spec.name for spec in signature.inputs]
     is_batch = all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
     example = [array[:1] if is_batch else array for array in signature.examples[0]]
-    inputs = by_name("LiteRT", names, example)
+    inputs = dict.fromkeys(models, by_name("LiteRT", names, example)) | dict(examples or {})
     seconds: dict[str, list[float]] = {name: [] for name in models}
     end = time.perf_counter() + LATENCY_SECONDS * len(models)
     for call in range(WARM_UP_CALLS + LATENCY_CALLS):
@@ -170,7 +175,7 @@ def latencies(models: Mapping[str, LiteRTModel], signature: Signature) -> dict[s
             break
         for name, model in models.items():
             start = time.perf_counter()
-            model(**inputs)
+            model(**inputs[name])
             seconds[name].append(time.perf_counter() - start)
     return {
         name: statistics.median(times[WARM_UP_CALLS:]) * 1000 for name, times in seconds.items()

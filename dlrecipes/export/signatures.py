@@ -51,6 +51,26 @@ class Signature:
         object.__setattr__(self, "given_names", {**changed, **self.given_names})
 
 
+Measure = Callable[[Callable[..., Mapping[str, np.ndarray]]], float]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Another model's LiteRT file, which the card compares with the version's own.
+
+    Args:
+        path: The file.
+        measure: Function that computes the same metric on the same examples, for a file with other
+            inputs or outputs. Defaults to `None`: `Quantized.measure`.
+        example: One example by input name, to measure the time of a call. Defaults to `None`: an
+            example of the version.
+    """
+
+    path: Path
+    measure: Measure | None = None
+    example: Mapping[str, np.ndarray] | None = None
+
+
 @dataclass(frozen=True)
 class Quantized:
     """Smaller LiteRT formats, each published if its metric is close to the float32 file's.
@@ -65,16 +85,16 @@ class Quantized:
         method: How the network itself was compressed, for the card's table: `"pruned"` or
             `"distilled"`. Defaults to `""`.
         references: Further LiteRT files to measure and list in the same table, by label, such as
-            the teacher's. They have the same inputs and outputs. Defaults to none.
+            the teacher's. Defaults to none.
     """
 
     formats: Sequence[Literal["float16", "dynamic", "int8"]]
     calibration: Sequence[tuple[np.ndarray, ...]]
     metric: str
-    measure: Callable[[Callable[..., Mapping[str, np.ndarray]]], float]
+    measure: Measure
     drop: float
     method: str = ""
-    references: Mapping[str, Path] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

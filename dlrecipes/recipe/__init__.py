@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from dlrecipes._utils.lazy import attach
 
 if TYPE_CHECKING:
-    from dlrecipes.export.signatures import Exports, Quantized, Signature
+    from dlrecipes.export.signatures import Exports, Quantized, Reference, Signature
     from dlrecipes.recipe.base import Recipe, Splits
     from dlrecipes.recipe.config import Options, RecipeConfig, Search, setting
 
@@ -15,6 +15,7 @@ __all__ = [
     "Quantized",
     "Recipe",
     "RecipeConfig",
+    "Reference",
     "Search",
     "Signature",
     "Splits",
@@ -29,6 +30,7 @@ attach(
         "Quantized": "dlrecipes.export.signatures",
         "Recipe": "base",
         "RecipeConfig": "config",
+        "Reference": "dlrecipes.export.signatures",
         "Search": "config",
         "Signature": "dlrecipes.export.signatures",
         "Splits": "base",

@@ -99,6 +99,27 @@ def _check_recipe(version: ModelVersion, where: str, recipe: str) -> None:
         )
 
 
+def record(config: RecipeConfig, recipe: str) -> dict[str, dict[str, str]]:
+    """Returns path and checksum of the versions that settings name, for `metrics.json`.
+
+    Args:
+        config: Configuration of a run.
+        recipe: Name of the recipe.
+
+    Returns:
+        `version` and `sha256` by setting, without `start`, which is recorded when it is copied.
+    """
+    facts = {}
+    for name in config.versions:
+        if name == "start" or not (text := getattr(config, name)):
+            continue
+        path, digest = split_checksum(text)
+        if not digest:
+            path, digest = split_checksum(_located(name, text, Path(), recipe))
+        facts[name] = {"version": path, "sha256": digest}
+    return facts
+
+
 def split_checksum(text: str) -> tuple[str, str]:
     """Returns path and checksum of a setting from `located`."""
     path, _, digest = text.partition(_DIGEST)

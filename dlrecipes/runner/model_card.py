@@ -84,6 +84,11 @@ def _origin(metrics: Mapping[str, Any]) -> list[str]:
             f"Began with the weights of `{start['version']}` ({start['weights']}; SHA-256 of its "
             f"`model.keras`: `{start['sha256']}`)."
         )
+    if teacher := metrics.get("teacher"):
+        lines.append(
+            f"Learned from the scores of `{teacher['version']}` as well (distillation; SHA-256 of "
+            f"its `model.keras`: `{teacher['sha256']}`). No file needs that version."
+        )
     for part in metrics.get("extensions", ()):
         lines.append(
             f"Resumed after epoch {part['after']} with `--epochs {part['epochs']} --patience "

@@ -27,6 +27,7 @@ from dlrecipes.errors import UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
+from dlrecipes.recipe import versions
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.published import model_name
@@ -219,6 +220,7 @@ def train(
         "epochs": checkpoints.epochs,
         "parameters": model.count_params(),
         **start_version.record(folder),
+        **versions.record(recipe.config, recipe.name),
         **({"extensions": extensions} if (extensions := extension.read(folder)) else {}),
         **recipe.describe(model, splits),
     }

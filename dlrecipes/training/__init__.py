@@ -14,6 +14,7 @@ from dlrecipes.training.callbacks.checkpoints import Checkpoints
 from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
 from dlrecipes.training.callbacks.freeze_features import FreezeFeatures
 from dlrecipes.training.callbacks.magnitude_pruning import MagnitudePruning
+from dlrecipes.training.callbacks.quantization_aware_training import QuantizationAwareTraining
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 from dlrecipes.training.carried_state import CarriedState
 from dlrecipes.training.character_language_model import CharacterLanguageModel
@@ -61,6 +62,7 @@ __all__ = [
     "MagnitudePruning",
     "PerceptronRule",
     "Pix2Pix",
+    "QuantizationAwareTraining",
     "RandomPerturbation",
     "Restarts",
     "ScheduleSequence",

@@ -19,6 +19,9 @@ from dlrecipes.training._engine.fit_data import (
     without_autotune,
 )
 
+# Attribute of the model that holds the ranges of rounded activations, which are not the model's.
+ROUNDING_RANGES = "rounding_ranges"
+
 
 class Trainer(keras.Model):
     """A `keras.Model` whose `train_step` logs `gradient_norm` and runs on several workers.
@@ -336,14 +339,15 @@ class Trainer(keras.Model):
         represent the training.
         """
         moving = [
-            variable
+            variable.value
             for layer in self._flatten_layers()
             if isinstance(layer, keras.layers.BatchNormalization | FakeQuantize)
             for variable in layer.non_trainable_variables
         ]
+        moving += getattr(getattr(self, ROUNDING_RANGES, None), "ranges", [])
         if moving:
             means = uneven_batches.weighted_mean(
-                [tf.convert_to_tensor(variable.value) for variable in moving]
+                [tf.convert_to_tensor(variable) for variable in moving]
             )
             for variable, mean in zip(moving, means, strict=True):
                 variable.assign(mean)

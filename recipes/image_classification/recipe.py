@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from dlrecipes._utils.notes import print_note
 from dlrecipes.data.batches import passes_per_epoch, steps_per_epoch
 from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_errors
 from dlrecipes.data.labelled_images import ImageExamples
@@ -23,7 +24,7 @@ from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import ImageClassifier
 
-from . import data, figures, predict, training
+from . import compression, data, figures, predict, training
 from .augmentation import Augmentation
 from .config import Config, PredictOptions
 
@@ -35,7 +36,7 @@ CALIBRATION = 300
 MEASURED = 2000
 # Maximum loss of accuracy of a smaller LiteRT file: a fraction or a number of images, whichever
 # is larger.
-MAX_DROP, MAX_DROPPED = 0.01, 3
+MAX_DROP, MAX_DROPPED = 0.005, 3
 NOTES = """\
 An image may have any size; it is stretched to {size}x{size}. `classes` lists the classes in the
 order of the columns of `probabilities`.
@@ -111,6 +112,8 @@ class ImageClassification(Recipe):
 
     def callbacks(self, model: ImageClassifier, splits: Splits) -> list[keras.callbacks.Callback]:
         """Returns the callbacks that freeze, average and prune weights."""
+        if self.config.prune:
+            print_note(compression.pruned_weights(self.config, model))
         return training.callbacks(self.config, self._steps(len(splits.train)))
 
     @property
@@ -138,8 +141,9 @@ class ImageClassification(Recipe):
             )
 
     def describe(self, model: ImageClassifier, splits: Splits) -> dict[str, Any]:
-        """Returns the multiply-accumulate operations per image."""
-        return {"macs": count_macs(model.network) * (1 + self.config.mirror)}
+        """Returns the multiply-accumulate operations per image, and the fraction of zeros."""
+        zeros = {"sparsity": compression.sparsity(model)} if self.config.prune else {}
+        return {"macs": count_macs(model.network) * (1 + self.config.mirror), **zeros}
 
     def figures(self, model: ImageClassifier, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields confusion matrix, mistakes, calibration, and what the network sees."""
@@ -175,13 +179,17 @@ class ImageClassification(Recipe):
             shape=(config.size, config.size, 3),
             classify=lambda images: training.outputs(model, images, config.mirror),
         )
+        notes = NOTES.format(size=config.size)
+        if config.prune:
+            notes += f"\n{compression.pruned_weights(config, model)}\n"
         return Exports(
             signatures,
             litert,
-            {"labels.txt": "".join(f"{name}\n" for name in model.class_names)},
-            NOTES.format(size=config.size),
+            {compression.LABELS_FILE: "".join(f"{name}\n" for name in model.class_names)},
+            notes,
             self._quantized(model, splits),
             metadata=classifier(model.class_names),
+            sparsity=config.prune or None,
         )
 
     def _images(self, examples: ImageExamples, count: int) -> np.ndarray:
@@ -191,21 +199,18 @@ class ImageClassification(Recipe):
             return next(iter(batches))[0].numpy()
 
     def _quantized(self, model: ImageClassifier, splits: Splits) -> Quantized:
-        examples = splits.test[:MEASURED].with_names(model.class_names)
-        batches, _ = image_batches(examples, self.config.size, 100, self.config.seed)
-
-        def accuracy(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
-            right = [
-                classify(images=images.numpy().astype("float32") / 255)["probabilities"].argmax(1)
-                == labels.numpy()
-                for images, labels in batches
-            ]
-            return float(np.mean(np.concatenate(right)))
-
+        config, examples = self.config, splits.test[:MEASURED]
         few = self._images(splits.train, min(CALIBRATION, len(splits.train)))
         calibration = [(image[None].astype("float32") / 255,) for image in few]
-        drop = max(MAX_DROP, (MAX_DROPPED + 0.5) / len(examples))
-        return Quantized(("float16", "dynamic", "int8"), calibration, "accuracy", accuracy, drop)
+        return Quantized(
+            ("float16", "dynamic", "int8"),
+            calibration,
+            "accuracy",
+            compression.accuracy(examples.with_names(model.class_names), config.size),
+            max(MAX_DROP, (MAX_DROPPED + 0.5) / len(examples)),
+            compression.method(config),
+            compression.references(config, examples),
+        )
 
     def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None

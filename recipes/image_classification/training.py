@@ -12,25 +12,29 @@ import tensorflow as tf
 
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.errors import UsageError
-from dlrecipes.recipe.versions import find_version
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe.versions import find_version, split_checksum
 from dlrecipes.training import (
     AveragedWeights,
     Distillation,
     FreezeFeatures,
     ImageClassifier,
     MagnitudePruning,
+    QuantizationAwareTraining,
     ScheduleSequence,
     learning_rate_schedule,
 )
 from dlrecipes.training._engine.precision import built_in
 
-from . import networks
+from . import compression, networks
 from .config import Config
 
 # The cosine schedule ends at this fraction of the learning rate.
 FINAL_RATE = 0.002
 # Parts of the training in which weights are pruned, and number of prunings.
 PRUNING_BEGIN, PRUNING_END, PRUNINGS = 0.1, 0.6, 50
+# Part of the epochs, the last ones, that train with int8 rounding.
+ROUNDING = 1 / 3
 
 
 def build(config: Config, names: Sequence[str], steps: int) -> ImageClassifier:
@@ -67,8 +71,14 @@ def build(config: Config, names: Sequence[str], steps: int) -> ImageClassifier:
 
 def _distillation(config: Config, network: keras.Model, names: Sequence[str]) -> Distillation:
     """Returns a trainer that learns from the teacher's scores as well."""
-    version = find_version(config.teacher, Path(), "image_classification", "teacher")
+    version = _teacher_version(config)
     teacher = version.keras_model(compile=False)
+    if not isinstance(teacher, ImageClassifier):
+        raise UsageError(
+            f"--teacher {version.folder}: it is not an image classifier.",
+            "Name a version of image_classification.",
+        )
+    compression.check_classes(version, teacher.class_names, tuple(names))
     size = teacher.network.input_shape[1]
     if size != config.size:
         images = keras.Input((config.size, config.size, 3))
@@ -82,6 +92,16 @@ def _distillation(config: Config, network: keras.Model, names: Sequence[str]) ->
         raise UsageError(
             f"--teacher {version.folder}: {error}", "Name a version that was trained on this data."
         ) from None
+
+
+def _teacher_version(config: Config) -> ModelVersion:
+    path, digest = split_checksum(config.teacher)
+    if digest and not Path(path).is_dir():  # There when the run began.
+        raise UsageError(
+            f"--teacher {path}: the version is gone.",
+            "Put its folder back: the training needs the scores of its model.",
+        )
+    return find_version(config.teacher, Path(), compression.RECIPE, "teacher")
 
 
 def _rate(config: Config, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
@@ -111,21 +131,40 @@ def callbacks(config: Config, steps: int) -> list[keras.callbacks.Callback]:
         steps: Training steps of an epoch.
     """
     chosen: list[keras.callbacks.Callback] = []
-    total = steps * config.epochs
     if config.freeze:
         chosen.append(FreezeFeatures(config.freeze, lambda layer: layer.name == networks.HEAD))
+    if config.quantize_aware:
+        chosen.append(QuantizationAwareTraining(_first_rounded(config)))
     if config.prune:
-        begin, end = int(PRUNING_BEGIN * total), max(1, int(PRUNING_END * total))
-        frequency = max(1, (end - begin) // PRUNINGS)
-        chosen.append(MagnitudePruning(config.prune, min(begin, end - 1), end, frequency))
+        chosen.append(_pruning(config, steps))
     if config.ema:
         chosen.append(AveragedWeights())
     return chosen
 
 
+def _pruning(config: Config, steps: int) -> MagnitudePruning:
+    """Returns the pruning of the epochs that train all layers."""
+    frozen, total = steps * config.freeze, steps * (config.epochs - config.freeze)
+    # Trained weights are pruned at once; those of a new network need to grow first.
+    is_trained = config.start or config.weights
+    begin = 0 if is_trained else int(PRUNING_BEGIN * total)
+    end = max(1, int(PRUNING_END * total))
+    begin = min(begin, end - 1)
+    frequency = max(1, (end - begin) // PRUNINGS)
+    return MagnitudePruning(config.prune, frozen + begin, frozen + end, frequency)
+
+
+def _first_rounded(config: Config) -> int:
+    """Returns the number of epochs before those with rounding."""
+    return config.epochs - math.ceil(ROUNDING * config.epochs)
+
+
 def first_epochs(config: Config) -> int:
     """Returns the number of first epochs of which none is the best."""
-    return math.ceil(PRUNING_END * config.epochs) if config.prune else 0
+    pruning = config.freeze + math.ceil(PRUNING_END * (config.epochs - config.freeze))
+    return max(
+        pruning if config.prune else 0, _first_rounded(config) if config.quantize_aware else 0
+    )
 
 
 def outputs(model: ImageClassifier, images: tf.Tensor, mirror: bool) -> dict[str, tf.Tensor]:

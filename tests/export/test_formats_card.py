@@ -12,7 +12,7 @@ import tensorflow as tf
 from dlrecipes.errors import PublishError
 from dlrecipes.export import publish
 from dlrecipes.export.litert import LATENCY_CALLS, WARM_UP_CALLS, convert, latencies
-from dlrecipes.export.signatures import Exports, Quantized, Signature
+from dlrecipes.export.signatures import Exports, Quantized, Reference, Signature
 from dlrecipes.export.weight_zeros import weight_zeros
 
 litert_files = importlib.import_module("dlrecipes.export.litert_files")
@@ -67,7 +67,7 @@ def pruned(teacher, tmp_path_factory):
     model.optimizer.build(model.trainable_variables)
     exports = exports_of(
         model, 0.8, lambda f: float(len(f(x=X)["y"])), method="pruned",
-        references={"teacher, version 1": teacher},
+        references={"teacher, version 1": Reference(teacher)},
     )  # fmt: skip
     return model, publish(model, tmp_path_factory.mktemp("pruned"), exports)
 

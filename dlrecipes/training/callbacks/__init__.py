@@ -5,6 +5,7 @@ from dlrecipes.training.callbacks.checkpoints import Checkpoints
 from dlrecipes.training.callbacks.early_stopping import StopOnGeneralizationGap, StopOnPlateau
 from dlrecipes.training.callbacks.freeze_features import FreezeFeatures
 from dlrecipes.training.callbacks.magnitude_pruning import MagnitudePruning
+from dlrecipes.training.callbacks.quantization_aware_training import QuantizationAwareTraining
 from dlrecipes.training.callbacks.snapshots import Snapshots
 from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
 
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpoints",
     "FreezeFeatures",
     "MagnitudePruning",
+    "QuantizationAwareTraining",
     "Snapshots",
     "StopOnDivergence",
     "StopOnGeneralizationGap",
