@@ -29,6 +29,7 @@ bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python benchmarks/recurrent.py
 	$(BIN)/python benchmarks/loops.py
+	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python -m tools.readme
 
 lint: $(VENV)/installed

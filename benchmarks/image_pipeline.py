@@ -3,7 +3,7 @@
 \b
     python benchmarks/image_pipeline.py FOLDER --size 96
     python benchmarks/image_pipeline.py FOLDER --links 200000 --size 96
-    python benchmarks/image_pipeline.py FOLDER --size 96 --memory 0
+    python benchmarks/image_pipeline.py FOLDER --size 96 --memory 0 --disk 0
 
 FOLDER has one folder of images per class, or folders train, validation and test of such folders.
 With `--links`, the images are those of FOLDER, linked as often as it takes, in a temporary folder.
@@ -27,19 +27,28 @@ import click
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--links", type=click.IntRange(0), default=0, help="Number of linked files.")
 @click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--memory", type=click.IntRange(0), help="Bytes of decoded images that are kept.")
+@click.option("--memory", type=click.IntRange(0), help="Bytes of decoded images kept in memory.")
+@click.option("--disk", type=click.IntRange(0), help="Bytes of decoded images kept in a file.")
 def main(
-    folder: Path, size: int, batch_size: int, links: int, epochs: int, memory: int | None
+    folder: Path,
+    size: int,
+    batch_size: int,
+    links: int,
+    epochs: int,
+    memory: int | None,
+    disk: int | None,
 ) -> None:
     """Prints the seconds of the scan, the images per second of each epoch, and the memory."""
     from dlrecipes._utils.quiet import load_tensorflow
 
     load_tensorflow()
-    from dlrecipes.data import image_batches
+    from dlrecipes.data import image_batches, image_store
     from dlrecipes.data.labelled_images import read_labelled_images
 
     if memory is not None:
-        image_batches.MEMORY = memory
+        image_store.MEMORY = memory
+    if disk is not None:
+        image_store.DISK = disk
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as links_folder:
         if links:
             folder = link(folder, Path(links_folder), links)
@@ -50,11 +59,15 @@ def main(
         batches, steps = image_batches.image_batches(train, size, batch_size, 0, start_epoch=0)
         iterator = iter(batches)
         for epoch in range(epochs):
-            start, count = time.perf_counter(), 0
+            start, processor_start, count = time.perf_counter(), time.process_time(), 0
             for images, _ in itertools.islice(iterator, steps):
                 count += len(images)
             seconds = time.perf_counter() - start
-            print(f"epoch {epoch + 1}: {count:,} images, {count / seconds:,.0f} images per second")
+            processor = time.process_time() - processor_start
+            print(
+                f"epoch {epoch + 1}: {count:,} images, {count / seconds:,.0f} images per second, "
+                f"{1000 * processor / count:.2f} ms of processor time per image"
+            )
         print(f"maximum resident memory: {resident_megabytes():,} MB")
 
 

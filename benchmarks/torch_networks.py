@@ -1,4 +1,6 @@
-"""PyTorch versions of the networks of `dlrecipes.models` that loops.py times."""
+"""PyTorch versions of the networks of `dlrecipes.models` that the benchmarks time."""
+
+from collections import OrderedDict
 
 import torch
 from torch import nn
@@ -126,3 +128,88 @@ class CharacterLM(nn.Module):
         """Returns the logits of each next character, and the states after the last step."""
         x, states = self.recurrent(self.embedding(x), states)
         return self.scores(x), states
+
+
+class Residual(nn.Module):
+    """Adds the output of layers to their input, which a shortcut may change.
+
+    Args:
+        layers: Layers by name.
+        shortcut: Layers of the shortcut by name. Defaults to none: the input itself.
+        last: Last layer, or `None`.
+    """
+
+    def __init__(self, layers: dict, shortcut: dict | None = None, last: nn.Module | None = None):
+        super().__init__()
+        self.inside = nn.Sequential(OrderedDict(layers))
+        self.shortcut = nn.Sequential(OrderedDict(shortcut)) if shortcut else nn.Identity()
+        self.last = last or nn.Identity()
+
+    def forward(self, x):
+        """Transforms a batch of feature maps."""
+        return self.last(self.shortcut(x) + self.inside(x))
+
+
+def conv_norm(
+    name: str, before: int, filters: int, kernel: int = 3, stride: int = 1, end: str = "relu"
+) -> dict:
+    """Returns a convolution with batch normalisation, named as in `dlrecipes.models`.
+
+    Args:
+        name: Name of the layers.
+        before: Channels of the input.
+        filters: Channels of the output.
+        kernel: Size of the window. Defaults to 3.
+        stride: Stride. Defaults to 1.
+        end: `"relu"`, `"pool"` for 2x2 max pooling before the normalisation as well, or `"norm"`.
+            Defaults to `"relu"`.
+    """
+    # A window of even size and stride 1 needs one row and column more below and to the right.
+    padding = (kernel - 1) // 2 if kernel % 2 or stride > 1 else "same"
+    layers = {f"{name}_conv": nn.Conv2d(before, filters, kernel, stride, padding, bias=False)}
+    if end == "pool":
+        layers[f"{name}_pool"] = nn.MaxPool2d(2)
+    layers[f"{name}_norm"] = nn.BatchNorm2d(filters, **NORMALIZATION)
+    if end != "norm":
+        layers[f"{name}_relu"] = nn.ReLU(inplace=True)
+    return layers
+
+
+def classifier(before: int, classes: int) -> dict:
+    """Returns the mean over the image and the scores of the classes."""
+    return {
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flat": nn.Flatten(),
+        "predictions": nn.Linear(before, classes),
+    }
+
+
+def small_resnet(classes: int, size: int, width: float) -> nn.Module:
+    """Returns image_classification's default network for images of a size."""
+    stride = max(1, size // 32)
+    before, *stages = [round(filters * width) for filters in (24, 16, 64, 64)]
+    layers = conv_norm("stem", 3, before, 2 * stride, stride)
+    for number, filters in enumerate(stages, 1):
+        layers |= conv_norm(f"stage{number}", before, filters, end="pool")
+        block = f"stage{number}_1"
+        layers[block] = Residual(conv_norm(block, filters, filters))
+        before = filters
+    return nn.Sequential(OrderedDict(layers | classifier(before, classes)))
+
+
+def resnet18(classes: int, size: int, width: float) -> nn.Module:
+    """Returns the residual network of 18 layers with the stem for small images."""
+    filters = [round(channels * width) for channels in (64, 128, 256, 512)]
+    before = filters[0]
+    layers = conv_norm("conv1", 3, before)
+    for stage, channels in enumerate(filters, 2):
+        for number in (1, 2):
+            block = f"conv{stage}_{number}"
+            stride = 2 if number == 1 and stage > 2 else 1
+            inside = conv_norm(f"{block}_1", before, channels, 3, stride)
+            inside |= conv_norm(f"{block}_2", channels, channels, end="norm")
+            name = f"{block}_shortcut"
+            shortcut = conv_norm(name, before, channels, 1, stride, "norm") if stride > 1 else None
+            layers[block] = Residual(inside, shortcut, nn.ReLU(inplace=True))
+            before = channels
+    return nn.Sequential(OrderedDict(layers | classifier(before, classes)))

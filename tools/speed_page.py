@@ -11,6 +11,7 @@ from tools.library_page import ROOT
 PAGE = ROOT / "docs" / "speed.md"
 RECURRENT = ROOT / "benchmarks" / "recurrent.csv"
 LOOPS = ROOT / "benchmarks" / "loops.csv"
+CLASSIFICATION = ROOT / "benchmarks" / "classification.csv"
 
 TEXT = """# Speed
 
@@ -42,22 +43,42 @@ is listed separately, in seconds. All implementations of a row were timed altern
 - `dlrecipes`: the trainer with our networks, through `compile` and `fit`.
 - `torch`: the same step in an eager loop, with the same layers and without unused gradients. Adam
   is PyTorch's default implementation; "fused Adam" is `Adam(..., fused=True)`.
+{classification}
+This page is generated from `benchmarks/*.csv` by `make readme`."""
 
-This page is generated from `benchmarks/recurrent.csv` and `benchmarks/loops.csv` by
-`make readme`."""
+TEXT_OF_CLASSIFICATION = """
+## Image classification
+
+{table}
+
+{about}
+
+- `dlrecipes`: the training of `image_classification` with its own dataset, augmentation and
+  optimizer. The images are in memory.
+- `torch channels_last fused AdamW`: the same network in an eager loop. The same flips, shifts and
+  zooms are one `grid_sample` per batch.
+"""
 
 
-def page(recurrent: Path = RECURRENT, loops: Path = LOOPS) -> str:
+def page(
+    recurrent: Path = RECURRENT, loops: Path = LOOPS, classification: Path = CLASSIFICATION
+) -> str:
     """Returns the page as Markdown.
 
     Args:
         recurrent: CSV file of `benchmarks/recurrent.py`. Defaults to the committed one.
         loops: CSV file of `benchmarks/loops.py`. Defaults to the committed one.
+        classification: CSV file of `benchmarks/classification.py`; the page leaves it out where it
+            does not exist. Defaults to the committed one.
     """
     rows = {"recurrent": _rows(recurrent), "loops": _rows(loops)}
     tables = {name: _table(measured) for name, measured in rows.items()}
     about = {f"about_{name}": _about(measured) for name, measured in rows.items()}
-    return TEXT.format(**tables, **about) + "\n"
+    section = ""
+    if classification.is_file():
+        measured = _rows(classification)
+        section = TEXT_OF_CLASSIFICATION.format(table=_table(measured), about=_about(measured))
+    return TEXT.format(**tables, **about, classification=section) + "\n"
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -16,12 +16,11 @@ from dlrecipes._utils.cpu import available_cpus
 from dlrecipes.data.batches import array_batches
 from dlrecipes.data.image_examples import ImageExamples, ImageSource
 from dlrecipes.data.image_resizing import fit, prepare, resize
+from dlrecipes.data.image_store import ImageStore
 from dlrecipes.errors import DataError
 
 __all__ = ["fit", "image_batches", "plain_decoding_errors", "prepare"]
 
-# Bytes of decoded images that a process keeps.
-MEMORY = 400_000_000
 # JPEG files are decoded at a reduced size that is at least this multiple of the network's: with
 # less, the images differ from those of `fit` by more than one grey level on average.
 DRAFT = 1.5
@@ -46,8 +45,8 @@ def image_batches(
 
     The order is a function of seed and epoch alone, so that a run resumes with the batches that it
     would have seen. Images are decoded in parallel, ahead of the network. Decoded images are kept
-    while they fit into `MEMORY` bytes per process; the others are decoded again in each epoch. Wrap
-    loops over the dataset other than `Trainer.fit` into `plain_decoding_errors`.
+    for the next epochs, 400 MB of them in memory, the others in a temporary file: see `ImageStore`.
+    Wrap loops over the dataset other than `Trainer.fit` into `plain_decoding_errors`.
 
     Args:
         examples: Images with their classes.
@@ -136,37 +135,27 @@ def plain_decoding_errors() -> Iterator[None]:
 
 
 class _DecodedImages:
-    """The images of a source at one size; those that fit into memory are kept.
+    """The images of a source at one size, which are kept once they are decoded.
 
     Args:
         source: Images.
         size: Height and width of the decoded images.
     """
 
-    reserved = 0
-
     def __init__(self, source: ImageSource, size: int):
         self._size, self._lock = size, threading.Lock()
-        each = 3 * size * size
-        count = min(len(source), max(0, MEMORY - _DecodedImages.reserved) // each)
-        # The system provides the memory when it is written to.
-        self._kept = np.empty((count, size, size, 3), "uint8")
+        self._kept = ImageStore(len(source), (size, size, 3))
         self._places = np.full(len(source), -1, "int32")
-        self._used = 0
-        _DecodedImages.reserved += self._kept.nbytes
-        weakref.finalize(self, _release, self._kept.nbytes)
 
     def read(self, source: ImageSource, rows: np.ndarray) -> np.ndarray:
         """Returns images, uint8 of shape `(rows, size, size, 3)`; safe in several threads."""
         places = self._places[rows]
-        is_kept = places >= 0
         images = np.empty((len(rows), self._size, self._size, 3), "uint8")
-        images[is_kept] = self._kept[places[is_kept]]
-        missing = np.flatnonzero(~is_kept)
+        missing = np.flatnonzero(~self._kept.read(places, images))
         for k in missing:
             image = source.read(int(rows[k]), least=max(LEAST_DRAFT, int(DRAFT * self._size)))
             images[k] = resize(image, self._size)
-        if len(missing) and self._used < len(self._kept):
+        if len(missing) and not self._kept.is_full:
             self._keep(rows[missing], images[missing])
         return images
 
@@ -175,13 +164,6 @@ class _DecodedImages:
             rows, first = np.unique(rows, return_index=True)
             is_new = self._places[rows] < 0
             rows, images = rows[is_new], images[first[is_new]]
-            count = min(len(rows), len(self._kept) - self._used)
-            places = np.arange(self._used, self._used + count)
-            self._kept[places] = images[:count]
+            places = self._kept.add(images)
             # Other threads read a place as soon as it is known.
-            self._places[rows[:count]] = places
-            self._used += count
-
-
-def _release(size: int) -> None:
-    _DecodedImages.reserved -= size
+            self._places[rows[: len(places)]] = places

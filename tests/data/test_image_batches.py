@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import os
+import tempfile
 import threading
 import warnings
 
@@ -11,7 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dlrecipes.data import image_batches
+from dlrecipes.data import image_batches, image_store
 from dlrecipes.data.image_batches import plain_decoding_errors
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.errors import DataError
@@ -73,36 +75,51 @@ def count_decoded(examples, monkeypatch):
 
 def test_decoded_images_are_kept_while_they_fit(examples, monkeypatch):
     numbers = count_decoded(examples, monkeypatch)
-    expected = read(examples, 6, start_epoch=0)
+    read(examples, 6, start_epoch=0)
     assert sorted(numbers) == [*range(COUNT)]
     # A part of the same images, and another order, need no further decoding.
     assert len(read(examples[:9])) == 3
     assert len(numbers) == COUNT
 
-    space = 3 * SIZE * SIZE * 4 + image_batches._DecodedImages.reserved
-    monkeypatch.setattr(image_batches, "MEMORY", space)
+
+@pytest.mark.parametrize("disk", [0, 3 * SIZE * SIZE * 3, 10**6])
+def test_images_beyond_the_memory_are_kept_in_a_file_and_are_the_same(
+    examples, monkeypatch, tmp_path, disk
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    expected = read(examples, 9, start_epoch=0)
+    store = image_store.ImageStore
+    gc.collect()
+    monkeypatch.setattr(image_store, "MEMORY", 3 * SIZE * SIZE * 4 + store.reserved_memory)
+    monkeypatch.setattr(image_store, "DISK", disk + store.reserved_disk)
     monkeypatch.setattr(image_batches, "_PREFETCH", 1)
     few = ImageExamples.from_files(
         [examples.sources(k) for k in range(COUNT)], examples.labels, examples.names
     )
-    numbers.clear()
-    for (images, labels), (same, own) in zip(expected, read(few, 6, start_epoch=0), strict=True):
+    numbers = count_decoded(examples, monkeypatch)
+    for (images, labels), (same, own) in zip(expected, read(few, 9, start_epoch=0), strict=True):
         np.testing.assert_array_equal(images, same)
         np.testing.assert_array_equal(labels, own)
-    assert len(numbers) >= 2 * COUNT - 4
-    kept = image_batches._decoded[few.source][SIZE]
-    assert kept._used == 4
+    # Four images fit into memory, and none, three or all of the seven others into the file.
+    kept = {0: 4, 3 * SIZE * SIZE * 3: 7}.get(disk, COUNT)
+    assert image_batches._decoded[few.source][SIZE]._kept._used == kept
+    # The stream is ahead of what was read of it.
+    assert len(numbers) >= COUNT + 2 * (COUNT - kept)
+    assert kept < COUNT or len(numbers) == COUNT
+    # The file has no name, so that nothing is left behind if the process is killed.
+    assert os.name == "nt" or [path.suffix for path in tmp_path.iterdir()] == [".png"] * COUNT
 
 
 def test_the_memory_is_free_once_nothing_needs_the_images(paths):
     gc.collect()
-    before = image_batches._DecodedImages.reserved
+    before = image_store.ImageStore.reserved_memory
     examples = ImageExamples.from_files(paths, [0] * COUNT, ("x",))
     read(examples)
-    assert image_batches._DecodedImages.reserved == before + 3 * SIZE * SIZE * COUNT
+    assert image_store.ImageStore.reserved_memory == before + 3 * SIZE * SIZE * COUNT
     del examples
     gc.collect()
-    assert image_batches._DecodedImages.reserved == before
+    assert image_store.ImageStore.reserved_memory == before
 
 
 def test_a_dataset_outlives_the_examples_that_it_was_made_of(paths):

@@ -4,11 +4,17 @@ import contextlib
 from collections.abc import Iterator
 
 import keras
+import tensorflow as tf
+
+from dlrecipes._utils.cpu import multiplies_bfloat16
+from dlrecipes._utils.notes import print_note
 
 
 @contextlib.contextmanager
 def built_in(precision: str) -> Iterator[None]:
     """Makes new layers inside the block compute with a given precision.
+
+    Prints a note if bfloat16 is slow on this machine.
 
     Args:
         precision: Name of a dtype policy, `"float32"` or `"mixed_bfloat16"`.
@@ -22,12 +28,22 @@ def built_in(precision: str) -> Iterator[None]:
     >>> layer.compute_dtype, keras.layers.Dense(2).compute_dtype
     ('bfloat16', 'float32')
     """
+    if precision == "mixed_bfloat16" and _is_slow():
+        print_note(
+            "--precision mixed_bfloat16: this CPU has no instructions for bfloat16 (avx512_bf16, "
+            "amx_bf16), so training is usually slower than with float32.",
+            once="bfloat16",
+        )
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _is_slow() -> bool:
+    return multiplies_bfloat16() is False and not tf.config.list_physical_devices("GPU")
 
 
 @contextlib.contextmanager
