@@ -27,6 +27,7 @@ from dlrecipes.errors import UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
+from dlrecipes.recipe import example_files
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.published import model_name
@@ -51,14 +52,14 @@ class Result:
         folder: The run's folder.
         version: The published version.
         metrics: Contents of `metrics.json`.
-        examples: Inputs to suggest for `dlrecipes predict`. Defaults to none.
+        examples: Arguments of commands to suggest for `dlrecipes predict`. Defaults to none.
         metric_groups: The recipe's nested metrics to show. Defaults to none.
     """
 
     folder: Path
     version: ModelVersion
     metrics: Mapping[str, Any]
-    examples: Sequence[str | tuple[str, ...]] = ()
+    examples: Sequence[example_files.Command] = ()
     metric_groups: Sequence[str] = ()
 
 
@@ -96,8 +97,17 @@ def _run(
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     atomic_write(folder / METRICS_FILE, _json(metrics))
-    examples = recipe.example_inputs(splits)
+    examples = _examples(recipe, splits, folder / example_files.FOLDER)
     return Result(folder, ModelVersion(published), metrics, examples, recipe.metric_groups)
+
+
+def _examples(recipe: Recipe, splits: Splits, folder: Path) -> list[example_files.Command]:
+    """Returns the arguments of commands to suggest; a failure must not cost the finished run."""
+    try:
+        return example_files.write_examples(recipe.example_inputs(splits), folder)
+    except Exception as error:
+        print(f"Note: no example inputs could be kept: {reason(error)}", file=sys.stderr)
+        return []
 
 
 def export(
