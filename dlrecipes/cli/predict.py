@@ -49,6 +49,7 @@ published model without a recipe (a name, or its folder); its inputs are JSON.
 Examples:
   dlrecipes predict slot_filling "leave Beijing on November 2nd"
   dlrecipes predict slot_filling - --output tagged.jsonl < sentences.txt
+  dlrecipes predict image_classification photo.jpg holiday "more/*.jpg" --top 3
   dlrecipes predict poem_generation "明月" --seed 7 --json
   dlrecipes predict my_network "[0.5, 1, 2]"
 """

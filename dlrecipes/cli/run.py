@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlrecipes._utils.file_names import shorter_path
 from dlrecipes._utils.terminal import json_text
 from dlrecipes.cli.options import (
     RecipeCommands,
@@ -20,7 +21,7 @@ from dlrecipes.cli.options import (
 )
 from dlrecipes.distribute import STRATEGIES
 from dlrecipes.errors import INTERRUPTED, UsageError
-from dlrecipes.recipe.example_files import FOLDER, StandardInput, shorter_path
+from dlrecipes.recipe.example_files import FOLDER, StandardInput
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner.model_card import flatten_metrics
 

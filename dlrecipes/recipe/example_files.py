@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrecipes._utils.file_names import slug
 from dlrecipes._utils.files import atomic_write
-from dlrecipes.recipe.published import slug
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,12 +114,3 @@ def class_images(
     return tuple(
         ExampleFile(f"{slug(names[label])}-{row}.png", image(row)) for label, row in first.items()
     )
-
-
-def shorter_path(path: Path) -> str:
-    """Returns a path relative to the working directory if that is shorter, otherwise as it is."""
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # Another drive of Windows.
-        return str(path)
-    return min(relative, str(path), key=len)

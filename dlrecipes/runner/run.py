@@ -27,12 +27,13 @@ from dlrecipes.errors import UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
-from dlrecipes.recipe import example_files
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.recipe.config import NO_START
+from dlrecipes.recipe.example_files import Command
 from dlrecipes.recipe.published import model_name
 from dlrecipes.runner import extension, model_card
 from dlrecipes.runner import start as start_version
+from dlrecipes.runner.example_inputs import keep_examples
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
 from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import (
@@ -59,7 +60,7 @@ class Result:
     folder: Path
     version: ModelVersion
     metrics: Mapping[str, Any]
-    examples: Sequence[example_files.Command] = ()
+    examples: Sequence[Command] = ()
     metric_groups: Sequence[str] = ()
 
 
@@ -97,17 +98,9 @@ def _run(
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     atomic_write(folder / METRICS_FILE, _json(metrics))
-    examples = _examples(recipe, splits, folder / example_files.FOLDER)
-    return Result(folder, ModelVersion(published), metrics, examples, recipe.metric_groups)
-
-
-def _examples(recipe: Recipe, splits: Splits, folder: Path) -> list[example_files.Command]:
-    """Returns the arguments of commands to suggest; a failure must not cost the finished run."""
-    try:
-        return example_files.write_examples(recipe.example_inputs(splits), folder)
-    except Exception as error:
-        print(f"Note: no example inputs could be kept: {reason(error)}", file=sys.stderr)
-        return []
+    version = ModelVersion(published)
+    examples = keep_examples(recipe, splits, version, folder)
+    return Result(folder, version, metrics, examples, recipe.metric_groups)
 
 
 def export(

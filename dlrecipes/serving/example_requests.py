@@ -79,19 +79,25 @@ def _first_example(stored: Mapping[str, Any], signature: Signature) -> dict[str,
         return None
 
 
-def stored_request(folder: Path, signature: Signature, rows: int = 1) -> str | None:
-    """Returns the first stored example of a signature as the body of a request, or `None`.
+def stored_requests(folder: Path, signature: Signature, count: int = 5) -> list[str]:
+    """Returns the rows of a signature's first stored example, each as the body of a request.
 
     Args:
         folder: Folder of the version.
         signature: The signature.
-        rows: Maximum number of rows. Defaults to 1.
+        count: Maximum number of rows. Defaults to 5.
     """
     arrays = stored_example(folder, signature)
-    if arrays is not None and signature.by_example:
-        arrays = {name: array[:rows] for name, array in arrays.items()}
-    body = None if arrays is None else _body(signature, arrays)
-    return None if body is None else body.decode()
+    if not arrays:
+        return []
+    rows: Sequence[Mapping[str, np.ndarray]] = [arrays]
+    if signature.by_example:
+        rows = [
+            {name: array[row : row + 1] for name, array in arrays.items()}
+            for row in range(min(count, *map(len, arrays.values())))
+        ]
+    bodies = [_body(signature, row) for row in rows]
+    return [body.decode() for body in bodies if body is not None]
 
 
 def _first_examples(

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from dlrecipes._utils.file_names import slug
 from dlrecipes.data.batches import array_batches, map_batches
 from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
@@ -22,7 +23,6 @@ from dlrecipes.metrics import count_macs
 from dlrecipes.metrics.embeddings import embedding_roc, embedding_scores
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
-from dlrecipes.recipe.published import slug
 from dlrecipes.training import TripletEmbedding, learning_rate_schedule
 
 from . import data, figures, networks, predict

@@ -131,6 +131,7 @@ def published(tmp_path_factory):
     root = tmp_path_factory.mktemp("demo") / "saved_models"
     write(root / "digits", images=(ink, [IMAGES]))
     write(root / "slots", serving_default=(tag_capitals, [spec(tf.string, None, name="sentences")]))
+    store_example(root / "slots" / "1", "serving_default", sentences=["to Oslo", "to Rome"])
     names = [tensor.name for tensor in POEM]
     write(
         root / "poems",

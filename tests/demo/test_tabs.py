@@ -1,5 +1,7 @@
 """The page's tabs and how they present the outputs of published models."""
 
+import json
+
 import gradio as gr
 import numpy as np
 import pytest
@@ -74,13 +76,19 @@ def test_stored_test_images_are_examples(models):
     assert len(dataset.samples) == 6
 
 
-def test_a_stored_example_is_the_first_request(models):
-    body = requests.example_request(models["doubles"], "serving_default")
-    assert requests.respond(models["doubles"], "serving_default", body).split() == [
-        *("{", '"outputs":', "[", "3.0"),
-        *("]", "}"),
-    ]
-    assert requests.example_request(models["halves"], "serving_default") == requests.REQUEST
+def test_stored_examples_are_requests(models):
+    first, second = requests.example_requests(models["doubles"], "serving_default")
+    for body, doubled in ((first, 3.0), (second, 5.0)):
+        response = requests.respond(models["doubles"], "serving_default", body)
+        assert json.loads(response) == {"outputs": [doubled]}
+    assert requests.example_requests(models["halves"], "serving_default") == [requests.REQUEST]
+
+
+def test_stored_sentences_are_examples(models):
+    with gr.Blocks() as blocks:
+        sentences.build(models["slots"])
+    (dataset,) = (block for block in blocks.blocks.values() if isinstance(block, gr.Dataset))
+    assert dataset.samples == [["to Oslo"], ["to Rome"]]
 
 
 @pytest.mark.parametrize("drawing", [None, {"composite": None}])

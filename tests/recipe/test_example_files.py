@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dlrecipes._utils.file_names import shorter_path
 from dlrecipes.recipe.example_files import (
     ExampleFile,
     StandardInput,
     class_images,
-    shorter_path,
     write_examples,
 )
 
