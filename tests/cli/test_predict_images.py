@@ -45,7 +45,11 @@ def no_tensorflow(monkeypatch):
 
 
 POEMS = {
-    "tables__json": {"form": "quatrains", "associations": {"moonlight": [], "明": []}},
+    "tables__json": {
+        "form": "quatrains",
+        "defaults": {},
+        "associations": {"moonlight": [], "明": []},
+    },
     "characters__txt": ["", "明"],
 }
 TEXT = {"tables__json": {"form": "text"}, "characters__txt": ["a"]}
