@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -101,8 +103,12 @@ def test_a_run_evaluates_draws_and_publishes(result):
 
 def test_the_closing_message_suggests_comparing_two_images(result):
     lines = summary(registry.find("facenet"), result).splitlines()
-    (line,) = [line for line in lines if line.startswith("  dlrecipes predict")]
-    assert line.startswith('  dlrecipes predict facenet "one.jpg" "other.jpg" --models-dir ')
+    suggested = [shlex.split(line) for line in lines if line.startswith("  dlrecipes predict")]
+    assert len(suggested) == 2
+    for words in suggested:
+        assert words[:3] == ["dlrecipes", "predict", "facenet"]
+        assert words[5] == "--models-dir"
+        assert all(Path(path).is_file() for path in words[3:5])
 
 
 def test_three_epochs_suffice_to_beat_pixels(result):
