@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,29 @@ def atomic_write(path: Path, content: str | bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_new(path: Path, content: str | bytes) -> Path:
+    """Writes a file under a name that no file has yet, and returns its path.
+
+    Args:
+        path: File to write. If it exists, `-2`, `-3` and so on follow its stem.
+        content: Content; text is encoded as UTF-8.
+    """
+    for number in itertools.count(1):
+        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            # Another process does not take the name.
+            target.open("xb").close()
+        except FileExistsError:
+            continue
+        try:
+            atomic_write(target, content)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return target
+    raise AssertionError("unreachable")
 
 
 def fsync_tree(folder: Path) -> None:

@@ -23,9 +23,9 @@ from dlrecipes.errors import UsageError
 def command(models: Path, host: str, port: int) -> None:
     """Try the published models in a browser, with one tab per model.
 
-    Draw a digit, type a query, choose a poem's theme, compare two faces, paint a facade
-    or generate a GAN's samples. Any other SavedModel gets a tab for JSON requests. The page
-    uses only the published SavedModels.
+    Show a photograph, draw a digit, type a query, choose a poem's theme, compare two faces,
+    paint a facade or generate a GAN's samples. Any other SavedModel gets a tab for JSON
+    requests. The page uses only the published SavedModels.
 
     \b
     Examples:

@@ -24,18 +24,19 @@ from dlrecipes.cli.options import (
     setting_options,
     typed_settings,
 )
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.version import find_version, locate_version, version_folders
 from dlrecipes.recipe.prediction import predict_by_signature, present
 from dlrecipes.recipe.published import published_source
 from dlrecipes.recipe.registry import Source
+from dlrecipes.recipe.unanswered import IncompletePredictions, Unanswered
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
     from dlrecipes.recipe import Options
 
-# Lines of standard input that are predicted together: what bounds the memory.
-CHUNK = 512
+# Lines of standard input, and arguments, that are predicted together: what bounds the memory.
+CHUNK, ARGUMENTS = 512, 64
 RESERVED = ("inputs", "model_version", "models_dir", "as_json", "output_file")
 STANDARD_INPUT = "INPUT '-' reads one input per line from standard input."
 
@@ -48,6 +49,7 @@ published model without a recipe (a name, or its folder); its inputs are JSON.
 Examples:
   dlrecipes predict slot_filling "leave Beijing on November 2nd"
   dlrecipes predict slot_filling - --output tagged.jsonl < sentences.txt
+  dlrecipes predict image_classification photo.jpg holiday "more/*.jpg" --top 3
   dlrecipes predict poem_generation "明月" --seed 7 --json
   dlrecipes predict my_network "[0.5, 1, 2]"
 """
@@ -76,6 +78,10 @@ def make(source: Source, published: str | None = None) -> click.Command:
             version = locate_version(published, models, number)
         config = source.config()
         settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
+        # TensorFlow takes seconds to load, and a wrong input is reported at once.
+        own["inputs"] = _checked(own["inputs"], own["output_file"])
+        if own["inputs"] != ("-",):
+            own["inputs"] = tuple(source.prepare(version, own["inputs"], parsed))
         _predict(source.make(settings), version, parsed, **own)
 
     help = f"Predict with the published model of {source.name}; {STANDARD_INPUT}"
@@ -113,6 +119,7 @@ def _make_without_recipe(name: str, unknown: UsageError) -> click.Command:
             raise unknown from None
         if not own["inputs"]:
             raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
+        own["inputs"] = _checked(own["inputs"], own["output_file"])
         load_tensorflow()
         _predict(model.recipe or _PublishedModel(), model.version, None, **own)
 
@@ -189,23 +196,25 @@ def _predict(
     as_json: bool,
     output_file: Path | None,
 ) -> None:
-    if "-" in inputs and len(inputs) > 1:
-        hint = "Give '-' alone, or each input in quotes."
-        raise UsageError("INPUT '-' is standard input, and takes no other input.", hint)
     lines = _standard_input() if inputs == ("-",) else None
-    if lines is None:
-        inputs = _as_utf8(inputs)
+    missing = 0
     with _output(output_file) as file:
         count = blank = 0
         for predictions in _predictions(recipe, version, inputs, lines, options):
             for prediction in predictions:
                 blank += prediction is None
+                if isinstance(prediction, Unanswered):
+                    missing += 1
+                    _report(prediction.error)
                 if file is not None:
                     file.write(json.dumps(prediction, ensure_ascii=False) + "\n")
                 elif as_json:
                     click.echo(json_text(prediction))
+                elif prediction is None or isinstance(prediction, Unanswered):
+                    # Output `n` belongs to line `n`.
+                    click.echo("", nl=lines is not None)
                 else:
-                    click.echo("" if prediction is None else recipe.present(prediction))
+                    click.echo(recipe.present(prediction))
             count += len(predictions)
             if lines is not None and sys.stderr.isatty():
                 click.echo(f"\r{count:,} predictions", err=True, nl=False)
@@ -218,7 +227,26 @@ def _predict(
         note = f"Note: blank lines have no prediction: {place} for {blank:,} of them."
         click.echo(note, err=True)
     if output_file is not None:
-        click.echo(f"{output_file}: {count - blank:,} predictions")
+        click.echo(f"{output_file}: {count - blank - missing:,} predictions")
+    if missing:
+        sys.exit(DataError.exit_code)
+
+
+def _checked(inputs: tuple[str, ...], output_file: Path | None) -> tuple[str, ...]:
+    """Returns the inputs as UTF-8, after the checks that hold for every model."""
+    if "-" in inputs and len(inputs) > 1:
+        hint = "Give '-' alone, or each input in quotes."
+        raise UsageError("INPUT '-' is standard input, and takes no other input.", hint)
+    if output_file is not None and not output_file.parent.is_dir():
+        raise UsageError(f"{output_file.parent}: there is no such folder.", "Make it first.")
+    return inputs if inputs == ("-",) else _as_utf8(inputs)
+
+
+def _report(error: RecipeError) -> None:
+    """Prints the error of one of several inputs."""
+    click.echo(f"Error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
 
 
 def _predictions(
@@ -233,16 +261,36 @@ def _predictions(
     A blank line has `None` in its place, so that output `n` belongs to line `n`.
     """
     if lines is None:
-        yield recipe.predict(version, list(inputs), options)
+        size = ARGUMENTS if recipe.independent_inputs else len(inputs)
+        for start in range(0, max(1, len(inputs)), max(1, size)):
+            part = inputs[start : start + size] if size else ()
+            yield _answers(recipe, version, list(part), options, len(inputs) > 1)
         return
-    size = CHUNK if recipe.independent_inputs else None
-    while part := list(itertools.islice(lines, size)):
-        texts = [text for text in part if text is not None]
-        predictions = recipe.predict(version, texts, options) if texts else []
+    lines_at_once = CHUNK if recipe.independent_inputs else None
+    while read := list(itertools.islice(lines, lines_at_once)):
+        texts = [text for text in read if text is not None]
+        predictions = _answers(recipe, version, texts, options, True) if texts else []
         if len(predictions) == len(texts):
             following = iter(predictions)
-            predictions = [None if text is None else next(following) for text in part]
+            predictions = [None if text is None else next(following) for text in read]
         yield predictions
+
+
+def _answers(
+    recipe: Any, version: ModelVersion, inputs: list[str], options: Options | None, several: bool
+) -> list[Any]:
+    """Returns predictions of a part of several inputs, or of a single input.
+
+    An `Unanswered` stands for each of several inputs that cannot be read.
+    """
+    try:
+        return recipe.predict(version, inputs, options)
+    except IncompletePredictions as error:
+        return error.predictions
+    except DataError as error:
+        if not several or len(inputs) != 1:
+            raise
+        return [Unanswered(inputs[0], error)]
 
 
 def _standard_input() -> Iterator[str | None]:
@@ -282,8 +330,6 @@ def _output(path: Path | None) -> Iterator[IO[str] | None]:
     if path is None:
         yield None
         return
-    if not path.parent.is_dir():
-        raise UsageError(f"{path.parent}: there is no such folder.", "Make it first.")
     if path.exists() and not path.is_file():
         # A pipe or a device is written to, not replaced.
         with path.open("w", encoding="utf-8") as file:

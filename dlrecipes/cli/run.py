@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dlrecipes._utils.file_names import shorter_path
 from dlrecipes._utils.terminal import json_text
 from dlrecipes.cli.options import (
     RecipeCommands,
@@ -19,6 +21,7 @@ from dlrecipes.cli.options import (
 )
 from dlrecipes.distribute import STRATEGIES
 from dlrecipes.errors import INTERRUPTED, UsageError
+from dlrecipes.recipe.example_files import FOLDER, StandardInput
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner.model_card import flatten_metrics
 
@@ -163,13 +166,14 @@ def summary(source: Source, result: Result) -> str:
     for name, value in test.items():
         before = f"{validation[name]:10.4f}" if name in validation else f"{'':10}"
         lines.append(f"  {name:<{width}}  {before}  {value:6.4f}")
-    seconds = metrics["seconds"]
+    seconds, kept = metrics["seconds"], result.folder / FOLDER
     lines += [
         f"\nKept epoch {metrics['best_epoch']} of {metrics['epochs']}; "
         f"training took {seconds['train']:.0f} s, everything {seconds['total']:.0f} s.",
         f"Published  {result.version.folder}  (SavedModel, model.tflite and model.keras agree)",
         *([f"           {metrics['test_set']}"] if metrics.get("test_set") else []),
         f"Figures    {result.folder / 'figures'}",
+        *([f"Examples   {shorter_path(kept)}"] if kept.is_dir() else []),
         "\nNext:",
     ]
     models = _unless_default("--models-dir", result.version.folder.parent.parent, "saved_models")
@@ -177,12 +181,11 @@ def summary(source: Source, result: Result) -> str:
     name = result.version.folder.parent.name
     model = recipe if name == source.name else shlex.quote(name)
     for example in result.examples:
-        inputs = [example] if isinstance(example, str) else example
-        words = " ".join(_quoted(text) for text in inputs)
+        words = " ".join(_argument(part) for part in example)
         lines.append(f"  dlrecipes predict {model} {words}{models}")
-    lines += [f"  dlrecipes evaluate {model} --data FOLDER{models}"]
+    lines += [f"  dlrecipes evaluate {model}{models}"]
     if recipe == source.name:
-        lines += [f"  dlrecipes copy {recipe} my_{recipe}     # to change it"]
+        lines += [f"  dlrecipes copy {recipe} {_free(f'my_{recipe}')}     # to change it"]
     return "\n".join(lines)
 
 
@@ -192,6 +195,23 @@ def _recipe_argument(source: Source) -> str:
 
 def _unless_default(option: str, folder: Path, default: str) -> str:
     return "" if folder == Path(default) else f" {option} {shlex.quote(str(folder))}"
+
+
+def _free(name: str) -> str:
+    """Returns the name of a folder that does not exist yet."""
+    numbered = (f"{name}_{number}" for number in itertools.count(2))
+    return next(path for path in (name, *itertools.islice(numbered, 99)) if not Path(path).exists())
+
+
+def _argument(part: str | Path | StandardInput) -> str:
+    """Returns an argument as it is typed; paths are relative where that is shorter."""
+    if isinstance(part, StandardInput):
+        return f"- < {_quoted(shorter_path(part.path))}"
+    if isinstance(part, str):
+        # Options and numbers need no quotes.
+        return part if part.startswith("--") or part.isdigit() else _quoted(part)
+    path = shorter_path(part)
+    return _quoted(f"./{path}" if path.startswith("-") else path)
 
 
 def _quoted(text: str) -> str:

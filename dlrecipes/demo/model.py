@@ -13,6 +13,7 @@ from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.version import EXTRAS, ModelVersion, version_folders
 from dlrecipes.recipe.published import facts
+from dlrecipes.serving.example_requests import stored_example
 from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import DEFAULT, Servable
 from dlrecipes.serving.status import RequestError
@@ -82,6 +83,20 @@ class Model:
     def about(self) -> str:
         """Data, date and test score of the model, in one line."""
         return escape_control_characters(str(facts(ModelVersion(self.folder))))
+
+    def stored_example(self, signature: str, name: str) -> list[Any]:
+        """Returns the values of an input in the first example that is stored with the version.
+
+        Args:
+            signature: Name of the signature; an empty name means the default signature.
+            name: Name of the input.
+
+        Returns:
+            One value per row; nothing if no example is stored.
+        """
+        entry = self.servable.signatures.get(signature or DEFAULT)
+        arrays = stored_example(self.folder, entry) if entry else None
+        return list(arrays[name]) if arrays and name in arrays else []
 
     def extra(self, name: str) -> str:
         """Returns the text of a file in the version's `assets.extra`, or an empty string."""

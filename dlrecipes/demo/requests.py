@@ -9,6 +9,7 @@ import gradio as gr
 from dlrecipes.demo.limits import MAX_REQUEST, check_text
 from dlrecipes.demo.model import Model, value_or
 from dlrecipes.serving import json_body, json_output
+from dlrecipes.serving.example_requests import stored_requests
 from dlrecipes.serving.status import RequestError
 
 REQUEST = '{"instances": []}'
@@ -19,12 +20,25 @@ def build(model: Model) -> None:
     names = sorted(model.servable.signatures)
     gr.Markdown("A request in the format of `dlrecipes serve`, and the response.")
     signature = gr.Dropdown(names, value=names[0], label="Signature")
+    stored = example_requests(model, names[0])
     takes = gr.Markdown(describe_inputs(model, names[0]))
-    request = gr.Code(REQUEST, language="json", label="Request", interactive=True)
+    request = gr.Code(stored[0], language="json", label="Request", interactive=True)
+    if len(stored) > 1:
+        gr.Examples([[body] for body in stored], [request], label="Stored examples")
     send = gr.Button("Send", variant="primary")
     response = gr.Code(language="json", label="Response", interactive=False)
-    signature.change(lambda name: describe_inputs(model, name), signature, takes)
+    signature.change(
+        lambda name: (describe_inputs(model, name), example_requests(model, name)[0]),
+        signature,
+        [takes, request],
+    )
     send.click(lambda *values: respond(model, *values), [signature, request], response)
+
+
+def example_requests(model: Model, signature: str) -> list[str]:
+    """Returns requests with the examples that are stored with the version, as JSON."""
+    bodies = stored_requests(model.folder, model.servable.signature(signature))
+    return [body for body in bodies if len(body) <= MAX_REQUEST] or [REQUEST]
 
 
 def describe_inputs(model: Model, signature: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gradio as gr
+import numpy as np
 
 from dlrecipes.demo.limits import MAX_TEXT, check_text
 from dlrecipes.demo.model import Model, value_or, words
 from dlrecipes.metrics import tag_spans
 
+# Test sentences to choose from.
+EXAMPLES = 6
 SENTENCE = "leave Beijing on November 2nd"
 
 
@@ -19,6 +22,9 @@ def fits(model: Model) -> bool:
 def build(model: Model) -> None:
     """Lays out the tab."""
     sentence = gr.Textbox(SENTENCE, label="Sentence", submit_btn="Tag", max_length=MAX_TEXT)
+    stored = words(np.array(model.stored_example("", "sentences")[:EXAMPLES], object))
+    if stored:
+        gr.Examples([[text] for text in stored if text], [sentence], label="Test sentences")
     slots = gr.HighlightedText(label="Slots", show_inline_category=True, combine_adjacent=False)
     intent = gr.Textbox(label="Intent", interactive=False)
     sentence.submit(

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from dlrecipes.export.signatures import Exports, Quantized, Reference, Signature
     from dlrecipes.recipe.base import Recipe, Splits
     from dlrecipes.recipe.config import Options, RecipeConfig, Search, setting
+    from dlrecipes.recipe.example_files import ExampleFile
 
 __all__ = [
+    "ExampleFile",
     "Exports",
     "Options",
     "Quantized",
@@ -25,6 +27,7 @@ __all__ = [
 attach(
     __name__,
     {
+        "ExampleFile": "example_files",
         "Exports": "dlrecipes.export.signatures",
         "Options": "config",
         "Quantized": "dlrecipes.export.signatures",

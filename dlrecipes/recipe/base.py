@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dlrecipes.data.reports import DataReport
     from dlrecipes.export.signatures import Exports
     from dlrecipes.export.version import ModelVersion
+    from dlrecipes.recipe.example_files import ExampleFile
     from dlrecipes.recipe.transfer import Transfer
 
 Part = Literal["train", "validation", "test"]
@@ -268,10 +269,13 @@ class Recipe(ABC):
 
         return present(prediction)
 
-    def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
-        """Returns inputs that the closing message suggests to `dlrecipes predict`; default none.
+    def example_inputs(
+        self, splits: Splits
+    ) -> Sequence[str | ExampleFile | tuple[str | ExampleFile, ...]]:
+        """Returns test inputs that the closing message passes to `dlrecipes predict`; default none.
 
-        Each is a command of its own; the elements of a tuple go into one command.
+        Each is a command of its own; the elements of a tuple go into one command. An `ExampleFile`
+        is written to the run's folder `examples`, and the command has its path.
         """
         return []
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.recipe.unanswered import Unanswered, complete
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -19,22 +20,46 @@ def predict_by_signature(version: ModelVersion, inputs: Sequence[Any]) -> list[d
     Args:
         version: The published version.
         inputs: One element per example: text (JSON, the text itself for a model of strings, a
-            path for an input named `*_bytes`; images of any format that training reads for
-            `image_bytes`), or data: a value, or values by input name.
+            path for an input named `*_bytes`; for a model of `image_bytes` alone, image files of
+            any format that training reads, folders and patterns), or data: a value, or values by
+            input name.
 
     Raises:
         UsageError: If an input does not fit the signature.
+        IncompletePredictions: If one of several images cannot be read.
     """
     specs = version.inputs()
-    predictions = []
+    if list(specs) != ["image_bytes"]:
+        return list(_predictions(version, inputs, specs))
+    predictions: list[dict[str, Any]] = []
+    for value in _images(inputs):
+        try:
+            predictions += _predictions(version, [value], specs)
+        except DataError as error:
+            name = value if isinstance(value, str) else f"image {len(predictions) + 1}"
+            message = error.message if name in error.message else f"{name}: {error.message}"
+            predictions.append(Unanswered(name, DataError(message, error.hint)))
+    return complete(predictions)
+
+
+def _images(inputs: Sequence[Any]) -> Iterator[Any]:
+    """Yields inputs with the files that paths of folders and patterns stand for."""
+    from dlrecipes.recipe.image_inputs import expand_images
+
+    for value in inputs:
+        yield from expand_images([value]) if isinstance(value, str) else [value]
+
+
+def _predictions(
+    version: ModelVersion, inputs: Sequence[Any], specs: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
     for number, value in enumerate(inputs, start=1):
         arrays = {
             name: _array(number, name, part, specs[name])
             for name, part in _by_name(number, value, specs).items()
         }
         outputs = version.call(**arrays)
-        predictions.append({name: plain(output, 0) for name, output in outputs.items()})
-    return predictions
+        yield {name: plain(output, 0) for name, output in outputs.items()}
 
 
 def _by_name(number: int, value: Any, specs: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlrecipes._utils.file_names import slug
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import (
     CONFIG_FILE,
@@ -21,9 +20,6 @@ from dlrecipes.export.version import (
 )
 from dlrecipes.recipe.config import AUTO_NAME, RecipeConfig
 from dlrecipes.recipe.registry import Source, find, sources
-
-# Longest name of data in the name of a model, in characters.
-LONGEST = 60
 
 
 def model_name(recipe: str, config: RecipeConfig) -> str:
@@ -44,12 +40,6 @@ def model_name(recipe: str, config: RecipeConfig) -> str:
         return config.publish_as
     data = config.data_name()
     return f"{recipe}-{slug(data)}" if data else recipe
-
-
-def slug(text: str) -> str:
-    """Returns a text as part of a folder's name: letters and digits of any script, and hyphens."""
-    plain = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", text).lower())
-    return plain[:LONGEST].strip("-") or "data"
 
 
 def check_name(models: Path, recipe: str, config: RecipeConfig) -> None:

@@ -11,14 +11,19 @@ import os
 import sys
 import traceback
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import UsageError, nearest
 from dlrecipes.recipe.base import Recipe
 from dlrecipes.recipe.config import Options, RecipeConfig
+
+if TYPE_CHECKING:
+    from dlrecipes.export.version import ModelVersion
 
 BUILT_IN = "dlrecipes.recipes"
 ENTRY_POINTS = "dlrecipes.recipes"
@@ -55,6 +60,27 @@ class Source:
     def predict_options(self) -> type[Options] | None:
         """Returns the recipe's `PredictOptions`; `None` if it declares none."""
         return getattr(self._module("config"), "PredictOptions", None)
+
+    def prepare(
+        self, version: ModelVersion, inputs: Sequence[str], options: Options | None
+    ) -> list[str]:
+        """Returns the inputs of a prediction after the checks that need no TensorFlow.
+
+        These are the function `prepare` of the recipe's `predict.py`, if it has one; it may also
+        replace a folder by its files.
+
+        Args:
+            version: Published version.
+            inputs: Inputs as the user typed them.
+            options: Validated `PredictOptions`; `None` for a recipe without that class.
+
+        Raises:
+            RecipeError: If an input is missing or does not fit.
+        """
+        if not (self.folder / "predict.py").is_file():
+            return list(inputs)
+        prepare = getattr(self._module("predict"), "prepare", None)
+        return list(inputs) if prepare is None else prepare(version, inputs, options)
 
     def recipe(self) -> type[Recipe]:
         """Returns the recipe's class."""

@@ -30,9 +30,11 @@ from dlrecipes.figures import learning_curves, save
 from dlrecipes.recipe import versions
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.recipe.config import NO_START
+from dlrecipes.recipe.example_files import Command
 from dlrecipes.recipe.published import model_name
 from dlrecipes.runner import extension, model_card
 from dlrecipes.runner import start as start_version
+from dlrecipes.runner.example_inputs import keep_examples
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
 from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import (
@@ -52,14 +54,14 @@ class Result:
         folder: The run's folder.
         version: The published version.
         metrics: Contents of `metrics.json`.
-        examples: Inputs to suggest for `dlrecipes predict`. Defaults to none.
+        examples: Arguments of commands to suggest for `dlrecipes predict`. Defaults to none.
         metric_groups: The recipe's nested metrics to show. Defaults to none.
     """
 
     folder: Path
     version: ModelVersion
     metrics: Mapping[str, Any]
-    examples: Sequence[str | tuple[str, ...]] = ()
+    examples: Sequence[Command] = ()
     metric_groups: Sequence[str] = ()
 
 
@@ -97,8 +99,9 @@ def _run(
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
     atomic_write(folder / METRICS_FILE, _json(metrics))
-    examples = recipe.example_inputs(splits)
-    return Result(folder, ModelVersion(published), metrics, examples, recipe.metric_groups)
+    version = ModelVersion(published)
+    examples = keep_examples(recipe, splits, version, folder)
+    return Result(folder, version, metrics, examples, recipe.metric_groups)
 
 
 def export(

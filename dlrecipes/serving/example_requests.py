@@ -61,18 +61,54 @@ def _stored(folder: Path) -> Mapping[str, Any]:
     return signatures if isinstance(signatures, dict) else {}
 
 
+def stored_example(folder: Path, signature: Signature) -> dict[str, np.ndarray] | None:
+    """Returns the inputs of a signature's first stored example; `None` without one.
+
+    Args:
+        folder: Folder of the version.
+        signature: The signature.
+    """
+    return _first_example(_stored(folder), signature)
+
+
+def _first_example(stored: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray] | None:
+    try:
+        packed = stored[signature.name][0]["inputs"]
+        return {name: _unpack(packed[name]) for name in signature.inputs}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, tf.errors.OpError):
+        return None
+
+
+def stored_requests(folder: Path, signature: Signature, count: int = 5) -> list[str]:
+    """Returns the rows of a signature's first stored example, each as the body of a request.
+
+    Args:
+        folder: Folder of the version.
+        signature: The signature.
+        count: Maximum number of rows. Defaults to 5.
+    """
+    arrays = stored_example(folder, signature)
+    if not arrays:
+        return []
+    rows: Sequence[Mapping[str, np.ndarray]] = [arrays]
+    if signature.by_example:
+        rows = [
+            {name: array[row : row + 1] for name, array in arrays.items()}
+            for row in range(min(count, *map(len, arrays.values())))
+        ]
+    bodies = [_body(signature, row) for row in rows]
+    return [body.decode() for body in bodies if body is not None]
+
+
 def _first_examples(
     stored: Mapping[str, Any], signature: Signature
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields the first row of the first stored example of a signature."""
-    try:
-        packed = stored[signature.name][0]["inputs"]
-        arrays = {name: _unpack(packed[name]) for name in signature.inputs}
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, tf.errors.OpError):
-        return
-    if signature.by_example:
-        arrays = {name: array[:1] for name, array in arrays.items()}
-    yield arrays
+    arrays = _first_example(stored, signature)
+    if arrays is not None:
+        yield (
+            {name: array[:1] for name, array in arrays.items()} if signature.by_example else arrays
+        )
 
 
 def _unpack(text: str) -> np.ndarray:

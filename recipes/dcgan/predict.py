@@ -16,6 +16,24 @@ from dlrecipes.export.version import EXTRAS, ModelVersion
 from .config import PredictOptions
 
 
+def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
+    """Checks the options before TensorFlow is loaded; returns the inputs, of which there are none.
+
+    Args:
+        version: The published version.
+        inputs: No inputs; the options say everything.
+        options: Class of the images, and the file.
+
+    Raises:
+        UsageError: If there are inputs, the class is unknown, or the folder does not exist.
+    """
+    if inputs:
+        raise UsageError(f"{inputs[0]}: dcgan takes no inputs.", "Give --count and --seed.")
+    _sheet_path(options.sheet)
+    _request(version, options)
+    return []
+
+
 def predict(
     version: ModelVersion, inputs: Sequence[str], options: PredictOptions
 ) -> list[dict[str, Any]]:
@@ -31,8 +49,7 @@ def predict(
     """
     from dlrecipes.figures import tiled
 
-    if inputs:
-        raise UsageError(f"{inputs[0]}: dcgan takes no inputs.", "Give --count and --seed.")
+    prepare(version, inputs, options)
     path = _sheet_path(options.sheet)
     images = version.call(**_request(version, options))["images"]
     sheet = io.BytesIO()

@@ -223,6 +223,10 @@ class DeepConvolutionalGAN(Recipe):
         """Writes a sheet of generated images; returns its path."""
         return predict.predict(version, inputs, options or PredictOptions())
 
+    def example_inputs(self, splits: Splits) -> list[tuple[str, ...]]:
+        """Returns options, because there are no inputs."""
+        return [("--count", "16", "--seed", "7")]
+
     def present(self, prediction: Mapping[str, Any]) -> str:
         """Returns the path of the sheet."""
         return predict.present(prediction)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes.data.image_files import read_image_bytes
+from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.unanswered import complete
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -14,27 +15,48 @@ if TYPE_CHECKING:
 MIN_PROBABILITY = 0.01
 
 
-def predict(version: ModelVersion, names: Sequence[str]) -> list[dict[str, Any]]:
+def prepare(version: ModelVersion, inputs: Sequence[str], options: None = None) -> list[str]:
+    """Returns the image files that the inputs name; does not load TensorFlow.
+
+    Args:
+        version: Published version.
+        inputs: Image files, folders and patterns.
+        options: No options. Defaults to `None`.
+
+    Raises:
+        UsageError: If an input does not exist.
+        DataError: If a folder has no images.
+    """
+    return expand_images(inputs)
+
+
+def predict(version: ModelVersion, inputs: Sequence[str]) -> list[dict[str, Any]]:
     """Returns the class of each image file and the probabilities of all classes.
 
     Args:
         version: Published version.
-        names: Paths of image files.
+        inputs: Image files, folders and patterns.
 
     Raises:
-        UsageError: If a file does not exist.
-        DataError: If a file cannot be decoded as an image.
+        UsageError: If an input does not exist.
+        IncompletePredictions: If one of several files cannot be decoded as an image; the error has
+            the predictions of the others. It is a `DataError`, as for a single file.
     """
-    return [_predict(version, name) for name in names]
+
+    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+        outputs = version.call(image_bytes=contents)
+        return [_prediction(name, outputs, row) for row, name in enumerate(names)]
+
+    return complete(answer_images(prepare(version, inputs), answer))
 
 
-def _predict(version: ModelVersion, name: str) -> dict[str, Any]:
-    outputs = version.call(image_bytes=[read_image_bytes(name)])
-    classes = [label.decode() for label in outputs["classes"][0]]
+def _prediction(name: str, outputs: Mapping[str, Any], row: int) -> dict[str, Any]:
+    classes = [label.decode() for label in outputs["classes"][row]]
+    probabilities = outputs["probabilities"][row].tolist()
     return {
         "file": name,
-        "label": outputs["label"][0].decode(),
-        "probabilities": dict(zip(classes, outputs["probabilities"][0].tolist(), strict=True)),
+        "label": outputs["label"][row].decode(),
+        "probabilities": dict(zip(classes, probabilities, strict=True)),
     }
 
 

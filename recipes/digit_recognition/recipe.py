@@ -23,8 +23,9 @@ from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import classification_metrics, confusion_matrix, count_macs
-from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
+from dlrecipes.recipe.example_files import class_images
 from dlrecipes.training import ImageClassifier, learning_rate_schedule
 
 from . import data, networks, predict
@@ -182,9 +183,10 @@ class DigitRecognition(Recipe):
         """Returns the class of an image and other likely classes."""
         return predict.present(prediction)
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns an example of a file name."""
-        return ["photo.png"]
+    def example_inputs(self, splits: Splits) -> list[tuple[ExampleFile, ...]]:
+        """Returns test images of three classes."""
+        test = splits.test
+        return [class_images(lambda row: test.images[row], test.labels, test.names)]
 
 
 def _quantized(model: ImageClassifier, splits: Splits) -> Quantized:

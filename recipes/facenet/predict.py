@@ -12,59 +12,37 @@ import numpy as np
 
 from dlrecipes._utils.notes import print_note
 from dlrecipes.data.gallery import Gallery, list_people
-from dlrecipes.data.image_files import read_image_bytes
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.export.version import EXTRAS, ModelVersion
+from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.unanswered import Unanswered, complete
 
 from .config import PredictOptions
 
 THRESHOLD_FILE = "threshold.txt"
-BATCH = 64
 
 
-def predict(
-    version: ModelVersion, names: Sequence[str], options: PredictOptions
-) -> list[dict[str, Any]]:
-    """Returns a comparison of each pair of images; or, with a gallery, each image's identity.
+def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
+    """Returns the image files that the inputs name; does not load TensorFlow.
 
     Args:
-        version: The published version.
-        names: Paths of image files.
-        options: The gallery and the threshold.
+        version: Published version.
+        inputs: Image files, folders and patterns.
+        options: The gallery.
 
     Raises:
-        UsageError: If there is nothing to compare.
-        DataError: If an image or the gallery cannot be read.
+        UsageError: If an input does not exist, or there is nothing to compare.
+        DataError: If the gallery does not exist, or a folder has no images.
     """
-    _check(names, options)
-    threshold = options.threshold or float(version.file(f"{EXTRAS}/{THRESHOLD_FILE}").read_text())
-    if not options.gallery:
-        return _comparisons(names, _embeddings(version, names), threshold)
-    gallery = _gallery(version, Path(options.gallery).expanduser())
-    predictions: list[dict[str, Any]] = []
-    if options.enrol:
-        gallery.save(Path(options.enrol).expanduser())
-        people = len(set(gallery.names))
-        counts = {"images": len(gallery.names), "people": people}
-        predictions.append({"enrolled": options.enrol, **counts})
-    for name, embedding in zip(names, _embeddings(version, names), strict=True):
-        nearest = gallery.nearest(embedding, 2)
-        is_known = nearest[0].distance <= threshold
-        predictions.append(
-            {
-                "file": name,
-                "person": nearest[0].name if is_known else None,
-                "nearest": [{"person": m.name, "distance": m.distance} for m in nearest],
-                "threshold": threshold,
-            }
-        )
-    return predictions
-
-
-def _check(names: Sequence[str], options: PredictOptions) -> None:
+    names = expand_images(inputs)
     if options.gallery:
         if not names and not options.enrol:
             raise UsageError("No image to identify.", "Give images after the options.")
+        if not Path(options.gallery).expanduser().exists():
+            raise DataError(f"{options.gallery}: there is no such folder or file.")
+        enrol = Path(options.enrol).expanduser()
+        if options.enrol and not enrol.parent.is_dir():
+            raise UsageError(f"--enrol {options.enrol}: there is no folder {enrol.parent}.")
     elif options.enrol:
         raise UsageError("--enrol needs a gallery.", "Add --gallery FOLDER.")
     elif len(names) < 2:
@@ -72,17 +50,73 @@ def _check(names: Sequence[str], options: PredictOptions) -> None:
             "A single image cannot be compared.",
             "Give two images, or --gallery FOLDER with one folder of images per person.",
         )
+    return names
 
 
-def _comparisons(
-    names: Sequence[str], embeddings: np.ndarray, threshold: float
+def predict(
+    version: ModelVersion, inputs: Sequence[str], options: PredictOptions
 ) -> list[dict[str, Any]]:
+    """Returns a comparison of each pair of images; or, with a gallery, each image's identity.
+
+    Args:
+        version: The published version.
+        inputs: Image files, folders and patterns.
+        options: The gallery and the threshold.
+
+    Raises:
+        UsageError: If there is nothing to compare.
+        DataError: If an image or the gallery cannot be read; of several images, an
+            `IncompletePredictions` with the predictions of the others.
+    """
+    names = prepare(version, inputs, options)
+    threshold = options.threshold or float(version.file(f"{EXTRAS}/{THRESHOLD_FILE}").read_text())
+    predictions: list[dict[str, Any]] = []
+    gallery = None
+    if options.gallery:
+        gallery = _gallery(version, Path(options.gallery).expanduser())
+        if options.enrol:
+            gallery.save(Path(options.enrol).expanduser())
+            counts = {"images": len(gallery.names), "people": len(set(gallery.names))}
+            predictions.append({"enrolled": options.enrol, **counts})
+    embeddings = answer_images(names, lambda _, contents: _embed(version, contents))
+    missing = [part for part in embeddings if isinstance(part, Unanswered)]
+    pairs = [
+        (name, embedding)
+        for name, embedding in zip(names, embeddings, strict=True)
+        if not isinstance(embedding, Unanswered)
+    ]
+    if gallery is not None:
+        predictions += [_identity(gallery, *pair, threshold) for pair in pairs]
+    elif len(pairs) < 2:
+        raise missing[0].error
+    else:
+        predictions += _comparisons(pairs, threshold)
+    return complete([*predictions, *missing])
+
+
+def _embed(version: ModelVersion, contents: Sequence[bytes]) -> list[np.ndarray]:
+    return list(version.call(image_bytes=contents)["embedding"])
+
+
+def _identity(
+    gallery: Gallery, name: str, embedding: np.ndarray, threshold: float
+) -> dict[str, Any]:
+    nearest = gallery.nearest(embedding, 2)
+    return {
+        "file": name,
+        "person": nearest[0].name if nearest[0].distance <= threshold else None,
+        "nearest": [{"person": m.name, "distance": m.distance} for m in nearest],
+        "threshold": threshold,
+    }
+
+
+def _comparisons(pairs: Sequence[tuple[str, np.ndarray]], threshold: float) -> list[dict[str, Any]]:
     comparisons = []
-    for first, second in itertools.combinations(range(len(names)), 2):
-        distance = float(np.sum((embeddings[first] - embeddings[second]) ** 2))
+    for (first, one), (second, other) in itertools.combinations(pairs, 2):
+        distance = float(np.sum((one - other) ** 2))
         comparisons.append(
             {
-                "files": [names[first], names[second]],
+                "files": [first, second],
                 "same_person": distance <= threshold,
                 "distance": distance,
                 "threshold": threshold,
@@ -127,8 +161,6 @@ def _gallery(version: ModelVersion, path: Path) -> Gallery:
 
 
 def _embeddings(version: ModelVersion, paths: Sequence[str | Path]) -> np.ndarray:
-    batches = [
-        version.call(image_bytes=[read_image_bytes(path) for path in paths[k : k + BATCH]])
-        for k in range(0, len(paths), BATCH)
-    ]
-    return np.concatenate([batch["embedding"] for batch in batches] or [np.zeros((0, 0), "f4")])
+    names = [str(path) for path in paths]
+    embeddings = answer_images(names, lambda _, contents: _embed(version, contents))
+    return np.stack(complete(embeddings))

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from dlrecipes._utils.file_names import slug
 from dlrecipes.data.batches import array_batches, map_batches
 from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
@@ -20,7 +21,7 @@ from dlrecipes.export.litert_metadata import embedder
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs
 from dlrecipes.metrics.embeddings import embedding_roc, embedding_scores
-from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import TripletEmbedding, learning_rate_schedule
 
@@ -203,9 +204,17 @@ class FaceNet(Recipe):
         """Returns a comparison or an identity as one line."""
         return predict.present(prediction)
 
-    def example_inputs(self, splits: Splits) -> list[str | tuple[str, ...]]:
-        """Returns two names of image files, to compare."""
-        return [("one.jpg", "other.jpg")]
+    def example_inputs(self, splits: Splits) -> list[tuple[ExampleFile, ...]]:
+        """Returns pairs of test images: of one person, and of two."""
+        test = splits.test
+        person = next(label for label in test.labels if np.sum(test.labels == label) > 1)
+        one, same = np.flatnonzero(test.labels == person)[:2]
+        others = np.flatnonzero(test.labels != person)[:1]
+
+        def file(row: int) -> ExampleFile:
+            return ExampleFile(f"{slug(test.names[test.labels[row]])}-{row}.png", test.images[row])
+
+        return [(file(one), file(row)) for row in (same, *others)]
 
 
 def _quantized(splits: Splits) -> Quantized:

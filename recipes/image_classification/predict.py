@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes.data.image_files import read_image_bytes
+from dlrecipes._utils.files import write_new
+from dlrecipes.errors import UsageError, reason
+from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.unanswered import complete
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -13,30 +17,66 @@ if TYPE_CHECKING:
     from .config import PredictOptions
 
 
+def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
+    """Returns the image files that the inputs name; does not load TensorFlow.
+
+    Args:
+        version: Published version.
+        inputs: Image files, folders and patterns.
+        options: Folder of heat maps.
+
+    Raises:
+        UsageError: If an input does not exist, or the folder cannot be made.
+        DataError: If a folder has no images.
+    """
+    if not inputs:
+        raise UsageError("No images to classify.", "Give image files, or a folder of images.")
+    folder = Path(options.explain).expanduser()
+    if options.explain and not folder.is_dir():
+        if folder.exists():
+            raise UsageError(f"--explain {options.explain}: expected a folder, got a file.")
+        if not folder.parent.is_dir():
+            raise UsageError(f"--explain {options.explain}: there is no folder {folder.parent}.")
+    return expand_images(inputs)
+
+
 def predict(
-    version: ModelVersion, names: Sequence[str], options: PredictOptions
+    version: ModelVersion, inputs: Sequence[str], options: PredictOptions
 ) -> list[dict[str, Any]]:
     """Returns the likely classes of each image file, with their probabilities.
 
     Args:
         version: Published version.
-        names: Paths of image files.
-        options: Number of classes.
+        inputs: Image files, folders and patterns.
+        options: Number of classes, and the folder of heat maps.
 
     Raises:
-        UsageError: If a file does not exist.
-        DataError: If a file cannot be decoded as an image.
+        UsageError: If an input does not exist, or a heat map cannot be written.
+        IncompletePredictions: If one of several files cannot be decoded as an image; the error has
+            the predictions of the others. It is a `DataError`, as for a single file.
     """
-    return [_predict(version, name, options.top) for name in names]
+
+    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+        outputs = version.call(image_bytes=contents)
+        predictions = [
+            _prediction(name, outputs, row, options.top) for row, name in enumerate(names)
+        ]
+        if options.explain:
+            maps = version.call("explain", image_bytes=contents)["explanation_bytes"]
+            for prediction, content in zip(predictions, maps, strict=True):
+                prediction["explanation"] = _write(options.explain, prediction["file"], content)
+        return predictions
+
+    return complete(answer_images(prepare(version, inputs, options), answer))
 
 
-def _predict(version: ModelVersion, name: str, top: int) -> dict[str, Any]:
-    outputs = version.call(image_bytes=[read_image_bytes(name)])
-    classes = [label.decode() for label in outputs["classes"][0]]
-    pairs = sorted(zip(classes, outputs["probabilities"][0].tolist(), strict=True), key=_descending)
+def _prediction(name: str, outputs: Mapping[str, Any], row: int, top: int) -> dict[str, Any]:
+    classes = [label.decode() for label in outputs["classes"][row]]
+    probabilities = outputs["probabilities"][row].tolist()
+    pairs = sorted(zip(classes, probabilities, strict=True), key=_descending)
     return {
         "file": name,
-        "label": outputs["label"][0].decode(),
+        "label": outputs["label"][row].decode(),
         "probabilities": dict(pairs[:top]),
     }
 
@@ -45,9 +85,20 @@ def _descending(pair: tuple[str, float]) -> float:
     return -pair[1]
 
 
+def _write(folder: str, name: str, content: bytes) -> str:
+    """Writes a heat map next to those that are there; returns its path."""
+    path = Path(folder).expanduser() / f"{Path(name).stem}.explained.png"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return str(write_new(path, content))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {reason(error)}.") from None
+
+
 def present(prediction: Mapping[str, Any]) -> str:
-    """Returns the classes of an image with their probabilities."""
+    """Returns the classes of an image with their probabilities, and the path of its heat map."""
     classes = ", ".join(
         f"{name} {probability:.1%}" for name, probability in prediction["probabilities"].items()
     )
-    return f"{prediction['file']}: {classes}"
+    heat_map = f"; heat map {prediction['explanation']}" if "explanation" in prediction else ""
+    return f"{prediction['file']}: {classes}{heat_map}"

@@ -20,8 +20,9 @@ from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import classification_metrics, count_macs
-from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
+from dlrecipes.recipe.example_files import class_images
 from dlrecipes.training import ImageClassifier
 
 from . import compression, data, figures, predict, training
@@ -222,6 +223,6 @@ class ImageClassification(Recipe):
         """Returns the likely classes of an image as one line."""
         return predict.present(prediction)
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns an example of a file name."""
-        return ["photo.jpg"]
+    def example_inputs(self, splits: Splits) -> list[tuple[ExampleFile, ...]]:
+        """Returns test images of three classes."""
+        return [class_images(splits.test.image, splits.test.labels, splits.test.names)]

@@ -5,50 +5,69 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dlrecipes._utils.files import atomic_write
-from dlrecipes.data.image_files import read_image_bytes
+from dlrecipes._utils.files import write_new
 from dlrecipes.errors import UsageError, reason
 from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.unanswered import complete
 
 from .config import PredictOptions
 
 
-def predict(
-    version: ModelVersion, names: Sequence[str], options: PredictOptions
-) -> list[dict[str, str]]:
-    """Writes the translation of each image to a file; returns the paths.
+def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
+    """Returns the image files that the inputs name; does not load TensorFlow.
 
     Args:
-        version: The published version.
-        names: Paths of image files.
+        version: Published version.
+        inputs: Image files, folders and patterns.
         options: The folder for the results.
 
     Raises:
-        UsageError: If a file does not exist, or the folder cannot be written to.
-        DataError: If a file is not an image.
+        UsageError: If an input or the folder for the results does not exist.
+        DataError: If a folder has no images.
     """
-    if not names:
+    if not inputs:
         raise UsageError("No images to translate.", "Give image files.")
-    folder = Path(options.output_dir).expanduser()
-    if not folder.is_dir():
+    if not Path(options.output_dir).expanduser().is_dir():
         raise UsageError(f"--output-dir {options.output_dir}: there is no such folder.")
-    stems = [Path(name).stem for name in names]
-    for name, stem in zip(names, stems, strict=True):
-        if stems.count(stem) > 1:
-            raise UsageError(
-                f"{name}: several inputs are named {stem} and would be written to one file.",
-                "Give them one by one, each with its own --output-dir.",
-            )
-    predictions = []
-    for name, stem in zip(names, stems, strict=True):
-        outputs = version.call(image_bytes=[read_image_bytes(name)])
-        path = folder / f"{stem}.translated.png"
-        try:
-            atomic_write(path, outputs["png_bytes"][0])
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {reason(error)}.") from None
-        predictions.append({"file": name, "translated": str(path)})
-    return predictions
+    return expand_images(inputs)
+
+
+def predict(
+    version: ModelVersion, inputs: Sequence[str], options: PredictOptions
+) -> list[dict[str, str]]:
+    """Writes the translation of each image to a file that is not there yet; returns the paths.
+
+    Args:
+        version: The published version.
+        inputs: Image files, folders and patterns.
+        options: The folder for the results.
+
+    Raises:
+        UsageError: If an input does not exist, or the folder cannot be written to.
+        IncompletePredictions: If one of several files cannot be decoded as an image; the error has
+            the predictions of the others. It is a `DataError`, as for a single file.
+    """
+    folder = Path(options.output_dir).expanduser()
+
+    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, str]]:
+        images = version.call(image_bytes=contents)["png_bytes"]
+        return [
+            {
+                "file": name,
+                "translated": _write(folder / f"{Path(name).stem}.translated.png", image),
+            }
+            for name, image in zip(names, images, strict=True)
+        ]
+
+    return complete(answer_images(prepare(version, inputs, options), answer))
+
+
+def _write(path: Path, content: bytes) -> str:
+    try:
+        return str(write_new(path, content))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {reason(error)}.") from None
 
 
 def present(prediction: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ from dlrecipes.figures import image_grid, select_epochs
 from dlrecipes.metrics.image_quality import image_quality
 from dlrecipes.metrics.segmentation_judge import SegmentationJudge
 from dlrecipes.models import patchgan, pix2pix_unet
-from dlrecipes.recipe import Exports, Quantized, Recipe, Splits
+from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import Pix2Pix, SupervisedTrainer, learning_rate_schedule
 from dlrecipes.training._engine.precision import built_in, full_precision
@@ -211,9 +211,10 @@ class PixToPix(Recipe):
         """Returns the path of the translated image."""
         return predict.present(prediction)
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns the name of an image file."""
-        return ["map.png"]
+    def example_inputs(self, splits: Splits) -> list[ExampleFile]:
+        """Returns the input of a test pair."""
+        inputs, _ = data.sides(self.config, splits.test[:1])
+        return [ExampleFile("input-0.png", inputs[0])]
 
 
 def _translate(model: keras.Model, images: tf.Tensor) -> tf.Tensor:

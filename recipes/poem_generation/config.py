@@ -91,6 +91,7 @@ class Config(RecipeConfig):
 class PredictOptions(Options):
     """Options of `dlrecipes predict poem_generation`."""
 
+    count: int = setting(1, "Number of different poems per theme.", ge=1, le=1000)
     first_line: str = setting("", "First characters of the poem, up to its whole first line.")
     acrostic: str = setting("", "First character of each line, up to four.")
     line_length: Literal["auto", "5", "7"] = setting("auto", "Characters per line.")
@@ -106,6 +107,6 @@ class PredictOptions(Options):
     top_p: float | None = setting(
         None, "Probability to sample from; default: the training setting.", gt=0, le=1
     )
-    seed: int = setting(0, "Seed; the same seed writes the same poem.", ge=0, le=2**31 - 1)
+    seed: int = setting(0, "Seed; the same seed writes the same poems.", ge=0, le=2**31 - 1)
     length: int = setting(200, "Characters to add to a text.", ge=1, le=100_000)
     lite: bool = setting(False, "Whether to run model.tflite with NumPy, without TensorFlow.")

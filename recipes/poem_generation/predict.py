@@ -4,57 +4,168 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from dlrecipes._utils.notes import print_note
 from dlrecipes.data.quatrains.prosody import RHYME_NAMES, rhymes, templates_for
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import UsageError, nearest
 from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.recipe.prediction import plain
 
 from .config import PredictOptions
-from .lite import TABLES_FILE, LiteWriter
-from .requests import DEFAULTS, MARKS, NO_TEMPLATE_FITS
+from .lite import CHARACTERS_FILE, TABLES_FILE, LiteWriter
+from .requests import DEFAULTS, MARKS, NO_TEMPLATE_FITS, UNKNOWN_CHARACTERS, UNKNOWN_THEME
 
 _MARKS = "，。，。"
+
+
+# Names of themes in an error, seeds that are tried for each poem of `--count`, poems per batch.
+_THEMES, _TRIES, _BATCH = 30, 8, 64
+
+
+def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
+    """Returns the inputs after the checks that need the vocabulary; does not load TensorFlow.
+
+    Args:
+        version: Published version.
+        inputs: Themes or prompts.
+        options: Form, sampling and length.
+
+    Raises:
+        UsageError: If an option does not apply, or the model knows no character of a theme.
+    """
+    tables = _tables(version)
+    _request(options, tables["form"])
+    characters = json.loads(version.file(f"{EXTRAS}/{CHARACTERS_FILE}").read_text("utf-8"))
+    for text in inputs:
+        if tables["form"] == "text":
+            _check_prompt(text, set(characters))
+        else:
+            _check_theme(text, tables["associations"], set(characters))
+    return list(inputs)
+
+
+def _check_prompt(prompt: str, characters: Set[str]) -> None:
+    unknown = "".join(character for character in prompt if character not in characters)
+    if unknown:
+        problem = f"{UNKNOWN_CHARACTERS.format('prompt')}{unknown}."
+        raise UsageError(f"{prompt!r}: {problem}", "Choose other characters.")
+
+
+def _check_theme(theme: str, known: Collection[str], characters: Set[str]) -> None:
+    plain = set(re.sub(MARKS, "", theme))
+    if plain and theme.strip() not in known and not plain & characters:
+        names = [name for name in known if name not in characters]
+        raise UsageError(f"{theme!r}: {UNKNOWN_THEME}", _theme_hint(theme.strip(), names))
+
+
+def _theme_hint(theme: str, names: Sequence[str]) -> str:
+    """Returns the themes that a model knows, as a hint."""
+    if not names:
+        return "Give Chinese characters, such as 明月."
+    listed = ", ".join(sorted(names)[:_THEMES]) + (", ..." if len(names) > _THEMES else "")
+    guess = nearest(theme, names)
+    return f"{guess} Themes are {listed}, or Chinese characters.".strip()
+
+
+def _tables(version: ModelVersion) -> dict[str, Any]:
+    return json.loads(version.file(f"{EXTRAS}/{TABLES_FILE}").read_text("utf-8"))
 
 
 def predict(
     version: ModelVersion, inputs: Sequence[str], options: PredictOptions
 ) -> list[dict[str, Any]]:
-    """Returns a poem for each theme, or each prompt with its continuation.
+    """Returns poems for each theme, or each prompt with its continuations.
 
     Args:
         version: Published version.
-        inputs: Themes or prompts; an empty sequence for one poem or text without.
-        options: Form, sampling and length.
+        inputs: Themes or prompts; an empty sequence for poems or texts without.
+        options: Number, form, sampling and length.
 
     Raises:
         UsageError: If a poem or text cannot be written, or an option does not apply.
     """
-    inputs = list(inputs) or [""]
-    tables = json.loads(version.file(f"{EXTRAS}/{TABLES_FILE}").read_text("utf-8"))
-    form, is_text = tables["form"], tables["form"] == "text"
+    inputs = prepare(version, inputs, options) or [""]
+    tables = _tables(version)
+    form = tables["form"]
     request = {**DEFAULTS[form], **tables["defaults"], **_request(options, form)}
-    key = "prompt" if is_text else "theme"
-    if options.lite:
+    write = _writer(version, form, request, options.lite)
+    rounds = _rounds(write, inputs, options)
+    chosen = _different(rounds, len(inputs), options.count)
+    for text, predictions in zip(inputs, chosen, strict=True):
+        if len(predictions) < options.count:
+            what = f"{text!r}: " if text else ""
+            print_note(
+                f"{what}{len(predictions)} different of the {options.count} were found with "
+                f"{_TRIES * options.count} seeds; a higher --temperature gives more."
+            )
+    return [prediction for predictions in chosen for prediction in predictions]
+
+
+def _writer(
+    version: ModelVersion, form: str, request: Mapping[str, Any], lite: bool
+) -> Callable[[Sequence[str], Sequence[int]], list[dict[str, Any]]]:
+    """Returns a function that writes once for each theme or prompt and its seed."""
+    key = "prompt" if form == "text" else "theme"
+    if lite:
         writer = LiteWriter(version)
-        write = writer.text if is_text else writer.poem
-        rows = [write({**request, key: text}) for text in inputs]
-    else:
-        arrays = {name: [value] * len(inputs) for name, value in request.items()}
-        outputs = version.call("generate", **{**arrays, key: inputs})
-        rows = [
-            {name: plain(value, row) for name, value in outputs.items()}
-            for row in range(len(inputs))
+        write_one = writer.text if form == "text" else writer.poem
+
+    def write(inputs: Sequence[str], seeds: Sequence[int]) -> list[dict[str, Any]]:
+        if lite:
+            pairs = zip(inputs, seeds, strict=True)
+            rows = [write_one({**request, "seed": seed, key: text}) for text, seed in pairs]
+        else:
+            arrays = {name: [value] * len(inputs) for name, value in request.items()}
+            outputs = version.call("generate", **{**arrays, "seed": seeds, key: inputs})
+            rows = [
+                {name: plain(value, row) for name, value in outputs.items()}
+                for row in range(len(inputs))
+            ]
+        return [
+            {**_prediction(row, text, request), "seed": seed}
+            for row, text, seed in zip(rows, inputs, seeds, strict=True)
         ]
-    return [_prediction(row, text, request) for row, text in zip(rows, inputs, strict=True)]
+
+    return write
+
+
+def _rounds(
+    write: Callable[[Sequence[str], Sequence[int]], list[dict[str, Any]]],
+    inputs: Sequence[str],
+    options: PredictOptions,
+) -> Iterator[list[dict[str, Any]]]:
+    """Yields predictions of all inputs, with one seed after another."""
+    last = options.seed + _TRIES * options.count
+    # Several seeds at once, because a batch takes little longer than one poem.
+    size = 1 if options.lite else max(1, min(options.count, _BATCH // len(inputs)))
+    for start in range(options.seed, last, size):
+        seeds = range(start, min(start + size, last))
+        predictions = write(list(inputs) * len(seeds), [seed for seed in seeds for _ in inputs])
+        for k in range(len(seeds)):
+            yield predictions[k * len(inputs) : (k + 1) * len(inputs)]
+
+
+def _different(
+    rounds: Iterable[Sequence[dict[str, Any]]], themes: int, count: int
+) -> list[list[dict[str, Any]]]:
+    """Returns the first different poems or texts of each theme."""
+    chosen: list[dict[str, dict[str, Any]]] = [{} for _ in range(themes)]
+    for predictions in rounds:
+        for poems, prediction in zip(chosen, predictions, strict=True):
+            text = prediction["text"] if "text" in prediction else "\n".join(prediction["lines"])
+            if len(poems) < count:
+                poems.setdefault(text, prediction)
+        if all(len(poems) == count for poems in chosen):
+            break
+    return [list(poems.values()) for poems in chosen]
 
 
 def _request(options: PredictOptions, form: str) -> dict[str, Any]:
     fields = DEFAULTS[form]
     for name, field in PredictOptions.model_fields.items():
-        applies = name in fields or name in ("enforce", "lite")
+        applies = name in fields or name in ("count", "enforce", "lite")
         if not applies and getattr(options, name) != field.default:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} does not apply to {form}, which this model writes.")

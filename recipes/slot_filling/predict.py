@@ -16,6 +16,23 @@ BATCH = 64
 HAN = re.compile(r"[\u3400-\u9fff，。！？；、]")
 
 
+def prepare(version: ModelVersion, sentences: Sequence[str], options: None = None) -> list[str]:
+    """Returns sentences as they are, none of which is empty; does not load TensorFlow.
+
+    Args:
+        version: Published version.
+        sentences: Raw sentences.
+        options: No options. Defaults to `None`.
+
+    Raises:
+        UsageError: If a sentence is empty.
+    """
+    for number, sentence in enumerate(sentences, start=1):
+        if not sentence.strip():
+            raise UsageError(f"Sentence {number} is empty.", "Give a sentence in quotes.")
+    return list(sentences)
+
+
 def predict(version: ModelVersion, sentences: Sequence[str]) -> list[dict[str, Any]]:
     """Returns tokens, tags, slots and intent of each sentence.
 
@@ -26,9 +43,7 @@ def predict(version: ModelVersion, sentences: Sequence[str]) -> list[dict[str, A
     Raises:
         UsageError: If a sentence is empty.
     """
-    for number, sentence in enumerate(sentences, start=1):
-        if not sentence.strip():
-            raise UsageError(f"Sentence {number} is empty.", "Give a sentence in quotes.")
+    prepare(version, sentences)
     # Sentences of similar length share a batch, so that a long one does not pad many short ones.
     order = sorted(range(len(sentences)), key=lambda row: len(sentences[row]))
     predictions: dict[int, dict[str, Any]] = {}

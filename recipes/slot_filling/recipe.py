@@ -19,7 +19,7 @@ from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import bars, confusion, confusion_counts, tagged_sentences
 from dlrecipes.metrics import is_well_formed, span_scores, token_accuracy
 from dlrecipes.models import ensemble, tagger
-from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
+from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import SequenceTagger, learning_rate_schedule
 
@@ -28,6 +28,8 @@ from .config import Config
 
 EVALUATION_BATCH = 64
 CALIBRATION = 200
+# Test sentences that a run keeps as a file.
+EXAMPLES = 5
 # Maximum loss of span F1 of a smaller LiteRT file.
 MAX_DROP = 0.005
 # Names of the ids of padding and of unknown words.
@@ -217,9 +219,11 @@ class SlotFilling(Recipe):
         """Returns the sentence with its slots marked."""
         return predict.present(prediction)
 
-    def example_inputs(self, splits: Splits) -> list[str]:
-        """Returns a test sentence of about eight words, as a user would type it."""
-        return [predict.join(min(splits.test, key=lambda s: abs(len(s.tokens) - 8)).tokens)]
+    def example_inputs(self, splits: Splits) -> list[str | ExampleFile]:
+        """Returns a test sentence of about eight words, as a user would type it, and a file."""
+        ordered = sorted(splits.test, key=lambda s: abs(len(s.tokens) - 8))[:EXAMPLES]
+        sentences = [predict.join(sentence.tokens) for sentence in ordered]
+        return [sentences[0], ExampleFile("sentences.txt", "".join(f"{s}\n" for s in sentences))]
 
 
 def _quantized(

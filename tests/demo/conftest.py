@@ -1,5 +1,8 @@
 """Untrained SavedModels with the signatures of the recipes, and with signatures of other kinds."""
 
+import base64
+import json
+
 import numpy as np
 import pytest
 
@@ -81,6 +84,38 @@ def mean_colour(images):
     return {"embedding": tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2]) / 255}
 
 
+def explain(image_bytes):
+    """Draws each image inverted."""
+
+    def inverted(file):
+        return tf.io.encode_png(255 - tf.io.decode_png(file, 3))
+
+    return {
+        "explanation_bytes": tf.map_fn(
+            inverted, image_bytes, fn_output_signature=tf.TensorSpec([], tf.string)
+        )
+    }
+
+
+def ink_of_files(image_bytes):
+    images = tf.map_fn(
+        lambda file: tf.io.decode_png(file, 3), image_bytes, fn_output_signature=tf.uint8
+    )
+    return ink(images)
+
+
+def store_example(version, signature, **inputs):
+    """Writes inputs to a version's stored examples, as publishing does."""
+    packed = {}
+    for name, values in inputs.items():
+        tensor = tf.constant(values)
+        content = base64.b64encode(tf.io.serialize_tensor(tensor).numpy()).decode()
+        packed[name] = f"{content}:{tensor.dtype.name}"
+    (version / "assets.extra").mkdir(exist_ok=True)
+    stored = {"signatures": {signature: [{"inputs": packed, "outputs": {}}]}}
+    (version / "assets.extra" / "examples.json").write_text(json.dumps(stored))
+
+
 def invert(images):
     return {"images": 255 - images[..., :3]}
 
@@ -96,6 +131,7 @@ def published(tmp_path_factory):
     root = tmp_path_factory.mktemp("demo") / "saved_models"
     write(root / "digits", images=(ink, [IMAGES]))
     write(root / "slots", serving_default=(tag_capitals, [spec(tf.string, None, name="sentences")]))
+    store_example(root / "slots" / "1", "serving_default", sentences=["to Oslo", "to Rome"])
     names = [tensor.name for tensor in POEM]
     write(
         root / "poems",
@@ -105,12 +141,27 @@ def published(tmp_path_factory):
     (root / "faces" / "1" / "assets.extra").mkdir()
     (root / "faces" / "1" / "assets.extra" / "threshold.txt").write_text("0.5\n")
     write(root / "facades", images=(invert, [IMAGES]))
+    files = [spec(tf.string, None, name="image_bytes")]
+    for name in ("photos", "photos-of-mine"):
+        write(
+            root / name,
+            serving_default=(ink_of_files, files),
+            images=(ink, [IMAGES]),
+            explain=(explain, files),
+        )
+    white = tf.io.encode_png(np.full((9, 7, 3), 255, "uint8")).numpy()
+    store_example(root / "photos" / "1", "serving_default", image_bytes=[white] * 8)
     integers = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
     write(root / "samples", serving_default=(noise, integers))
     write(
         root / "halves",
         serving_default=(lambda x: {"y": x / 2}, [spec(tf.float32, None, name="x")]),
     )
+    write(
+        root / "doubles",
+        serving_default=(lambda x: {"y": 2 * x}, [spec(tf.float32, None, name="x")]),
+    )
+    store_example(root / "doubles" / "1", "serving_default", x=[1.5, 2.5])
     return root
 
 

@@ -52,7 +52,7 @@ def open_tab(page):
 
     def open_tab(name):
         names.append(name)
-        page.get_by_role("tab", name=name).click()
+        page.get_by_role("tab", name=name, exact=True).click()
         return page, page.get_by_role("tabpanel").filter(visible=True)
 
     page.on("pageerror", record)
@@ -110,6 +110,17 @@ def test_two_faces_are_compared(open_tab, tmp_path):
         block.locator("input[type=file]").set_input_files(path)
         sync_api.expect(block.locator("img[src*='/file=']")).to_be_visible(timeout=20_000)
     sync_api.expect(page.get_by_text("Different people")).to_be_visible(timeout=20_000)
+
+
+def test_a_photograph_is_classified_and_explained(open_tab, tmp_path):
+    from PIL import Image
+
+    _, panel = open_tab("photos-of-mine")
+    Image.new("RGB", (20, 30), "white").save(tmp_path / "white.png")
+    block = panel.locator("#photos-of-mine-image")
+    block.locator("input[type=file]").set_input_files(tmp_path / "white.png")
+    sync_api.expect(panel.get_by_test_id("label-output-value")).to_have_text("1", timeout=20_000)
+    sync_api.expect(panel.locator("img[src*='/file=']")).to_have_count(2, timeout=20_000)
 
 
 def test_a_label_map_is_translated_into_a_photograph(open_tab):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlrecipes.demo import app, digits, faces, limits, paint, poems, requests, sentences
+from dlrecipes.demo import app, digits, faces, images, limits, paint, poems, requests, sentences
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def payload(field, path):
         (digits, "digits", gr.ImageEditor),
         (paint, "facades", gr.ImageEditor),
         (faces, "faces", gr.Image),
+        (images, "photos", gr.Image),
     ],
 )
 def test_an_image_with_too_many_pixels_is_refused_before_it_is_decoded(

@@ -1,11 +1,13 @@
 """The page's tabs and how they present the outputs of published models."""
 
+import json
+
 import gradio as gr
 import numpy as np
 import pytest
 
 from dlrecipes.data.generated.facades import PALETTE
-from dlrecipes.demo import app, digits, faces, paint, poems, requests, samples, sentences
+from dlrecipes.demo import app, digits, faces, images, paint, poems, requests, samples, sentences
 from dlrecipes.errors import UsageError
 
 
@@ -21,7 +23,10 @@ def test_each_model_gets_the_tab_of_its_kind(models):
         "faces": "faces",
         "facades": "paint",
         "samples": "samples",
+        "photos": "images",
+        "photos-of-mine": "images",
         "halves": "requests",
+        "doubles": "requests",
     }
 
 
@@ -38,6 +43,52 @@ def test_a_drawing_gets_class_probabilities(models, stroke):
     probabilities = digits.classify(models["digits"], {"composite": stroke})
     assert max(probabilities, key=probabilities.get) == "1"
     assert sum(probabilities.values()) == pytest.approx(1)
+
+
+def test_a_photograph_gets_class_probabilities_and_a_heat_map(models, stroke):
+    probabilities, heat_map = images.classify(models["photos"], stroke)
+    assert max(probabilities, key=probabilities.get) == "1"
+    np.testing.assert_array_equal(heat_map, 255 - stroke)
+    assert images.classify(models["photos"], None) == ({}, None)
+
+
+def test_transparent_parts_of_a_photograph_become_white(models):
+    transparent = np.zeros((5, 5, 4), "uint8")
+    # The heat map of this model is the inverted image.
+    assert images.classify(models["photos"], transparent)[1].max() == 0
+
+
+def test_photographs_are_uploaded_pasted_or_taken(models):
+    with gr.Blocks() as blocks:
+        images.build(models["photos"])
+    image, heat_map = (block for block in blocks.blocks.values() if isinstance(block, gr.Image))
+    assert image.sources == ["upload", "webcam", "clipboard"]
+    assert heat_map.interactive is False
+
+
+def test_stored_test_images_are_examples(models):
+    examples = images.example_images(models["photos"])
+    assert [example.shape for example in examples] == [(9, 7, 3)] * 6
+    assert images.example_images(models["photos-of-mine"]) == []
+    with gr.Blocks() as blocks:
+        images.build(models["photos"])
+    (dataset,) = (block for block in blocks.blocks.values() if isinstance(block, gr.Dataset))
+    assert len(dataset.samples) == 6
+
+
+def test_stored_examples_are_requests(models):
+    first, second = requests.example_requests(models["doubles"], "serving_default")
+    for body, doubled in ((first, 3.0), (second, 5.0)):
+        response = requests.respond(models["doubles"], "serving_default", body)
+        assert json.loads(response) == {"outputs": [doubled]}
+    assert requests.example_requests(models["halves"], "serving_default") == [requests.REQUEST]
+
+
+def test_stored_sentences_are_examples(models):
+    with gr.Blocks() as blocks:
+        sentences.build(models["slots"])
+    (dataset,) = (block for block in blocks.blocks.values() if isinstance(block, gr.Dataset))
+    assert dataset.samples == [["to Oslo"], ["to Rome"]]
 
 
 @pytest.mark.parametrize("drawing", [None, {"composite": None}])

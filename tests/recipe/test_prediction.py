@@ -10,8 +10,9 @@ from PIL import Image
 
 from dlrecipes.data.image_files import read_image
 from dlrecipes.errors import DataError, UsageError
-from dlrecipes.export.version import TensorInfo
+from dlrecipes.export.version import RejectedInput, TensorInfo
 from dlrecipes.recipe.prediction import predict_by_signature
+from dlrecipes.recipe.unanswered import IncompletePredictions
 
 
 @pytest.fixture
@@ -42,6 +43,27 @@ def test_a_file_that_is_not_an_image_is_refused(version, tmp_path):
     (tmp_path / "a.png").write_bytes(b"text")
     with pytest.raises(DataError, match=r"a\.png: this is not an image"):
         predict_by_signature(version, [str(tmp_path / "a.png")])
+
+
+def test_images_of_a_folder_are_predicted_and_unreadable_ones_are_named(version, tmp_path):
+    for name in ("1.png", "3.png"):
+        Image.new("RGB", (3, 2), "red").save(tmp_path / name)
+    (tmp_path / "2.png").write_bytes(b"\x89PNG text")
+    files = [str(tmp_path / f"{number}.png") for number in (1, 2, 3)]
+
+    def call(image_bytes):
+        if image_bytes[0].endswith(b"text"):
+            raise RejectedInput("this is not an image")
+        return {"length": [len(image_bytes[0])]}
+
+    version.call = call
+    with pytest.raises(IncompletePredictions, match=r"2\.png: this is not an image") as caught:
+        predict_by_signature(version, [str(tmp_path)])
+    first, bad, last = caught.value.predictions
+    assert first == last == {"length": (tmp_path / "1.png").stat().st_size}
+    assert bad["file"] == files[1]
+    with pytest.raises(UsageError, match=r"none\.png: there is no such file"):
+        predict_by_signature(version, [str(tmp_path / "none.png")])
 
 
 class FakeVersion:

@@ -178,6 +178,17 @@ def test_the_error_for_a_truncated_image_names_the_file(version, tmp_path):
         recipe().predict(version, [str(tmp_path / "none.png")])
 
 
+def test_a_run_keeps_test_images_with_their_classes(result, version, test_part):
+    (paths,) = result.examples
+    assert {path.parent for path in paths} == {result.folder / "examples"}
+    for path in paths:
+        label, row = path.stem.split("-")
+        assert test_part.labels[int(row)] == int(label)
+        np.testing.assert_array_equal(Image.open(path), test_part.images[int(row)])
+    assert len({path.stem.split("-")[0] for path in paths}) == 3
+    assert len(recipe().predict(version, [str(paths[0].parent)])) == 3
+
+
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "PPM", "WEBP", "AVIF", "JPEG"])
 def test_every_format_of_training_is_predicted(version, tmp_path, test_part, kind):
     image = Image.fromarray(np.repeat(np.repeat(255 - test_part.images[0], 3, 0), 3, 1))

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ from dlrecipes.export.litert import LiteRTModel
 from dlrecipes.export.litert_metadata import read_metadata
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import registry
+from dlrecipes.recipe.unanswered import IncompletePredictions
 from dlrecipes.runner import run_folder
 
 SMALL = {
@@ -100,8 +103,12 @@ def test_a_run_evaluates_draws_and_publishes(result):
 
 def test_the_closing_message_suggests_comparing_two_images(result):
     lines = summary(registry.find("facenet"), result).splitlines()
-    (line,) = [line for line in lines if line.startswith("  dlrecipes predict")]
-    assert line.startswith('  dlrecipes predict facenet "one.jpg" "other.jpg" --models-dir ')
+    suggested = [shlex.split(line) for line in lines if line.startswith("  dlrecipes predict")]
+    assert len(suggested) == 2
+    for words in suggested:
+        assert words[:3] == ["dlrecipes", "predict", "facenet"]
+        assert words[5] == "--models-dir"
+        assert all(Path(path).is_file() for path in words[3:5])
 
 
 def test_three_epochs_suffice_to_beat_pixels(result):
@@ -244,7 +251,7 @@ def test_a_gallery_of_another_model_is_rejected(version, people, tmp_path, monke
         (["0-3.png"], {"gallery": "nowhere"}, DataError, "no such folder or file"),
         (["0-3.png"], {"gallery": "known/p1"}, DataError, "expected a folder of images per class"),
         (["none.png", "0-3.png"], {}, UsageError, "none.png: there is no such file"),
-        (["known", "0-3.png"], {}, UsageError, "expected a file, got a folder"),
+        (["known/*.xyz", "0-3.png"], {}, UsageError, "no file matches this pattern"),
         (["text.png", "0-3.png"], {}, DataError, "text.png: this is not an image"),
     ],
 )
@@ -263,6 +270,28 @@ def test_a_person_whose_images_cannot_be_read_is_reported(version, people):
     (people / "known" / "odd" / "1.psd").touch()
     with pytest.raises(DataError, match="odd: the class has no images that can be read"):
         ask(version, [people / "0-3.png"], gallery=str(people / "known"))
+
+
+def test_a_folder_is_compared_in_pairs(version, people):
+    lines = ask(version, [people / "known" / "p0"])
+    # Three images are three pairs.
+    assert len(lines) == 3
+    (people / "known" / "p0" / "3.png").write_text("text")
+    with pytest.raises(IncompletePredictions, match=r"3\.png: this is not an image") as caught:
+        ask(version, [people / "known" / "p0"])
+    assert len(caught.value.predictions) == 3 + 1
+
+
+def test_a_run_keeps_pairs_of_faces_that_can_be_compared(result, version):
+    same, different = result.examples
+    for pair in (same, different):
+        assert all(path.parent == result.folder / "examples" for path in pair)
+        assert len(ask(version, pair)) == 1
+    # The number of the image follows the name of the person.
+    one, two = (path.stem.rpartition("-")[0] for path in same)
+    assert one == two
+    assert different[0] == same[0]
+    assert different[1].stem.rpartition("-")[0] != one
 
 
 def test_a_batch_must_show_two_people():
