@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
+from dlrecipes._utils.notes import print_note
 from dlrecipes.data.image_files import read_image_bytes
+from dlrecipes.data.photographs import is_photograph
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -29,7 +34,15 @@ def predict(version: ModelVersion, names: Sequence[str]) -> list[dict[str, Any]]
 
 
 def _predict(version: ModelVersion, name: str) -> dict[str, Any]:
-    outputs = version.call(image_bytes=[read_image_bytes(name)])
+    content = read_image_bytes(name)
+    with Image.open(io.BytesIO(content)) as image:
+        if is_photograph(image):
+            print_note(
+                f"{name} looks like a photograph, and this model reads characters: strokes on a "
+                "plain ground. Did you mean image_classification?",
+                once="photograph",
+            )
+    outputs = version.call(image_bytes=[content])
     classes = [label.decode() for label in outputs["classes"][0]]
     return {
         "file": name,
