@@ -5,6 +5,7 @@ Importing this package loads no TensorFlow: what is used of it is imported then.
 
 from typing import TYPE_CHECKING
 
+from dlrecipes._utils import keras_registry
 from dlrecipes._utils.lazy import attach
 
 if TYPE_CHECKING:
@@ -23,3 +24,5 @@ attach(
     },
     packages=("data", "export", "layers", "losses", "metrics", "models", "recipe", "training"),
 )
+# `keras.saving.load_model` finds the classes of this package.
+keras_registry.install()

@@ -59,6 +59,10 @@ class TrainingDiverged(RecipeError):  # noqa: N818
     """The loss became NaN or infinite."""
 
 
+class RecipeCodeError(RecipeError):
+    """A mistake in the code of a user's recipe; the message names the file and the line."""
+
+
 class PublishError(RecipeError):
     """An export that failed, or whose outputs differ from those of its model."""
 

@@ -169,7 +169,13 @@ def run_once(tmp_path_factory):
     from dlrecipes import runner
 
     source = registry.find("slot_filling")
-    sizes = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8}
+    sizes = {
+        "examples": 100,
+        "units": 8,
+        "word_units": 8,
+        "ngram_units": 8,
+        "min_steps_per_epoch": 1,
+    }
     settings = source.config().parse({**sizes, "epochs": 1})
     root = tmp_path_factory.mktemp("published")
     folder = root / "run"

@@ -12,7 +12,7 @@ from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Recipe, RecipeConfig, Splits
 
 SENTENCES = ["leave Beijing on November 2nd", "arrive Rome at 7 p.m."]
-SMALL = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8}
+SMALL = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8, "min_steps_per_epoch": 1}
 
 
 class Line(Recipe):

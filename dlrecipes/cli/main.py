@@ -91,15 +91,23 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("DLRECIPES_TRACEBACK"):
             raise
-        first = (str(error).strip().splitlines() or [""])[0][:300]
-        code = _fail(
-            f"this is a fault of dlrecipes: {type(error).__name__}: {first}",
-            "DLRECIPES_TRACEBACK=1 shows where.",
-            1,
-        )
+        code = _fail_unexpectedly(error)
     with contextlib.suppress(OSError):
         terminal.note_escapes()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail_unexpectedly(error: Exception) -> int:
+    from dlrecipes.recipe.registry import explain_own_code
+
+    if (mistake := explain_own_code(error)) is not None:
+        return _fail(mistake.message, mistake.hint, mistake.exit_code)
+    first = (str(error).strip().splitlines() or [""])[0][:300]
+    return _fail(
+        f"this is a fault of dlrecipes: {type(error).__name__}: {first}",
+        "DLRECIPES_TRACEBACK=1 shows where.",
+        1,
+    )
 
 
 def _fail(message: str, hint: str, code: int, prefix: str = "Error: ") -> int:

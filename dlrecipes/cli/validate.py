@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -36,22 +37,33 @@ SECTIONS = (
     help="YAML file of settings to check as well.",
 )
 def command(recipe: str, config_file: Path | None) -> None:
-    """Check a recipe (a name, or a folder of your own): files, settings, class, README.
+    """Check a recipe (a name, or a folder of your own): files, settings, code.
 
-    All problems are shown at once. Nothing is trained.
+    If files, settings and class are right, the recipe is tried out: the model is
+    built, trained for one step on a hundred examples, published to a temporary
+    folder and asked for a prediction. Each problem is a line with its file and line.
     """
     source = find(recipe)
     problems = list(_problems(source))
+    notes: list[str] = []
+    settings: dict[str, Any] = {}
     if config_file is not None:
         try:
             config = source.config()
-            config.parse(config.from_yaml(config_file), str(config_file))
+            settings = config.from_yaml(config_file)
+            config.parse(settings, str(config_file))
         except RecipeError as error:
             problems.append(str(error))
+    if not problems:
+        from dlrecipes.runner.rehearsal import rehearse
+
+        problems = rehearse(source, source.config().parse(settings).located(), notes)
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
     if problems:
         raise SystemExit(1)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
     click.echo(f"{source.folder}: {source.name} follows the contract.")
 
 

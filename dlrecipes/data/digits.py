@@ -13,6 +13,7 @@ from dlrecipes.data import idx, image_files, image_folders, tfds
 from dlrecipes.data.image_decoding import scale_to_uint8
 from dlrecipes.data.image_folders import Note
 from dlrecipes.data.parts import stratified_split
+from dlrecipes.data.photographs import mostly_photographs
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.copies import WHOLE
 from dlrecipes.data.reports.images import Files, ImageCheck, check_images
@@ -123,6 +124,12 @@ def read_digits(
     _require_auto(orientation, path)
     files = _class_files(path, note)
     names = tuple(next(iter(files.values())))
+    training = [file for own in next(iter(files.values())).values() for file in own]
+    if mostly_photographs(training):
+        note(
+            f"{path}: most images look like photographs, and this recipe reads characters: strokes "
+            f"on a plain ground. Did you mean: dlrecipes run image_classification --data {path}"
+        )
     parts = {part: _read(own, names) for part, own in files.items()}
     if WHOLE in parts:
         return stratified_split(parts[WHOLE], seed, SHARES, str(path))

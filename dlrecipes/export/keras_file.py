@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from dlrecipes.errors import PublishError
+from dlrecipes.export import keras_import
 from dlrecipes.export.keras_errors import DECORATOR, OF_KERAS, PACKAGES, plain
 from dlrecipes.export.version import KERAS_FILE
 
@@ -43,6 +44,7 @@ def save(model: keras.Model, folder: Path, safe: bool = True) -> str:
             _check_layer(layer, safe and not unsafe_is_enabled())
         try:
             model.save(folder / KERAS_FILE)
+            keras_import.name_import(folder / KERAS_FILE)
         except SAVING_ERRORS as error:
             raise PublishError(f"{KERAS_FILE} cannot be written: {plain(error)}") from error
     return note

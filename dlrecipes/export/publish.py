@@ -20,7 +20,7 @@ import tensorflow as tf
 from dlrecipes._utils.files import fsync_tree
 from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
-from dlrecipes.export import fresh_process, keras_file
+from dlrecipes.export import fresh_process, keras_file, keras_import
 from dlrecipes.export import onnx as onnx_file
 from dlrecipes.export.formats_card import formats_card
 from dlrecipes.export.keras_errors import plain
@@ -195,9 +195,8 @@ def _write(
     for name, text in exports.files.items():
         (work / EXTRAS / name).write_text(text, encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
-    if notes[0]:
-        text = "\n\n".join(filter(None, [published.notes.strip(), notes[0]]))
-        published = dataclasses.replace(published, notes=text)
+    texts = [published.notes.strip(), keras_import.usage(model), notes[0]]
+    published = dataclasses.replace(published, notes="\n\n".join(filter(None, texts)))
     every = {**functions, LITERT_FILE: again}
     return _Written(published, every, (exports.litert, tensors), [note for note in notes if note])
 

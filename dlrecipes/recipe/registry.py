@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -11,22 +12,25 @@ import os
 import sys
 import traceback
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dlrecipes._utils.quiet import load_tensorflow
-from dlrecipes.errors import UsageError, nearest
+from dlrecipes.errors import RecipeError, UsageError, nearest
 from dlrecipes.recipe.base import Recipe
 from dlrecipes.recipe.config import Options, RecipeConfig
+from dlrecipes.recipe.guard import explain, guard
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
 
 BUILT_IN = "dlrecipes.recipes"
 ENTRY_POINTS = "dlrecipes.recipes"
+# Folders of recipes that are not built in, of which modules were imported.
+_OWN_FOLDERS: set[Path] = set()
 FILES = ("__init__.py", "config.py", "data.py", "recipe.py", "README.md", "results.csv")
 
 
@@ -89,7 +93,11 @@ class Source:
     def make(self, config: RecipeConfig) -> Recipe:
         """Returns the recipe with its settings; loads TensorFlow, without its messages."""
         load_tensorflow()
-        return self.recipe()(config, self.name)
+        make = self.recipe()
+        if self.is_built_in:
+            return make(config, self.name)
+        with _explained(self.folder):
+            return guard(make(config, self.name), self.folder)
 
     @property
     def argument(self) -> str:
@@ -107,6 +115,8 @@ class Source:
                 _register(self.package, self.folder)
             return importlib.import_module(f"{self.package}.{name}")
         except Exception as error:
+            if os.environ.get("DLRECIPES_TRACEBACK"):
+                raise
             raise UsageError(
                 f"{_place(error, self.folder, name)}: {type(error).__name__}: {_first(error)}.",
                 f"Fix it, then type: dlrecipes validate {self.folder}",
@@ -176,7 +186,32 @@ def _here(folder: Path) -> str:
     return nearest(folder.name, near)
 
 
+def explain_own_code(error: Exception) -> RecipeError | None:
+    """Returns an error as one line if it was raised in a recipe of the user's, else `None`.
+
+    Args:
+        error: Any error.
+    """
+    for folder in sorted(_OWN_FOLDERS):
+        if explained := explain(error, folder):
+            return explained
+    return None
+
+
+@contextlib.contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except RecipeError:
+        raise
+    except Exception as error:
+        if os.environ.get("DLRECIPES_TRACEBACK"):
+            raise
+        raise explain(error, folder) or error from error
+
+
 def _register(package: str, folder: Path) -> None:
+    _OWN_FOLDERS.add(folder)
     if importlib.util.find_spec(package) is not None:
         return
     spec = importlib.util.spec_from_file_location(

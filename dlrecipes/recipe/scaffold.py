@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import keyword
 import re
+import shlex
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from dlrecipes.errors import UsageError
+from dlrecipes.recipe.readme import COLUMNS, results_table
 from dlrecipes.recipe.registry import Source
 
 TEMPLATE = Path(__file__).with_name("template")
+# Commands that take a recipe.
+VERBS = "run|evaluate|predict|tune|export|validate|info"
 # Names that the template imports.
 TAKEN = ("Config", "DataError", "Recipe", "Splits")
 
 
 def copy_recipe(source: Source, folder: Path) -> None:
     """Copies a recipe's files, the whole folder or nothing.
+
+    Commands and messages in the copy have its own name, and it has no results yet: `results.csv`
+    has its header alone, and the section of results in `README.md` is empty.
 
     Args:
         source: The recipe.
@@ -27,7 +34,45 @@ def copy_recipe(source: Source, folder: Path) -> None:
     Raises:
         UsageError: If the folder exists, or its parent does not.
     """
-    _make(source.folder, folder)
+
+    def rename(part: Path) -> None:
+        for path in [*part.glob("*.py"), *part.glob("README.md")]:
+            text = path.read_bytes().decode("utf-8", errors="surrogateescape")
+            renamed = _with_name(text, source.name, folder.name, is_code=path.suffix == ".py")
+            if path.suffix == ".md":
+                renamed = _without_results(renamed, source.name, folder.name)
+            path.write_bytes(renamed.encode("utf-8", errors="surrogateescape"))
+        if (part / "results.csv").is_file():
+            (part / "results.csv").write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+
+    _make(source.folder, folder, rename)
+
+
+def _with_name(text: str, old: str, new: str, is_code: bool) -> str:
+    """Returns code or Markdown whose commands and messages have a copy's name."""
+    # Some characters would end a text in Python code.
+    plain = re.sub(r"[\"'\\{}]", "_", new)
+    name, typed = re.escape(old), f"./{plain}" if is_code else shlex.quote(f"./{new}")
+    for pattern, replacement in (
+        (rf"(dlrecipes (?:{VERBS}) ){name}(?![\w-])", typed),
+        (rf"(benchmarks/measure\.py ){name}(?![\w-])", typed),
+        (rf"((?:runs|saved_models|v1/models)/){name}(?![\w-])", plain if is_code else new),
+        (rf"(load(?:_recipe)?\(\"){name}(?=\")", f"./{plain}"),
+        (rf"(recipe=\"){name}(?=\")", plain),
+        (rf"(\"|: ){name}(?= (?:reads|takes) no )", plain),
+    ):
+        text = re.sub(pattern, r"\g<1>" + replacement.replace("\\", r"\\"), text)
+    return text
+
+
+def _without_results(text: str, old: str, new: str) -> str:
+    """Returns the README of a copy: its own title, where it is from, and no results."""
+    text = re.sub(r"\A# .*\n", lambda _: f"# {new}\n\nA copy of the recipe {old}.\n", text)
+    section = (
+        "## Results\n\nNone yet. Write one row for each run and metric into `results.csv`.\n\n"
+        f"<!-- results: generated -->\n{results_table([])}\n<!-- end -->\n\n"
+    )
+    return re.sub(r"^## Results\n.*?(?=^## |\Z)", lambda _: section, text, flags=re.M | re.S)
 
 
 def new_recipe(folder: Path) -> None:

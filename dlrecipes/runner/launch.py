@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dlrecipes._utils.files import atomic_write, missing_folders, remove_folder, try_lock
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.distribute import Cluster, check_cluster
-from dlrecipes.errors import DataError, RecipeError, UsageError
+from dlrecipes.errors import DataError, RecipeCodeError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
 from dlrecipes.recipe import published, versions
 from dlrecipes.recipe.registry import Source
@@ -148,7 +148,7 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
         options.say("")  # Keras' progress bar leaves the cursor in its line.
         if run_folder.has_checkpoints(started):
             raise type(error)(error.message, f"{error.hint} {hint}".strip()) from error
-        if new and isinstance(error, DataError | UsageError):
+        if new and isinstance(error, DataError | UsageError | RecipeCodeError):
             remove_folder(started, made)
         raise
     except OSError as error:

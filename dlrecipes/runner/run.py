@@ -23,7 +23,7 @@ from dlrecipes import distribute
 from dlrecipes._utils.cpu import available_cpus
 from dlrecipes._utils.files import atomic_write, try_lock
 from dlrecipes._utils.quiet import suppress_stderr
-from dlrecipes.errors import UsageError, reason
+from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import publish
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
@@ -31,6 +31,7 @@ from dlrecipes.recipe import versions
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
 from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.example_files import Command
+from dlrecipes.recipe.guard import blame
 from dlrecipes.recipe.published import model_name
 from dlrecipes.runner import extension, model_card
 from dlrecipes.runner import start as start_version
@@ -159,18 +160,19 @@ def _publish(
     # One example suffices to compare the reloaded Keras file.
     few = dataclasses.replace(splits, test=splits.test[:1])
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
-    return publish(
-        model,
-        folder,
-        dataclasses.replace(exports, files={**exports.files, **extras}),
-        lambda usage: model_card.model_card(
-            recipe, splits, metrics, environment(), usage, litert, folder.name
-        ),
-        rebuild=lambda again: recipe.signatures(again, few),
-        # A recipe's contract: a run whose model LiteRT cannot run publishes nothing.
-        litert=litert,
-        onnx=onnx,
-    )
+    with blame(recipe, "signatures", "build"):
+        return publish(
+            model,
+            folder,
+            dataclasses.replace(exports, files={**exports.files, **extras}),
+            lambda usage: model_card.model_card(
+                recipe, splits, metrics, environment(), usage, litert, folder.name
+            ),
+            rebuild=lambda again: recipe.signatures(again, few),
+            # A recipe's contract: a run whose model LiteRT cannot run publishes nothing.
+            litert=litert,
+            onnx=onnx,
+        )
 
 
 def train(
@@ -322,28 +324,30 @@ def fit(
     history = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: _write_history(folder, checkpoints.history)
     )
-    model.fit(
-        train,
-        epochs=config.epochs,
-        initial_epoch=checkpoints.epochs,
-        steps_per_epoch=steps,
-        validation_data=validation,
-        validation_steps=validation_steps,
-        # The datasets are shuffled already; Keras would warn that it does not.
-        shuffle=False,
-        # A progress bar on a terminal, one line per epoch in a log.
-        verbose=1 if sys.stdout.isatty() else 2,
-        callbacks=[
-            StopOnDivergence(checkpoints.folder),
-            keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
-            *early,
-            *recipe.callbacks(model, splits),
-            # Before the checkpoint: a finished epoch has its snapshot.
-            snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
-            checkpoints,
-            history,
-        ],
-    )
+    # The data and the model are the recipe's.
+    with blame(recipe, "build", "dataset"):
+        model.fit(
+            train,
+            epochs=config.epochs,
+            initial_epoch=checkpoints.epochs,
+            steps_per_epoch=steps,
+            validation_data=validation,
+            validation_steps=validation_steps,
+            # The datasets are shuffled already; Keras would warn that it does not.
+            shuffle=False,
+            # A progress bar on a terminal, one line per epoch in a log.
+            verbose=1 if sys.stdout.isatty() else 2,
+            callbacks=[
+                StopOnDivergence(checkpoints.folder),
+                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                *early,
+                *recipe.callbacks(model, splits),
+                # Before the checkpoint: a finished epoch has its snapshot.
+                snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
+                checkpoints,
+                history,
+            ],
+        )
 
 
 def draw(
@@ -367,7 +371,8 @@ def draw(
     except OSError:
         raise
     except Exception as error:
-        print(f"Note: not all figures could be drawn: {reason(error)}", file=sys.stderr)
+        why = error.message if isinstance(error, RecipeError) else reason(error)
+        print(f"Note: not all figures could be drawn: {why}", file=sys.stderr)
 
 
 def environment() -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from dlrecipes.data import image_decoding, image_files, image_folders, tfds
 from dlrecipes.data.digits import LabelledImages, builtin_digits
 from dlrecipes.data.faces import Size, fit_image, read_fitted
+from dlrecipes.data.few_examples import few_in_all
 from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_folders import Note
@@ -28,6 +29,8 @@ SHARES = {"validation": 0.1, "test": 0.1}
 FACES, EACH, FACADES = 300, 6, 1500
 # Recall needs more than three neighbours.
 LEAST, LEAST_HELD_OUT = 40, 4
+# With fewer images the discriminator remembers each of them.
+ENOUGH = 200
 
 
 def load(config: Config) -> Splits:
@@ -47,6 +50,7 @@ def load(config: Config) -> Splits:
     name = source_name(config.data, f"built-in {config.subject}, seed {config.seed}")
     _require_enough({part: len(images) for part, images in parts.items()}, name)
     train, validation, test = _held_out(parts, config.seed)
+    notes += few_in_all(len(train), ENOUGH, "images", "expect little more than copies of them")
     facts = {
         "name": name,
         "images": f"{len(train):,} training, {len(validation):,} validation, {len(test):,} test",

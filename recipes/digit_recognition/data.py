@@ -15,6 +15,7 @@ from dlrecipes.data.digits import (
     read_digits,
     tfds_digits,
 )
+from dlrecipes.data.few_examples import few_per_class, label_counts
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import BUILTIN, TFDS, load_source, source_name
@@ -47,6 +48,12 @@ def load(config: Config) -> Splits:
         builtin=lambda: builtin_digits(seed),
         folder=lambda path: read_digits(path, seed, notes.append, orientation=orientation),
         tfds=lambda name: tfds_digits(name, config.data_dir, seed),
+    )
+    notes += few_per_class(
+        label_counts(parts[0].labels, parts[0].names),
+        "images",
+        "classes",
+        "expect mistakes on them",
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
     return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
+from dlrecipes._utils.notes import print_note
+from dlrecipes.data.photographs import is_photograph
 from dlrecipes.recipe.image_inputs import answer_images, expand_images
 from dlrecipes.recipe.unanswered import complete
 
@@ -44,10 +49,22 @@ def predict(version: ModelVersion, inputs: Sequence[str]) -> list[dict[str, Any]
     """
 
     def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+        for name, content in zip(names, contents, strict=True):
+            _note_photograph(name, content)
         outputs = version.call(image_bytes=contents)
         return [_prediction(name, outputs, row) for row, name in enumerate(names)]
 
     return complete(answer_images(prepare(version, inputs), answer))
+
+
+def _note_photograph(name: str, content: bytes) -> None:
+    with Image.open(io.BytesIO(content)) as image:
+        if is_photograph(image):
+            print_note(
+                f"{name} looks like a photograph, and this model reads characters: strokes on a "
+                "plain ground. Did you mean image_classification?",
+                once="photograph",
+            )
 
 
 def _prediction(name: str, outputs: Mapping[str, Any], row: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dlrecipes.data.faces import (
     read_faces,
     tfds_faces,
 )
+from dlrecipes.data.few_examples import few_in_all
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import load_source, source_name
@@ -24,6 +25,8 @@ from .config import Config
 
 HELD_OUT = 40
 EACH = 8
+# With fewer people to learn from, a network hardly generalizes to others.
+ENOUGH_PEOPLE = 20
 
 
 def size_of(config: Config) -> Size:
@@ -46,6 +49,8 @@ def load(config: Config) -> Splits:
         folder=lambda path: read_faces(path, size, seed, notes.append),
         tfds=lambda name: tfds_faces(name, Path(config.data_dir), size, seed),
     )
+    expect = "expect strangers to be confused; more people help more than more images of each"
+    notes += few_in_all(parts[0].people, ENOUGH_PEOPLE, "people", expect)
     name = source_name(config.data, f"generated faces, seed {seed}")
     return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
 

@@ -11,6 +11,9 @@ class Config(RecipeConfig):
     epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
+    min_steps_per_epoch: int = setting(
+        100, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
+    )
     examples: int = setting(400, "Training examples of the built-in data.", ge=8, le=100_000)
     size: Literal[32, 64, 128, 256] = setting(64, "Image height and width in pixels.")
     pairs: Literal["auto", "side_by_side", "stacked", "folders"] = setting(

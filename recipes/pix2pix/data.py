@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlrecipes.data.few_examples import few_in_all
 from dlrecipes.data.image_pairs import (
     ImagePairs,
     builtin_pairs,
@@ -17,6 +18,9 @@ from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
 from .config import Config
+
+# With fewer pairs, new images are translated worse than those of the training.
+ENOUGH = 50
 
 
 def load(config: Config) -> Splits:
@@ -36,6 +40,8 @@ def load(config: Config) -> Splits:
         recipe="pix2pix",
         expected="a folder of pairs of images",
     )
+    expect = "expect good translations of these, and blurred ones of others"
+    notes += few_in_all(len(parts[0]), ENOUGH, "pairs", expect)
     name = source_name(config.data, f"generated facades, seed {config.seed}")
     if config.data != BUILTIN:
         first, second = config.direction.split("_to_")

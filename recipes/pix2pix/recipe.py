@@ -14,7 +14,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from dlrecipes.data.augmentation import random_jitter
-from dlrecipes.data.batches import array_batches, map_batches, steps_per_epoch
+from dlrecipes.data.batches import (
+    array_batches,
+    map_batches,
+    passes_per_epoch,
+    steps_per_epoch,
+)
 from dlrecipes.data.generated.facades import CLASSES, classes_of, is_label_map
 from dlrecipes.data.image_bytes import (
     encode_batch,
@@ -93,9 +98,17 @@ class PixToPix(Recipe):
         return model
 
     def _optimizer(self, splits: Splits) -> keras.optimizers.Optimizer:
-        steps = steps_per_epoch(len(splits.train), self.config.batch_size) * self.config.epochs
-        rate = learning_rate_schedule(self.config.lr_schedule, self.config.learning_rate, steps)
+        _, steps = self._passes(len(splits.train))
+        rate = learning_rate_schedule(
+            self.config.lr_schedule, self.config.learning_rate, steps * self.config.epochs
+        )
         return keras.optimizers.Adam(rate, beta_1=0.5)
+
+    def _passes(self, examples: int) -> tuple[int, int]:
+        """Returns the passes over the data per epoch, and the steps per epoch."""
+        steps = steps_per_epoch(examples, self.config.batch_size)
+        passes = passes_per_epoch(steps, self.config.min_steps_per_epoch)
+        return passes, passes * steps
 
     def dataset(
         self, model: keras.Model, examples: ImagePairs, start_epoch: int | None = None
@@ -105,7 +118,8 @@ class PixToPix(Recipe):
         if start_epoch is None:
             batches, steps = array_batches(*arrays, EVALUATION_BATCH, config.seed)
             return batches.map(lambda x, y: (to_signed(x), to_signed(y))), steps
-        batches, steps = array_batches(*arrays, config.batch_size, config.seed, start_epoch)
+        passes, steps = self._passes(len(examples))
+        batches, _ = array_batches(*arrays, config.batch_size, config.seed, start_epoch * passes)
 
         def jittered(number, batch):
             pairs = tf.concat([to_signed(side) for side in batch], axis=-1)

@@ -13,6 +13,9 @@ class Config(RecipeConfig):
     batch_size: int = setting(
         64, "Poems, or streams of a text, per step.", ge=1, le=65_536, search=Search(16, 128, "log")
     )
+    min_steps_per_epoch: int = setting(
+        40, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
+    )
     form: Literal["auto", "quatrains", "text"] = setting(
         "auto", "Form of the data; 'auto' detects quatrains if at least half of the lines are such."
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dlrecipes.data.few_examples import few_in_all
 from dlrecipes.data.parts import PARTS, part_files, random_split
 from dlrecipes.data.quatrains import Poem, quatrains, read_quatrains
 from dlrecipes.data.quatrains.reading import quatrain_fraction
@@ -21,6 +22,9 @@ from .config import Config
 
 # Fractions of a single file, and of a validation file in a folder without a test file.
 THREE_PARTS, TWO_PARTS = (0.90, 0.05, 0.05), (0.5, 0.5)
+# With fewer poems or characters a network learns them by heart.
+ENOUGH_POEMS, ENOUGH_CHARACTERS = 500, 20_000
+EXPECT = "expect phrases that are copied, and a high perplexity"
 
 
 def load(config: Config, problems: list[DataError] | None = None) -> Splits:
@@ -159,6 +163,7 @@ def _text_splits(config: Config, files: Sequence[Path], notes: list[str]) -> Spl
                 "Give a longer text, or a smaller --window.",
             )
     facts = _facts(config.data, "text", "characters", parts, parts[0])
+    notes += few_in_all(len(parts[0]), ENOUGH_CHARACTERS, "characters", EXPECT)
     return Splits(*parts, description=facts, notes=notes)
 
 
@@ -175,7 +180,8 @@ def _quatrain_splits(
     facts["line lengths, train"] = f"{len(train) - sevens:,} of five, {sevens:,} of seven"
     if skipped:
         facts["skipped"] = "; ".join(f"{count:,} {reason}" for reason, count in skipped.items())
-    return Splits(*parts, description=facts, notes=notes)
+    few = few_in_all(len(train), ENOUGH_POEMS, "poems", EXPECT)
+    return Splits(*parts, description=facts, notes=[*notes, *few])
 
 
 def _facts(name: str, form: str, unit: str, parts: Sequence, text: str) -> dict[str, str]:

@@ -12,7 +12,12 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.batches import (
+    evaluation_batches,
+    passes_per_epoch,
+    steps_per_epoch,
+    training_batches,
+)
 from dlrecipes.data.cooccurrence import cooccurrence_embeddings
 from dlrecipes.data.quatrains import Poem
 from dlrecipes.data.quatrains.encoding import CONDITIONS, LENGTHS, NO_RHYME
@@ -110,9 +115,15 @@ class PoemGeneration(Recipe):
     def _updates_per_epoch(self, splits: Splits) -> int:
         config, train = self.config, splits.train
         if isinstance(train, str):
-            return stream_steps(len(train), self._num_streams(splits), config.window)
+            return self._repeated(
+                stream_steps(len(train), self._num_streams(splits), config.window)
+            )
         chunks = -(-4 * max(len(poem.lines[0]) for poem in train) // config.window)
-        return steps_per_epoch(len(train), config.batch_size) * chunks
+        return self._repeated(steps_per_epoch(len(train), config.batch_size)) * chunks
+
+    def _repeated(self, steps: int) -> int:
+        """Returns the steps of an epoch, given those of one pass over the data."""
+        return steps * passes_per_epoch(steps, self.config.min_steps_per_epoch)
 
     def dataset(
         self,
@@ -127,16 +138,20 @@ class PoemGeneration(Recipe):
             shape = int(model.streams or 1), config.window
             steps, pairs = stream_steps(len(ids), *shape), stream_batches(ids, *shape)
             batches = pairs.map(lambda x, y: ({"characters": x}, y))
-            return (batches if start_epoch is None else batches.repeat()), steps
+            if start_epoch is None:
+                return batches, steps
+            return batches.repeat(), self._repeated(steps)
         arrays = encoding.encode(model, examples)
         targets = {"targets": arrays.pop("targets")}
         if start_epoch is None:
             batches = evaluation_batches(arrays, targets, EVALUATION_BATCH)
             return batches.map(_weighted), steps_per_epoch(len(examples), EVALUATION_BATCH)
         steps = steps_per_epoch(len(examples), config.batch_size)
-        batches = training_batches(arrays, targets, config.batch_size, config.seed, start_epoch)
+        repeated = self._repeated(steps)
+        first = start_epoch * (repeated // steps)
+        batches = training_batches(arrays, targets, config.batch_size, config.seed, first)
         # The number of a batch over all epochs decides which conditions it lacks.
-        return batches.enumerate(start_epoch * steps).map(self._drop_conditions), steps
+        return batches.enumerate(start_epoch * repeated).map(self._drop_conditions), repeated
 
     def _drop_conditions(self, number: tf.Tensor, batch):
         inputs, targets = batch

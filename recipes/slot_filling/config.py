@@ -18,6 +18,9 @@ class Config(RecipeConfig):
     batch_size: int = setting(
         32, "Batch size.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )
+    min_steps_per_epoch: int = setting(
+        16, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
+    )
     word_column: int = setting(
         0, "Column of the words in CoNLL files, from 1; 0 finds it.", ge=0, le=1000
     )

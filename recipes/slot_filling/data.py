@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from dlrecipes.data.few_examples import few_per_class
 from dlrecipes.data.generated.travel import travel_queries
 from dlrecipes.data.parts import PARTS
 from dlrecipes.data.reports import DataReport
@@ -52,6 +53,7 @@ def load(config: Config, problems: list[DataError] | None = None) -> Splits:
         recipe="slot_filling",
         expected="a folder with train, valid and test",
     )
+    notes += few_per_class(_slots(parts[0]), "spans", "slots", "expect most of theirs to be missed")
     name = f"built-in travel queries, {config.language}, seed {config.seed}"
     facts = _describe(source_name(config.data, name), parts)
     return Splits(*parts, description=facts, notes=notes)
@@ -166,9 +168,14 @@ def export_notes(model: SequenceTagger) -> str:
     return "\n\n".join(lines)
 
 
+def _slots(sentences: Sequence[TaggedSentence]) -> Counter[str]:
+    """Returns the number of spans of each slot."""
+    return Counter(tag[2:] for s in sentences for tag in s.tags if tag.startswith("B-"))
+
+
 def _describe(name: str, parts: Sequence[Sequence[TaggedSentence]]) -> dict[str, str]:
     train, validation, test = parts
-    slots = Counter(tag[2:] for s in train for tag in s.tags if tag.startswith("B-"))
+    slots = _slots(train)
     intents = intent_names(train)
     facts = {
         "name": name,

@@ -11,7 +11,12 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from dlrecipes.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from dlrecipes.data.batches import (
+    evaluation_batches,
+    passes_per_epoch,
+    steps_per_epoch,
+    training_batches,
+)
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.data.text import TextEncoder
@@ -86,10 +91,18 @@ class SlotFilling(Recipe):
             config.intent_weight,
             well_formed=all(is_well_formed(s.tags) for s in splits.train),
         )
-        steps = steps_per_epoch(len(splits.train), config.batch_size) * config.epochs
-        rate = learning_rate_schedule(config.lr_schedule, config.learning_rate, steps)
+        _, steps = self._passes(len(splits.train))
+        rate = learning_rate_schedule(
+            config.lr_schedule, config.learning_rate, steps * config.epochs
+        )
         model.compile(optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm))
         return model
+
+    def _passes(self, examples: int) -> tuple[int, int]:
+        """Returns the passes over the data per epoch, and the steps per epoch."""
+        steps = steps_per_epoch(examples, self.config.batch_size)
+        passes = passes_per_epoch(steps, self.config.min_steps_per_epoch)
+        return passes, passes * steps
 
     def _network(
         self, encoder: TextEncoder, num_tags: int, num_intents: int, member: int
@@ -137,10 +150,11 @@ class SlotFilling(Recipe):
         if start_epoch is None:
             size = EVALUATION_BATCH
             batches = evaluation_batches(inputs, targets, size, lengths)
-        else:
-            size, seed = self.config.batch_size, self.config.seed
-            batches = training_batches(inputs, targets, size, seed, start_epoch, lengths)
-        return batches, steps_per_epoch(len(examples), size)
+            return batches, steps_per_epoch(len(examples), size)
+        size, seed = self.config.batch_size, self.config.seed
+        passes, steps = self._passes(len(examples))
+        batches = training_batches(inputs, targets, size, seed, start_epoch * passes, lengths)
+        return batches, steps
 
     def evaluate(self, model: SequenceTagger, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns span F1 as in the CoNLL evaluation, and accuracies."""

@@ -1,5 +1,6 @@
 """A recipe of one's own: copied whole, and checked before it is run."""
 
+import re
 import shlex
 
 import pytest
@@ -35,6 +36,12 @@ def kept(own_recipe, forget):
     folder = documented(own_recipe())
     forget(folder)
     return folder
+
+
+@pytest.fixture
+def files_only(monkeypatch):
+    """Leaves out the step of training, which `tests/runner/test_rehearsal.py` covers."""
+    monkeypatch.setattr("dlrecipes.runner.rehearsal.rehearse", lambda *given: [])
 
 
 @pytest.fixture
@@ -75,10 +82,40 @@ def test_a_copy_is_whole_and_its_next_commands_can_be_typed(
     assert dlrecipes("info", f"./{name}").out.startswith(f"{name}: Mine: does nothing.")
 
 
-def test_a_built_in_recipe_is_copied_with_every_file(dlrecipes, empty_directory):
+@pytest.mark.parametrize("source", registry.sources(), ids=lambda source: source.name)
+def test_a_copy_has_its_own_name_and_no_results(dlrecipes, empty_directory, source):
+    assert dlrecipes("copy", source.name, "my 'task'").code == 0
+    copy = empty_directory / "my 'task'"
+    before, after = contents(source.folder), contents(copy)
+    assert before.keys() == after.keys()
+    assert after["results.csv"].decode() == ",".join(COLUMNS) + "\n"
+    text = after["README.md"].decode()
+    assert text.startswith(f"# my 'task'\n\nA copy of the recipe {source.name}.\n")
+    for name, content in after.items():
+        if name.endswith((".py", ".md")):
+            command = rf"dlrecipes (run|predict|evaluate|tune|validate) {source.name}\b"
+            assert not re.search(command, content.decode()), name
+        if name.endswith(".py"):
+            compile(content, name, "exec")
+    commands = [line for line in text.splitlines() if line.startswith("dlrecipes run ")]
+    assert commands
+    # The shell reads the name as one word.
+    assert {shlex.split(line.split("#")[0].rstrip("\\ "))[2] for line in commands} == {
+        "./my 'task'"
+    }
+    results = text.split("## Results\n")[1].split("\n## ")[0]
+    assert "None yet." in results
+    assert not re.search(r"\d", results)
+
+
+def test_a_copy_keeps_the_code(dlrecipes, empty_directory):
     assert dlrecipes("copy", "slot_filling", "mine").code == 0
-    assert contents(empty_directory / "mine") == contents(BUILT_IN)
-    assert not (empty_directory / "mine" / "__pycache__").exists()
+    own = contents(empty_directory / "mine")
+    for name, content in contents(BUILT_IN).items():
+        if name in ("data.py", "config.py"):
+            content = content.replace(b"slot_filling", b"mine")
+        if name not in ("README.md", "results.csv"):
+            assert own[name] == content, name
 
 
 @pytest.mark.parametrize(
@@ -112,13 +149,13 @@ def test_a_copy_that_fails_leaves_nothing(dlrecipes, own_recipe, empty_directory
     assert list(empty_directory.iterdir()) == []
 
 
-def test_a_recipe_that_follows_the_contract_passes(dlrecipes, kept):
+def test_a_recipe_that_follows_the_contract_passes(dlrecipes, kept, files_only):
     answer = dlrecipes("validate", kept)
     assert (answer.code, answer.err) == (0, "")
     assert answer.out == f"{kept}: mine follows the contract.\n"
 
 
-def test_built_in_recipes_follow_the_contract(dlrecipes):
+def test_built_in_recipes_follow_the_contract(dlrecipes, files_only):
     for source in registry.sources():
         answer = dlrecipes("validate", source.name)
         assert (answer.code, answer.err) == (0, ""), source.name
@@ -160,7 +197,7 @@ def test_validate_asks_built_in_recipes_for_documents(dlrecipes, documented_reci
     assert problems(answer, documented_recipe) == [f"{name}: this file is missing."]
 
 
-def test_a_recipe_of_ones_own_needs_no_documents(dlrecipes, kept):
+def test_a_recipe_of_ones_own_needs_no_documents(dlrecipes, kept, files_only):
     for name in ("README.md", "results.csv"):
         (kept / name).unlink()
     assert dlrecipes("validate", kept).code == 0
@@ -225,7 +262,7 @@ def test_validate_names_a_file_that_is_not_utf8(dlrecipes, documented_recipe, na
     assert f"{name}: not UTF-8." in found
 
 
-def test_validate_checks_a_yaml_file_too(dlrecipes, kept, tmp_path):
+def test_validate_checks_a_yaml_file_too(dlrecipes, kept, files_only, tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("units: 9\n")
     assert dlrecipes("validate", kept, "--config", path).code == 0

@@ -20,6 +20,7 @@ from dlrecipes.training import Pix2Pix
 SMALL = {
     "size": 32,
     "examples": 16,
+    "min_steps_per_epoch": 1,
     "filters": 4,
     "epochs": 2,
     "discriminator_layers": 1,

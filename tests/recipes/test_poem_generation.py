@@ -19,7 +19,14 @@ from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
 from dlrecipes.training.callbacks import Checkpoints
 
-SMALL = {"examples": 150, "units": 12, "embedding_units": 8, "condition_units": 4, "epochs": 1}
+SMALL = {
+    "examples": 150,
+    "units": 12,
+    "embedding_units": 8,
+    "condition_units": 4,
+    "epochs": 1,
+    "min_steps_per_epoch": 1,
+}
 SMALL |= {"num_samples": 20, "minimum_count": 1}
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "quatrains"
 needs_quatrains = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/quatrains")

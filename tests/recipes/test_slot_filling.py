@@ -16,7 +16,14 @@ from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
 
-SMALL = {"examples": 150, "units": 8, "word_units": 8, "ngram_units": 8, "epochs": 1}
+SMALL = {
+    "examples": 150,
+    "units": 8,
+    "word_units": 8,
+    "ngram_units": 8,
+    "epochs": 1,
+    "min_steps_per_epoch": 1,
+}
 ATIS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "atis"
 needs_atis = pytest.mark.skipif(not ATIS.is_dir(), reason="needs ../shared/data/atis")
 

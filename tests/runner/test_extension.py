@@ -10,7 +10,14 @@ from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, registry
 from dlrecipes.runner import extension, run_folder
 
-TINY = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8, "monitor": "loss"}
+TINY = {
+    "examples": 100,
+    "units": 8,
+    "word_units": 8,
+    "ngram_units": 8,
+    "monitor": "loss",
+    "min_steps_per_epoch": 1,
+}
 
 
 @pytest.fixture

@@ -19,7 +19,14 @@ from dlrecipes.errors import UsageError
 from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
 
-TINY = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8, "epochs": 3}
+TINY = {
+    "examples": 100,
+    "units": 8,
+    "word_units": 8,
+    "ngram_units": 8,
+    "epochs": 3,
+    "min_steps_per_epoch": 1,
+}
 
 
 def tiny_recipe(**settings):

@@ -19,7 +19,14 @@ import dlrecipes.training  # noqa: F401  (the classes that are loaded)
 # The last batch of an epoch is one sentence: nothing is left for the second worker. The loss
 # falls for longer than that: what is published is the last epoch.
 SIZES = {"units": 8, "word-units": 8, "ngram-units": 8}
-TINY = {**SIZES, "examples": 100, "batch-size": 33, "epochs": 3, "monitor": "loss"}
+TINY = {
+    **SIZES,
+    "examples": 100,
+    "batch-size": 33,
+    "epochs": 3,
+    "monitor": "loss",
+    "min-steps-per-epoch": 1,
+}
 # Each replica has its own dropout: without it, two replicas equal one.
 EXACT = {**TINY, "dropout": 0, "word-dropout": 0}
 

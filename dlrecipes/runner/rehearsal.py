@@ -1,0 +1,211 @@
+"""A rehearsal of a run: one step on few examples, published and asked in a temporary folder."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from dlrecipes.data.parts import PARTS
+from dlrecipes.errors import RecipeError, nearest
+from dlrecipes.export.signatures import Exports
+from dlrecipes.recipe.base import Recipe, Splits, batches_and_steps
+from dlrecipes.recipe.config import Options, RecipeConfig
+from dlrecipes.recipe.guard import definition, describe, explain, guard
+from dlrecipes.recipe.registry import Source
+from dlrecipes.runner.model_card import flatten_metrics
+from dlrecipes.runner.run import run as run_recipe
+
+# Examples of each part; a part of a text is used whole.
+EXAMPLES = 100
+DEFAULT = "serving_default"
+
+
+def rehearse(source: Source, config: RecipeConfig, notes: list[str] | None = None) -> list[str]:
+    """Returns what is wrong with a recipe's code, found by a run of a single step.
+
+    The model is built for all data. Then everything that a run does is done with the first hundred
+    examples of each part: batches, a training step, metrics, figures, a version that is published
+    and verified, and a prediction. All files are in a temporary folder.
+
+    Args:
+        source: The recipe.
+        config: Its settings.
+        notes: List that receives what could not be tried. Defaults to `None`.
+
+    Returns:
+        Lines with file and line of the recipe; none if it runs.
+    """
+    try:
+        rehearsal = _Rehearsal(source, config)
+        problems = rehearsal.try_out(few=True)
+        if problems and rehearsal.shortened:
+            # Perhaps only because of the few examples: such as full batches alone.
+            problems = rehearsal.try_out(few=False)
+    except RecipeError as error:
+        return [error.message]
+    if notes is not None:
+        notes += rehearsal.notes
+    return problems
+
+
+class _Rehearsal:
+    def __init__(self, source: Source, config: RecipeConfig):
+        self.source = source
+        # A recipe of one's own is guarded by its source.
+        self.recipe = source.make(config.model_copy(update={"epochs": 1}))
+        if source.is_built_in:
+            guard(self.recipe, source.folder)
+        # The methods of the class are replaced for this object.
+        self.own = {
+            name: getattr(self.recipe, name)
+            for name in ("load_data", "build", "dataset", "figures", "signatures")
+        }
+        self.whole: Splits = self.own["load_data"]()
+        self.splits = self.whole
+        self.exports: Exports | None = None
+        self.figure_errors: list[str] = []
+        self.notes: list[str] = []
+
+    @property
+    def shortened(self) -> bool:
+        """Whether the last rehearsal used only a part of the examples."""
+        return self.splits is not self.whole
+
+    def try_out(self, few: bool) -> list[str]:
+        """Returns what went wrong in a run of one step."""
+        self.splits = self._few() if few else self.whole
+        self.figure_errors, self.notes = [], []
+        recipe: Any = self.recipe
+        recipe.load_data = lambda: dataclasses.replace(self.splits, notes=())
+        # Vocabularies and classes come from all training examples.
+        recipe.build = lambda splits: self.own["build"](self.whole)
+        recipe.dataset, recipe.figures = self._one_step, self._figures
+        recipe.signatures = self._signatures
+        with tempfile.TemporaryDirectory(prefix="dlrecipes-") as place:
+            folder = Path(place) / "run"
+            folder.mkdir()
+            try:
+                with _silent():
+                    result = run_recipe(recipe, folder, Path(place) / "models")
+                    with _working_directory(Path(place)):
+                        self._predict(result.version)
+            except RecipeError as error:
+                return [error.message, *self.figure_errors]
+            except Exception as error:
+                explained = explain(error, self.source.folder)
+                where = self.source.folder / "recipe.py"
+                return [explained.message if explained else f"{where}: {describe(error)}"]
+            return [*self.figure_errors, *self._objective(result)]
+
+    def _few(self) -> Splits:
+        size = max(EXAMPLES, 2 * self.recipe.config.batch_size)
+
+        def shorten(examples: Any) -> Any:
+            if isinstance(examples, str) or len(examples) <= size:
+                return examples
+            first = examples[:size]
+            # A slice may lack what the examples' class adds.
+            return first if type(first) is type(examples) else examples
+
+        parts = {name: shorten(getattr(self.whole, name)) for name in PARTS}
+        if all(part is getattr(self.whole, name) for name, part in parts.items()):
+            return self.whole
+        return dataclasses.replace(self.whole, **parts)
+
+    def _one_step(self, model: Any, examples: Any, start_epoch: int | None = None) -> Any:
+        returned = self.own["dataset"](model, examples, start_epoch)
+        if start_epoch is None:
+            return returned
+        batches, _ = batches_and_steps(returned)
+        self._check_values(next(iter(batches)))
+        return batches, 1
+
+    def _check_values(self, batch: Any) -> None:
+        for tensor in tf.nest.flatten(batch):
+            values = np.asarray(tensor)
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                where = definition(self.recipe, "dataset")
+                raise RecipeError(f"{where}: the first batch has values that are NaN or infinite.")
+
+    def _figures(self, model: Any, splits: Splits) -> Iterator[Any]:
+        try:
+            yield from self.own["figures"](model, splits)
+        except RecipeError as error:
+            self.figure_errors.append(error.message)
+            raise
+
+    def _signatures(self, model: Any, splits: Splits) -> Exports:
+        exports = self.own["signatures"](model, splits)
+        self.exports = self.exports or exports
+        return exports
+
+    def _predict(self, version: Any) -> None:
+        inputs, why = self._inputs()
+        if not inputs:
+            self.notes.append(f"{self.source.folder}: predict was not tried: {why}")
+            return
+        options = self.source.predict_options()
+        parsed: Options | None = options() if options else None
+        predictions = self.recipe.predict(version, inputs, parsed)
+        for prediction in predictions[:1]:
+            self.recipe.present(prediction)
+
+    def _inputs(self) -> tuple[list[Any], str]:
+        """Returns inputs to predict from; or why there are none."""
+        if type(self.recipe).predict is not Recipe.predict:
+            suggested = self.recipe.example_inputs(self.splits)
+            texts = [text for one in suggested for text in ([one] if isinstance(one, str) else one)]
+            missing = [text for text in texts if Path(text).suffix and not Path(text).exists()]
+            if missing and " " not in missing[0]:
+                return [], f"there is no file {missing[0]}."
+            return texts, "example_inputs() returns nothing."
+        assert self.exports is not None
+        signature = self.exports.signatures[DEFAULT]
+        names = [str(spec.name) for spec in signature.inputs]
+        if any(name.endswith("_bytes") for name in names):
+            return [], "its inputs are files."
+        arrays = signature.examples[0]
+        return [{name: _first(array) for name, array in zip(names, arrays, strict=True)}], ""
+
+    def _objective(self, result: Any) -> list[str]:
+        """Returns a line if the metric that `dlrecipes tune` optimizes is not measured."""
+        name = self.recipe.objective[0]
+        header = (result.folder / "history.csv").read_text(encoding="utf-8").splitlines()[0]
+        measured = result.metrics["validation"]
+        names = {*measured, *flatten_metrics(measured, tuple(measured)), *header.split(",")[1:]}
+        if name in names:
+            return []
+        where = definition(self.recipe, "evaluate", "build")
+        known = nearest(name, names) or f"There are {', '.join(sorted(names))}."
+        return [f"{where}: the objective {name!r} is neither logged nor returned. {known}"]
+
+
+def _first(array: Any) -> Any:
+    value = np.asarray(array)[0]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def _working_directory(folder: Path) -> Iterator[None]:
+    """Works in a folder, because predictions may be written as files."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
