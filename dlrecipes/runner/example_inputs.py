@@ -53,7 +53,7 @@ def stored_examples(version: ModelVersion) -> list[str | ExampleFile]:
     if not stored:
         return []
     arrays = reference_outputs.inputs(stored[0])
-    values = {name: array[0].tolist() for name, array in arrays.items() if len(array)}
+    values = {name: array[:1].tolist()[0] for name, array in arrays.items() if len(array)}
     if len(values) == 1 and isinstance(value := next(iter(values.values())), bytes):
         # A model of texts, or of files.
         return [ExampleFile("input-0", value) if "image_bytes" in values else value.decode()]
