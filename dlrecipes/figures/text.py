@@ -19,6 +19,8 @@ MAX_WIDTH = 140
 # Space between words and around the text, in tenths of an inch, and sizes of the letters.
 GAP, MARGIN = 0.9, 1.5
 SIZE, TAG_SIZE, TITLE_SIZE = 9, 7, 11
+# Distances below a word, in lines: of the predicted and the true tag's line, and of their texts.
+LINES, BASELINES = (0.08, 0.64), (0.32, 0.57)
 
 # Content, size and weight of a text.
 _Text = tuple[str, float, str]
@@ -86,7 +88,7 @@ def tagged_sentences(
 class _Word:
     """A word with its tags, and its place in tenths of an inch.
 
-    A tag that goes on with the tag of the word before is not written again: a line joins them.
+    A tag that continues the previous word's tag is not written again: a line joins them.
     """
 
     token: str
@@ -94,6 +96,7 @@ class _Word:
     tags: Sequence[tuple[str, str]] = ()
     joined: Sequence[bool] = ()
     x: float = 0.0
+    previous_end: float = 0.0
 
     @property
     def written(self) -> list[str]:
@@ -107,14 +110,14 @@ class _Sentence:
 
     def __init__(self, tokens: Sequence[str], truth: Sequence[str], predicted: Sequence[str]):
         self.words: list[_Word] = []
-        before = ""
+        before = ["", ""]
         for token, true_tag, tag in zip(tokens, truth, predicted, strict=True):
             names = ["" if tag == "O" else tag, "" if true_tag == tag else true_tag]
-            joined = (_continues(before, names[0]), False)
+            joined = [_continues(old, new) for old, new in zip(before, names, strict=True)]
             tags = list(zip(names, (BLUE, ORANGE), strict=True))
             weight = "normal" if tag == "O" else "bold"
             self.words.append(_Word(drawable(token), weight, tags, joined))
-            before = names[0]
+            before = names
 
     def texts(self) -> Iterator[_Text]:
         """Yields the texts whose widths `placed` needs."""
@@ -132,7 +135,7 @@ class _Sentence:
             x = max(end, tags_end if width else end) + GAP
             if x > MAX_WIDTH:
                 return [*line, _Word("…", x=end + GAP)]
-            line.append(replace(word, x=x))
+            line.append(replace(word, x=x, previous_end=end))
             end = x + widths[word.token, SIZE, word.weight]
             tags_end = x + width if width else tags_end
         return line
@@ -144,13 +147,13 @@ def _continues(old: str, new: str) -> bool:
 
 def _write(axis: Axes, word: _Word, y: float, widths: Mapping[_Text, float]) -> None:
     axis.text(word.x, y, word.token, fontsize=SIZE, weight=word.weight)
-    if word.tags and word.tags[0][0]:
-        start = word.x - (GAP if word.joined[0] else 0)
-        end = word.x + widths[word.token, SIZE, word.weight]
-        axis.plot((start, end), (y - 0.08, y - 0.08), color=BLUE, linewidth=1)
-    below = zip(word.tags, word.written, (0.32, 0.57), strict=False)
-    for (_, colour), text, down in below:
-        axis.text(word.x, y - down, text, fontsize=TAG_SIZE, color=colour)
+    end = word.x + widths[word.token, SIZE, word.weight]
+    rows = zip(word.tags, word.written, word.joined, LINES, BASELINES, strict=False)
+    for (tag, colour), text, joined, line, baseline in rows:
+        if tag:
+            start = word.previous_end if joined else word.x
+            axis.plot((start, end), (y - line, y - line), color=colour, linewidth=1)
+        axis.text(word.x, y - baseline, text, fontsize=TAG_SIZE, color=colour)
 
 
 def _ends(line: Sequence[_Word], widths: Mapping[_Text, float]) -> Iterator[float]:

@@ -5,7 +5,7 @@ import itertools
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Affine2D
 
-from dlrecipes.figures import tagged_sentences
+from dlrecipes.figures import BLUE, tagged_sentences
 
 
 def words(figure):
@@ -66,6 +66,19 @@ def test_a_long_tag_pushes_the_next_tagged_word_only():
     words = dict(boxes(tagged_sentences([["a", "b", "c"]], [tags], [tags])))
     assert words["b"].x0 - words["a"].x1 < 0.15
     assert words["c"].x0 >= words[tags[0]].x1
+
+
+def test_the_line_of_a_tag_has_no_gaps_where_another_tag_moves_words():
+    tokens = ["Orlando", "next", "month"]
+    predicted = ["B-city", "I-city", "I-city"]
+    figure = tagged_sentences(
+        [tokens], [["B-city", "B-arrival_date", "I-arrival_date"]], [predicted]
+    )
+    blue = [line.get_xdata() for line in figure.axes[0].lines if line.get_color() == BLUE]
+    # Each piece begins where the word before ends.
+    assert all(after[0] == before[1] for before, after in itertools.pairwise(blue))
+    assert words(figure).count("B-arrival_date") == 1
+    assert "I-arrival_date" not in words(figure)
 
 
 def test_a_sentence_that_does_not_fit_the_page_is_cut():
