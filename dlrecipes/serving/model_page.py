@@ -34,7 +34,7 @@ _STYLE = (
 
 @dataclass(frozen=True)
 class Description:
-    """What the page says about a model besides its name.
+    """Data, versions and signatures of a model, as the page shows them.
 
     Args:
         facts: Its data, date and score; empty if unknown. Defaults to `""`.

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from dlrecipes.recipe import RecipeConfig
@@ -60,4 +61,4 @@ def test_figures_are_the_files_themselves(events):
 def test_settings_are_hyperparameters_with_the_final_metrics(events):
     (content,) = events.PluginTagToContent("hparams").values()
     assert b"seed" in content
-    assert value(events, "final/test accuracy").float_val[0] == 0.75
+    assert tf.make_ndarray(value(events, "final/test accuracy")) == 0.75
