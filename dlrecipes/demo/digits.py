@@ -11,7 +11,21 @@ import numpy as np
 from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, words
 
-SIDE = 280
+SIDE, PHOTO_HEIGHT = 280, 200
+# The canvas makes its buttons when it is shown, and is ready for strokes a moment later.
+_CHOOSE_BRUSH = """() => {
+  const choose = (tries) => {
+    const brush = document.querySelector('#ID button[aria-label="Brush"]');
+    const shown = brush && brush.offsetParent !== null;
+    if (shown && !brush.dataset.chosen) {
+      brush.dataset.chosen = true;
+      brush.click();
+    } else if (!shown && tries > 0) {
+      setTimeout(() => choose(tries - 1), 100);
+    }
+  };
+  choose(100);
+}"""
 # Number of classes that are listed.
 SHOWN = 30
 
@@ -35,11 +49,39 @@ def build(model: Model) -> None:
                     fixed_canvas=True,
                     layers=False,
                     brush=gr.Brush(default_size=20, colors=["#000000"], color_mode="fixed"),
+                    elem_id=f"drawing-{id(model)}",
+                )
+            )
+            photo = bounded(
+                gr.Image(
+                    label="Or a photo of a single character",
+                    type="numpy",
+                    sources=["upload", "webcam", "clipboard"],
+                    height=PHOTO_HEIGHT,
                 )
             )
         with gr.Column():
             label = gr.Label(label="Prediction", num_top_classes=10)
+    choose_brush(pad)
     pad.change(lambda drawing: classify(model, drawing), pad, label, show_progress="minimal")
+    photo.change(lambda image: classify_photo(model, image), photo, label, show_progress="minimal")
+
+
+def choose_brush(canvas: gr.ImageEditor) -> None:
+    """Selects the brush of a canvas as soon as its tab is shown; otherwise no tool is selected.
+
+    Args:
+        canvas: Canvas in a tab, with an `elem_id`.
+    """
+    block: Any = canvas.parent
+    while block is not None and not isinstance(block, gr.Tab | gr.Blocks):
+        block = block.parent
+    script = _CHOOSE_BRUSH.replace("ID", str(canvas.elem_id))
+    root = gr.context.Context.root_block
+    if root is not None:
+        root.load(None, js=script)
+    if isinstance(block, gr.Tab):
+        block.select(None, js=script)
 
 
 def task(classes: Sequence[str]) -> str:
@@ -48,6 +90,11 @@ def task(classes: Sequence[str]) -> str:
         return "Draw a digit."
     names = ", ".join(f"`{name}`" for name in classes[:SHOWN])
     return f"Draw one of {len(classes)} classes: {names}{', ...' if len(classes) > SHOWN else '.'}"
+
+
+def classify_photo(model: Model, image: np.ndarray | None) -> dict[str, float]:
+    """Returns the probability of each class for a photo, or nothing for none."""
+    return classify(model, {"composite": image})
 
 
 def classify(model: Model, drawing: dict[str, Any] | None) -> dict[str, float]:

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from dlrecipes.data.generated.facades import CLASSES, PALETTE, coloured, generated_facades
-from dlrecipes.demo.digits import composite_on_white
+from dlrecipes.demo.digits import choose_brush, composite_on_white
 from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, value_or
 
@@ -45,6 +45,7 @@ def build(model: Model) -> None:
                         default_color=_hex(PALETTE[CLASSES.index("window")]),
                         color_mode="fixed",
                     ),
+                    elem_id=f"painting-{id(model)}",
                 )
             )
         with gr.Column():
@@ -52,6 +53,7 @@ def build(model: Model) -> None:
     with gr.Row():
         generate = gr.Button("Generate the photograph", variant="primary")
         seed = gr.Slider(0, 100, 0, step=1, label="Example label map")
+    choose_brush(page)
     generate.click(lambda painting: translate(model, painting), page, output)
     seed.release(lambda number: example_label_map(int(value_or(number, 0))), seed, page).then(
         lambda painting: translate(model, painting), page, output

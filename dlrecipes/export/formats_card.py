@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,15 @@ from dlrecipes.export.version import (
 )
 from dlrecipes.export.weight_zeros import SAVED_MODEL, weight_zeros
 
+HEADING = "## Formats"
 
-def formats_card(folder: Path, exports: Exports, model: keras.Model) -> tuple[str, list[str]]:
+
+def formats_card(
+    folder: Path,
+    exports: Exports,
+    model: keras.Model,
+    known: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[str, list[str]]:
     """Measures the files of a version, and deletes those whose metric decreases too much.
 
     The measurements of LiteRT files are written to the version as JSON as well.
@@ -31,6 +39,7 @@ def formats_card(folder: Path, exports: Exports, model: keras.Model) -> tuple[st
         folder: Folder of the version.
         exports: LiteRT function, formats, and the expected fraction of zeros.
         model: The published model.
+        known: Earlier measurements by file, whose metrics are kept. Defaults to none.
 
     Returns:
         The card's section on the remaining files, and a line on each file that was deleted.
@@ -39,7 +48,7 @@ def formats_card(folder: Path, exports: Exports, model: keras.Model) -> tuple[st
         PublishError: If a file has fewer zeros than the exports require.
     """
     zeros = {} if exports.sparsity is None else weight_zeros(folder, model, exports.sparsity)
-    rows, left_out = _litert_rows(folder, exports)
+    rows, left_out = _litert_rows(folder, exports, known or {})
     for name, row in rows.items():
         if name in zeros:
             row["zeros"] = round(zeros[name], 4)
@@ -51,7 +60,7 @@ def formats_card(folder: Path, exports: Exports, model: keras.Model) -> tuple[st
     rows |= others
     if not rows:
         return "", []
-    parts = ["\n## Formats", _table(rows, exports), _LEGEND, *left_out]
+    parts = [f"\n{HEADING}", _table(rows, exports), _LEGEND, *left_out]
     return "\n\n".join(parts) + "\n", left_out
 
 
@@ -61,7 +70,9 @@ _LEGEND = (
 )
 
 
-def _litert_rows(folder: Path, exports: Exports) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def _litert_rows(
+    folder: Path, exports: Exports, known: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Returns the measurements of each LiteRT file, and a line on each file that was deleted."""
     smaller = exports.quantized
     rows: dict[str, dict[str, Any]] = {}
@@ -76,10 +87,11 @@ def _litert_rows(folder: Path, exports: Exports) -> tuple[dict[str, dict[str, An
     for name, kind in files.items():
         path = folder / name
         lite = LiteRTModel(path)
-        score = float(smaller.measure(lite))
+        earlier = known.get(name, {}).get(smaller.metric)
+        score = float(smaller.measure(lite) if earlier is None else earlier)
         baseline = rows[LITERT_FILE][smaller.metric] if rows else score
         # Written so that a NaN, which compares false, is left out.
-        if rows and not score >= baseline - smaller.drop:
+        if rows and earlier is None and not score >= baseline - smaller.drop:
             path.unlink()
             left_out.append(
                 f"{name} is left out: its {smaller.metric} is {score:.4f}, compared with "
@@ -91,7 +103,9 @@ def _litert_rows(folder: Path, exports: Exports) -> tuple[dict[str, dict[str, An
         rows[name] = {"format": formats, **_bytes(path), smaller.metric: score}
     for label, other in smaller.references.items():
         models[label] = LiteRTModel(other.path)
-        score = float((other.measure or smaller.measure)(models[label]))
+        earlier = known.get(label, {}).get(smaller.metric)
+        measure = other.measure or smaller.measure
+        score = float(measure(models[label]) if earlier is None else earlier)
         rows[label] = {
             "format": "float32, for comparison",
             **_bytes(other.path),

@@ -14,12 +14,12 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from dlrecipes.errors import PublishError, RecipeError
 from dlrecipes.export.keras_errors import plain
+from dlrecipes.export.litert_kinds import LITERT_KINDS
 from dlrecipes.export.litert_support import check_supported, conversion_error
 from dlrecipes.export.names import by_name
 from dlrecipes.export.quantization import quantize
 from dlrecipes.export.signatures import Signature
 
-KINDS = ("float32", "float16", "dynamic", "int8")
 WARM_UP_CALLS, LATENCY_CALLS, LATENCY_SECONDS = 3, 30, 0.3
 
 
@@ -71,8 +71,8 @@ def convert(
     Raises:
         LiteRTError: If LiteRT cannot run the function.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be {', '.join(KINDS)}, got {kind!r}.")
+    if kind not in LITERT_KINDS:
+        raise ValueError(f"kind must be {', '.join(LITERT_KINDS)}, got {kind!r}.")
     concrete = concrete_function(signature)
     check_supported(signature, concrete, layers)
     names = sorted(concrete.structured_outputs)
@@ -136,6 +136,11 @@ class LiteRTModel:
         self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
         self._inputs = _scales(self._runner.get_input_details())
         self._outputs = _scales(self._runner.get_output_details())
+
+    def tensor_names(self) -> dict[str, str]:
+        """Returns the names of inputs and outputs by the names of their tensors in the file."""
+        details = (self._runner.get_input_details(), self._runner.get_output_details())
+        return {entry["name"]: name for side in details for name, entry in side.items()}
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the outputs by name."""

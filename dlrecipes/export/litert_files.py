@@ -153,17 +153,20 @@ def _floats(outputs: Any) -> dict[str, np.ndarray]:
     }
 
 
-def write_litert(folder: Path, exports: Exports, layers: Collection[str] = ()) -> None:
-    """Writes `model.tflite`, and the smaller formats that the exports list, with their metadata.
+def write_litert(
+    folder: Path, exports: Exports, layers: Collection[str] = (), kinds: Collection[str] = ()
+) -> None:
+    """Writes LiteRT files with their metadata: `model.tflite` and the exports' smaller formats.
 
     Args:
         folder: Folder of the version, in the folder of the model.
         exports: LiteRT function and formats.
         layers: Names of the model's layers, for error messages. Defaults to none.
+        kinds: Formats to write. Defaults to none: all that the exports list.
     """
     formats = exports.quantized.formats if exports.quantized else ()
     calibration = exports.quantized.calibration if exports.quantized else ()
-    for kind in ("float32", *formats):
+    for kind in kinds or ("float32", *formats):
         content = convert(exports.litert, kind, calibration, layers)
         if exports.metadata:
             content = add_metadata(content, exports.metadata, folder.parent.name)

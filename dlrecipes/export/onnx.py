@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import PublishError, UsageError, reason
+from dlrecipes.export.litert import LiteRTModel
 from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 from dlrecipes.export.version import ONNX_FILE
@@ -37,18 +40,59 @@ def convert(signature: Signature) -> bytes:
         PublishError: If the function needs an op that ONNX does not support.
     """
     check_installed()
-    import onnx
     import tf2onnx
+
+    function = tf.function(signature.function, input_signature=list(signature.inputs))
+    return _converted(tf2onnx.convert.from_function, function, list(signature.inputs))
+
+
+def convert_litert(path: Path) -> bytes:
+    """Converts a LiteRT file to ONNX. Inputs and outputs keep their names.
+
+    Args:
+        path: LiteRT file in float32.
+
+    Raises:
+        UsageError: If the converter is not installed.
+        PublishError: If the file has an op that ONNX does not support.
+    """
+    check_installed()
+    import tf2onnx
+
+    content = _converted(tf2onnx.convert.from_tflite, str(path))
+    return _renamed(content, LiteRTModel(path).tensor_names())
+
+
+def _renamed(content: bytes, names: Mapping[str, str]) -> bytes:
+    """Returns an ONNX model whose tensors have other names, in the bodies of loops as well."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    missing = set(names) - {tensor.name for tensor in (*model.graph.input, *model.graph.output)}
+    if missing:
+        raise PublishError(f"{ONNX_FILE}: tf2onnx dropped the tensor {sorted(missing)[0]}.")
+    graphs = [model.graph]
+    while graphs:
+        graph = graphs.pop()
+        for tensor in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            tensor.name = names.get(tensor.name, tensor.name)
+        for node in graph.node:
+            node.input[:] = [names.get(name, name) for name in node.input]
+            node.output[:] = [names.get(name, name) for name in node.output]
+            graphs += [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _converted(convert: Callable[..., Any], *arguments: Any) -> bytes:
+    import onnx
 
     # It logs a traceback before it raises.
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)
-    function = tf.function(signature.function, input_signature=list(signature.inputs))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         try:
-            tf2onnx.convert.from_function(
-                function, list(signature.inputs), opset=OPSET, output_path=str(path)
-            )
+            convert(*arguments, opset=OPSET, output_path=str(path))
             # It may keep ops that it cannot convert.
             onnx.checker.check_model(str(path))
         except Exception as error:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
-import shutil
 import sys
-import time
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +24,7 @@ from dlrecipes.export.litert_files import LiteRT, without_omitted, write_if_poss
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.litert_support import layer_path
 from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
+from dlrecipes.export.new_version import rename_to_version, work_folder
 from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
 from dlrecipes.export.signatures import (
     Exports,
@@ -41,10 +37,8 @@ from dlrecipes.export.verification import write_references
 from dlrecipes.export.version import (
     EXTRAS,
     KERAS_FILE,
-    LARGEST_VERSION,
     LITERT_FILE,
     ONNX_FILE,
-    versions,
 )
 from dlrecipes.export.warmup_requests import write_warmup_requests
 
@@ -132,32 +126,26 @@ def publish(
         raise UsageError(f"publish: litert must be 'auto', True or False, got {litert!r}.")
     if onnx:
         onnx_file.check_installed()
-    work = directory / f".publishing-{uuid.uuid4().hex}"
     try:
-        _delete_old_work(directory)
-        work.mkdir(parents=True)
-        (work / EXTRAS).mkdir()
-        with fresh_process.VerificationProcess() as process, suppress_stderr():
-            version = _write(work, model, exports, litert, safe, onnx)
-            verify(work, model, version, process, rebuild, safe)
-            sizes, left_out = formats_card(work, version.exports, model)
-        for line in version.notes + left_out:
-            print(f"Note: {line}", file=sys.stderr)
-        shown = without_omitted(work, version.exports)
-        text = write_card(card, model, directory.name, shown, version.functions, onnx)
-        (work / "README.md").write_text(text + sizes, encoding="utf-8")
-        write_warmup_requests(work, directory.name, version.exports)
-        write_references(work, model, version.exports, version.functions)
-        fsync_tree(work)
-        return _rename_to_version(work, directory)
+        with work_folder(directory) as work:
+            (work / EXTRAS).mkdir()
+            with fresh_process.VerificationProcess() as process, suppress_stderr():
+                version = _write(work, model, exports, litert, safe, onnx)
+                verify(work, model, version, process, rebuild, safe)
+                sizes, left_out = formats_card(work, version.exports, model)
+            for line in version.notes + left_out:
+                print(f"Note: {line}", file=sys.stderr)
+            shown = without_omitted(work, version.exports)
+            text = write_card(card, model, directory.name, shown, version.functions, onnx)
+            (work / "README.md").write_text(text + sizes, encoding="utf-8")
+            write_warmup_requests(work, directory.name, version.exports)
+            write_references(work, model, version.exports, version.functions)
+            fsync_tree(work)
+            return rename_to_version(work, directory)
     except (OSError, tf.errors.OpError) as error:
         raise PublishError(
             f"{directory}: {reason(error).rstrip('.')}.", "Nothing was published."
         ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            directory.rmdir()  # Fails unless the folder is empty.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -364,30 +352,3 @@ def _check_inputs(names: list[str], expected: list[str]) -> None:
         raise PublishError(
             f"{KERAS_FILE}: its inputs are {', '.join(names)}, the model's {', '.join(expected)}."
         )
-
-
-def _delete_old_work(directory: Path) -> None:
-    # Deletes the files of killed processes. Publishing takes less than a day.
-    for old in directory.glob(".publishing-*"):
-        with contextlib.suppress(OSError):  # Another process may delete the same folder.
-            if time.time() - old.stat().st_mtime > 86_400:
-                shutil.rmtree(old, ignore_errors=True)
-
-
-def _rename_to_version(work: Path, directory: Path) -> Path:
-    while True:
-        latest = max(versions(directory), default=0)
-        if latest == LARGEST_VERSION:
-            raise PublishError(
-                f"{directory}: {latest} is the largest version number, so there is no next one.",
-                f"Rename the folder {directory / str(latest)}.",
-            )
-        final = directory / str(latest + 1)
-        try:
-            work.rename(final)
-        except OSError as error:
-            # Another process used this number first: its folder is not empty.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        else:
-            return final

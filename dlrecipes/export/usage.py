@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.version import LITERT_FILE, ONNX_FILE, files_table, litert_file
 
 DEFAULT = "serving_default"
+LITERT_HEADING, ONNX_HEADING = "### LiteRT", "### ONNX"
 # Longer argument lists are written with one argument per line.
 MAX_LINE = 80
 
@@ -98,22 +100,42 @@ def usage(
             f'Requests to another signature name it: `{{"signature_name": "{others[0]}", '
             '"inputs": ...}`.'
         )
-    if exports.without_litert:
-        parts += ["### LiteRT", f"There is no `{LITERT_FILE}`. {exports.without_litert}"]
-    else:
-        parts += ["### LiteRT", f"`{LITERT_FILE}` takes and returns tensors:"]
-        parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
-        parts += _litert(exports, traced[LITERT_FILE])
-    if onnx:
-        if exports.without_litert:
-            parts += [f"### ONNX\n\n`{ONNX_FILE}` takes and returns tensors:"]
-            parts += [_tensor_table(exports.litert, traced[LITERT_FILE])]
-        else:
-            parts += [f"`{ONNX_FILE}` has the inputs and outputs of `{LITERT_FILE}`:"]
-        parts += [_onnx(exports.litert)]
+    parts += litert_usage(exports, traced[LITERT_FILE], onnx)
     if notes.strip():
         parts += ["### Notes", notes.strip()]
     return "\n\n".join(parts)
+
+
+def litert_usage(exports: Exports, function: Any, onnx: bool = False) -> list[str]:
+    """Returns how the LiteRT and ONNX files are called, as paragraphs under a heading.
+
+    Args:
+        exports: LiteRT function and smaller LiteRT formats.
+        function: Traced LiteRT function.
+        onnx: Whether `model.onnx` is published. Defaults to `False`.
+    """
+    if exports.without_litert:
+        parts = [LITERT_HEADING, f"There is no `{LITERT_FILE}`. {exports.without_litert}"]
+    else:
+        parts = [LITERT_HEADING, f"`{LITERT_FILE}` takes and returns tensors:"]
+        parts += [_tensor_table(exports.litert, function), *_litert(exports, function)]
+    if onnx:
+        if exports.without_litert:
+            parts += [ONNX_HEADING, f"`{ONNX_FILE}` takes and returns tensors:"]
+            parts += [_tensor_table(exports.litert, function), onnx_call(exports.litert)]
+        else:
+            parts += [onnx_usage(exports.litert)]
+    return parts
+
+
+def onnx_usage(signature: Signature) -> str:
+    """Returns how the ONNX file is called if there is a LiteRT file of the same function.
+
+    Args:
+        signature: Inputs of the function, with an example.
+    """
+    text = f"`{ONNX_FILE}` has the inputs and outputs of `{LITERT_FILE}`:"
+    return f"{text}\n\n{onnx_call(signature)}"
 
 
 def _tensor_table(signature: Signature, function: Any) -> str:
@@ -197,6 +219,23 @@ def _litert(exports: Exports, function: Any) -> list[str]:
     return parts
 
 
+def without_smaller(section: str) -> str:
+    """Returns the section on LiteRT without what it says about smaller formats.
+
+    Args:
+        section: Section as `litert_usage` returns it, joined by blank lines.
+    """
+    other = r"`model\.\w+\.tflite`"
+    patterns = (
+        rf"{other}(?: and {other})* (?:is|are) called in the same way\.\n\n?",
+        rf"{other} is called in the same way, but .*?\n```\n\n?",
+        rf" MediaPipe Tasks does not take int8 inputs, as {other} has them\.",
+    )
+    for pattern in patterns:
+        section = re.sub(pattern, "", section, flags=re.DOTALL)
+    return section
+
+
 def _mediapipe(metadata: Metadata, int8: bool) -> list[str]:
     """Returns the lines that load the LiteRT file in MediaPipe Tasks."""
     task, call, result = metadata.task, "embed", "embeddings[0].embedding"
@@ -247,7 +286,8 @@ def _quantization(side: str, name: str) -> str:
     return f'runner.get_{side}_details()[{quoted(name)}]["quantization"]'
 
 
-def _onnx(signature: Signature) -> str:
+def onnx_call(signature: Signature) -> str:
+    """Returns the lines that call the ONNX file."""
     values = [f"{quoted(entry.name)}: {entry.in_numpy()}" for entry in example_inputs(signature)]
     return _block(
         "import numpy as np\n"

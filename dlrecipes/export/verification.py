@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,26 +47,29 @@ def write_references(
     """
     references: dict[str, Any] = {
         "signatures": {
-            name: _small_references(signature, functions[name])
+            name: small_references(signature, functions[name])
             for name, signature in exports.signatures.items()
         },
     }
-    tensors = _small_references(exports.litert, functions[LITERT_FILE])
+    tensors = small_references(exports.litert, functions[LITERT_FILE])
     if not exports.without_litert or (folder / ONNX_FILE).is_file():
         references["litert"] = tensors
     references["formats"] = {
-        path.name: reference_outputs.record_again(tensors, _litert(path))
-        for path in _smaller_formats(folder)
+        path.name: reference_outputs.record_again(tensors, litert_function(path))
+        for path in smaller_formats(folder)
     }
     references["keras"] = keras_check.record(model, tensors)
     (folder / EXTRAS / EXAMPLES_FILE).write_text(json.dumps(references), encoding="utf-8")
     checksums.write(folder)
 
 
-def _small_references(
-    signature: Signature, function: Callable
-) -> list[reference_outputs.Reference]:
-    """Returns the reference outputs of the first examples, without large ones."""
+def small_references(signature: Signature, function: Callable) -> list[reference_outputs.Reference]:
+    """Returns the reference outputs of a signature's first examples, without large ones.
+
+    Args:
+        signature: Signature with its examples.
+        function: Traced function of the signature.
+    """
     first = dataclasses.replace(signature, examples=signature.examples[:MAX_EXAMPLES])
     references = reference_outputs.record(first, function, MAX_ROWS)
     return [entry for entry in references if reference_outputs.size(entry) <= MAX_CHARACTERS]
@@ -91,7 +94,7 @@ def check(folder: Path) -> Iterator[str]:
             "Name a version's folder, such as saved_models/slot_filling/1.",
         )
     yield checksums.check(folder)
-    references = _references(folder)
+    references = read_references(folder)
     try:
         if checksums.stored(folder):
             _check_complete(folder, references)
@@ -121,12 +124,12 @@ def check_answers(folder: Path, references: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_saved_model(folder, references.get("signatures", {}))
     if (folder / LITERT_FILE).is_file():
         yield _check_litert(folder / LITERT_FILE, references.get("litert", []))
-    for path in _smaller_formats(folder):
+    for path in smaller_formats(folder):
         # A metric of these was measured before. They are compared with their own outputs.
         expected = references.get("formats", {}).get(path.name, [])
         yield _check_litert(path, expected, FORMAT_TOLERANCE)
     if (folder / ONNX_FILE).is_file():
-        yield _check_onnx(folder / ONNX_FILE, references.get("litert", []))
+        yield check_onnx(folder / ONNX_FILE, references.get("litert", []))
 
 
 def _check_saved_model(folder: Path, references: Mapping[str, Any]) -> Iterator[str]:
@@ -146,19 +149,20 @@ def _check_saved_model(folder: Path, references: Mapping[str, Any]) -> Iterator[
         yield f"SavedModel, signature {name}: {_result(expected)}"
 
 
-def _smaller_formats(folder: Path) -> list[Path]:
+def smaller_formats(folder: Path) -> list[Path]:
+    """Returns the LiteRT files of a version except `model.tflite`."""
     return [path for path in sorted(folder.glob("*.tflite")) if path.name != LITERT_FILE]
 
 
 def _check_litert(
     path: Path, references: list[Mapping[str, Any]], tolerance: float = reference_outputs.TOLERANCE
 ) -> str:
-    reference_outputs.compare_or_fail(path.name, references, _litert(path), tolerance)
+    reference_outputs.compare_or_fail(path.name, references, litert_function(path), tolerance)
     metadata = summary(path)
     return f"{path.name}: {_result(references)}" + (f"; metadata: {metadata}" if metadata else "")
 
 
-def _litert(path: Path) -> Callable[..., Mapping[str, np.ndarray]]:
+def litert_function(path: Path) -> Callable[..., Mapping[str, np.ndarray]]:
     """Returns the function of a LiteRT file, from tensors by name to arrays by name."""
     try:
         lite = LiteRTModel(path)
@@ -167,7 +171,19 @@ def _litert(path: Path) -> Callable[..., Mapping[str, np.ndarray]]:
     return lambda **tensors: lite(**reference_outputs.arrays(tensors))
 
 
-def _check_onnx(path: Path, references: list[Mapping[str, Any]]) -> str:
+def check_onnx(path: Path, references: Sequence[Mapping[str, Any]]) -> str:
+    """Compares an ONNX file with references, if ONNX Runtime is installed.
+
+    Args:
+        path: ONNX file.
+        references: References of the function.
+
+    Returns:
+        A line that says what was checked.
+
+    Raises:
+        PublishError: If the file cannot be loaded, or an output differs.
+    """
     from dlrecipes.export.onnx import OnnxModel, can_run
 
     if not can_run():
@@ -182,11 +198,19 @@ def _check_onnx(path: Path, references: list[Mapping[str, Any]]) -> str:
     return f"{ONNX_FILE}: {_result(references)}"
 
 
-def _result(references: list[Mapping[str, Any]]) -> str:
+def _result(references: Sequence[Mapping[str, Any]]) -> str:
     return f"matches the model on {len(references)} examples" if references else "loads"
 
 
-def _references(folder: Path) -> Mapping[str, Any]:
+def read_references(folder: Path) -> Mapping[str, Any]:
+    """Returns the reference outputs of a version; nothing if it has none.
+
+    Args:
+        folder: Folder of the version.
+
+    Raises:
+        PublishError: If the file with the references is damaged.
+    """
     path = folder / EXTRAS / EXAMPLES_FILE
     references = checksums.read_json(path) if path.is_file() else {}
     if not isinstance(references, dict) or any(
@@ -205,7 +229,7 @@ def _check_complete(folder: Path, references: Mapping[str, Any]) -> None:
             "Publish the version again, or delete it.",
         )
     tensors = {LITERT_FILE, ONNX_FILE}
-    formats = {path.name for path in _smaller_formats(folder)}
+    formats = {path.name for path in smaller_formats(folder)}
     present = {name for name in (*tensors, KERAS_FILE) if (folder / name).is_file()}
     recorded = set(references.get("formats", {}))
     # Publishing always writes `model.keras`, and LiteRT's references if there is such a file.

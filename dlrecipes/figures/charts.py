@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.colors import Normalize, PowerNorm, hsv_to_rgb, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
@@ -15,6 +16,7 @@ from dlrecipes.figures._labels import shortened, text_width
 from dlrecipes.figures.fonts import fit_fonts
 
 BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
+_COLOURS = (BLUE, ORANGE, "#339955", "#aa3366", GREY, "#22aabb", "#bb9900", "#775599")
 # Larger confusion matrices have cells without numbers.
 MAX_NUMBERED = 30
 FRAME_MS, LAST_FRAME_MS = 120, 2000
@@ -72,11 +74,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in axes[len(names) :]:
         axis.set_visible(False)
-    # Below the panels, where it covers no curve.
-    lines = {line.get_label(): line for axis in axes for line in axis.lines}
-    figure.legend(
-        lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9
-    )
+    legend_below(figure, 3)
     return figure
 
 
@@ -140,7 +138,7 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) 
     """Plots receiver operating characteristics with a logarithmic false accept rate.
 
     Args:
-        curves: False and true accept rates, each of shape `(points,)`, by label; at most three.
+        curves: False and true accept rates, each of shape `(points,)`, by label.
         title: Title of the figure.
 
     Example:
@@ -150,15 +148,57 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) 
     >>> rates = np.array([0.0, 0.1, 1.0]), np.array([0.0, 0.8, 1.0])
     >>> figure = roc_curves({"pixels": rates}, "Verification")
     """
-    figure = Figure(figsize=(6.5, 5), layout="constrained")
+    figure = Figure(figsize=(6.5, 5 + 0.22 * len(curves)), layout="constrained")
     axis = figure.subplots()
-    for (label, rates), colour in zip(curves.items(), (BLUE, ORANGE, GREY), strict=False):
+    for (label, rates), colour in zip(curves.items(), distinct_colours(len(curves)), strict=True):
         axis.plot(*rates, color=colour, label=label)
     axis.set(title=title, xlabel="false accept rate", ylabel="true accept rate", xscale="log")
     smallest = min(far[far > 0].min() for far, _ in curves.values())
     axis.set(xlim=(smallest, 1), ylim=(0, 1.01))
     # The runner switches mathematical text off, which the default formatter needs.
     axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    axis.legend(loc="lower right", fontsize=8)
+    legend_below(figure)
     axis.grid(color=GREY, alpha=0.2)
     return figure
+
+
+def legend_below(figure: Figure, columns: int = 1) -> None:
+    """Adds a legend of all lines and bars below the axes, where it covers none of them.
+
+    Args:
+        figure: Figure with the layout `"constrained"`. A label that several axes have is listed
+            once.
+        columns: Number of columns. Defaults to 1.
+    """
+    entries: dict[str, Any] = {}
+    for axis in figure.axes:
+        handles, labels = axis.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+    )
+
+
+def distinct_colours(count: int) -> list[str]:
+    """Returns as many different colours, the most common ones first.
+
+    Args:
+        count: Number of colours.
+
+    Example:
+
+    >>> from dlrecipes.figures import distinct_colours
+    >>> len(set(distinct_colours(100)))
+    100
+    """
+    if count <= len(_COLOURS):
+        return list(_COLOURS[:count])
+    # Neighbours on the wheel differ in brightness.
+    shades = ((0.95, 0.60), (0.55, 0.95), (1.0, 0.85), (0.45, 0.55))
+    wheel = [(hue / count, *shades[hue % len(shades)]) for hue in range(count)]
+    return [to_hex(tuple(hsv_to_rgb(colour).tolist())) for colour in wheel]

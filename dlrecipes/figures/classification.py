@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from math import sqrt
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,8 @@ from dlrecipes.figures._labels import label_points, shortened, text_width
 from dlrecipes.figures.charts import BLUE, GREY, ORANGE
 
 COLUMNS = 8
+# Parameters per square point of a marker, and the area of a star.
+PARAMETERS, STAR = 1000, 150
 # Characters that fit above an image.
 LINE = 20
 
@@ -248,17 +251,20 @@ def accuracy_by_cost(
     axis = figure.subplots()
     ordered = sorted(networks.items(), key=lambda item: item[1][1])
     for _, (error, cost, size) in ordered:
-        axis.scatter(cost, 100 * (1 - error), s=size / 1000, color=BLUE, alpha=0.4)
+        axis.scatter(cost, 100 * (1 - error), s=size / PARAMETERS, color=BLUE, alpha=0.4)
         axis.scatter(cost, 100 * (1 - error), s=6, color=BLUE)
     if highlight:
         name, error, cost = highlight
-        axis.scatter(cost, 100 * (1 - error), marker="*", s=150, color=ORANGE, label=name)
+        axis.scatter(cost, 100 * (1 - error), marker="*", s=STAR, color=ORANGE, label=name)
         figure.legend(loc="outside lower center", frameon=False)
     _format(axis, title)
     points = [(name, cost, 100 * (1 - error)) for name, (error, cost, _) in ordered]
+    # The area of a marker is the square of its diameter.
+    radii = [sqrt(size / PARAMETERS) / 2 for _, (_, _, size) in ordered]
     if highlight:
         points.append(("", highlight[2], 100 * (1 - highlight[1])))
-    label_points(axis, points)
+        radii.append(sqrt(STAR) / 2)
+    label_points(axis, points, radii)
     return figure
 
 

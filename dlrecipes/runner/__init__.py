@@ -9,12 +9,12 @@ if TYPE_CHECKING:
         Result,
         begin,
         environment,
-        export,
+        load_exports,
         make_deterministic,
         run,
         train,
     )
 
-__all__ = ["Result", "begin", "environment", "export", "make_deterministic", "run", "train"]
+__all__ = ["Result", "begin", "environment", "load_exports", "make_deterministic", "run", "train"]
 
 attach(__name__, dict.fromkeys(__all__, "run"))

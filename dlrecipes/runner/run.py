@@ -24,8 +24,8 @@ from dlrecipes._utils.cpu import available_cpus
 from dlrecipes._utils.files import atomic_write, try_lock
 from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes.errors import RecipeError, UsageError, reason
-from dlrecipes.export import publish
-from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
+from dlrecipes.export import Exports, publish
+from dlrecipes.export.version import CONFIG_FILE, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
 from dlrecipes.recipe import versions
 from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
@@ -33,7 +33,7 @@ from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.example_files import Command
 from dlrecipes.recipe.guard import blame
 from dlrecipes.recipe.published import model_name
-from dlrecipes.runner import extension, model_card
+from dlrecipes.runner import extension, model_card, tensorboard
 from dlrecipes.runner import start as start_version
 from dlrecipes.runner.example_inputs import keep_examples
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
@@ -94,6 +94,7 @@ def _run(
     earlier = checkpoints.seconds - checkpoints.seconds_here
     recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
     draw(recipe, model, splits, checkpoints, folder / "figures")
+    tensorboard.write_figures(folder, checkpoints.epochs)
     metrics["date"] = time.strftime("%Y-%m-%d")
     name = model_name(recipe.name, recipe.config)
     published = _publish(recipe, model, splits, metrics, models / name)
@@ -105,58 +106,26 @@ def _run(
     return Result(folder, version, metrics, examples, recipe.metric_groups)
 
 
-def export(
-    recipe: Recipe,
-    version: ModelVersion,
-    models: Path,
-    formats: Sequence[str] | None = None,
-    onnx: bool = False,
-    litert: bool = True,
-) -> Path:
-    """Publishes a version again, in other formats.
+def load_exports(recipe: Recipe, version: ModelVersion) -> tuple[keras.Model, Exports]:
+    """Returns the model of a version and its exports, whose examples are read from the data again.
 
     Args:
         recipe: The recipe, with the version's configuration.
-        version: Version to publish again.
-        models: The folder of published models.
-        formats: Formats of smaller LiteRT files; `None` for the recipe's. Defaults to `None`.
-        onnx: Whether to write an ONNX file. Defaults to `False`.
-        litert: Whether to write LiteRT files. Defaults to `True`.
-
-    Returns:
-        The new version's folder.
+        version: The version.
 
     Raises:
-        RecipeError: If data, loading or publishing fail in a way the user can fix.
+        RecipeError: If the data or the model cannot be loaded.
     """
     make_deterministic(recipe.config.seed)
     splits = _load(recipe)
-    metrics = json.loads(version.file(f"{EXTRAS}/{METRICS_FILE}").read_text(encoding="utf-8"))
     model = version.keras_model()
-    folder = models / version.folder.absolute().parent.name
-    return _publish(recipe, model, splits, metrics, folder, formats, onnx, litert)
+    return model, recipe.signatures(model, splits)
 
 
 def _publish(
-    recipe: Recipe,
-    model: keras.Model,
-    splits: Splits,
-    metrics: Mapping[str, Any],
-    folder: Path,
-    formats: Sequence[str] | None = None,
-    onnx: bool = False,
-    litert: bool = True,
+    recipe: Recipe, model: keras.Model, splits: Splits, metrics: Mapping[str, Any], folder: Path
 ) -> Path:
     exports = recipe.signatures(model, splits)
-    if formats is not None:
-        if exports.quantized is None and formats:
-            raise UsageError(
-                f"{recipe.name}: the recipe does not say how to measure smaller LiteRT files.",
-                "Have its `signatures` return Exports(..., quantized=Quantized(...)).",
-            )
-        checked: Any = formats
-        smaller = exports.quantized and dataclasses.replace(exports.quantized, formats=checked)
-        exports = dataclasses.replace(exports, quantized=smaller)
     # One example suffices to compare the reloaded Keras file.
     few = dataclasses.replace(splits, test=splits.test[:1])
     extras = {CONFIG_FILE: recipe.config.to_yaml(), METRICS_FILE: _json(metrics)}
@@ -166,12 +135,11 @@ def _publish(
             folder,
             dataclasses.replace(exports, files={**exports.files, **extras}),
             lambda usage: model_card.model_card(
-                recipe, splits, metrics, environment(), usage, litert, folder.name
+                recipe, splits, metrics, environment(), usage, name=folder.name
             ),
             rebuild=lambda again: recipe.signatures(again, few),
             # A recipe's contract: a run whose model LiteRT cannot run publishes nothing.
-            litert=litert,
-            onnx=onnx,
+            litert=True,
         )
 
 
@@ -231,6 +199,7 @@ def train(
     }
     # Before anything is drawn or published: a full disk later loses no result.
     atomic_write(folder / METRICS_FILE, _json(metrics))
+    tensorboard.write_results(folder, recipe, splits, metrics)
     return model, splits, checkpoints, metrics
 
 
@@ -339,7 +308,7 @@ def fit(
             verbose=1 if sys.stdout.isatty() else 2,
             callbacks=[
                 StopOnDivergence(checkpoints.folder),
-                keras.callbacks.TensorBoard(folder / "tensorboard", write_graph=False),
+                keras.callbacks.TensorBoard(folder / tensorboard.LOGS, write_graph=False),
                 *early,
                 *recipe.callbacks(model, splits),
                 # Before the checkpoint: a finished epoch has its snapshot.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,6 +14,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.export.version import version_folders
 from dlrecipes.serving.example_requests import example_request
+from dlrecipes.serving.model_page import PAGE_HEADERS, describe, page
 from dlrecipes.serving.security import host_name
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
@@ -54,10 +54,11 @@ class ModelList:
         """
         served = self.store.latest()
         self._bodies = {name: kept for name, kept in self._bodies.items() if name in served}
-        entries = [await self._entry(request, *model) for model in served.items()]
+        entries = [await self._entry(_base(request), *model) for model in served.items()]
         accepted = request.headers.get("accept", "")
         if "text/html" in accepted:
-            return HTMLResponse(_html(entries), headers={"Vary": "Accept"})
+            content = page(entries, [describe(self.store, entry["name"]) for entry in entries])
+            return HTMLResponse(content, headers={"Vary": "Accept", **PAGE_HEADERS})
         if "application/json" in accepted:
             return JSONResponse({"models": entries}, headers={"Vary": "Accept"})
         return PlainTextResponse(_text(entries), headers={"Vary": "Accept"})
@@ -93,21 +94,39 @@ class ModelList:
         folder = folders.get(servable.version, self.store.folder / servable.name)
         return await example_request(servable, folder, works)
 
-    async def _entry(self, request: Request, name: str, version: int) -> dict[str, Any]:
-        base = _base(request)
+    async def _entry(self, base: str, name: str, version: int) -> dict[str, Any]:
+        metadata = f"{base}/v1/models/{quote(name, safe='')}/metadata"
+        curl = await self.command(base, name)
+        return {"name": name, "version": str(version), "metadata": metadata, "curl": curl}
+
+    async def command(self, base: str, name: str) -> str:
+        """Returns a shell command that sends an example to a model, or else asks for signatures.
+
+        Args:
+            base: Address of the server.
+            name: Name of the model.
+        """
         model = f"{base}/v1/models/{quote(name, safe='')}"
         key = ' -H "Authorization: Bearer $API_KEY"' if self.needs_key else ""
-        entry = {"name": name, "version": str(version), "metadata": f"{model}/metadata"}
         try:
             body = await self.example(name)
         except RequestError:
-            return {**entry, "curl": f"curl{key} {_quoted(entry['metadata'])}"}
+            return f"curl{key} {_quoted(f'{model}/metadata')}"
         text = body.decode().replace("'", "\\u0027")
         predict = _quoted(f"{model}:predict")
         if len(text) <= LONGEST_INLINE and text.isprintable():
-            return {**entry, "curl": f"curl{key} -d '{text}' {predict}"}
+            return f"curl{key} -d '{text}' {predict}"
         example = _quoted(f"{base}{EXAMPLES}{quote(name, safe='')}")
-        return {**entry, "curl": f"curl -s{key} {example} | curl{key} -d @- {predict}"}
+        return f"curl -s{key} {example} | curl{key} -d @- {predict}"
+
+    async def commands(self, base: str, count: int) -> list[str]:
+        """Returns `command` for the first models.
+
+        Args:
+            base: Address of the server.
+            count: Largest number of models.
+        """
+        return [await self.command(base, name) for name in [*self.store.latest()][:count]]
 
 
 def _base(request: Request) -> str:
@@ -132,18 +151,3 @@ def _text(entries: list[dict[str, Any]]) -> str:
         name = escape_control_characters(entry["name"])
         parts.append(f"{name}, version {entry['version']}\n  {entry['curl']}\n")
     return "".join(parts)
-
-
-def _html(entries: list[dict[str, Any]]) -> str:
-    rows = "".join(
-        f"<h2>{html.escape(entry['name'])}, version {entry['version']}</h2>"
-        f"<pre>{html.escape(entry['curl'])}</pre>"
-        f'<p><a href="/v1/models/{quote(entry["name"], safe="")}/metadata">Signatures</a></p>'
-        for entry in entries
-    )
-    return (
-        "<!doctype html><html lang='en'><meta charset='utf-8'><title>Served models</title>"
-        "<style>body{font:16px system-ui,sans-serif;margin:2em}pre{white-space:pre-wrap;"
-        "background:#f4f4f4;padding:1em}</style><h1>Served models</h1>"
-        f"{rows or '<p>No models are served yet.</p>'}</html>\n"
-    )

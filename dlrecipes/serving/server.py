@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import functools
 import gc
 import logging
@@ -22,6 +23,7 @@ from dlrecipes.serving.batching import Batcher
 from dlrecipes.serving.layout import layout_notes
 from dlrecipes.serving.limits import BODIES, Admission, Limits
 from dlrecipes.serving.log import NoteHandler, note, writer
+from dlrecipes.serving.model_list import ModelList
 from dlrecipes.serving.protocol import Config, Connections, JsonProtocol
 from dlrecipes.serving.rest import Rest
 from dlrecipes.serving.security import Access
@@ -31,6 +33,8 @@ from dlrecipes.serving.telemetry import Telemetry
 from dlrecipes.serving.tls import TlsConfig
 
 BACKLOG = 2048
+# Models whose commands are printed at the start.
+MAX_COMMANDS = 5
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Settings:
             to 75.
         access: Who may use the server. Defaults to everyone.
         certificate: PEM files of the certificate and its key, for TLS. Defaults to `None`.
+        print_commands: Whether to print a `curl` command per model at the start. Defaults to
+            `False`.
     """
 
     models: Path
@@ -76,6 +82,7 @@ class Settings:
     keep_alive: float = 75.0
     access: Access = field(default_factory=Access)
     certificate: tuple[Path, Path] | None = None
+    print_commands: bool = False
 
     @property
     def scheme(self) -> str:
@@ -94,6 +101,8 @@ def serve(settings: Settings) -> None:
     """
     with contextlib.closing(_listen(settings.host, settings.port)) as listening:
         _check_grpc_port(settings)
+        port = listening.getsockname()[1]
+        settings = dataclasses.replace(settings, port=port, print_commands=True)
         # TensorFlow's objects stay, and a search of them for garbage stops all threads for 0.4 s.
         gc.collect()
         gc.freeze()
@@ -178,10 +187,12 @@ def application(
         grpc_task = asyncio.create_task(
             _run_grpc(settings, store, batcher, telemetry, admission, stopping)
         )
+        commands = asyncio.create_task(_print_commands(settings, rest.models))
         try:
             yield
         finally:
             stopping.set()
+            commands.cancel()
             await grpc_task
             store.close()
             batcher.close()
@@ -198,6 +209,21 @@ def application(
         needs_key=settings.access.key is not None,
     )
     return rest.application(lifespan)
+
+
+async def _print_commands(settings: Settings, models: ModelList) -> None:
+    """Prints a command that sends an example to each model, for the first models."""
+    if not settings.print_commands:
+        return
+    # The address for all is not one that a client connects to.
+    host = "localhost" if settings.host in ("0.0.0.0", "::") else _url_host(settings.host)
+    base = f"{settings.scheme}://{host}:{settings.port}"
+    commands = await models.commands(base, MAX_COMMANDS)
+    if commands:
+        out = writer(sys.stdout)
+        for line in ("Try:", *(f"  {command}" for command in commands)):
+            out.write(line)
+        out.write(f"All models are listed at {base}/")
 
 
 async def _run_grpc(

@@ -11,7 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from dlrecipes.data.faces import FaceImages
-from dlrecipes.figures import BLUE, GREY, ORANGE, roc_curves
+from dlrecipes.figures import (
+    BLUE,
+    GREY,
+    ORANGE,
+    distinct_colours,
+    legend_below,
+    roc_curves,
+)
 from dlrecipes.metrics.embeddings import pair_distances
 from dlrecipes.metrics.verification import ReceiverOperatingCharacteristic, squared_distances
 
@@ -35,7 +42,7 @@ def roc(curves: Mapping[str, ReceiverOperatingCharacteristic]) -> Figure:
 def distances(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> Figure:
     """Plots histograms of the distances between images of the same and of different people."""
     squared, same = pair_distances(embeddings, labels)
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    figure = Figure(figsize=(7, 3.9), layout="constrained")
     axis = figure.subplots()
     bins = np.linspace(0, float(squared.max()), 60).tolist()
     for kind, colour, label in ((same, BLUE, "same person"), (~same, ORANGE, "different people")):
@@ -44,7 +51,7 @@ def distances(embeddings: np.ndarray, labels: np.ndarray, threshold: float) -> F
     axis.axvline(threshold, color=GREY, linestyle=":", label=f"threshold {threshold:.2f}")
     axis.set(title="Distances between test images", xlabel="squared distance")
     axis.set_ylabel("fraction of the pairs")
-    axis.legend(fontsize=8)
+    legend_below(figure, 3)
     return figure
 
 
@@ -106,7 +113,8 @@ def chart(embeddings: np.ndarray, examples: FaceImages, seed: int) -> Figure:
     figure = Figure(figsize=(9, 9), layout="constrained")
     axis = figure.subplots()
     people = np.unique(examples.labels[rows], return_inverse=True)[1]
-    axis.scatter(positions[:, 0], positions[:, 1], c=people, cmap="tab20", s=420, marker="s")
+    colours = np.array(distinct_colours(int(people.max()) + 1))
+    axis.scatter(positions[:, 0], positions[:, 1], c=colours[people], s=420, marker="s")
     for row, position in zip(rows, positions, strict=True):
         axis.add_artist(_thumbnail(examples.images[row], position, 16 / examples.images.shape[1]))
     axis.set(xticks=[], yticks=[], title="Test images by embedding (t-SNE); one colour per person")

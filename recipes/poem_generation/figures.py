@@ -17,7 +17,7 @@ MARKS = {"P": "●", "Z": "○", "*": "·"}
 
 def by_position(perplexities: np.ndarray) -> Figure:
     """Plots the perplexity at each place of a poem, with a curve for each line length."""
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = Figure(figsize=(8, 3.9), layout="constrained")
     axis = figure.subplots()
     for length, colour in zip(LENGTHS, (figures.BLUE, figures.ORANGE), strict=True):
         values = perplexities[PLACES[length] :][: 4 * length]
@@ -35,7 +35,7 @@ def by_position(perplexities: np.ndarray) -> Figure:
     )
     # Powers of ten would need mathematical text, which is off where figures are drawn.
     axis.yaxis.set_major_formatter(EngFormatter(sep=""))
-    axis.legend(fontsize=8)
+    figures.legend_below(figure, 2)
     return figure
 
 

@@ -48,6 +48,12 @@ def test_none_cannot_be_combined_with_other_formats(dlrecipes):
     assert "--quantize none cannot be combined with other formats" in answer.err
 
 
+def test_options_without_a_change_are_a_one_line_error(dlrecipes, published_slots):
+    answer = dlrecipes("export", "slot_filling", "--models-dir", published_slots)
+    assert answer.code == 2
+    assert "nothing to change; its formats are model.tflite" in answer.err
+
+
 def test_an_unpublished_recipe_is_a_one_line_error(dlrecipes, tmp_path):
     answer = dlrecipes("export", "slot_filling", "--models-dir", tmp_path)
     assert answer.code == 2

@@ -66,9 +66,9 @@ def test_a_drawn_digit_is_recognized(open_tab):
     page, panel = open_tab("digits")
     canvas = panel.locator("canvas").first
     canvas.wait_for()
-    panel.get_by_role("button", name="Brush").click()
+    # The brush is selected from the start.
     undo = panel.get_by_role("button", name="Undo")
-    # The canvas accepts strokes only some time after the brush was selected.
+    # The canvas accepts strokes only some time after they were made.
     for _ in range(100):
         page.wait_for_timeout(100)
         box = canvas.bounding_box()
@@ -79,6 +79,15 @@ def test_a_drawn_digit_is_recognized(open_tab):
         page.mouse.up()
         if undo.is_enabled():
             break
+    sync_api.expect(page.get_by_test_id("label-output-value")).to_have_text("1", timeout=20_000)
+
+
+def test_a_photo_of_a_digit_is_recognized(open_tab, tmp_path, stroke):
+    from PIL import Image
+
+    Image.fromarray(stroke).save(tmp_path / "digit.png")
+    page, panel = open_tab("digits")
+    panel.locator("input[type=file]").last.set_input_files(tmp_path / "digit.png")
     sync_api.expect(page.get_by_test_id("label-output-value")).to_have_text("1", timeout=20_000)
 
 

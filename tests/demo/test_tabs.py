@@ -91,6 +91,20 @@ def test_stored_sentences_are_examples(models):
     assert dataset.samples == [["to Oslo"], ["to Rome"]]
 
 
+def test_a_photo_is_classified_like_a_drawing(models, stroke):
+    drawn = digits.classify(models["digits"], {"composite": stroke})
+    assert digits.classify_photo(models["digits"], stroke) == drawn
+    assert digits.classify_photo(models["digits"], None) == {}
+
+
+def test_each_canvas_selects_its_own_brush_when_its_tab_is_shown(models):
+    page = app.page([models["digits"], models["facades"]])
+    scripts = [str(function.js) for function in page.fns.values() if function.js]
+    canvases = [block for block in page.blocks.values() if isinstance(block, gr.ImageEditor)]
+    # On loading the page, and on opening the tab.
+    assert [sum(f"#{canvas.elem_id} " in text for text in scripts) for canvas in canvases] == [2, 2]
+
+
 @pytest.mark.parametrize("drawing", [None, {"composite": None}])
 def test_a_missing_drawing_has_no_result(models, drawing):
     assert digits.classify(models["digits"], drawing) == {}

@@ -1,8 +1,10 @@
 """Charts show every curve that they are given."""
 
 import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from dlrecipes.figures import roc_curves
+from dlrecipes.figures import distinct_colours, roc_curves
 
 
 def test_roc_curves_begin_at_the_smallest_false_accept_rate():
@@ -10,4 +12,35 @@ def test_roc_curves_begin_at_the_smallest_false_accept_rate():
     figure = roc_curves({"network": rates, "pixels": rates}, "Verification")
     (axis,) = figure.axes
     assert axis.get_xlim() == (0.01, 1)
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["network", "pixels"]
+    assert legend(figure) == ["network", "pixels"]
+
+
+def legend(figure):
+    (below,) = figure.legends
+    return [text.get_text() for text in below.get_texts()]
+
+
+def test_every_roc_curve_has_a_colour_of_its_own():
+    rates = np.array([0.0, 0.01, 1.0]), np.array([0.0, 0.6, 1.0])
+    names = [f"curve {k}" for k in range(12)]
+    figure = roc_curves(dict.fromkeys(names, rates), "Verification")
+    lines = figure.axes[0].lines
+    assert legend(figure) == names
+    assert len({line.get_color() for line in lines}) == len(lines) == 12
+
+
+def test_a_legend_covers_no_axes():
+    rates = np.array([0.0, 0.01, 1.0]), np.array([0.0, 0.6, 1.0])
+    figure = roc_curves({f"curve {k}": rates for k in range(9)}, "Verification")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    axes = figure.axes[0].get_tightbbox(renderer)
+    below = figure.legends[0].get_window_extent(renderer)
+    assert not axes.overlaps(below)
+    assert below.y0 >= 0
+
+
+@pytest.mark.parametrize("count", [1, 8, 9, 40, 200])
+def test_colours_do_not_repeat(count):
+    assert len(set(distinct_colours(count))) == count

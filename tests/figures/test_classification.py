@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
 
 from dlrecipes.figures import (
     accuracy_by_cost,
@@ -106,6 +108,27 @@ def test_networks_are_drawn_at_their_accuracy_and_cost():
     assert axis.get_title() == "Three networks"
     assert axis.figure.legends[0].get_texts()[0].get_text() == "this run"
     assert all(tick <= 100 for tick in axis.get_yticks())
+
+
+def test_names_do_not_cover_large_networks():
+    networks = {
+        "AlexNet": (0.003, 3.8e6, 1_500_000),
+        "VGG": (0.003, 1.07e7, 1_900_000),
+        "small": (0.0, 4.9e6, 100_000),
+    }
+    figure = accuracy_by_cost(networks, "Networks")
+    axis, boxes = figure.axes[0], []
+    FigureCanvasAgg(figure).draw()
+    names = [text for text in axis.texts if text.get_text()]
+    for name in names:
+        boxes.append(name.get_window_extent())
+    for error, cost, size in networks.values():
+        # Matplotlib's areas are squares of the diameter, in points.
+        half = np.sqrt(size / 1000) / 2 * figure.dpi / 72
+        centre = axis.transData.transform((cost, 100 * (1 - error)))
+        marker = Bbox([centre - half, centre + half])
+        assert not any(box.overlaps(marker) for box in boxes)
+    assert len(names) == 3
 
 
 def test_names_of_near_networks_do_not_overlap():

@@ -1,7 +1,9 @@
 """The page at `/` lists the models with a command that works for each; probes have addresses."""
 
 import base64
+import itertools
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -13,6 +15,7 @@ import tensorflow as tf
 from starlette.testclient import TestClient
 
 from dlrecipes.serving.model_list import _text
+from dlrecipes.serving.model_page import Description, describe, page
 from dlrecipes.serving.security import Access
 from dlrecipes.serving.server import Settings, application
 from dlrecipes.serving.store import ModelStore
@@ -146,6 +149,45 @@ def test_a_name_with_a_line_break_is_one_line_of_the_list():
     entry = {"name": "two\nlines\x1b[31m", "version": "1", "curl": "curl ..."}
     first, _ = _text([entry]).splitlines()
     assert first == r"two\nlines\x1b[31m, version 1"
+
+
+def test_the_page_shows_signatures_and_loads_nothing(served):
+    head, page = fetch(served, "text/html")
+    assert "<td>two inputs</td><td>a: int64 (any, 2), b: uint8 ()</td><td>sum</td>" in page
+    assert "default-src 'none'" in head.partition("content-security-policy: ")[2]
+    assert not re.search("<script|<link|<img|src=|@import|url\\(", page)
+
+
+def test_the_page_says_which_data_a_model_was_trained_on(half, tmp_path):
+    folder = shutil.copytree(half / "half" / "1", tmp_path / "half" / "1")
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    metrics = {
+        "recipe": "slots",
+        "data": "<b>mine</b>",
+        "date": "2026-05-01",
+        "objective": "f1",
+        "test": {"f1": 0.5},
+    }
+    (folder / "assets.extra" / "metrics.json").write_text(json.dumps(metrics))
+    store = ModelStore(tmp_path)
+    store.refresh()
+    assert describe(store, "half").versions == [1]
+    assert describe(store, "none") == Description()
+    text = page([{"name": "<i>", "version": "1", "curl": "'&"}], [describe(store, "half")])
+    assert "trained on &lt;b&gt;mine&lt;/b&gt;, 2026-05-01, test f1 0.5000" in text
+    assert "<i>" not in text
+    store.close()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_start_prints_commands_that_work(served):
+    lines = iter(served.process.stdout.readline, "")
+    assert "Try:\n" in lines
+    *commands, last = itertools.takewhile(bool, itertools.islice(lines, 6))
+    assert last == f"All models are listed at {served.url}/\n"
+    assert len(commands) == 5
+    first = subprocess.run(commands[1], shell=True, capture_output=True, text=True, timeout=60)
+    assert json.loads(first.stdout) == {"outputs": ANSWERS["half"]}
 
 
 @pytest.mark.parametrize("host", ["<script>", "a'b", "$(reboot)", "a b"])
