@@ -24,6 +24,7 @@ import race
 TORCH = "torch channels_last fused AdamW"
 CLASSES, IMAGES = 10, 4096
 FLIP, SHIFT, ZOOM = True, 0.1, 0.1
+RATE, DECAY, SMOOTHING = 4e-3, 0.05, 0.1
 # Scores of the same network differ by rounding alone.
 LARGEST_DIFFERENCE = 1e-3
 
@@ -82,9 +83,9 @@ def data(work: Workload) -> tuple[np.ndarray, np.ndarray]:
 
 def config(work: Workload):
     """Returns the recipe's settings."""
-    from recipes.image_classification.config import Config
+    from dlrecipes.recipe.registry import find
 
-    return Config(
+    return find("image_classification").config()(
         network=work.network,
         size=work.size,
         width=work.width,
@@ -93,18 +94,21 @@ def config(work: Workload):
         flip=FLIP,
         shift=SHIFT,
         zoom=ZOOM,
+        learning_rate=RATE,
+        weight_decay=DECAY,
+        label_smoothing=SMOOTHING,
     )
 
 
 def keras_trainer(work: Workload) -> race.Train:
     """Returns the function that trains with the recipe."""
     from dlrecipes.data.labelled_images import ImageExamples
-    from recipes.image_classification import training
-    from recipes.image_classification.recipe import ImageClassification
+    from dlrecipes.recipe.registry import find
 
-    recipe = ImageClassification(config(work), "image_classification")
+    source = find("image_classification")
+    recipe = source.make(config(work))
     examples = ImageExamples.from_arrays(*data(work), tuple("abcdefghij"))
-    model = training.build(recipe.config, examples.names, IMAGES // work.batch)
+    model = source._module("training").build(recipe.config, examples.names, IMAGES // work.batch)
 
     def endless(steps: int):
         batches, _ = recipe.dataset(model, examples, 0)
@@ -127,16 +131,13 @@ def torch_trainer(work: Workload) -> race.Train:
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
-    settings = config(work)
     images, labels = map(torch.from_numpy, data(work))
     images = images.permute(0, 3, 1, 2)
     network = torch_network(work)
     groups: list[dict] = [{"params": [], "weight_decay": 0.0}, {"params": []}]
     for parameter in network.parameters():
         groups[parameter.ndim > 1]["params"].append(parameter)
-    optimizer = torch.optim.AdamW(
-        groups, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
+    optimizer = torch.optim.AdamW(groups, RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 100_000)
     seen, right = 0, torch.zeros((), dtype=torch.long)
     order = torch.randperm(IMAGES)
@@ -152,9 +153,7 @@ def torch_trainer(work: Workload) -> race.Train:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=work.precision != "float32"):
             scores = network(batch)
-        loss = torch.nn.functional.cross_entropy(
-            scores.float(), targets, label_smoothing=settings.label_smoothing
-        )
+        loss = torch.nn.functional.cross_entropy(scores.float(), targets, label_smoothing=SMOOTHING)
         loss.backward()
         optimizer.step()
         schedule.step()
@@ -202,8 +201,9 @@ def check(work: Workload) -> tuple[int, float]:
     """
     import torch
 
-    from recipes.image_classification import networks
+    from dlrecipes.recipe.registry import find
 
+    networks = find("image_classification")._module("networks")
     ours, theirs = networks.build(config(work), CLASSES), torch_network(work)
     counts = [sum(v.numpy().size for v in ours.trainable_variables)]
     counts.append(sum(parameter.numel() for parameter in theirs.parameters()))

@@ -16,8 +16,7 @@ import sys
 import keras
 
 from dlrecipes.data import image_store
-from recipes.image_classification.config import Config
-from recipes.image_classification.recipe import ImageClassification
+from dlrecipes.recipe.registry import find
 
 folder, (size, batch_size, memory) = sys.argv[1], map(int, sys.argv[2:])
 image_store.MEMORY = memory
@@ -33,8 +32,11 @@ class Watch(keras.callbacks.Callback):
             self.early = megabytes()
 
 
-config = Config(data=folder, size=size, batch_size=batch_size, network="small_cnn", width=0.05)
-recipe = ImageClassification(config, "image_classification")
+source = find("image_classification")
+config = source.config()(
+    data=folder, size=size, batch_size=batch_size, network="small_cnn", width=0.05
+)
+recipe = source.make(config)
 splits = recipe.load_data()
 model = recipe.build(splits)
 batches, steps = recipe.dataset(model, splits.train, 0)
