@@ -85,7 +85,7 @@ def config(work: Workload):
     """Returns the recipe's settings."""
     from dlrecipes.recipe.registry import find
 
-    return find("image_classification").config(
+    return find("image_classification").config()(
         network=work.network,
         size=work.size,
         width=work.width,

@@ -33,7 +33,7 @@ class Watch(keras.callbacks.Callback):
 
 
 source = find("image_classification")
-config = source.config(
+config = source.config()(
     data=folder, size=size, batch_size=batch_size, network="small_cnn", width=0.05
 )
 recipe = source.make(config)
