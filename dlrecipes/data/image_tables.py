@@ -77,16 +77,24 @@ def _tables(folder: Path) -> list[Path]:
 
 
 def _has_header(path: Path) -> bool:
-    columns = _columns(_rows(read_file(path).text)[:1])
+    columns = _columns(_rows(path, read_file(path).text)[:1])
     return "path" in columns and "label" in columns
 
 
-def _rows(text: str) -> list[tuple[int, list[str]]]:
+def _rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
     """Returns the line number and the cells of each row that is not empty."""
     header = next(iter(text.splitlines()), "")
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        for row in reader:
+            rows.append((reader.line_num, [cell.strip() for cell in row]))
+    except csv.Error as error:
+        line = rows[-1][0] + 1 if rows else 1
+        raise DataError(
+            f"{path}:{line}: {error}.", "Close or delete the quotation mark in this line."
+        ) from None
     return [(line, row) for line, row in rows if any(row)]
 
 
@@ -101,12 +109,14 @@ def _columns(rows: Sequence[tuple[int, list[str]]]) -> dict[str, int]:
 
 
 def _read_table(path: Path, note: Note) -> dict[str, Files]:
-    rows = _rows(read_file(path, _HINT).text)
+    rows = _rows(path, read_file(path, _HINT).text)
     if not rows:
         raise DataError(f"{path}: the file is empty.", _HINT)
     columns = _columns(rows)
     if "path" in columns and "label" in columns:
         rows = rows[1:]
+        if not rows:
+            raise DataError(f"{path}: the file lists no images.", _HINT)
     elif len(rows[0][1]) == 2 and (path.parent / rows[0][1][0]).is_file():
         columns = {"path": 0, "label": 1}
         note(f"{path}: read without a header: a path and a label per line.")
@@ -125,6 +135,8 @@ def _read_table(path: Path, note: Note) -> dict[str, Files]:
                 "Correct or delete the line.",
             )
         label = unicodedata.normalize("NFC", label)
+        if not label.isprintable():
+            raise DataError(f"{path}:{line}: the label {label!r} cannot be printed.", "Correct it.")
         other, first = known.setdefault(name, (label, line))
         if other != label:
             raise DataError(

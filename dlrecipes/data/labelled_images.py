@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from dlrecipes.data.image_facts import ImageFacts
 from dlrecipes.data.image_folders import Note
 from dlrecipes.data.image_screening import (
     LEAST_SIDE,
+    NOT_AN_IMAGE,
     TOO_SMALL,
     describe_skipped,
     screen_images,
@@ -36,6 +38,8 @@ _FORMATS = (
 )
 
 Parts = tuple[ImageExamples, ImageExamples, ImageExamples]
+# Bytes at the start of a file that show whether it is text.
+_START = 4096
 # Image files and their classes.
 Files = list[tuple[Path, str]]
 
@@ -145,11 +149,9 @@ def _require_classes(path: Path, labels: Iterable[str]) -> list[str]:
 
 def _files(path: Path, note: Note) -> Mapping[str, Files]:
     """Returns the files of each part; `train` is one of them."""
-    if path.is_file() and path.suffix.lower() not in ARCHIVES:
-        return read_image_tables(path, note)
+    if path.is_file():
+        return read_image_tables(_require_text(path), note)
     if not path.is_dir():
-        if path.is_file():
-            raise DataError(f"{path}: expected a folder, got a file.", "Unpack it.")
         raise missing_file(path, f"Give {_FORMATS}.")
     folder = image_folders.find_data(path, _is_data, note)
     if not image_folders.has_classes(folder) and has_tables(folder):
@@ -167,6 +169,19 @@ def _files(path: Path, note: Note) -> Mapping[str, Files]:
     }
 
 
+def _require_text(path: Path) -> Path:
+    """Returns the path of a file that may be a table: neither an archive nor another binary."""
+    if path.suffix.lower() in ARCHIVES:
+        raise DataError(f"{path}: expected a folder, got an archive.", "Unpack it.")
+    with path.open("rb") as file:
+        start = file.read(_START)
+    # UTF-16 has null bytes as well, and begins with a mark.
+    if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        kind = "a binary file" if screen_images([path])[0] == NOT_AN_IMAGE else "one image"
+        raise DataError(f"{path}: expected many images, got {kind}.", f"Give {_FORMATS}.")
+    return path
+
+
 def _is_data(folder: Path) -> bool:
     return image_folders.has_classes(folder) or has_tables(folder)
 
@@ -177,14 +192,14 @@ def _class_files(folder: Path, note: Note, least: int) -> Files:
 
 
 def _check_case(path: Path, files: Files) -> None:
-    """Rejects classes whose names differ in case alone, unless they are single letters."""
+    """Rejects names that differ in case or spaces alone, unless they are single letters."""
     names = dict.fromkeys(name for _, name in files)
     known: dict[str, str] = {}
     for name in names:
-        other = known.setdefault(name.casefold(), name)
+        other = known.setdefault(" ".join(name.casefold().split()), name)
         if other != name and len(name) > 1:
             raise DataError(
-                f"{path}: the classes {other!r} and {name!r} differ in upper and lower case alone.",
+                f"{path}: the classes {other!r} and {name!r} differ in case or spaces alone.",
                 "Merge them, or rename one.",
             )
 

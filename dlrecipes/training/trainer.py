@@ -11,7 +11,7 @@ import tensorflow as tf
 from dlrecipes.distribute import several_workers
 from dlrecipes.layers import FakeQuantize
 from dlrecipes.training._engine import optimizer_step, uneven_batches, values
-from dlrecipes.training._engine.checks import check_inputs, plain_errors
+from dlrecipes.training._engine.checks import check_inputs, end_failed_training, plain_errors
 from dlrecipes.training._engine.fit_data import (
     as_arrays,
     batch_spec,
@@ -192,8 +192,13 @@ class Trainer(keras.Model):
 
     def fit(self, *args, **kwargs):
         """Trains as `keras.Model.fit` does, without the delay at its end."""
-        with self._plain_errors():
-            return super().fit(**self._checked_arguments(keras.Model.fit, args, kwargs))
+        arguments = self._checked_arguments(keras.Model.fit, args, kwargs)
+        try:
+            with self._plain_errors():
+                return super().fit(**arguments)
+        except BaseException:
+            end_failed_training(arguments.get("callbacks"))
+            raise
 
     def evaluate(self, *args, **kwargs):
         """Evaluates as `keras.Model.evaluate` does, without the delay at its end."""

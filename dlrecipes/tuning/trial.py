@@ -188,13 +188,18 @@ def _check_limits(
 def _score(
     name: str, direction: str, history: list[dict[str, float]], metrics: Mapping[str, Any]
 ) -> float:
-    """Returns a logged value at its best epoch, or a metric (`group.name` in a group)."""
-    if name in history[0]:
-        return float({"min": min, "max": max}[direction](logs[name] for logs in history))
+    """Returns a metric of the validation data (`group.name` in a group), or a logged value.
+
+    The recipe's metrics come first: the logs have the same names for the training data. A logged
+    value is the best of all epochs.
+    """
     found: Any = metrics
     for part in name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
+    if not isinstance(found, int | float) and name in history[0]:
+        found = {"min": min, "max": max}[direction](logs[name] for logs in history)
     if not isinstance(found, int | float):
-        known = [*history[0], *(key for key, one in metrics.items() if not isinstance(one, dict))]
+        own = [key for key, one in metrics.items() if not isinstance(one, dict)]
+        known = dict.fromkeys([*own, *history[0]])
         raise UnknownMetric(f"--objective {name}: unknown; expected one of {', '.join(known)}.")
     return float(found)

@@ -10,6 +10,8 @@ from dlrecipes.data.seeded_augmentation import SeededAugmentation
 from .config import Config
 
 RANGE = (0, 255)
+# Fraction of an image that random erasing covers at least.
+LEAST_ERASED = 0.02
 
 
 class Augmentation:
@@ -77,7 +79,9 @@ def _image_layers(config: Config) -> list[keras.layers.Layer]:
     if config.random_erasing:
         layers.append(
             keras.layers.RandomErasing(
-                factor=1.0, scale=(0.02, config.random_erasing), value_range=RANGE
+                factor=1.0,
+                scale=(min(LEAST_ERASED, config.random_erasing), config.random_erasing),
+                value_range=RANGE,
             )
         )
     return layers

@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from dlrecipes.errors import nearest
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 NETWORKS = (
@@ -9,6 +10,8 @@ NETWORKS = (
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
 )
 APPLICATIONS = "applications:"
+# Bytes of the largest built-in images, which are kept in memory.
+LARGEST = 4_000_000_000
 
 
 class Config(RecipeConfig):
@@ -148,14 +151,29 @@ class Config(RecipeConfig):
             reasons["warmup"] = "--lr-schedule is constant"
         return reasons
 
+    def _nearest(self) -> str:
+        """Returns the question whether another network was meant, or `""`."""
+        # The names of keras.applications begin with a capital letter; these do not.
+        applications = [APPLICATIONS + self.network] if self.network[:1].isupper() else []
+        return nearest(self.network, NETWORKS) or nearest(self.network, applications)
+
     def contradictions(self) -> list[tuple[str, str]]:
         """Returns the problems of transfer and of unknown networks."""
         problems = []
         if self.network not in NETWORKS and not self.network.startswith(APPLICATIONS):
             problems.append(
                 (
-                    f"--network {self.network}: no such network.",
+                    f"--network {self.network}: no such network. {self._nearest()}".rstrip(),
                     f"Give {', '.join(NETWORKS)}, or {APPLICATIONS}NAME.",
+                )
+            )
+        pixels = 3 * self.images * self.size**2
+        if self.data == "builtin" and pixels > LARGEST:
+            problems.append(
+                (
+                    f"--images {self.images} --size {self.size}: the built-in images would need "
+                    f"{pixels / 1e9:.1f} GB of memory.",
+                    f"Give --images {LARGEST // (3 * self.size**2)} or fewer.",
                 )
             )
         if self.freeze >= self.epochs:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import re
+import socket
 import sys
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +27,8 @@ COARSE = 32
 # Images of at least this size get the stem of ImageNet's residual networks.
 LARGE = 128
 HEAD = "predictions"
+# Seconds without an answer after which a download fails.
+TIMEOUT = 20
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
@@ -41,7 +48,8 @@ def build(config: Config, num_classes: int) -> keras.Model:
             _member(config, shape, num_classes, number) for number in range(config.ensemble_size)
         ]
     except ValueError as error:
-        raise UsageError(f"--network {config.network} --size {config.size}: {error}") from None
+        where = f"--network {config.network} --size {config.size}"
+        raise UsageError(f"{where}: {reason(error)}") from None
     network = members[0] if len(members) == 1 else models.ensemble(members)
     images = keras.Input(shape, name="images")
     return keras.Model(images, network(images), name="image_classification")
@@ -91,12 +99,15 @@ def _application(
     """Returns a network of keras.applications with a new last layer."""
     builder = _find_application(config.network)
     try:
-        features = builder(
-            include_top=False,
-            weights=_weights(config),
-            input_shape=tuple(images.shape[1:]),
-            pooling="avg",
-        )
+        with _download_options():
+            features = builder(
+                include_top=False,
+                weights=_weights(config),
+                input_shape=tuple(images.shape[1:]),
+                pooling="avg",
+            )
+    except UsageError:
+        raise
     except ValueError as error:
         raise _plain(config, error) from None
     except Exception as error:
@@ -106,6 +117,19 @@ def _application(
     x = keras.layers.Dropout(config.dropout, seed=seed, name="dropout")(x)
     x = keras.layers.Dense(num_classes, name=HEAD)(x)
     return keras.Model(images, x, name=name)
+
+
+@contextlib.contextmanager
+def _download_options() -> Iterator[None]:
+    """Ends a download whose server does not answer, and hides warnings about image sizes."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _find_application(network: str) -> Any:
@@ -137,18 +161,26 @@ def _weights(config: Config) -> str | None:
 
 def _plain(config: Config, error: Exception) -> UsageError:
     where = f"--network {config.network} --size {config.size}"
+    hint = ""
     if config.weights:
         where += f" --weights {config.weights}"
-    return UsageError(f"{where}: {reason(error)}")
+        hint = "A weights file must be of this network with include_top=False."
+    return UsageError(f"{where}: {reason(error)}", hint)
 
 
 def _no_weights(config: Config, error: Exception) -> UsageError:
     """Returns the error of weights that cannot be downloaded or read."""
+    if config.weights != "imagenet":
+        return _plain(config, error)
     address = re.search(r"https?://\S+?/([\w.\-]+\.(?:h5|keras))", str(error))
-    if config.weights == "imagenet" and address:
+    if not address:
         return UsageError(
-            f"--weights imagenet: {address[1]} cannot be downloaded.",
-            f"Download {address[0]} elsewhere and put it into ~/.keras/models, or give its path "
-            "as --weights FILE.",
+            f"--weights imagenet: the weights cannot be downloaded: {reason(error)}.",
+            "Try again, or give the path of a file as --weights FILE.",
         )
-    return _plain(config, error)
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")) / "models"
+    return UsageError(
+        f"--weights imagenet: {address[1]} cannot be downloaded.",
+        f"Download {address[0]} elsewhere and put it into {folder}, or give its path as "
+        "--weights FILE.",
+    )

@@ -66,6 +66,7 @@ def test_a_table_without_a_header_is_read_if_it_begins_with_a_file(folder):
     ("text", "message"),
     [
         ("", "the file is empty"),
+        ("path,label\n", "the file lists no images"),
         ("one,two\na.png,x\n", r"t\.csv:1: expected a header, got 'one,two'"),
         ("path,label\na.png,x\nb.png,\n", r"t\.csv:3: expected a path and a label, got 'b.png'"),
         ("path,label\na.png\n", r"t\.csv:2: expected a path and a label"),
@@ -78,6 +79,11 @@ def test_a_table_without_a_header_is_read_if_it_begins_with_a_file(folder):
             r"t\.csv: 4 of 5 files do not exist: .*1\.png, .*2\.png, .*3\.png, \.\.\.",
         ),
         ("path,label,split\na.png,x,test\n", "no line is for training"),
+        ('path,label\na.png,"x\ny"\n', r"t\.csv:3: the label 'x\\ny' cannot be printed"),
+        (
+            'path,label\n"a.png,x\n' + 9000 * "b.png,yyyyyyyyy\n",
+            r"t\.csv:2: field larger than field limit .*Close or delete the quotation mark",
+        ),
     ],
 )
 def test_tables_that_make_no_sense_are_refused_in_one_line(folder, text, message):

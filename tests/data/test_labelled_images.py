@@ -150,7 +150,8 @@ def bad_folders(tmp_path):
     one = write_two(folder("'dog' has one image; training, validation and test .* at least 3"))
     for path in list((one / "dog").iterdir())[1:]:
         path.unlink()
-    write(write_two(folder("'Cat' and 'cat' differ in upper and lower case")), "Cat")
+    write(write_two(folder("'Cat' and 'cat' differ in case or spaces alone")), "Cat")
+    write(write_two(folder("'cat' and 'cat ' differ in case or spaces alone")), "cat ")
     extra = folder("the class 'bird' does not occur in the training data")
     write(write_two(extra / "test"), "bird")
     write_two(extra / "train")
@@ -175,8 +176,30 @@ def test_folders_that_make_no_sense_are_refused_in_one_line(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         read(tmp_path / "nothing")
     (tmp_path / "data.zip").touch()
-    with pytest.raises(DataError, match=r"expected a folder, got a file\. Unpack it"):
+    with pytest.raises(DataError, match=r"expected a folder, got an archive\. Unpack it"):
         read(tmp_path / "data.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("cat.png", None, "one image"),
+        ("cat.jpg", None, "one image"),
+        ("cat.csv", None, "one image"),
+        ("cat.dat", bytes(range(256)), "a binary file"),
+    ],
+)
+def test_one_image_in_place_of_many_is_named_as_such(tmp_path, name, content, kind):
+    path = tmp_path / name
+    if content is None:
+        Image.new("RGB", (9, 9)).save(path, "JPEG" if name.endswith("jpg") else "PNG")
+    else:
+        path.write_bytes(content)
+    message = f"expected many images, got {kind}. Give a folder with one folder of images per class"
+    with pytest.raises(DataError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(caught.value)
 
 
 def test_single_letters_may_differ_in_case_alone(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dlrecipes.training import LinearDecay, learning_rate_schedule
+from dlrecipes.training import LinearDecay, ScheduleSequence, learning_rate_schedule
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,67 @@ def test_schedule_by_name_rejects_wrong_arguments(arguments, message):
 def test_schedule_by_name_rejects_an_alpha_above_one():
     with pytest.raises(ValueError, match="alpha must be from 0 to 1, not 2"):
         learning_rate_schedule("cosine", 0.1, 1, alpha=2)
+
+
+def test_cosine_schedule_rises_linearly_during_the_warm_up():
+    schedule = learning_rate_schedule("cosine", 0.8, 10, alpha=0.1, warmup_steps=4)
+    rise = [0.8 * step / 4 for step in range(4)]
+    # Six steps from 0.8 to 0.08: rate * (0.9 * (1 + cos(pi * step / 6)) / 2 + 0.1).
+    fall = [0.8 * (0.9 * (1 + np.cos(np.pi * step / 6)) / 2 + 0.1) for step in range(7)]
+    assert [float(schedule(step)) for step in range(11)] == pytest.approx(rise + fall)
+    assert float(schedule(99)) == pytest.approx(0.08)
+
+
+@pytest.mark.parametrize("name", ["constant", "linear"])
+def test_other_schedules_ignore_the_warm_up(name):
+    schedule = learning_rate_schedule(name, 0.5, 4, warmup_steps=3)
+    assert float(schedule(0) if callable(schedule) else schedule) == 0.5
+
+
+def test_a_warm_up_as_long_as_the_training_is_rejected():
+    with pytest.raises(ValueError, match="warmup_steps must be less than 4 steps, not 4"):
+        learning_rate_schedule("cosine", 0.5, 4, warmup_steps=4)
+
+
+def sequence():
+    # 0.5 for 3 steps, then 1, 0.75, 0.5, 0.25 and 0 from step 7, then 0.125.
+    return ScheduleSequence([0.5, LinearDecay(1.0, 0, 4), 0.125], [3, 8])
+
+
+RATES = [0.5, 0.5, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0, 0.125, 0.125]
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, tf.constant, keras.Variable])
+def test_schedules_follow_one_another_and_count_from_zero(kind):
+    schedule = sequence()
+    assert [float(schedule(kind(step))) for step in range(10)] == RATES
+    graph = tf.function(lambda step: schedule(step))
+    assert [float(graph(tf.constant(step))) for step in range(10)] == RATES
+
+
+def test_an_optimizer_uses_a_sequence_of_schedules_and_saves_it():
+    config = keras.saving.serialize_keras_object(keras.optimizers.SGD(sequence()))
+    optimizer = keras.saving.deserialize_keras_object(config)
+    assert optimizer._learning_rate.get_config() == sequence().get_config()
+    weight = keras.Variable([10.0])
+    optimizer.build([weight])
+    values = [10.0]
+    for _ in RATES:
+        optimizer.apply([tf.constant([1.0])], [weight])
+        values.append(float(weight.numpy()[0]))
+    assert (-np.diff(values)).tolist() == pytest.approx(RATES)
+
+
+@pytest.mark.parametrize(
+    "schedules, boundaries, message",
+    [
+        ([0.1], [1], "one fewer than the 1 schedules, not 1"),
+        ([], [], "one fewer than the 0 schedules, not 0"),
+        ([0.1, 0.2], [0], "boundaries must be an integer of at least 1, not 0"),
+        ([0.1, 0.2, 0.3], [4, 4], "boundaries must be an integer of at least 5, not 4"),
+        ([0.1, 0.2], [1.5], "boundaries must be an integer of at least 1, not 1.5"),
+    ],
+)
+def test_boundaries_that_do_not_fit_are_rejected(schedules, boundaries, message):
+    with pytest.raises(ValueError, match=message):
+        ScheduleSequence(schedules, boundaries)

@@ -93,6 +93,17 @@ def plain_errors() -> Iterator[None]:
         raise ValueError(message[1]) from None
 
 
+def end_failed_training(callbacks: Any) -> None:
+    """Calls `on_train_error` of callbacks that have it; Keras does not call `on_train_end`.
+
+    Args:
+        callbacks: The argument of `fit`: a list, a `keras.callbacks.CallbackList` or `None`.
+    """
+    for callback in getattr(callbacks, "callbacks", callbacks) or ():
+        if hasattr(callback, "on_train_error"):
+            callback.on_train_error()
+
+
 def _is_compatible(expected: tuple, shape: tf.TensorShape) -> bool:
     if shape.rank is None:
         return True

@@ -51,6 +51,8 @@ class AveragedWeights(keras.callbacks.Callback):
             ]
             state.has_averages = tf.Variable(False, trainable=False)
         self._state = state
+        # Traced once per training.
+        self._average, self._restore = map(tf.function, (self._set_averages, self._set_weights))
         # Restored at once, if the model was restored from a checkpoint with it.
         setattr(model, ATTRIBUTE, state)
 
@@ -79,9 +81,9 @@ class AveragedWeights(keras.callbacks.Callback):
         return bool(self._state.has_averages.numpy())
 
     def _run(self, function: Callable[[], None]) -> None:
-        self.model.distribute_strategy.run(tf.function(function))
+        self.model.distribute_strategy.run(function)
 
-    def _average(self) -> None:
+    def _set_averages(self) -> None:
         """Keeps the weights, and sets the model to the averages."""
         optimizer = self._optimizer()
         for kept, variable, average in zip(
@@ -94,7 +96,7 @@ class AveragedWeights(keras.callbacks.Callback):
             variable.assign(average.value)
         self._state.has_averages.assign(True)
 
-    def _restore(self) -> None:
+    def _set_weights(self) -> None:
         """Sets the model to the weights that were kept."""
         for kept, variable in zip(
             self._state.weights, self._optimizer()._trainable_variables, strict=True

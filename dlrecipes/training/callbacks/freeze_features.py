@@ -14,8 +14,8 @@ class FreezeFeatures(keras.callbacks.Callback):
     of the new layers would destroy them. Frozen layers keep their weights and, as in Keras, the
     moving statistics of batch normalisation.
 
-    Layers that were frozen before stay frozen. When training ends or fails, all others are
-    trainable again.
+    Layers that were frozen before stay frozen. All others are trainable again after each epoch, and
+    when the training of a `Trainer` fails.
 
     Args:
         epochs: Number of first epochs in which the features are frozen, at least 1.
@@ -52,10 +52,10 @@ class FreezeFeatures(keras.callbacks.Callback):
         self.epochs = epochs
         self.is_head = is_head
         self._frozen: list[keras.layers.Layer] = []
+        # Whether the training function was traced with frozen layers.
+        self._is_traced = False
 
     def on_train_begin(self, logs=None):
-        # Left by a training that raised an error.
-        self._unfreeze()
         # The slots of all variables, while all are trainable.
         build = getattr(self.model, "build_optimizers", None)
         if build:
@@ -64,17 +64,26 @@ class FreezeFeatures(keras.callbacks.Callback):
             self.model.optimizer.build(self.model.trainable_variables)
 
     def on_epoch_begin(self, epoch, logs=None):
-        if epoch < self.epochs and not self._frozen:
+        is_frozen = epoch < self.epochs
+        if is_frozen:
             self._freeze()
+        if is_frozen != self._is_traced:
             self.model.make_train_function(force=True)
-        elif epoch >= self.epochs and self._frozen:
-            self._unfreeze()
-            self.model.make_train_function(force=True)
+            self._is_traced = is_frozen
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Keras sets all trainable variables to their averages after the last epoch.
+        self._unfreeze()
 
     def on_train_end(self, logs=None):
-        if self._frozen:
-            self._unfreeze()
+        self.on_train_error()
+
+    def on_train_error(self) -> None:
+        """Makes the layers trainable again; a `Trainer` calls it when training fails."""
+        self._unfreeze()
+        if self._is_traced:
             self.model.train_function = None
+            self._is_traced = False
 
     def _freeze(self) -> None:
         leaves = [
