@@ -1,6 +1,7 @@
 """What several tests share: the command line in process, small recipes, one published model."""
 
 import gc
+import json
 import shutil
 import signal
 import sys
@@ -164,24 +165,32 @@ def forget():
 
 
 @pytest.fixture(scope="session")
-def run_once(tmp_path_factory):
-    """The smallest run of slot filling: `(result, models)`. Read it, do not write there."""
-    from dlrecipes import runner
+def run_once(tmp_path_factory, worker_id):
+    """A small run of slot filling: `(result, models)`. Read it, do not write there.
 
-    source = registry.find("slot_filling")
-    sizes = {
-        "examples": 100,
-        "units": 8,
-        "word_units": 8,
-        "ngram_units": 8,
-        "min_steps_per_epoch": 1,
-    }
-    settings = source.config().parse({**sizes, "epochs": 1})
-    root = tmp_path_factory.mktemp("published")
-    folder = root / "run"
-    folder.mkdir()
-    models = root / "saved_models"
-    return runner.run(source.recipe()(settings, source.name), folder, models), models
+    A feed-forward network is traced and published in half the time of a recurrent one, whose
+    files `recipes/test_slot_filling.py` compares. All test processes share the run.
+    """
+    import fcntl
+
+    from dlrecipes import runner
+    from dlrecipes.export.version import ModelVersion
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "run_once"
+    root.mkdir(exist_ok=True)
+    folder, models = root / "runs" / "slot_filling" / "one", root / "saved_models"
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            source = registry.find("slot_filling")
+            sizes = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8}
+            sizes |= {"min_steps_per_epoch": 1}
+            settings = source.config().parse({**sizes, "cell": "feed_forward", "epochs": 3})
+            runner.run(source.recipe()(settings, source.name), folder, models)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return runner.Result(folder, ModelVersion(models / "slot_filling" / "1"), metrics), models
 
 
 @pytest.fixture

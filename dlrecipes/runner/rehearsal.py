@@ -19,14 +19,15 @@ from dlrecipes.errors import RecipeError, nearest
 from dlrecipes.export.signatures import Exports
 from dlrecipes.recipe.base import Recipe, Splits, batches_and_steps
 from dlrecipes.recipe.config import Options, RecipeConfig
+from dlrecipes.recipe.example_files import StandardInput
 from dlrecipes.recipe.guard import definition, describe, explain, guard
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner.model_card import flatten_metrics
+from dlrecipes.runner.run import Result
 from dlrecipes.runner.run import run as run_recipe
 
 # Examples of each part; a part of a text is used whole.
 EXAMPLES = 100
-DEFAULT = "serving_default"
 
 
 def rehearse(source: Source, config: RecipeConfig, notes: list[str] | None = None) -> list[str]:
@@ -97,7 +98,7 @@ class _Rehearsal:
                 with _silent():
                     result = run_recipe(recipe, folder, Path(place) / "models")
                     with _working_directory(Path(place)):
-                        self._predict(result.version)
+                        self._predict(result)
             except RecipeError as error:
                 return [error.message, *self.figure_errors]
             except Exception as error:
@@ -148,33 +149,19 @@ class _Rehearsal:
         self.exports = self.exports or exports
         return exports
 
-    def _predict(self, version: Any) -> None:
-        inputs, why = self._inputs()
-        if not inputs:
-            self.notes.append(f"{self.source.folder}: predict was not tried: {why}")
+    def _predict(self, result: Result) -> None:
+        # A failure here would only be noted by a run.
+        self.recipe.example_inputs(self.splits)
+        if not result.examples:
+            where = self.source.folder
+            self.notes.append(f"{where}: predict was not tried: there are no example inputs.")
             return
+        inputs = [text for part in result.examples[0] for text in _typed(part)]
         options = self.source.predict_options()
         parsed: Options | None = options() if options else None
-        predictions = self.recipe.predict(version, inputs, parsed)
+        predictions = self.recipe.predict(result.version, inputs, parsed)
         for prediction in predictions[:1]:
             self.recipe.present(prediction)
-
-    def _inputs(self) -> tuple[list[Any], str]:
-        """Returns inputs to predict from; or why there are none."""
-        if type(self.recipe).predict is not Recipe.predict:
-            suggested = self.recipe.example_inputs(self.splits)
-            texts = [text for one in suggested for text in ([one] if isinstance(one, str) else one)]
-            missing = [text for text in texts if Path(text).suffix and not Path(text).exists()]
-            if missing and " " not in missing[0]:
-                return [], f"there is no file {missing[0]}."
-            return texts, "example_inputs() returns nothing."
-        assert self.exports is not None
-        signature = self.exports.signatures[DEFAULT]
-        names = [str(spec.name) for spec in signature.inputs]
-        if any(name.endswith("_bytes") for name in names):
-            return [], "its inputs are files."
-        arrays = signature.examples[0]
-        return [{name: _first(array) for name, array in zip(names, arrays, strict=True)}], ""
 
     def _objective(self, result: Any) -> list[str]:
         """Returns a line if the metric that `dlrecipes tune` optimizes is not measured."""
@@ -189,23 +176,8 @@ class _Rehearsal:
         return [f"{where}: the objective {name!r} is neither logged nor returned. {known}"]
 
 
-def _first(array: Any) -> Any:
-    value = np.asarray(array)[0]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-@contextlib.contextmanager
-def _working_directory(folder: Path) -> Iterator[None]:
-    """Works in a folder, because predictions may be written as files."""
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
+def _typed(part: str | Path | StandardInput) -> list[str]:
+    """Returns an argument of a suggested command as the inputs that a user would give."""
+    if isinstance(part, StandardInput):
+        return part.path.read_text(encoding="utf-8").splitlines()
+    return [str(part)]

@@ -24,7 +24,7 @@ def test_a_new_recipe_is_at_most_60_lines_and_follows_the_contract(dlrecipes, my
     assert dlrecipes("info", my_task).out.startswith("my_task: My task: classify points")
 
 
-def test_a_new_recipe_trains_publishes_and_predicts(dlrecipes, my_task):
+def test_a_new_recipe_trains_publishes_and_predicts(dlrecipes, my_task, tmp_path):
     answer = dlrecipes("run", my_task, "--epochs", 8, "--name", "first")
     assert answer.code == 0, answer.err
     metrics = json.loads((my_task.parent / "runs/my_task/first/metrics.json").read_text())
@@ -39,6 +39,15 @@ def test_a_new_recipe_trains_publishes_and_predicts(dlrecipes, my_task):
     assert dlrecipes("evaluate", my_task).code == 0
     assert dlrecipes("predict", my_task, "[0]").err.startswith("Error: Input 1: points has shape")
     assert dlrecipes("predict", my_task, "one").err.startswith("Error: Input 1 is not JSON: 'one'")
+    # An output follows links, and has the usual mode.
+    target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert dlrecipes("predict", my_task, "[0, 1]", "--output", link).code == 0
+    assert link.is_symlink()
+    assert "classes" in json.loads(target.read_text())
+    assert target.stat().st_mode & 0o044
+    assert dlrecipes("predict", my_task, "[0, 1]", "--output", "/dev/null").code == 0
 
 
 def test_a_new_recipe_reads_data_of_ones_own(dlrecipes, my_task, tmp_path):
@@ -91,19 +100,6 @@ def test_a_run_that_fails_after_training_is_kept(dlrecipes, my_task, forget):
     path.write_text(path.read_text().replace(broken, ""))
     forget(my_task)
     assert dlrecipes("run", my_task, "--resume", "--name", "kept").code == 0
-
-
-def test_output_follows_links_and_keeps_the_usual_mode(dlrecipes, my_task, tmp_path):
-    assert dlrecipes("run", my_task, "--epochs", 1).code == 0
-    target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
-    target.write_text("old")
-    link.symlink_to(target)
-    assert dlrecipes("predict", my_task, "[0, 1]", "--output", link).code == 0
-    assert link.is_symlink()
-    assert "classes" in json.loads(target.read_text())
-    assert target.stat().st_mode & 0o044
-    assert dlrecipes("predict", my_task, "[0, 1]", "--output", "/dev/null").code == 0
-    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("text", ["[1, null]", "[NaN, 1]", '["a", 1]', "[true, 1e999]"])

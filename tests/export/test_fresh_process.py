@@ -38,6 +38,8 @@ def references(make_exports):
     return call
 
 
+# Slow because it needs a process; the mismatch below needs one as well.
+@pytest.mark.slow
 def test_a_version_that_matches_its_model_is_published(model, tmp_path, real_process):
     assert weights_of(model) is not None
     version = export.publish(model, tmp_path / "net", examples=np.eye(3, dtype="f"))

@@ -16,11 +16,13 @@ from dlrecipes.export.verification import check
 from dlrecipes.export.version_checks import _check, _send, check_versions, versions_in
 
 # Python imports this as `sitecustomize`. It stands for a C++ library that crashes on a file.
+# A process that is asked for this folder ends as a library that crashes would end it. It does so
+# before TensorFlow is loaded, which takes seconds.
 CRASH = """
 import os, sys
 
 def crash(event, args):
-    if event == "open" and str(args[0]).startswith({folder!r}):
+    if event == "import" and args[0] == "tensorflow" and {folder!r} in sys.argv[1]:
         os.abort()
 
 sys.addaudithook(crash)

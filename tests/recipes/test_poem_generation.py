@@ -359,5 +359,7 @@ def test_the_card_and_the_readme_name_what_the_graphs_have(poems, unknown_names)
     assert unknown_names(poems.version.folder, "poem_generation") == set()
 
 
+# Slow because it needs a run of its own kind.
+@pytest.mark.slow
 def test_the_card_of_a_text_model_names_what_the_graphs_have(text, unknown_names):
     assert unknown_names(text.version.folder) == set()

@@ -201,7 +201,7 @@ def test_every_published_file_gives_the_same_tags_on_atis(tmp_path):
     [("loss", "min"), pytest.param("span_f1", "max", marks=pytest.mark.slow)],
 )
 def test_the_monitored_metric_chooses_the_best_epoch(tmp_path, monitor, mode):
-    task = recipe(monitor=monitor, epochs=3, learning_rate=0.02)
+    task = recipe(monitor=monitor, epochs=3, learning_rate=0.02, cell="feed_forward")
     assert (task.monitor, task.mode) == (f"val_{monitor}", mode)
     _, _, checkpoints, metrics = runner.train(task, tmp_path)
     scores = [logs[f"val_{monitor}"] for logs in checkpoints.history]

@@ -10,14 +10,8 @@ from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, registry
 from dlrecipes.runner import extension, run_folder
 
-TINY = {
-    "examples": 100,
-    "units": 8,
-    "word_units": 8,
-    "ngram_units": 8,
-    "monitor": "loss",
-    "min_steps_per_epoch": 1,
-}
+SIZES = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8, "min_steps_per_epoch": 1}
+TINY = {**SIZES, "cell": "feed_forward", "monitor": "loss"}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import yaml
 from dlrecipes import runner
 from dlrecipes._utils.files import try_lock
 from dlrecipes.errors import UsageError
-from dlrecipes.recipe import registry
+from dlrecipes.recipe import RecipeConfig, registry
 from dlrecipes.runner import run_folder
 
 TINY = {
@@ -46,8 +46,14 @@ def weights(published):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run that nothing interrupted."""
+    """A run that nothing interrupted, with the recipe's own kind of cell."""
     return run(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def finished(run_once):
+    """A run of three epochs, which other files read as well."""
+    return run_once[0]
 
 
 # A run that is killed and resumed is compared byte for byte as well.
@@ -61,8 +67,8 @@ def test_another_seed_gives_other_weights(whole, tmp_path):
     assert weights(run(tmp_path, seed=1, epochs=1).version.folder) != weights(whole.version.folder)
 
 
-def test_the_card_begins_with_what_hubs_read(whole):
-    text = (whole.version.folder / "README.md").read_text(encoding="utf-8")
+def test_the_card_begins_with_what_hubs_read(finished):
+    text = (finished.version.folder / "README.md").read_text(encoding="utf-8")
     nothing, front, rest = text.split("---\n", 2)
     facts = yaml.safe_load(front)
     assert nothing == ""
@@ -72,41 +78,43 @@ def test_the_card_begins_with_what_hubs_read(whole):
     assert {"span_f1", "intent_accuracy"} <= set(facts["metrics"])
 
 
-def test_the_card_says_what_the_test_set_is(whole):
-    text = (whole.version.folder / "README.md").read_text(encoding="utf-8")
+def test_the_card_says_what_the_test_set_is(finished):
+    text = (finished.version.folder / "README.md").read_text(encoding="utf-8")
     assert "held-out examples of the built-in data" in text
-    assert whole.metrics["test_set"] in text
+    assert finished.metrics["test_set"] in text
 
 
-def test_metrics_json_holds_the_names_that_stay(whole):
-    metrics = json.loads((whole.folder / "metrics.json").read_text())
+def test_metrics_json_holds_the_names_that_stay(finished):
+    metrics = json.loads((finished.folder / "metrics.json").read_text())
     for split in ("test", "validation"):
         for name in ("span_f1", "token_accuracy", "intent_accuracy"):
             assert 0 <= metrics[split][name] <= 1
     assert 0 < metrics["seconds"]["train"] <= metrics["seconds"]["total"]
-    assert metrics["published"] == str(whole.version.folder)
+    assert metrics["published"] == str(finished.version.folder)
 
 
-def test_history_has_a_row_for_each_epoch(whole):
-    with (whole.folder / "history.csv").open() as file:
+def test_history_has_a_row_for_each_epoch(finished):
+    with (finished.folder / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     best = max(rows, key=lambda row: float(row["val_span_f1"]))
-    assert int(best["epoch"]) == whole.metrics["best_epoch"]
+    assert int(best["epoch"]) == finished.metrics["best_epoch"]
 
 
-def test_what_is_published_is_the_best_epoch_as_evaluated(whole):
-    recipe = tiny_recipe()
-    model = keras.saving.load_model(whole.version.folder / "model.keras")
+def test_what_is_published_is_the_best_epoch_as_evaluated(finished):
+    source = registry.find("slot_filling")
+    stored = RecipeConfig.from_yaml(finished.folder / "config.yaml")
+    recipe = source.recipe()(source.config().parse(stored), source.name)
+    model = keras.saving.load_model(finished.version.folder / "model.keras")
     again = recipe.evaluate(model, recipe.load_data(), "test")
-    assert again == whole.metrics["test"]
+    assert again == finished.metrics["test"]
 
 
-def test_figures_and_logs_are_there(whole):
-    names = {path.name for path in (whole.folder / "figures").iterdir()}
+def test_figures_and_logs_are_there(finished):
+    names = {path.name for path in (finished.folder / "figures").iterdir()}
     assert {"learning_curves.png", "f1_by_slot.png", "confusion.png", "sentences.png"} == names
-    assert all((whole.folder / "figures" / n).read_bytes()[:4] == b"\x89PNG" for n in names)
-    assert list((whole.folder / "tensorboard").rglob("events*"))
+    assert all((finished.folder / "figures" / n).read_bytes()[:4] == b"\x89PNG" for n in names)
+    assert list((finished.folder / "tensorboard").rglob("events*"))
 
 
 def test_a_run_that_another_process_is_at_is_refused(tmp_path):
@@ -152,6 +160,6 @@ def kill_when(folder, command, appears):
         process.send_signal(signal.SIGKILL)
 
 
-def test_nothing_is_left_to_resume_after_a_run(whole):
+def test_nothing_is_left_to_resume_after_a_run(finished):
     with pytest.raises(UsageError, match="nothing to resume"):
-        run_folder.unfinished_folder(whole.folder.parent, None)
+        run_folder.unfinished_folder(finished.folder.parent, None)

@@ -14,14 +14,9 @@ from dlrecipes.recipe import RecipeConfig, registry, versions
 from dlrecipes.runner import start
 from dlrecipes.training.callbacks.checkpoints import Checkpoints
 
-TINY = {
-    "examples": 100,
-    "units": 8,
-    "word_units": 8,
-    "ngram_units": 8,
-    "epochs": 1,
-    "min_steps_per_epoch": 1,
-}
+# The network of `run_once`.
+SIZES = {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8, "min_steps_per_epoch": 1}
+TINY = {**SIZES, "cell": "feed_forward", "epochs": 1}
 
 
 @pytest.fixture(scope="module")

@@ -202,11 +202,14 @@ def test_ctrl_c_ends_a_worker_that_waits_for_the_others(tmp_path):
     assert not Path(f"/proc/{child}").exists()
 
 
+# Slow because each case is four processes. `test_supervisor.py` has what the parents do with the
+# ends of their children.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "line"),
     [
         ("--seed=1", "This worker's settings are not the chief's: --seed."),
-        pytest.param("--data=nowhere", "nowhere", marks=pytest.mark.slow),
+        ("--data=nowhere", "nowhere"),
     ],
 )
 def test_a_worker_that_cannot_begin_ends_all(tmp_path, option, line):

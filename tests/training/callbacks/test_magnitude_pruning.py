@@ -308,6 +308,9 @@ def assert_pruned_alike(kernels):
         np.testing.assert_allclose(other, first, rtol=1e-5, atol=1e-6)
 
 
+# Slow because two processes load TensorFlow. `_engine/test_uneven_batches.py` has a step on
+# replicas in the quick tests.
+@pytest.mark.slow
 def test_three_replicas_prune_the_weights_of_one():
     processes = [started(strategy) for strategy in ("none", "mirrored")]
     assert_pruned_alike([kernel_of(process) for process in processes])
