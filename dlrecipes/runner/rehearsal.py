@@ -17,7 +17,7 @@ import tensorflow as tf
 from dlrecipes.data.parts import PARTS
 from dlrecipes.errors import RecipeError, nearest
 from dlrecipes.export.signatures import Exports
-from dlrecipes.recipe.base import Recipe, Splits, batches_and_steps
+from dlrecipes.recipe.base import Splits, batches_and_steps
 from dlrecipes.recipe.config import Options, RecipeConfig
 from dlrecipes.recipe.example_files import StandardInput
 from dlrecipes.recipe.guard import definition, describe, explain, guard
@@ -181,3 +181,20 @@ def _typed(part: str | Path | StandardInput) -> list[str]:
     if isinstance(part, StandardInput):
         return part.path.read_text(encoding="utf-8").splitlines()
     return [str(part)]
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def _working_directory(folder: Path) -> Iterator[None]:
+    """Works in a folder, because predictions may be written as files."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
