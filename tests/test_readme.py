@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
@@ -12,6 +14,7 @@ def blocks(language):
     return [block for name, block in fences if name == language]
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_runs(empty_directory, capsys):
     first, *others = blocks("python")
     namespace = {}

@@ -35,11 +35,12 @@ class FakeQuantizedKernel(keras.layers.Wrapper):
     Example:
 
     >>> import keras
+    >>> import numpy as np
     >>> from dlrecipes.layers import FakeQuantizedKernel
     >>> dense = keras.layers.Dense(1, use_bias=False)
     >>> layer = FakeQuantizedKernel(dense, bits=2)
     >>> layer.build((None, 3))
-    >>> dense.set_weights([[[1.0], [0.4], [-0.6]]])
+    >>> dense.set_weights([np.array([[1.0], [0.4], [-0.6]])])
     >>> [float(value) for value in layer(keras.ops.eye(3))[:, 0]]
     [1.0, 0.0, -1.0]
 

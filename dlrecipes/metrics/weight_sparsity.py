@@ -32,9 +32,10 @@ def sparsity(model: keras.Model) -> dict[str, float]:
     Example:
 
     >>> import keras
+    >>> import numpy as np
     >>> from dlrecipes.metrics import sparsity
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="scores")])
-    >>> model.layers[0].set_weights([[[0.0, 1.0], [2.0, 3.0]], [0.0, 0.0]])
+    >>> model.layers[0].set_weights([np.array([[0.0, 1.0], [2.0, 3.0]]), np.zeros(2)])
     >>> sparsity(model)
     {'scores': 0.25}
 

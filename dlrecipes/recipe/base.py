@@ -35,6 +35,8 @@ class Splits:
         description: Facts for the model card: name, sizes, classes. Defaults to none.
         notes: Sentences for the user about how the data was read: what was detected, left out
             or split off. Printed when the data is loaded. Defaults to none.
+        training_notes: Sentences about the training, such as that examples are few. Printed by a
+            run alone. Defaults to none.
     """
 
     # Sequences of each recipe's own type.
@@ -43,6 +45,7 @@ class Splits:
     test: Any
     description: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     notes: Sequence[str] = field(default=(), kw_only=True)
+    training_notes: Sequence[str] = field(default=(), kw_only=True)
 
 
 class Recipe(ABC):

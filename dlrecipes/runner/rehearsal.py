@@ -86,7 +86,7 @@ class _Rehearsal:
         self.splits = self._few() if few else self.whole
         self.figure_errors, self.notes = [], []
         recipe: Any = self.recipe
-        recipe.load_data = lambda: dataclasses.replace(self.splits, notes=())
+        recipe.load_data = lambda: dataclasses.replace(self.splits, notes=(), training_notes=())
         # Vocabularies and classes come from all training examples.
         recipe.build = lambda splits: self.own["build"](self.whole)
         recipe.dataset, recipe.figures = self._one_step, self._figures

@@ -221,7 +221,7 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
 def _load(recipe: Recipe) -> Splits:
     """Returns the data, and prints how it was read."""
     splits = recipe.load_data()
-    for note in splits.notes:
+    for note in (*splits.notes, *splits.training_notes):
         print(f"Note: {note}", file=sys.stderr)
     return splits
 

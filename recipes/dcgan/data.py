@@ -50,7 +50,7 @@ def load(config: Config) -> Splits:
     name = source_name(config.data, f"built-in {config.subject}, seed {config.seed}")
     _require_enough({part: len(images) for part, images in parts.items()}, name)
     train, validation, test = _held_out(parts, config.seed)
-    notes += few_in_all(len(train), ENOUGH, "images", "expect little more than copies of them")
+    few = few_in_all(len(train), ENOUGH, "images", "expect little more than copies of them")
     facts = {
         "name": name,
         "images": f"{len(train):,} training, {len(validation):,} validation, {len(test):,} test",
@@ -59,7 +59,7 @@ def load(config: Config) -> Splits:
     if len(train.names) > 1:
         etc = ", ..." if len(train.names) > 20 else ""
         facts["classes"] = ", ".join(train.names[:20]) + etc
-    return Splits(train, validation, test, description=facts, notes=notes)
+    return Splits(train, validation, test, description=facts, notes=notes, training_notes=few)
 
 
 def check(config: Config) -> DataReport:

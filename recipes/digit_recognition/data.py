@@ -49,14 +49,16 @@ def load(config: Config) -> Splits:
         folder=lambda path: read_digits(path, seed, notes.append, orientation=orientation),
         tfds=lambda name: tfds_digits(name, config.data_dir, seed),
     )
-    notes += few_per_class(
+    few = few_per_class(
         label_counts(parts[0].labels, parts[0].names),
         "images",
         "classes",
         "expect mistakes on them",
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
-    return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
+    return Splits(
+        *parts, description={"name": name, **described(parts)}, notes=notes, training_notes=few
+    )
 
 
 def check(config: Config) -> DataReport:

@@ -50,9 +50,11 @@ def load(config: Config) -> Splits:
         tfds=lambda name: tfds_faces(name, Path(config.data_dir), size, seed),
     )
     expect = "expect strangers to be confused; more people help more than more images of each"
-    notes += few_in_all(parts[0].people, ENOUGH_PEOPLE, "people", expect)
+    few = few_in_all(parts[0].people, ENOUGH_PEOPLE, "people", expect)
     name = source_name(config.data, f"generated faces, seed {seed}")
-    return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
+    return Splits(
+        *parts, description={"name": name, **described(parts)}, notes=notes, training_notes=few
+    )
 
 
 def check(config: Config) -> DataReport:

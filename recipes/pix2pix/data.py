@@ -41,12 +41,14 @@ def load(config: Config) -> Splits:
         expected="a folder of pairs of images",
     )
     expect = "expect good translations of these, and blurred ones of others"
-    notes += few_in_all(len(parts[0]), ENOUGH, "pairs", expect)
+    few = few_in_all(len(parts[0]), ENOUGH, "pairs", expect)
     name = source_name(config.data, f"generated facades, seed {config.seed}")
     if config.data != BUILTIN:
         first, second = config.direction.split("_to_")
         notes.append(f"The {first} image is translated into the {second} one (--direction).")
-    return Splits(*parts, description={"name": name, **described(parts)}, notes=notes)
+    return Splits(
+        *parts, description={"name": name, **described(parts)}, notes=notes, training_notes=few
+    )
 
 
 def check(config: Config) -> DataReport:

@@ -163,8 +163,8 @@ def _text_splits(config: Config, files: Sequence[Path], notes: list[str]) -> Spl
                 "Give a longer text, or a smaller --window.",
             )
     facts = _facts(config.data, "text", "characters", parts, parts[0])
-    notes += few_in_all(len(parts[0]), ENOUGH_CHARACTERS, "characters", EXPECT)
-    return Splits(*parts, description=facts, notes=notes)
+    few = few_in_all(len(parts[0]), ENOUGH_CHARACTERS, "characters", EXPECT)
+    return Splits(*parts, description=facts, notes=notes, training_notes=few)
 
 
 def _quatrain_splits(
@@ -181,7 +181,7 @@ def _quatrain_splits(
     if skipped:
         facts["skipped"] = "; ".join(f"{count:,} {reason}" for reason, count in skipped.items())
     few = few_in_all(len(train), ENOUGH_POEMS, "poems", EXPECT)
-    return Splits(*parts, description=facts, notes=[*notes, *few])
+    return Splits(*parts, description=facts, notes=notes, training_notes=few)
 
 
 def _facts(name: str, form: str, unit: str, parts: Sequence, text: str) -> dict[str, str]:

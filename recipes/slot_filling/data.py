@@ -53,10 +53,10 @@ def load(config: Config, problems: list[DataError] | None = None) -> Splits:
         recipe="slot_filling",
         expected="a folder with train, valid and test",
     )
-    notes += few_per_class(_slots(parts[0]), "spans", "slots", "expect most of theirs to be missed")
+    few = few_per_class(_slots(parts[0]), "spans", "slots", "expect most of theirs to be missed")
     name = f"built-in travel queries, {config.language}, seed {config.seed}"
     facts = _describe(source_name(config.data, name), parts)
-    return Splits(*parts, description=facts, notes=notes)
+    return Splits(*parts, description=facts, notes=notes, training_notes=few)
 
 
 def check(config: Config) -> DataReport:

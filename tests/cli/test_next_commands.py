@@ -1,5 +1,6 @@
 """The commands that a finished run prints under "Next" work as they are printed."""
 
+import dataclasses
 import io
 import shlex
 import sys
@@ -11,6 +12,7 @@ import pytest
 from dlrecipes.cli.run import summary
 from dlrecipes.recipe import registry
 from dlrecipes.recipe.example_files import StandardInput
+from dlrecipes.runner.example_inputs import keep_examples
 
 
 def commands(text):
@@ -21,7 +23,13 @@ def commands(text):
 
 def test_commands_of_a_run_work_as_printed(dlrecipes, run_once, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result, _ = run_once
+    source = registry.find("slot_filling")
+    result = run_once[0]
+    recipe = source.make(
+        source.config().parse(source.config().from_yaml(result.version.config_file))
+    )
+    examples = keep_examples(recipe, recipe.load_data(), result.version, result.folder)
+    result = dataclasses.replace(result, examples=examples)
     printed = commands(summary(registry.find("slot_filling"), result))
     assert [words[:2] for words in printed] == [
         ["dlrecipes", verb] for verb in ("predict", "predict", "evaluate", "copy")

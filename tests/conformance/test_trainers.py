@@ -42,12 +42,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def each_case(names=CASES, quick=("core",)):
-    """Parametrizes by cases; those that are not of the quick kinds are slow."""
-    slow = pytest.mark.slow
-    return pytest.mark.parametrize(
-        "name", [pytest.param(n, marks=() if kind(n) in quick else slow) for n in names]
-    )
+def each_case(names=CASES, quick=("core",), slow=()):
+    """Parametrizes by cases; those that are not of the quick kinds, or named, are slow."""
+
+    def marks(name):
+        return () if kind(name) in quick and name not in slow else pytest.mark.slow
+
+    return pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in names])
 
 
 def public_trainers():
@@ -167,7 +168,8 @@ def test_reloaded_trainer_continues_as_the_saved_one(shared, tmp_path):
     assert_close(state(again, random=False), state(model, random=False))
 
 
-@each_case()
+# Tracing its unrolled steps twice takes longest of all.
+@each_case(slow=("TruncatedBPTT",))
 def test_killed_and_resumed_training_ends_bit_for_bit_like_an_uninterrupted_one(
     name, trained_elsewhere
 ):

@@ -73,7 +73,12 @@ class Version:
     """A published model that takes everything for a 3."""
 
     def call(self, image_bytes):
-        return {"label": [b"3"], "classes": [[b"3"]], "probabilities": np.ones((1, 1))}
+        count = len(image_bytes)
+        return {
+            "label": [b"3"] * count,
+            "classes": [[b"3"]] * count,
+            "probabilities": np.ones((count, 1)),
+        }
 
 
 def test_the_character_recipe_asks_about_photographs(tmp_path, capsys):

@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import checksums, publish
 from dlrecipes.export.litert import LiteRTModel, convert
+from dlrecipes.export.new_version import rename_to_version
 from dlrecipes.export.reference_outputs import assert_match
 from dlrecipes.export.signatures import Exports, Quantized, Signature, exports_from_model
 from dlrecipes.export.verification import check
@@ -170,7 +171,7 @@ def test_processes_that_publish_at_the_same_time_get_different_versions(tmp_path
         work.mkdir()
         (work / "who").write_text(str(number))
         barrier.wait()
-        folders.append(publish_module._rename_to_version(work, tmp_path))
+        folders.append(rename_to_version(work, tmp_path))
 
     threads = [threading.Thread(target=rename, args=(n,)) for n in range(8)]
     for thread in threads:

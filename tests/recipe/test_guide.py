@@ -118,7 +118,7 @@ def test_the_whole_recipe_runs_and_publishes(finished):
     assert set(result.metrics["test"]) == {"accuracy", "accuracy_by_class"}
     # 2 x 16 + 16 x 16 + 16 x 2 products per point.
     assert result.metrics["macs"] == 32 + 256 + 32
-    assert result.examples == ["0,1"]
+    assert result.examples == [("0,1",)]
     figures = {path.name for path in (directory / result.folder / "figures").iterdir()}
     assert figures == {"learning_curves.png", "confusion.png", "training.gif"}
     version = directory / result.version.folder

@@ -107,6 +107,7 @@ def train(folder, **settings):
     return recipe, [np.array(weight) for weight in model.weights], metrics
 
 
+@pytest.mark.slow
 def test_more_epochs_at_a_constant_rate_give_the_weights_of_a_run_of_all(tmp_path, capsys):
     whole, part = tmp_path / "whole", tmp_path / "part"
     whole.mkdir()

@@ -35,9 +35,10 @@ def add_classes(
     >>> from dlrecipes.data.reports.class_counts import add_classes
     >>> report = DataReport("animals")
     >>> add_classes(report, {"train": {"cat": 900, "dog": 30}, "test": {"cat": 10}})
-    >>> [finding.message for finding in report.warnings]
-    ["The classes are uneven: 'cat' has 30 times as many train images as 'dog'.", \
-"The test part lacks 1 of 2 classes: dog."]
+    >>> for finding in report.warnings:
+    ...     print(finding.message)
+    The classes are uneven: 'cat' has 30 times as many train images as 'dog'.
+    The test part lacks 1 of 2 classes: dog.
     """
     first, learned = next(iter(counts.items()))
     names = sorted({name for own in counts.values() for name in own}, key=natural)

@@ -97,7 +97,9 @@ def report_splits(splits: ThreeParts, name: str = "", groups: str = "") -> DataR
     """
     facts = dict(splits.description)
     stated = str(facts.pop("name", "")) or "the recipe's data"
-    report = DataReport(name or stated, notes=list(splits.notes))
+    report = DataReport(
+        name or stated, notes=[*splits.notes, *getattr(splits, "training_notes", ())]
+    )
     if all(hasattr(getattr(splits, part), "image_bytes") for part in PARTS):
         _report_encoded(report, splits)
         return report
