@@ -333,12 +333,12 @@ def has_images(folder: Path, depth: int = _DEPTH) -> bool:
         folder: Folder to search.
         depth: Levels of folders to search. Defaults to 3.
     """
-    entries = list(_entries(folder))
-    if any(_suffix(name) not in _DOCUMENTS for name, is_folder in entries if not is_folder):
-        return True
-    return depth > 0 and any(
-        has_images(folder / name, depth - 1) for name, is_folder in entries if is_folder
-    )
+    folders = []
+    for name, is_folder in _entries(folder):
+        if not is_folder and _suffix(name) not in _DOCUMENTS:
+            return True
+        folders += [folder / name] if is_folder else []
+    return depth > 0 and any(has_images(path, depth - 1) for path in folders)
 
 
 def has_classes(folder: Path, least: int = 2) -> bool:
