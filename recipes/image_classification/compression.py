@@ -125,7 +125,8 @@ def _in_size(config: Config, examples: ImageExamples, size: int) -> ImageExample
     """Returns the same test images; the built-in ones are drawn in a network's size."""
     if config.data != "builtin" or size == config.size:
         return examples
-    return data.load(config.model_copy(update={"size": size})).test[: len(examples)]
+    test = data.load(config.model_copy(update={"size": size})).test
+    return data.spread(test, len(examples))
 
 
 def check_classes(version: ModelVersion, theirs: tuple[str, ...], names: tuple[str, ...]) -> None:

@@ -155,8 +155,7 @@ class ImageClassification(Recipe):
     def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:
         """Returns files and arrays to classes as the SavedModel, prepared images as LiteRT."""
         config = self.config
-        few = splits.test[:VERIFIED]
-        images = self._images(few, len(few))
+        images = self._images(data.spread(splits.test, VERIFIED))
 
         def classes(images: tf.Tensor) -> dict[str, tf.Tensor]:
             names = tf.tile(tf.constant([model.class_names]), [tf.shape(images)[0], 1])
@@ -193,15 +192,15 @@ class ImageClassification(Recipe):
             sparsity=config.prune or None,
         )
 
-    def _images(self, examples: ImageExamples, count: int) -> np.ndarray:
-        """Returns the first images, resized, as uint8."""
-        batches, _ = image_batches(examples[:count], self.config.size, count, self.config.seed)
+    def _images(self, examples: ImageExamples) -> np.ndarray:
+        """Returns a few images, resized, as uint8."""
+        batches, _ = image_batches(examples, self.config.size, len(examples), self.config.seed)
         with plain_decoding_errors():
             return next(iter(batches))[0].numpy()
 
     def _quantized(self, model: ImageClassifier, splits: Splits) -> Quantized:
-        config, examples = self.config, splits.test[:MEASURED]
-        few = self._images(splits.train, min(CALIBRATION, len(splits.train)))
+        config, examples = self.config, data.spread(splits.test, MEASURED)
+        few = self._images(data.spread(splits.train, CALIBRATION))
         calibration = [(image[None].astype("float32") / 255,) for image in few]
         return Quantized(
             ("float16", "dynamic", "int8"),

@@ -661,3 +661,13 @@ def test_an_image_that_disappears_is_one_line_and_the_run_resumes(tmp_path):
     shutil.move(tmp_path / "hidden", tmp_path / "photos")
     for one, same in zip(expected, trained(tmp_path / "cut", **settings), strict=True):
         np.testing.assert_array_equal(one, same)
+
+
+def test_images_to_measure_and_calibrate_are_of_all_classes():
+    labels = np.repeat(np.arange(10), 100)
+    examples = ImageExamples.from_arrays(np.zeros((1000, 2, 2, 3), "uint8"), labels, "abcdefghij")
+    for count in (10, 50, 999):
+        some = module("data").spread(examples, count)
+        assert len(some) == count == len(set(some.rows.tolist()))
+        assert np.ptp(np.bincount(some.labels, minlength=10)) <= 1
+    assert len(module("data").spread(examples, 5000)) == 1000
