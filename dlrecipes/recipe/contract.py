@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dlrecipes.recipe.base import Splits
+from dlrecipes.recipe.example_files import ExampleFile
 
 _PARTS = ("train", "validation", "test")
 
@@ -257,10 +258,10 @@ def _example_inputs(inputs: Any, *_: Any) -> Any:
     _expect(inputs, (list, tuple), "example_inputs", "a list of texts")
     for element in inputs:
         texts = element if isinstance(element, tuple) else (element,)
-        if not all(isinstance(text, str) for text in texts):
+        if not all(isinstance(text, str | ExampleFile) for text in texts):
             raise ContractError(
                 f"example_inputs has an element of type {_type(element)}; expected a text as it "
-                "is typed after 'dlrecipes predict'."
+                "is typed after 'dlrecipes predict', or an ExampleFile."
             )
     return inputs
 

@@ -157,6 +157,13 @@ class _Rehearsal:
             self.notes.append(f"{where}: predict was not tried: there are no example inputs.")
             return
         inputs = [text for part in result.examples[0] for text in _typed(part)]
+        # A placeholder for a file of the user's.
+        missing = [t for t in inputs if Path(t).suffix and " " not in t and not Path(t).exists()]
+        if missing:
+            self.notes.append(
+                f"{self.source.folder}: predict was not tried: there is no file {missing[0]}."
+            )
+            return
         options = self.source.predict_options()
         parsed: Options | None = options() if options else None
         predictions = self.recipe.predict(result.version, inputs, parsed)

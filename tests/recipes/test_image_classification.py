@@ -638,10 +638,10 @@ def test_folders_with_names_of_any_kind_run_to_a_published_model(tmp_path, capsy
 
 @pytest.mark.slow
 def test_images_that_do_not_fit_into_memory_train_equally(tmp_path, monkeypatch):
-    from dlrecipes.data import image_batches
+    from dlrecipes.data import image_store
 
     expected = trained(tmp_path / "kept")
-    monkeypatch.setattr(image_batches, "MEMORY", 0)
+    monkeypatch.setattr(image_store, "MEMORY", 0)
     for one, same in zip(expected, trained(tmp_path / "streamed"), strict=True):
         np.testing.assert_array_equal(one, same)
 

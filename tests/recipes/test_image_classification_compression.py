@@ -10,7 +10,7 @@ import pytest
 
 from dlrecipes import runner
 from dlrecipes.errors import RecipeError, UsageError
-from dlrecipes.export import checksums
+from dlrecipes.export import change, checksums
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.layers import FakeQuantize
 from dlrecipes.metrics import sparsity
@@ -148,7 +148,11 @@ def test_a_distilled_version_is_exported_again_after_its_teacher_is_gone(
     task = recipe(**stored)
     gone = str(tmp_path / "gone" / "1")
     task.config = task.config.model_copy(update={"teacher": gone})
-    folder = runner.export(task, student.version, tmp_path / "models", ["int8"])
+    version = ModelVersion(shutil.copytree(student.version.folder, tmp_path / "models" / "1"))
+    without = change.plan(version.folder, [], False, True)
+    smaller = change.apply(version.folder, without, lambda: runner.load_exports(task, version))
+    again = change.plan(smaller, ["int8"], False, True)
+    folder = change.apply(smaller, again, lambda: runner.load_exports(task, version))
     assert (folder / "model.int8.tflite").is_file()
     err = capsys.readouterr().err
     assert err.count("the model card does not compare with --teacher") == 1

@@ -10,7 +10,7 @@ from PIL import Image
 
 CODE = """
 import json
-import resource
+import pathlib
 import sys
 
 import keras
@@ -23,7 +23,9 @@ image_store.MEMORY = memory
 
 
 def megabytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # getrusage would return the most memory of the process that started this one.
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 class Watch(keras.callbacks.Callback):

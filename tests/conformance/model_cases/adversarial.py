@@ -137,5 +137,7 @@ CASES = {
         seeded(**LARGE, blocks=1, padding="symmetric"),
         image_arrays("image"),
         sizes=(8, 12, 16),
+        # The smallest maps have four positions, over which instances are normalised.
+        tolerance=0.2,
     ),
 }
