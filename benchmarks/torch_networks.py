@@ -187,7 +187,7 @@ def classifier(before: int, classes: int) -> dict:
 def small_resnet(classes: int, size: int, width: float) -> nn.Module:
     """Returns image_classification's default network for images of a size."""
     stride = max(1, size // 32)
-    before, *stages = [round(filters * width) for filters in (24, 16, 64, 64)]
+    before, *stages = [round(filters * width) for filters in (16, 16, 64, 128)]
     layers = conv_norm("stem", 3, before, 2 * stride, stride)
     for number, filters in enumerate(stages, 1):
         layers |= conv_norm(f"stage{number}", before, filters, end="pool")
