@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlrecipes.data.class_indices import class_indices
 from dlrecipes.data.image_decoding import decode_image
 from dlrecipes.errors import DataError, reason
 
@@ -236,14 +237,8 @@ class ImageExamples(Sequence):
         Raises:
             DataError: If one of the own names is missing.
         """
-        unknown = [name for name in self.names if name not in names]
-        if unknown:
-            raise DataError(
-                f"The data has the class {unknown[0]!r}; the model knows {', '.join(names)}.",
-                "Train a model on this data, or evaluate on data with the same classes.",
-            )
-        table = np.array([list(names).index(name) for name in self.names], "int32")
-        return ImageExamples(self.source, table[self.labels], names, self.rows)
+        labels = class_indices(self.labels, self.names, names)
+        return ImageExamples(self.source, labels, names, self.rows)
 
     def image(self, k: int) -> np.ndarray:
         """Returns an image in its original size, uint8 of shape `(height, width, 3)`, RGB.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.digits import (
     SIZE,
-    LabelledImages,
     builtin_digits,
     check_digits,
     described,
@@ -19,13 +17,12 @@ from dlrecipes.data.few_examples import few_per_class, label_counts
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import BUILTIN, TFDS, load_source, source_name
-from dlrecipes.errors import DataError, UsageError
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Splits
 
 from .config import Config
 
 if TYPE_CHECKING:
-    import numpy as np
     import tensorflow as tf
 
 
@@ -76,28 +73,6 @@ def check(config: Config) -> DataReport:
         return check_digits(path, config.data, config.orientation) or examples()
 
     return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
-
-
-def class_ids(examples: LabelledImages, names: Sequence[str]) -> np.ndarray:
-    """Returns the class of each image as an index of the model's class names.
-
-    Args:
-        examples: Images whose classes may be in another order than the model's.
-        names: Class names of the model.
-
-    Raises:
-        DataError: If the model does not know a class.
-    """
-    import numpy as np
-
-    unknown = [name for name in examples.names if name not in names]
-    if unknown:
-        raise DataError(
-            f"The data has the class {unknown[0]!r}; the model knows {', '.join(names)}.",
-            "Train a model on this data, or evaluate on data with the same classes.",
-        )
-    table = np.array([list(names).index(name) for name in examples.names], "int32")
-    return table[examples.labels]
 
 
 def fit(image: tf.Tensor) -> tf.Tensor:

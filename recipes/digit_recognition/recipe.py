@@ -17,6 +17,7 @@ from dlrecipes.data.batches import (
     steps_per_epoch,
     training_batches,
 )
+from dlrecipes.data.class_indices import class_indices
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.data.reports import DataReport
 from dlrecipes.export.image_signatures import image_signatures
@@ -94,7 +95,7 @@ class DigitRecognition(Recipe):
     ) -> tuple[tf.data.Dataset, int]:
         """Returns batches of images, from 0 to 1, and one-hot classes."""
         inputs = {"images": examples.images[..., None]}
-        targets = {"labels": data.class_ids(examples, model.class_names)}
+        targets = {"labels": class_indices(examples.labels, examples.names, model.class_names)}
         classes = len(model.class_names)
 
         def scaled(inputs, targets):
@@ -119,7 +120,7 @@ class DigitRecognition(Recipe):
     def evaluate(self, model: ImageClassifier, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns accuracy, mean cross-entropy, calibration error, and the scores of each class."""
         examples = getattr(splits, part)
-        truth = data.class_ids(examples, model.class_names)
+        truth = class_indices(examples.labels, examples.names, model.class_names)
         return classification_metrics(_probabilities(model, examples), truth, model.class_names)
 
     def describe(self, model: ImageClassifier, splits: Splits) -> dict[str, Any]:
@@ -129,7 +130,7 @@ class DigitRecognition(Recipe):
     def figures(self, model: ImageClassifier, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields confusion matrix, mistakes, filters, feature maps and a comparison of networks."""
         examples, names = splits.test, model.class_names
-        truth = data.class_ids(examples, names)
+        truth = class_indices(examples.labels, examples.names, names)
         probabilities = _probabilities(model, examples)
         predicted = probabilities.argmax(axis=1)
         counts = confusion_matrix(truth, predicted, len(names))
@@ -191,7 +192,7 @@ class DigitRecognition(Recipe):
 
 def _quantized(model: ImageClassifier, splits: Splits) -> Quantized:
     examples = splits.test
-    truth = data.class_ids(examples, model.class_names)
+    truth = class_indices(examples.labels, examples.names, model.class_names)
 
     def accuracy(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
         parts = [classify(images=x)["probabilities"] for x in _arrays(examples, 100)]
