@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from dlrecipes.data import _resampling
 
 
 class SeededAugmentation:
@@ -15,6 +18,10 @@ class SeededAugmentation:
     Keras' layers keep a state that counts their calls, so that a run which is resumed sees other
     images than one that was not interrupted, and a dataset must not call them in parallel. Here
     all random numbers come from the seed.
+
+    Flips, shifts and zooms that follow one another are applied at once, which takes a fraction of
+    the time and gives the same pixels up to rounding. This holds for images of up to 256 pixels per
+    side, and `fill_mode="reflect"`, Keras' default.
 
     Args:
         layers: Preprocessing layers, such as `keras.layers.RandomFlip`, `RandAugment` or `MixUp`.
@@ -45,10 +52,34 @@ class SeededAugmentation:
         self._seeds = [_use(layer, _Seeds()) for layer in self._layers]
 
     def __call__(self, data: Any, seed: tf.Tensor) -> Any:
-        for number, (layer, seeds) in enumerate(zip(self._layers, self._seeds, strict=True)):
-            seeds.begin(tf.random.experimental.stateless_fold_in(seed, number))
-            data = layer(data, training=True)
+        numbered = zip(self._layers, self._seeds, strict=True)
+        for is_resampling, group in itertools.groupby(
+            enumerate(numbered), lambda item: _resampling.is_resampling(item[1][0])
+        ):
+            layers = []
+            for number, (layer, seeds) in group:
+                seeds.begin(tf.random.experimental.stateless_fold_in(seed, number))
+                layers.append(layer)
+            if is_resampling and _are_images(data):
+                data = _resampled(data, layers)
+            else:
+                for layer in layers:
+                    data = layer(data, training=True)
         return data
+
+
+def _are_images(data: Any) -> bool:
+    """Returns whether flips, shifts and zooms change the images alone, and can be joined."""
+    if isinstance(data, dict):
+        return data.keys() <= {"images", "labels"} and _resampling.can_resample(data["images"])
+    return _resampling.can_resample(data)
+
+
+def _resampled(data: Any, layers: Sequence[keras.layers.Layer]) -> Any:
+    if isinstance(data, dict):
+        return {**data, "images": _resampled(data["images"], layers)}
+    images = tf.cast(data, tf.float32)
+    return _resampling.resample(images, [_resampling.places(layer, images) for layer in layers])
 
 
 class _Seeds(keras.random.SeedGenerator):

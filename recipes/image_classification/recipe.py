@@ -91,8 +91,9 @@ class ImageClassification(Recipe):
         weights = training.class_weights(examples) if config.balance else None
 
         def augmented(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple:
-            images, labels = scaled(*batch)
-            images, labels = augment(255 * images, labels, number)
+            images, labels = batch
+            images = tf.cast(images, tf.float32)
+            images, labels = augment(images, tf.one_hot(labels, classes), number)
             if weights is None:
                 return images / 255, labels
             return images / 255, labels, tf.linalg.matvec(labels, weights)
