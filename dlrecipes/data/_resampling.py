@@ -108,25 +108,41 @@ def _matrix(layers: Sequence[Places], side: int) -> tf.Tensor | None:
     for layer in layers:
         sources = _reflected(layer.scale * tf.range(float(side)) + layer.offset, side)
         if layer.interpolates:
-            weights = tf.maximum(0.0, 1.0 - tf.abs(sources[:, :, None] - tf.range(float(side))))
-            matrix = _product(weights, _chosen(indices, side), matrix)
+            fractions = sources - tf.floor(sources)
+            below = tf.cast(sources, tf.int32)
+            pair = tf.stack([below, tf.minimum(below + 1, side - 1)], axis=-1)
+            weights = tf.stack([1.0 - fractions, fractions], axis=-1)
+            matrix = _product(_sparse(_composed(indices, pair), weights, side), matrix)
             indices = None
         else:
             nearest = tf.minimum(tf.cast(sources + 0.5, tf.int32), side - 1)
-            indices = nearest if indices is None else tf.gather(indices, nearest, batch_dims=1)
-    return _product(_chosen(indices, side), matrix)
+            indices = _composed(indices, nearest)
+    return matrix if indices is None else _product(tf.one_hot(indices, side), matrix)
 
 
-def _chosen(indices: tf.Tensor | None, side: int) -> tf.Tensor | None:
-    return None if indices is None else tf.one_hot(indices, side)
+def _composed(indices: tf.Tensor | None, places: tf.Tensor) -> tf.Tensor:
+    """Returns the indices at some places, or the places where no index was chosen before."""
+    return places if indices is None else tf.gather(indices, places, batch_dims=1)
 
 
-def _product(*matrices: tf.Tensor | None) -> tf.Tensor | None:
-    product = None
-    for matrix in matrices:
-        if matrix is not None:
-            product = matrix if product is None else product @ matrix
-    return product
+def _sparse(indices: tf.Tensor, weights: tf.Tensor, side: int) -> tf.Tensor:
+    """Returns matrices with two weights per row at given columns; those at one column add up.
+
+    Args:
+        indices: int32 of shape `(batch, side, 2)`.
+        weights: float32 of shape `(batch, side, 2)`.
+        side: Number of rows and of columns.
+    """
+    rows = tf.size(indices) // 2
+    places = tf.reshape(indices, [rows, 2]) + side * tf.range(rows)[:, None]
+    flat = tf.scatter_nd(
+        tf.reshape(places, [-1, 1]), tf.reshape(weights, [-1]), tf.reshape(side * rows, [1])
+    )
+    return tf.reshape(flat, [-1, side, side])
+
+
+def _product(matrix: tf.Tensor, before: tf.Tensor | None) -> tf.Tensor:
+    return matrix if before is None else matrix @ before
 
 
 def _reflected(sources: tf.Tensor, side: int) -> tf.Tensor:
