@@ -7,7 +7,7 @@ race.py explains how times are measured. Before, the networks are compared: the 
 give the same scores.
 
     python benchmarks/classification.py                       all workloads, table and CSV
-    python benchmarks/classification.py --only "small_resnet 32"
+    python benchmarks/classification.py --only "small_resnet 32" --csv benchmarks/classification.csv
 
 Needs PyTorch: `pip install torch==2.13.0`.
 """
@@ -228,19 +228,24 @@ def check(work: Workload) -> tuple[int, float]:
     return counts[0], difference
 
 
-def print_checks() -> None:
-    """Prints for each network that PyTorch's is the same."""
+def print_checks(only: str) -> None:
+    """Prints for each network that PyTorch's is the same.
+
+    Args:
+        only: Text in the names of the workloads to check.
+    """
     for name, work in WORKLOADS.items():
-        if work.precision == "float32":
+        if work.precision == "float32" and only.lower() in name.lower():
             count, difference = check(work)
             print(f"{name:26} {count:,} parameters; scores differ by {difference:.0e} at most")
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        print_checks()
+    if sys.argv[1:2] == ["--check"]:
+        print_checks(sys.argv[2])
         sys.exit()
-    if "--contender" not in sys.argv:
+    if not {"--contender", "--help"} & set(sys.argv):
         # In a process of its own: the race must not hold both packages' threads and memory.
-        subprocess.run([sys.executable, __file__, "--check"], check=True)
+        text = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
+        subprocess.run([sys.executable, __file__, "--check", text], check=True)
     race.main(__file__, __doc__.splitlines()[0], WORKLOADS, contenders, trainer)

@@ -170,7 +170,7 @@ def processor() -> str:
 
 
 def main(script: str, about: str, workloads: Mapping, contenders, trainer) -> None:
-    """Prints the table, and writes it as CSV next to the script when all workloads ran.
+    """Prints the table, and writes it as CSV, by default when all workloads ran.
 
     Args:
         script: File of the benchmark.
@@ -184,7 +184,12 @@ def main(script: str, about: str, workloads: Mapping, contenders, trainer) -> No
         "--only", default="", help="run only workloads whose name contains this text"
     )
     parser.add_argument("--rounds", type=int, default=7, help="number of blocks per contender")
-    parser.add_argument("--csv", type=Path, default=Path(script).with_suffix(".csv"))
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        help="file to write; with --only, its rows of other workloads stay (default: next to the "
+        "script, and none with --only)",
+    )
     parser.add_argument("--contender", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contender:
@@ -201,6 +206,24 @@ def main(script: str, about: str, workloads: Mapping, contenders, trainer) -> No
             rows.append((name, contender, f"{ms:.2f}", f"{first:.1f}", *machine))
             print(f"{name:26} {contender:20} {ms:8.2f} ms   first step {first:5.1f} s", flush=True)
         print_ratios(name, {contender: ms for contender, (ms, _) in times.items()}, work.limits)
-    if not args.only:
-        with args.csv.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *rows])
+    path = args.csv or (None if args.only else Path(script).with_suffix(".csv"))
+    if path is not None:
+        write(path, rows, list(workloads))
+
+
+def write(path: Path, rows: Sequence[tuple], workloads: Sequence[str]) -> None:
+    """Writes rows as CSV, and keeps the file's rows of other workloads.
+
+    Args:
+        path: CSV file, which need not exist.
+        rows: Values of `COLUMNS`.
+        workloads: Names of all workloads, in the order of their rows.
+    """
+    measured = {row[0] for row in rows}
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            old = [tuple(row[column] for column in COLUMNS) for row in csv.DictReader(file)]
+        rows = [*rows, *(row for row in old if row[0] in workloads and row[0] not in measured)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        ordered = sorted(rows, key=lambda row: workloads.index(row[0]))
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, *ordered])
