@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlrecipes.data.generated.cats_dogs import shapes as s
-from dlrecipes.data.generated.cats_dogs.chance import Chance
+from dlrecipes.data.generated.chance import Chance
 from dlrecipes.data.generated.cats_dogs.rendering import View
 
 COLOURS = {

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from dlrecipes.data.generated.cats_dogs import shapes as s
-from dlrecipes.data.generated.cats_dogs.chance import Chance
+from dlrecipes.data.generated.chance import Chance
 from dlrecipes.data.generated.cats_dogs.shapes import Shapes, Vector
 
 WHISKER: Vector = (0.93, 0.92, 0.9)
