@@ -25,7 +25,7 @@ def box_batches(
 
     Images are decoded, kept and ordered as in `dlrecipes.data.image_batches.image_batches`, so that
     a run resumes with the batches that it would have seen. All batches have the same number `M` of
-    boxes per image, since a `tf.function` is traced again for each shape; the last ones are padding.
+    boxes per image, since a `tf.function` is traced again for each shape; padding is last.
 
     Args:
         examples: Images with their boxes.
