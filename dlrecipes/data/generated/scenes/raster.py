@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw
@@ -89,8 +89,7 @@ class Raster:
     def colour_at(self, x: float, y: float) -> Colour:
         """Returns the colour of a place in the image, from 0 to 1."""
         column, row = (int(min(v, 0.999) * self._side) + self._margin for v in (x, y))
-        number = self._image.crop((column, row, column + 1, row + 1)).tobytes()[0]
-        return self._areas[number].colour
+        return self._areas[cast(int, self._image.getpixel((column, row)))].colour
 
     def paint(self, fills: Sequence[Fill], is_object: bool) -> bool:
         """Paints a drawing, unless an object would be hidden too much, and returns whether it did.
@@ -106,16 +105,15 @@ class Raster:
             self._fill(fills, 0, box)
             return True
         pixels, start = self._image.crop(box), len(self._areas)
-        before = self._counts(inner) if covered else None
+        before = self._counts(inner)[:start] if covered else []
         self._fill(fills, len(self._whole) * is_object, box)
         after = self._counts(inner)
         seen, whole = list(self._seen), list(self._whole)
-        if before is not None:
-            for number in np.flatnonzero(before[:start] != after[:start]).tolist():
-                seen[self._areas[number].owner] -= int(before[number] - after[number])
+        for area, old, new in zip(self._areas, before, after, strict=False):
+            seen[area.owner] += new - old
         if is_object:
-            seen.append(int(after[start:].sum()))
-            whole.append(int((after if inner == box else self._counts(box))[start:].sum()))
+            seen.append(sum(after[start:]))
+            whole.append(sum((after if inner == box else self._counts(box))[start:]))
         pairs = zip(seen[1:], whole[1:], strict=True)
         if any(part < max(1, self._least * every) for part, every in pairs):
             self._image.paste(pixels, box)
@@ -132,12 +130,13 @@ class Raster:
         Returns:
             float32 of shape `(objects, 4)`: left, top, right and bottom in pixels of the image.
         """
-        owners = self._image.point(self._table([area.owner for area in self._areas]))
+        table = self._table([area.owner for area in self._areas])
+        owners = np.asarray(self._image.crop(self._frame).point(table))
         boxes = []
         for owner, bounds in enumerate(self._bounds[1:], 1):
-            part = np.asarray(owners.crop(bounds)) == owner
+            left, top, right, bottom = (edge - self._margin for edge in bounds)
+            part = owners[top:bottom, left:right] == owner
             columns, rows = (np.flatnonzero(part.any(axis=axis)) for axis in (0, 1))
-            left, top = (edge - self._margin for edge in bounds[:2])
             boxes.append(
                 (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
             )
@@ -184,11 +183,11 @@ class Raster:
                 self._image.paste(number + 1, box, ImageChops.darker(mask, tile))
                 self._areas.append(_Area(pattern.colour, owner, number))
 
-    def _counts(self, box: Box) -> np.ndarray:
-        """Returns the pixels of each area in a part of the painting, of shape `(256,)`."""
+    def _counts(self, box: Box) -> list[int]:
+        """Returns the pixels of each area in a part of the painting."""
         if box[2] <= box[0] or box[3] <= box[1]:
-            return np.zeros(AREAS, "int64")
-        return np.array(self._image.crop(box).histogram())
+            return [0] * AREAS
+        return self._image.crop(box).histogram()
 
     def _edges(self, image: Image.Image) -> np.ndarray:
         """Returns which pixels are close to one of a polygon that was painted earlier."""
