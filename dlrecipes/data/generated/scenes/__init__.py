@@ -19,8 +19,8 @@ def scenes(
     """Returns collages of cars, fish, hearts, houses, stars and trees, deterministic by seed.
 
     A scene has 3 to 12 objects in front of patterned hills, between shapes that belong to no
-    class. Objects cover one another and are cut by the edges of the image; at least half of each
-    is seen. Only shapes depend on the class: objects, clutter and background have the same colours
+    class. Objects cover one another and are cut by the edges of the image; at most 40 % of each is
+    hidden. Only shapes depend on the class: objects, clutter and background have the same colours
     and patterns, so that a detector by colour finds next to nothing.
 
     The images are equal on every machine up to rounding: another version of NumPy or Pillow may

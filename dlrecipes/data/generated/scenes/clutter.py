@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from dlrecipes.data.generated.chance import Chance
 from dlrecipes.data.generated.scenes.outlines import Part, corners, ellipse, rectangle, regular
 
@@ -51,14 +53,13 @@ def draw_cloud(chance: Chance) -> list[Part]:
 
 
 def draw_leaf(chance: Chance) -> list[Part]:
-    """Returns a leaf with its vein: as long as a fish, but without tail and eye."""
-    wide = chance.between(0.14, 0.24)
-    upper = ellipse(0, 0, 0.5, wide, math.pi, 2 * math.pi)
-    lower = ellipse(0, 0, 0.5, 0.6 * wide, 0.0, math.pi)
+    """Returns a leaf with its vein: as long as a fish, but pointed and without an eye."""
+    wide = chance.between(0.12, 0.2)
+    x = np.linspace(-0.5, 0.5, 11)
+    edge = np.column_stack([x, wide * np.cos(math.pi * x)])
     return [
-        Part(upper, "main"),
-        Part(lower, "main"),
-        Part(rectangle(-0.48, -0.02, 0.4, 0.02), "second"),
+        Part(np.vstack([edge, edge[::-1] * [1, -1]]), "main"),
+        Part(rectangle(-0.6, -0.02, 0.4, 0.02), "second"),
     ]
 
 

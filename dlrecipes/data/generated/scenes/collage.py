@@ -23,9 +23,9 @@ from dlrecipes.data.generated.scenes.raster import (
 
 FEWEST, MOST = 3, 12
 # Longest side of an object, as a fraction of the image's; scenes of many objects have smaller ones.
-SMALLEST, LARGEST = 0.13, 0.55
+SMALLEST, LARGEST = 0.16, 0.55
 # Part of an object that is seen at least.
-LEAST_SEEN = 0.5
+LEAST_SEEN = 0.6
 # Places that are tried for an object before it is left out.
 TRIES = 12
 # Areas that are kept free for the next drawing, more than any has.
@@ -46,7 +46,7 @@ class Collage:
         self._palette = [_colour(chance) for _ in range(int(chance.between(5, 9)))]
         self.classes: list[str] = []
         self._backdrop()
-        for _ in range(int(chance.between(3, 10))):
+        for _ in range(int(chance.between(3, 8))):
             self._add_clutter(chance.between(0.06, 0.3))
         count = int(chance.between(FEWEST, MOST + 1))
         largest = LARGEST - 0.022 * (count - FEWEST)
@@ -54,7 +54,7 @@ class Collage:
         # Small objects tend to lie in front.
         for length in sorted(sizes, key=lambda length: -length * chance.between(0.6, 1.6)):
             self._add_object(length)
-            if chance.happens(0.3):
+            if chance.happens(0.25):
                 self._add_clutter(chance.between(0.04, 0.12))
         while len(self.classes) < FEWEST:
             self._add_object(SMALLEST)

@@ -46,8 +46,8 @@ def draw_car(chance: Chance) -> list[Part]:
 
 def draw_fish(chance: Chance) -> list[Part]:
     """Returns a fish from the side."""
-    height, tail = chance.between(0.17, 0.27), chance.between(0.15, 0.23)
-    fork, joint = chance.between(0.03, 0.12), chance.between(-0.27, -0.22)
+    height, tail = chance.between(0.21, 0.29), chance.between(0.19, 0.26)
+    fork, joint = chance.between(0.04, 0.12), chance.between(-0.24, -0.18)
     parts = [Part(corners((joint, 0.0), (-0.5, -tail), (fork - 0.5, 0.0), (-0.5, tail)), "second")]
     if chance.happens(0.75):
         fin = corners((-0.12, -0.8 * height), (-0.1, -1.35 * height), (0.2, -0.8 * height))
@@ -65,9 +65,9 @@ def draw_fish(chance: Chance) -> list[Part]:
         parts.append(Part(ellipse(0.22, 0.0, 0.07, 0.65 * height, 1.57, 4.71), "third"))
     if chance.happens(0.5):
         parts.append(Part(corners((0.12, 0.02), (-0.06, -0.05), (-0.06, 0.11)), "second"))
-    eye = chance.between(0.035, 0.05)
-    parts.append(Part(ellipse(0.34, -0.25 * height, eye, eye), "light"))
-    parts.append(Part(ellipse(0.35, -0.25 * height, 0.5 * eye, 0.5 * eye), "dark"))
+    eye = chance.between(0.055, 0.07)
+    parts.append(Part(ellipse(0.33, -0.22 * height, eye, eye), "light"))
+    parts.append(Part(ellipse(0.34, -0.22 * height, 0.55 * eye, 0.55 * eye), "dark"))
     return parts
 
 
@@ -110,7 +110,7 @@ def draw_house(chance: Chance) -> list[Part]:
 
 def draw_star(chance: Chance) -> list[Part]:
     """Returns a star with five tips."""
-    inner = chance.between(0.2, 0.27)
+    inner = chance.between(0.21, 0.26)
     parts = [Part(star(5, 0.5, inner), "main")]
     decor = chance.weighted({"inner": 1.0, "disc": 0.6, "none": 1.2})
     if decor == "inner":
@@ -152,9 +152,9 @@ def draw_tree(chance: Chance) -> list[Part]:
 # Each class with its drawing, and the angle in radians that it may be turned by.
 OBJECTS = {
     "car": (draw_car, 0.25),
-    "fish": (draw_fish, 0.6),
-    "heart": (draw_heart, 0.5),
+    "fish": (draw_fish, 0.3),
+    "heart": (draw_heart, 0.4),
     "house": (draw_house, 0.2),
-    "star": (draw_star, 0.7),
+    "star": (draw_star, 0.35),
     "tree": (draw_tree, 0.2),
 }
