@@ -19,7 +19,7 @@ from dlrecipes.data.image_resizing import fit, prepare, resize
 from dlrecipes.data.image_store import ImageStore
 from dlrecipes.errors import DataError
 
-__all__ = ["fit", "image_batches", "plain_decoding_errors", "prepare"]
+__all__ = ["decoded_batches", "fit", "image_batches", "plain_decoding_errors", "prepare"]
 
 # JPEG files are decoded at a reduced size that is at least this multiple of the network's: with
 # less, the images differ from those of `fit` by more than one grey level on average.
@@ -71,31 +71,61 @@ def image_batches(
     >>> steps, [images.shape.as_list() for images, labels in batches]
     (2, [[2, 4, 4, 3], [1, 4, 4, 3]])
     """
-    sizes = _decoded.setdefault(examples.source, {})
+    return decoded_batches(
+        examples.source, examples.rows, examples.labels, size, batch_size, seed, start_epoch
+    )
+
+
+def decoded_batches(
+    source: ImageSource,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    size: int,
+    batch_size: int,
+    seed: int,
+    start_epoch: int | None = None,
+) -> tuple[tf.data.Dataset, int]:
+    """Returns batches of images, decoded and resized, with any targets.
+
+    Order, decoding and storage are those of `image_batches`.
+
+    Args:
+        source: Images.
+        rows: Number of each image in the source, integers of shape `(images,)`.
+        targets: Array whose first axis counts the images.
+        size: Height and width that the images are stretched to.
+        batch_size: Images per batch, at least 1.
+        seed: Seed of every epoch's order.
+        start_epoch: First epoch of an endless training stream; `None` for one pass in the data's
+            own order. Defaults to `None`.
+
+    Returns:
+        Dataset of uint8 images of shape `(batch, size, size, 3)` and their targets, and the steps
+        of one epoch.
+    """
+    sizes = _decoded.setdefault(source, {})
     if size not in sizes:
-        sizes[size] = _DecodedImages(examples.source, size)
+        sizes[size] = _DecodedImages(source, size)
     # TensorFlow never forgets a function that it was given.
-    reference = weakref.ref(examples.source)
+    reference = weakref.ref(source)
 
     def read(rows: np.ndarray) -> np.ndarray:
-        source = reference()
-        if source is None:
+        images = reference()
+        if images is None:
             raise RuntimeError("The examples of this dataset were deleted.")
         try:
-            return _decoded[source][size].read(source, rows)
+            return _decoded[images][size].read(images, rows)
         except DataError as error:
             # TensorFlow keeps the text of an error alone.
             key = f"[decoding error {next(_numbers)}]"
             _errors[key] = error
             raise RuntimeError(key) from None
 
-    def decode(rows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def decode(rows: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = tf.numpy_function(read, [rows], tf.uint8)
-        return tf.ensure_shape(pixels, [None, size, size, 3]), labels
+        return tf.ensure_shape(pixels, [None, size, size, 3]), targets
 
-    batches, steps = array_batches(
-        examples.rows.astype("int32"), examples.labels, batch_size, seed, start_epoch
-    )
+    batches, steps = array_batches(rows.astype("int32"), targets, batch_size, seed, start_epoch)
     options = tf.data.Options()
     # Autotuning makes the end of every `fit` wait seconds for a background timer.
     options.autotune.enabled = False
@@ -105,7 +135,7 @@ def image_batches(
     batches = batches.map(decode, num_parallel_calls=available_cpus(), deterministic=True)
     batches = batches.prefetch(_PREFETCH).with_options(options)
     # The source lives as long as the dataset, or one that is made from it.
-    batches.image_source = examples.source
+    batches.image_source = source
     return batches, steps
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.augmentation import (
+    random_colour,
     random_erasing,
     random_flip,
     random_jitter,
@@ -100,3 +101,32 @@ def test_erased_parts_are_rectangles_of_one_grey():
         assert rows.sum() <= 11
         assert columns.sum() <= 16
         assert len(np.unique(image[mask])) <= 1
+
+
+def test_a_colour_change_is_brightness_and_contrast_where_there_is_only_grey():
+    ramp = np.repeat(np.arange(100, 140, dtype="float32").reshape(1, 8, 5, 1), 3, axis=-1)
+    changed = random_colour(tf.constant(np.repeat(ramp, 300, axis=0)), 0.4, [1, 2]).numpy()
+    # Saturation and hue do not change grey.
+    np.testing.assert_allclose(np.ptp(changed, axis=-1), 0, atol=1e-3)
+    grey = changed[..., 0].reshape(300, -1)
+    brightness = grey.mean(axis=1) / ramp.mean()
+    contrast = np.diff(grey, axis=1).mean(axis=1) / brightness
+    for factors, limit in ((brightness, 0.2), (contrast, 0.4)):
+        assert 1 - limit <= factors.min() < 1 - 0.9 * limit
+        assert 1 + 0.9 * limit < factors.max() <= 1 + limit
+    np.testing.assert_allclose(random_colour(ramp, 0.0, [1, 2]), ramp, rtol=1e-5)
+
+
+def test_a_colour_change_turns_hues_and_changes_saturations():
+    red = np.full((300, 1, 1, 3), [200, 100, 100], "float32")
+    changed = random_colour(tf.constant(red), 0.4, [1, 2]).numpy()[:, 0, 0]
+    grey = changed.mean(axis=1, keepdims=True)
+    across = (changed - grey) @ np.array([[0], [1], [-1]]) / np.sqrt(2)
+    along = (changed - grey) @ np.array([[2], [-1], [-1]]) / np.sqrt(6)
+    # An eighth of 0.4 half turns.
+    angles = np.abs(np.arctan2(across, along))
+    assert 0.9 * 0.05 * np.pi < angles.max() <= 0.05 * np.pi + 1e-4
+    saturation = np.hypot(across, along) / grey
+    original = 100 * np.sqrt(2 / 3) / (400 / 3)
+    # The mean of the three colours is not the brightness that contrast and saturation keep.
+    assert saturation.min() < 0.75 * original and saturation.max() > 1.25 * original

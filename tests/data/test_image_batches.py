@@ -75,8 +75,10 @@ def count_decoded(examples, monkeypatch):
 
 def test_decoded_images_are_kept_while_they_fit(examples, monkeypatch):
     numbers = count_decoded(examples, monkeypatch)
-    read(examples, 6, start_epoch=0)
+    # One pass: of two, the second may begin before the first one has kept its last images.
+    read(examples)
     assert sorted(numbers) == [*range(COUNT)]
+    read(examples, 6, start_epoch=0)
     # A part of the same images, and another order, need no further decoding.
     assert len(read(examples[:9])) == 3
     assert len(numbers) == COUNT

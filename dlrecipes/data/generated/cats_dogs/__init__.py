@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.photographs import photograph
+from dlrecipes.data.generated.chance import Chance
 
 __all__ = ["CLASSES", "cats_dogs"]
 

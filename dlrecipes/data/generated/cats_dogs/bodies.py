@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from dlrecipes.data.generated.cats_dogs import shapes as s
-from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.shapes import Shapes, Vector
+from dlrecipes.data.generated.chance import Chance
 
 
 @dataclass(frozen=True)

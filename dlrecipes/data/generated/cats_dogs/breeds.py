@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dlrecipes.data.generated.cats_dogs.bodies import Body
-from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.heads import Head
+from dlrecipes.data.generated.chance import Chance
 
 # Breed: weight, ears, ear length, ear width, muzzle, its width, eye, hair (0 short, 1 long).
 CATS = {

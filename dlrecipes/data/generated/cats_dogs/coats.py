@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlrecipes.data.generated.cats_dogs import shapes as s
-from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.rendering import View
+from dlrecipes.data.generated.chance import Chance
 
 COLOURS = {
     "black": (0.17, 0.16, 0.16),

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from dlrecipes.data.generated.cats_dogs import shapes as s
-from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.shapes import Shapes, Vector
+from dlrecipes.data.generated.chance import Chance
 
 WHISKER: Vector = (0.93, 0.92, 0.9)
 LIP: Vector = (0.10, 0.06, 0.06)

@@ -9,9 +9,9 @@ import numpy as np
 from dlrecipes.data.generated.cats_dogs import breeds, coats, heads, scenes
 from dlrecipes.data.generated.cats_dogs import shapes as s
 from dlrecipes.data.generated.cats_dogs.bodies import POSES
-from dlrecipes.data.generated.cats_dogs.chance import Chance
 from dlrecipes.data.generated.cats_dogs.rendering import FAR, View, render
 from dlrecipes.data.generated.cats_dogs.shapes import Frame, Shapes, rotation
+from dlrecipes.data.generated.chance import Chance
 
 FINER = 2
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dlrecipes.data.generated.cats_dogs.chance import Chance
+from dlrecipes.data.generated.chance import Chance
 
 Cover = np.ndarray
 # Yellow, amber, green and pink, as eyes and tongues are: no colour gives the animal away.

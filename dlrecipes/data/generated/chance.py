@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
@@ -10,20 +11,22 @@ import numpy as np
 
 Choice = TypeVar("Choice")
 # Pixels after which noise repeats, and the largest part of a tile that is one slice of it.
-TILE, _LARGEST = 320, 128
-# More numbers than any image needs.
+TILE, _LARGEST = 320, 256
+# Numbers that are sampled at once.
 _NUMBERS = 400
 
 
 class Chance:
-    """Random numbers of one image, sampled at once because single samples are slow.
+    """Random numbers of one image, sampled in blocks because single samples are slow.
 
     Args:
         entropy: Numbers that determine the sequence, each at least 0.
     """
 
     def __init__(self, *entropy: int):
-        self._numbers = iter(np.random.default_rng(entropy).random(_NUMBERS).tolist())
+        generator = np.random.default_rng(entropy)
+        blocks = (generator.random(_NUMBERS).tolist() for _ in itertools.count())
+        self._numbers = itertools.chain.from_iterable(blocks)
 
     def between(self, low: float, high: float) -> float:
         """Returns a uniform number."""
