@@ -214,7 +214,7 @@ def _decode(image: ImageFile.ImageFile, name: str) -> Image.Image:
             f"{name}: the first of {frames:,} frames or pages is read, as in all such files.",
             once="frames",
         )
-    orientation, coding = _orientation(image), _coding(image)
+    orientation, coding = orientation_of(image), _coding(image)
     image.load()
     if image.mode in ("1", "L") or image.mode[0] in "IF":
         decoded = Image.fromarray(_grey(image, coding, name))
@@ -245,7 +245,7 @@ def _frames(image: ImageFile.ImageFile) -> int:
         return 1
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
+def orientation_of(image: ImageFile.ImageFile) -> int:
     """Returns the EXIF orientation that precedes the pixels; 1 if it is missing or damaged."""
     from PIL import Image
 

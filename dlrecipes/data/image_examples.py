@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ import numpy as np
 
 from dlrecipes.data.class_indices import class_indices
 from dlrecipes.data.image_decoding import decode_image
+from dlrecipes.data.image_orientation import read_header
 from dlrecipes.errors import DataError, reason
 
 if TYPE_CHECKING:
     from PIL import Image
+    from typing_extensions import Self
 
 
 class ImageSource(ABC):
@@ -48,6 +51,17 @@ class ImageSource(ABC):
         """
         return decode_image(io.BytesIO(self.contents(number)), self.name(number), least)
 
+    def size(self, number: int) -> tuple[int, int]:
+        """Returns the height and width of an upright image, without decoding it.
+
+        Args:
+            number: Number of the image.
+
+        Raises:
+            DataError: If the image cannot be read.
+        """
+        return read_header(io.BytesIO(self.contents(number)), self.name(number)).upright
+
 
 class ImageFiles(ImageSource):
     """Images in files.
@@ -77,10 +91,22 @@ class ImageFiles(ImageSource):
     def read(self, number: int, least: int = 0) -> Image.Image:
         """Returns an image, upright, of mode `"L"` or `"RGB"`."""
         path = self._paths[number]
-        try:
+        with _plain_errors(path):
             return decode_image(path, path, least)
-        except FileNotFoundError as error:
-            raise DataError(f"{path}: the image cannot be read: {reason(error)}.") from None
+
+    def size(self, number: int) -> tuple[int, int]:
+        """Returns the height and width of an upright image, without decoding it."""
+        path = self._paths[number]
+        with _plain_errors(path):
+            return read_header(path, path).upright
+
+
+@contextlib.contextmanager
+def _plain_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: the image cannot be read: {reason(error)}.") from None
 
 
 class EncodedImages(ImageSource):
@@ -155,90 +181,39 @@ class ImageArrays(ImageSource):
         pixels = np.asarray(self._images[number])
         return Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
 
+    def size(self, number: int) -> tuple[int, int]:
+        """Returns the height and width of an upright image, without decoding it."""
+        height, width = np.shape(self._images[number])[:2]
+        return height, width
 
-class ImageExamples(Sequence):
-    """Labelled images that are decoded when they are needed.
 
-    A slice, or a selection by an array of indices, is `ImageExamples` again; nothing is decoded for
-    it.
+class LazyImages(Sequence):
+    """Images of a source that are decoded when they are needed; the base of labelled ones.
+
+    A slice, or a selection by an array of indices, is of the same class; nothing is decoded for it.
 
     Args:
         source: Images.
-        labels: Class of each image, integers of shape `(images,)`, indices of `names`.
         names: Names of the classes.
         rows: Number of each image in `source`. Defaults to `None`: all images in their order.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from dlrecipes.data.labelled_images import ImageExamples
-    >>> images = np.zeros((3, 8, 6, 3), "uint8")
-    >>> examples = ImageExamples.from_arrays(images, [0, 1, 1], ("cat", "dog"))
-    >>> len(examples), examples[1:].labels.tolist(), examples.image(0).shape
-    (3, [1, 1], (8, 6, 3))
     """
 
-    def __init__(
-        self,
-        source: ImageSource,
-        labels: Any,
-        names: Sequence[str],
-        rows: np.ndarray | None = None,
-    ):
+    def __init__(self, source: ImageSource, names: Sequence[str], rows: np.ndarray | None = None):
         self.source = source
-        self.labels = np.asarray(labels, "int32")
         self.names = tuple(names)
         self.rows = np.arange(len(source), dtype="int32") if rows is None else rows
-        if len(self.rows) != len(self.labels):
-            raise ValueError(f"There are {len(self.rows)} images, but {len(self.labels)} labels.")
-
-    @classmethod
-    def from_arrays(
-        cls, images: Sequence[np.ndarray] | np.ndarray, labels: Any, names: Sequence[str]
-    ) -> ImageExamples:
-        """Returns examples whose images are arrays.
-
-        Args:
-            images: uint8 arrays of shape `(height, width)` or `(height, width, channels)`, 1 or 3
-                channels.
-            labels: Class of each image, integers of shape `(images,)`, indices of `names`.
-            names: Names of the classes.
-        """
-        return cls(ImageArrays(images), labels, names)
-
-    @classmethod
-    def from_files(
-        cls, paths: Iterable[str | Path], labels: Any, names: Sequence[str]
-    ) -> ImageExamples:
-        """Returns examples whose images are files.
-
-        Args:
-            paths: Paths of the files, in any format that `read_image` reads.
-            labels: Class of each image, integers of shape `(images,)`, indices of `names`.
-            names: Names of the classes.
-        """
-        return cls(ImageFiles(paths), labels, names)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.rows)
 
-    def __getitem__(self, rows: Any) -> ImageExamples:
+    def __getitem__(self, rows: Any) -> Self:
         if isinstance(rows, int | np.integer):
             raise TypeError("Select images by a slice or an array; image(k) returns one image.")
-        rows = rows if isinstance(rows, slice) else np.asarray(rows)
-        return ImageExamples(self.source, self.labels[rows], self.names, self.rows[rows])
+        return self._select(rows if isinstance(rows, slice) else np.asarray(rows))
 
-    def with_names(self, names: Sequence[str]) -> ImageExamples:
-        """Returns the same images with labels that are indices of other class names.
-
-        Args:
-            names: All names of the classes, in another order, with further ones, or both.
-
-        Raises:
-            DataError: If one of the own names is missing.
-        """
-        labels = class_indices(self.labels, self.names, names)
-        return ImageExamples(self.source, labels, names, self.rows)
+    @abstractmethod
+    def _select(self, rows: slice | np.ndarray) -> Self:
+        """Returns some of the images."""
 
     def image(self, k: int) -> np.ndarray:
         """Returns an image in its original size, uint8 of shape `(height, width, 3)`, RGB.
@@ -272,3 +247,80 @@ class ImageExamples(Sequence):
 
     def _row(self, k: int) -> int:
         return int(self.rows[k])
+
+
+class ImageExamples(LazyImages):
+    """Labelled images that are decoded when they are needed.
+
+    A slice, or a selection by an array of indices, is `ImageExamples` again; nothing is decoded for
+    it.
+
+    Args:
+        source: Images.
+        labels: Class of each image, integers of shape `(images,)`, indices of `names`.
+        names: Names of the classes.
+        rows: Number of each image in `source`. Defaults to `None`: all images in their order.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.labelled_images import ImageExamples
+    >>> images = np.zeros((3, 8, 6, 3), "uint8")
+    >>> examples = ImageExamples.from_arrays(images, [0, 1, 1], ("cat", "dog"))
+    >>> len(examples), examples[1:].labels.tolist(), examples.image(0).shape
+    (3, [1, 1], (8, 6, 3))
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        labels: Any,
+        names: Sequence[str],
+        rows: np.ndarray | None = None,
+    ):
+        super().__init__(source, names, rows)
+        self.labels = np.asarray(labels, "int32")
+        if len(self.rows) != len(self.labels):
+            raise ValueError(f"There are {len(self.rows)} images, but {len(self.labels)} labels.")
+
+    @classmethod
+    def from_arrays(
+        cls, images: Sequence[np.ndarray] | np.ndarray, labels: Any, names: Sequence[str]
+    ) -> ImageExamples:
+        """Returns examples whose images are arrays.
+
+        Args:
+            images: uint8 arrays of shape `(height, width)` or `(height, width, channels)`, 1 or 3
+                channels.
+            labels: Class of each image, integers of shape `(images,)`, indices of `names`.
+            names: Names of the classes.
+        """
+        return cls(ImageArrays(images), labels, names)
+
+    @classmethod
+    def from_files(
+        cls, paths: Iterable[str | Path], labels: Any, names: Sequence[str]
+    ) -> ImageExamples:
+        """Returns examples whose images are files.
+
+        Args:
+            paths: Paths of the files, in any format that `read_image` reads.
+            labels: Class of each image, integers of shape `(images,)`, indices of `names`.
+            names: Names of the classes.
+        """
+        return cls(ImageFiles(paths), labels, names)
+
+    def _select(self, rows: slice | np.ndarray) -> ImageExamples:
+        return ImageExamples(self.source, self.labels[rows], self.names, self.rows[rows])
+
+    def with_names(self, names: Sequence[str]) -> ImageExamples:
+        """Returns the same images with labels that are indices of other class names.
+
+        Args:
+            names: All names of the classes, in another order, with further ones, or both.
+
+        Raises:
+            DataError: If one of the own names is missing.
+        """
+        labels = class_indices(self.labels, self.names, names)
+        return ImageExamples(self.source, labels, names, self.rows)
