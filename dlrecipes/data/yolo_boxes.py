@@ -170,10 +170,9 @@ def _check_names(names: Sequence[str], places: Sequence[str]) -> list[str]:
 def _columns(settings: Mapping[str, Any]) -> int:
     """Returns the columns of a line with key points, 0 for data without them."""
     shape = settings.get("kpt_shape")
-    is_shape = (
-        isinstance(shape, list) and len(shape) == 2 and all(isinstance(x, int) for x in shape)
-    )
-    return 5 + shape[0] * shape[1] if is_shape else 0
+    if not isinstance(shape, list) or [type(length) for length in shape] != [int, int]:
+        return 0
+    return 5 + shape[0] * shape[1]
 
 
 def _yaml_images(path: Path, settings: Mapping[str, Any], note: Note) -> dict[str, list[Path]]:

@@ -1,0 +1,181 @@
+"""Annotations and their images become examples: what is missing, unusable or does not match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dlrecipes.data import image_folders
+from dlrecipes.data.box_annotations import Annotations, Placed, place_boxes
+from dlrecipes.data.box_examples import BoxExamples, BoxTable
+from dlrecipes.data.class_names import refuse_similar
+from dlrecipes.data.image_examples import ImageFiles
+from dlrecipes.data.image_folders import Note
+from dlrecipes.data.image_orientation import ImageHeader
+from dlrecipes.data.image_screening import describe_skipped, screen_headers
+from dlrecipes.data.reports.copies import shorten
+from dlrecipes.errors import DataError, raise_first
+
+
+class Annotated(NamedTuple):
+    """The annotations of a folder.
+
+    Args:
+        where: Folder or file for messages.
+        parts: Boxes by part; `"train"` is one of them.
+        has_order: Whether the order of the classes is the file's, rather than that of their names.
+    """
+
+    where: Path
+    parts: dict[str, Annotations]
+    has_order: bool
+
+
+def labelled_examples(annotated: Annotated, note: Note, strict: bool) -> dict[str, BoxExamples]:
+    """Returns the images of each part with their boxes.
+
+    Args:
+        annotated: Annotations.
+        note: Receives sentences about how the data was read.
+        strict: Whether an annotated image that does not exist or cannot be read is an error.
+
+    Raises:
+        DataError: If boxes are wrong, or the parts do not match.
+    """
+    where, parts, _ = annotated
+    for part in parts.values():
+        part.find_problems()
+    raise_first(problem for part in parts.values() for problem in part.problems)
+    points = [place for part in parts.values() for place in part.points]
+    if points:
+        note(f"{where}: boxes of a single pixel are ignored: {len(points):,}: {shorten(points)}.")
+    _check_missing(where, parts, note, strict)
+    placed: dict[str, Placed] = {}
+    for name, part in parts.items():
+        headers = _headers(where, part.images, note, strict)
+        if not any(headers):
+            raise DataError(
+                f"{where}: none of the {name} images can be used.", "Replace them, or the part."
+            )
+        placed[name] = place_boxes(part, headers)
+    _note_placed(where, placed, note)
+    names = _class_names(annotated, placed, note)
+    shown = [name.strip() for name in names]
+    return {
+        part: BoxExamples(
+            ImageFiles(own.images),
+            _renumbered(own.table, parts["train"].classes, names),
+            shown,
+            own.sizes,
+        )
+        for part, own in placed.items()
+    }
+
+
+def _check_missing(where: Path, parts: Mapping[str, Annotations], note: Note, strict: bool) -> None:
+    """Notes annotated images that do not exist; refuses them if `strict`."""
+    missing = [name for part in parts.values() for name in part.missing]
+    for name, part in parts.items():
+        if part.missing and not part.images:
+            raise DataError(
+                f"{where}: none of the {len(part.missing):,} {name} images was found, such as "
+                f"{part.missing[0]}.",
+                "Put them next to the annotations, or in a folder images next to that of the "
+                "annotations.",
+            )
+    if missing:
+        total = len(missing) + sum(len(part.images) for part in parts.values())
+        problem = f"{len(missing):,} of {total:,} annotated images do not exist"
+        _report_lost(f"{where}: {problem}: {shorten(missing)}.", note, strict)
+    owners: dict[str, str] = {}
+    shared = [
+        image
+        for name, part in parts.items()
+        for image in part.images
+        if owners.setdefault(image, name) != name
+    ]
+    if shared:
+        note(
+            f"{where}: {len(shared):,} images belong to two parts, so that the score is too good: "
+            f"{shorten(shared)}."
+        )
+
+
+def _report_lost(problem: str, note: Note, strict: bool) -> None:
+    if strict:
+        raise DataError(problem, "Add or mend them, or run without --strict.")
+    note(f"{problem} They are left out.")
+
+
+def _headers(
+    where: Path, images: Sequence[str], note: Note, strict: bool
+) -> list[ImageHeader | None]:
+    """Returns the header of each image, `None` for those that cannot be used."""
+    screened = screen_headers(images)
+    root = f"{where}/"
+    names = [image.removeprefix(root) for image in images]
+    skipped = describe_skipped(names, [image.problem for image in screened])
+    if skipped and strict:
+        raise DataError(f"{where}: {skipped}", "Replace these images, or run without --strict.")
+    if skipped:
+        note(f"{where}: {skipped}")
+    return [None if image.problem else image.header for image in screened]
+
+
+def _note_placed(where: Path, placed: Mapping[str, Placed], note: Note) -> None:
+    clipped = sum(own.clipped for own in placed.values())
+    if clipped:
+        total = sum(len(own.table.boxes) for own in placed.values())
+        note(f"{where}: {clipped:,} of {total:,} boxes were clipped at the border of their image.")
+    undecided = [image for own in placed.values() for image in own.undecided]
+    if undecided:
+        note(
+            f"{where}: {len(undecided):,} images are rotated by EXIF data, and their annotations "
+            f"do not say whether the boxes are: they are read as boxes on the upright image, such "
+            f"as in {undecided[0]}."
+        )
+
+
+def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note) -> list[str]:
+    """Returns the names of the classes; the ones that annotations have, in order."""
+    where, parts, has_order = annotated
+    raw = list(parts["train"].classes)
+    refuse_similar(where, raw)
+    shown = {
+        part: {raw[k] for k in np.unique(own.table.classes[~own.table.ignored])}
+        for part, own in placed.items()
+    }
+    _require_boxes(where, shown)
+    learned = [name for name in raw if name in shown["train"]]
+    for part, names in shown.items():
+        own = sorted(names, key=image_folders.natural)
+        known = learned if has_order else sorted(learned, key=image_folders.natural)
+        image_folders.match_classes(own, known, where / part, note)
+    if not has_order:
+        # Objects that are ignored may be of further classes.
+        used = {raw[k] for own in placed.values() for k in np.unique(own.table.classes)}
+        return sorted(used, key=image_folders.natural)
+    unused = [name for name in raw if name not in shown["train"]]
+    if unused:
+        note(f"{where}: classes without a box for training: {len(unused):,}: {shorten(unused)}.")
+    return raw
+
+
+def _require_boxes(where: Path | str, shown: Mapping[str, set[str]]) -> None:
+    """Refuses parts without a box that counts."""
+    for part, names in shown.items():
+        if not names:
+            what = "training" if part == "train" else part
+            hint = "Annotate them." if part == "train" else "Annotate them, or remove the part."
+            raise DataError(f"{where}: none of the {what} images has a box.", hint)
+
+
+def _renumbered(table: BoxTable, classes: Mapping[str, int], names: Sequence[str]) -> BoxTable:
+    """Returns boxes whose classes are indices of `names` in place of the numbers in `classes`."""
+    places = np.full(len(classes), -1, "int32")
+    for place, name in enumerate(names):
+        places[classes[name]] = place
+    return table._replace(classes=places[table.classes])
