@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -51,7 +52,10 @@ def labelled_examples(annotated: Annotated, note: Note, strict: bool) -> dict[st
     raise_first(problem for part in parts.values() for problem in part.problems)
     points = [place for part in parts.values() for place in part.points]
     if points:
-        note(f"{where}: boxes of a single pixel are ignored: {len(points):,}: {shorten(points)}.")
+        note(
+            f"{where}: boxes of a single pixel, which are ignored: {len(points):,} "
+            f"({_shown(where, points)})."
+        )
     _check_missing(where, parts, note, strict)
     placed: dict[str, Placed] = {}
     for name, part in parts.items():
@@ -89,7 +93,7 @@ def _check_missing(where: Path, parts: Mapping[str, Annotations], note: Note, st
     if missing:
         total = len(missing) + sum(len(part.images) for part in parts.values())
         problem = f"{len(missing):,} of {total:,} annotated images do not exist"
-        _report_lost(f"{where}: {problem}: {shorten(missing)}.", note, strict)
+        _report_lost(f"{where}: {problem}: {_shown(where, missing)}.", note, strict)
     owners: dict[str, str] = {}
     shared = [
         image
@@ -100,8 +104,16 @@ def _check_missing(where: Path, parts: Mapping[str, Annotations], note: Note, st
     if shared:
         note(
             f"{where}: {len(shared):,} images belong to two parts, so that the score is too good: "
-            f"{shorten(shared)}."
+            f"{_shown(where, shared)}."
         )
+
+
+def _relative(where: Path, names: Sequence[str]) -> list[str]:
+    return [name.removeprefix(f"{where}{os.sep}") for name in names]
+
+
+def _shown(where: Path, names: Sequence[str]) -> str:
+    return shorten(_relative(where, names))
 
 
 def _report_lost(problem: str, note: Note, strict: bool) -> None:
@@ -115,9 +127,7 @@ def _headers(
 ) -> list[ImageHeader | None]:
     """Returns the header of each image, `None` for those that cannot be used."""
     screened = screen_headers(images)
-    root = f"{where}/"
-    names = [image.removeprefix(root) for image in images]
-    skipped = describe_skipped(names, [image.problem for image in screened])
+    skipped = describe_skipped(_relative(where, images), [x.problem for x in screened])
     if skipped and strict:
         raise DataError(f"{where}: {skipped}", "Replace these images, or run without --strict.")
     if skipped:
@@ -135,7 +145,7 @@ def _note_placed(where: Path, placed: Mapping[str, Placed], note: Note) -> None:
         note(
             f"{where}: {len(undecided):,} images are rotated by EXIF data, and their annotations "
             f"do not say whether the boxes are: they are read as boxes on the upright image, such "
-            f"as in {undecided[0]}."
+            f"as in {_shown(where, undecided[:1])}."
         )
 
 

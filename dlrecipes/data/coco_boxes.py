@@ -126,8 +126,8 @@ def _read_file(path: Path, part: str, root: Path, classes: dict[str, int]) -> An
     things = content["annotations"]
     annotations = Annotations(classes, lambda file, number: _place(path, things[number], number))
     names = _categories(path, content["categories"])
-    for name in names.values():
-        classes.setdefault(name, len(classes))
+    if part == "train":
+        classes |= {name: number for number, name in enumerate(names.values())}
     images = _images(path, content["images"])
     by_image: dict[Any, list[int]] = {image["id"]: [] for image in images}
     for number, thing in enumerate(things):
