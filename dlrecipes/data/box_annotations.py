@@ -114,10 +114,11 @@ class Annotations:
         """
         known: dict[str, str] = {}
         for image, file in zip(self.images, self.files, strict=True):
-            first = known.setdefault(image, file)
-            if first is not file:
+            first = known.get(image)
+            if first is not None:
                 both = f"in {first} and {file}" if first != file else f"in {file}"
                 self.add_problem(f"{image} is annotated twice, {both}.", "Delete one of the two.")
+            known[image] = file
         corners = self.corners
         width, height = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
         is_finite = np.isfinite(corners).all(axis=1)

@@ -57,7 +57,11 @@ def split_boxes(
                 left.subtract(shown[k])
             chosen = set(part)
             order = [k for k in order if k not in chosen]
-    if any(len(part) < size for part, size in zip(parts, sizes, strict=True)):
+    is_filled = [
+        len(part) == size and (not size or any(shown[k] for k in part))
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+    if not all(is_filled):
         raise DataError(
             f"{where}: the {len(whole):,} images are too few to hold out {sum(sizes):,} of them "
             "and keep every class in training.",

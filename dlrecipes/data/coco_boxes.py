@@ -117,7 +117,10 @@ def _files(root: Path, note: Note) -> dict[str, Path]:
         note(f"{root}: not read, because no part is named: {names}.")
     if "train" not in parts:
         names = ", ".join(str(path.relative_to(root)) for path in parts.values())
-        raise DataError(f"{root}: expected annotations for training next to {names}.")
+        raise DataError(
+            f"{root}: expected annotations for training next to {names}.",
+            "Name them instances_train.json.",
+        )
     return {part: parts[part] for part in PARTS if part in parts}
 
 
@@ -268,7 +271,9 @@ def _folders(path: Path, part: str, root: Path) -> Iterator[Path]:
     for folder in roots:
         yield from subfolders(folder, (subject,))
     for folder in roots:
-        yield from (inner for inner in folders_in(folder) if part_of(inner) == part)
+        own = [inner for inner in folders_in(folder) if part_of(inner) == part]
+        yield from own
+        yield from (images for inner in own for images in subfolders(inner, _ROOTS))
     yield from roots
 
 

@@ -29,6 +29,7 @@ from dlrecipes.data.text_files import read_text
 from dlrecipes.errors import DataError, reason
 
 NAME = "Pascal VOC"
+_RENAME = "Rename the folder with the images for training train."
 EXPECTED = "Annotations/*.xml next to JPEGImages, or XML files next to their images"
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 _FLAGS = {"": False, "0": False, "unspecified": False, "false": False, "1": True, "true": True}
@@ -94,7 +95,7 @@ def read_voc(root: Path, note: Note) -> dict[str, Annotations]:
         count = sum(len(files[folder]) for folder in whole)
         note(f"{whole[0]}: {count:,} XML files are not read: the parts have their own folders.")
     if by_part and "train" not in by_part:
-        raise DataError(f"{root}: expected a folder train next to {', '.join(by_part)}.")
+        raise DataError(f"{root}: expected a folder train next to {', '.join(by_part)}.", _RENAME)
     classes: dict[str, int] = {}
     if by_part:
         parts = {}

@@ -26,6 +26,7 @@ from dlrecipes.data.yolo_labels import CLASS_FILES, YoloLabels
 from dlrecipes.errors import DataError, reason
 
 NAME = "YOLO"
+_RENAME = "Rename the folder with the images for training train."
 EXPECTED = "data.yaml or classes.txt, and labels/*.txt next to images"
 YAML_SUFFIXES = (".yaml", ".yml")
 _KEYS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
@@ -230,7 +231,7 @@ def _images_of_folders(root: Path) -> dict[str, list[Path]]:
         parts = find_parts(folder, lambda path: path.is_dir() and bool(walk_images(path))).paths
         if parts and "train" not in parts:
             names = ", ".join(path.name for path in parts.values())
-            raise DataError(f"{folder}: expected a folder train next to {names}.")
+            raise DataError(f"{folder}: expected a folder train next to {names}.", _RENAME)
         if parts:
             return {part: walk_images(path) for part, path in parts.items()}
     return {"train": walk_images(root)}
