@@ -20,6 +20,9 @@ from dlrecipes.data.image_screening import describe_skipped, screen_headers
 from dlrecipes.data.reports.copies import shorten
 from dlrecipes.errors import DataError, raise_first
 
+# Fraction of boxes that reach beyond their image which is suspicious.
+_MANY = 0.2
+
 
 class Annotated(NamedTuple):
     """The annotations of a folder.
@@ -139,7 +142,9 @@ def _note_placed(where: Path, placed: Mapping[str, Placed], note: Note) -> None:
     clipped = sum(own.clipped for own in placed.values())
     if clipped:
         total = sum(len(own.table.boxes) for own in placed.values())
-        note(f"{where}: {clipped:,} of {total:,} boxes were clipped at the border of their image.")
+        advice = " That many may be in another format." if clipped > _MANY * total else ""
+        what = f"{clipped:,} of {total:,} boxes were clipped at the border of their image"
+        note(f"{where}: {what}.{advice}")
     undecided = [image for own in placed.values() for image in own.undecided]
     if undecided:
         note(
@@ -154,11 +159,14 @@ def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note)
     where, parts, has_order = annotated
     raw = list(parts["train"].classes)
     refuse_similar(where, raw)
+    odd = next((name for name in raw if not name.strip().isprintable()), None)
+    if odd is not None:
+        raise DataError(f"{where}: the class {odd!r} cannot be printed.", "Rename it.")
     shown = {
         part: {raw[k] for k in np.unique(own.table.classes[~own.table.ignored])}
         for part, own in placed.items()
     }
-    _require_boxes(where, shown)
+    _require_boxes(where, shown, placed)
     learned = [name for name in raw if name in shown["train"]]
     for part, names in shown.items():
         own = sorted(names, key=image_folders.natural)
@@ -174,13 +182,20 @@ def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note)
     return raw
 
 
-def _require_boxes(where: Path | str, shown: Mapping[str, set[str]]) -> None:
+def _require_boxes(
+    where: Path, shown: Mapping[str, set[str]], placed: Mapping[str, Placed]
+) -> None:
     """Refuses parts without a box that counts."""
     for part, names in shown.items():
-        if not names:
-            what = "training" if part == "train" else part
-            hint = "Annotate them." if part == "train" else "Annotate them, or remove the part."
-            raise DataError(f"{where}: none of the {what} images has a box.", hint)
+        if names:
+            continue
+        what = "training" if part == "train" else part
+        hint = "Annotate them" + (", or remove the part." if part != "train" else ".")
+        if len(placed[part].table.boxes):
+            raise DataError(
+                f"{where}: every box of the {what} images is ignored: difficult or iscrowd.", hint
+            )
+        raise DataError(f"{where}: none of the {what} images has a box.", hint)
 
 
 def _renumbered(table: BoxTable, classes: Mapping[str, int], names: Sequence[str]) -> BoxTable:

@@ -120,14 +120,15 @@ class Annotations:
                 self.add_problem(f"{image} is annotated twice, {both}.", "Delete one of the two.")
             known[image] = file
         corners = self.corners
-        width, height = corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]
         is_finite = np.isfinite(corners).all(axis=1)
+        numbers = np.where(is_finite[:, None], corners, 0.0)
+        width, height = (numbers[:, 2:] - numbers[:, :2]).T
         for k in np.flatnonzero(~is_finite).tolist():
             self.add_problem(f"{self.place_of(k)}: the box contains NaN or infinity.")
         is_empty = is_finite & ((width <= 0) | (height <= 0))
         if self.origin:
             # The last pixel belongs to the box, which is therefore a single pixel.
-            is_point = (width == 0) & (height == 0)
+            is_point = is_finite & (width == 0) & (height == 0)
             self.points = [self.place_of(k) for k in np.flatnonzero(is_point).tolist()]
             is_empty &= ~is_point
             for k in np.flatnonzero(is_point).tolist():
@@ -143,7 +144,7 @@ class Annotations:
         Args:
             box: Number of the box among all.
         """
-        image = int(np.searchsorted(self.offsets, box, "right")) - 1
+        image = int(np.searchsorted(np.frombuffer(self._starts, "int64"), box, "right")) - 1
         return self.place(self.files[image], self._numbers[box])
 
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -186,6 +187,7 @@ def place_boxes(annotations: Annotations, headers: Sequence[ImageHeader | None])
     ends = np.cumsum([0, *counts[usable]], dtype="int64")
     corners = annotations.corners[is_kept]
     if not annotations.fractions:
+        _require_pixels(annotations, corners)
         corners[:, :2] -= annotations.origin
     sizes = np.zeros((len(images), 2), "int32")
     problems: list[DataError] = []
@@ -218,6 +220,14 @@ def place_boxes(annotations: Annotations, headers: Sequence[ImageHeader | None])
     labels, ignored = annotations.labels()
     table = BoxTable(clipped.astype("float32"), labels[is_kept], ignored[is_kept], ends)
     return Placed(images, table, sizes, int(is_cut.sum()), undecided)
+
+
+def _require_pixels(annotations: Annotations, corners: np.ndarray) -> None:
+    if len(corners) and corners.max() <= 1:
+        raise DataError(
+            f"{annotations.place_of(0)}: expected pixels, got fractions: no coordinate exceeds 1.",
+            "Multiply them by the width and height of the image.",
+        )
 
 
 def _size_problem(annotations: Annotations, k: int, header: ImageHeader) -> DataError | None:

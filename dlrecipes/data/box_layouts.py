@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dlrecipes.data.image_folders import is_system, list_entries
+from dlrecipes.data.image_folders import entries, list_entries
 from dlrecipes.data.parts import part_of
 
 # Usual names of folders, in lower case.
@@ -96,12 +95,8 @@ def files_with(folder: Path, suffixes: Sequence[str]) -> list[Path]:
         folder: Folder to search; its own folders are not.
         suffixes: Suffixes in lower case.
     """
-    names = [
-        entry.name
-        for entry in os.scandir(folder)
-        if entry.name.lower().endswith(tuple(suffixes)) and not is_system(entry.name)
-    ]
-    return [folder / name for name in sorted(names)]
+    names = [name for name, is_folder in entries(folder) if not is_folder]
+    return [folder / name for name in sorted(names) if name.lower().endswith(tuple(suffixes))]
 
 
 def image_candidates(folder: Path, root: Path) -> Iterator[list[Path]]:
@@ -143,8 +138,7 @@ def walk_images(folder: Path, depth: int = _DEPTH) -> list[Path]:
 
 def folders_in(folder: Path) -> list[Path]:
     """Returns the folders in a folder, sorted by name; without hidden and system folders."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not is_system(entry.name) and entry.is_dir()]
+    names = [name for name, is_folder in entries(folder) if is_folder]
     return [folder / name for name in sorted(names)]
 
 

@@ -90,7 +90,11 @@ def _files(root: Path, note: Note) -> dict[str, Path]:
     files = [path for folder in annotation_folders(root) for path in files_with(folder, (".json",))]
     # COCO's own folder has files of captions and key points as well.
     chosen = [path for path in files if path.name.startswith("instances")]
-    chosen = chosen or [path for path in files if _looks_right(path)] or files
+    chosen = chosen or [path for path in files if _looks_right(path)]
+    if not chosen:
+        # The first file shows why.
+        _content(files[0])
+    chosen = chosen or files
     parts: dict[str, Path] = {}
     unclear: list[Path] = []
     for path in chosen:
@@ -204,6 +208,8 @@ def _content(path: Path) -> Mapping[str, list]:
                 f"{path}:{error.lineno}: the JSON is malformed: {error.msg}.",
                 "Export or copy the file again.",
             ) from None
+        except RecursionError:
+            raise DataError(f"{path}: the JSON is nested too deep.", _HINT) from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: this is not a COCO file: it holds a {_kind(content)}.", _HINT)
     missing = [key for key in _KEYS if not isinstance(content.get(key), list)]
@@ -250,6 +256,8 @@ def _fields(path: Path, key: str, number: int, item: Any, field: str) -> tuple[A
     if not isinstance(identity, int | str) or not isinstance(text, str) or not text.strip():
         lacks = "id" if not isinstance(identity, int | str) else field
         raise DataError(f"{path}: {key}[{number}] has no {lacks}.", "Add it, or delete the entry.")
+    if not text.strip().isprintable():
+        raise DataError(f"{path}: the {field} {text!r} cannot be printed.", "Rename it.")
     return identity, text
 
 

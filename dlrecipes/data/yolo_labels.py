@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dlrecipes.data.box_annotations import Annotations
-from dlrecipes.data.box_layouts import composed
+from dlrecipes.data.box_layouts import composed, files_with
 from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.text_files import read_text
 from dlrecipes.errors import DataError
@@ -163,16 +163,10 @@ def _label_folders(folder: str) -> list[str]:
 
 def _text_files(folder: str) -> dict[str, str]:
     """Returns the text files of a folder by their names without suffix, in composed form."""
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries)
-    return {
-        composed(name[:-4]): os.path.join(folder, name)  # noqa: PTH118
-        for name in names
-        if name.lower().endswith(".txt") and name.casefold() not in CLASS_FILES and name[0] != "."
-    }
+    paths = files_with(Path(folder), (".txt",))
+    files = [path for path in paths if path.name.casefold() not in CLASS_FILES]
+    return {composed(path.name[:-4]): str(path) for path in files}
 
 
 def _image_stems(folder: str) -> set[str]:
-    with os.scandir(folder) as entries:
-        names = [os.path.splitext(entry.name) for entry in entries]  # noqa: PTH122
-    return {composed(stem) for stem, suffix in names if suffix.lower() in SUFFIXES}
+    return {composed(path.stem) for path in files_with(Path(folder), SUFFIXES)}

@@ -161,6 +161,8 @@ def changed(key, number, **values):
         (changed("categories", 1, name="zebra"), "two categories are named 'zebra'"),
         (changed("categories", 1, name="Zebra"), "'zebra' and 'Zebra' differ in case or spaces"),
         (changed("categories", 1, name=" "), r"categories\[1\] has no name"),
+        (changed("categories", 1, name="a\u0007"), r"the name 'a\\x07' cannot be printed"),
+        (changed("images", 1, file_name="\ud800.jpg"), "the file_name .* cannot be printed"),
         ({**content(), "categories": 1}, "categories is missing; it has images, annotations"),
         ({**content(), "annotations": []}, "none of the training images has a box"),
         ({**content(), "annotations": [1]}, r"annotations\[0\]: expected an object"),
@@ -175,6 +177,8 @@ def test_wrong_lists_are_named(tmp_path, coco, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('{"version": "5.0", "shapes": []}', "images is missing; it has version, shapes"),
+        ("[" * 100_000, "the JSON is (malformed|nested too deep)"),
         ("[1, 2]", "this is not a COCO file: it holds a list"),
         ('{"a": 1, "b": 2}', "this is not a COCO file: images is missing; it has a, b"),
         ("{}", "this is not a COCO file: images is missing; it has nothing"),
@@ -207,6 +211,31 @@ def test_boxes_are_clipped_but_rounding_is_not_counted(tmp_path):
     assert [0, 3, 6, 16] in boxes
     assert [10, 3, 20, 9] in boxes
     assert "1 of 10 boxes were clipped" in notes[0]
+
+
+def test_fractions_in_place_of_pixels_are_refused(tmp_path):
+    coco = content()
+    for thing in coco["annotations"]:
+        thing["bbox"] = [0.1, 0.2, 0.5, 0.8]
+    write(tmp_path / "a.json", coco, tmp_path / "images")
+    refused(tmp_path, r"annotation 0: expected pixels, got fractions: no coordinate exceeds 1")
+
+
+def test_many_clipped_boxes_are_suspected_to_be_in_another_format(tmp_path):
+    coco = content()
+    for thing in coco["annotations"]:
+        thing["bbox"] = [8, 4, 16, 12]
+    write(tmp_path / "a.json", coco, tmp_path / "images")
+    assert "10 of 10 boxes were clipped" in (note := read(tmp_path)[1][0])
+    assert note.endswith("That many may be in another format.")
+
+
+def test_ten_thousand_wrong_boxes_are_named_at_once(tmp_path):
+    coco = content(4)
+    wrong = {"image_id": 100, "category_id": 7, "bbox": [5, 5, -1, 5]}
+    coco["annotations"] = [{**wrong, "id": k} for k in range(10_000)]
+    write(tmp_path / "a.json", coco, tmp_path / "images")
+    refused(tmp_path, r"annotation 0: the box is inverted.*\(and 9999 more like it\)")
 
 
 def test_a_class_of_validation_alone_is_refused_but_only_if_it_has_a_box(tmp_path):

@@ -327,6 +327,27 @@ def test_a_part_without_any_box_is_refused(tmp_path, part, message):
     refused(tmp_path, f"{message} has a box")
 
 
+def test_boxes_that_are_all_ignored_are_no_boxes_for_training(tmp_path):
+    write_voc(tmp_path, objects=[(*DOG, 1)])
+    refused(tmp_path, "every box of the training images is ignored: difficult or iscrowd")
+
+
+def test_an_annotation_with_two_images_is_refused_unless_it_names_one(tmp_path):
+    write_voc(tmp_path)
+    write_image(tmp_path / "JPEGImages/3.png", 200)
+    _, notes = read(tmp_path)
+    assert "1 images without an annotation file are background: " in notes[0]
+    assert "3.png" in notes[0]
+    (tmp_path / "Annotations/3.xml").write_text(xml("", [DOG]))
+    refused(tmp_path, r"3\.jpg and .*3\.png belong to the same annotation")
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path):
+    write_voc(tmp_path)
+    (tmp_path / "Annotations/x.xml").symlink_to(tmp_path / "nowhere")
+    refused(tmp_path, r"x\.xml: this link leads nowhere\. Remove it")
+
+
 def test_image_sets_without_training_are_refused(tmp_path):
     write_sets(write_voc(tmp_path), val=[7, 8], test=[9])
     refused(tmp_path, r"no file lists images for training\. Expected one of train\.txt")
