@@ -30,7 +30,7 @@ class Annotated(NamedTuple):
     Args:
         where: Folder or file for messages.
         parts: Boxes by part; `"train"` is one of them.
-        has_order: Whether the order of the classes is the file's, rather than that of their names.
+        has_order: Whether a file gives the order of the classes; otherwise their names do.
     """
 
     where: Path
@@ -90,8 +90,7 @@ def _check_missing(where: Path, parts: Mapping[str, Annotations], note: Note, st
             raise DataError(
                 f"{where}: none of the {len(part.missing):,} {name} images was found, such as "
                 f"{part.missing[0]}.",
-                "Put them next to the annotations, or in a folder images next to that of the "
-                "annotations.",
+                "Put them next to the annotations, or in a folder named images.",
             )
     if missing:
         total = len(missing) + sum(len(part.images) for part in parts.values())

@@ -50,7 +50,7 @@ def subfolders(folder: Path, names: Iterable[str]) -> list[Path]:
 
     Args:
         folder: Folder to search.
-        names: Names in lower case; their order is that of the result.
+        names: Names in lower case, the most important first.
     """
     found: dict[str, list[Path]] = {}
     for path in folders_in(folder):

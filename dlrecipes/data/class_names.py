@@ -1,4 +1,4 @@
-"""Class names that are hard to tell apart."""
+"""Class names that are too similar."""
 
 from __future__ import annotations
 

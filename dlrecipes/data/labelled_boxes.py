@@ -46,7 +46,7 @@ def read_labelled_boxes(
       in training.
     - Boxes are clipped to their image. Empty, inverted and undefined ones are refused.
     - Images without boxes are background.
-    - EXIF orientation is applied to images and boxes alike. Boxes refer to the upright image if
+    - EXIF orientation is applied to images and their boxes. Boxes refer to the upright image if
       the size in the annotation says so, and in YOLO's format; to the stored one if the size says
       that.
     - Only the headers of the images are read. Files that are not images, are truncated, or have

@@ -17,7 +17,7 @@ from dlrecipes.errors import DataError
 CLASS_FILES = (
     *("classes.txt", "classes.names", "obj.names", "labels.names", "predefined_classes.txt"),
 )
-# What rounding may add to coordinates.
+# Rounding may add as much to coordinates.
 _ROUNDING = 0.001
 _LABELS = ("labels", "Labels")
 # Columns of a class and a box, and of a class and three corners.

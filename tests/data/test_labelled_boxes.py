@@ -58,7 +58,7 @@ def test_two_formats_in_one_folder_are_refused(tmp_path):
     refused(tmp_path, r"Pascal VOC \(Annotations/0\.xml\) and COCO \(a\.json\)\. Keep one of them")
 
 
-def test_other_files_next_to_the_annotations_are_no_format(tmp_path):
+def test_other_files_next_to_the_annotations_are_ignored(tmp_path):
     write_voc(tmp_path)
     (tmp_path / "settings.json").write_text("{}")
     (tmp_path / "JPEGImages/0.png.aux.xml").write_text("<PAMDataset/>")

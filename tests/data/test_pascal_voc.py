@@ -327,7 +327,7 @@ def test_a_part_without_any_box_is_refused(tmp_path, part, message):
     refused(tmp_path, f"{message} has a box")
 
 
-def test_boxes_that_are_all_ignored_are_no_boxes_for_training(tmp_path):
+def test_a_training_part_whose_boxes_are_all_ignored_is_refused(tmp_path):
     write_voc(tmp_path, objects=[(*DOG, 1)])
     refused(tmp_path, "every box of the training images is ignored: difficult or iscrowd")
 

@@ -147,7 +147,7 @@ def _add_shapes(report: DataReport, parts: Mapping[str, BoxExamples]) -> None:
         relative.append([part, *_quantiles(np.sqrt(areas))])
         ratios.append([part, *_quantiles(sides[:, 0] / sides[:, 1])])
     columns = ["part", "smallest", "5%", "median", "95%", "largest"]
-    title = "Relative box sizes (square root of the box's area in that of its image)"
+    title = "Relative box sizes (square root of the fraction of the image's area)"
     report.add_table(title, columns, relative)
     report.add_table("Aspect ratios (width / height)", columns, ratios)
 
