@@ -145,11 +145,11 @@ def _add_shapes(report: DataReport, parts: Mapping[str, BoxExamples]) -> None:
             continue
         areas = sides.prod(axis=1) / _image_sizes(examples, table).prod(axis=1)
         relative.append([part, *_quantiles(np.sqrt(areas))])
-        ratios.append([part, *_quantiles(sides[:, 0] / sides[:, 1])])
+        ratios.append([part, *_quantiles(sides[:, 1] / sides[:, 0])])
     columns = ["part", "smallest", "5%", "median", "95%", "largest"]
     title = "Relative box sizes (square root of the fraction of the image's area)"
     report.add_table(title, columns, relative)
-    report.add_table("Aspect ratios (width / height)", columns, ratios)
+    report.add_table("Aspect ratios (height / width)", columns, ratios)
 
 
 def _image_sizes(examples: BoxExamples, table: BoxTable) -> np.ndarray:
@@ -179,7 +179,7 @@ def _add_anchors(report: DataReport, examples: BoxExamples, size: int) -> None:
     texts = [", ".join(f"{value:.3g}" for value in own) for own in shapes[:2]]
     row = [*texts, round(float(shapes.mean_iou), 3)]
     title = f"Suggested anchors for images of {size} x {size} pixels: --anchors auto takes them"
-    report.add_table(title, ["sizes", "ratios", "mean IoU with the boxes"], [row])
+    report.add_table(title, ["sizes", "ratios (height / width)", "mean IoU"], [row])
 
 
 def _add_tiny(report: DataReport, parts: Mapping[str, BoxExamples], size: int) -> None:

@@ -53,7 +53,7 @@ def test_sizes_are_those_of_coco_and_relative_to_the_image():
     areas = np.array([31 * 33, 32 * 32, 100 * 200]) / (200 * 100)
     smallest, _, median, _, largest = rows(result, "Relative box sizes")[0][1:]
     assert [smallest, median, largest] == pytest.approx(np.sqrt(areas).tolist(), abs=1e-3)
-    assert rows(result, "Aspect ratios")[0][1::2] == [0.5, 1.0, 1.0]
+    assert rows(result, "Aspect ratios")[0][1::2] == [1.0, 1.0, 2.0]
 
 
 def test_boxes_that_become_tiny_or_occur_twice_are_warned_of():
