@@ -94,8 +94,8 @@ def _check_missing(where: Path, parts: Mapping[str, Annotations], note: Note, st
             )
     if missing:
         total = len(missing) + sum(len(part.images) for part in parts.values())
-        problem = f"{len(missing):,} of {total:,} annotated images do not exist"
-        _report_lost(f"{where}: {problem}: {_shown(where, missing)}.", note, strict)
+        count = f"{len(missing):,} of {total:,} ({_shown(where, missing)})"
+        _report_lost(f"{where}: annotated images that do not exist: {count}.", note, strict)
     owners: dict[str, str] = {}
     shared = [
         image
@@ -105,8 +105,8 @@ def _check_missing(where: Path, parts: Mapping[str, Annotations], note: Note, st
     ]
     if shared:
         note(
-            f"{where}: {len(shared):,} images belong to two parts, so that the score is too good: "
-            f"{_shown(where, shared)}."
+            f"{where}: images in two parts, which make the score too good: {len(shared):,} "
+            f"({_shown(where, shared)})."
         )
 
 
@@ -142,14 +142,14 @@ def _note_placed(where: Path, placed: Mapping[str, Placed], note: Note) -> None:
     if clipped:
         total = sum(len(own.table.boxes) for own in placed.values())
         advice = " That many may be in another format." if clipped > _MANY * total else ""
-        what = f"{clipped:,} of {total:,} boxes were clipped at the border of their image"
+        what = f"boxes clipped at the border of their image: {clipped:,} of {total:,}"
         note(f"{where}: {what}.{advice}")
     undecided = [image for own in placed.values() for image in own.undecided]
     if undecided:
         note(
-            f"{where}: {len(undecided):,} images are rotated by EXIF data, and their annotations "
-            f"do not say whether the boxes are: they are read as boxes on the upright image, such "
-            f"as in {_shown(where, undecided[:1])}."
+            f"{where}: images that EXIF data rotate, and whose annotations do not say whether the "
+            f"boxes are rotated: {len(undecided):,} ({_shown(where, undecided)}). They are read as "
+            f"boxes on the upright image."
         )
 
 
@@ -177,7 +177,7 @@ def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note)
         return sorted(used, key=image_folders.natural)
     unused = [name for name in raw if name not in shown["train"]]
     if unused:
-        note(f"{where}: classes without a box for training: {len(unused):,}: {shorten(unused)}.")
+        note(f"{where}: classes without a box for training: {len(unused):,} ({shorten(unused)}).")
     return raw
 
 

@@ -93,7 +93,7 @@ def read_voc(root: Path, note: Note) -> dict[str, Annotations]:
     whole = by_part.pop("", [])
     if by_part and whole:
         count = sum(len(files[folder]) for folder in whole)
-        note(f"{whole[0]}: {count:,} XML files are not read: the parts have their own folders.")
+        note(f"{whole[0]}: XML files outside the folders of the parts, not read: {count:,}.")
     if by_part and "train" not in by_part:
         raise DataError(f"{root}: expected a folder train next to {', '.join(by_part)}.", _RENAME)
     classes: dict[str, int] = {}
@@ -210,7 +210,7 @@ def _read_sets(
         _add_background(background, annotations, note)
     if unread:
         names = shorten([path.name for path in unread.values()])
-        note(f"{root}: {len(unread):,} annotations are not in ImageSets and not read: {names}.")
+        note(f"{root}: annotations that ImageSets does not list: {len(unread):,} ({names}).")
     return parts
 
 
@@ -227,7 +227,7 @@ def _image_sets(root: Path, note: Note) -> dict[str, list[str]]:
         lines = [composed(line.strip()) for line in read_text(path).splitlines() if line.strip()]
         sets[part] = list(dict.fromkeys(lines))
         if len(sets[part]) < len(lines):
-            note(f"{path}: {len(lines) - len(sets[part]):,} repeated lines are read once.")
+            note(f"{path}: repeated lines, which are read once: {len(lines) - len(sets[part]):,}.")
     sets = {part: lines for part, lines in sets.items() if lines}
     if sets and "train" not in sets:
         expected = ", ".join(f"{name}.txt" for name in _SETS["train"])
@@ -256,8 +256,8 @@ def _add_background(images: Sequence[str], annotations: Annotations, note: Note)
     for image in images:
         annotations.add_image(image, image)
     if images:
-        count = f"{len(images):,} images without an annotation file are background"
-        note(f"{count}: {shorten(list(images))}.")
+        count = f"{len(images):,} ({shorten(list(images))})"
+        note(f"Images without an annotation file, which are background: {count}.")
 
 
 def _read_file(path: Path, images: _Images, annotations: Annotations) -> None:

@@ -103,7 +103,7 @@ def _tfds_part(
     annotations.find_problems()
     raise_first(annotations.problems)
     if empty:
-        note(f"{place}: {empty:,} empty boxes are left out.")
+        note(f"{place}: empty boxes, which are left out: {empty:,}.")
     placed = place_boxes(annotations, headers)
     return BoxExamples(source, placed.table, names, placed.sizes)
 

@@ -101,10 +101,10 @@ def read_yolo(path: Path, note: Note) -> dict[str, Annotations]:
     parts = {part: reader.read(images[part]) for part in PARTS if part in images}
     reader.add_missing()
     if reader.polygons:
-        note(f"{root}: {reader.polygons:,} polygons are read as the boxes around them.")
+        note(f"{root}: polygons, read as the boxes around them: {reader.polygons:,}.")
     if reader.without:
-        count = f"{len(reader.without):,} images without a label file are background"
-        note(f"{root}: {count}: {shorten(reader.without)}.")
+        count = f"{len(reader.without):,} ({shorten(reader.without)})"
+        note(f"{root}: images without a label file, which are background: {count}.")
     return parts
 
 

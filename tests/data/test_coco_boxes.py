@@ -70,7 +70,7 @@ def test_the_official_layout_is_read_and_classes_are_in_the_order_of_the_file(tm
     assert (train.size(place), train.classes(place).tolist()) == ((16, 20), [0])
     crowd = validation[:1]
     assert (crowd.classes(0).tolist(), crowd.ignored(0).tolist()) == ([1], [True])
-    assert any("classes without a box for training: 1: ant" in note for note in notes)
+    assert any("classes without a box for training: 1 (ant)" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_boxes_are_clipped_but_rounding_is_not_counted(tmp_path):
     boxes = np.concatenate([part.flat().boxes for part in parts]).tolist()
     assert [0, 3, 6, 16] in boxes
     assert [10, 3, 20, 9] in boxes
-    assert "1 of 10 boxes were clipped" in notes[0]
+    assert "boxes clipped at the border of their image: 1 of 10" in notes[0]
 
 
 def test_fractions_in_place_of_pixels_are_refused(tmp_path):
@@ -226,7 +226,7 @@ def test_many_clipped_boxes_are_suspected_to_be_in_another_format(tmp_path):
     for thing in coco["annotations"]:
         thing["bbox"] = [8, 4, 16, 12]
     write(tmp_path / "a.json", coco, tmp_path / "images")
-    assert "10 of 10 boxes were clipped" in (note := read(tmp_path)[1][0])
+    assert "boxes clipped at the border of their image: 10 of 10" in (note := read(tmp_path)[1][0])
     assert note.endswith("That many may be in another format.")
 
 
@@ -253,8 +253,8 @@ def test_missing_images_are_noted_or_refused(tmp_path):
     (tmp_path / "images/3.jpg").unlink()
     parts, notes = read(tmp_path)
     assert sum(map(len, parts)) == 9
-    assert "1 of 10 annotated images do not exist: 3.jpg. They are left out." in notes[0]
-    refused(tmp_path, "1 of 10 annotated images do not exist", strict=True)
+    assert "annotated images that do not exist: 1 of 10 (3.jpg). They are left out." in notes[0]
+    refused(tmp_path, "annotated images that do not exist: 1 of 10", strict=True)
     for path in (tmp_path / "images").iterdir():
         path.unlink()
     refused(tmp_path, r"none of the 10 train images was found, such as 0\.jpg")

@@ -165,7 +165,7 @@ def test_objects_of_tfds_are_read_and_a_split_without_boxes_is_not_used(monkeypa
         assert part.ignored(0).tolist() == [False, True]
         assert (part.size(0), part.names) == ((16, 20), ("cat", "dog"))
         assert part.image(0).shape == (16, 20, 3)
-    assert notes[0] == "tfds:pets, train: 20 empty boxes are left out."
+    assert notes[0] == "tfds:pets, train: empty boxes, which are left out: 20."
     assert "not used, because no image has a box: test" in notes[1]
 
 
@@ -218,7 +218,7 @@ def test_the_check_reads_every_image_and_hides_nothing(tmp_path):
     assert rows(report, "Boxes by class") == [["dog", 9, "100.0%"]]
     assert "JPEGImages/2.png: this is not an image" in text(report.warnings)
     assert "JPEGImages/1.png = JPEGImages/0.png" in text(report.warnings)
-    assert "1 of 12 annotated images do not exist: 3" in text(report.notes)
+    assert "annotated images that do not exist: 1 of 12 (3)" in text(report.notes)
     assert "examples" in report.figures
 
 

@@ -98,7 +98,7 @@ def test_the_parts_of_image_sets_are_kept(tmp_path):
     parts, notes = read(tmp_path)
     assert list(map(stems, parts)) == [list("01234"), list("56"), list("78")]
     assert "The data was found in" in notes[0]
-    assert "1 annotations are not in ImageSets and not read: 9.xml" in notes[1]
+    assert "annotations that ImageSets does not list: 1 (9.xml)" in notes[1]
 
 
 def test_trainval_is_for_training_where_no_file_is_named_train(tmp_path):
@@ -153,7 +153,7 @@ def test_images_without_boxes_are_background(tmp_path):
     parts, notes = read(tmp_path)
     counts = {stem: len(part.boxes(k)) for part in parts for k, stem in enumerate(stems(part))}
     assert counts == {"none": 0, "empty": 0} | {str(number): 1 for number in range(10)}
-    assert "1 images without an annotation file are background" in notes[0]
+    assert "without an annotation file, which are background: 1 (" in notes[0]
     assert all(part.flat().classes.size for part in parts)
 
 
@@ -242,7 +242,7 @@ def test_boxes_are_clipped_and_counted(tmp_path):
     write_voc(tmp_path, objects=[DOG, ("dog", (-5, 3, 30, 20))])
     (train, _, _), notes = read(tmp_path)
     assert train.boxes(0)[1].tolist() == [0, 2, 20, 16]
-    assert "10 of 20 boxes were clipped at the border of their image" in notes[0]
+    assert "boxes clipped at the border of their image: 10 of 20" in notes[0]
 
 
 def test_a_box_of_one_pixel_is_ignored_and_named(tmp_path):
@@ -267,10 +267,11 @@ def test_missing_images_are_counted_and_named_or_refused(tmp_path):
     parts, notes = read(tmp_path)
     assert sum(map(len, parts)) == 5
     assert notes[0].endswith(
-        "4 of 10 annotated images do not exist: 0.jpg, 1.jpg, 2.jpg and 1 more. They are left out."
+        "annotated images that do not exist: 4 of 10 (0.jpg, 1.jpg, 2.jpg and 1 more). They are "
+        "left out."
     )
     assert "Skipped 1 of 6 files: 1 not an image (JPEGImages/9.jpg)" in notes[1]
-    refused(tmp_path, "4 of 10 annotated images do not exist", strict=True)
+    refused(tmp_path, "annotated images that do not exist: 4 of 10", strict=True)
     for number in range(4):
         write_image(tmp_path / f"JPEGImages/{number}.jpg")
     refused(tmp_path, "Skipped 1 of 10 files: 1 not an image", strict=True)
@@ -280,7 +281,9 @@ def test_a_missing_folder_of_images_is_said(tmp_path):
     write_voc(tmp_path)
     for path in (tmp_path / "JPEGImages").iterdir():
         path.unlink()
-    refused(tmp_path, r"none of the 10 train images was found, such as 0\.jpg.*in a folder images")
+    refused(
+        tmp_path, r"none of the 10 train images was found, such as 0\.jpg.*in a folder named images"
+    )
 
 
 @pytest.mark.parametrize("orientation", range(2, 9))
@@ -306,8 +309,9 @@ def test_the_size_in_the_annotation_says_which_way_up_its_boxes_are(tmp_path, or
 def test_an_image_in_two_parts_is_noted(tmp_path):
     write_sets(write_voc(tmp_path), train=range(7), val=[7, 8, 8], test=[6, 9])
     _, notes = read(tmp_path)
-    assert any("8 repeated lines" in note or "1 repeated lines" in note for note in notes)
-    assert any("1 images belong to two parts" in note and "6.jpg" in note for note in notes)
+    assert any("val.txt: repeated lines, which are read once: 1." in note for note in notes)
+    shared = "images in two parts, which make the score too good: 1 (JPEGImages/6.jpg)."
+    assert any(shared in note for note in notes)
 
 
 def test_a_class_of_test_alone_is_refused(tmp_path):
@@ -336,7 +340,7 @@ def test_an_annotation_with_two_images_is_refused_unless_it_names_one(tmp_path):
     write_voc(tmp_path)
     write_image(tmp_path / "JPEGImages/3.png", 200)
     _, notes = read(tmp_path)
-    assert "1 images without an annotation file are background: " in notes[0]
+    assert "without an annotation file, which are background: 1 (" in notes[0]
     assert "3.png" in notes[0]
     (tmp_path / "Annotations/3.xml").write_text(xml("", [DOG]))
     refused(tmp_path, r"3\.jpg and .*3\.png belong to the same annotation")

@@ -103,7 +103,7 @@ def test_lists_of_images_are_read(tmp_path):
     (tmp_path / "data.yaml").write_text(yaml)
     (train, validation, test), notes = read(tmp_path)
     assert (len(train), numbers(validation), len(test)) == (7, [8, 9, 10], 1)
-    assert "2 of 13 annotated images do not exist" in notes[0]
+    assert "annotated images that do not exist: 2 of 13" in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -134,17 +134,17 @@ def test_images_without_labels_are_background_and_labels_without_images_are_miss
     parts, notes = read(tmp_path)
     counts = {n: len(part.boxes(k)) for part in parts for k, n in enumerate(numbers(part))}
     assert counts == {0: 0, 1: 0} | dict.fromkeys(range(3, 10), 1)
-    assert "1 images without a label file are background" in notes[0]
-    assert "1 of 10 annotated images do not exist: the image of" in notes[1]
+    assert "images without a label file, which are background: 1 (" in notes[0]
+    assert "annotated images that do not exist: 1 of 10 (the image of" in notes[1]
     assert "labels/2.txt" in notes[1]
-    refused(tmp_path, "1 of 10 annotated images do not exist", strict=True)
+    refused(tmp_path, "annotated images that do not exist: 1 of 10", strict=True)
 
 
 def test_polygons_become_the_boxes_around_them_with_a_note(tmp_path):
     write_whole(tmp_path, text="0 0.1 0.5 0.35 0.25 0.6 0.5 0.35 0.75\n" + LINE)
     (train, _, _), notes = read(tmp_path)
     assert train.boxes(0).tolist() == [[2, 4, 12, 12]] * 2
-    assert "10 polygons are read as the boxes around them" in notes[0]
+    assert "polygons, read as the boxes around them: 10." in notes[0]
 
 
 def test_key_points_follow_the_box_if_the_file_says_so(tmp_path):
@@ -194,7 +194,7 @@ def test_boxes_across_the_border_are_clipped(tmp_path):
     write_whole(tmp_path, text="0 0.9 0.5 0.5 0.5\n")
     (train, _, _), notes = read(tmp_path)
     assert train.boxes(0)[0].tolist() == [13, 4, 20, 12]
-    assert "10 of 10 boxes were clipped" in notes[0]
+    assert "boxes clipped at the border of their image: 10 of 10" in notes[0]
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def _add_tiny(report: DataReport, parts: Mapping[str, BoxExamples], size: int) -
     count = int((sides.min(axis=1, initial=np.inf) < LEAST_SIDE).sum())
     if count:
         message = (
-            f"{count:,} of {len(sides):,} boxes have a side below {LEAST_SIDE} pixels when the "
-            f"image has {size} x {size}. A larger --size shows them."
+            f"Boxes with a side below {LEAST_SIDE} pixels when the image has {size} x {size}: "
+            f"{count:,} of {len(sides):,}. A larger --size shows them better."
         )
         report.warnings.append(Finding(message))
 
@@ -205,7 +205,7 @@ def _add_repeated(report: DataReport, parts: Mapping[str, BoxExamples]) -> None:
             name = examples.names[table.classes[box]]
             places.append(f"{examples.sources(int(rows[box]))}: {name}")
     if places:
-        message = f"{len(places):,} boxes occur twice on the same image. Delete one of the two."
+        message = f"Boxes that occur twice on the same image: {len(places):,}. Delete one of each."
         report.warnings.append(Finding(message, places))
 
 

@@ -59,11 +59,9 @@ def test_sizes_are_those_of_coco_and_relative_to_the_image():
 def test_boxes_that_become_tiny_or_occur_twice_are_warned_of():
     narrow = [0, 0, 3, 100]
     result = report(train=examples([[narrow, MEDIUM]] * 3 + [[MEDIUM]], [[0, 1]] * 3 + [[1]]))
-    assert "3 of 7 boxes have a side below 4 pixels when the image has 100 x 100" in text(
-        result.warnings
-    )
+    assert "a side below 4 pixels when the image has 100 x 100: 3 of 7." in text(result.warnings)
     result = report(train=examples(*TRAIN))
-    assert "1 boxes occur twice on the same image" in text(result.warnings)
+    assert "Boxes that occur twice on the same image: 1." in text(result.warnings)
     assert "image 3: dog" in text(result.warnings)
 
 
