@@ -208,6 +208,15 @@ class BoxExamples(LazyImages):
         height, width = self.sizes[row].tolist()
         return height, width
 
+    def flat(self) -> BoxTable:
+        """Returns the boxes of all these images in their order, and of no others."""
+        starts = self.table.offsets[:-1][self.rows]
+        counts = np.diff(self.table.offsets)[self.rows]
+        offsets = np.cumsum([0, *counts], dtype="int64")
+        places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+        boxes, classes, ignored = (array[places] for array in self.table[:3])
+        return BoxTable(boxes, classes, ignored, offsets)
+
     def _places(self, k: int) -> slice:
         row = self._row(k)
         return slice(int(self.table.offsets[row]), int(self.table.offsets[row + 1]))

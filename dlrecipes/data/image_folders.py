@@ -67,13 +67,13 @@ def list_entries(folder: Path) -> Listing:
     """
     folders: list[str] = []
     files: list[str] = []
-    for name, is_folder in _entries(folder):
+    for name, is_folder in entries(folder):
         (folders if is_folder else files).append(name)
     return Listing(*([folder / name for name in sorted(x, key=natural)] for x in (folders, files)))
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, bool]]:
-    """Yields the names of a folder's entries, and whether each is a folder."""
+def entries(folder: Path) -> Iterator[tuple[str, bool]]:
+    """Yields the names of a folder's entries, and whether each is a folder (see `list_entries`)."""
     try:
         with os.scandir(folder) as found:
             for entry in found:
@@ -334,7 +334,7 @@ def has_images(folder: Path, depth: int = _DEPTH) -> bool:
         depth: Levels of folders to search. Defaults to 3.
     """
     folders = []
-    for name, is_folder in _entries(folder):
+    for name, is_folder in entries(folder):
         if not is_folder and _suffix(name) not in _DOCUMENTS:
             return True
         folders += [folder / name] if is_folder else []
@@ -355,7 +355,7 @@ def has_classes(folder: Path, least: int = 2) -> bool:
 
 
 def _has_image(folder: Path) -> bool:
-    return any(not is_folder and _suffix(name) in SUFFIXES for name, is_folder in _entries(folder))
+    return any(not is_folder and _suffix(name) in SUFFIXES for name, is_folder in entries(folder))
 
 
 def _suffix(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,36 +9,33 @@ from typing import Any
 import numpy as np
 
 from dlrecipes.data import image_folders, tfds
+from dlrecipes.data.class_names import refuse_similar
 from dlrecipes.data.image_examples import EncodedImages, ImageExamples
 from dlrecipes.data.image_facts import ImageFacts
 from dlrecipes.data.image_folders import Note
 from dlrecipes.data.image_screening import (
     LEAST_SIDE,
-    NOT_AN_IMAGE,
     TOO_SMALL,
     describe_skipped,
+    require_text,
     screen_images,
 )
 from dlrecipes.data.image_tables import has_tables, read_image_tables
-from dlrecipes.data.parts import PARTS, part_of, stratified_split
+from dlrecipes.data.parts import complete_parts, stratified_split
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.copies import WHOLE
 from dlrecipes.data.reports.images import ImageCheck, check_images
-from dlrecipes.data.sources import ARCHIVES, expand_home
+from dlrecipes.data.sources import expand_home
 from dlrecipes.data.text_files import missing_file
 from dlrecipes.errors import DataError
 
 __all__ = ["ImageExamples", "read_labelled_images", "tfds_labelled_images"]
 
-# Fractions of training, validation and test; each missing part takes its own from training.
-SHARES = (0.8, 0.1, 0.1)
 _FORMATS = (
     "a folder with one folder of images per class, or a CSV file with the columns path and label"
 )
 
 Parts = tuple[ImageExamples, ImageExamples, ImageExamples]
-# Bytes at the start of a file that show whether it is text.
-_START = 4096
 # Image files and their classes.
 Files = list[tuple[Path, str]]
 
@@ -73,16 +69,15 @@ def read_labelled_images(path: str | Path, seed: int, note: Note = image_folders
     """
     path = expand_home(path)
     files = _files(path, note)
-    _check_case(path, files["train"])
+    refuse_similar(path, (name for _, name in files["train"]))
     files = _without_unusable(path, files, note)
     names = _require_classes(path, (name for _, name in files["train"]))
     for part, examples in files.items():
         image_folders.match_classes(
             dict.fromkeys(name for _, name in examples), names, path / part, note
         )
-    return _with_all_parts(
-        {part: _examples(chosen, names) for part, chosen in files.items()}, seed, str(path), note
-    )
+    labelled = {part: _examples(chosen, names) for part, chosen in files.items()}
+    return complete_parts(labelled, seed, str(path), note, stratified_split)
 
 
 def check_labelled_images(path: str | Path, name: str, balance: bool = False) -> DataReport:
@@ -102,7 +97,7 @@ def check_labelled_images(path: str | Path, name: str, balance: bool = False) ->
 
     def find(note: Note) -> Mapping[str, Mapping[str, Sequence[Path]]]:
         files = _files(path, note)
-        _check_case(path, files["train"])
+        refuse_similar(path, (name for _, name in files["train"]))
         by_class: dict[str, dict[str, list[Path]]] = {}
         for part, examples in files.items():
             own = by_class.setdefault(part if len(files) > 1 else WHOLE, {})
@@ -130,7 +125,7 @@ def check_labelled_images(path: str | Path, name: str, balance: bool = False) ->
             part: _examples([(Path(str(x)), k) for k, files in own.items() for x in files], names)
             for part, own in parts.items()
         }
-        _with_all_parts(examples, 0, str(path), image_folders.ignore)
+        complete_parts(examples, 0, str(path), image_folders.ignore, stratified_split)
 
     return check_images(
         name, path, find, inspect=inspect, validate=validate, balance=balance, skips=True
@@ -150,7 +145,7 @@ def _require_classes(path: Path, labels: Iterable[str]) -> list[str]:
 def _files(path: Path, note: Note) -> Mapping[str, Files]:
     """Returns the files of each part; `train` is one of them."""
     if path.is_file():
-        return read_image_tables(_require_text(path), note)
+        return read_image_tables(require_text(path, "many images", _FORMATS), note)
     if not path.is_dir():
         raise missing_file(path, f"Give {_FORMATS}.")
     folder = image_folders.find_data(path, _is_data, note)
@@ -169,19 +164,6 @@ def _files(path: Path, note: Note) -> Mapping[str, Files]:
     }
 
 
-def _require_text(path: Path) -> Path:
-    """Returns the path of a file that may be a table: neither an archive nor another binary."""
-    if path.suffix.lower() in ARCHIVES:
-        raise DataError(f"{path}: expected a folder, got an archive.", "Unpack it.")
-    with path.open("rb") as file:
-        start = file.read(_START)
-    # UTF-16 has null bytes as well, and begins with a mark.
-    if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        kind = "a binary file" if screen_images([path])[0] == NOT_AN_IMAGE else "one image"
-        raise DataError(f"{path}: expected many images, got {kind}.", f"Give {_FORMATS}.")
-    return path
-
-
 def _is_data(folder: Path) -> bool:
     return image_folders.has_classes(folder) or has_tables(folder)
 
@@ -189,19 +171,6 @@ def _is_data(folder: Path) -> bool:
 def _class_files(folder: Path, note: Note, least: int) -> Files:
     classes = image_folders.classes(folder, note, least)
     return [(file, name) for name, files in classes.items() for file in files]
-
-
-def _check_case(path: Path, files: Files) -> None:
-    """Rejects names that differ in case or spaces alone, unless they are single letters."""
-    names = dict.fromkeys(name for _, name in files)
-    known: dict[str, str] = {}
-    for name in names:
-        other = known.setdefault(" ".join(name.casefold().split()), name)
-        if other != name and len(name) > 1:
-            raise DataError(
-                f"{path}: the classes {other!r} and {name!r} differ in case or spaces alone.",
-                "Merge them, or rename one.",
-            )
 
 
 def _without_unusable(path: Path, files: Mapping[str, Files], note: Note) -> dict[str, Files]:
@@ -234,25 +203,6 @@ def _examples(files: Files, names: Sequence[str]) -> ImageExamples:
     places = {name: place for place, name in enumerate(names)}
     labels = [places[name] for _, name in files]
     return ImageExamples.from_files([file for file, _ in files], labels, names)
-
-
-def _with_all_parts(parts: dict[str, ImageExamples], seed: int, where: str, note: Note) -> Parts:
-    missing = [part for part in PARTS if part not in parts]
-    if missing:
-        shares = [
-            1 - sum(SHARES[PARTS.index(part)] for part in missing),
-            *(share if part in missing else 0 for part, share in zip(PARTS, SHARES, strict=True)),
-        ]
-        del shares[1]
-        new = stratified_split(parts["train"], seed, shares, where)
-        parts = parts | {part: new[PARTS.index(part)] for part in ("train", *missing)}
-        counts = " and ".join(f"{len(parts[part]):,} for {part}" for part in missing)
-        note(
-            f"{where}: held out at random from the training images: {counts} (seed {seed}); "
-            f"{len(parts['train']):,} are left."
-        )
-    train, validation, test = (parts[part] for part in PARTS)
-    return train, validation, test
 
 
 def tfds_labelled_images(
@@ -290,30 +240,9 @@ def tfds_labelled_images(
         names = [str(text) for text in label.names]
         parts = {
             part: _tfds_part(builder, split, names, where)
-            for part, split in _tfds_splits(builder, where, note).items()
+            for part, split in tfds.part_splits(builder, where, note).items()
         }
-    return _with_all_parts(parts, seed, where, note)
-
-
-def _tfds_splits(builder: Any, where: str, note: Note) -> dict[str, str]:
-    """Returns the name of each part's split."""
-    splits = list(builder.info.splits)
-    if len(splits) == 1:
-        return {"train": splits[0]}
-    parts: dict[str, str] = {}
-    for split in splits:
-        part = part_of(split)
-        if part:
-            parts.setdefault(part, split)
-    if "train" not in parts:
-        raise DataError(
-            f"{where}: expected a split train, got {', '.join(splits)}.",
-            "Try another dataset, such as cifar10.",
-        )
-    unused = [split for split in splits if split not in parts.values()]
-    if unused:
-        note(f"{where}: the splits {', '.join(unused)} are not used.")
-    return parts
+    return complete_parts(parts, seed, where, note, stratified_split)
 
 
 def _tfds_part(builder: Any, split: str, names: Sequence[str], where: str) -> ImageExamples:

@@ -7,7 +7,7 @@ import os
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -17,6 +17,8 @@ from dlrecipes.data.text_files import missing_file
 from dlrecipes.errors import DataError, reason
 
 PARTS = ("train", "validation", "test")
+# Fractions of training, validation and test; each missing part takes its own from training.
+SHARES = (0.8, 0.1, 0.1)
 NAMES = {
     "train": ("train", "training", "trn"),
     "validation": (
@@ -54,6 +56,7 @@ class Labelled(Protocol):
 
 
 LabelledExamples = TypeVar("LabelledExamples", bound=Labelled)
+Images = TypeVar("Images", bound=Sized)
 
 
 class FoundParts(NamedTuple):
@@ -294,6 +297,43 @@ def random_split(
             "Give more examples, or a folder with train, valid and test.",
         )
     return [[examples[k] for k in order[a:b]] for a, b in itertools.pairwise(bounds)]
+
+
+def complete_parts(
+    parts: Mapping[str, Images],
+    seed: int,
+    where: str,
+    note: Callable[[str], None],
+    split: Callable[[Images, int, Sequence[float], str], tuple[Images, Images, Images]],
+) -> tuple[Images, Images, Images]:
+    """Returns training, validation and test images; missing parts are held out from training.
+
+    Args:
+        parts: Images by part; `"train"` is one of them.
+        seed: Seed of the split.
+        where: Name of the data for messages.
+        note: Receives the sizes of the parts that are held out.
+        split: Function such as `stratified_split`.
+
+    Raises:
+        DataError: If there are too few images to split.
+    """
+    missing = [part for part in PARTS if part not in parts]
+    if missing:
+        shares = [
+            1 - sum(SHARES[PARTS.index(part)] for part in missing),
+            *(share if part in missing else 0 for part, share in zip(PARTS, SHARES, strict=True)),
+        ]
+        del shares[1]
+        new = split(parts["train"], seed, shares, where)
+        parts = {**parts, **{part: new[PARTS.index(part)] for part in ("train", *missing)}}
+        counts = " and ".join(f"{len(parts[part]):,} for {part}" for part in missing)
+        note(
+            f"{where}: held out at random from the training images: {counts} (seed {seed}); "
+            f"{len(parts['train']):,} are left."
+        )
+    train, validation, test = (parts[part] for part in PARTS)
+    return train, validation, test
 
 
 def stratified_split(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dlrecipes.data.parts import part_of
 from dlrecipes.errors import DataError
 
 
@@ -40,3 +41,33 @@ def prepared(name: str, data_dir: str | Path) -> Iterator[Any]:
             f"tfds:{name}: the dataset cannot be loaded: {first[:200].rstrip('.')}.",
             f"It needs a network once, or its files in --data-dir {data_dir}.",
         ) from None
+
+
+def part_splits(builder: Any, where: str, note: Callable[[str], None]) -> dict[str, str]:
+    """Returns the name of each part's split; the only split of a dataset is the training part.
+
+    Args:
+        builder: `tfds.core.DatasetBuilder`.
+        where: Name of the dataset for messages.
+        note: Receives the names of the splits that are not used.
+
+    Raises:
+        DataError: If there are several splits, but none for training.
+    """
+    splits = list(builder.info.splits)
+    if len(splits) == 1:
+        return {"train": splits[0]}
+    parts: dict[str, str] = {}
+    for split in splits:
+        part = part_of(split)
+        if part:
+            parts.setdefault(part, split)
+    if "train" not in parts:
+        raise DataError(
+            f"{where}: expected a split train, got {', '.join(splits)}.",
+            "Try another dataset, such as cifar10.",
+        )
+    unused = [split for split in splits if split not in parts.values()]
+    if unused:
+        note(f"{where}: the splits {', '.join(unused)} are not used.")
+    return parts

@@ -15,20 +15,23 @@ from dlrecipes.figures.charts import BLUE
 from dlrecipes.figures.fonts import fit_fonts
 
 # Pixels of an image with its margin, and of the title; `save` writes 120 pixels per inch.
-_SIDE, _GAP, _TITLE, _DPI = 96, 6, 44, 120
+SIDE, _GAP, _TITLE, _DPI = 96, 6, 44, 120
 # Longest label, and pixels of a letter of the labels.
 _LABEL, _LETTER = 24, 9.5
 # Letters per line of a text, and pixels of a line.
 _COLUMNS, _LINE = 100, 22
 
 
-def example_images(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str) -> Figure:
+def example_images(
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str, side: int = SIDE
+) -> Figure:
     """Draws examples of each class in a row after the name of the class.
 
     Args:
         rows: Name and images of each class: uint8 of shape `(height, width)` or `(height, width,
             channels)` with 1 or 3 channels. Images of any size are fitted into equal squares.
         title: Title of the figure.
+        side: Pixels of a square. Defaults to 96.
 
     Example:
 
@@ -42,14 +45,14 @@ def example_images(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str)
     labels = [_shortened(label) for label, _ in rows]
     left = round(_GAP * 2 + _LETTER * max(map(_letters, labels), default=0))
     columns = max((len(images) for _, images in rows), default=1)
-    width = max(left + columns * (_SIDE + _GAP) + _GAP, round(_LETTER * _letters(title)) + 2 * _GAP)
-    height = _TITLE + len(rows) * (_SIDE + _GAP) + _GAP
+    width = max(left + columns * (side + _GAP) + _GAP, round(_LETTER * _letters(title)) + 2 * _GAP)
+    height = _TITLE + len(rows) * (side + _GAP) + _GAP
     sheet = Image.new("RGB", (width, height), "white")
     for row, (_, images) in enumerate(rows):
         for column, pixels in enumerate(images):
-            image = _fitted(pixels)
-            x0 = left + column * (_SIDE + _GAP) + (_SIDE - image.width) // 2
-            y0 = _TITLE + row * (_SIDE + _GAP) + (_SIDE - image.height) // 2
+            image = _fitted(pixels, side)
+            x0 = left + column * (side + _GAP) + (side - image.width) // 2
+            y0 = _TITLE + row * (side + _GAP) + (side - image.height) // 2
             sheet.paste(image, (x0, y0))
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     axis = figure.add_axes((0, 0, 1, 1))
@@ -57,7 +60,7 @@ def example_images(rows: Sequence[tuple[str, Sequence[np.ndarray]]], title: str)
     axis.axis("off")
     axis.text(_GAP * 2, _TITLE / 2, title, fontsize=10, weight="bold", va="center")
     for row, label in enumerate(labels):
-        y = _TITLE + row * (_SIDE + _GAP) + _SIDE / 2
+        y = _TITLE + row * (side + _GAP) + side / 2
         axis.text(left - _GAP, y, label, fontsize=9, ha="right", va="center")
     fit_fonts(figure)
     return figure
@@ -116,12 +119,12 @@ def _shortened(label: str) -> str:
     return f"{kept.rstrip()}…"
 
 
-def _fitted(pixels: np.ndarray) -> Image.Image:
+def _fitted(pixels: np.ndarray, longest: int) -> Image.Image:
     """Returns an image that fits the square; small ones are enlarged without smoothing."""
     if pixels.ndim == 3 and pixels.shape[-1] == 1:
         pixels = pixels[..., 0]
     image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGB")
-    scale = _SIDE / max(image.size)
+    scale = longest / max(image.size)
     if scale >= 2:
         # Whole factors keep the pixels square.
         scale = np.floor(scale)

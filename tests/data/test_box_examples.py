@@ -42,6 +42,15 @@ def test_a_selection_keeps_boxes_with_their_images_and_decodes_nothing(monkeypat
         whole[0]
 
 
+def test_the_flat_table_has_the_boxes_of_the_selected_images_alone():
+    flat = examples()[np.array([2, 1, 0, 2])].flat()
+    assert flat.boxes.tolist() == [*BOXES[2], *BOXES[0], *BOXES[2]]
+    assert flat.classes.tolist() == [1, 1, 0, 1]
+    assert flat.ignored.tolist() == [False, True, False, False]
+    assert flat.offsets.tolist() == [0, 1, 1, 3, 4]
+    assert examples()[:0].flat().offsets.tolist() == [0]
+
+
 def test_classes_follow_the_order_of_other_names():
     mapped = examples()[::-1].with_names(("cow", "dog", "cat"))
     assert mapped.names == ("cow", "dog", "cat")

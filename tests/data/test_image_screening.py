@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from dlrecipes.data import image_screening
-from dlrecipes.data.image_screening import describe_skipped, screen_images
+from dlrecipes.data.image_orientation import ImageHeader
+from dlrecipes.data.image_screening import describe_skipped, screen_headers, screen_images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 60, 3), "uint8")
 FORMATS = ("jpg", "png", "gif", "webp", "bmp", "tiff", "ppm")
@@ -42,6 +43,20 @@ def test_whole_images_can_be_used_and_truncated_ones_are_found(tmp_path, kind):
     cut = tmp_path / f"cut.{kind}"
     cut.write_bytes(content[: len(content) // 2])
     assert screen_images([whole, cut]) == [None, image_screening.DAMAGED]
+
+
+def test_headers_say_size_and_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    paths = [save(tmp_path, "plain.png"), save(tmp_path, "rotated.jpg", exif=exif)]
+    (tmp_path / "text.jpg").write_text("404")
+    screened = screen_headers([*paths, tmp_path / "text.jpg"])
+    assert [image.header for image in screened] == [
+        ImageHeader(60, 40, 1),
+        ImageHeader(60, 40, 6),
+        None,
+    ]
+    assert [image.problem for image in screened] == [None, None, image_screening.NOT_AN_IMAGE]
 
 
 @pytest.mark.parametrize("kind", ["jpg", "png", "gif"])

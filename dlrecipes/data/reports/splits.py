@@ -12,10 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dlrecipes.data.box_examples import BoxExamples
 from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.image_facts import EncodedImage, ImageSource
 from dlrecipes.data.image_folders import natural
 from dlrecipes.data.parts import PARTS
+from dlrecipes.data.reports.boxes import report_boxes
 from dlrecipes.data.reports.class_counts import add_classes, add_groups
 from dlrecipes.data.reports.copies import Copies
 from dlrecipes.data.reports.images import ImageCheck
@@ -100,6 +102,9 @@ def report_splits(splits: ThreeParts, name: str = "", groups: str = "") -> DataR
     report = DataReport(
         name or stated, notes=[*splits.notes, *getattr(splits, "training_notes", ())]
     )
+    if all(isinstance(getattr(splits, part), BoxExamples) for part in PARTS):
+        boxed = {part: getattr(splits, part) for part in PARTS}
+        return report_boxes(boxed, report.name, report.notes)
     if all(hasattr(getattr(splits, part), "image_bytes") for part in PARTS):
         _report_encoded(report, splits)
         return report
