@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dlrecipes._utils.boxes import pairwise_iou
+
 # COCO counts this many predictions of a class in an image: those with the highest scores.
 MOST_PREDICTIONS = 100
 Image = Mapping[str, np.ndarray]
@@ -102,20 +104,6 @@ def checked_boxes(boxes: Any, where: str) -> np.ndarray:
     if not np.isfinite(values).all():
         raise ValueError(f"{where} has boxes with NaN or infinity.")
     return values
-
-
-def areas(boxes: np.ndarray) -> np.ndarray:
-    """Returns the areas of boxes in square pixels; 0 for empty and for inverted ones."""
-    return np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
-
-
-def pairwise_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the intersection over union of boxes of shapes `(n, 4)` and `(m, 4)`: `(n, m)`."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=2)
-    union = areas(first)[:, None] + areas(second)[None] - common
-    return common / np.where(union > 0, union, 1)
 
 
 def match_boxes(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster, mask
 
-from dlrecipes.metrics._box_matching import areas
+from dlrecipes._utils.boxes import areas
 
 # The area ranges and the numbers of predictions in the order in which COCO counts them.
 SIZES = ("all", "small", "medium", "large")

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlrecipes.metrics._box_matching import areas, checked, match_boxes, pairwise_iou
+from dlrecipes._utils.boxes import areas, pairwise_iou
+from dlrecipes.metrics._box_matching import checked, match_boxes
 from dlrecipes.metrics.detection_curves import IOU_THRESHOLD
 
 DUPLICATE, WRONG_CLASS, INACCURATE, BACKGROUND = KINDS = (

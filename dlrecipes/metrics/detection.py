@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from dlrecipes._utils.boxes import pairwise_iou
 from dlrecipes.metrics import _coco_evaluation
 from dlrecipes.metrics._box_matching import (
     checked,
     checked_boxes,
     collect_hits,
     match_boxes,
-    pairwise_iou,
 )
 from dlrecipes.metrics.detection_curves import IOU_THRESHOLD, mean_average_precision_interval
 
