@@ -23,7 +23,7 @@ _NEARBY = 0.1
 
 
 class DetectionError(NamedTuple):
-    """One mistake.
+    """One mistake of an object detector.
 
     Args:
         image: Number of the image.

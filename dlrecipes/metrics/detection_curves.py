@@ -20,7 +20,7 @@ _WEIGHTS = 4_000_000
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """Precision and recall of one class: of its predictions with at least a score.
+    """Precision and recall of one class by the least score of its predictions.
 
     Args:
         scores: Distinct scores of the predictions, descending, shape `(n,)`.
