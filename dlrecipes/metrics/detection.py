@@ -15,17 +15,19 @@ from typing import Any
 import numpy as np
 
 from dlrecipes._utils.boxes import pairwise_iou
-from dlrecipes.metrics import _coco_evaluation
 from dlrecipes.metrics._box_matching import (
     checked,
     checked_boxes,
     collect_hits,
     match_boxes,
 )
+from dlrecipes.metrics._coco_evaluation import NUMBERS, SIZES, CocoResults, evaluate
 from dlrecipes.metrics.detection_curves import IOU_THRESHOLD, mean_average_precision_interval
 
 # Predictions below it do not count as confused: the default of Ultralytics' matrix.
 SCORE_THRESHOLD = 0.25
+# Places of the overlaps 0.5 and 0.75 among COCO's.
+_HALF, _THREE_QUARTERS = 0, 5
 
 
 def detection_metrics(
@@ -82,32 +84,27 @@ def detection_metrics(
     counts = dict(zip(names, hits.objects.sum(axis=0).tolist(), strict=True))
     if not any(counts.values()):
         return {"objects_by_class": counts}
-    results = _coco_evaluation.evaluate(guesses, objects, len(names))
+    results = evaluate(guesses, objects, len(names))
     low, high = mean_average_precision_interval(hits) or (None, None)
-    half, three_quarters = 0, 5
-    metrics = {
-        "map": results.average(),
-        "map50": results.average(overlap=half),
-        "map50_low": low,
-        "map50_high": high,
-        "map75": results.average(overlap=three_quarters),
-    }
-    sizes = _coco_evaluation.SIZES[1:]
-    metrics |= {f"map_{size}": results.average(size=size) for size in sizes}
-    for number in _coco_evaluation.NUMBERS:
-        metrics[f"ar{number}"] = results.average("recall", number=number)
-    metrics |= {f"ar_{size}": results.average("recall", size=size) for size in sizes}
-    by_class: dict[str, Any] = {
-        "map_by_class": {n: results.average(own=row) for row, n in enumerate(names)},
-        "map50_by_class": {
-            n: results.average(overlap=half, own=row) for row, n in enumerate(names)
-        },
-        "ar100_by_class": {n: results.average("recall", own=row) for row, n in enumerate(names)},
-    }
+    metrics = {"map": results.average(), "map50": results.average(overlap=_HALF)}
+    metrics |= {"map50_low": low, "map50_high": high}
+    metrics |= _by_overlap_and_size(results)
+    return {**_defined(metrics), **_by_class(results, names), "objects_by_class": counts}
+
+
+def _by_overlap_and_size(results: CocoResults) -> dict[str, float | None]:
+    metrics = {"map75": results.average(overlap=_THREE_QUARTERS)}
+    metrics |= {f"map_{size}": results.average(size=size) for size in SIZES[1:]}
+    metrics |= {f"ar{number}": results.average("recall", number=number) for number in NUMBERS}
+    return metrics | {f"ar_{size}": results.average("recall", size=size) for size in SIZES[1:]}
+
+
+def _by_class(results: CocoResults, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    rows = list(enumerate(names))
     return {
-        **_defined(metrics),
-        **{group: _defined(values) for group, values in by_class.items()},
-        "objects_by_class": counts,
+        "map_by_class": _defined({n: results.average(own=row) for row, n in rows}),
+        "map50_by_class": _defined({n: results.average(overlap=_HALF, own=row) for row, n in rows}),
+        "ar100_by_class": _defined({n: results.average("recall", own=row) for row, n in rows}),
     }
 
 
