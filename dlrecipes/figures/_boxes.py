@@ -6,7 +6,7 @@ import colorsys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageColor, ImageDraw
 
@@ -25,6 +25,16 @@ _LINE, _LEAST_LINE = 1 / 220, 2
 _LETTERS, _LEAST_LETTERS = 1 / 34, 11
 # Length of a dash and of a gap, in widths of the line.
 _DASH, _GAP = 4, 3
+
+
+class Mark(NamedTuple):
+    """A box to draw: left, top, right and bottom in pixels, and how."""
+
+    box: Sequence[float]
+    label: str
+    colour: str
+    score: float | None = None
+    dashed: bool = False
 
 
 def box_colours(names: Sequence[str]) -> dict[str, str]:
@@ -90,21 +100,43 @@ def draw_boxes(
     (320, 240)
     """
     rows = _checked(boxes, labels, scores)
+    colours = colours or {}
+    marks = [
+        Mark(
+            box=box,
+            label=label,
+            colour=colours.get(label) or _hashed(label),
+            score=None if scores is None else float(scores[row]),
+            dashed=dashed,
+        )
+        for row, (box, label) in enumerate(zip(rows, labels, strict=True))
+    ]
+    return draw_marks(image, marks, scale)
+
+
+def draw_marks(image: Image.Image, marks: Sequence[Mark], scale: float = 1.0) -> Image.Image:
+    """Returns a copy of an image with boxes, those with the highest scores on top.
+
+    All lines are drawn before all labels, so that no line crosses a label.
+
+    Args:
+        image: Image of any mode; it is drawn on as RGB.
+        marks: The boxes; those without a score are below the others.
+        scale: Factor of the widths of lines and the size of letters. Defaults to 1.0.
+    """
     drawn = image.convert("RGB")
     side = sqrt(drawn.width * drawn.height)
     line = max(_LEAST_LINE, round(scale * side * _LINE))
     size = max(_LEAST_LETTERS, round(scale * side * _LETTERS))
-    order = sorted(range(len(rows)), key=lambda row: scores[row] if scores is not None else 0)
-    places = {row: place for row in order if (place := _inside(rows[row], drawn.size))}
-    paint = {row: (colours or {}).get(labels[row]) or _hashed(labels[row]) for row in places}
+    ordered = sorted(marks, key=lambda mark: -1 if mark.score is None else mark.score)
+    placed = [(mark, place) for mark in ordered if (place := _inside(mark.box, drawn.size))]
     draw = ImageDraw.Draw(drawn)
-    for row, place in places.items():
-        _outline(draw, place, paint[row], line, dashed)
+    for mark, place in placed:
+        _outline(draw, place, mark.colour, line, mark.dashed)
     taken: list[Box] = []
     # Surer boxes choose the places of their labels first.
-    for row in reversed(places):
-        score = "" if scores is None else f"{float(scores[row]):.2f}"
-        _label(drawn, places[row], (labels[row], score), paint[row], size, taken)
+    for mark, place in reversed(placed):
+        _label(drawn, place, mark, size, taken)
     return drawn
 
 
@@ -180,19 +212,12 @@ def _dashes(first: int, last: int, line: int, dashed: bool) -> Iterator[tuple[in
         yield start, min(start + _DASH * line - 1, last)
 
 
-def _label(
-    image: Image.Image,
-    box: Box,
-    texts: tuple[str, str],
-    colour: str,
-    size: int,
-    taken: list[Box],
-) -> None:
+def _label(image: Image.Image, box: Box, mark: Mark, size: int, taken: list[Box]) -> None:
     """Writes a label and a score at a box, and adds their place to those that are taken."""
-    pad = max(2, size // 6)
-    name, score = texts
-    ending = f" {score}" if name and score else score
-    written = text_image(name, size, _contrast(colour), image.width - 2 * pad, ending)
+    pad, colour = max(2, size // 6), mark.colour
+    score = "" if mark.score is None else f"{mark.score:.2f}"
+    ending = f" {score}" if mark.label and score else score
+    written = text_image(mark.label, size, _contrast(colour), image.width - 2 * pad, ending)
     if written is None or line_height(size) > image.height:
         return
     width, height = written.width + 2 * pad, written.height
@@ -208,7 +233,7 @@ def _place(box: Box, size: tuple[int, int], image: tuple[int, int], taken: list[
     width, height = size
     left, top, right, bottom = box
     places = []
-    for x in (left, right + 1 - width):
+    for x in (left, right + 1 - width, right + 1, left - width):
         for y in (top - height, top, bottom + 1, bottom + 1 - height):
             if 0 <= y <= image[1] - height:
                 x0 = min(max(x, 0), image[0] - width)
@@ -216,7 +241,10 @@ def _place(box: Box, size: tuple[int, int], image: tuple[int, int], taken: list[
     if not places:  # The box is lower than a label, in an image that hardly has room for one.
         x0, y0 = min(left, image[0] - width), min(top, image[1] - height)
         places = [(x0, y0, x0 + width, y0 + height)]
-    return min(places, key=lambda place: sum(_common_area(place, other) for other in taken))
+    # A label does not hide a box that is hardly larger than itself.
+    is_small = right - left < width or bottom - top < 3 * height
+    covered = [*taken, (left, top, right + 1, bottom + 1)] if is_small else taken
+    return min(places, key=lambda place: sum(_common_area(place, other) for other in covered))
 
 
 def _common_area(a: Box, b: Box) -> int:
