@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dlrecipes._utils.lazy import attach
 
 if TYPE_CHECKING:
+    from dlrecipes.figures._boxes import box_colours, draw_boxes
     from dlrecipes.figures.charts import (
         BLUE,
         GREY,
@@ -43,10 +44,12 @@ __all__ = [
     "ORANGE",
     "accuracy_by_cost",
     "bars",
+    "box_colours",
     "confusion",
     "confusion_counts",
     "convolutions",
     "distinct_colours",
+    "draw_boxes",
     "epoch_frames",
     "example_images",
     "example_texts",
@@ -77,10 +80,12 @@ attach(
         "ORANGE": "charts",
         "accuracy_by_cost": "classification",
         "bars": "charts",
+        "box_colours": "_boxes",
         "confusion": "charts",
         "confusion_counts": "classification",
         "convolutions": "networks",
         "distinct_colours": "charts",
+        "draw_boxes": "_boxes",
         "epoch_frames": "images",
         "example_images": "examples",
         "example_texts": "examples",

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import unicodedata
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
 from matplotlib import font_manager
 from matplotlib.artist import Artist
@@ -18,12 +15,10 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogFormatter
 
+from dlrecipes.figures._letters import chinese_font, has_glyphs, spelled_out
+
 # Searched first, in this order; then all other installed fonts.
 PREFERRED = ("Noto Sans SC", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei")
-# A dependency that brings a font with simplified and traditional Chinese characters.
-_PACKAGE, _FILE = "pylopdf_fonts_zh_cn", "NotoSansSC-Regular.otf"
-# Fonts whose glyphs are boxes or blank.
-_NO_GLYPHS = ("last", "blank", "tofu")
 # A fallback font without bold letters is used in its regular weight; no user can change that.
 logging.getLogger("matplotlib.font_manager").addFilter(
     lambda record: "font weight" not in record.getMessage()
@@ -100,30 +95,7 @@ def drawable(text: str) -> str:
     'Rome, 北京'
     """
     missing = {letter for letter in text if not letter.isspace()} - _covered(text)
-    if not missing:
-        return text
-    parts: list[str] = []
-    names: list[str] = []
-    for letter in [*text, ""]:
-        if letter and letter in missing:
-            names += filter(None, [_name(letter)])
-            continue
-        if names:
-            parts.append(f"[{' '.join(names)}]")
-            names = []
-        parts.append(letter)
-    return "".join(parts)
-
-
-def _name(letter: str) -> str:
-    category = unicodedata.category(letter)
-    if category in ("Cf", "Cc", "Mn"):
-        return ""
-    code = f"U+{ord(letter):04X}"
-    name = unicodedata.name(letter, code).lower()
-    if name.startswith(("cjk", "u+")):
-        return code
-    return name.split()[-1] if category[0] in "LM" else name
+    return spelled_out(text, missing) if missing else text
 
 
 def _families(present: Sequence[str], text: str) -> list[str]:
@@ -161,7 +133,7 @@ def _font_files() -> Iterator[str]:
     known = {
         font.name: font.fname
         for font in reversed(font_manager.fontManager.ttflist)
-        if not any(word in font.name.lower() for word in _NO_GLYPHS)
+        if has_glyphs(font.name)
     }
     yield from (known[name] for name in PREFERRED if name in known)
     yield from (path for name, path in sorted(known.items()) if name not in PREFERRED)
@@ -170,8 +142,8 @@ def _font_files() -> Iterator[str]:
 @functools.cache
 def _add_fonts() -> None:
     """Adds the font of the dependency, and fonts that were installed after matplotlib's list."""
-    spec = find_spec(_PACKAGE)
-    paths = [str(Path(str(spec.origin)).with_name(_FILE))] if spec else []
+    chinese = chinese_font()
+    paths = [str(chinese)] if chinese else []
     known = {font.fname for font in font_manager.fontManager.ttflist}
     for path in {*paths, *font_manager.findSystemFonts()} - known:
         with contextlib.suppress(OSError, RuntimeError):  # The file is not a font.
