@@ -257,7 +257,7 @@ def _tensors(graph: Table, metadata: Metadata) -> tuple[Table, list[Table]]:
 def _output_tables(
     model: bytearray, graph: Table, outputs: Sequence[Table], metadata: Metadata
 ) -> list[Fields]:
-    """Returns the tables of the outputs; a detector's outputs are brought to MediaPipe's order."""
+    """Returns the tables of the outputs; a detector's outputs are put in MediaPipe's order."""
     name = outputs[0].text(schema.TensorField.NAME)
     if metadata.task == "ImageEmbedder":
         return [embedding_table(name)]
@@ -268,7 +268,7 @@ def _output_tables(
 
 
 def _order_detections(model: bytearray, graph: Table, metadata: Metadata) -> None:
-    """Brings the outputs of a detector to the order of `detection_tables`."""
+    """Puts the outputs of a detector in the order of `detection_tables`."""
     if len(Table(model).tables(schema.ModelField.SUBGRAPHS)) > 1:
         # MediaPipe's words: "Expected a model with a single subgraph".
         raise _misfit(metadata, "a graph without loops and conditions", "some")
