@@ -33,6 +33,7 @@ TENSORFLOW_ONLY = {
     "dlrecipes.layers._cpu_cells",
     "dlrecipes.layers._cpu_recurrence",
     "dlrecipes.layers._fused_batch_norm",
+    "dlrecipes.layers._greedy_suppression",
 }
 
 

@@ -70,6 +70,75 @@ def fit(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.round(tf.clip_by_value(image, 0.0, 1.0) * 255) / 255
 
 
+def fit_array(image: np.ndarray, size: int) -> np.ndarray:
+    """Returns an image as input of a network, as `fit` does; does not load TensorFlow.
+
+    `resize` rounds between its two passes, so that its pixels differ from those of `fit` by one
+    grey level here and there. Here a pixel differs only where rounding errors of floats decide.
+
+    Args:
+        image: uint8 array of shape `(height, width)` or `(height, width, 3)`.
+        size: Height and width of the result.
+
+    Returns:
+        float32 array of shape `(size, size, 3)`, multiples of 1/255 from 0 to 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.image_resizing import fit_array
+    >>> image = np.array([[0, 0, 100, 100]] * 2, "uint8")
+    >>> (255 * fit_array(image, 2)[..., 0]).round().tolist()
+    [[14.0, 86.0], [14.0, 86.0]]
+    """
+    height, width = image.shape[:2]
+    values = image.astype(np.float32).reshape(height, -1)
+    if height != size:
+        values = _weights(height, size) @ values
+    if width != size:
+        values = np.matmul(_weights(width, size), values.reshape(size, width, -1))
+    levels = values.reshape(size, size, -1).clip(0, 255).round()
+    return np.ascontiguousarray(np.broadcast_to(levels, (size, size, 3)) / np.float32(255))
+
+
+def _weights(length: int, size: int) -> np.ndarray:
+    """Returns the weights of a triangle filter, float32 of shape `(size, length)`."""
+    step = length / size
+    centres = (np.arange(size) + 0.5) * step
+    distances = np.abs(np.arange(length) + 0.5 - centres[:, None]) / max(step, 1)
+    weights = np.maximum(1 - distances, 0)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def limit(image: tf.Tensor, largest: int) -> tf.Tensor:
+    """Returns an image made smaller if its longer side has too many pixels, in the graph.
+
+    Args:
+        image: float32 of shape `(height, width, channels)`.
+        largest: Most pixels of the longer side.
+
+    Returns:
+        float32 image with the same proportions.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.image_resizing import limit
+    >>> limit(tf.zeros([40, 30, 1]), 20).shape.as_list()
+    [20, 15, 1]
+    """
+    import tensorflow as tf
+
+    size = tf.shape(image)[:2]
+    scale = tf.cast(largest / tf.reduce_max(size), tf.float32)
+    smaller = tf.cast(tf.round(tf.cast(size, tf.float32) * scale), tf.int32)
+    return tf.cond(
+        scale < 1,
+        lambda: tf.image.resize(image, tf.maximum(smaller, 1), method="area"),
+        lambda: tf.identity(image),
+    )
+
+
 def prepare(images: tf.Tensor, size: int) -> tf.Tensor:
     """Returns a batch of images of any one size as inputs of a network, in the graph.
 

@@ -5,6 +5,9 @@ The names are those of `schema.fbs` and `metadata_schema.fbs`; only what is used
 
 from enum import IntEnum
 
+# Name of the buffer that holds the metadata, and the identifier of its contents.
+METADATA_BUFFER, METADATA_IDENTIFIER = "TFLITE_METADATA", b"M001"
+
 
 class ModelField(IntEnum):
     """Fields of the table `Model` in LiteRT's schema."""
@@ -64,10 +67,18 @@ class TensorMetadata(IntEnum):
 
 
 class Content(IntEnum):
-    """Contents of a tensor: a union, with its type."""
+    """Contents of a tensor: a union, with its type, and the axes that hold it."""
 
     TYPE = 0
     PROPERTIES = 1
+    RANGE = 2
+
+
+class ValueRange(IntEnum):
+    """A range of numbers."""
+
+    MIN = 0
+    MAX = 1
 
 
 class ContentType(IntEnum):
@@ -75,6 +86,7 @@ class ContentType(IntEnum):
 
     FEATURE = 1
     IMAGE = 2
+    BOUNDING_BOX = 3
 
 
 class ImageProperties(IntEnum):
@@ -90,6 +102,26 @@ class ColorSpace(IntEnum):
     UNKNOWN = 0
     RGB = 1
     GRAYSCALE = 2
+
+
+class BoundingBoxProperties(IntEnum):
+    """Properties of boxes."""
+
+    INDEX = 0
+    TYPE = 1
+    COORDINATE_TYPE = 2
+
+
+class BoundingBoxType(IntEnum):
+    """Meanings of the four numbers of a box."""
+
+    BOUNDARIES = 1
+
+
+class CoordinateType(IntEnum):
+    """Units of coordinates: fractions of the image's sides, or pixels."""
+
+    RATIO = 0
 
 
 class ImageSize(IntEnum):
@@ -145,6 +177,7 @@ class AssociatedFileType(IntEnum):
     """Purposes of a file."""
 
     TENSOR_AXIS_LABELS = 2
+    TENSOR_VALUE_LABELS = 3
 
 
 class SubGraphField(IntEnum):
@@ -161,3 +194,17 @@ class TensorField(IntEnum):
     SHAPE = 0
     NAME = 3
     SHAPE_SIGNATURE = 7
+
+
+class SignatureField(IntEnum):
+    """Fields of `SignatureDef` in LiteRT's schema."""
+
+    INPUTS = 0
+    OUTPUTS = 1
+
+
+class TensorMapField(IntEnum):
+    """Fields of `TensorMap` in LiteRT's schema: a tensor by name."""
+
+    NAME = 0
+    TENSOR_INDEX = 1

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.image_bytes import decode, decode_batch
+from dlrecipes.data.image_resizing import limit
 from dlrecipes.export.signatures import Signature
 from dlrecipes.training.grad_cam import GradCAM, overlay
 
@@ -84,7 +85,7 @@ def explain_signature(
         raise ValueError(f"{model.name} has {classes} classes, but class_names has {len(names)}.")
 
     def explanation(content: tf.Tensor, heat: tf.Tensor) -> tf.Tensor:
-        image = _limited(decode(content, channels=shape[-1]))
+        image = limit(decode(content, channels=shape[-1]), LARGEST)
         size = tf.shape(image)[:2]
         heat = place(heat, size) if place else tf.image.resize(heat, size)
         return tf.io.encode_png(overlay(image[None], heat[None, ..., 0])[0])
@@ -115,16 +116,4 @@ def explain_signature(
         explain,
         [tf.TensorSpec([None], tf.string, name="image_bytes")],
         [(np.array(files, object),)],
-    )
-
-
-def _limited(image: tf.Tensor) -> tf.Tensor:
-    """Returns an image, made smaller if its longer side has more than `LARGEST` pixels."""
-    size = tf.shape(image)[:2]
-    scale = tf.cast(LARGEST / tf.reduce_max(size), tf.float32)
-    smaller = tf.cast(tf.round(tf.cast(size, tf.float32) * scale), tf.int32)
-    return tf.cond(
-        scale < 1,
-        lambda: tf.image.resize(image, tf.maximum(smaller, 1), method="area"),
-        lambda: tf.identity(image),
     )

@@ -38,6 +38,26 @@ DATA_MOVEMENT_OPS = frozenset(
         "TRANSPOSE",
     )
 )
+# Operators between the products with weights of an int8 network.
+NETWORK_OPS = DATA_MOVEMENT_OPS | frozenset(
+    getattr(schema.BuiltinOperator, name)
+    for name in (
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "HARD_SWISH",
+        "MAX_POOL_2D",
+        "MEAN",
+        "PAD",
+        "RELU",
+        "RELU6",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+    )
+)
+SUPPRESSION_OPS = frozenset(
+    getattr(schema.BuiltinOperator, name)
+    for name in ("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5")
+)
 
 
 def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> bytes:
@@ -53,6 +73,10 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
     to step stays float32, because its errors would accumulate. A loop without weights stays
     float32, together with everything that is computed from its results: it has no weights to
     quantize, and sums over time, as in a CRF, grow until int8 cannot distinguish them.
+
+    A detector, which suppresses boxes, keeps float inputs and outputs. Its layers are int8, except
+    for those that nothing but scores and boxes is computed from: int8 scores would be equal, and
+    int8 boxes would move by pixels. Everything that is computed from these stays float32.
 
     Args:
         content: LiteRT file in float32.
@@ -102,11 +126,12 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
         if tensor.quantization is not None:
             tensor.quantization.min = tensor.quantization.max = None
     _unify_ranges(ranges)
+    ends = tf.float32 if _suppresses(ranges) else tf.int8
     try:
         return mlir_quantize(
             bytes(convert_object_to_bytearray(ranges)),
-            input_data_type=tf.int8,
-            output_data_type=tf.int8,
+            input_data_type=ends,
+            output_data_type=ends,
         )
     except RuntimeError as error:
         raise PublishError(f"model.int8.tflite: quantization failed: {reason(error)}") from error
@@ -130,10 +155,14 @@ def _float_tensors(model: schema.ModelT) -> list[schema.TensorT]:
     """Returns the tensors that stay float32.
 
     These are the tensors in loops, except for products with weights, and everything that is
-    computed from the results of a loop without such products.
+    computed from the results of a loop without such products. In a detector, they are all tensors
+    from which no product is computed.
     """
     tensors = []
     for graph in model.subgraphs:
+        if _suppresses(model):
+            needed = _before_products(model, graph)
+            tensors += [x for index, x in enumerate(graph.tensors) if index not in needed]
         after: set[int] = set()
         for op in graph.operators:  # In order of execution.
             products = None
@@ -146,6 +175,23 @@ def _float_tensors(model: schema.ModelT) -> list[schema.TensorT]:
                 after.update(_listed(op.outputs))
         tensors += [graph.tensors[index] for index in after]
     return tensors
+
+
+def _suppresses(model: schema.ModelT) -> bool:
+    """Returns whether a model suppresses boxes, as detectors do."""
+    return any(_code(model, op) in SUPPRESSION_OPS for op in model.subgraphs[0].operators)
+
+
+def _before_products(model: schema.ModelT, graph: schema.SubGraphT) -> set[int]:
+    """Returns the tensors from which a product with weights is computed, by layers alone."""
+    needed: set[int] = set()
+    for op in reversed(graph.operators):  # Against the order of execution.
+        code, inputs = _code(model, op), _listed(op.inputs)
+        if _is_product(model, graph, op) or (
+            code in NETWORK_OPS and not needed.isdisjoint(_listed(op.outputs))
+        ):
+            needed.update(inputs)
+    return needed
 
 
 def _unify_ranges(model: schema.ModelT) -> None:
@@ -185,15 +231,24 @@ def _products(model: schema.ModelT, graph: schema.SubGraphT) -> set[int]:
     return {
         int(index)
         for op in graph.operators
-        if _code(model, op) in WEIGHTED_OPS
-        and any(_constant(model, graph, index) for index in op.inputs)
+        if _is_product(model, graph, op)
         for index in (*op.inputs, *op.outputs)
     }
 
 
+def _is_product(model: schema.ModelT, graph: schema.SubGraphT, op: schema.OperatorT) -> bool:
+    """Returns whether an operator multiplies by weights."""
+    return _code(model, op) in WEIGHTED_OPS and any(
+        _constant(model, graph, index) for index in op.inputs
+    )
+
+
 def _constant(model: schema.ModelT, graph: schema.SubGraphT, index: int) -> bool:
     # An optional input that is absent has the index -1.
-    return index >= 0 and model.buffers[graph.tensors[index].buffer].data is not None
+    if index < 0:
+        return False
+    data = model.buffers[graph.tensors[index].buffer].data
+    return data is not None and len(data) > 0
 
 
 def _listed(indices: np.ndarray | None) -> list[int]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ml_dtypes import finfo
 
 from dlrecipes.errors import PublishError, reason
+from dlrecipes.export.detection_outputs import DetectionMatch
 from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 
@@ -23,7 +24,8 @@ UNKNOWN_SIZES = (
     "are unknown: give keras.Input fixed ones, such as (10, 4) in place of (None, 4)."
 )
 
-# One example: inputs and outputs, each by name as text.
+# One example: inputs and outputs, each by name as text, and how they are compared (`match`), if not
+# number by number.
 Reference = Mapping[str, Mapping[str, str]]
 
 
@@ -46,7 +48,10 @@ def record(
         pairs = zip(signature.inputs, values, strict=True)
         tensors = [tf.constant(value, spec.dtype) for spec, value in pairs]
         inputs = by_name(what, names, tensors)
-        references.append({"inputs": _packed(inputs), "outputs": _packed(function(*tensors))})
+        reference = {"inputs": _packed(inputs), "outputs": _packed(function(*tensors))}
+        if signature.match:
+            reference["match"] = signature.match.packed()
+        references.append(reference)
     return references
 
 
@@ -61,7 +66,7 @@ def record_again(
     """
     return [
         {
-            "inputs": reference["inputs"],
+            **reference,
             "outputs": _packed(
                 {
                     name: tf.convert_to_tensor(output)
@@ -139,9 +144,19 @@ def compare(
     Raises:
         PublishError: At the first output that differs.
     """
-    for reference in references:
-        outputs = function(**_unpacked(reference["inputs"]))
-        assert_match(what, arrays(_unpacked(reference["outputs"])), arrays(outputs), tolerance)
+    pairs = (
+        (
+            arrays(_unpacked(reference["outputs"])),
+            arrays(function(**_unpacked(reference["inputs"]))),
+        )
+        for reference in references
+    )
+    if references and "match" in references[0]:
+        match = DetectionMatch.unpacked(references[0]["match"])
+        match.assert_match(what, pairs, tolerance)
+        return
+    for expected, outputs in pairs:
+        assert_match(what, expected, outputs, tolerance)
 
 
 def assert_match(

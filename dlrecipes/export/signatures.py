@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import UsageError
+from dlrecipes.export.detection_outputs import DetectionMatch
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.names import UNNAMED, input_names
 
@@ -28,6 +29,8 @@ class Signature:
         given_names: Names that the user gave to inputs, by their names here, where they differ.
             Defaults to none. Names that are not valid in a SavedModel are changed, and added here.
         expected: Outputs of the first example that the graph must have. Defaults to `None`.
+        match: How outputs that are detections are compared. Defaults to `None`: each number with
+            the number in its place.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -35,6 +38,7 @@ class Signature:
     examples: Sequence[tuple[np.ndarray, ...]]
     given_names: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, np.ndarray] | None = None
+    match: DetectionMatch | None = None
 
     def __post_init__(self) -> None:
         """Makes the names of the inputs valid and unique."""

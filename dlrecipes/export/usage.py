@@ -206,16 +206,21 @@ def _litert(exports: Exports, function: Any) -> list[str]:
         )
     ]
     formats = exports.quantized.formats if exports.quantized else ()
-    if same := [f"`{litert_file(kind)}`" for kind in formats if kind != "int8"]:
+    if exports.litert.match:
+        # The int8 file of a detector has float inputs and outputs.
+        int8, same_kinds = False, formats
+    else:
+        int8, same_kinds = "int8" in formats, [kind for kind in formats if kind != "int8"]
+    if same := [f"`{litert_file(kind)}`" for kind in same_kinds]:
         verb = "is" if len(same) == 1 else "are"
         parts.append(f"{' and '.join(same)} {verb} called in the same way.")
-    if "int8" in formats:
+    if int8:
         parts += _int8(
             [entry.name for entry in inputs if entry.spec.dtype == tf.float32],
             [name for name in sorted(outputs) if outputs[name].dtype == tf.float32],
         )
     if exports.metadata:
-        parts += _mediapipe(exports.metadata, "int8" in formats)
+        parts += _mediapipe(exports.metadata, int8)
     return parts
 
 
@@ -238,9 +243,12 @@ def without_smaller(section: str) -> str:
 
 def _mediapipe(metadata: Metadata, int8: bool) -> list[str]:
     """Returns the lines that load the LiteRT file in MediaPipe Tasks."""
-    task, call, result = metadata.task, "embed", "embeddings[0].embedding"
-    if task == "ImageClassifier":
-        call, result = "classify", "classifications[0].categories[0]"
+    task = metadata.task
+    call, result = {
+        "ImageClassifier": ("classify", "classifications[0].categories[0]"),
+        "ImageEmbedder": ("embed", "embeddings[0].embedding"),
+        "ObjectDetector": ("detect", "detections[:3]"),
+    }[task]
     text = (
         f"The metadata of `{LITERT_FILE}` lets MediaPipe Tasks load it as `{task}`, on Android, "
         "iOS, the web and in Python. It resizes an image to the input's size and feeds "

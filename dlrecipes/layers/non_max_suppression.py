@@ -18,9 +18,10 @@ class NonMaxSuppression(keras.layers.Layer):
     were returned. Boxes without area overlap nothing and remove nothing. A score of minus infinity
     or NaN is never kept.
 
-    The output has a fixed size, padded after the last kept box. The layer uses `keras.ops` alone,
-    so it runs inside a compiled or exported model on every backend: it sorts once and then runs
-    `max_detections` steps of a loop, each over all candidates. The selection is not differentiable;
+    The output has a fixed size, padded after the last kept box. The layer runs inside a compiled or
+    exported model on every backend: it sorts once and then runs `max_detections` steps of a loop,
+    each over all candidates. On TensorFlow its own operation takes the place of the loop, if the
+    classes are known by number or there are none. The selection is not differentiable;
     gradients flow to the boxes and scores that were selected. Overlaps are computed in float32 by
     `keras.utils.bounding_boxes.compute_iou`, and boxes and scores are float32 under any dtype
     policy. Training and inference behave the same.
@@ -32,6 +33,9 @@ class NonMaxSuppression(keras.layers.Layer):
         score_threshold: Score that boxes must exceed, or `None` for no bound. Defaults to `None`.
         max_candidates: Number of boxes with the highest scores to consider, at least 1, or `None`
             for all. Defaults to `None`.
+        num_classes: Number of classes, at least 1: `classes` are then from 0 to `num_classes - 1`,
+            and other boxes are not kept. With it, TensorFlow needs no loop. Defaults to `None`:
+            classes are any integers.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Call arguments:
@@ -49,8 +53,8 @@ class NonMaxSuppression(keras.layers.Layer):
         of shape `(batch,)`.
 
     Raises:
-        ValueError: If `max_detections` or `max_candidates` is not an integer of at least 1,
-            `iou_threshold` is not in [0, 1], or the inputs have other shapes.
+        ValueError: If `max_detections`, `max_candidates` or `num_classes` is not an integer of at
+            least 1, `iou_threshold` is not in [0, 1], or the inputs have other shapes.
 
     Example:
 
@@ -72,14 +76,14 @@ class NonMaxSuppression(keras.layers.Layer):
         iou_threshold: float = 0.5,
         score_threshold: float | None = None,
         max_candidates: int | None = None,
+        num_classes: int | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        counts = {"max_detections": max_detections, "max_candidates": max_candidates}
-        for name, value in counts.items():
-            if name == "max_candidates" and value is None:
-                continue
-            integer(name, value)
+        integer("max_detections", max_detections)
+        for name, value in {"max_candidates": max_candidates, "num_classes": num_classes}.items():
+            if value is not None:
+                integer(name, value)
         if score_threshold is not None:
             number("score_threshold", score_threshold, "None or a number", lambda x: x == x)
         number("iou_threshold", iou_threshold, "in [0, 1]", lambda x: 0 <= x <= 1)
@@ -87,6 +91,7 @@ class NonMaxSuppression(keras.layers.Layer):
         self.iou_threshold = iou_threshold
         self.score_threshold = score_threshold
         self.max_candidates = max_candidates
+        self.num_classes = num_classes
         self.autocast = False
 
     def call(self, boxes, scores, classes=None):
@@ -99,7 +104,10 @@ class NonMaxSuppression(keras.layers.Layer):
         order = ops.cast(order, "int32")
         rivals = None if classes is None else _rows(ops.cast(classes, "int32"), order)
         eligible = ops.greater(ranked, float("-inf"))
-        kept = self._greedy(ops.stop_gradient(_rows(boxes, order)), eligible, rivals)
+        if rivals is not None and self.num_classes is not None:
+            known = ops.logical_and(rivals >= 0, rivals < self.num_classes)
+            eligible = ops.logical_and(eligible, known)
+        kept = self._kept(ops.stop_gradient(_rows(boxes, order)), eligible, rivals)
         valid = ops.greater_equal(kept, 0)
         indices = _rows(order, ops.maximum(kept, 0))
 
@@ -140,6 +148,7 @@ class NonMaxSuppression(keras.layers.Layer):
             "iou_threshold": self.iou_threshold,
             "score_threshold": self.score_threshold,
             "max_candidates": self.max_candidates,
+            "num_classes": self.num_classes,
         }
 
     def _candidates(self, scores):
@@ -149,6 +158,18 @@ class NonMaxSuppression(keras.layers.Layer):
         # If the size is known, top_k requires a number and not a tensor.
         smaller = min if isinstance(num_boxes, int) else ops.minimum
         return smaller(num_boxes, self.max_candidates)
+
+    def _kept(self, boxes, eligible, classes):
+        """Returns the ranks of the kept boxes, padded with -1: (batch, max_detections)."""
+        is_listed = classes is None or self.num_classes is not None
+        # A threshold of 1 has no next larger one.
+        if keras.backend.backend() != "tensorflow" or not is_listed or self.iou_threshold == 1:
+            return self._greedy(boxes, eligible, classes)
+        from dlrecipes.layers._greedy_suppression import kept_ranks
+
+        return kept_ranks(
+            boxes, eligible, classes, self.num_classes, self.iou_threshold, self.max_detections
+        )
 
     def _greedy(self, boxes, eligible, classes):
         """Returns the ranks of the kept boxes, padded with -1: (batch, max_detections)."""

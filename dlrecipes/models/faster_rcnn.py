@@ -206,7 +206,9 @@ def faster_rcnn_detector(
     classes = ops.zeros_like(scores, "int32") + np.tile(
         np.arange(num_classes, dtype="int32"), number
     )
-    suppress = NonMaxSuppression(max_detections, iou_threshold, score_threshold, name="suppress")
+    suppress = NonMaxSuppression(
+        max_detections, iou_threshold, score_threshold, num_classes=num_classes, name="suppress"
+    )
     detections = suppress(ops.reshape(boxes, (-1, number * num_classes, 4)), scores, classes)
     keys = ("boxes", "scores", "classes", "count")
     return keras.Model(images, {key: detections[key] for key in keys}, name=name)

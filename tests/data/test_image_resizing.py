@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from dlrecipes.data.image_bytes import decode
-from dlrecipes.data.image_resizing import fit, prepare, resize
+from dlrecipes.data.image_resizing import fit, fit_array, limit, prepare, resize
 
 PHOTOS = Path(__file__).parents[3] / "shared/data/cats_dogs/test/cat"
 
@@ -38,6 +38,9 @@ def test_the_graph_resizes_as_pillow_does(height, width, size):
     assert difference.mean() < 0.5
     assert difference.max() < 1.5
     np.testing.assert_allclose(served, served.round(), atol=1e-3)
+    without_graph = 255 * fit_array(image, size)
+    # A value that lies between two grey levels up to rounding errors may become either.
+    assert np.mean(np.abs(without_graph - served) > 0.5) < 1e-3
     files = 255 * fit(decode(tf.io.encode_png(image), 3), size).numpy()
     assert np.abs(files - served).max() < 1.5
 
@@ -52,6 +55,20 @@ def test_grey_and_transparent_images_are_served_in_colour_on_white(channels):
         colour = 255 + image[..., -1:] / 255.0 * (colour - 255)
     expected = resize(colour.round().astype("uint8"), 24)
     assert np.abs(served - expected).max() < 1.5
+
+
+def test_grey_images_are_resized_to_colour():
+    image = photo_like(40, 60, 1)[..., 0]
+    grey = fit_array(image, 24)
+    assert grey.dtype == np.float32
+    np.testing.assert_array_equal(grey, fit_array(np.repeat(image[..., None], 3, axis=2), 24))
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((40, 30), (40, 30)), ((100, 50), (50, 25)), ((2, 500), (1, 50))]
+)
+def test_an_image_is_limited_with_its_proportions(size, expected):
+    assert limit(tf.ones([*size, 3]), 50).shape == (*expected, 3)
 
 
 def test_an_image_of_the_right_size_is_not_changed():

@@ -1,7 +1,7 @@
-"""Run by a Python with `mediapipe`; arguments: MODEL IMAGES.npy OUTPUTS.json TASK.
+"""Run by a Python with `mediapipe`; arguments: MODEL IMAGES.npz OUTPUTS.json TASK.
 
-Writes each image's labels and scores, the best first, for an `ImageClassifier`, and its vector for
-an `ImageEmbedder`.
+Writes each image's labels and scores, the best first, for an `ImageClassifier`, its vector for an
+`ImageEmbedder`, and for an `ObjectDetector` label, score and box of each object.
 """
 
 import json
@@ -14,11 +14,19 @@ import numpy as np
 model, images, outputs, task = sys.argv[1:]
 with getattr(mp.tasks.vision, task).create_from_model_path(model) as loaded:
     results = []
-    for array in np.load(images):
+    for array in np.load(images).values():
         image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(array))
         if task == "ImageEmbedder":
             vector = loaded.embed(image).embeddings[0].embedding
             results.append(np.asarray(vector).tolist())
+        elif task == "ObjectDetector":
+            objects = []
+            for entry in loaded.detect(image).detections:
+                (category,), box = entry.categories, entry.bounding_box
+                corners = [box.origin_x, box.origin_y]
+                corners += [box.origin_x + box.width, box.origin_y + box.height]
+                objects.append([category.category_name, category.score, corners])
+            results.append(objects)
         else:
             (head,) = loaded.classify(image).classifications
             results.append([[entry.category_name, entry.score] for entry in head.categories])

@@ -6,18 +6,25 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from tensorflow.lite.python import schema_py_generated as schema
 
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import Exports, Quantized, Signature, publish
 from dlrecipes.export._flatbuffers import Table, named_buffers
-from dlrecipes.export._litert_schema import BufferField, ModelField
+from dlrecipes.export._litert_schema import (
+    BufferField,
+    ModelField,
+    SubGraphField,
+    TensorField,
+)
 from dlrecipes.export.image_signatures import image_signatures
 from dlrecipes.export.litert import LiteRTModel, convert
 from dlrecipes.export.litert_metadata import (
     ImageInput,
     add_metadata,
     classifier,
+    detector,
     embedder,
     read_metadata,
     summary,
@@ -113,8 +120,6 @@ def test_a_grey_network_takes_grey_and_colour_images_of_any_batch(version, model
 
 
 def test_the_input_has_three_channels_before_it_is_resized(version):
-    from ai_edge_litert.interpreter import Interpreter
-
     # MediaPipe Tasks does not resize inputs, and refuses other shapes.
     for path in version.glob("*.tflite"):
         (details,) = Interpreter(str(path)).get_input_details()
@@ -139,8 +144,6 @@ def test_the_model_itself_is_unchanged(content):
 
 
 def test_the_interpreter_loads_the_file_from_memory_as_well(content):
-    from ai_edge_litert.interpreter import Interpreter
-
     # TensorFlow Serving reads model.tflite into memory.
     added = add_metadata(content, classifier(LABELS), "pets")
     outputs = []
@@ -227,16 +230,18 @@ def test_a_normalization_that_is_not_possible_is_refused(mean, std):
         ImageInput(mean, std)
 
 
+@pytest.mark.parametrize("make", [classifier, detector])
 @pytest.mark.parametrize("labels", ["cat", [0, 1], [b"cat"]])
-def test_labels_that_are_not_texts_are_refused(labels):
-    with pytest.raises(UsageError, match="list of texts as labels"):
-        classifier(labels)
+def test_labels_that_are_not_texts_are_refused(make, labels):
+    with pytest.raises(UsageError, match=f"{make.__name__}: expected a list of texts as labels"):
+        make(labels)
 
 
+@pytest.mark.parametrize("make", [classifier, detector])
 @pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan")])
-def test_a_threshold_that_is_not_a_score_is_refused(threshold):
-    with pytest.raises(UsageError, match="from 0 to 1"):
-        classifier(LABELS, threshold=threshold)
+def test_a_threshold_that_is_not_a_score_is_refused(make, threshold):
+    with pytest.raises(UsageError, match=f"{make.__name__}: threshold must be from 0 to 1"):
+        make(LABELS, threshold=threshold)
 
 
 def test_metadata_of_another_type_is_refused(content):
@@ -254,3 +259,70 @@ def test_a_grey_keras_model_is_published_for_colour_images(model, tmp_path):
     lite = LiteRTModel(folder / "model.tflite")
     for images in (x, x.repeat(3, axis=3)):
         np.testing.assert_allclose(lite(images=images)["scores"], model(x), atol=1e-6)
+
+
+def rows_of(images, rows=5):
+    """The outputs of a detector that finds nothing."""
+    flat = tf.reduce_sum(images, axis=[2, 3])[:, :1] + tf.zeros([1, rows])
+    return {
+        "classes": flat,
+        "count": tf.constant([float(rows)]),
+        "locations": flat[..., None] + tf.zeros([4]),
+        "scores": flat,
+    }
+
+
+def test_a_detector_has_labels_by_value_and_edges_in_their_order(tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(add(rows_of, [1, 8, 8, 3], detector(LABELS, threshold=0.25)))
+    metadata = read_metadata(path)
+    names = [entry["name"] for entry in metadata["outputs"]]
+    # MediaPipe looks for these names.
+    assert names == ["location", "category", "score", "number of detections"]
+    location, category, score, _ = metadata["outputs"]
+    # Where left, top, right and bottom are among top, left, bottom and right.
+    assert location["edges"] == [1, 0, 3, 2]
+    assert category["labels"] == LABELS
+    assert score["threshold"] == 0.25
+    assert metadata["description"] == "For MediaPipe Tasks' ObjectDetector."
+    assert summary(path) == "RGB images of 8x8 pixels, 3 labels"
+
+
+def test_the_outputs_of_a_detector_are_in_the_order_of_their_metadata():
+    content = add(lambda images: rows_of(images, 5), [1, 8, 8, 3], detector(LABELS))
+    (graph,) = Table(content).tables(ModelField.SUBGRAPHS)
+    tensors = graph.tables(SubGraphField.TENSORS)
+    outputs = [tensors[k] for k in graph.array(SubGraphField.OUTPUTS, np.int32)]
+    shapes = [output.array(TensorField.SHAPE, np.int32).tolist() for output in outputs]
+    assert shapes == [[1, 5, 4], [1, 5], [1, 5], [1]]
+    # By name, they are the same as before.
+    run = Interpreter(model_content=content).get_signature_runner("serving_default")
+    images = np.ones((1, 8, 8, 3), "float32")
+    for name, value in rows_of(images).items():
+        np.testing.assert_allclose(run(images=images)[name], value)
+
+
+def renamed(images):
+    outputs = rows_of(images)
+    outputs["boxes"] = outputs.pop("locations")
+    return outputs
+
+
+def with_loop(images):
+    outputs = rows_of(images)
+    total = tf.while_loop(lambda x: tf.reduce_sum(x) < 1e6, lambda x: 2 * x + 1, [images])[0]
+    return {**outputs, "scores": outputs["scores"] + tf.reduce_sum(total)}
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        (lambda x: {"y": 2 * x}, "needs one input and four outputs, .* 1 and 1"),
+        (renamed, r"needs the outputs locations \[1, 5, 4\].*has boxes \[1, 5, 4\]"),
+        (lambda x: {**rows_of(x), "scores": rows_of(x, 6)["scores"]}, r"scores \[1, 6\]"),
+        (with_loop, "needs a graph without loops"),
+    ],
+)
+def test_outputs_that_are_not_a_detectors_are_refused(function, shown):
+    with pytest.raises(PublishError, match=shown):
+        add(function, [1, 8, 8, 3], detector(LABELS))

@@ -10,9 +10,13 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from small_detector import NAMES as DETECTOR_NAMES
+from small_detector import SIZE, exports, small_detector, smooth_images
 
 from dlrecipes import runner
-from dlrecipes.export import publish
+from dlrecipes.data.image_resizing import resize
+from dlrecipes.export import Quantized, publish
+from dlrecipes.export.detection_litert import LiteRTDetector
 from dlrecipes.export.litert import LiteRTModel
 from dlrecipes.export.litert_metadata import ImageInput, classifier
 from dlrecipes.recipe import registry
@@ -56,11 +60,11 @@ def mediapipe_python(tmp_path_factory):
 
 @pytest.fixture
 def in_mediapipe(mediapipe_python, tmp_path):
-    """Returns MediaPipe's outputs of a file for images, uint8 of any size, RGB."""
+    """Returns MediaPipe's outputs of a file for images, uint8 of any sizes, RGB."""
 
     def call(path, images, task):
-        arrays, outputs = tmp_path / "images.npy", tmp_path / "outputs.json"
-        np.save(arrays, images)
+        arrays, outputs = tmp_path / "images.npz", tmp_path / "outputs.json"
+        np.savez(arrays, *images)
         command = [mediapipe_python, SCRIPT, path, arrays, outputs, task]
         done = subprocess.run(command, capture_output=True, text=True, timeout=CALL_SECONDS)
         assert done.returncode == 0, done.stderr[-2000:]
@@ -169,6 +173,48 @@ def test_scores_below_the_threshold_are_not_reported(tmp_path, in_mediapipe):
     results = in_mediapipe(folder / "model.tflite", PIXELS, "ImageClassifier")
     reported = [len(categories) for categories in results]
     assert reported == (scores >= threshold).sum(axis=1).tolist()
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    """A detector's version in all formats, and images of its input's size."""
+    model, photos = small_detector(), smooth_images(COUNT)
+    images = [resize(photo, SIZE) for photo in photos]
+    calibration = [(image[None] / np.float32(255),) for image in images]
+    formats = Quantized(("float16", "dynamic", "int8"), calibration, "one", lambda lite: 1.0, 0)
+    parts = exports(model, images, quantized=formats)
+    return publish(model, tmp_path_factory.mktemp("objects") / "objects", parts), images
+
+
+@pytest.mark.parametrize("file", [*FORMATS, "model.dynamic.tflite", "model.int8.tflite"])
+def test_a_two_stage_detector_is_an_object_detector(objects, in_mediapipe, file):
+    version, images = objects
+    own = LiteRTDetector(version / file, DETECTOR_NAMES)
+    results = in_mediapipe(version / file, images, "ObjectDetector")
+    counts = [len(result) for result in results]
+    assert len(results) == COUNT
+    assert min(counts) > 3
+    for image, result in zip(images, results, strict=True):
+        expected = own.predict(image)
+        assert [label for label, _, _ in result] == [x["label"] for x in expected]
+        scores = [score for _, score, _ in result]
+        np.testing.assert_allclose(scores, [x["score"] for x in expected], atol=1e-3)
+        # MediaPipe cuts off the fractions of left, top, width and height, in pixels.
+        ours = np.array([x["box"] for x in expected])
+        theirs = np.array([box for _, _, box in result]) + 0.5
+        np.testing.assert_allclose(theirs[:, :2], ours[:, :2], atol=0.501)
+        sides = [boxes[:, 2:] - boxes[:, :2] for boxes in (theirs, ours)]
+        np.testing.assert_allclose(sides[0] + 0.5, sides[1], atol=0.501)
+
+
+def test_an_image_without_objects_has_no_detections(tmp_path, in_mediapipe):
+    model = small_detector()
+    logits = model.get_layer("faster_rcnn").get_layer("class_logits")
+    # All regions are background.
+    logits.set_weights([np.zeros_like(logits.kernel), np.array([50.0, 0, 0, 0])])
+    images = [resize(photo, SIZE) for photo in smooth_images(3)]
+    version = publish(model, tmp_path / "objects", exports(model, images))
+    assert in_mediapipe(version / "model.tflite", images, "ObjectDetector") == [[], [], []]
 
 
 @pytest.mark.parametrize("recipe", ["digits", "faces"])

@@ -1,8 +1,14 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 from contract import gradients_of
 
+from dlrecipes.export._flatbuffers import Table as Model
+from dlrecipes.export._litert_schema import ModelField
+from dlrecipes.export.litert import convert
+from dlrecipes.export.signatures import Signature
 from dlrecipes.layers import NonMaxSuppression
 
 
@@ -37,6 +43,22 @@ def random_boxes(seed, number, extent=30):
     return boxes, rng.normal(size=number).astype("float32")
 
 
+@pytest.fixture(params=["operation", "operation for each class", "loop"])
+def suppress(request):
+    """Suppresses the boxes of one image in each way that the layer knows."""
+
+    def call(layer, boxes, scores):
+        if request.param == "operation":
+            return run(layer, boxes, scores)
+        known = 2 if request.param == "operation for each class" else None
+        layer = NonMaxSuppression.from_config({**layer.get_config(), "num_classes": known})
+        outputs = run(layer, boxes, scores, np.ones(len(scores), "int32"))
+        outputs.pop("classes")
+        return outputs
+
+    return call
+
+
 def run(layer, *inputs):
     outputs = layer(*(keras.ops.convert_to_tensor(x[None]) for x in inputs))
     return {name: keras.ops.convert_to_numpy(x)[0] for name, x in outputs.items()}
@@ -54,50 +76,84 @@ def assert_kept(outputs, expected, boxes, scores):
 
 @pytest.mark.parametrize("overlap", [0.0, 0.3, 0.7, 1.0])
 @pytest.mark.parametrize("most", [1, 8, 60])
-def test_kept_boxes_equal_the_greedy_loop(overlap, most):
+def test_kept_boxes_equal_the_greedy_loop(suppress, overlap, most):
     layer = NonMaxSuppression(most, overlap)
     for seed in range(2):
         boxes, scores = random_boxes(seed, 40)
-        assert_kept(run(layer, boxes, scores), greedy(boxes, scores, most, overlap), boxes, scores)
+        assert_kept(
+            suppress(layer, boxes, scores), greedy(boxes, scores, most, overlap), boxes, scores
+        )
 
 
-def test_equal_scores_keep_the_order_of_the_inputs():
+def test_equal_scores_keep_the_order_of_the_inputs(suppress):
     rng = np.random.default_rng(1)
     layer = NonMaxSuppression(20, 0.4)
     for seed in range(5):
         boxes, _ = random_boxes(seed, 40)
         scores = rng.integers(0, 3, 40).astype("float32")
         expected = greedy(boxes, scores, 20, 0.4)
-        assert_kept(run(layer, boxes, scores), expected, boxes, scores)
+        assert_kept(suppress(layer, boxes, scores), expected, boxes, scores)
 
 
-def test_only_one_of_identical_boxes_is_kept_and_all_boxes_without_area():
+def test_only_one_of_identical_boxes_is_kept_and_all_boxes_without_area(suppress):
     box = [2.0, 3.0, 9.0, 8.0]
     # A point, a line and a box with swapped corners, twice each.
     degenerate = [[4.0, 4, 4, 4]] * 2 + [[1.0, 1, 6, 1]] * 2 + [[9.0, 8, 2, 3]] * 2
     boxes = np.array([box, box, box, *degenerate], "float32")
     scores = np.array([1, 3, 2, 9, 8, 7, 6, 5, 4], "float32")
-    assert_kept(run(NonMaxSuppression(9), boxes, scores), [3, 4, 5, 6, 7, 8, 1], boxes, scores)
+    assert_kept(suppress(NonMaxSuppression(9), boxes, scores), [3, 4, 5, 6, 7, 8, 1], boxes, scores)
     assert greedy(boxes, scores, 9, 0.5) == [3, 4, 5, 6, 7, 8, 1]
 
 
-def test_an_overlap_equal_to_the_threshold_is_kept():
+def test_an_overlap_equal_to_the_threshold_is_kept(suppress):
     boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 2], [0, 0, 4, 3]], "float32")
     scores = np.array([3, 2, 1], "float32")
     # The second box covers 1/2 of the first, and the third 3/4.
-    assert_kept(run(NonMaxSuppression(3, 0.5), boxes, scores), [0, 1], boxes, scores)
+    assert_kept(suppress(NonMaxSuppression(3, 0.5), boxes, scores), [0, 1], boxes, scores)
 
 
-def test_boxes_suppress_only_their_own_class():
+@pytest.mark.parametrize("num_classes", [None, 3, 5])
+def test_boxes_suppress_only_their_own_class(num_classes):
     classes = np.random.default_rng(2).integers(0, 3, 40).astype("int32")
+    layer = NonMaxSuppression(15, 0.3, num_classes=num_classes)
     for seed in range(5):
         boxes, scores = random_boxes(seed, 40, extent=10)
-        outputs = run(NonMaxSuppression(15, 0.3), boxes, scores, classes)
+        outputs = run(layer, boxes, scores, classes)
         expected = greedy(boxes, scores, 15, 0.3, classes=classes)
         assert expected != greedy(boxes, scores, 15, 0.3)
         assert_kept(outputs, expected, boxes, scores)
         padding = [-1] * (15 - len(expected))
         assert outputs["classes"].tolist() == classes[expected].tolist() + padding
+
+
+def test_boxes_of_other_classes_than_the_known_ones_are_not_kept():
+    boxes, scores = random_boxes(0, 5, extent=1000)
+    classes = np.array([0, 2, -1, 1, 7], "int32")
+    outputs = run(NonMaxSuppression(5, num_classes=2), boxes, scores, classes)
+    expected = [int(k) for k in np.argsort(-scores) if k in (0, 3)]
+    assert_kept(outputs, expected, boxes, scores)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.5])
+def test_a_litert_file_keeps_the_same_boxes_without_a_second_subgraph(overlap):
+    # Whole numbers make scores equal, and overlaps equal to the threshold.
+    rng = np.random.default_rng(3)
+    corner, side = rng.integers(0, 12, (40, 2)), rng.integers(0, 5, (40, 2))
+    boxes = np.concatenate([corner, corner + side], axis=-1).astype("float32")
+    scores = rng.integers(0, 3, 40).astype("float32")
+    classes = rng.integers(0, 2, 40).astype("int32")
+    layer = NonMaxSuppression(30, overlap, score_threshold=0.5, num_classes=2)
+    specs = [
+        tf.TensorSpec([1, 40, 4], tf.float32, name="boxes"),
+        tf.TensorSpec([1, 40], tf.float32, name="scores"),
+        tf.TensorSpec([1, 40], tf.int32, name="classes"),
+    ]
+    content = convert(Signature(layer, specs, []))
+    assert len(Model(content).tables(ModelField.SUBGRAPHS)) == 1
+    lite = Interpreter(model_content=content).get_signature_runner()
+    outputs = lite(boxes=boxes[None], scores=scores[None], classes=classes[None])
+    expected = greedy(boxes, scores, 30, overlap, floor=0.5, classes=classes)
+    assert_kept({name: value[0] for name, value in outputs.items()}, expected, boxes, scores)
 
 
 def test_scores_must_be_above_the_threshold_and_among_the_best():
@@ -109,17 +165,19 @@ def test_scores_must_be_above_the_threshold_and_among_the_best():
     assert_kept(outputs, greedy(boxes, scores, 40, 0.5, candidates=12), boxes, scores)
 
 
-def test_nan_and_minus_infinity_scores_are_never_kept():
+def test_nan_and_minus_infinity_scores_are_never_kept(suppress):
     boxes, scores = random_boxes(0, 6, extent=1000)
     scores[[1, 4]] = np.nan, -np.inf
-    outputs = run(NonMaxSuppression(6), boxes, scores)
+    outputs = suppress(NonMaxSuppression(6), boxes, scores)
     assert_kept(outputs, greedy(boxes, scores, 6, 0.5), boxes, scores)
     assert outputs["count"] == 4
 
 
-def test_outputs_without_a_kept_box_are_padding():
+def test_outputs_without_a_kept_box_are_padding(suppress):
     boxes, scores = random_boxes(0, 6)
-    assert_kept(run(NonMaxSuppression(3, score_threshold=99.0), boxes, scores), [], boxes, scores)
+    assert_kept(
+        suppress(NonMaxSuppression(3, score_threshold=99.0), boxes, scores), [], boxes, scores
+    )
 
 
 def test_images_of_a_batch_are_independent():
@@ -163,6 +221,7 @@ def test_gradient_flows_only_to_the_selected_scores():
         ("max_detections", 0),
         ("max_detections", True),
         ("max_candidates", 0),
+        ("num_classes", 0),
         ("iou_threshold", 1.5),
         ("iou_threshold", None),
         ("iou_threshold", "0.5"),
