@@ -8,7 +8,7 @@ import tensorflow as tf
 from dlrecipes.layers import BoxCoder, BoxMatcher
 from dlrecipes.layers._arguments import integer, number
 from dlrecipes.losses.detection import detection_terms, region_proposal_terms
-from dlrecipes.models import faster_rcnn_detector, faster_rcnn_stages
+from dlrecipes.models.faster_rcnn import faster_rcnn_detector, faster_rcnn_stages
 from dlrecipes.training._engine import box_checks, suppression
 from dlrecipes.training._engine.checks import refuse_losses_and_metrics
 from dlrecipes.training._engine.detection_targets import Objects, TargetSampler, objects_of
@@ -56,8 +56,9 @@ class FasterRCNN(Trainer):
         anchor_thresholds: Overlap below which an anchor is negative, and from which it is positive.
             Defaults to `(0.3, 0.7)`.
         cross_border: Whether anchors that cross the edge of the image are trained. The paper
-            ignores them, which is `False`: in small images hardly any large anchor remains. Later
-            implementations train them. Defaults to `True`.
+            ignores them, which is `False`: in an image of 256 pixels, a fifth of the anchors of 128
+            pixels and none of 256 remain. torchvision and Detectron2 train them. Defaults to
+            `True`.
         num_proposals: Proposals per image in training, at least 1. Defaults to 2000.
         max_candidates: Best-scored anchors that suppression considers in training, at least 1.
             Defaults to 2000.

@@ -1,4 +1,4 @@
-"""What a detector's stages learn: sampled boxes with their labels, classes and true deltas."""
+"""Targets of a detector: sampled boxes with their labels, classes and true deltas."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

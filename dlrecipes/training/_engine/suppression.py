@@ -30,19 +30,21 @@ def proposals(
     """
     sides = boxes[..., 2:] - boxes[..., :2]
     large = tf.reduce_min(sides, axis=-1) >= min_size
-    lowest = logits.dtype.min if logits.dtype == tf.float32 else tf.float32.min
-    ranked = tf.where(large, tf.cast(logits, tf.float32), lowest)
+    ranked = tf.where(large, tf.cast(logits, tf.float32), float("-inf"))
     count = boxes.shape[1] if boxes.shape[1] is not None else tf.shape(boxes)[1]
     smaller = min if isinstance(count, int) else tf.minimum
-    ranked, order = tf.math.top_k(ranked, smaller(count, max_candidates))
+    count = smaller(count, max_candidates)
+    ranked, order = tf.math.top_k(ranked, count)
     candidates = tf.gather(boxes, order, axis=1, batch_dims=1)
+    # Ranks in place of scores: among equal scores, the operation takes any box first.
+    ranks = tf.cast(tf.range(count, 0, -1), tf.float32)
     selected = tf.raw_ops.CombinedNonMaxSuppression(
         boxes=candidates[:, :, None],
-        scores=ranked[..., None],
+        scores=tf.where(ranked > float("-inf"), ranks, 0.0)[..., None],
         max_output_size_per_class=num_proposals,
         max_total_size=num_proposals,
         iou_threshold=float(iou_threshold),
-        score_threshold=lowest,
+        score_threshold=0.0,
         clip_boxes=False,
     )
     return tf.stop_gradient(selected.nmsed_boxes)
