@@ -52,7 +52,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 biggan_discriminator biggan_generator cyclegan_generator dcgan_discriminator
                 dcgan_generator patchgan pix2pix_unet""",
             "Embeddings": "facenet_inception_resnet facenet_small",
-            "Detection": "faster_rcnn faster_rcnn_detector region_proposal_network",
+            "Detection": """
+                faster_rcnn faster_rcnn_detector faster_rcnn_stages region_proposal_network""",
             "Ensembles": "ensemble",
         },
     ),
@@ -83,6 +84,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "Sequences": """
                 CarriedState CharacterLanguageModel SequenceTagger TruncatedBPTT gradient_by_lag""",
             "Embeddings": "TripletEmbedding",
+            "Detection": "FasterRCNN",
             "Boltzmann machines and pre-training": "ContrastiveDivergence pretrain",
             "Classic learning and stopping rules": """
                 BackPropagation PerceptronRule StopOnPlateau StopOnGeneralizationGap

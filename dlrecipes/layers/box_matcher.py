@@ -17,7 +17,10 @@ class BoxMatcher(keras.layers.Layer):
       `match_every_object`, no other box overlaps some object more.
     - 0, negative: the box is not positive and overlaps every object by less than
       `negative_threshold`.
-    - -1, ignored: neither of the two; or, with `image`, the box crosses the edge of the image.
+    - -1, ignored: neither of the two; or, with `image`, the box crosses the edge of the image; or,
+      with `ignored`, it belongs to an object that is not counted. That is so if it overlaps such an
+      object more than any counted one, or if it is not positive and a part of it of at least
+      `negative_threshold` lies within such an object (which may be a crowd, larger than the box).
 
     The defaults label anchors for a region proposal network. Fast R-CNN's last stage labels
     proposals with `BoxMatcher(0.5, 0.5, match_every_object=False)`. Images with fewer objects than
@@ -41,6 +44,8 @@ class BoxMatcher(keras.layers.Layer):
             must be at least one per image, which may be padding.
         image: Tensor of shape `(batch, height, width, channels)`, of which only the size is read,
             or `None` to let boxes cross the edge. Defaults to `None`.
+        ignored: Whether an object is not counted, boolean of shape `(batch, objects)`, or `None` to
+            count all. Defaults to `None`.
 
     Returns:
         A dictionary: `labels`, int32 of shape `(batch, boxes)`; `indices`, the object of each box
@@ -89,9 +94,15 @@ class BoxMatcher(keras.layers.Layer):
         self.match_every_object = match_every_object
         self.autocast = False
 
-    def call(self, boxes, objects, image=None):
+    def call(self, boxes, objects, image=None, ignored=None):
         boxes = ops.stop_gradient(ops.cast(boxes, "float32"))
         objects = ops.stop_gradient(ops.cast(objects, "float32"))
+        uncounted = None
+        if ignored is not None:
+            ignored = ops.expand_dims(ops.cast(ignored, "bool"), -1)
+            # A box without area matches nothing.
+            uncounted = ops.where(ignored, objects, 0.0)
+            objects = ops.where(ignored, 0.0, objects)
         overlap = bounding_boxes.compute_iou(objects, boxes, "xyxy")
         inside = None if image is None else _inside(boxes, image)
         if inside is not None:
@@ -110,6 +121,8 @@ class BoxMatcher(keras.layers.Layer):
             positive = ops.logical_or(positive, ops.any(chosen, axis=1))
         labels = ops.where(ops.less(most, self.negative_threshold), 0, -1)
         labels = ops.where(positive, 1, labels)
+        if uncounted is not None:
+            labels = self._ignore(labels, most, boxes, uncounted)
         if inside is not None:
             labels = ops.where(inside, labels, -1)
         rows = ops.expand_dims(ops.arange(ops.shape(objects)[0], dtype="int32"), 1)
@@ -117,12 +130,23 @@ class BoxMatcher(keras.layers.Layer):
         own = ops.take(ops.reshape(objects, (-1, 4)), rows, axis=0)
         return {"labels": ops.cast(labels, "int32"), "indices": indices, "boxes": own}
 
-    def compute_output_spec(self, boxes, objects, image=None):
+    def _ignore(self, labels, most, boxes, uncounted):
+        """Returns the labels with -1 for boxes that belong to objects that are not counted."""
+        overlap = ops.max(bounding_boxes.compute_iou(uncounted, boxes, "xyxy"), axis=1)
+        closer = ops.greater(overlap, most)
+        within = ops.greater_equal(_part_within(boxes, uncounted), self.negative_threshold)
+        positive = ops.equal(labels, 1)
+        keep = ops.where(positive, ops.logical_not(closer), ops.logical_not(within))
+        return ops.where(keep, labels, -1)
+
+    def compute_output_spec(self, boxes, objects, image=None, ignored=None):
         shapes = self.compute_output_shape(boxes.shape, objects.shape)
         dtypes = {"labels": "int32", "indices": "int32", "boxes": "float32"}
         return {name: keras.KerasTensor(shapes[name], dtypes[name]) for name in shapes}
 
-    def compute_output_shape(self, boxes_shape, objects_shape, image_shape=None):
+    def compute_output_shape(
+        self, boxes_shape, objects_shape, image_shape=None, ignored_shape=None
+    ):
         each = (objects_shape[0], boxes_shape[-2])
         return {"labels": each, "indices": each, "boxes": (*each, 4)}
 
@@ -141,3 +165,14 @@ def _inside(boxes, image):
     left, top, right, bottom = ops.unstack(boxes, 4, axis=-1)
     inside = ops.logical_and(left >= 0, top >= 0)
     return ops.logical_and(inside, ops.logical_and(right <= width, bottom <= height))
+
+
+def _part_within(boxes, objects):
+    """Returns the largest part of each box's area within one object: (batch, boxes)."""
+    left, top, right, bottom = (ops.expand_dims(x, -2) for x in ops.unstack(boxes, 4, axis=-1))
+    sides = [ops.expand_dims(x, -1) for x in ops.unstack(objects, 4, axis=-1)]
+    width = ops.minimum(right, sides[2]) - ops.maximum(left, sides[0])
+    height = ops.minimum(bottom, sides[3]) - ops.maximum(top, sides[1])
+    common = ops.max(ops.maximum(width, 0.0) * ops.maximum(height, 0.0), axis=1)
+    area = ops.squeeze((right - left) * (bottom - top), -2)
+    return common / ops.maximum(area, 1e-7)

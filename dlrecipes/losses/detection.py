@@ -3,10 +3,13 @@
 import keras
 from keras import ops
 
+from dlrecipes.layers._arguments import number
 from dlrecipes.losses._arguments import at_least_0, sizes_of
 
 
-def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: float = 1.0):
+def region_proposal_loss(
+    labels, deltas, objectness, anchor_deltas, box_weight: float = 1.0, beta: float = 1.0
+):
     """Computes the loss of a region proposal network for each image.
 
     With `p` the probability given by an anchor's logit, the sum is over the `N` anchors that are
@@ -14,11 +17,11 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
 
         loss = (sum cross_entropy(label, p) + box_weight * sum_positive smooth_l1(deltas)) / N
 
-    where `smooth_l1` is, summed over the four deltas, `d * d / 2` for a difference `d` between -1
-    and 1, and `|d| - 1 / 2` otherwise. The paper uses 256 sampled anchors per image, at most half
-    of them positive: a training step labels the others -1. The paper divides the second sum by
-    about 2400 positions and multiplies by 10, "roughly equally weighted" with the first one's 1 /
-    256; here both are divided by `N`.
+    where `smooth_l1` is, summed over the four deltas, `d * d / (2 * beta)` for a difference `d`
+    between `-beta` and `beta`, and `|d| - beta / 2` otherwise. The paper uses 256 sampled anchors
+    per image, at most half of them positive: a training step labels the others -1. The paper
+    divides the second sum by about 2400 positions and multiplies by 10, "roughly equally weighted"
+    with the first one's 1 / 256; here both are divided by `N`.
 
     Args:
         labels: Labels of shape `(batch, anchors)`: 1 (object), 0 (background) or -1 (ignored, such
@@ -27,14 +30,16 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
         objectness: Logits of shape `(batch, anchors)`.
         anchor_deltas: Predicted deltas, of shape `(batch, anchors, 4)`.
         box_weight: Weight of the deltas' term, at least 0. Defaults to 1.
+        beta: Difference above which `smooth_l1` is linear, above 0. The authors' code uses 1 / 9,
+            because the deltas of anchors are not divided by their deviations. Defaults to 1.
 
     Returns:
         The loss of each image, of shape `(batch,)`, in float32 at least; 0 if all anchors are
         ignored.
 
     Raises:
-        ValueError: If `box_weight` is not a number of at least 0, or the shapes differ from those
-            above.
+        ValueError: If `box_weight` is not a number of at least 0, `beta` is not above 0, or the
+            shapes differ from those above.
 
     Example:
 
@@ -51,6 +56,23 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
         https://arxiv.org/abs/1504.08083
     """
     at_least_0("box_weight", box_weight)
+    objectness_loss, box_loss = region_proposal_terms(
+        labels, deltas, objectness, anchor_deltas, beta
+    )
+    return objectness_loss + box_weight * box_loss
+
+
+def region_proposal_terms(labels, deltas, objectness, anchor_deltas, beta: float = 1.0):
+    """Returns the two terms of `region_proposal_loss`, without weights, each `(batch,)`.
+
+    Args:
+        labels: As in `region_proposal_loss`, like the other arguments.
+        deltas: True deltas.
+        objectness: Logits.
+        anchor_deltas: Predicted deltas.
+        beta: Difference above which `smooth_l1` is linear. Defaults to 1.
+    """
+    number("beta", beta, "above 0", lambda x: x > 0)
     objectness, anchor_deltas = _exact(objectness), _exact(anchor_deltas)
     labels, deltas = ops.convert_to_tensor(labels), ops.convert_to_tensor(deltas)
     sizes_of(
@@ -61,11 +83,14 @@ def region_proposal_loss(labels, deltas, objectness, anchor_deltas, box_weight: 
     )
     positive = ops.cast(ops.equal(labels, 1), objectness.dtype)
     class_costs = ops.binary_crossentropy(positive, objectness, from_logits=True)
-    box_costs = positive * _smooth_l1(deltas, anchor_deltas)
-    return _mean(class_costs + box_weight * box_costs, ops.greater_equal(labels, 0))
+    box_costs = positive * _smooth_l1(deltas, anchor_deltas, beta)
+    counted = ops.greater_equal(labels, 0)
+    return _mean(class_costs, counted), _mean(box_costs, counted)
 
 
-def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float = 1.0):
+def detection_loss(
+    labels, deltas, class_logits, box_deltas, box_weight: float = 1.0, beta: float = 1.0
+):
     """Computes the loss of a detector's last stage for each image.
 
     The sum is over the `N` proposals that are not ignored, and
@@ -85,14 +110,15 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
         class_logits: Logits of shape `(batch, proposals, classes + 1)`, the background first.
         box_deltas: Predicted deltas, of shape `(batch, proposals, classes, 4)`.
         box_weight: Weight of the deltas' term, at least 0. Defaults to 1.
+        beta: Difference above which `smooth_l1` is linear, above 0. Defaults to 1.
 
     Returns:
         The loss of each image, of shape `(batch,)`, in float32 at least; 0 if all proposals are
         ignored.
 
     Raises:
-        ValueError: If `box_weight` is not a number of at least 0, or the shapes differ from those
-            above.
+        ValueError: If `box_weight` is not a number of at least 0, `beta` is not above 0, or the
+            shapes differ from those above.
 
     Example:
 
@@ -128,6 +154,21 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
         https://arxiv.org/abs/1504.08083
     """
     at_least_0("box_weight", box_weight)
+    class_loss, box_loss = detection_terms(labels, deltas, class_logits, box_deltas, beta)
+    return class_loss + box_weight * box_loss
+
+
+def detection_terms(labels, deltas, class_logits, box_deltas, beta: float = 1.0):
+    """Returns the two terms of `detection_loss`, without weights, each of shape `(batch,)`.
+
+    Args:
+        labels: As in `detection_loss`, like the other arguments.
+        deltas: True deltas.
+        class_logits: Logits.
+        box_deltas: Predicted deltas.
+        beta: Difference above which `smooth_l1` is linear. Defaults to 1.
+    """
+    number("beta", beta, "above 0", lambda x: x > 0)
     class_logits, box_deltas = _exact(class_logits), _exact(box_deltas)
     labels, deltas = ops.cast(labels, "int32"), ops.convert_to_tensor(deltas)
     sizes = sizes_of(
@@ -148,8 +189,9 @@ def detection_loss(labels, deltas, class_logits, box_deltas, box_weight: float =
     own = ops.one_hot(labels - 1, box_deltas.shape[2], dtype=box_deltas.dtype)
     predicted = ops.sum(ops.expand_dims(own, -1) * box_deltas, axis=2)
     is_object = ops.cast(ops.greater(labels, 0), predicted.dtype)
-    box_costs = is_object * _smooth_l1(deltas, predicted)
-    return _mean(class_costs + box_weight * box_costs, ops.greater_equal(labels, 0))
+    box_costs = is_object * _smooth_l1(deltas, predicted, beta)
+    counted = ops.greater_equal(labels, 0)
+    return _mean(class_costs, counted), _mean(box_costs, counted)
 
 
 def _exact(x):
@@ -157,9 +199,9 @@ def _exact(x):
     return x if keras.backend.standardize_dtype(x.dtype) == "float64" else ops.cast(x, "float32")
 
 
-def _smooth_l1(true, predicted):
-    # Keras averages over the four deltas.
-    return 4 * keras.losses.huber(ops.cast(true, predicted.dtype), predicted, delta=1.0)
+def _smooth_l1(true, predicted, beta):
+    # Keras averages over the four deltas, and its slope is beta.
+    return 4 / beta * keras.losses.huber(ops.cast(true, predicted.dtype), predicted, delta=beta)
 
 
 def _mean(costs, counted):

@@ -1,16 +1,17 @@
 """Two-stage object detectors: region proposals, then a classifier and box regressor for each."""
 
+import math
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from dlrecipes.layers import AnchorBoxes, BoxCoder, NonMaxSuppression, RegionProposals, RoIAlign
+from dlrecipes.layers import BoxCoder, NonMaxSuppression, RegionProposals, RoIAlign
 from dlrecipes.layers._arguments import number as check_number
-from dlrecipes.models._arguments import check_integers, check_positive_lists, check_rates
+from dlrecipes.models._arguments import check_integers, check_rates
 from dlrecipes.models.images import channels_last, nth_seed
-from dlrecipes.models.region_proposal_network import feature_map, gaussian, propose
+from dlrecipes.models.region_proposal_network import feature_maps, gaussian, propose
 
 
 @channels_last
@@ -19,7 +20,7 @@ def faster_rcnn(
     num_classes: int = 20,
     sizes: Sequence[float] = (128, 256, 512),
     ratios: Sequence[float] = (0.5, 1, 2),
-    stride: int = 16,
+    stride: int | Sequence[int] = 16,
     filters: int = 512,
     num_proposals: int = 300,
     max_candidates: int = 6000,
@@ -109,24 +110,78 @@ def faster_rcnn(
     """
     check_integers(num_classes=num_classes, units=units)
     check_rates(dropout=dropout)
-    check_positive_lists(sizes=sizes, ratios=ratios)
-    images, features = feature_map(backbone, stride)
-    anchors = AnchorBoxes(sizes, ratios, stride, name="anchors")
+    images, features, anchors = feature_maps(backbone, stride, sizes, ratios)
     proposals = RegionProposals(
         num_proposals, max_candidates, iou_threshold, min_size, name="proposals"
     )
     outputs = propose(images, features, filters, anchors, proposals)
-    align = RoIAlign(pool_size, spatial_scale=1 / stride, name="roi_align")
-    x = align(features, outputs["proposals"])
-    x = layers.Reshape((num_proposals, pool_size**2 * features.shape[-1]), name="flatten")(x)
+    head = {"roi_align": _roi_align(pool_size, stride)}
     for index, layer in enumerate(("fc6", "fc7")):
-        x = layers.Dense(units, "relu", name=layer)(x)
-        x = layers.Dropout(dropout, seed=nth_seed(seed, index), name=f"{layer}_dropout")(x)
+        head[layer] = layers.Dense(units, "relu", name=layer)
+        dropped = f"{layer}_dropout"
+        head[dropped] = layers.Dropout(dropout, seed=nth_seed(seed, index), name=dropped)
     logits = layers.Dense(num_classes + 1, kernel_initializer=gaussian(0.01), name="class_logits")
     deltas = layers.Dense(4 * num_classes, kernel_initializer=gaussian(0.001), name="box_deltas")
-    by_class = layers.Reshape((num_proposals, num_classes, 4), name="by_class")
-    outputs |= {"class_logits": logits(x), "box_deltas": by_class(deltas(x))}
+    head |= {"class_logits": logits, "box_deltas": deltas}
+    outputs |= _classify(head, features, outputs["proposals"])
     return keras.Model(images, outputs, name=name)
+
+
+@channels_last
+def faster_rcnn_stages(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Builds the two stages of a network of `faster_rcnn`, which share its weights.
+
+    The second stage classifies any regions, in any number: those that a training step samples, or
+    more or fewer proposals than the network itself has.
+
+    Args:
+        network: A model from `faster_rcnn`.
+
+    Returns:
+        Two functional models.
+
+        - From `images` to a dictionary of `objectness`, `anchor_deltas` and `anchors`, as in
+          `region_proposal_network`, and `features`, the list of feature maps.
+        - From a dictionary of `features` and `regions`, boxes of shape `(batch, regions, 4)`, to
+          `class_logits` and `box_deltas`, as in `faster_rcnn`.
+
+    Raises:
+        ValueError: If the network lacks an output that `faster_rcnn` has.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.models import faster_rcnn, faster_rcnn_stages
+    >>> images = keras.Input((None, None, 3))
+    >>> features = keras.layers.Conv2D(4, 3, strides=8, padding="same")(images)
+    >>> network = faster_rcnn(
+    ...     keras.Model(images, features), num_classes=2, sizes=(16, 32), stride=8, filters=4,
+    ...     num_proposals=5, pool_size=2, units=8,
+    ... )
+    >>> proposer, classifier = faster_rcnn_stages(network)
+    >>> first = proposer(keras.ops.ones((1, 24, 32, 3)))
+    >>> y = classifier({"features": first["features"], "regions": first["anchors"][:, :7]})
+    >>> tuple(y["class_logits"].shape)
+    (1, 7, 3)
+
+    Reference:
+        Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
+        region proposal networks", section 3.2. https://arxiv.org/abs/1506.01497
+    """
+    _check_network(network)
+    *features, _ = network.get_layer("roi_align").input
+    first = {name: network.output[name] for name in ("objectness", "anchor_deltas", "anchors")}
+    proposer = keras.Model(network.input, {"features": features, **first}, name="proposer")
+    inputs = {
+        "features": [
+            keras.Input((None, None, x.shape[-1]), name=f"features{n}", dtype=x.dtype)
+            for n, x in enumerate(features, 1)
+        ],
+        "regions": keras.Input((None, 4), name="regions"),
+    }
+    head = {name: network.get_layer(name) for name in _HEAD}
+    outputs = _classify(head, inputs["features"], inputs["regions"])
+    return proposer, keras.Model(inputs, outputs, name="region_classifier")
 
 
 @channels_last
@@ -136,6 +191,7 @@ def faster_rcnn_detector(
     iou_threshold: float = 0.3,
     score_threshold: float = 0.05,
     deviations: Sequence[float] = (0.1, 0.1, 0.2, 0.2),
+    num_proposals: int | None = None,
     name: str = "faster_rcnn_detector",
 ) -> keras.Model:
     """Builds a detector that outputs boxes and classes, from a network of `faster_rcnn`.
@@ -153,6 +209,8 @@ def faster_rcnn_detector(
         score_threshold: Probability that a box must exceed, in [0, 1]. Defaults to 0.05.
         deviations: Standard deviations that the training loop divided its box deltas by, as in
             `BoxCoder`. Defaults to `(0.1, 0.1, 0.2, 0.2)`.
+        num_proposals: Proposals per image, at least 1, or `None` for as many as the network has.
+            Defaults to `None`.
         name: Model name. Defaults to `"faster_rcnn_detector"`.
 
     Returns:
@@ -185,18 +243,16 @@ def faster_rcnn_detector(
         Girshick, 2015, "Fast R-CNN", section 2.3 for the deltas and section 3 for detection.
         https://arxiv.org/abs/1504.08083
     """
-    if not isinstance(network, keras.Model):
-        raise ValueError(f"network must be a model from faster_rcnn, not {network!r}.")
-    outputs = network.output if isinstance(network.output, dict) else {}
-    if missing := {"proposals", "class_logits", "box_deltas"} - set(outputs):
-        raise ValueError(
-            f"network must be a model from faster_rcnn; it lacks {', '.join(sorted(missing))}."
-        )
+    _check_network(network)
     check_number(
         "score_threshold", score_threshold, "a number in [0, 1]", lambda least: 0 <= least <= 1
     )
     images = keras.Input(network.input.shape[1:], name="images")
-    y = network(images)
+    y = (
+        network(images)
+        if num_proposals is None
+        else _with_proposals(network, images, num_proposals)
+    )
     number, num_classes = y["box_deltas"].shape[1:3]
     proposals = ops.expand_dims(y["proposals"], 2)
     boxes = BoxCoder(deviations, name="decode")(y["box_deltas"], proposals, images)
@@ -212,3 +268,46 @@ def faster_rcnn_detector(
     detections = suppress(ops.reshape(boxes, (-1, number * num_classes, 4)), scores, classes)
     keys = ("boxes", "scores", "classes", "count")
     return keras.Model(images, {key: detections[key] for key in keys}, name=name)
+
+
+# The layers of the second stage that have weights or settings, by name.
+_HEAD = ("roi_align", "fc6", "fc6_dropout", "fc7", "fc7_dropout", "class_logits", "box_deltas")
+
+
+def _roi_align(pool_size: int, stride: int | Sequence[int]) -> keras.layers.Layer:
+    return RoIAlign(pool_size, spatial_scale=1 / stride, name="roi_align")
+
+
+def _classify(head: dict[str, keras.layers.Layer], features: list, regions) -> dict:
+    """Returns the symbolic outputs of the second stage for regions of any number."""
+    x = head["roi_align"](*features, regions)
+    x = layers.Reshape((-1, math.prod(x.shape[2:])), name="flatten")(x)
+    for name in ("fc6", "fc6_dropout", "fc7", "fc7_dropout"):
+        x = head[name](x)
+    num_classes = head["class_logits"].units - 1
+    by_class = layers.Reshape((-1, num_classes, 4), name="by_class")
+    logits, deltas = head["class_logits"](x), by_class(head["box_deltas"](x))
+    return {"class_logits": logits, "box_deltas": deltas}
+
+
+def _with_proposals(network: keras.Model, images, num_proposals: int) -> dict:
+    """Returns symbolic outputs of a network for another number of proposals than its own."""
+    proposer, classifier = faster_rcnn_stages(network)
+    settings = network.get_layer("proposals").get_config()
+    layer = RegionProposals.from_config({**settings, "num_proposals": num_proposals})
+    y = proposer(images)
+    selected = layer(y["objectness"], y["anchor_deltas"], y["anchors"], images)
+    outputs = classifier({"features": y["features"], "regions": selected["boxes"]})
+    return {"proposals": selected["boxes"], "proposal_scores": selected["scores"], **outputs}
+
+
+def _check_network(network: keras.Model) -> None:
+    """Raises an error unless a network has the outputs of `faster_rcnn`."""
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"network must be a model from faster_rcnn, not {network!r}.")
+    outputs = getattr(network, "output", None)
+    outputs = outputs if isinstance(outputs, dict) else {}
+    if missing := {"proposals", "class_logits", "box_deltas"} - set(outputs):
+        raise ValueError(
+            f"network must be a model from faster_rcnn; it lacks {', '.join(sorted(missing))}."
+        )

@@ -16,7 +16,7 @@ def region_proposal_network(
     backbone: keras.Model | str = "vgg16",
     sizes: Sequence[float] = (128, 256, 512),
     ratios: Sequence[float] = (0.5, 1, 2),
-    stride: int = 16,
+    stride: int | Sequence[int] = 16,
     filters: int = 512,
     num_proposals: int = 300,
     max_candidates: int = 6000,
@@ -88,30 +88,39 @@ def region_proposal_network(
         Ren, He, Girshick and Sun, 2015, "Faster R-CNN: towards real-time object detection with
         region proposal networks", section 3.1. https://arxiv.org/abs/1506.01497
     """
-    check_positive_lists(sizes=sizes, ratios=ratios)
-    images, features = feature_map(backbone, stride)
-    anchors = AnchorBoxes(sizes, ratios, stride, name="anchors")
+    images, features, anchors = feature_maps(backbone, stride, sizes, ratios)
     proposals = RegionProposals(
         num_proposals, max_candidates, iou_threshold, min_size, name="proposals"
     )
     return keras.Model(images, propose(images, features, filters, anchors, proposals), name=name)
 
 
-def feature_map(backbone: keras.Model | str, stride: int):
-    """Returns the symbolic input `images` and the backbone's feature map.
+def feature_maps(
+    backbone: keras.Model | str,
+    stride: int | Sequence[int],
+    sizes: Sequence[float],
+    ratios: Sequence[float],
+):
+    """Returns the symbolic input `images`, the backbone's feature maps and their anchor layers.
 
     Args:
-        backbone: `"vgg16"`, or a `keras.Model` from an image to a feature map.
-        stride: Pixels between neighbouring positions of the feature map.
+        backbone: `"vgg16"`, or a `keras.Model` from an image to one feature map, or to several.
+        stride: Pixels between neighbouring positions of the feature map; of each map if there are
+            several.
+        sizes: Square roots of the anchors' areas; one for each map if there are several.
+        ratios: Aspect ratios of the anchors.
 
     Returns:
-        Two symbolic tensors.
+        A symbolic tensor, a list of symbolic tensors and a list of `AnchorBoxes`.
 
     Raises:
-        ValueError: If the backbone is unknown, does not output one feature map, or has another
-            stride.
+        ValueError: If the backbone is unknown, does not output as many feature maps as there are
+            strides, or has other strides, or if an argument is out of bounds.
     """
-    check_integers(stride=stride)
+    check_positive_lists(sizes=sizes, ratios=ratios)
+    strides = list(stride) if isinstance(stride, tuple | list) else [stride]
+    for each in strides:
+        check_integers(stride=each)
     if isinstance(backbone, str) and backbone == "vgg16":
         backbone = _vgg16()
     if not isinstance(backbone, keras.Model):
@@ -119,29 +128,46 @@ def feature_map(backbone: keras.Model | str, stride: int):
     if len(getattr(backbone, "inputs", None) or ()) != 1:
         raise ValueError("backbone must be built and have one input, the images.")
     images = keras.Input(backbone.inputs[0].shape[1:], name="images")
-    features = backbone(images)
-    if len(getattr(features, "shape", ())) != 4:
-        raise ValueError("backbone must output one feature map, (batch, height, width, channels).")
-    # If the image size is not fixed, measure the stride on a large one.
-    height, width, channels = images.shape[1:]
-    height, width = height or 64 * stride, width or 64 * stride
-    rows = backbone.compute_output_shape((1, height, width, channels))[1]
-    # Convolutions without padding give a few positions fewer.
-    if abs(rows - height / stride) > max(1, height / stride / 8):
+    features = keras.tree.flatten(backbone(images))
+    if len(features) != len(strides) or any(len(x.shape) != 4 for x in features):
+        number = "one feature map" if len(strides) == 1 else f"{len(strides)} feature maps"
+        hint = "" if len(features) < 2 else f", not {len(features)} outputs: give a stride for each"
+        raise ValueError(f"backbone must output {number}, (batch, height, width, channels){hint}.")
+    _check_strides(backbone, images.shape[1:], strides)
+    if len(strides) == 1:
+        return images, features, [AnchorBoxes(sizes, ratios, strides[0], name="anchors")]
+    if len(sizes) != len(strides):
         raise ValueError(
-            f"stride must be the backbone's, about {height / rows:.0f} pixels, not {stride}."
+            f"sizes must hold one size for each of the {len(strides)} feature maps, not {sizes!r}."
         )
-    return images, features
+    pairs = enumerate(zip(sizes, strides, strict=True), 1)
+    anchors = [AnchorBoxes((size,), ratios, step, name=f"anchors{n}") for n, (size, step) in pairs]
+    return images, features, anchors
+
+
+def _check_strides(backbone: keras.Model, shape: tuple, strides: Sequence[int]) -> None:
+    """Raises an error if the backbone's feature maps have other strides."""
+    # If the image size is not fixed, measure the stride on a large one.
+    height, width, channels = shape
+    height, width = height or 64 * max(strides), width or 64 * max(strides)
+    features = backbone.compute_output_spec(keras.KerasTensor((1, height, width, channels)))
+    for stride, feature in zip(strides, keras.tree.flatten(features), strict=True):
+        rows = feature.shape[1]
+        # Convolutions without padding give a few positions fewer.
+        if abs(rows - height / stride) > max(1, height / stride / 8):
+            raise ValueError(
+                f"stride must be the backbone's, about {height / rows:.0f} pixels, not {stride}."
+            )
 
 
 def propose(images, features, filters: int, anchors, proposals) -> dict:
-    """Returns the outputs of a region proposal network on a feature map.
+    """Returns the outputs of a region proposal network on feature maps.
 
     Args:
         images: Symbolic images; only their size is used.
-        features: Symbolic feature map of the images.
+        features: List of symbolic feature maps of the images, all with the same channels.
         filters: Channels of the 3x3 convolution.
-        anchors: The `AnchorBoxes` layer.
+        anchors: List of the maps' `AnchorBoxes` layers.
         proposals: The `RegionProposals` layer.
 
     Returns:
@@ -151,7 +177,7 @@ def propose(images, features, filters: int, anchors, proposals) -> dict:
         ValueError: If `filters` is not an integer of at least 1.
     """
     check_integers(filters=filters)
-    anchors_per_position = len(anchors.sizes) * len(anchors.ratios)
+    anchors_per_position = len(anchors[0].sizes) * len(anchors[0].ratios)
     convolution = layers.Conv2D(
         filters, 3, padding="same", activation="relu", kernel_initializer=gaussian(0.01), name="rpn"
     )
@@ -161,10 +187,16 @@ def propose(images, features, filters: int, anchors, proposals) -> dict:
     delta_map = layers.Conv2D(
         4 * anchors_per_position, 1, kernel_initializer=gaussian(0.01), name="anchor_deltas"
     )
-    x = convolution(features)
-    scores = layers.Reshape((-1,), name="objectness_by_anchor")(score_map(x))
-    deltas = layers.Reshape((-1, 4), name="deltas_by_anchor")(delta_map(x))
-    boxes = anchors(features)
+    scores, deltas, boxes = [], [], []
+    for level, (feature, layer) in enumerate(zip(features, anchors, strict=True), 1):
+        suffix = "" if len(features) == 1 else str(level)
+        x = convolution(feature)
+        by_anchor = layers.Reshape((-1,), name=f"objectness_by_anchor{suffix}")
+        scores.append(by_anchor(score_map(x)))
+        by_anchor = layers.Reshape((-1, 4), name=f"deltas_by_anchor{suffix}")
+        deltas.append(by_anchor(delta_map(x)))
+        boxes.append(layer(feature))
+    scores, deltas, boxes = _joined(scores, 1), _joined(deltas, 1), _joined(boxes, 0)
     selected = proposals(scores, deltas, boxes, images)
     return {
         "objectness": scores,
@@ -174,6 +206,10 @@ def propose(images, features, filters: int, anchors, proposals) -> dict:
         "proposals": selected["boxes"],
         "proposal_scores": selected["scores"],
     }
+
+
+def _joined(parts: list, axis: int):
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=axis)
 
 
 def gaussian(deviation: float) -> keras.initializers.Initializer:

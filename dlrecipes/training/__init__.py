@@ -21,6 +21,7 @@ from dlrecipes.training.character_language_model import CharacterLanguageModel
 from dlrecipes.training.contrastive_divergence import ContrastiveDivergence
 from dlrecipes.training.cyclegan import CycleGAN
 from dlrecipes.training.distillation import Distillation
+from dlrecipes.training.faster_rcnn import FasterRCNN
 from dlrecipes.training.gan import GAN
 from dlrecipes.training.global_search.base import GlobalSearch, SearchResult
 from dlrecipes.training.global_search.evolutionary import EvolutionarySearch
@@ -53,6 +54,7 @@ __all__ = [
     "CycleGAN",
     "Distillation",
     "EvolutionarySearch",
+    "FasterRCNN",
     "FreezeFeatures",
     "GlobalSearch",
     "GradCAM",

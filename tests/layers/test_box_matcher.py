@@ -91,3 +91,34 @@ def test_thresholds_that_are_not_numbers_raise(thresholds):
 def test_thresholds_out_of_order_or_bounds_raise(thresholds):
     with pytest.raises(ValueError, match="thresholds must satisfy"):
         BoxMatcher(*thresholds)
+
+
+def test_boxes_of_ignored_objects_are_neither_positive_nor_negative():
+    objects = np.array([[[0, 0, 10, 10], [20, 0, 60, 40], [1, 0, 11, 10]]], "float32")
+    ignored = np.array([[False, True, True]])
+    cases = {
+        (0, 0, 10, 10): 1,
+        # It overlaps the first object by 0.82, but the third one by 1.
+        (1, 0, 11, 10): -1,
+        # It lies within the second object, with an overlap of 1 / 16 only.
+        (30, 10, 40, 20): -1,
+        # A part of 0.2 lies within the second object, less than 0.3; of the next one, 0.8.
+        (12, 30, 22, 40): 0,
+        (18, 30, 28, 40): -1,
+        (70, 70, 80, 80): 0,
+    }
+    boxes = np.array(list(cases), "float32")
+    labels = numpy(BoxMatcher()(boxes, objects, None, ignored))["labels"]
+    assert labels[0].tolist() == list(cases.values())
+    # Without ignored objects, the boxes that overlap an object most are positive.
+    counted = numpy(BoxMatcher()(boxes, objects))["labels"]
+    assert counted[0].tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_nothing_ignored_changes_nothing():
+    rng = np.random.default_rng(0)
+    boxes, objects = random_boxes(rng, 2, 50), random_boxes(rng, 2, 3)
+    expected = numpy(BoxMatcher()(boxes, objects))
+    actual = numpy(BoxMatcher()(boxes, objects, None, np.zeros((2, 3), bool)))
+    for name, value in expected.items():
+        np.testing.assert_array_equal(actual[name], value)

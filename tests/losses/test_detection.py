@@ -68,6 +68,27 @@ def test_detection_loss_equals_equation_1_of_fast_rcnn():
     np.testing.assert_allclose(numpy(actual), expected, rtol=1e-5)
 
 
+def test_beta_is_where_smooth_l1_becomes_linear():
+    # |d| - beta / 2 beyond beta, and d * d / (2 * beta) within.
+    for beta, difference, expected in ((0.5, 2.0, 1.75), (0.5, 0.2, 0.04), (4.0, 2.0, 0.5)):
+        true, zeros = np.zeros((1, 1, 4), "float32"), np.zeros((1, 1, 4), "float32")
+        true[0, 0, 1] = difference
+        loss = region_proposal_loss([[1]], true, [[99.0]], zeros, beta=beta)
+        np.testing.assert_allclose(numpy(loss), [expected], rtol=1e-5)
+        logits = np.array([[[0.0, 99.0]]], "float32")
+        loss = detection_loss([[1]], true, logits, zeros[:, :, None], beta=beta)
+        np.testing.assert_allclose(numpy(loss), [expected], rtol=1e-5)
+
+
+def test_beta_must_be_above_0():
+    for loss, logits, boxes in (
+        (region_proposal_loss, np.zeros((1, 2)), deltas(1, 2)),
+        (detection_loss, np.zeros((1, 2, 2)), deltas(1, 2, 1)),
+    ):
+        with pytest.raises(ValueError, match="beta must be above 0, not 0"):
+            loss([[1, 0]], deltas(1, 2), logits, boxes, beta=0)
+
+
 def test_an_image_with_only_ignored_labels_has_loss_0():
     none = np.full((1, 3), -1)
     logits = np.ones((1, 3), "float32")
