@@ -37,6 +37,8 @@ class Splits:
             or split off. Printed when the data is loaded. Defaults to none.
         training_notes: Sentences about the training, such as that examples are few. Printed by a
             run alone. Defaults to none.
+        test_set: Sentences that say what the test examples are, and what their score is not a
+            measure of. Part of the closing table and of the model card. Defaults to `""`.
     """
 
     # Sequences of each recipe's own type.
@@ -46,6 +48,7 @@ class Splits:
     description: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     notes: Sequence[str] = field(default=(), kw_only=True)
     training_notes: Sequence[str] = field(default=(), kw_only=True)
+    test_set: str = field(default="", kw_only=True)
 
 
 class Recipe(ABC):

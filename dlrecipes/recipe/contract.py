@@ -49,6 +49,10 @@ def _load_data(splits: Any, *_: Any) -> Any:
     notes = splits.notes
     if isinstance(notes, str) or not all(isinstance(note, str) for note in notes):
         raise ContractError("the notes of Splits must be a list of sentences.")
+    if not isinstance(splits.test_set, str):
+        raise ContractError(
+            f"the test_set of Splits is of type {_type(splits.test_set)}; expected a text."
+        )
     return splits
 
 
