@@ -69,7 +69,9 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
         for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
             if key in history[0]:
                 axis.plot(epochs, [logs[key] for logs in history], ".-", color=colour, label=label)
-        axis.axvline(best, color=GREY, linestyle=":", label=f"kept: epoch {best}")
+        # The legend has the curves first, whichever panel has them.
+        label = f"kept: epoch {best}" if name == names[-1] else "_"
+        axis.axvline(best, color=GREY, linestyle=":", label=label)
         axis.set(title=name.replace("_", " "), xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in axes[len(names) :]:

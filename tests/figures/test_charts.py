@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from dlrecipes.figures import distinct_colours, roc_curves
+from dlrecipes.figures import distinct_colours, learning_curves, roc_curves
 
 
 def test_roc_curves_begin_at_the_smallest_false_accept_rate():
@@ -27,6 +27,12 @@ def test_every_roc_curve_has_a_colour_of_its_own():
     lines = figure.axes[0].lines
     assert legend(figure) == names
     assert len({line.get_color() for line in lines}) == len(lines) == 12
+
+
+def test_the_legend_of_learning_curves_has_the_curves_first():
+    # The first panel has no validation curve, as that of a gradient norm.
+    history = [{"gradient_norm": 2.0, "loss": 1.0, "val_loss": 1.1}]
+    assert legend(learning_curves(history, 1)) == ["training", "validation", "kept: epoch 1"]
 
 
 def test_a_legend_covers_no_axes():
