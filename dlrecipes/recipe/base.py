@@ -56,8 +56,8 @@ class Recipe(ABC):
 
     A subclass writes `load_data`, `build` and `dataset`; everything else has a default. A recipe
     has no loop, no files and no printing of its own: the runner calls these methods in this
-    order: `load_data`, `build`, `dataset`, Keras' `fit`, then `evaluate`, `figures` and
-    `signatures`.
+    order: `load_data`, `build`, `dataset`, Keras' `fit`, then `set_thresholds`, `evaluate`,
+    `figures` and `signatures`.
 
     Args:
         config: Validated settings, an instance of the recipe's `Config`.
@@ -177,6 +177,18 @@ class Recipe(ABC):
             splits: The data.
         """
         return []
+
+    def set_thresholds(self, model: keras.Model, splits: Splits) -> None:  # noqa: B027
+        """Chooses what depends on a trained model's predictions, such as thresholds.
+
+        Called with the weights of the best epoch, before `evaluate`. A value that it sets on
+        the model must be part of the model's configuration or a weight, so that it is published.
+        By default nothing.
+
+        Args:
+            model: The trained model.
+            splits: The data; only `splits.validation` may decide.
+        """
 
     def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns the task's metrics by name; by default the model's own loss and metrics.

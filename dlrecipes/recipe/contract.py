@@ -309,6 +309,7 @@ CHECKS: Mapping[str, Callable[..., Any]] = {
     "initialize": _transfer,
     "row_names": _of_kind("row_names", Mapping, "names by layer"),
     "callbacks": _callbacks,
+    "set_thresholds": lambda value, *_: value,
     "evaluate": _evaluate,
     "labels": _labels,
     "describe": _describe,
