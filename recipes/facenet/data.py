@@ -28,8 +28,8 @@ EACH = 8
 # With fewer people to learn from, a network hardly generalizes to others.
 ENOUGH_PEOPLE = 20
 TEST_SET = (
-    f"They are drawn faces of {HELD_OUT} people who are not in the training data: how well "
-    "photographs of people are told apart is another matter."
+    f"They are drawn faces of {HELD_OUT} people who are not in the training data; photographs of "
+    "real people are harder."
 )
 
 
