@@ -42,7 +42,7 @@ def test_small_animations_are_enlarged_by_whole_pixels(tmp_path, width, saved):
 
 
 def test_the_legend_of_learning_curves_has_the_curves_first():
-    # The first panel has no validation curve, as that of a gradient norm.
+    # A gradient norm, in the first panel, has no validation curve.
     history = [{"gradient_norm": 2.0, "loss": 1.0, "val_loss": 1.1}]
     assert legend(learning_curves(history, 1)) == ["training", "validation", "kept: epoch 1"]
 
