@@ -65,6 +65,16 @@ EXCEPTIONS: dict[str, tuple[str, ...]] = {
         "show|tell) me",
         "tell me [<aside>]",
     ),
+    "dlrecipes/data/generated/travel/english_short.py": ("tell me about",),
+    "dlrecipes/data/generated/travel/english_other.py": (
+        "(tell|read) me",
+        "(tell me|give me)",
+        "visit|ask|tell)",
+        "tell me) the temperature",
+        "|picture|",
+        "pictures|documents",
+        "i don't know|whatever)",
+    ),
 }
 
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**/*.md", "recipes/*/README.md")

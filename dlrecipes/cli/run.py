@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 RESERVED = (
     *("config_file", "name", "resume", "strategy", "runs_dir", "models_dir", "check", "as_json"),
 )
+
+# Characters per line of sentences in the closing table.
+WIDTH = 88
 
 HELP = """Train RECIPE (a name, or a folder of your own), evaluate it and publish it.
 
@@ -166,12 +170,13 @@ def summary(source: Source, result: Result) -> str:
     for name, value in test.items():
         before = f"{validation[name]:10.4f}" if name in validation else f"{'':10}"
         lines.append(f"  {name:<{width}}  {before}  {value:6.4f}")
+    if metrics.get("test_set"):
+        lines.append("\n" + textwrap.fill(metrics["test_set"], WIDTH))
     seconds, kept = metrics["seconds"], result.folder / FOLDER
     lines += [
         f"\nKept epoch {metrics['best_epoch']} of {metrics['epochs']}; "
         f"training took {seconds['train']:.0f} s, everything {seconds['total']:.0f} s.",
         f"Published  {result.version.folder}  (SavedModel, model.tflite and model.keras agree)",
-        *([f"           {metrics['test_set']}"] if metrics.get("test_set") else []),
         f"Figures    {result.folder / 'figures'}",
         *([f"Examples   {shorter_path(kept)}"] if kept.is_dir() else []),
         "\nNext:",

@@ -56,7 +56,7 @@ Parts = tuple[LabelledImages, LabelledImages, LabelledImages]
 
 
 def builtin_digits(seed: int) -> Parts:
-    """Returns scikit-learn's 1,797 digits by 43 writers, split 60/20/20 within each class.
+    """Returns scikit-learn's 1,797 digits by 13 writers, split 60/20/20 within each class.
 
     Args:
         seed: Seed of the split.

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# The intent of sentences that have none of the others.
+NO_INTENT = "none"
+
 
 @dataclass(frozen=True, slots=True)
 class TaggedSentence:

@@ -20,6 +20,8 @@ _COLOURS = (BLUE, ORANGE, "#339955", "#aa3366", GREY, "#22aabb", "#bb9900", "#77
 # Larger confusion matrices have cells without numbers.
 MAX_NUMBERED = 30
 FRAME_MS, LAST_FRAME_MS = 120, 2000
+# Animations that are narrower are enlarged to about this width, in pixels.
+ANIMATION_WIDTH = 640
 
 
 def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
@@ -35,7 +37,10 @@ def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
     path = folder / f"{name}.{'gif' if isinstance(content, np.ndarray) else 'png'}"
     partial = path.with_name(f".{path.name}")
     if isinstance(content, np.ndarray):
-        frames = [Image.fromarray(frame.squeeze()) for frame in content]
+        # Small images are enlarged by whole pixels, as viewers show an animation at its size.
+        scale = max(1, ANIMATION_WIDTH // content.shape[2])
+        enlarged = content.repeat(scale, axis=1).repeat(scale, axis=2)
+        frames = [Image.fromarray(frame.squeeze()) for frame in enlarged]
         durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
         frames[0].save(
             partial,
@@ -69,7 +74,9 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
         for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
             if key in history[0]:
                 axis.plot(epochs, [logs[key] for logs in history], ".-", color=colour, label=label)
-        axis.axvline(best, color=GREY, linestyle=":", label=f"kept: epoch {best}")
+        # The legend has the curves first, whichever panel has them.
+        label = f"kept: epoch {best}" if name == names[-1] else "_"
+        axis.axvline(best, color=GREY, linestyle=":", label=label)
         axis.set(title=name.replace("_", " "), xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in axes[len(names) :]:

@@ -59,7 +59,8 @@ def mistakes(
     confidence = probabilities[np.arange(len(truth)), predicted]
     wrong = np.flatnonzero(predicted != truth)
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
-    heading = f"{len(wrong)} of {len(truth)} test images are misclassified"
+    verb = "is" if len(wrong) == 1 else "are"
+    heading = f"{len(wrong)} of {len(truth)} test images {verb} misclassified"
     if len(wrong):
         heading += ": true class > predicted class"
         heading += f"; the {len(order)} most confident" if len(order) < len(wrong) else ""

@@ -37,6 +37,8 @@ class Splits:
             or split off. Printed when the data is loaded. Defaults to none.
         training_notes: Sentences about the training, such as that examples are few. Printed by a
             run alone. Defaults to none.
+        test_set: Sentences that say what the test examples are, and what their score is not a
+            measure of. Part of the closing table and of the model card. Defaults to `""`.
     """
 
     # Sequences of each recipe's own type.
@@ -46,6 +48,7 @@ class Splits:
     description: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     notes: Sequence[str] = field(default=(), kw_only=True)
     training_notes: Sequence[str] = field(default=(), kw_only=True)
+    test_set: str = field(default="", kw_only=True)
 
 
 class Recipe(ABC):
@@ -53,8 +56,8 @@ class Recipe(ABC):
 
     A subclass writes `load_data`, `build` and `dataset`; everything else has a default. A recipe
     has no loop, no files and no printing of its own: the runner calls these methods in this
-    order: `load_data`, `build`, `dataset`, Keras' `fit`, then `evaluate`, `figures` and
-    `signatures`.
+    order: `load_data`, `build`, `dataset`, Keras' `fit`, then `set_thresholds`, `evaluate`,
+    `figures` and `signatures`.
 
     Args:
         config: Validated settings, an instance of the recipe's `Config`.
@@ -174,6 +177,18 @@ class Recipe(ABC):
             splits: The data.
         """
         return []
+
+    def set_thresholds(self, model: keras.Model, splits: Splits) -> None:  # noqa: B027
+        """Chooses what depends on a trained model's predictions, such as thresholds.
+
+        Called with the weights of the best epoch, before `evaluate`. A value that it sets on
+        the model must be part of the model's configuration or a weight, so that it is published.
+        By default nothing.
+
+        Args:
+            model: The trained model.
+            splits: The data; only `splits.validation` may decide.
+        """
 
     def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns the task's metrics by name; by default the model's own loss and metrics.

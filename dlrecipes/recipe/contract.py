@@ -49,6 +49,10 @@ def _load_data(splits: Any, *_: Any) -> Any:
     notes = splits.notes
     if isinstance(notes, str) or not all(isinstance(note, str) for note in notes):
         raise ContractError("the notes of Splits must be a list of sentences.")
+    if not isinstance(splits.test_set, str):
+        raise ContractError(
+            f"the test_set of Splits is of type {_type(splits.test_set)}; expected a text."
+        )
     return splits
 
 
@@ -305,6 +309,7 @@ CHECKS: Mapping[str, Callable[..., Any]] = {
     "initialize": _transfer,
     "row_names": _of_kind("row_names", Mapping, "names by layer"),
     "callbacks": _callbacks,
+    "set_thresholds": lambda value, *_: value,
     "evaluate": _evaluate,
     "labels": _labels,
     "describe": _describe,

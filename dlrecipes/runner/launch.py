@@ -16,6 +16,7 @@ from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeCodeError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
 from dlrecipes.recipe import published, versions
+from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner import extension, run_folder
 
@@ -185,6 +186,12 @@ def _resolve(
     resolved = resolve_settings(source, settings, config_file)
     if cluster is None or cluster.is_chief:
         resolved = _checked(resolved, source.name, options.models_dir)
+    else:
+        # Training reads other versions, such as a teacher, on each worker's own disk.
+        start = {"start": resolved.start}
+        resolved = resolved.model_copy(update={"start": NO_START})
+        resolved = versions.located(resolved, options.models_dir, source.name)
+        resolved = resolved.model_copy(update=start)
     if cluster is None or name is None:
         run_folder.check_new(runs, name)
     elif cluster.is_chief:

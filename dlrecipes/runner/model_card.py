@@ -65,14 +65,16 @@ def test_set(recipe: Recipe, splits: Splits) -> str:
     """
     examples = f"{len(splits.test):,}"
     if recipe.config.data == "builtin":
+        what = splits.test_set or "They are made as the training data are."
         return (
-            f"The test set is {examples} held-out examples of the built-in data, made as the "
-            "training data are: the score does not say how the model does on other data. Measure "
-            "that with `dlrecipes evaluate --data`."
+            f"The test set is {examples} held-out examples of the built-in data. {what} The score "
+            "does not say how the model does on other data: measure that with `dlrecipes evaluate "
+            "--data`."
         )
+    what = f" {splits.test_set}" if splits.test_set else ""
     return (
         f"The test set is {examples} examples of the same data that no training step saw; data "
-        "from elsewhere may score lower."
+        f"from elsewhere may score lower.{what}"
     )
 
 

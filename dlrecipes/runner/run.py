@@ -182,6 +182,7 @@ def train(
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
     checkpoints.restore_best(model)
+    recipe.set_thresholds(model, splits)
     metrics: dict[str, Any] = {
         "recipe": recipe.name,
         "data": str(splits.description.get("name", recipe.config.data)),

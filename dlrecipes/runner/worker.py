@@ -15,6 +15,7 @@ from dlrecipes._utils.processes import exit_with_parent
 from dlrecipes._utils.terminal import escape_unprintable
 from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.recipe import Recipe, Splits, registry
+from dlrecipes.recipe.versions import split_checksum
 from dlrecipes.runner.supervisor import LOST
 
 # Settings that may differ between workers: locations. The chief alone reads `start`.
@@ -117,7 +118,11 @@ def _prepared(task: dict[str, Any], chief: dict[str, Any], strategy: Any) -> tup
 def _agreed(own: dict[str, Any] | None, chief: dict[str, Any]) -> dict[str, Any]:
     if own is None:
         return chief
-    other = [name for name in chief if own.get(name) != chief[name] and name not in OWN]
+    other = [
+        name
+        for name in chief
+        if _content(own.get(name)) != _content(chief[name]) and name not in OWN
+    ]
     if other:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in other)
         raise UsageError(
@@ -125,6 +130,11 @@ def _agreed(own: dict[str, Any] | None, chief: dict[str, Any]) -> dict[str, Any]
             "Start all workers with the same command.",
         )
     return own
+
+
+def _content(value: Any) -> Any:
+    """Returns the checksum of a published version, whose path may differ; else the value."""
+    return (isinstance(value, str) and split_checksum(value)[1]) or value
 
 
 def _cause(error: Exception) -> str:

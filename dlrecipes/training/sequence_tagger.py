@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dlrecipes.data.tag_schemes import tag_constraints
+from dlrecipes.data.tagged import NO_INTENT
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.metrics import SpanF1
@@ -39,6 +40,9 @@ class SequenceTagger(Trainer):
         intent_weight: Weight of the intent's loss, at least 0. Defaults to 1.0.
         well_formed: Whether the CRF rules out tag sequences that are not valid BIO, such as
             `I-city` after `O`. Set it only if the training data are valid. Defaults to `False`.
+        intent_threshold: Least probability of an intent, from 0 to 1. Below it, the intent is
+            `"none"`, which must be one of `intent_names`. It may be set after training. Defaults
+            to 0.0.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
@@ -50,7 +54,7 @@ class SequenceTagger(Trainer):
         The network's scores by name: `tags`, and `intent` if it has that output.
 
     Raises:
-        ValueError: If `output` is unknown.
+        ValueError: If `output` is unknown, or `intent_threshold` needs an intent `"none"`.
 
     Example:
 
@@ -80,11 +84,16 @@ class SequenceTagger(Trainer):
         output: str = "crf",
         intent_weight: float = 1.0,
         well_formed: bool = False,
+        intent_threshold: float = 0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if output not in OUTPUTS:
             raise ValueError(f"output must be one of {OUTPUTS}, not {output!r}.")
+        if intent_threshold and NO_INTENT not in intent_names:
+            raise ValueError(
+                f"intent_threshold={intent_threshold} needs {NO_INTENT!r} among the intent_names."
+            )
         self.network = network
         self.encoder = encoder
         self.tag_names = tuple(tag_names)
@@ -92,6 +101,7 @@ class SequenceTagger(Trainer):
         self.output_layer = output
         self.intent_weight = intent_weight
         self.well_formed = well_formed
+        self.intent_threshold = intent_threshold
         self.crf = None
         if output == "crf":
             constraints = tag_constraints(self.tag_names, "BIO") if well_formed else {}
@@ -190,7 +200,8 @@ class SequenceTagger(Trainer):
             `tags`, int32 of shape `(batch, time)`, the best sequence (Viterbi, with a CRF);
             `probabilities`, float32 of the same shape, the probability of each tag at its word (the
             CRF's marginal); and, if there are intents, `intent`, int32, and `intent_probability`,
-            float32, of shape `(batch,)`. Tags and probabilities of padding are 0.
+            its probability, float32, of shape `(batch,)`. If no intent's probability is at least
+            `intent_threshold`, the intent is `"none"`. Tags and probabilities of padding are 0.
         """
         scores = self(inputs, training=False)
         mask = inputs["words"] != 0
@@ -203,8 +214,12 @@ class SequenceTagger(Trainer):
         outputs = {"tags": tags, "probabilities": tf.where(mask, chosen, 0.0)}
         if "intent" in scores:
             probabilities = tf.nn.softmax(tf.cast(scores["intent"], tf.float32))
-            outputs["intent"] = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-            outputs["intent_probability"] = tf.reduce_max(probabilities, axis=-1)
+            intent = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+            if self.intent_threshold:
+                is_sure = tf.reduce_max(probabilities, axis=-1) >= self.intent_threshold
+                intent = tf.where(is_sure, intent, self.intent_names.index(NO_INTENT))
+            outputs["intent"] = intent
+            outputs["intent_probability"] = tf.gather(probabilities, intent, axis=1, batch_dims=1)
         return outputs
 
     def tag(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -258,6 +273,7 @@ class SequenceTagger(Trainer):
             "output": self.output_layer,
             "intent_weight": self.intent_weight,
             "well_formed": self.well_formed,
+            "intent_threshold": self.intent_threshold,
         }
 
 

@@ -17,7 +17,7 @@ from dlrecipes.data.image_folders import Note
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.images import ImageCheck, check_images
 from dlrecipes.data.reports.splits import report_splits
-from dlrecipes.data.sources import existing_folder, load_source, source_name
+from dlrecipes.data.sources import BUILTIN, existing_folder, load_source, source_name
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
@@ -31,6 +31,13 @@ FACES, EACH, FACADES = 300, 6, 1500
 LEAST, LEAST_HELD_OUT = 40, 4
 # With fewer images the discriminator remembers each of them.
 ENOUGH = 200
+_ALIKE = "so that a distance to them is not comparable with one to photographs."
+TEST_SETS = {
+    "digits": "They are scikit-learn's digits of 8x8 pixels, enlarged, by the writers of the "
+    f"training images, {_ALIKE}",
+    "faces": f"They are drawn faces of people who are also in the training data, {_ALIKE}",
+    "facades": f"They are drawn facades, {_ALIKE}",
+}
 
 
 def load(config: Config) -> Splits:
@@ -59,7 +66,15 @@ def load(config: Config) -> Splits:
     if len(train.names) > 1:
         etc = ", ..." if len(train.names) > 20 else ""
         facts["classes"] = ", ".join(train.names[:20]) + etc
-    return Splits(train, validation, test, description=facts, notes=notes, training_notes=few)
+    return Splits(
+        train,
+        validation,
+        test,
+        description=facts,
+        notes=notes,
+        training_notes=few,
+        test_set=TEST_SETS[config.subject] if config.data == BUILTIN else "",
+    )
 
 
 def check(config: Config) -> DataReport:

@@ -25,6 +25,11 @@ from .config import Config
 if TYPE_CHECKING:
     import tensorflow as tf
 
+TEST_SET = (
+    "They are scikit-learn's digits of 8x8 pixels, enlarged, by the writers of the training "
+    "images: their error is not the error on MNIST, on photographs or on digits drawn with a mouse."
+)
+
 
 def load(config: Config) -> Splits:
     """Returns the images that `--data` names.
@@ -54,7 +59,11 @@ def load(config: Config) -> Splits:
     )
     name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
     return Splits(
-        *parts, description={"name": name, **described(parts)}, notes=notes, training_notes=few
+        *parts,
+        description={"name": name, **described(parts)},
+        notes=notes,
+        training_notes=few,
+        test_set=TEST_SET if config.data == BUILTIN else "",
     )
 
 

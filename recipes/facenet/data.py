@@ -18,7 +18,7 @@ from dlrecipes.data.faces import (
 from dlrecipes.data.few_examples import few_in_all
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.splits import report_splits
-from dlrecipes.data.sources import load_source, source_name
+from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -27,6 +27,10 @@ HELD_OUT = 40
 EACH = 8
 # With fewer people to learn from, a network hardly generalizes to others.
 ENOUGH_PEOPLE = 20
+TEST_SET = (
+    f"They are drawn faces of {HELD_OUT} people who are not in the training data; photographs of "
+    "real people are harder."
+)
 
 
 def size_of(config: Config) -> Size:
@@ -53,7 +57,11 @@ def load(config: Config) -> Splits:
     few = few_in_all(parts[0].people, ENOUGH_PEOPLE, "people", expect)
     name = source_name(config.data, f"generated faces, seed {seed}")
     return Splits(
-        *parts, description={"name": name, **described(parts)}, notes=notes, training_notes=few
+        *parts,
+        description={"name": name, **described(parts)},
+        notes=notes,
+        training_notes=few,
+        test_set=TEST_SET if config.data == BUILTIN else "",
     )
 
 

@@ -15,7 +15,7 @@ from dlrecipes.data.labelled_images import (
 )
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.splits import report_splits
-from dlrecipes.data.sources import load_source, source_name
+from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
 from .config import Config
@@ -26,6 +26,12 @@ VALIDATION, TEST = 500, 1000
 # Images are drawn at this size, at least, and then resized.
 SMALLEST = 16
 FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}
+
+TEST_SETS = {
+    "cats_dogs": "They are drawn cats and dogs, not photographs.",
+    "x_or_o": "They are drawn letters X and O, and easy: a good score is a first check of a "
+    "network, not a comparison.",
+}
 
 
 def load(config: Config) -> Splits:
@@ -54,7 +60,13 @@ def load(config: Config) -> Splits:
         "validation images": len(validation),
         "test images": len(test),
     }
-    return Splits(*parts, description=description, notes=notes, training_notes=few)
+    return Splits(
+        *parts,
+        description=description,
+        notes=notes,
+        training_notes=few,
+        test_set=TEST_SETS[config.subject] if config.data == BUILTIN else "",
+    )
 
 
 def check(config: Config) -> DataReport:

@@ -21,6 +21,10 @@ from .config import Config
 
 # With fewer pairs, new images are translated worse than those of the training.
 ENOUGH = 50
+TEST_SET = (
+    "They are drawn facades with exact label maps, not photographs, whose textures and labels are "
+    "less regular."
+)
 
 
 def load(config: Config) -> Splits:
@@ -47,7 +51,11 @@ def load(config: Config) -> Splits:
         first, second = config.direction.split("_to_")
         notes.append(f"The {first} image is translated into the {second} one (--direction).")
     return Splits(
-        *parts, description={"name": name, **described(parts)}, notes=notes, training_notes=few
+        *parts,
+        description={"name": name, **described(parts)},
+        notes=notes,
+        training_notes=few,
+        test_set=TEST_SET if config.data == BUILTIN else "",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dlrecipes.data.few_examples import few_in_all
@@ -24,6 +25,10 @@ from .config import Config
 THREE_PARTS, TWO_PARTS = (0.90, 0.05, 0.05), (0.5, 0.5)
 # With fewer poems or characters a network learns them by heart.
 ENOUGH_POEMS, ENOUGH_CHARACTERS = 500, 20_000
+TEST_SET = (
+    "They are quatrains that a program composes by rule from one word list, as it does for "
+    "training: poets are harder to predict, and a low perplexity is not a sign of good poems."
+)
 EXPECT = "expect phrases that are copied, and a high perplexity"
 
 
@@ -97,7 +102,8 @@ def _builtin(config: Config) -> Splits:
     random.Random(config.seed).shuffle(poems)
     ends = [config.examples + k * held_out for k in range(3)]
     parts = [poems[: ends[0]], poems[ends[0] : ends[1]], poems[ends[1] : ends[2]]]
-    return _quatrain_splits(f"built-in quatrains, seed {config.seed}", parts, {})
+    splits = _quatrain_splits(f"built-in quatrains, seed {config.seed}", parts, {})
+    return replace(splits, test_set=TEST_SET)
 
 
 def _files(config: Config, path: Path, problems: list[DataError] | None) -> Splits:

@@ -28,7 +28,10 @@ class Config(RecipeConfig):
         0, "Column of the tags in CoNLL files, from 1; 0 finds it.", ge=0, le=1000
     )
     language: Literal["english", "chinese"] = setting("english", "Language of the built-in data.")
-    examples: int = setting(4000, "Training sentences of the built-in data.", ge=100, le=20_000)
+    examples: int = setting(8000, "Training sentences of the built-in data.", ge=100, le=20_000)
+    other: float = setting(
+        0.12, "Fraction of the built-in sentences that are not about travel.", ge=0, le=0.5
+    )
     encoding: tuple[Literal["one_of_n", "hashing", "embedding"], ...] = setting(
         ("embedding", "hashing"),
         "Representation of words; several are concatenated.",
@@ -99,7 +102,7 @@ class Config(RecipeConfig):
             reasons |= {"word_column": columns, "tag_column": columns}
         else:
             builtin = "it is for the built-in data, not --data"
-            reasons |= {"language": builtin, "examples": builtin}
+            reasons |= dict.fromkeys(("language", "examples", "other"), builtin)
         if "embedding" not in self.encoding:
             reasons["word_units"] = "--encoding has no embedding"
         if "hashing" not in self.encoding:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.few_examples import few_per_class
-from dlrecipes.data.generated.travel import travel_queries
+from dlrecipes.data.generated.travel import NEW_FRACTION, travel_queries
 from dlrecipes.data.parts import PARTS
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.text import add_sentences
-from dlrecipes.data.sources import load_source, source_name
-from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.data.sources import BUILTIN, load_source, source_name
+from dlrecipes.data.tagged import NO_INTENT, TaggedSentence
 from dlrecipes.data.tagged_text import read_tagged
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 # All sentences are padded to the longest one, so a single long sentence costs as much as ATIS.
 MAX_WORDS = 1000
+TEST_SET = (
+    f"They are made from the templates of the training queries, {NEW_FRACTION:.0%} of them with a "
+    "name that training does not have; only sentences of no intent have templates of their own. "
+    "Customers type more varied sentences."
+)
 
 
 def load(config: Config, problems: list[DataError] | None = None) -> Splits:
@@ -46,7 +51,7 @@ def load(config: Config, problems: list[DataError] | None = None) -> Splits:
     columns = config.word_column, config.tag_column
     parts = load_source(
         config.data,
-        builtin=lambda: travel_queries(config.language, config.seed, sizes),
+        builtin=lambda: travel_queries(config.language, config.seed, sizes, config.other),
         folder=lambda path: read_tagged(
             path, config.seed, *columns, notes=notes, problems=problems
         ),
@@ -56,7 +61,13 @@ def load(config: Config, problems: list[DataError] | None = None) -> Splits:
     few = few_per_class(_slots(parts[0]), "spans", "slots", "expect most of theirs to be missed")
     name = f"built-in travel queries, {config.language}, seed {config.seed}"
     facts = _describe(source_name(config.data, name), parts)
-    return Splits(*parts, description=facts, notes=notes, training_notes=few)
+    return Splits(
+        *parts,
+        description=facts,
+        notes=notes,
+        training_notes=few,
+        test_set=TEST_SET if config.data == BUILTIN else "",
+    )
 
 
 def check(config: Config) -> DataReport:
@@ -158,6 +169,11 @@ def export_notes(model: SequenceTagger) -> str:
         "- `words`: the line number of each word in `assets.extra/words.txt`, counted from 0; 1 "
         f"for an unknown word. {split} They are looked up {' and '.join(steps) or 'unchanged'}.",
     ]
+    if model.intent_threshold:
+        lines.append(
+            f"The intent is {NO_INTENT} if no intent's probability is at least "
+            f"{model.intent_threshold:.3f}, a threshold that was chosen on validation."
+        )
     if "ngrams" in model.input_names:
         sizes = ", ".join(map(str, encoder.ngram_sizes))
         lines.append(

@@ -18,11 +18,11 @@ from dlrecipes.data.batches import (
     training_batches,
 )
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.data.tagged import NO_INTENT, TaggedSentence
 from dlrecipes.data.text import TextEncoder
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import bars, confusion, confusion_counts, tagged_sentences
-from dlrecipes.metrics import is_well_formed, span_scores, token_accuracy
+from dlrecipes.metrics import is_well_formed, rejection_threshold, span_scores, token_accuracy
 from dlrecipes.models import ensemble, tagger
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
@@ -156,6 +156,26 @@ class SlotFilling(Recipe):
         batches = training_batches(inputs, targets, size, seed, start_epoch * passes, lengths)
         return batches, steps
 
+    def set_thresholds(self, model: SequenceTagger, splits: Splits) -> None:
+        """Chooses the least probability of an intent if the data have sentences without one."""
+        truth = np.array([s.intent for s in splits.validation])
+        if NO_INTENT not in model.intent_names or NO_INTENT not in truth:
+            return
+        model.intent_threshold = 0.0
+        batches, steps = self.dataset(model, splits.validation)
+        decode = tf.function(model.decode, reduce_retracing=True)
+        outputs = [decode(inputs) for inputs, _ in batches.take(steps)]
+        ids, probabilities = (
+            np.concatenate([part[name].numpy() for part in outputs])
+            for name in ("intent", "intent_probability")
+        )
+        predicted = np.array(model.intent_names)[ids]
+        model.intent_threshold = rejection_threshold(truth, predicted, probabilities, NO_INTENT)
+
+    def describe(self, model: SequenceTagger, splits: Splits) -> dict[str, Any]:
+        """Returns the least probability of an intent."""
+        return {"intent_threshold": model.intent_threshold} if model.intent_threshold else {}
+
     def evaluate(self, model: SequenceTagger, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns span F1 as in the CoNLL evaluation, and accuracies."""
         examples = getattr(splits, part)
@@ -272,7 +292,7 @@ def _tag(
     tags, intents = [], []
     for start in range(0, len(examples), EVALUATION_BATCH):
         part = examples[start : start + EVALUATION_BATCH]
-        outputs = _tagging(model)(data.pad([s.tokens for s in part]))
+        outputs = _tagging(model, model.intent_threshold)(data.pad([s.tokens for s in part]))
         rows = outputs["tags"].numpy().tolist()
         tags += [
             [t.decode() for t in row[: len(s.tokens)]] for row, s in zip(rows, part, strict=True)
@@ -283,6 +303,8 @@ def _tag(
 
 
 @functools.lru_cache(maxsize=1)
-def _tagging(model: SequenceTagger) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    # Traced once for all evaluations and the figures.
+def _tagging(
+    model: SequenceTagger, threshold: float
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    # Traced once for all evaluations and the figures, and again for another threshold.
     return tf.function(model.tag_tokens, input_signature=[tf.TensorSpec([None, None], tf.string)])

@@ -60,6 +60,16 @@ def closing(folder, recipe, examples):
     return summary(registry.find(recipe), result)
 
 
+def test_the_closing_message_says_below_the_scores_what_the_test_set_is(run_once):
+    result = run_once[0]
+    text = summary(registry.find("slot_filling"), result)
+    table, _, rest = text.partition("\n\nThe test set is ")
+    assert "span_f1" in table
+    sentences = "The test set is " + rest.partition("\n\n")[0]
+    assert " ".join(sentences.split()).startswith(result.metrics["test_set"])
+    assert max(map(len, sentences.splitlines())) <= 100
+
+
 @pytest.mark.parametrize(
     ("example", "line"),
     [

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
-from dlrecipes.figures import distinct_colours, roc_curves
+from dlrecipes.figures import distinct_colours, learning_curves, roc_curves, save
 
 
 def test_roc_curves_begin_at_the_smallest_false_accept_rate():
@@ -27,6 +28,23 @@ def test_every_roc_curve_has_a_colour_of_its_own():
     lines = figure.axes[0].lines
     assert legend(figure) == names
     assert len({line.get_color() for line in lines}) == len(lines) == 12
+
+
+@pytest.mark.parametrize(("width", "saved"), [(206, 618), (500, 500), (900, 900)])
+def test_small_animations_are_enlarged_by_whole_pixels(tmp_path, width, saved):
+    frames = np.random.default_rng(0).integers(0, 256, (2, 7, width, 1), "uint8")
+    save(tmp_path, "training", frames)
+    with Image.open(tmp_path / "training.gif") as image:
+        scale = saved // width
+        assert image.size == (saved, 7 * scale)
+        pixels = np.array(image.convert("L"))
+    assert (pixels[::scale, ::scale] == frames[0, :, :, 0]).all()
+
+
+def test_the_legend_of_learning_curves_has_the_curves_first():
+    # A gradient norm, in the first panel, has no validation curve.
+    history = [{"gradient_norm": 2.0, "loss": 1.0, "val_loss": 1.1}]
+    assert legend(learning_curves(history, 1)) == ["training", "validation", "kept: epoch 1"]
 
 
 def test_a_legend_covers_no_axes():

@@ -29,6 +29,11 @@ def test_the_most_confident_mistakes_come_first():
     assert "3 of 4" in figure.get_suptitle()
 
 
+def test_a_single_mistake_is_counted_in_the_singular():
+    figure = mistakes(np.zeros((2, 5, 5)), np.array([0, 0]), PROBABILITIES[:2], ["a", "b"])
+    assert figure.get_suptitle().startswith("1 of 2 test images is misclassified")
+
+
 def test_mistakes_beyond_the_maximum_are_counted_but_not_drawn():
     images = np.zeros((4, 5, 5, 3), "uint8")
     figure = mistakes(images, TRUTH, PROBABILITIES, ["a", "b"], most=2)

@@ -68,6 +68,7 @@ MISTAKES = [
     ("load_data", "return Splits([1], [2], [])", "the test examples are empty"),
     ("load_data", "return Splits([1], [2], {3: 4})", "the test examples (dict) cannot be sliced"),
     ("load_data", "return Splits([1], [2], [3], notes='read')", "must be a list of sentences"),
+    ("load_data", "return Splits([1], [2], [3], test_set=['a'])", "of type list; expected a text"),
     ("build", "pass", "build returned nothing; expected a compiled keras.Model"),
     ("build", "return keras.Sequential([keras.layers.Dense(1)])", "is not built"),
     (

@@ -54,8 +54,8 @@ class FakeVersion:
         self.call = lambda sentences: {k: np.asarray(v) for k, v in function(sentences).items()}
 
 
-def litert_tags(folder, sentence: TaggedSentence):
-    """Returns the tags that an application gets from the files of a version alone."""
+def litert_inputs(folder, sentence: TaggedSentence):
+    """Returns the inputs that an application makes with the files of a version alone."""
     lists = {p.stem: p.read_text().splitlines() for p in (folder / "assets.extra").glob("*.txt")}
     ids = {word: number for number, word in enumerate(lists["words"])}
     grams = {gram: number for number, gram in enumerate(lists["ngrams"])}
@@ -63,11 +63,21 @@ def litert_tags(folder, sentence: TaggedSentence):
     words = [token.lower().translate(fold) for token in sentence.tokens]
     rows = [[grams.get(f"#{w}#"[i : i + 3], 1) for i in range(len(w))] or [1] for w in words]
     width = max(map(len, rows))
-    outputs = LiteRTModel(folder / "model.tflite")(
-        words=np.array([[ids.get(word, 1) for word in words]], np.int32),
-        ngrams=np.array([[row + [0] * (width - len(row)) for row in rows]], np.int32),
-    )
-    return [lists["tags"][number] for number in outputs["tags"][0]]
+    return {
+        "words": np.array([[ids.get(word, 1) for word in words]], np.int32),
+        "ngrams": np.array([[row + [0] * (width - len(row)) for row in rows]], np.int32),
+    }
+
+
+def litert_tags(folder, sentence: TaggedSentence):
+    outputs = LiteRTModel(folder / "model.tflite")(**litert_inputs(folder, sentence))
+    names = (folder / "assets.extra" / "tags.txt").read_text().splitlines()
+    return [names[number] for number in outputs["tags"][0]]
+
+
+def predict_sentences(folder, sentences):
+    texts = [" ".join(sentence.tokens) for sentence in sentences]
+    return module("predict").predict(ModelVersion(folder), texts)
 
 
 def saved_model_tags(folder, sentences):
@@ -76,20 +86,74 @@ def saved_model_tags(folder, sentences):
     return [[t.decode() for t in row if t] for row in rows.tolist()]
 
 
+def reject_half(task, model, splits):
+    """Sets the threshold between the probabilities of the validation sentences' intents."""
+    tokens = tf.ragged.constant([list(s.tokens) for s in splits.validation]).to_tensor("")
+    model.intent_threshold = float(np.median(model.tag_tokens(tokens)["intent_probability"]))
+
+
 @pytest.mark.parametrize("language", ["english", pytest.param("chinese", marks=pytest.mark.slow)])
-def test_every_published_file_gives_the_tags_of_the_keras_model(tmp_path, language, unknown_names):
+def test_every_published_file_gives_the_tags_and_intents_of_the_keras_model(
+    tmp_path, language, unknown_names, monkeypatch
+):
     task = recipe(language=language)
+    monkeypatch.setattr(type(task), "set_thresholds", reject_half)
     folder = run(task, tmp_path).version.folder
     test = task.load_data().test[:15]
     model = ModelVersion(folder).keras_model()
-    keras_tags = [
-        [t.decode() for t in model.tag_tokens(tf.constant([s.tokens]))["tags"].numpy()[0]]
-        for s in test
-    ]
+    outputs = [model.tag_tokens(tf.constant([s.tokens])) for s in test]
+    keras_tags = [[t.decode() for t in output["tags"].numpy()[0]] for output in outputs]
     assert saved_model_tags(folder, test) == keras_tags
     assert [litert_tags(folder, s) for s in test] == keras_tags
+    intents = [output["intent"].numpy()[0].decode() for output in outputs]
+    assert 0 < intents.count("none") < len(intents)
+    assert saved_model_intents(folder, test) == intents
+    assert [litert_intent(folder, s) for s in test] == intents
+    assert [prediction["intent"] for prediction in predict_sentences(folder, test)] == intents
+    assert f"at least {model.intent_threshold:.3f}" in (folder / "README.md").read_text()
     # The card and the README name what the graphs have.
     assert unknown_names(folder, "slot_filling") == set()
+
+
+def saved_model_intents(folder, sentences):
+    call = ModelVersion(folder).function()
+    rows = call(sentences=tf.constant([" ".join(s.tokens) for s in sentences]))
+    return [intent.decode() for intent in rows["intent"].numpy()]
+
+
+def litert_intent(folder, sentence):
+    model = LiteRTModel(folder / "model.tflite")
+    names = (folder / "assets.extra" / "intents.txt").read_text().splitlines()
+    return names[int(model(**litert_inputs(folder, sentence))["intent"][0])]
+
+
+def test_the_threshold_is_chosen_on_validation_alone():
+    task = recipe(examples=300)
+    splits = task.load_data()
+    model = task.build(splits)
+    task.set_thresholds(model, replace(splits, test=[]))
+    truth = np.array([s.intent for s in splits.validation])
+    chosen = model.intent_threshold
+
+    def accuracy(threshold):
+        model.intent_threshold = threshold
+        tokens = tf.ragged.constant([list(s.tokens) for s in splits.validation]).to_tensor("")
+        intents = [i.decode() for i in model.tag_tokens(tokens)["intent"].numpy()]
+        known = truth != "none"
+        return np.mean(intents == truth), np.mean((intents == truth)[known])
+
+    (before, known_before), (after, known_after) = accuracy(0.0), accuracy(chosen)
+    assert after >= before
+    assert known_after >= known_before - 0.005
+
+
+def test_data_without_the_intent_none_have_no_threshold():
+    task = recipe(other=0)
+    splits = task.load_data()
+    model = task.build(splits)
+    task.set_thresholds(model, splits)
+    assert model.intent_threshold == 0
+    assert task.describe(model, splits) == {}
 
 
 @pytest.mark.slow
@@ -125,6 +189,13 @@ def test_the_error_for_a_wrong_line_names_file_and_line(tmp_path):
     (tmp_path / "seq.out").write_text("O B-city\nO B-city\n")
     with pytest.raises(DataError, match=r"seq\.out:2.*2.*3|seq\.out:2.*3.*2"):
         recipe(data=str(tmp_path)).load_data()
+
+
+@pytest.mark.parametrize("setting", ["language", "examples", "other"])
+def test_settings_of_the_built_in_data_have_no_effect_on_other_data(setting):
+    config = registry.find("slot_filling").config()
+    assert setting in config(data="sentences.txt").without_effect()
+    assert setting not in config().without_effect()
 
 
 def test_tfds_datasets_are_rejected_with_a_hint():

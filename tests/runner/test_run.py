@@ -1,6 +1,7 @@
 """A run keeps its promises: the same seed, the same weights, whatever happens on the way."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from dlrecipes import runner
 from dlrecipes._utils.files import try_lock
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, registry
-from dlrecipes.runner import run_folder
+from dlrecipes.runner import model_card, run_folder
 
 TINY = {
     "examples": 100,
@@ -82,6 +83,50 @@ def test_the_card_says_what_the_test_set_is(finished):
     text = (finished.version.folder / "README.md").read_text(encoding="utf-8")
     assert "held-out examples of the built-in data" in text
     assert finished.metrics["test_set"] in text
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "fact"),
+    [
+        ("slot_filling", {"examples": 100}, "templates"),
+        ("slot_filling", {"examples": 100, "language": "chinese"}, "templates"),
+        ("digit_recognition", {}, "scikit-learn"),
+        ("image_classification", {"images": 100, "size": 32}, "drawn cats and dogs"),
+        ("image_classification", {"images": 100, "subject": "x_or_o"}, "letters"),
+        ("facenet", {"people": 90, "size": 32}, "drawn faces of 40 people"),
+        ("pix2pix", {"examples": 8, "size": 32}, "drawn facades"),
+        ("poem_generation", {"examples": 100}, "a program composes"),
+        ("dcgan", {}, "scikit-learn"),
+        pytest.param("dcgan", {"subject": "faces"}, "drawn faces", marks=pytest.mark.slow),
+        pytest.param("dcgan", {"subject": "facades"}, "drawn facades", marks=pytest.mark.slow),
+    ],
+)
+def test_each_recipe_says_what_its_built_in_test_set_is(name, settings, fact):
+    source = registry.find(name)
+    recipe = source.make(source.config().parse(settings))
+    text = model_card.test_set(recipe, recipe.load_data())
+    assert fact in text
+    assert "They are made as the training data are." not in text
+
+
+def test_every_built_in_recipe_says_what_its_test_set_is():
+    for source in registry.sources():
+        assert "test_set=" in (source.folder / "data.py").read_text(), source.name
+
+
+def test_other_data_are_not_described_as_the_built_in_ones(tmp_path):
+    (tmp_path / "data.txt").write_text("to O\nRome B-city\n\n" * 20)
+    recipe = tiny_recipe(data=str(tmp_path / "data.txt"))
+    text = model_card.test_set(recipe, recipe.load_data())
+    assert "no training step saw" in text
+    assert "templates" not in text
+
+
+def test_a_recipe_of_ones_own_may_describe_its_test_set(tmp_path):
+    (tmp_path / "data.txt").write_text("to O\nRome B-city\n\n" * 20)
+    recipe = tiny_recipe(data=str(tmp_path / "data.txt"))
+    splits = dataclasses.replace(recipe.load_data(), test_set="They are letters of 1890.")
+    assert model_card.test_set(recipe, splits).endswith(" They are letters of 1890.")
 
 
 def test_metrics_json_holds_the_names_that_stay(finished):

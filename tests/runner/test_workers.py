@@ -162,6 +162,25 @@ def test_two_workers_end_with_the_weights_of_one_process(alone, tmp_path):
     assert list(workers.folders[1].iterdir()) == [], "only the chief writes"
 
 
+# The second worker's disk has no such version: the chief sends it the weights.
+@pytest.mark.slow
+def test_two_workers_begin_with_the_version_that_the_chief_reads(alone, tmp_path):
+    settings = {**EXACT, "start": alone / "saved_models" / "slot_filling" / "1", "seed": 1}
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    process = start(one, settings, "--name=both")
+    text, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, text
+    workers = Workers(two, settings, others=["--start=nowhere"])
+    workers.finish()
+    assert_same_run(workers.folders[0], one)
+    recorded = json.loads((workers.run / "metrics.json").read_text())["start"]
+    assert recorded["version"] == str(settings["start"])
+    # Trained weights: the first loss is below the last one of the version's own run.
+    assert history(workers.run)[0]["loss"] < history(alone / "runs/slot_filling/both")[-1]["loss"]
+
+
 @pytest.mark.slow
 def test_two_devices_end_with_the_weights_of_one(alone, tmp_path):
     script = (

@@ -325,6 +325,32 @@ def test_a_small_task_is_learned_perfectly(output):
     assert outputs["intent"].numpy().tolist() == [b"fare"]
 
 
+def test_an_intent_below_the_threshold_is_none():
+    intents = ("fare", "none", "flight")
+    model = new_tagger(intents=intents)
+    x = {"words": tf.constant(WORDS)}
+    probabilities = np.exp(log_softmax(scores(model)["intent"]))
+    best = probabilities.max(axis=1)
+    assert len(set(best)) == 3
+    # Between the least and the second sentence, of which the first one alone is rejected.
+    model.intent_threshold = float(np.sort(best)[:2].mean())
+    expected = np.where(best > best.min(), probabilities.argmax(axis=1), 1)
+    decoded = model.decode(x)
+    assert decoded["intent"].numpy().tolist() == expected.tolist()
+    np.testing.assert_allclose(
+        decoded["intent_probability"], probabilities[np.arange(3), expected], rtol=1e-5
+    )
+    again = SequenceTagger.from_config(model.get_config())
+    again.set_weights(model.get_weights())
+    assert again.decode(x)["intent"].numpy().tolist() == expected.tolist()
+
+
+def test_a_threshold_needs_an_intent_none():
+    network = new_tagger(intents=INTENTS).network
+    with pytest.raises(ValueError, match="needs 'none' among the intent_names"):
+        SequenceTagger(network, ENCODER, TAGS, INTENTS, intent_threshold=0.5)
+
+
 def test_an_unknown_output_is_rejected():
     with pytest.raises(ValueError, match="output must be one of"):
         new_tagger("hmm")

@@ -1,16 +1,21 @@
+import itertools
 import random
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dlrecipes.data.generated.travel import chinese, english, travel_queries
 from dlrecipes.data.generated.travel.grammar import Draft, Grammar, Words
+from dlrecipes.data.tagged import NO_INTENT
+from dlrecipes.data.tagged_text import read_tagged
 from dlrecipes.errors import UsageError
 
 SOURCES = {"english": english, "chinese": chinese}
 HAN = "\u4e00-\u9fff"
+HAND_WRITTEN = Path(__file__).resolve().parents[2] / "recipes" / "data" / "travel_queries"
 
 
 @pytest.fixture(scope="module", params=["english", "chinese"])
@@ -45,9 +50,9 @@ def spans(sentence) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def declared_slots(source) -> set[str]:
-    text = " ".join(source.RULES.values())
+    text = " ".join(source.GRAMMAR.rules.values())
     slots = set(re.findall(r"\{(\w+):", text))
-    keys = set(re.findall(r"<(?:when|day|hours|moment):(\w+)>", text))
+    keys = set(re.findall(r"<(?:s_)?(?:when|day|hours|moment):(\w+)>", text))
     of_keys = {f"{key}_{part}" for key in keys for part in re.findall(r"\{\$_(\w+):", text)}
     # The symbols of a return have a date but no time.
     return slots | (of_keys - {"return_time"})
@@ -98,10 +103,8 @@ def test_sizes_are_honoured(language, sizes):
 
 
 def test_no_sentence_occurs_twice_ignoring_case_and_stop(splits):
-    texts = [
-        " ".join(sentence.tokens).lower().rstrip(" .!?。？") for part in splits for sentence in part
-    ]
-    assert len(texts) == len(set(texts))
+    everything = [text for part in splits for text in texts(part)]
+    assert len(everything) == len(set(everything))
 
 
 def test_tags_are_well_formed_bio(splits):
@@ -114,8 +117,13 @@ def test_tags_are_well_formed_bio(splits):
                     assert before[2:] == tag[2:]
 
 
+def texts(sentences) -> list[str]:
+    return [" ".join(s.tokens).lower().rstrip(" .!?。？") for s in sentences]
+
+
 def test_every_slot_and_intent_occurs_in_each_split(language, splits):
-    slots, intents = declared_slots(SOURCES[language]), set(SOURCES[language].INTENTS)
+    slots = declared_slots(SOURCES[language])
+    intents = {*SOURCES[language].INTENTS, NO_INTENT}
     assert len(slots) >= 9
     assert len(intents) >= 6
     for part in splits:
@@ -130,12 +138,13 @@ def test_held_out_phrases_are_absent_from_training(language, splits):
         assert not any(needle in text for text in train), phrase
 
 
-def test_28_percent_of_test_sentences_contain_a_held_out_phrase(language, splits):
+def test_28_percent_of_test_queries_contain_a_held_out_phrase(language, splits):
     _, validation, test = splits
     phrases = held_out(SOURCES[language])
-    with_new = sum(any(contains(s, phrase) for phrase in phrases) for s in test)
-    # Three standard deviations of a binomial fraction of 0.28 in 1,000 are 0.043.
-    assert abs(with_new / len(test) - 0.28) < 0.043
+    queries = [s for s in test if s.intent != NO_INTENT]
+    with_new = sum(any(contains(s, phrase) for phrase in phrases) for s in queries)
+    # Three standard deviations of a binomial fraction of 0.28 in 880 are 0.046.
+    assert abs(with_new / len(queries) - 0.28) < 0.046
     assert any(contains(s, phrase) for phrase in phrases for s in validation)
 
 
@@ -147,12 +156,54 @@ def test_validation_uses_half_of_the_held_out_phrases(language, splits):
     assert set().union(*used) <= set(SOURCES[language].GRAMMAR.new["city"][::2])
 
 
+def test_28_percent_of_training_queries_contain_an_invented_name(language, splits):
+    grammar = SOURCES[language].GRAMMAR
+    names = {"airline": set(grammar.known["airline"]), "city": set(grammar.known["city"])}
+    known = {tuple(word.lower() for word in name) for kind in names.values() for name in kind}
+    regions = {
+        tuple(w.lower() for w in p) for n in ("airport", "region") for p in grammar.known.get(n, ())
+    }
+    queries = [s for s in splits[0] if s.intent != NO_INTENT]
+    with_new = 0
+    for sentence in queries:
+        values = [v for slot, v in spans(sentence) if slot.endswith("city") or slot == "airline"]
+        with_new += any(tuple(w.lower() for w in v) not in known | regions for v in values)
+    # Three standard deviations of a binomial fraction of 0.28 in 3,520 are 0.023.
+    assert abs(with_new / len(queries) - 0.28) < 0.023
+
+
 def test_about_a_fifth_of_cities_and_airlines_is_held_out(language):
     grammar = SOURCES[language].GRAMMAR
     for name in ("city", "airline"):
         new, known = len(grammar.new[name]), len(grammar.known[name])
         assert 0.15 < new / (new + known) < 0.3
         assert not set(grammar.new[name]) & set(grammar.known[name])
+
+
+def test_twelve_percent_of_the_sentences_have_no_intent_and_no_slot(splits):
+    for part in splits:
+        others = [s for s in part if s.intent == NO_INTENT]
+        assert len(others) == round(0.12 * len(part))
+        assert all(set(s.tags) == {"O"} for s in others)
+
+
+def test_the_fraction_without_an_intent_can_be_chosen(language):
+    for fraction, count in ((0, 0), (0.5, 30)):
+        train = travel_queries(language, 0, (60, 1, 1), fraction)[0]
+        assert sum(s.intent == NO_INTENT for s in train) == count
+    with pytest.raises(UsageError, match=r"a fraction from 0 to 0\.5"):
+        travel_queries(language, 0, (60, 1, 1), 0.6)
+
+
+def test_no_two_splits_share_a_template_without_an_intent(language):
+    rules = SOURCES[language].GRAMMAR.rules
+    templates = [
+        {line.strip() for line in re.split(r"\n| \| ", rules[f"other_{part}"]) if line.strip()}
+        for part in ("train", "validation", "test")
+    ]
+    assert all(len(lines) >= 20 for lines in templates)
+    for first, second in itertools.combinations(templates, 2):
+        assert not first & second
 
 
 def test_the_same_words_fill_different_slots(splits):
@@ -201,6 +252,29 @@ def test_english_punctuation_may_touch_the_word_before_it():
         assert tuple(tokenise(text)) == sentence.tokens
 
 
+@pytest.fixture(scope="module")
+def hand_written():
+    return read_tagged(HAND_WRITTEN)[1:]
+
+
+def test_200_queries_and_40_others_are_written_by_hand(hand_written):
+    for part in hand_written:
+        assert sum(s.intent != NO_INTENT for s in part) == 100
+        assert sum(s.intent == NO_INTENT for s in part) == 20
+        slots = {slot for sentence in part for slot, _ in spans(sentence)}
+        assert slots == declared_slots(english)
+        assert {s.intent for s in part} == {*english.INTENTS, NO_INTENT}
+        for sentence in part:
+            assert tuple(tokenise(" ".join(sentence.tokens))) == sentence.tokens
+
+
+def test_no_template_makes_a_hand_written_sentence(hand_written):
+    written = {text for part in hand_written for text in texts(part)}
+    assert len(written) == 240
+    for part in travel_queries("english", 1, (20_000, 2_000, 2_000)):
+        assert not written & set(texts(part))
+
+
 def test_an_unknown_language_names_the_nearest():
     with pytest.raises(UsageError, match=r"'englsh'.*english, chinese.*Did you mean 'english'\?"):
         travel_queries("englsh")
@@ -213,7 +287,8 @@ def test_sizes_out_of_bounds_are_rejected(sizes):
 
 
 def test_an_exhausted_grammar_is_an_error(monkeypatch):
-    tiny = Grammar({"book_flight": "fly to {to:city}"}, {"city": Words("A, B, C")}, lambda w: [w])
+    words = {"city": Words("A, B, C"), "airline": Words("D")}
+    tiny = Grammar({"book_flight": "fly to {to:city}"}, words, lambda w: [w])
     monkeypatch.setattr(english, "GRAMMAR", tiny)
     monkeypatch.setattr(english, "INTENTS", {"book_flight": 1})
     with pytest.raises(UsageError, match="no more than 3 different sentences"):

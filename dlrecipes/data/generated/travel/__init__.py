@@ -4,26 +4,42 @@ import random
 from types import ModuleType
 
 from dlrecipes.data.generated.travel import chinese, english
-from dlrecipes.data.generated.travel.grammar import Draft, sentence
-from dlrecipes.data.tagged import TaggedSentence
+from dlrecipes.data.generated.travel.grammar import Draft, Grammar, Phrase, sentence
+from dlrecipes.data.parts import PARTS
+from dlrecipes.data.tagged import NO_INTENT, TaggedSentence
 from dlrecipes.errors import UsageError, nearest
 
-__all__ = ["travel_queries"]
+__all__ = ["NEW_FRACTION", "OTHER_FRACTION", "travel_queries"]
+
+# Fraction of the validation and test queries with a name that training does not have.
+NEW_FRACTION = 0.28
+# Fraction of the sentences that are not about travel.
+OTHER_FRACTION = 0.12
 
 _LANGUAGES = {"english": english, "chinese": chinese}
-_NEW_SHARE = 0.28
 _MOST = 200_000
 _PATIENCE = 1000
+# Word lists for which training has invented names, and their number.
+_INVENTED, _INVENTIONS = ("city", "airline"), 500
+_OTHER = "Give a fraction from 0 to 0.5."
 
 
 def travel_queries(
-    language: str = "english", seed: int = 0, sizes: tuple[int, int, int] = (4000, 500, 1000)
+    language: str = "english",
+    seed: int = 0,
+    sizes: tuple[int, int, int] = (4000, 500, 1000),
+    other: float = OTHER_FRACTION,
 ) -> tuple[list[TaggedSentence], list[TaggedSentence], list[TaggedSentence]]:
     """Generates travel queries for training, validation and test.
 
     No sentence occurs twice, ignoring case and the final stop. About a fifth of the cities,
-    airlines and other fillers are held out from training; 28% of the test sentences contain at
-    least one of them, as do 28% of the validation sentences, which use only half of them.
+    airlines and other fillers are held out from training; 28% of the test queries contain at
+    least one of them, as do 28% of the validation queries, which use only half of them. 28% of
+    the training queries contain an invented city or airline, so that a network learns to look at
+    the words around a name.
+
+    Some sentences are not about travel, such as "set an alarm for seven". They have no slots and
+    the intent `"none"`, and each part has templates of its own for them.
 
     Args:
         language: `"english"`, whose tokens are words, or `"chinese"`, whose tokens are single
@@ -32,12 +48,14 @@ def travel_queries(
             to 0.
         sizes: Numbers of sentences in training, validation and test; each at least 1, together
             at most 200,000. Defaults to `(4000, 500, 1000)`.
+        other: Fraction of the sentences that are not about travel, from 0 to 0.5. Defaults to
+            0.12.
 
     Returns:
         Training, validation and test sentences, with BIO tags and an intent.
 
     Raises:
-        UsageError: If the language is unknown, or a size is out of bounds.
+        UsageError: If the language is unknown, or a size or `other` is out of bounds.
 
     Example:
 
@@ -59,18 +77,53 @@ def travel_queries(
             f"Cannot generate {tuple(sizes)} sentences.",
             f"Give three sizes of at least 1 each and at most {_MOST:,} together.",
         )
-    grammar = _LANGUAGES[language].GRAMMAR
-    half = {name: phrases[::2] for name, phrases in grammar.new.items()}
+    if not 0 <= other <= 0.5:
+        raise UsageError(f"Cannot make {other!r} of the sentences about other subjects.", _OTHER)
+    source = _LANGUAGES[language]
+    half = {name: phrases[::2] for name, phrases in source.GRAMMAR.new.items()}
     rng = random.Random(seed)
+    invented = {name: _invented(source.GRAMMAR, name, rng) for name in _INVENTED}
     seen: set[str] = set()
     train, validation, test = (
-        _split(_LANGUAGES[language], rng, new, size, seen)
-        for new, size in zip(({}, half, grammar.new), sizes, strict=True)
+        _part(source, rng, part, new, size, other, seen)
+        for part, new, size in zip(PARTS, (invented, half, source.GRAMMAR.new), sizes, strict=True)
     )
     return train, validation, test
 
 
-def _split(
+def _invented(grammar: Grammar, name: str, rng: random.Random) -> list[Phrase]:
+    """Returns names with the first half of one known name and the second half of another."""
+    known, held_out = grammar.known[name], grammar.new.get(name, ())
+    names: dict[Phrase, None] = {}
+    for _ in range(_INVENTIONS):
+        first, second = rng.choice(known), rng.choice(known)
+        if max(map(len, first + second)) == 1:  # Han characters
+            invented = first[: (len(first) + 1) // 2] + second[len(second) // 2 :]
+        else:
+            start, end = first[-1], second[0]
+            word = start[: (len(start) + 1) // 2] + end[len(end) // 2 :].lower()
+            invented = (*first[:-1], word, *second[1:])
+        names[invented] = None
+    return [new for new in names if new not in known and new not in held_out]
+
+
+def _part(
+    source: ModuleType,
+    rng: random.Random,
+    part: str,
+    new: dict,
+    size: int,
+    other: float,
+    seen: set[str],
+) -> list[TaggedSentence]:
+    count = round(size * other)
+    sentences = _queries(source, rng, new, size - count, seen)
+    sentences += _others(source, rng, part, count, seen)
+    rng.shuffle(sentences)
+    return sentences
+
+
+def _queries(
     source: ModuleType, rng: random.Random, new: dict, size: int, seen: set[str]
 ) -> list[TaggedSentence]:
     intents, weights = list(source.INTENTS), list(source.INTENTS.values())
@@ -80,21 +133,46 @@ def _split(
     while len(sentences) < size:
         intent = rng.choices(intents, weights)[0]
         draft = source.GRAMMAR.draw(intent, Draft(rng, new if wants_new else {}))
-        if draft.used_new == wants_new and source.finish(draft, rng):
-            key = " ".join(draft.tokens).lower().rstrip(".!?。？ ")
-            if key not in seen:
-                seen.add(key)
-                sentences.append(sentence(draft, intent))
-                wants_new, failures = _quota(rng, new), 0
-                continue
-        failures += 1
-        if failures > _PATIENCE:
-            raise UsageError(
-                f"The grammar yields no more than {len(seen)} different sentences.",
-                "Ask for fewer.",
-            )
+        fits = draft.used_new == wants_new and source.finish(draft, rng)
+        if fits and _is_new(draft, seen):
+            sentences.append(sentence(draft, intent))
+            wants_new, failures = _quota(rng, new), 0
+            continue
+        failures = _count_failure(failures, seen)
     return sentences
 
 
+def _others(
+    source: ModuleType, rng: random.Random, part: str, size: int, seen: set[str]
+) -> list[TaggedSentence]:
+    sentences: list[TaggedSentence] = []
+    failures = 0
+    while len(sentences) < size:
+        draft = source.GRAMMAR.draw(f"other_{part}", Draft(rng))
+        if source.finish(draft, rng) and _is_new(draft, seen):
+            sentences.append(sentence(draft, NO_INTENT))
+            failures = 0
+        else:
+            failures = _count_failure(failures, seen)
+    return sentences
+
+
+def _is_new(draft: Draft, seen: set[str]) -> bool:
+    """Notes a sentence, ignoring case and the final stop; returns whether it was not seen yet."""
+    key = " ".join(draft.tokens).lower().rstrip(".!?。？ ")
+    if key in seen:
+        return False
+    seen.add(key)
+    return True
+
+
+def _count_failure(failures: int, seen: set[str]) -> int:
+    if failures >= _PATIENCE:
+        raise UsageError(
+            f"The grammar yields no more than {len(seen)} different sentences.", "Ask for fewer."
+        )
+    return failures + 1
+
+
 def _quota(rng: random.Random, new: dict) -> bool:
-    return bool(new) and rng.random() < _NEW_SHARE
+    return bool(new) and rng.random() < NEW_FRACTION

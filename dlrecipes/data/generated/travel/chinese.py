@@ -9,6 +9,7 @@ and without any verb it is the departure of the flight or trip.
 import random
 import re
 
+from dlrecipes.data.generated.travel import chinese_other
 from dlrecipes.data.generated.travel.chinese_words import WORDS
 from dlrecipes.data.generated.travel.grammar import Draft, Grammar, without_stray
 
@@ -259,7 +260,9 @@ INTENTS = {
 
 _ASKING = re.compile("[吗哪]|多少|什么|怎么|几|有没有|贵不贵")
 
-GRAMMAR = Grammar(RULES, WORDS, _TOKEN.findall)
+GRAMMAR = Grammar(
+    {**RULES, **chinese_other.RULES}, {**WORDS, **chinese_other.WORDS}, _TOKEN.findall
+)
 
 
 def finish(draft: Draft, rng: random.Random) -> bool:

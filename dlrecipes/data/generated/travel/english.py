@@ -8,6 +8,7 @@ Prepositions and articles are not part of a value.
 import random
 import re
 
+from dlrecipes.data.generated.travel import english_other, english_short
 from dlrecipes.data.generated.travel.english_words import WORDS
 from dlrecipes.data.generated.travel.grammar import Draft, Grammar, without_stray
 
@@ -205,7 +206,8 @@ RULES = {
         book {travellers:n} {class:class} (seats|tickets)
         book the {departure_time:clock} flight
         book a {airline:airline} flight""",
-    "book_flight": """
+    "book_flight": "<long_book_flight> | <long_book_flight> | <short_book_flight>",
+    "long_book_flight": """
         [<polite>] <need_seat> <route> [<when:departure>] <dated_tail>
         <polite> <need_seat> <route> <tail>
         <want> <fly> <route> [<aside>] [<when:departure>] <dated_tail>
@@ -221,7 +223,8 @@ RULES = {
         what is the (cheapest|lowest|best) (fare|price)
         (show|tell) me the (cheapest|lowest|best|{class:class}) (fares|fare)
         what does {airline:airline} charge""",
-    "find_fare": """
+    "find_fare": "<long_find_fare> | <long_find_fare> | <short_find_fare>",
+    "long_find_fare": """
         [<greeting>] <fares> <route> [<when:departure>] <dated_tail>
         <fares> <route> <tail>
         <two_ends> , what will (it|that) cost [<extra>]
@@ -232,7 +235,8 @@ RULES = {
         (when|at what time) is (the|a) (first|next|last) flight
         (list|show me) all flights
         is there (a|a direct|an early|a second) flight""",
-    "flight_schedule": """
+    "flight_schedule": "<long_flight_schedule> | <long_flight_schedule> | <short_flight_schedule>",
+    "long_flight_schedule": """
         [<greeting>] <schedule> <route> [<when:departure>] <dated_tail>
         <schedule> <route> <tail>
         <two_ends> , (which|what) flights (are there|can I take)
@@ -240,7 +244,8 @@ RULES = {
         (timetable|schedule) , <telegram>
         which {airline:airline} flights (leave|depart from) <from> [<aside>] <when:departure>
         which {airline:airline} flights (arrive in|reach|land in) <to> [<aside>] <when:arrival>""",
-    "flight_status": """
+    "flight_status": "<long_flight_status> | <long_flight_status> | <short_flight_status>",
+    "long_flight_status": """
         is [{airline:airline}] flight <flight_number> [from <from>] [to <to>] (on time|delayed|late)
         has the {departure_time:clock} flight (from <from>|to <to>) (left|landed) yet
         has the flight that lands [<aside>] in <to> <when:arrival> been delayed
@@ -251,7 +256,8 @@ RULES = {
         my (flight|booking|ticket|reservation) [with {airline:airline}]
         our {travellers:n} (seats|tickets)
         the {class:class} (ticket|seat)""",
-    "change_booking": """
+    "change_booking": "<long_change_booking> | <long_change_booking> | <short_change_booking>",
+    "long_change_booking": """
         [<polite>] (change|move|rebook) <booking> <route> , <want> <go_off> <when:departure>
         [<polite>] (change|move|rebook) <booking> <route> , <want> <get_in> <when:arrival>
         [<polite>] (change|rebook) <booking> , <want> <reach> <when:arrival> instead
@@ -261,14 +267,16 @@ RULES = {
         (push|move) my (return|way back) [<aside>] to {return_date:date}
         (push|move) my (departure|outbound flight) [<aside>] to {departure_date:date}
         (push|move) my arrival [<aside>] to {arrival_date:date}""",
-    "cancel_booking": """
+    "cancel_booking": "<long_cancel_booking> | <long_cancel_booking> | <short_cancel_booking>",
+    "long_cancel_booking": """
         [<polite>] (cancel|drop) <booking> <route> [<when:departure>]
         [<polite>] (cancel|drop) <booking> , <going_off> [<aside>] <when:departure>
         [<polite>] (cancel|drop) <booking> , <getting_in> [<aside>] <when:arrival>
         I may not <reach> <when:arrival> , so cancel <booking>
         I can't <leave> [<when:departure>] , so cancel <booking>
         <want> cancel <booking> [<route>] <back>""",
-    "airline_info": """
+    "airline_info": "<long_airline_info> | <long_airline_info> | <short_airline_info>",
+    "long_airline_info": """
         (which|what) airlines fly <route> [<when:departure>] [in {class:class}]
         does {airline:airline} fly <route> [<when:departure>]
         does {airline:airline} have {class:class} [<route>]
@@ -277,6 +285,8 @@ RULES = {
         (which|what) airlines [<aside>] (serve|land in|fly into) <to>
         (which|what) airlines [<aside>] (leave|fly out of|start from) <from>""",
     "ground_transport": """
+        <long_ground_transport> | <long_ground_transport> | <short_ground_transport>""",
+    "long_ground_transport": """
         I (land|arrive|touch down) in <to> <when:arrival> , is there a <ride> into town
         I (land|arrive) [<aside>] <when:arrival> in <to> , how do I get downtown
         I (leave|take off from|depart from) <from> <when:departure> , is there a <ride> there
@@ -300,7 +310,11 @@ INTENTS = {
 
 _ASKING = re.compile("^(what|is|does|has|can|could)|which|how |what (will|is the)|is there")
 
-GRAMMAR = Grammar(RULES, WORDS, lambda word: [word])
+GRAMMAR = Grammar(
+    {**RULES, **english_short.RULES, **english_other.RULES},
+    {**WORDS, **english_other.WORDS},
+    lambda word: [word],
+)
 
 
 def finish(draft: Draft, rng: random.Random) -> bool:
