@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from dlrecipes.demo import digits, faces, images, paint, poems, requests, samples, sentences
+from dlrecipes.demo import boxes, digits, faces, images, paint, poems, requests, samples, sentences
 from dlrecipes.demo.limits import DELETE_FILES, MAX_EVENTS, MAX_FILE, limit_pixels
 from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
@@ -16,6 +16,7 @@ from dlrecipes.serving.log import note
 # The first entry that fits a model builds its tab; the last entry fits every model.
 KINDS = (
     (images.fits, images.build),
+    (boxes.fits, boxes.build),
     (digits.fits, digits.build),
     (sentences.fits, sentences.build),
     (poems.fits, poems.build),

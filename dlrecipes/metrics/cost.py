@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import keras
 
@@ -36,21 +38,33 @@ def count_macs(model: keras.Model) -> int:
         He, Zhang, Ren and Sun, 2016, "Deep residual learning for image recognition", table 1.
         https://arxiv.org/abs/1512.03385
     """
-    return sum(_layer_macs(layer) for layer in model._flatten_layers(include_self=False))
+    return sum(_node_macs(node) for node in _nodes(model))
 
 
-def _layer_macs(layer: keras.layers.Layer) -> int:
+def _nodes(model: keras.Model) -> Iterator[Any]:
+    """Yields the calls of layers in a model, each as often as it is computed."""
+    graph = getattr(model, "_functional", None) or model
+    if not hasattr(graph, "_nodes_by_depth"):
+        for layer in model._flatten_layers(include_self=False):
+            yield from getattr(layer, "_inbound_nodes", ())
+        return
+    # A layer may be called in other models as well, on other sizes.
+    for nodes in graph._nodes_by_depth.values():
+        for node in nodes:
+            if isinstance(node.operation, keras.Model):
+                yield from _nodes(node.operation)
+            else:
+                yield node
+
+
+def _node_macs(node: Any) -> int:
+    layer = node.operation
     kernel = getattr(layer, "kernel", None)
     if kernel is None:
         return 0
     # A transposed convolution applies its kernel once per input position.
     is_transposed = isinstance(layer, keras.layers.Conv2DTranspose)
-    total = 0
-    for node in layer._inbound_nodes:
-        size = (node.input_tensors if is_transposed else node.output_tensors)[0].shape[1:-1]
-        if None in size:
-            raise ValueError(
-                f"{layer.name} has the size {size}: give the model's inputs a fixed size."
-            )
-        total += prod(size) * prod(kernel.shape)
-    return total
+    size = (node.input_tensors if is_transposed else node.output_tensors)[0].shape[1:-1]
+    if None in size:
+        raise ValueError(f"{layer.name} has the size {size}: give the model's inputs a fixed size.")
+    return prod(size) * prod(kernel.shape)

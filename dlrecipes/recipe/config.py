@@ -193,6 +193,8 @@ class RecipeConfig(Options):
 
     # Settings that name published versions.
     versions: ClassVar[tuple[str, ...]] = ("start",)
+    # Recipes whose versions are a start as well as the recipe's own.
+    start_recipes: ClassVar[tuple[str, ...]] = ()
 
     data: str = setting("builtin", "'builtin', a path, or 'tfds:NAME' if the recipe supports it.")
     data_dir: str = setting("~/tensorflow_datasets", "Folder of TFDS datasets.")

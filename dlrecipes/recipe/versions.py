@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dlrecipes.errors import UsageError
@@ -38,8 +39,16 @@ def located(config: RecipeConfig, models: Path, recipe: str) -> RecipeConfig:
     if not named:
         return config
     return config.model_copy(
-        update={name: _located(name, text, models, recipe) for name, text in named.items()}
+        update={
+            name: _located(name, text, models, _recipes(config, name, recipe))
+            for name, text in named.items()
+        }
     )
+
+
+def _recipes(config: RecipeConfig, setting: str, recipe: str) -> tuple[str, ...]:
+    """Returns the names of the recipes whose versions a setting may name."""
+    return (recipe, *(config.start_recipes if setting == "start" else ()))
 
 
 def find_version(text: str, models: Path, recipe: str, setting: str) -> ModelVersion:
@@ -55,15 +64,15 @@ def find_version(text: str, models: Path, recipe: str, setting: str) -> ModelVer
         UsageError: If there is no such version, or it is another recipe's.
         PublishError: If its weights are missing or damaged.
     """
-    path, _, _ = _located(setting, text, models, recipe).partition(_DIGEST)
+    path, _, _ = _located(setting, text, models, (recipe,)).partition(_DIGEST)
     return ModelVersion(Path(path))
 
 
-def _located(setting: str, text: str, models: Path, recipe: str) -> str:
+def _located(setting: str, text: str, models: Path, recipes: Sequence[str]) -> str:
     option = f"--{setting.replace('_', '-')}"
     text, _, expected = text.partition(_DIGEST)
     version = _find(option, text, models)
-    _check_recipe(version, f"{option} {text}", recipe)
+    _check_recipe(version, f"{option} {text}", recipes)
     digest = checksums.check_file(version.folder, KERAS_FILE)
     if expected and digest != expected:
         raise UsageError(
@@ -84,18 +93,23 @@ def _find(option: str, text: str, models: Path) -> ModelVersion:
         raise UsageError(f"{option} {text}: {error.message}", hint) from None
 
 
-def _check_recipe(version: ModelVersion, where: str, recipe: str) -> None:
-    """Refuses a version of another recipe; a recipe of one's own may be a copy of any."""
+def made_by(version: ModelVersion) -> str | None:
+    """Returns the name of the recipe that published a version; `None` without a recipe."""
     file = version.folder / EXTRAS / METRICS_FILE
     facts = checksums.read_json(file) if file.is_file() else {}
-    made_by = facts.get("recipe") if isinstance(facts, dict) else None
-    if made_by is None:
+    return facts.get("recipe") if isinstance(facts, dict) else None
+
+
+def _check_recipe(version: ModelVersion, where: str, recipes: Sequence[str]) -> None:
+    """Refuses a version of another recipe; a recipe of one's own may be a copy of any."""
+    recipe = made_by(version)
+    if recipe is None:
         raise UsageError(f"{where}: {version.folder} was published without a recipe.")
     known = {source.name for source in sources()}
-    if made_by != recipe and {made_by, recipe} <= known:
+    if recipe not in recipes and {recipe, recipes[0]} <= known:
         raise UsageError(
-            f"{where}: {version.folder} was published by {made_by}, not by {recipe}.",
-            f"Name a version of {recipe}.",
+            f"{where}: {version.folder} was published by {recipe}, not by {' or '.join(recipes)}.",
+            f"Name a version of {' or '.join(recipes)}.",
         )
 
 
@@ -115,7 +129,7 @@ def record(config: RecipeConfig, recipe: str) -> dict[str, dict[str, str]]:
             continue
         path, digest = split_checksum(text)
         if not digest:
-            path, digest = split_checksum(_located(name, text, Path(), recipe))
+            path, digest = split_checksum(_located(name, text, Path(), (recipe,)))
         facts[name] = {"version": path, "sha256": digest}
     return facts
 

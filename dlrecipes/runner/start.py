@@ -11,7 +11,7 @@ from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe.config import NO_START, RecipeConfig, spelled
-from dlrecipes.recipe.versions import located, split_checksum
+from dlrecipes.recipe.versions import located, made_by, split_checksum
 
 if TYPE_CHECKING:
     import keras
@@ -68,7 +68,9 @@ def initialize(recipe: Recipe, model: keras.Model, splits: Splits) -> dict[str, 
     path, digest = split_checksum(config.start)
     version = ModelVersion(Path(path))
     source = version.keras_model(compile=False)
-    _check_inputs(model, source, version, recipe.config)
+    # Another recipe's version lends layers to a network with inputs of its own.
+    if made_by(version) not in config.start_recipes:
+        _check_inputs(model, source, version, recipe.config)
     transfer = recipe.initialize(model, source)
     if not transfer.useful:
         differing = _differing(recipe, splits, model, version)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlrecipes._utils.files import write_new
-from dlrecipes.errors import UsageError, reason
+from dlrecipes.errors import UsageError
 from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.image_outputs import check_folder, write_image
 from dlrecipes.recipe.unanswered import complete
 
 if TYPE_CHECKING:
@@ -31,12 +30,7 @@ def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOption
     """
     if not inputs:
         raise UsageError("No images to classify.", "Give image files, or a folder of images.")
-    folder = Path(options.explain).expanduser()
-    if options.explain and not folder.is_dir():
-        if folder.exists():
-            raise UsageError(f"--explain {options.explain}: expected a folder, got a file.")
-        if not folder.parent.is_dir():
-            raise UsageError(f"--explain {options.explain}: there is no folder {folder.parent}.")
+    check_folder("--explain", options.explain)
     return expand_images(inputs)
 
 
@@ -64,7 +58,9 @@ def predict(
         if options.explain:
             maps = version.call("explain", image_bytes=contents)["explanation_bytes"]
             for prediction, content in zip(predictions, maps, strict=True):
-                prediction["explanation"] = _write(options.explain, prediction["file"], content)
+                prediction["explanation"] = write_image(
+                    options.explain, prediction["file"], "explained", content
+                )
         return predictions
 
     return complete(answer_images(prepare(version, inputs, options), answer))
@@ -83,16 +79,6 @@ def _prediction(name: str, outputs: Mapping[str, Any], row: int, top: int) -> di
 
 def _descending(pair: tuple[str, float]) -> float:
     return -pair[1]
-
-
-def _write(folder: str, name: str, content: bytes) -> str:
-    """Writes a heat map next to those that are there; returns its path."""
-    path = Path(folder).expanduser() / f"{Path(name).stem}.explained.png"
-    try:
-        path.parent.mkdir(exist_ok=True)
-        return str(write_new(path, content))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {reason(error)}.") from None
 
 
 def present(prediction: Mapping[str, Any]) -> str:

@@ -120,6 +120,21 @@ def invert(images):
     return {"images": 255 - images[..., :3]}
 
 
+def find_ink(images):
+    """Finds a dark column over the whole height, and less surely its upper half."""
+    dark = tf.reduce_any(images < 128, axis=[1, 3])
+    left = tf.cast(tf.argmax(tf.cast(dark, tf.int32), axis=1), tf.float32)
+    height = tf.zeros_like(left) + tf.cast(tf.shape(images)[1], tf.float32)
+    boxes = [tf.stack([left, 0 * left, left + 1, edge], -1) for edge in (height, height / 2)]
+    batch = tf.shape(images)[0]
+    return {
+        "boxes": tf.stack([*boxes, tf.zeros_like(boxes[0])], axis=1),
+        "scores": tf.tile([[0.9, 0.4, 0.0]], [batch, 1]),
+        "labels": tf.tile([["stroke", "half", ""]], [batch, 1]),
+        "count": tf.fill([batch], 2),
+    }
+
+
 def noise(seed, count):
     pixels = tf.random.stateless_uniform([count[0], 8, 8, 1], [seed[0], 0], 0, 256, tf.int32)
     return {"images": tf.cast(pixels, tf.uint8)}
@@ -151,6 +166,7 @@ def published(tmp_path_factory):
         )
     white = tf.io.encode_png(np.full((9, 7, 3), 255, "uint8")).numpy()
     store_example(root / "photos" / "1", "serving_default", image_bytes=[white] * 8)
+    write(root / "objects", images=(find_ink, [IMAGES]))
     integers = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
     write(root / "samples", serving_default=(noise, integers))
     write(

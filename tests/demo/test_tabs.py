@@ -7,7 +7,18 @@ import numpy as np
 import pytest
 
 from dlrecipes.data.generated.facades import PALETTE
-from dlrecipes.demo import app, digits, faces, images, paint, poems, requests, samples, sentences
+from dlrecipes.demo import (
+    app,
+    boxes,
+    digits,
+    faces,
+    images,
+    paint,
+    poems,
+    requests,
+    samples,
+    sentences,
+)
 from dlrecipes.errors import UsageError
 
 
@@ -25,6 +36,7 @@ def test_each_model_gets_the_tab_of_its_kind(models):
         "samples": "samples",
         "photos": "images",
         "photos-of-mine": "images",
+        "objects": "boxes",
         "halves": "requests",
         "doubles": "requests",
     }
@@ -50,6 +62,22 @@ def test_a_photograph_gets_class_probabilities_and_a_heat_map(models, stroke):
     assert max(probabilities, key=probabilities.get) == "1"
     np.testing.assert_array_equal(heat_map, 255 - stroke)
     assert images.classify(models["photos"], None) == ({}, None)
+
+
+def test_objects_are_drawn_and_listed_from_the_chosen_score_on(models, stroke):
+    drawing, rows = boxes.detect(models["objects"], stroke, 0.5)
+    assert rows == [["stroke", 0.9, 20.0, 0.0, 21.0, 40.0]]
+    assert drawing.shape == stroke.shape
+    assert (drawing != stroke).any()
+    _, rows = boxes.detect(models["objects"], stroke, 0.3)
+    assert [row[0] for row in rows] == ["stroke", "half"]
+
+
+def test_no_object_leaves_the_image_as_it_is(models, stroke):
+    drawing, rows = boxes.detect(models["objects"], stroke, 0.95)
+    assert rows == []
+    np.testing.assert_array_equal(drawing, stroke)
+    assert boxes.detect(models["objects"], None, 0.5) == (None, [])
 
 
 def test_transparent_parts_of_a_photograph_become_white(models):

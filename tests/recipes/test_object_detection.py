@@ -1,0 +1,272 @@
+"""Object detection from images with boxes to predictions, on tiny networks."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes import runner
+from dlrecipes.data.box_examples import BoxExamples
+from dlrecipes.errors import UsageError
+from dlrecipes.export.detection_litert import load_detector
+from dlrecipes.export.litert_metadata import read_metadata
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.metrics import detection_metrics
+from dlrecipes.recipe import Splits, registry
+from dlrecipes.runner import run_folder, start
+
+NAME = "object_detection"
+TINY = {
+    "images": 100,
+    "size": 64,
+    "width": 0.25,
+    "filters": 8,
+    "units": 16,
+    "proposals": 20,
+    "training_proposals": 30,
+    "sampled_regions": 8,
+    "epochs": 1,
+    "batch_size": 10,
+    "min_steps_per_epoch": 1,
+    "seed": 3,
+}
+
+
+def recipe(**settings):
+    source = registry.find(NAME)
+    return source.recipe()(source.config().parse({**TINY, **settings}), source.name)
+
+
+def module(name):
+    return registry.find(NAME)._module(name)
+
+
+def noise(height, width, seed=0):
+    small = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), "uint8")
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def png(array):
+    content = io.BytesIO()
+    Image.fromarray(array).save(content, "PNG")
+    return content.getvalue()
+
+
+def squares(names=("square",), count=12, size=64):
+    """Images of one white square on black each, of the class 0, with its box."""
+    rng = np.random.default_rng(0)
+    images, boxes = np.zeros((count, size, size, 3), "uint8"), []
+    for image in images:
+        side = int(rng.integers(size // 4, size // 2))
+        left, top = rng.integers(0, size - side, 2).tolist()
+        image[top : top + side, left : left + side] = 255
+        boxes.append([[left, top, left + side, top + side]])
+    part = BoxExamples.from_arrays(images, boxes, [[0]] * count, names)
+    return Splits(part, part, part, description={}, notes=[])
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("detection")
+    return runner.run(recipe(), run_folder.new_folder(folder / "runs", None), folder / "models")
+
+
+@pytest.fixture(scope="module")
+def version(result):
+    return ModelVersion(result.version.folder)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return recipe().load_data()
+
+
+@pytest.fixture(scope="module")
+def model(version):
+    return version.keras_model()
+
+
+# The shared run.
+
+
+def test_a_run_writes_the_metrics_of_the_test_images(result, splits, model):
+    metrics = json.loads((result.folder / "metrics.json").read_text())
+    detect = model.detector(
+        score_threshold=0.05, iou_threshold=recipe().config.overlap, num_proposals=20
+    )
+    found, truths = [], []
+    for k in range(len(splits.test)):
+        outputs = detect(splits.test.image(k)[None].astype("float32") / 255)
+        count = int(outputs["count"][0])
+        found.append(
+            {name: outputs[name][0, :count].numpy() for name in ("boxes", "scores", "classes")}
+        )
+        truths.append({"boxes": splits.test.boxes(k), "classes": splits.test.classes(k)})
+    expected = detection_metrics(found, truths, splits.test.names)
+    assert metrics["test"]["map50"] == pytest.approx(expected["map50"], abs=0.01)
+    assert metrics["test"]["objects_by_class"] == expected["objects_by_class"]
+    assert metrics["macs"] > 1000
+
+
+def test_all_figures_are_drawn(result):
+    names = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert names == {
+        *("learning_curves", "detections", "mistakes", "precision_recall", "confusion"),
+        "proposals",
+    }
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(version, unknown_names):
+    assert unknown_names(version.folder, NAME) == set()
+
+
+def test_boxes_are_in_the_pixels_of_each_image(version):
+    arrays = [noise(64, 64), noise(40, 90, seed=1), noise(200, 30, seed=2)]
+    outputs = version.call(image_bytes=[png(array) for array in arrays])
+    # The same image, stretched to the network's size, has the same boxes in its own pixels.
+    for row, array in enumerate(arrays):
+        height, width = array.shape[:2]
+        square = np.asarray(Image.fromarray(array).resize((64, 64), Image.Resampling.BILINEAR))
+        own = version.call("images", images=square[None])
+        count = own["count"][0]
+        assert outputs["count"][row] == count
+        scale = np.array([width, height, width, height]) / 64
+        np.testing.assert_allclose(
+            outputs["boxes"][row, :count], own["boxes"][0, :count] * scale, atol=0.5
+        )
+
+
+def test_the_litert_file_predicts_what_the_savedmodel_does(version, splits, tmp_path):
+    names = splits.test.names
+    files = []
+    for k in range(3):
+        files.append(str(tmp_path / f"{k}.png"))
+        Image.fromarray(splits.test.image(k)).save(files[-1])
+    options = module("config").PredictOptions(threshold=0.0, draw=str(tmp_path / "drawn"))
+    predictions = recipe().predict(version, files, options)
+    outputs = version.call(image_bytes=[png(splits.test.image(k)) for k in range(3)])
+    for row, prediction in enumerate(predictions):
+        count = outputs["count"][row]
+        assert len(prediction["objects"]) == count
+        labels = [label.decode() for label in outputs["labels"][row, :count]]
+        assert [found["label"] for found in prediction["objects"]] == labels
+        assert set(labels) <= set(names)
+        boxes = np.array([found["box"] for found in prediction["objects"]]).reshape(-1, 4)
+        np.testing.assert_allclose(boxes, outputs["boxes"][row, :count], atol=0.5)
+        assert Image.open(prediction["drawing"]).size == (64, 64)
+    assert json.loads(json.dumps(predictions)) == predictions
+    first = recipe().present(predictions[0])
+    assert first.startswith(files[0])
+    assert first.count("\n") == len(predictions[0]["objects"])
+
+
+def test_only_boxes_above_the_threshold_are_predicted(version, tmp_path):
+    path = str(tmp_path / "x.png")
+    Image.fromarray(noise(30, 40)).save(path)
+    predict, options = module("predict").predict, module("config").PredictOptions
+    everything = predict(version, [path], options(threshold=0.0))[0]["objects"]
+    assert predict(version, [path], options(threshold=1.0))[0]["objects"] == []
+    assert all(found["score"] > 0.05 for found in everything)
+    nothing = module("predict").present({"file": path, "objects": []})
+    assert nothing == f"{path}: no objects"
+
+
+def test_the_litert_file_carries_the_names_of_the_classes(version, splits):
+    metadata = read_metadata(version.folder / "model.tflite")
+    assert metadata["outputs"][1]["labels"] == list(splits.test.names)
+    assert load_detector(version, splits.test.names).size == 64
+
+
+def test_evaluation_takes_other_classes_in_another_order(model, splits):
+    task, test = recipe(), splits.test[:20]
+    turned = BoxExamples.from_arrays(
+        [test.image(k) for k in range(20)],
+        [test.boxes(k) for k in range(20)],
+        [len(test.names) - 1 - test.classes(k) for k in range(20)],
+        test.names[::-1],
+    )
+    parts = (Splits(*[part] * 3, description={}, notes=[]) for part in (test, turned))
+    one, other = (task.evaluate(model, part, "test") for part in parts)
+    assert one["map50"] == other["map50"]
+
+
+# Training.
+
+
+def test_squares_are_found_after_a_short_training():
+    data = squares()
+    task = recipe(
+        **{"epochs": 40, "batch_size": 6, "learning_rate": 0.01, "scale": 0, "shift": 0},
+    )
+    model = task.build(data)
+    batches, steps = task.dataset(model, data.train, 0)
+    model.fit(batches, epochs=40, steps_per_epoch=steps, verbose=0)
+    assert task.evaluate(model, data, "test")["map50"] > 0.8
+
+
+def test_batches_continue_where_an_epoch_began(splits):
+    task = recipe(mosaic=0.5, colour=0.3)
+    model = task.build(splits)
+    whole, steps = task.dataset(model, splits.train, 0)
+    later, _ = task.dataset(model, splits.train, 1)
+    one, other = next(iter(whole.skip(steps))), next(iter(later))
+    tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+
+
+def test_a_version_of_the_same_recipe_is_a_start(version, splits, model):
+    task = recipe(start=str(version.folder))
+    fresh = task.build(splits)
+    start.initialize(task, fresh, splits)
+    for old, new in zip(model.network.weights, fresh.network.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_the_features_of_an_image_classifier_are_a_start(tmp_path, splits):
+    source = registry.find("image_classification")
+    tiny = {"images": 100, "size": 16, "width": 0.25, "epochs": 1, "min_steps_per_epoch": 1}
+    classifier = source.recipe()(source.config().parse(tiny), source.name)
+    folder = run_folder.new_folder(tmp_path / "runs", None)
+    published = runner.run(classifier, folder, tmp_path / "models").version
+    task = recipe(start=str(published.folder))
+    fresh = task.build(splits)
+    assert "stage2_conv" not in start.initialize(task, fresh, splits)["weights"]
+    known = {w.path.partition("/")[2]: np.array(w) for w in published.keras_model().weights}
+    backbone = module("training").backbone(task.config, fresh)
+    copied = [w for w in backbone.weights if "stage2" in w.path]
+    assert len(copied) > 5
+    for weight in copied:
+        same = next(v for path, v in known.items() if path.endswith(weight.path.split("/", 1)[1]))
+        np.testing.assert_array_equal(weight, same)
+
+
+def test_anchors_come_from_the_boxes_of_the_training_images(splits, capsys):
+    task = recipe(anchors="auto")
+    data = squares(count=40)
+    sizes, ratios, overlap = module("training").anchors(task.config, data.train)
+    # Squares of 16 to 32 pixels.
+    assert 0.8 < overlap <= 1
+    assert all(12 < size < 36 for size in sizes)
+    task.build(data)
+    assert "--anchors auto: sizes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"anchors": "auto", "anchor_sizes": (8, 16, 32)}, "both choose the anchors"),
+        ({"anchor_sizes": (8, 16)}, "--anchor-sizes"),
+        ({"images": 1_000_000, "size": 1024}, "would need 3145.7 GB of memory"),
+        ({"backbone": "resnet18", "depth": 2}, "--depth: it is for --backbone small_resnet"),
+        ({"data": "photos", "images": 200}, "--images: it is for the built-in data"),
+        ({"strict": True}, "--strict: it is for --data"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_in_one_line(settings, message):
+    config = registry.find(NAME).config()
+    with pytest.raises(UsageError) as caught:
+        config.parse(settings).check_effect(settings, NAME)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
