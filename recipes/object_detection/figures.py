@@ -19,7 +19,6 @@ from dlrecipes.training import FasterRCNN
 
 from . import detections
 from .config import Config
-from .data import spread
 
 # Test images that are drawn.
 SHOWN = 12

@@ -245,7 +245,7 @@ def test_the_features_of_an_image_classifier_are_a_start(tmp_path, splits):
 def test_anchors_come_from_the_boxes_of_the_training_images(splits, capsys):
     task = recipe(anchors="auto")
     data = squares(count=40)
-    sizes, ratios, overlap = module("training").anchors(task.config, data.train)
+    sizes, _, overlap = module("training").anchors(task.config, data.train)
     # Squares of 16 to 32 pixels.
     assert 0.8 < overlap <= 1
     assert all(12 < size < 36 for size in sizes)
