@@ -36,7 +36,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
             "Adversarial networks": """
                 ConditionalBatchNormalization OrthogonalRegularizer SelfAttention2D""",
             "Detection": """
-                AnchorBoxes BoxCoder BoxMatcher NonMaxSuppression RegionProposals RoIAlign""",
+                AnchorBoxes BoxCoder BoxMatcher NonMaxSuppression PyramidRoIAlign RegionProposals
+                RoIAlign""",
             "Ensembles": "EnsembleMean",
         },
     ),
@@ -53,7 +54,7 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
                 dcgan_generator patchgan pix2pix_unet""",
             "Embeddings": "facenet_inception_resnet facenet_small",
             "Detection": """
-                faster_rcnn faster_rcnn_detector faster_rcnn_stages region_proposal_network""",
+                faster_rcnn faster_rcnn_detector feature_pyramid region_proposal_network""",
             "Ensembles": "ensemble",
         },
     ),

@@ -37,6 +37,7 @@ from dlrecipes.layers.pairwise_distances import PairwiseDistances
 from dlrecipes.layers.partial_conv_2d import PartialConv2D
 from dlrecipes.layers.peephole_lstm import PeepholeLSTM
 from dlrecipes.layers.peephole_lstm_cell import PeepholeLSTMCell
+from dlrecipes.layers.pyramid_roi_align import PyramidRoIAlign
 from dlrecipes.layers.rbf_output import RBFOutput
 from dlrecipes.layers.reflection_padding_2d import ReflectionPadding2D
 from dlrecipes.layers.region_proposals import RegionProposals
@@ -86,6 +87,7 @@ __all__ = [
     "PartialConv2D",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
+    "PyramidRoIAlign",
     "RBFOutput",
     "ReflectionPadding2D",
     "RegionProposals",

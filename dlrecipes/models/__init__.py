@@ -9,11 +9,8 @@ from dlrecipes.models.cyclegan import cyclegan_generator
 from dlrecipes.models.dcgan import dcgan_discriminator, dcgan_generator
 from dlrecipes.models.ensemble import ensemble
 from dlrecipes.models.facenet import facenet_inception_resnet, facenet_small
-from dlrecipes.models.faster_rcnn import (
-    faster_rcnn,
-    faster_rcnn_detector,
-    faster_rcnn_stages,
-)
+from dlrecipes.models.faster_rcnn import faster_rcnn, faster_rcnn_detector
+from dlrecipes.models.feature_pyramid import feature_pyramid
 from dlrecipes.models.googlenet import googlenet
 from dlrecipes.models.hopfield_network import hopfield_network
 from dlrecipes.models.lenet5 import lenet5
@@ -43,7 +40,7 @@ __all__ = [
     "facenet_small",
     "faster_rcnn",
     "faster_rcnn_detector",
-    "faster_rcnn_stages",
+    "feature_pyramid",
     "googlenet",
     "hopfield_network",
     "lenet5",

@@ -7,7 +7,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from dlrecipes.layers import BoxCoder, NonMaxSuppression, RegionProposals, RoIAlign
+from dlrecipes.layers import (
+    BoxCoder,
+    NonMaxSuppression,
+    PyramidRoIAlign,
+    RegionProposals,
+    RoIAlign,
+)
 from dlrecipes.layers._arguments import number as check_number
 from dlrecipes.models._arguments import check_integers, check_rates
 from dlrecipes.models.images import channels_last, nth_seed
@@ -29,6 +35,7 @@ def faster_rcnn(
     pool_size: int = 7,
     units: int = 4096,
     dropout: float = 0.5,
+    canonical_size: float = 224,
     seed: int | None = None,
     name: str = "faster_rcnn",
 ) -> keras.Model:
@@ -43,6 +50,10 @@ def faster_rcnn(
     `faster_rcnn_detector` turns them into boxes. Gradients reach the backbone through the
     features but not through the proposals' coordinates: the paper's approximate joint training.
 
+    If the backbone outputs several feature maps, such as `feature_pyramid` (Lin et al., 2017), give
+    one stride and one anchor size for each, finest first. The proposal network is the same on all
+    maps, and a region's features come from the map that suits its size.
+
     Differences from the paper: RoIAlign instead of RoI max pooling; one objectness logit per
     anchor instead of two; no box deltas for the background. The backbone, `fc6` and `fc7` start
     from Glorot's initialisation. The paper takes them from an ImageNet classifier, whose `fc6`
@@ -50,12 +61,14 @@ def faster_rcnn(
 
     Args:
         backbone: `"vgg16"`, for a newly initialised VGG-16 up to its 13th convolution, or a
-            `keras.Model` from an image to a feature map, channels last. Defaults to `"vgg16"`.
+            `keras.Model` from an image to a feature map, or to several, channels last. Defaults to
+            `"vgg16"`.
         num_classes: Number of classes without the background, at least 1. Defaults to 20.
-        sizes: Square roots of the anchors' areas, in pixels. Defaults to `(128, 256, 512)`.
+        sizes: Square roots of the anchors' areas, in pixels; one for each feature map if there are
+            several. Defaults to `(128, 256, 512)`.
         ratios: Aspect ratios of the anchors, height divided by width. Defaults to `(0.5, 1, 2)`.
-        stride: Pixels between neighbouring positions of the feature map, at least 1. Defaults to
-            16.
+        stride: Pixels between neighbouring positions of the feature map, at least 1; a list for
+            several maps. Defaults to 16.
         filters: Channels of the region proposal network, at least 1. Defaults to 512.
         num_proposals: Proposals per image; the paper tests with 300 and trains with 2000. No
             weight depends on it, so that a network built for training can pass its weights to one
@@ -68,6 +81,8 @@ def faster_rcnn(
         pool_size: Height and width of a region's features, at least 1. Defaults to 7.
         units: Size of `fc6` and of `fc7`, at least 1. Defaults to 4096.
         dropout: Dropout rate of `fc6` and `fc7`, in [0, 1). Defaults to 0.5.
+        canonical_size: With a feature pyramid, the size of the regions whose features come from the
+            map of stride 16, as in `PyramidRoIAlign`. Defaults to 224.
         seed: Dropout seed. Defaults to `None`.
         name: Model name. Defaults to `"faster_rcnn"`.
 
@@ -85,8 +100,8 @@ def faster_rcnn(
         If an image has fewer proposals, the remaining entries have score 0 and are meaningless.
 
     Raises:
-        ValueError: If the backbone is unknown, does not output one feature map, or has another
-            stride, or if another argument is out of bounds.
+        ValueError: If the backbone is unknown, does not output a feature map for each stride, or
+            has other strides, or if another argument is out of bounds.
 
     Example:
 
@@ -107,6 +122,8 @@ def faster_rcnn(
         region proposal networks", sections 3.1 to 3.3. https://arxiv.org/abs/1506.01497
         Girshick, 2015, "Fast R-CNN", section 2, for the classifier and box regressor.
         https://arxiv.org/abs/1504.08083
+        Lin, Dollár, Girshick, He, Hariharan and Belongie, 2017, "Feature pyramid networks for
+        object detection", section 4. https://arxiv.org/abs/1612.03144
     """
     check_integers(num_classes=num_classes, units=units)
     check_rates(dropout=dropout)
@@ -115,7 +132,7 @@ def faster_rcnn(
         num_proposals, max_candidates, iou_threshold, min_size, name="proposals"
     )
     outputs = propose(images, features, filters, anchors, proposals)
-    head = {"roi_align": _roi_align(pool_size, stride)}
+    head = {"roi_align": _roi_align(pool_size, stride, canonical_size)}
     for index, layer in enumerate(("fc6", "fc7")):
         head[layer] = layers.Dense(units, "relu", name=layer)
         dropped = f"{layer}_dropout"
@@ -151,7 +168,7 @@ def faster_rcnn_stages(network: keras.Model) -> tuple[keras.Model, keras.Model]:
     Example:
 
     >>> import keras
-    >>> from dlrecipes.models import faster_rcnn, faster_rcnn_stages
+    >>> from dlrecipes.models.faster_rcnn import faster_rcnn, faster_rcnn_stages
     >>> images = keras.Input((None, None, 3))
     >>> features = keras.layers.Conv2D(4, 3, strides=8, padding="same")(images)
     >>> network = faster_rcnn(
@@ -274,13 +291,20 @@ def faster_rcnn_detector(
 _HEAD = ("roi_align", "fc6", "fc6_dropout", "fc7", "fc7_dropout", "class_logits", "box_deltas")
 
 
-def _roi_align(pool_size: int, stride: int | Sequence[int]) -> keras.layers.Layer:
-    return RoIAlign(pool_size, spatial_scale=1 / stride, name="roi_align")
+def _roi_align(
+    pool_size: int, stride: int | Sequence[int], canonical_size: float
+) -> keras.layers.Layer:
+    strides = stride if isinstance(stride, tuple | list) else [stride]
+    if len(strides) == 1:
+        return RoIAlign(pool_size, spatial_scale=1 / strides[0], name="roi_align")
+    return PyramidRoIAlign(
+        tuple(strides), pool_size, canonical_size=canonical_size, name="roi_align"
+    )
 
 
 def _classify(head: dict[str, keras.layers.Layer], features: list, regions) -> dict:
     """Returns the symbolic outputs of the second stage for regions of any number."""
-    x = head["roi_align"](*features, regions)
+    x = head["roi_align"](features if len(features) > 1 else features[0], regions)
     x = layers.Reshape((-1, math.prod(x.shape[2:])), name="flatten")(x)
     for name in ("fc6", "fc6_dropout", "fc7", "fc7_dropout"):
         x = head[name](x)

@@ -38,11 +38,13 @@ def region_proposal_network(
 
     Args:
         backbone: `"vgg16"`, for a newly initialised VGG-16 up to its 13th convolution, or a
-            `keras.Model` from an image to a feature map, channels last. Defaults to `"vgg16"`.
-        sizes: Square roots of the anchors' areas, in pixels. Defaults to `(128, 256, 512)`.
+            `keras.Model` from an image to a feature map, or to several, such as `feature_pyramid`,
+            channels last. Defaults to `"vgg16"`.
+        sizes: Square roots of the anchors' areas, in pixels; one for each feature map if there are
+            several. Defaults to `(128, 256, 512)`.
         ratios: Aspect ratios of the anchors, height divided by width. Defaults to `(0.5, 1, 2)`.
-        stride: Pixels between neighbouring positions of the feature map, at least 1. Defaults to
-            16.
+        stride: Pixels between neighbouring positions of the feature map, at least 1; a list for
+            several maps, finest first. Defaults to 16.
         filters: Channels of the 3x3 convolution, at least 1. Defaults to 512.
         num_proposals: Proposals per image; the paper tests with 300 and trains with 2000.
             Defaults to 300.
@@ -68,8 +70,8 @@ def region_proposal_network(
         If an image has fewer proposals, the last two are padded with 0.
 
     Raises:
-        ValueError: If the backbone is unknown, does not output one feature map, or has another
-            stride, or if another argument is out of bounds.
+        ValueError: If the backbone is unknown, does not output a feature map for each stride, or
+            has other strides, or if another argument is out of bounds.
 
     Example:
 

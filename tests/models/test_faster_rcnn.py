@@ -2,9 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from dlrecipes.layers import BoxCoder, BoxMatcher, NonMaxSuppression, RoIAlign
-from dlrecipes.losses import detection_loss, region_proposal_loss
+from dlrecipes.layers import BoxCoder, NonMaxSuppression, RoIAlign
 from dlrecipes.models import faster_rcnn, faster_rcnn_detector
+from dlrecipes.models.faster_rcnn import faster_rcnn_stages
 
 # The number of anchors; suppression drops some of them.
 NUM = 60
@@ -144,68 +144,92 @@ def test_score_threshold_above_1_is_rejected():
         faster_rcnn_detector(fixed_network([0, 0, 0], np.zeros(8)), score_threshold=50)
 
 
-class Learner(keras.Model):
-    """The paper's approximate joint training, without sampling."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-        self.anchor_matcher, self.anchor_coder = BoxMatcher(), BoxCoder()
-        self.proposal_matcher = BoxMatcher(0.5, 0.5, match_every_object=False)
-        self.proposal_coder = BoxCoder((0.1, 0.1, 0.2, 0.2))
-
-    def build(self, input_shape):
-        assert self.network.built
-
-    def call(self, images):
-        return self.network(images)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        matches = self.anchor_matcher(y_pred["anchors"], y["boxes"], x)
-        deltas = self.anchor_coder.encode(matches["boxes"], y_pred["anchors"])
-        first = region_proposal_loss(
-            matches["labels"], deltas, y_pred["objectness"], y_pred["anchor_deltas"]
-        )
-        matches = self.proposal_matcher(y_pred["proposals"], y["boxes"])
-        deltas = self.proposal_coder.encode(matches["boxes"], y_pred["proposals"])
-        classes = keras.ops.take_along_axis(y["classes"], matches["indices"], axis=1) + 1
-        labels = matches["labels"] * keras.ops.cast(classes, "int32")
-        labels = keras.ops.where(y_pred["proposal_scores"] > 0, labels, -1)
-        second = detection_loss(labels, deltas, y_pred["class_logits"], y_pred["box_deltas"])
-        return keras.ops.mean(first + second)
+def test_stages_give_the_networks_own_outputs_and_take_any_number_of_regions():
+    model = faster_rcnn(backbone(), **SMALL)
+    y = numpy(model(IMAGES))
+    proposer, classifier = faster_rcnn_stages(model)
+    first = proposer(IMAGES)
+    for name in ("objectness", "anchor_deltas", "anchors"):
+        np.testing.assert_allclose(first[name], y[name], atol=1e-6)
+    for number in (NUM, 7):
+        regions = keras.ops.convert_to_tensor(y["proposals"][:, :number])
+        second = numpy(classifier({"features": first["features"], "regions": regions}))
+        for name in ("class_logits", "box_deltas"):
+            np.testing.assert_allclose(second[name], y[name][:, :number], atol=1e-5)
+    weights = [id(weight) for stage in (proposer, classifier) for weight in stage.weights]
+    assert sorted(weights) == sorted(id(weight) for weight in model.weights)
 
 
-def squares():
-    """Returns four images, each with a bright square (class 0) and a dark square (class 1)."""
-    rng = np.random.default_rng(0)
-    images = rng.normal(0, 0.1, (4, 32, 32, 1)).astype("float32")
-    boxes = np.array([[[1, 2, 12, 13], [17, 14, 31, 28]], [[17, 2, 28, 13], [3, 17, 15, 29]]])
-    boxes = np.concatenate([boxes, 32 - boxes[..., [2, 3, 0, 1]]]).astype("float32")
-    for image, (bright, dark) in zip(images, boxes.astype(int), strict=True):
-        image[bright[1] : bright[3], bright[0] : bright[2]] += 1
-        image[dark[1] : dark[3], dark[0] : dark[2]] -= 1
-    return images, {"boxes": boxes, "classes": np.tile([0, 1], (4, 1))}
+@pytest.mark.parametrize("fewer", [7, 20])
+def test_detector_may_use_another_number_of_proposals(fewer):
+    network = faster_rcnn(backbone(), **SMALL)
+    other = faster_rcnn(backbone(), **{**SMALL, "num_proposals": fewer})
+    other.set_weights(network.get_weights())
+    expected = numpy(faster_rcnn_detector(other, 5, score_threshold=0.0)(IMAGES))
+    detector = faster_rcnn_detector(network, 5, score_threshold=0.0, num_proposals=fewer)
+    actual = numpy(detector(IMAGES))
+    assert actual["count"].all()
+    for name, value in expected.items():
+        np.testing.assert_allclose(actual[name], value, atol=1e-4)
 
 
-@pytest.mark.slow
-def test_training_learns_to_detect_and_classify_squares():
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((None, None, 1))
-    x = keras.layers.Conv2D(16, 5, 2, "same", activation="leaky_relu")(inputs)
-    features = keras.layers.Conv2D(16, 5, 2, "same", activation="leaky_relu")(x)
-    settings = {"sizes": (10, 14), "ratios": (1,), "filters": 16}
-    settings |= {"pool_size": 3, "units": 32, "dropout": 0.0, "iou_threshold": 0.6}
-    network = faster_rcnn(keras.Model(inputs, features), **{**SMALL, **settings})
-    learner = Learner(network)
-    learner.compile(keras.optimizers.Adam(0.005))
-    images, truth = squares()
-    # One epoch with repeated data, because Keras' overhead per epoch exceeds the training time.
-    targets = keras.tree.map_structure(lambda x: np.tile(x, (250,) + (1,) * (x.ndim - 1)), truth)
-    learner.fit(np.tile(images, (250, 1, 1, 1)), targets, batch_size=4, shuffle=False, verbose=0)
-    detections = numpy(faster_rcnn_detector(network, 4, score_threshold=0.3)(images))
-    np.testing.assert_array_equal(detections["count"], [2, 2, 2, 2])
-    for image in range(4):
-        order = np.argsort(detections["classes"][image, :2])
-        assert detections["classes"][image, order].tolist() == [0, 1]
-        # A tolerance in pixels; the squares are 11 to 14 wide.
-        np.testing.assert_allclose(detections["boxes"][image, order], truth["boxes"][image], atol=3)
+PYRAMID = {**SMALL, "sizes": (6, 12), "stride": (4, 8), "num_proposals": 20}
+
+
+def two_maps(channels=3):
+    images = keras.Input((None, None, 3))
+    fine = keras.layers.Conv2D(channels, 4, 4, "same", activation="relu")(images)
+    return keras.Model(images, [fine, keras.layers.Conv2D(channels, 2, 2, "same")(fine)])
+
+
+def test_pyramid_has_one_anchor_size_per_level_and_shared_layers():
+    model = faster_rcnn(two_maps(), **PYRAMID)
+    y = numpy(model(IMAGES))
+    # 12 x 20 pixels: 3 x 5 positions, then 2 x 3; two ratios each.
+    areas = np.prod(y["anchors"][0, :, 2:] - y["anchors"][0, :, :2], axis=-1)
+    expected = [36] * 3 * 5 * 2 + [144] * 2 * 3 * 2
+    np.testing.assert_allclose(areas, expected, rtol=1e-5)
+    names = [weight.path.split("/")[0] for weight in model.weights]
+    assert names.count("rpn") == names.count("objectness") == names.count("anchor_deltas") == 2
+    # Both levels are scored by the same convolutions of their own maps.
+    fine, coarse = model.layers[1](IMAGES)
+    for features, scores in ((fine, y["objectness"][:, :30]), (coarse, y["objectness"][:, 30:])):
+        own = model.get_layer("objectness")(model.get_layer("rpn")(features))
+        np.testing.assert_allclose(scores, numpy({"": own})[""].reshape(2, -1), atol=1e-5)
+
+
+def test_pyramid_classifies_regions_from_the_level_of_their_size():
+    # Regions of 8 pixels and more have a stride of 16 * 8 / 16 = 8.
+    model = faster_rcnn(two_maps(), **PYRAMID, canonical_size=16)
+    y = numpy(model(IMAGES))
+    sides = y["proposals"][..., 2:] - y["proposals"][..., :2]
+    is_large = np.sqrt(sides.prod(axis=-1)) >= 8
+    assert is_large.any()
+    assert not is_large.all()
+    maps = model.layers[1](IMAGES)
+    aligned = [RoIAlign(2, 2, 1 / s)(x, y["proposals"]) for x, s in zip(maps, (4, 8), strict=True)]
+    fine, coarse = (keras.ops.convert_to_numpy(x) for x in aligned)
+    x = np.where(is_large[..., None, None, None], coarse, fine).reshape(2, 20, -1)
+    for layer in ("fc6", "fc7"):
+        kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer(layer).weights)
+        x = np.maximum(x @ kernel + bias, 0)
+    kernel, bias = (keras.ops.convert_to_numpy(w) for w in model.get_layer("class_logits").weights)
+    np.testing.assert_allclose(y["class_logits"], x @ kernel + bias, atol=1e-5)
+
+
+def test_pyramid_detector_detects():
+    model = faster_rcnn(two_maps(), **PYRAMID)
+    detections = numpy(faster_rcnn_detector(model, 5, score_threshold=0.0)(IMAGES))
+    assert detections["count"].all()
+    assert detections["boxes"].shape == (2, 5, 4)
+
+
+def test_maps_strides_and_sizes_must_match():
+    with pytest.raises(ValueError, match="not 2 outputs: give a stride for each"):
+        faster_rcnn(two_maps(), **{**PYRAMID, "stride": 4})
+    with pytest.raises(ValueError, match="backbone must output 2 feature maps"):
+        faster_rcnn(backbone(), **PYRAMID)
+    with pytest.raises(ValueError, match="sizes must hold one size for each of the 2 feature maps"):
+        faster_rcnn(two_maps(), **{**PYRAMID, "sizes": (6, 12, 24)})
+    with pytest.raises(ValueError, match="stride must be the backbone's, about 8 pixels, not 16"):
+        faster_rcnn(two_maps(), **{**PYRAMID, "stride": (4, 16)})

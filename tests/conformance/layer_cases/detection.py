@@ -34,6 +34,10 @@ def features_and_boxes(rng, shapes):
     return [normal(rng, shapes[0]), boxes(rng, shapes[1])]
 
 
+def maps_and_boxes(rng, shapes):
+    return [normal(rng, shape) for shape in shapes[:2]] + [boxes(rng, shapes[2])]
+
+
 def boxes_objects_image(rng, shapes):
     return [boxes(rng, shapes[0]), boxes(rng, shapes[1]), normal(rng, shapes[2])]
 
@@ -65,6 +69,13 @@ CASES = {
         ((None, 4), (None,), (None,)),
         sizes=(40, 5, 1),
         data=scored_boxes,
+        trainable=False,
+    ),
+    "PyramidRoIAlign": LayerCase(
+        lambda **kwargs: layers.PyramidRoIAlign((4, 8), 3, 1, 40.0, **kwargs),
+        ((None, None, 4), (3, 3, 4), (None, 4)),
+        call=lambda layer, inputs: layer(inputs[:2], inputs[2]),
+        data=maps_and_boxes,
         trainable=False,
     ),
     "RegionProposals": LayerCase(

@@ -26,6 +26,13 @@ def backbone():
     return keras.Model(images, keras.layers.Conv2D(4, 3, 2, "same")(x))
 
 
+def two_maps():
+    keras.utils.set_random_seed(1)
+    images = keras.Input((None, None, 3), name="images")
+    fine = keras.layers.Conv2D(4, 5, 4, "same", activation="relu")(images)
+    return keras.Model(images, [fine, keras.layers.Conv2D(6, 3, 2, "same")(fine)])
+
+
 def network():
     return models.faster_rcnn(backbone(), **HEADS)
 
@@ -54,6 +61,28 @@ CASES = {
         (*PROPOSED, "class_logits", "box_deltas"),
         SIZES,
         discontinuous=dict.fromkeys(("proposals", "class_logits", "box_deltas"), CHOICE),
+    ),
+    "faster_rcnn, feature pyramid": ModelCase(
+        "faster_rcnn",
+        lambda: {
+            "backbone": models.feature_pyramid(two_maps(), filters=4, extra_levels=1),
+            **HEADS,
+            "sizes": (6, 12, 24),
+            "stride": (4, 8, 16),
+            "canonical_size": 32,
+        },
+        images,
+        (*PROPOSED, "class_logits", "box_deltas"),
+        SIZES,
+        discontinuous=dict.fromkeys(
+            ("proposals", "proposal_scores", "class_logits", "box_deltas"), CHOICE
+        ),
+    ),
+    "feature_pyramid": ModelCase(
+        "feature_pyramid",
+        lambda: {"backbone": two_maps(), "filters": 5, "extra_levels": 1},
+        images,
+        sizes=SIZES,
     ),
     "faster_rcnn_detector": ModelCase(
         "faster_rcnn_detector",
