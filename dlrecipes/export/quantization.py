@@ -76,7 +76,7 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
 
     A detector, which suppresses boxes, keeps float inputs and outputs. Its layers are int8, except
     for those that nothing but scores and boxes is computed from: int8 boxes would move by pixels.
-    What is computed from these stays float32, except the probabilities of softmax and sigmoid,
+    All that is computed from these stays float32, except the probabilities of softmax and sigmoid,
     which TensorFlow's quantizer rounds to multiples of 1/256 even without ranges.
 
     Args:
