@@ -75,8 +75,9 @@ def quantize(content: bytes, examples: Iterable[Mapping[str, np.ndarray]]) -> by
     quantize, and sums over time, as in a CRF, grow until int8 cannot distinguish them.
 
     A detector, which suppresses boxes, keeps float inputs and outputs. Its layers are int8, except
-    for those that nothing but scores and boxes is computed from: int8 scores would be equal, and
-    int8 boxes would move by pixels. Everything that is computed from these stays float32.
+    for those that nothing but scores and boxes is computed from: int8 boxes would move by pixels.
+    All that is computed from these stays float32, except the probabilities of softmax and sigmoid,
+    which TensorFlow's quantizer rounds to multiples of 1/256 even without ranges.
 
     Args:
         content: LiteRT file in float32.

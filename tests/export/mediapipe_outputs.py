@@ -22,11 +22,12 @@ with getattr(mp.tasks.vision, task).create_from_model_path(model) as loaded:
         elif task == "ObjectDetector":
             objects = []
             for entry in loaded.detect(image).detections:
-                (category,), box = entry.categories, entry.bounding_box
+                box = entry.bounding_box
                 corners = [box.origin_x, box.origin_y]
                 corners += [box.origin_x + box.width, box.origin_y + box.height]
-                objects.append([category.category_name, category.score, corners])
-            results.append(objects)
+                # MediaPipe joins objects of different classes that have the same box.
+                objects += [[x.category_name, x.score, corners] for x in entry.categories]
+            results.append(sorted(objects, key=lambda entry: -entry[1]))
         else:
             (head,) = loaded.classify(image).classifications
             results.append([[entry.category_name, entry.score] for entry in head.categories])

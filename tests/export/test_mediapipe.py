@@ -190,6 +190,8 @@ def objects(tmp_path_factory):
 def test_a_two_stage_detector_is_an_object_detector(objects, in_mediapipe, file):
     version, images = objects
     own = LiteRTDetector(version / file, DETECTOR_NAMES)
+    # MediaPipe has another interpreter, which rounds activations to int8 in other kernels.
+    largest = 0.01 if file == "model.dynamic.tflite" else 1e-3
     results = in_mediapipe(version / file, images, "ObjectDetector")
     counts = [len(result) for result in results]
     assert len(results) == COUNT
@@ -198,7 +200,7 @@ def test_a_two_stage_detector_is_an_object_detector(objects, in_mediapipe, file)
         expected = own.predict(image)
         assert [label for label, _, _ in result] == [x["label"] for x in expected]
         scores = [score for _, score, _ in result]
-        np.testing.assert_allclose(scores, [x["score"] for x in expected], atol=1e-3)
+        np.testing.assert_allclose(scores, [x["score"] for x in expected], atol=largest)
         # MediaPipe cuts off the fractions of left, top, width and height, in pixels.
         ours = np.array([x["box"] for x in expected])
         theirs = np.array([box for _, _, box in result]) + 0.5
