@@ -77,7 +77,7 @@ def check(config: Config) -> DataReport:
         return report_splits(load(config))
 
     def folder(path: Path) -> DataReport:
-        return check_labelled_boxes(path, config.data)
+        return check_labelled_boxes(path, config.data, size=config.size)
 
     return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
 

@@ -6,18 +6,15 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from dlrecipes.data.image_decoding import decode_image
 from dlrecipes.errors import UsageError
 from dlrecipes.export.detection_litert import load_detector
-from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.box_inputs import detect_files
+from dlrecipes.recipe.image_inputs import expand_images
 from dlrecipes.recipe.image_outputs import check_folder, write_image
-from dlrecipes.recipe.unanswered import complete
+from dlrecipes.recipe.unanswered import Unanswered, complete
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from dlrecipes.export.version import ModelVersion
 
     from .config import PredictOptions
@@ -60,26 +57,14 @@ def predict(
         PublishError: If the version's LiteRT file cannot be loaded.
     """
     files = prepare(version, inputs, options)
-    detector = load_detector(version, names(version))
-
-    def answer(paths: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
-        predictions = []
-        for path, content in zip(paths, contents, strict=True):
-            image = decode_image(io.BytesIO(content), path).convert("RGB")
-            objects = detector.predict(np.asarray(image), options.threshold)
-            prediction = {
-                "file": path,
-                "width": image.width,
-                "height": image.height,
-                "objects": objects,
-            }
-            if options.draw:
-                drawing = _drawn(image, objects)
-                prediction["drawing"] = write_image(options.draw, path, "boxes", drawing)
-            predictions.append(prediction)
-        return predictions
-
-    return complete(answer_images(files, answer))
+    predictions = detect_files(load_detector(version, names(version)), files, options.threshold)
+    if options.draw:
+        for prediction in predictions:
+            if not isinstance(prediction, Unanswered):
+                drawing = _drawn(prediction["file"], prediction["objects"])
+                path = write_image(options.draw, prediction["file"], "boxes", drawing)
+                prediction["drawing"] = path
+    return complete(predictions)
 
 
 def names(version: ModelVersion) -> list[str]:
@@ -90,13 +75,16 @@ def names(version: ModelVersion) -> list[str]:
     return text.split("\n")[:-1]
 
 
-def _drawn(image: Image.Image, objects: Sequence[Mapping[str, Any]]) -> bytes:
+def _drawn(file: str, objects: Sequence[Mapping[str, Any]]) -> bytes:
     """Returns an image with the boxes of its objects, as a PNG file."""
     from dlrecipes.figures import draw_boxes
 
-    columns = ([found[name] for found in objects] for name in ("box", "label", "score"))
+    image = decode_image(file, file).convert("RGB")
+    boxes, labels, scores = (
+        [found[name] for found in objects] for name in ("box", "label", "score")
+    )
     content = io.BytesIO()
-    draw_boxes(image, *columns).save(content, "PNG", compress_level=1)
+    draw_boxes(image, boxes, labels, scores).save(content, "PNG", compress_level=1)
     return content.getvalue()
 
 
