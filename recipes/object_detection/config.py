@@ -27,7 +27,7 @@ class Config(RecipeConfig):
     size: int = setting(
         192, "Height and width that images are resized to, in pixels.", ge=64, le=2048
     )
-    epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(6, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(8, "Batch size.", ge=1, le=1024, search=Search(choices=(4, 8, 16)))
     min_steps_per_epoch: int = setting(
