@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -21,6 +22,8 @@ LEAST_SCORE = 0.05
 NUMBERS = (1, 3, 10, 30, 100, 300)
 
 Arrays = dict[str, np.ndarray]
+# The detector of each trainer as a graph; it shares the weights.
+_compiled: weakref.WeakKeyDictionary[FasterRCNN, Callable] = weakref.WeakKeyDictionary()
 
 
 def detector(config: Config, model: FasterRCNN) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
@@ -46,9 +49,10 @@ def detect(model: FasterRCNN, examples: BoxExamples, config: Config) -> list[Arr
         examples: Images.
         config: The settings.
     """
-    network = detector(config, model)
+    if model not in _compiled:
+        _compiled[model] = tf.function(detector(config, model), [_images(config)])
     found: list[Arrays] = []
-    for outputs in _outputs(tf.function(network), examples, config):
+    for outputs in _outputs(_compiled[model], examples, config):
         for row, count in enumerate(outputs["count"]):
             boxes = outputs["boxes"][row, :count] * scale(examples, len(found), config.size)
             found.append(
@@ -69,7 +73,11 @@ def propose(model: FasterRCNN, examples: BoxExamples, config: Config) -> list[np
         examples: Images.
         config: The settings.
     """
-    network = tf.function(lambda images: {"boxes": model.network(images)["proposals"]})
+
+    def proposals(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"boxes": model.network(images, training=False)["proposals"]}
+
+    network = tf.function(proposals, [_images(config)])
     rows = (boxes for out in _outputs(network, examples, config) for boxes in out["boxes"])
     return [boxes * scale(examples, k, config.size) for k, boxes in enumerate(rows)]
 
@@ -96,6 +104,11 @@ def scale(examples: BoxExamples, k: int, size: int) -> np.ndarray:
     """
     height, width = examples.size(k)
     return np.array([width, height, width, height], "float32") / size
+
+
+def _images(config: Config) -> tf.TensorSpec:
+    # Of any number: a graph of its own for each would be long, and traced anew.
+    return tf.TensorSpec([None, config.size, config.size, 3], tf.float32)
 
 
 def _outputs(
