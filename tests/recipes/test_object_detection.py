@@ -55,6 +55,13 @@ def png(array):
     return content.getvalue()
 
 
+def assert_found(boxes, others):
+    """Each box is among others to half a pixel; rounding exchanges rows of nearly equal scores."""
+    distances = np.abs(boxes[:, None] - others[None]).max(axis=-1).min(axis=1)
+    assert len(boxes) == 5
+    assert distances.max() < 0.5
+
+
 def squares(names=("square",), count=12, size=64):
     """Images of one white square on black each, of the class 0, with its box."""
     rng = np.random.default_rng(0)
@@ -131,11 +138,8 @@ def test_boxes_are_in_the_pixels_of_each_image(version):
         height, width = array.shape[:2]
         square = np.asarray(Image.fromarray(array).resize((64, 64), Image.Resampling.BILINEAR))
         own = version.call("images", images=square[None])
-        # Further below, rounding exchanges boxes of nearly equal scores.
         scale = np.array([width, height, width, height]) / 64
-        np.testing.assert_allclose(
-            outputs["boxes"][row, :5], own["boxes"][0, :5] * scale, atol=0.5
-        )
+        assert_found(own["boxes"][0, :5] * scale, outputs["boxes"][row])
 
 
 def test_the_litert_file_predicts_what_the_savedmodel_does(version, splits, tmp_path):
@@ -148,12 +152,9 @@ def test_the_litert_file_predicts_what_the_savedmodel_does(version, splits, tmp_
     predictions = recipe().predict(version, files, options)
     outputs = version.call(image_bytes=[png(splits.test.image(k)) for k in range(3)])
     for row, prediction in enumerate(predictions):
-        # Further below, rounding exchanges boxes of nearly equal scores.
-        labels = [label.decode() for label in outputs["labels"][row, :5]]
-        assert [found["label"] for found in prediction["objects"][:5]] == labels
-        assert set(labels) <= set(names)
+        assert {found["label"] for found in prediction["objects"]} <= set(names)
         boxes = np.array([found["box"] for found in prediction["objects"][:5]])
-        np.testing.assert_allclose(boxes, outputs["boxes"][row, :5], atol=0.5)
+        assert_found(boxes, outputs["boxes"][row])
         assert Image.open(prediction["drawing"]).size == (64, 64)
     assert json.loads(json.dumps(predictions)) == predictions
     first = recipe().present(predictions[0])
@@ -194,14 +195,16 @@ def test_evaluation_takes_other_classes_in_another_order(model, splits):
 # Training.
 
 
+@pytest.mark.slow
 def test_squares_are_found_after_a_short_training():
     data = squares()
     task = recipe(
-        **{"epochs": 40, "batch_size": 6, "learning_rate": 0.01, "scale": 0, "shift": 0},
+        **{"width": 1, "filters": 32, "units": 64, "proposals": 50, "sampled_regions": 64},
+        **{"epochs": 60, "batch_size": 6, "scale": 0},
     )
     model = task.build(data)
     batches, steps = task.dataset(model, data.train, 0)
-    model.fit(batches, epochs=40, steps_per_epoch=steps, verbose=0)
+    model.fit(batches, epochs=60, steps_per_epoch=steps, verbose=0)
     assert task.evaluate(model, data, "test")["map50"] > 0.8
 
 
@@ -222,22 +225,33 @@ def test_a_version_of_the_same_recipe_is_a_start(version, splits, model):
         np.testing.assert_array_equal(old, new)
 
 
-def test_the_features_of_an_image_classifier_are_a_start(tmp_path, splits):
+def test_the_features_of_an_image_classifier_are_a_start(splits):
     source = registry.find("image_classification")
-    tiny = {"images": 100, "size": 16, "width": 0.25, "epochs": 1, "min_steps_per_epoch": 1}
-    classifier = source.recipe()(source.config().parse(tiny), source.name)
-    folder = run_folder.new_folder(tmp_path / "runs", None)
-    published = runner.run(classifier, folder, tmp_path / "models").version
-    task = recipe(start=str(published.folder))
+    config = source.config()(size=64, width=0.25)
+    classifier = source._module("training").build(config, ("cat", "dog"), 1)
+    task = recipe()
     fresh = task.build(splits)
-    assert "stage2_conv" not in start.initialize(task, fresh, splits)["weights"]
-    known = {w.path.partition("/")[2]: np.array(w) for w in published.keras_model().weights}
+    transfer = task.initialize(fresh, classifier)
+    assert transfer.useful
     backbone = module("training").backbone(task.config, fresh)
-    copied = [w for w in backbone.weights if "stage2" in w.path]
-    assert len(copied) > 5
-    for weight in copied:
-        same = next(v for path, v in known.items() if path.endswith(weight.path.split("/", 1)[1]))
-        np.testing.assert_array_equal(weight, same)
+    known = {w.path.rpartition("small_resnet/")[2]: np.array(w) for w in classifier.weights}
+    copied = 0
+    for layer in backbone.layers:
+        for weight in layer.weights:
+            path = weight.path.rpartition("small_resnet/")[2]
+            same = path in known and np.array_equal(weight, known[path])
+            # The fourth stage is the detector's alone.
+            assert same != layer.name.startswith("stage4"), path
+            copied += same
+    assert copied > 20
+
+
+def test_features_of_another_network_are_no_start(splits):
+    source = registry.find("image_classification")
+    config = source.config()(size=64, network="vgg11", width=0.1)
+    classifier = source._module("training").build(config, ("cat", "dog"), 1)
+    task = recipe()
+    assert not task.initialize(task.build(splits), classifier).useful
 
 
 def test_anchors_come_from_the_boxes_of_the_training_images(splits, capsys):

@@ -67,6 +67,18 @@ def test_a_recipe_of_ones_own_may_begin_with_the_version_of_another(models, reci
     assert located(models, "slot_filling", "my_slots")
 
 
+def test_a_recipe_takes_the_versions_of_the_recipes_that_it_names(models):
+    class Config(RecipeConfig):
+        start_recipes = ("slot_filling",)
+
+    begun = versions.located(Config(start="slot_filling:2"), models, "digit_recognition")
+    assert begun.start.startswith(str(models / "slot_filling" / "2"))
+    with pytest.raises(UsageError, match="by slot_filling, not by dcgan or facenet"):
+        versions._check_recipe(
+            versions._find("--start", "slot_filling", models), "--start", ("dcgan", "facenet")
+        )
+
+
 @pytest.mark.parametrize(
     ("text", "recipe", "problem"),
     [
