@@ -33,7 +33,7 @@ def write_image(folder: str, name: str, kind: str, content: bytes) -> str:
     Args:
         folder: Folder, which is made if it is needed.
         name: Path of the input.
-        kind: What the image shows, such as `"explained"`: `cat.jpg` becomes `cat.explained.png`.
+        kind: Contents of the image, such as `"explained"`: `cat.jpg` becomes `cat.explained.png`.
         content: Bytes of a PNG file.
 
     Returns:

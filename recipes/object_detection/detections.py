@@ -1,4 +1,4 @@
-"""What a detector finds in images, and what there is to find, as the metrics take them."""
+"""Detections and true boxes of images, in the form that the metrics take."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dlrecipes.training import FasterRCNN
 from .config import Config
 
 EVALUATION_BATCH = 16
-# Boxes below this probability are no answers: the field's usual limit.
+# Boxes below this probability are left out: the field's usual limit.
 LEAST_SCORE = 0.05
 # Numbers of proposals whose recall is drawn.
 NUMBERS = (1, 3, 10, 30, 100, 300)
@@ -107,7 +107,7 @@ def scale(examples: BoxExamples, k: int, size: int) -> np.ndarray:
 
 
 def _images(config: Config) -> tf.TensorSpec:
-    # Of any number: a graph of its own for each would be long, and traced anew.
+    # One graph for any number of images.
     return tf.TensorSpec([None, config.size, config.size, 3], tf.float32)
 
 

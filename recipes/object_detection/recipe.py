@@ -81,7 +81,7 @@ class ObjectDetection(Recipe):
         return training.initialize(self.config, model, source)
 
     def row_names(self, model: keras.Model) -> Mapping[str, Sequence[str]]:
-        """Returns no names: the last layers have several rows per class, and begin anew."""
+        """Returns no names, so that the last layers, with several rows per class, are new."""
         return {}
 
     def dataset(

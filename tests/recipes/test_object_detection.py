@@ -246,7 +246,7 @@ def test_the_features_of_an_image_classifier_are_a_start(splits):
     assert copied > 20
 
 
-def test_features_of_another_network_are_no_start(splits):
+def test_features_of_another_network_are_not_a_start(splits):
     source = registry.find("image_classification")
     config = source.config()(size=64, network="vgg11", width=0.1)
     classifier = source._module("training").build(config, ("cat", "dog"), 1)
