@@ -150,6 +150,14 @@ class Config(RecipeConfig):
                     f"Give {levels} sizes, the smallest first, or --no-pyramid.",
                 )
             )
+        elif self.pyramid and list(self.anchor_sizes) != sorted(self.anchor_sizes):
+            listed = ",".join(f"{size:g}" for size in sorted(self.anchor_sizes))
+            problems.append(
+                (
+                    "--anchor-sizes: the finest level of the pyramid needs the smallest size.",
+                    f"Give --anchor-sizes {listed}.",
+                )
+            )
         return problems
 
 
