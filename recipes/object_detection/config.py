@@ -164,5 +164,7 @@ class Config(RecipeConfig):
 class PredictOptions(Options):
     """Options of 'dlrecipes predict object_detection'."""
 
-    threshold: float = setting(0.5, "Probability that a box needs at least.", ge=0, le=1)
+    threshold: float = setting(
+        0.5, "Lowest score of a box; none below 0.05 is returned.", ge=0, le=1
+    )
     draw: str = setting("", "Folder to write the images to, with their boxes drawn.")
