@@ -117,7 +117,9 @@ def _recognize(folder: Path) -> dict[str, Path]:
     return sure or {name: evidence.path for name, evidence in known.items()}
 
 
-def check_labelled_boxes(path: str | Path, name: str, size: int = SIZE) -> DataReport:
+def check_labelled_boxes(
+    path: str | Path, name: str, size: int = SIZE, strict: bool = False
+) -> DataReport:
     """Returns the report on images with boxes: every image is decoded once.
 
     Args:
@@ -125,6 +127,8 @@ def check_labelled_boxes(path: str | Path, name: str, size: int = SIZE) -> DataR
         name: Name of the data.
         size: Height and width of the network's images, for which anchors are suggested. Defaults
             to 256.
+        strict: Whether an annotated image that does not exist or cannot be read is a problem.
+            Defaults to `False`: it is left out, with a note.
 
     Raises:
         DataError: If the folder or file does not exist.
@@ -136,7 +140,7 @@ def check_labelled_boxes(path: str | Path, name: str, size: int = SIZE) -> DataR
 
     def find(note: Note) -> Files:
         annotated = read_annotations(path, note)
-        examples = labelled_examples(annotated, note, strict=False)
+        examples = labelled_examples(annotated, note, strict)
         shown = {WHOLE if len(examples) == 1 else part: part for part in examples}
         parts.update({name: examples[part] for name, part in shown.items()})
         own = {name: annotated.parts[part].images for name, part in shown.items()}

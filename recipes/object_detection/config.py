@@ -150,11 +150,21 @@ class Config(RecipeConfig):
                     f"Give {levels} sizes, the smallest first, or --no-pyramid.",
                 )
             )
+        elif self.pyramid and list(self.anchor_sizes) != sorted(self.anchor_sizes):
+            listed = ",".join(f"{size:g}" for size in sorted(self.anchor_sizes))
+            problems.append(
+                (
+                    "--anchor-sizes: the finest level of the pyramid needs the smallest size.",
+                    f"Give --anchor-sizes {listed}.",
+                )
+            )
         return problems
 
 
 class PredictOptions(Options):
     """Options of 'dlrecipes predict object_detection'."""
 
-    threshold: float = setting(0.5, "Probability that a box needs at least.", ge=0, le=1)
+    threshold: float = setting(
+        0.5, "Lowest score of a box; none below 0.05 is returned.", ge=0, le=1
+    )
     draw: str = setting("", "Folder to write the images to, with their boxes drawn.")

@@ -14,8 +14,9 @@ from dlrecipes.data.labelled_boxes import (
     read_labelled_boxes,
     tfds_labelled_boxes,
 )
+from dlrecipes.data.parts import PARTS
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.reports.boxes import report_boxes
 from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
@@ -74,10 +75,13 @@ def check(config: Config) -> DataReport:
     """
 
     def examples(*_: object) -> DataReport:
-        return report_splits(load(config))
+        splits = load(config)
+        parts = {part: getattr(splits, part) for part in PARTS}
+        notes = [*splits.notes, *splits.training_notes]
+        return report_boxes(parts, splits.description["name"], notes, config.size)
 
     def folder(path: Path) -> DataReport:
-        return check_labelled_boxes(path, config.data, size=config.size)
+        return check_labelled_boxes(path, config.data, config.size, config.strict)
 
     return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
 
@@ -107,7 +111,7 @@ def spread(examples: BoxExamples, count: int) -> BoxExamples:
 
 
 def box_sizes(examples: BoxExamples, size: int) -> np.ndarray:
-    """Returns width and height of all boxes in pixels, shape `(boxes, 2)`.
+    """Returns width and height in pixels of the boxes that count, shape `(boxes, 2)`.
 
     Args:
         examples: Images with boxes.
@@ -116,20 +120,19 @@ def box_sizes(examples: BoxExamples, size: int) -> np.ndarray:
     sizes = []
     for k in range(len(examples)):
         height, width = examples.size(k)
-        boxes = examples.boxes(k)
+        boxes = examples.boxes(k)[~examples.ignored(k)]
         sizes.append((boxes[:, 2:] - boxes[:, :2]) * [size / width, size / height])
     return np.concatenate(sizes) if sizes else np.zeros((0, 2))
 
 
-def suggested(examples: BoxExamples, config: Config, num_sizes: int) -> AnchorShapes:
-    """Returns the anchors that fit the boxes best.
+def suggested(examples: BoxExamples, config: Config) -> AnchorShapes:
+    """Returns the anchors that fit the boxes best: those that `--check` suggests.
 
     Args:
         examples: Training images.
         config: The settings.
-        num_sizes: Number of sizes.
     """
-    return suggest_anchors(box_sizes(examples, config.size), num_sizes=num_sizes, seed=config.seed)
+    return suggest_anchors(box_sizes(examples, config.size))
 
 
 def _classes(examples: BoxExamples) -> np.ndarray:

@@ -66,7 +66,8 @@ def _recalls(
     model: FasterRCNN, examples: BoxExamples, truths: Sequence[dict], config: Config
 ) -> Figure | None:
     proposals = detections.propose(model, examples, config)
-    numbers = [number for number in detections.NUMBERS if number <= config.proposals]
+    numbers = [number for number in detections.NUMBERS if number < config.proposals]
+    numbers.append(config.proposals)
     recalls = proposal_recall(proposals, truths, numbers, OVERLAPS)
     if recalls is None:
         return None

@@ -64,11 +64,6 @@ def build(
         raise UsageError(f"--backbone {config.backbone}: {reason(error)}") from None
 
 
-def levels(config: Config) -> int:
-    """Returns the number of feature maps, each with anchors of one size."""
-    return len(STRIDES) if config.pyramid else 1
-
-
 def default_anchors(config: Config) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns sizes and ratios of anchors for objects of all sizes."""
     return tuple(size * config.size for size in ANCHOR_SIZES), ANCHOR_RATIOS

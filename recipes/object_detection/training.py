@@ -73,8 +73,10 @@ def anchors(
     """
     sizes, ratios = networks.default_anchors(config)
     if config.anchors == "auto":
-        found = data.suggested(examples, config, networks.levels(config))
-        return tuple(found.sizes), tuple(found.ratios), found.mean_iou
+        found = data.suggested(examples, config)
+        # Boxes of few shapes have fewer sizes, but each level of a pyramid needs one.
+        missing = len(sizes) - len(found.sizes) if config.pyramid else 0
+        return (*found.sizes, *found.sizes[-1:] * missing), tuple(found.ratios), found.mean_iou
     return config.anchor_sizes or sizes, config.anchor_ratios or ratios, None
 
 

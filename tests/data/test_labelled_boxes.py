@@ -220,6 +220,9 @@ def test_the_check_reads_every_image_and_hides_nothing(tmp_path):
     assert "JPEGImages/1.png = JPEGImages/0.png" in text(report.warnings)
     assert "annotated images that do not exist: 1 of 12 (3)" in text(report.notes)
     assert "examples" in report.figures
+    strict = check_labelled_boxes(tmp_path, "dogs", strict=True)
+    assert not strict.usable
+    assert "annotated images that do not exist: 1 of 12 (3)" in text(strict.problems)
 
 
 def test_the_check_reports_what_cannot_be_read_and_reads_the_images(tmp_path):

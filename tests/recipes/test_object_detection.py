@@ -265,9 +265,32 @@ def test_anchors_come_from_the_boxes_of_the_training_images(splits, capsys):
     assert "--anchors auto: sizes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("pyramid", [True, False])
+def test_anchors_of_equal_boxes_suit_every_network(pyramid):
+    task = recipe(anchors="auto", pyramid=pyramid)
+    boxes = [[[0, 0, 20, 20], [0, 0, 60, 10]]] * 6
+    images = np.zeros((6, 64, 64, 3), "uint8")
+    ignored = [[False, True]] * 6
+    part = BoxExamples.from_arrays(images, boxes, [[0, 0]] * 6, ("square",), ignored)
+    sizes, ratios, overlap = module("training").anchors(task.config, part)
+    assert set(sizes) == {20.0}
+    assert len(sizes) == (3 if pyramid else 1)
+    assert (ratios, round(overlap, 6)) == ((1.0,), 1)
+    task.build(Splits(part, part, part, description={}, notes=[]))
+
+
+def test_the_anchors_of_the_check_are_those_of_a_run(splits):
+    task = recipe(anchors="auto", seed=7)
+    table = next(t for t in recipe(seed=7).check().tables if "64 x 64" in t.title)
+    sizes, ratios, _ = module("training").anchors(task.config, task.load_data().train)
+    texts = [", ".join(f"{value:.3g}" for value in own) for own in (sizes, ratios)]
+    assert table.rows[0][:2] == texts
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"anchor_sizes": (32, 16, 8)}, "needs the smallest size"),
         ({"anchors": "auto", "anchor_sizes": (8, 16, 32)}, "both choose the anchors"),
         ({"anchor_sizes": (8, 16)}, "--anchor-sizes"),
         ({"images": 1_000_000, "size": 1024}, "would need 3145.7 GB of memory"),
