@@ -55,8 +55,9 @@ def suggest_anchors(
     Example:
 
     >>> from dlrecipes.data.anchor_shapes import suggest_anchors
-    >>> suggest_anchors([[10, 40], [20, 80], [30, 30]], num_sizes=3, num_ratios=2)
-    AnchorShapes(sizes=(20.0, 30.0, 40.0), ratios=(1.0, 4.0), mean_iou=1.0)
+    >>> shapes = suggest_anchors([[10, 40], [20, 80], [30, 30]], num_sizes=3, num_ratios=2)
+    >>> shapes.sizes, shapes.ratios, round(shapes.mean_iou, 6)
+    ((20.0, 30.0, 40.0), (1.0, 4.0), 1.0)
 
     Reference:
         Redmon and Farhadi, 2017, "YOLO9000: better, faster, stronger", section 2, "Dimension

@@ -204,13 +204,17 @@ def _label_place(
 ) -> tf.Tensor:
     """Returns left, top, right and bottom of a label at its box, where it covers others least."""
     (width, height), (left, top, right, bottom) = label, tf.unstack(box)
-    lefts = tf.repeat(tf.stack([left, right + 1 - width]), 4)
-    tops = tf.tile(tf.stack([top - height, top, bottom + 1, bottom + 1 - height]), [2])
+    lefts = tf.repeat(tf.stack([left, right + 1 - width, right + 1, left - width]), 4)
+    tops = tf.tile(tf.stack([top - height, top, bottom + 1, bottom + 1 - height]), [4])
     fits = (tops >= 0) & (tops <= size[0] - height)
     lefts = tf.clip_by_value(lefts, 0, tf.maximum(size[1] - width, 0))
     places = tf.stack([lefts, tops, lefts + width, tops + height], axis=-1)
-    common = tf.minimum(places[:, None, 2:], taken[:, 2:])
-    common -= tf.maximum(places[:, None, :2], taken[:, :2])
+    # A label does not hide a box that is hardly larger than itself.
+    is_small = (right - left < width) | (bottom - top < 3 * height)
+    own = tf.stack([left, top, right + 1, bottom + 1])[None]
+    covers = tf.cond(is_small, lambda: tf.concat([taken, own], axis=0), lambda: taken)
+    common = tf.minimum(places[:, None, 2:], covers[:, 2:])
+    common -= tf.maximum(places[:, None, :2], covers[:, :2])
     covered = tf.reduce_sum(tf.reduce_prod(tf.maximum(common, 0), axis=-1), axis=-1)
     best = places[tf.argmin(tf.where(fits, covered, covered.dtype.max))]
     # A box lower than its label, in an image that hardly has room for one.

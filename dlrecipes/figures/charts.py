@@ -38,9 +38,10 @@ def save(folder: Path, name: str, content: Figure | np.ndarray) -> None:
     partial = path.with_name(f".{path.name}")
     if isinstance(content, np.ndarray):
         # Small images are enlarged by whole pixels, as viewers show an animation at its size.
-        scale = max(1, ANIMATION_WIDTH // content.shape[2])
-        enlarged = content.repeat(scale, axis=1).repeat(scale, axis=2)
-        frames = [Image.fromarray(frame.squeeze()) for frame in enlarged]
+        images = [Image.fromarray(frame.squeeze()) for frame in content]
+        scale = max(1, ANIMATION_WIDTH // images[0].width)
+        size = (scale * images[0].width, scale * images[0].height)
+        frames = [image.resize(size, Image.Resampling.NEAREST) for image in images]
         durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
         frames[0].save(
             partial,

@@ -176,7 +176,8 @@ class Options(pydantic.BaseModel):
         typed = ",".join(map(str, value)) if is_list else value
         if "duplicate choice" in problem["msg"]:
             return f"{name}: {typed!r} has a duplicate choice."
-        text = f"{name}: {typed!r} is not {about.expected}."
+        plural = "a list of " if about.kind == "list" and not about.choices else ""
+        text = f"{name}: {typed!r} is not {plural}{about.expected}."
         names = str(typed).split(",") if about.kind == "list" else [str(typed)]
         wrong = [part for name in names if (part := name.strip()) not in about.choices]
         if about.choices and wrong:

@@ -149,7 +149,9 @@ def float_settings():
 @pytest.mark.parametrize("value", ["nan", "inf"])
 def test_no_recipe_takes_a_number_that_is_not_finite(recipe, name, value):
     (line,) = refusal({name: value}, BUILT_IN[recipe].config())
-    assert line.startswith(f"{name}: '{value}' is not a number")
+    assert line.startswith(
+        (f"{name}: '{value}' is not a number", f"{name}: '{value}' is not a list of")
+    )
 
 
 def test_bounds_belong_to_what_is_allowed_where_they_say_so():
@@ -181,8 +183,8 @@ def test_a_choice_is_named_once_in_a_list():
 
 def test_each_wrong_element_of_a_list_is_reported_once():
     assert refusal({"widths": "3,10,x"}) == [
-        "widths: '10' is not integers >= 1 and <= 9, separated by commas, at least 1.",
-        "widths: 'x' is not integers >= 1 and <= 9, separated by commas, at least 1.",
+        "widths: '10' is not a list of integers >= 1 and <= 9, separated by commas, at least 1.",
+        "widths: 'x' is not a list of integers >= 1 and <= 9, separated by commas, at least 1.",
     ]
     (line,) = refusal({"colours": "gren"})
     assert line.endswith("Did you mean 'green'?")
