@@ -9,6 +9,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from dlrecipes.data.image_resizing import fit_array
 from dlrecipes.export.litert import LiteRTModel, convert
 
+pytestmark = pytest.mark.slow
 INT8, FLOAT32 = schema.TensorType.INT8, schema.TensorType.FLOAT32
 
 
