@@ -92,7 +92,7 @@ def fit_array(image: np.ndarray, size: int) -> np.ndarray:
     [[14.0, 86.0], [14.0, 86.0]]
     """
     height, width = image.shape[:2]
-    values = image.astype(np.float32).reshape(height, -1)
+    values: np.ndarray = image.astype(np.float32).reshape(height, -1)
     if height != size:
         values = _weights(height, size) @ values
     if width != size:
