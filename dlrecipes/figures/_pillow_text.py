@@ -38,7 +38,7 @@ def text_image(
 
     Returns:
         RGBA image as wide as the text and as high as a line, equally high for every text of a
-        size; `None` if there is no text, or not even the ending fits.
+        size; `None` for an empty text, or if the ending does not fit.
     """
     runs = _fitted(_drawable(" ".join(text.split())), ending, size, largest_width)
     if not runs:

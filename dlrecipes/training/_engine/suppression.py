@@ -13,9 +13,8 @@ def proposals(
 ) -> tf.Tensor:
     """Returns the boxes that `layers.RegionProposals` selects, without its scores.
 
-    The layer runs a loop of `num_proposals` steps over all candidates, with operations that every
-    backend and LiteRT have. TensorFlow's own operation compares a candidate with the boxes kept so
-    far only, and processes the images of a batch in parallel.
+    The layer suppresses the boxes of one image after the other, with an operation that LiteRT has
+    as well. This operation processes the images of a batch in parallel.
 
     Args:
         logits: Scores of shape `(batch, anchors)`.
