@@ -81,7 +81,10 @@ class ObjectDetection(Recipe):
         return training.initialize(self.config, model, source)
 
     def row_names(self, model: keras.Model) -> Mapping[str, Sequence[str]]:
-        """Returns no names, so that the last layers, with several rows per class, are new."""
+        """Returns no names: the last layers have several rows per class.
+
+        They are copied whole for as many classes, in the order of the classes, and new otherwise.
+        """
         return {}
 
     def dataset(
