@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from contract import gradients_of
+from contract import gradients_of, on_tensorflow
 
 from dlrecipes.export._flatbuffers import Table as Model
 from dlrecipes.export._litert_schema import ModelField
@@ -134,6 +134,7 @@ def test_boxes_of_other_classes_than_the_known_ones_are_not_kept():
     assert_kept(outputs, expected, boxes, scores)
 
 
+@on_tensorflow
 @pytest.mark.parametrize("overlap", [0.0, 0.5])
 def test_a_litert_file_keeps_the_same_boxes_without_a_second_subgraph(overlap):
     # Whole numbers make scores equal, and overlaps equal to the threshold.
