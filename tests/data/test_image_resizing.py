@@ -83,6 +83,20 @@ def test_halving_an_image_weighs_its_pixels_by_a_triangle():
     assert resize(image, 4)[1, :, 0].tolist() == [0, 30, 10, 0]
 
 
+def test_halves_are_rounded_up_with_and_without_the_graph():
+    image = np.random.default_rng(0).integers(0, 256, (80, 80, 3), "uint8")
+    # Weights 1, 3, 3, 1 in both directions, so that sums are exact multiples of 1/64.
+    inner = [image[k : k + 76 : 2].astype(int) for k in range(1, 5)]
+    rows = inner[0] + 3 * inner[1] + 3 * inner[2] + inner[3]
+    inner = [rows[:, k : k + 76 : 2] for k in range(1, 5)]
+    sums = inner[0] + 3 * inner[1] + 3 * inner[2] + inner[3]
+    assert (sums % 64 == 32).any()
+    expected = (sums + 32) // 64
+    served = 255 * fit(tf.constant(image / 255, tf.float32), 40).numpy()
+    np.testing.assert_allclose(served[1:-1, 1:-1], expected, atol=1e-3)
+    np.testing.assert_allclose(255 * fit_array(image, 40), served, atol=1e-3)
+
+
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="The photos are not there.")
 @pytest.mark.parametrize("size", [32, 96, 128])
 def test_a_reduced_jpeg_file_is_nearly_the_served_image(size):
