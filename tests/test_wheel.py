@@ -125,8 +125,11 @@ def test_wheel_lists_runs_and_copies_recipes_in_another_folder(environment, tmp_
     assert call(environment / "python", "-m", "dlrecipes", "list", cwd=folder) == listed
     # No module needs a file that is only in the repository.
     call(environment / "python", "-c", IMPORT_ALL, cwd=folder)
+    (installed,) = environment.parent.glob("lib/*/site-packages/dlrecipes/recipes")
     for recipe in sorted(recipes):
         dlrecipes("info", recipe)
+        files = {path.name for path in (ROOT / "recipes" / recipe).iterdir() if path.is_file()}
+        assert files <= {path.name for path in (installed / recipe).iterdir()}
     dlrecipes("run", "slot_filling", *SMALL)
     version = folder / "saved_models" / "slot_filling" / "1"
     assert {"saved_model.pb", "model.tflite", "model.keras"} <= {p.name for p in version.iterdir()}
