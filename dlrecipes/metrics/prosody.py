@@ -1,22 +1,51 @@
 """Scores of quatrains: rules of regulated verse, variety, and lines copied from training data."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from dlrecipes.data.quatrains.poem import LINES, Poem, is_quatrain
-from dlrecipes.data.quatrains.prosody import FREE, LEVEL, TEMPLATES, rhymes, tones
+from dlrecipes.data.quatrains.prosody import FREE, LEVEL, TEMPLATES, tones
+from dlrecipes.data.quatrains.rhyme_book import (
+    LEVEL_RHYMES,
+    RHYME_NAMES,
+    adjacent_rhymes,
+    rhymes,
+)
+from dlrecipes.data.quatrains.variants import (
+    RESCUED_COUPLETS,
+    patterns_of_lines,
+    template_variants,
+)
 
 Lines = Sequence[str]
+_ALL_RHYMES = frozenset(range(len(RHYME_NAMES)))
 
 
-def prosody_scores(poems: Iterable[Poem | Lines], length: int | None = None) -> dict[str, float]:
+def prosody_scores(
+    poems: Iterable[Poem | Lines],
+    length: int | None = None,
+    *,
+    exchange: bool = True,
+    rescue: bool = True,
+    adjacent_rhyme: bool = True,
+) -> dict[str, float]:
     """Returns the fractions of poems that keep the rules of regulated quatrains.
 
-    A character with several readings fits if any of them does. A character without a known
-    reading fits no tone and no rhyme. A poem of the wrong form keeps none of the rules.
+    Tones and rhymes are those of the Pingshui rhyme book. A character with several readings fits
+    if any of them does. A character that the rhyme book does not have fits no tone and no rhyme.
+    A poem of the wrong form keeps none of the rules. By default, the departures that regulated
+    verse allows are accepted. Without them, poems must follow the templates to the letter.
 
     Args:
         poems: Poems, or lists of their lines, without punctuation.
         length: Characters per line, 5 or 7. Defaults to `None`, which accepts both.
+        exchange: Whether a line `PPPZZ` may be `PPZPZ`, in its last five characters. Defaults to
+            `True`.
+        rescue: Whether one tone may make up for another (aojiu). In the same line, `PPZZP` may be
+            `ZPPZP`. In the opposite line, `ZZPPZ` may be `ZZPZZ` or `ZZZZZ` before `PPPZP` or
+            `ZPPZP`. Defaults to `True`.
+        adjacent_rhyme: Whether the first line may end in a rhyme close to the one of the other
+            lines, such as `文` before `元`. Defaults to `True`.
 
     Returns:
         Numbers in [0, 1]:
@@ -26,9 +55,9 @@ def prosody_scores(poems: Iterable[Poem | Lines], length: int | None = None) -> 
         - `line_tones`: fraction of lines that follow a line of one of the templates. A poem with
           missing lines counts as four lines.
         - `rhyme`: fraction of poems in which lines 2 and 4 (and line 1, unless it may end in an
-          oblique tone) end in different characters of the same rhyme class.
-        - `regulated`: fraction of poems that follow the tones of a template and rhyme in the
-          lines where that template rhymes.
+          oblique tone) end in different characters of the same rhyme, level or oblique.
+        - `regulated`: fraction of poems that follow the tones of a template and have the same
+          level rhyme in the lines where that template rhymes.
 
     Raises:
         ValueError: If there are no poems, or a poem is a string.
@@ -39,27 +68,38 @@ def prosody_scores(poems: Iterable[Poem | Lines], length: int | None = None) -> 
     >>> poem = ["白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼"]
     >>> prosody_scores([poem, poem[:2]])
     {'form': 0.5, 'tones': 0.5, 'line_tones': 0.75, 'rhyme': 0.5, 'regulated': 0.5}
+    >>> exchanged = ["移舟泊烟渚", "日暮客愁新", "野旷天低树", "江清月近人"]
+    >>> [prosody_scores([exchanged], exchange=x)["regulated"] for x in (True, False)]
+    [1.0, 0.0]
 
     Reference:
-        Wang Li, 1962, "Shici gelü" (Prosody of classical verse), chapter 2.
+        Wang Li, 1958, "Hanyu shilüxue" (Versification in Chinese), chapter 1: templates, aojiu
+        (exchange and rescue) and adjacent rhymes in first lines.
     """
     poems = _lines(poems)
     if not poems:
         raise ValueError("poems must have at least one poem.")
+    rules = {"exchange": exchange, "rescue": rescue}
     quatrains = [lines for lines in poems if is_quatrain(lines, length)]
     fitting = [
-        [t for t in TEMPLATES[len(lines[0])] if _fits(lines, t.lines)] for lines in quatrains
+        [
+            template
+            for template in TEMPLATES[len(lines[0])]
+            if any(_fits(lines, patterns) for patterns in template_variants(template, **rules))
+        ]
+        for lines in quatrains
     ]
     all_lines = sum(max(LINES, len(lines)) for lines in poems)
-    correct_lines = sum(
-        _fits_a_template(line) for lines in poems for line in lines if _has_length(line, length)
-    )
+    correct_lines = sum(_count_correct_lines(lines, length, **rules) for lines in poems)
     counts = {
         "form": len(quatrains),
         "tones": sum(map(bool, fitting)),
-        "rhyme": sum(_rhymes(lines, _rhyming_lines(lines)) for lines in quatrains),
+        "rhyme": sum(_rhymes(lines, _rhyming_lines(lines), adjacent_rhyme) for lines in quatrains),
         "regulated": sum(
-            any(_rhymes(lines, template.rhyming) for template in templates)
+            any(
+                _rhymes(lines, template.rhyming, adjacent_rhyme, LEVEL_RHYMES)
+                for template in templates
+            )
             for lines, templates in zip(quatrains, fitting, strict=True)
         ),
     }
@@ -142,9 +182,16 @@ def _line_fits(line: str, pattern: str) -> bool:
     return all(tone == FREE or tone in tones(character) for character, tone in pairs)
 
 
-def _fits_a_template(line: str) -> bool:
-    patterns = {pattern for template in TEMPLATES[len(line)] for pattern in template.lines}
-    return any(_line_fits(line, pattern) for pattern in patterns)
+def _count_correct_lines(lines: Lines, length: int | None, exchange: bool, rescue: bool) -> int:
+    correct = [
+        _has_length(line, length)
+        and any(_line_fits(line, p) for p in patterns_of_lines(len(line), exchange, rescue))
+        for line in lines
+    ]
+    for number, (first, second) in enumerate(pairwise(lines)):
+        if rescue and _has_length(first, length) and len(second) == len(first):
+            correct[number] |= _fits((first, second), RESCUED_COUPLETS[len(first)])
+    return sum(correct)
 
 
 def _has_length(line: str, length: int | None) -> bool:
@@ -155,7 +202,17 @@ def _rhyming_lines(lines: Lines) -> tuple[int, ...]:
     return (0, 1, 3) if tones(lines[0][-1]) == {LEVEL} else (1, 3)
 
 
-def _rhymes(lines: Lines, rhyming: tuple[int, ...]) -> bool:
+def _rhymes(
+    lines: Lines,
+    rhyming: tuple[int, ...],
+    adjacent: bool,
+    classes: frozenset[int] = _ALL_RHYMES,
+) -> bool:
+    """Returns whether the rhyming lines end in different characters of one of the classes."""
     ends = [lines[k][-1] for k in rhyming]
-    shared = frozenset.intersection(*map(rhymes, ends))
-    return bool(shared) and len(set(ends)) == len(ends)
+    if len(set(ends)) < len(ends):
+        return False
+    first, *others = (rhymes(end) & classes for end in ends)
+    if rhyming[0] == 0 and adjacent:
+        first = frozenset().union(first, *map(adjacent_rhymes, first))
+    return bool(first.intersection(*others))

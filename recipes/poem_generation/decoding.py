@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dlrecipes.data.quatrains.encoding import LENGTHS, MAX_STEPS, NO_RHYME, PLACES
 from dlrecipes.data.quatrains.poem import LINES
-from dlrecipes.data.quatrains.prosody import RHYME_NAMES
+from dlrecipes.data.quatrains.rhyme_book import RHYME_NAMES
 from dlrecipes.samplers import choose, pick, uniform
 from dlrecipes.training import CharacterLanguageModel
 
@@ -88,7 +88,7 @@ class Poet:
 
         Returns:
             `poem`, lines separated by line feeds; `lines`, `(batch, 4)`; `pattern`, the required
-            tones, `(batch, 4)`; `rhyme`, the name of the rhyme class; and `problem`, the reason
+            tones, `(batch, 4)`; `rhyme`, the name of the rhyme; and `problem`, the reason
             for a missing poem, or an empty string.
         """
         request = dict(complete(request, "quatrains", self.defaults))
@@ -105,7 +105,7 @@ class Poet:
     def _plan(
         self, request: Request, opening: Characters, acrostic: Characters
     ) -> tuple[Plan, tf.Tensor, tf.Tensor]:
-        """Returns the plan, the rhyme class (16: none), and whether a template fits."""
+        """Returns the plan, the rhyme (`NO_RHYME`: none), and whether a template fits."""
         usual = tf.where(opening.count == 5, 5, tf.where(opening.count > 5, 7, self.line_length))
         length = request["line_length"]
         # Any other length is a problem, and the poem is not returned.

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.quatrains import Poem
-from dlrecipes.data.quatrains.prosody import RHYME_NAMES
+from dlrecipes.data.quatrains.rhyme_book import NUM_LEVEL, RHYME_NAMES
 from dlrecipes.training import CharacterLanguageModel
 
 from . import encoding, requests, text_generation
@@ -35,7 +35,7 @@ POEM_NOTES = """A poem about {theme}:
 `pattern` has the required tones (P level, Z oblique, * either), and `problem` the reason if there \
 is no poem. `acrostic` takes the first character of each line, and `first_line` a line or its \
 beginning. In `generate`, `line_length` is 5, 7 or 0 for either, `template` 0 to 3, -1 for any or \
--2 for none, and `rhyme` 0 to 15 for {rhymes} or -1 for any.
+-2 for none, and `rhyme` 0 to {last_rhyme} for the rhymes {rhymes} or -1 for any.
 
 {step} `tables.json` has everything else. `dlrecipes predict --lite` runs it, and the recipe's \
 `lite.py` shows how."""
@@ -138,7 +138,8 @@ def poem_notes(poems: Sequence[Mapping[str, Any]]) -> str:
     return POEM_NOTES.format(
         theme=poems[0]["theme"] or "nothing",
         poem="\n".join(poems[0]["lines"]),
-        rhymes=RHYME_NAMES,
+        last_rhyme=NUM_LEVEL - 1,
+        rhymes="".join(RHYME_NAMES[:NUM_LEVEL]),
         step=STEP_NOTES.format(
             inputs="the previous character, the place, tone and rhyme required next"
         ),

@@ -20,7 +20,7 @@ from . import requests
 
 CHARACTERS_FILE, TABLES_FILE = "characters.txt", "tables.json"
 
-# A poem's tone codes by step, whether each line rhymes, and the rhyme class.
+# A poem's tone codes by step, whether each line rhymes, and the rhyme.
 Plan = tuple[Sequence[int], Sequence[bool], int | None]
 
 
@@ -107,7 +107,7 @@ class LiteWriter:
         steering = self._steering(request["theme"])
         length, size = len(given) // 4, len(self.characters)
         allows = np.array([[self._allows(code, c) for c in range(size)] for code in range(3)])
-        # Characters of the rhyme class that no line has ended in.
+        # Characters of the rhyme that no line has ended in.
         rhymes = np.array([rhyme in classes for classes in self.tables["rhymes"]])
 
         def conditions(number: int) -> dict[str, int]:
@@ -131,7 +131,7 @@ class LiteWriter:
         return self._generate(0, len(given), choose, conditions)
 
     def _plan(self, request: Mapping[str, Any], given: Sequence[int], length: int) -> Plan | None:
-        """Returns the plan of a sampled template and rhyme class; `None` if no template fits."""
+        """Returns the plan of a sampled template and rhyme; `None` if no template fits."""
         templates = self.tables["templates"][str(length)]
         classes, fits = [], []
         for number, template in enumerate(templates):

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any
 
 from dlrecipes._utils.notes import print_note
-from dlrecipes.data.quatrains.prosody import RHYME_NAMES, rhymes, templates_for
+from dlrecipes.data.quatrains.prosody import templates_for
+from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, NUM_LEVEL, RHYME_NAMES, rhymes
 from dlrecipes.errors import UsageError, nearest
 from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.recipe.prediction import plain
@@ -187,11 +188,11 @@ def _request(options: PredictOptions, form: str) -> dict[str, Any]:
 def _rhyme_class(character: str) -> int:
     if not character:
         return -1
-    classes = rhymes(character)
+    classes = rhymes(character) & LEVEL_RHYMES
     if not classes:
         raise UsageError(
-            f"--rhyme {character!r}: this is not a character with a known rhyme.",
-            f"Give one, such as one of {RHYME_NAMES}.",
+            f"--rhyme {character!r}: this is not a character with a known level rhyme.",
+            f"Give one, such as one of {''.join(RHYME_NAMES[:NUM_LEVEL])}.",
         )
     return min(classes)
 

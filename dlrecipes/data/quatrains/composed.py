@@ -1,13 +1,14 @@
 """Composer of regulated quatrains from the lexicon: built-in data for poem generation."""
 
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cache
 
 from dlrecipes.data.quatrains import lexicon
 from dlrecipes.data.quatrains.lexicon import THEMES, WIDTHS, Word, words
 from dlrecipes.data.quatrains.poem import LENGTHS, Poem
-from dlrecipes.data.quatrains.prosody import FREE, RHYME_NAMES, TEMPLATES
+from dlrecipes.data.quatrains.prosody import FREE, TEMPLATES
 from dlrecipes.errors import UsageError, nearest
 
 # Sequences of slots that make a line, with their weights.
@@ -22,8 +23,8 @@ _STRUCTURES: dict[int, dict[tuple[str, ...], int]] = {
 }
 # Weight of a word of the poem's own theme; a word that suits any theme has weight 1.
 _OWN = 3
-# Rhymes with enough words in the lexicon.
-_RHYMES = tuple(RHYME_NAMES.index(name) for name in "啊衣乌哀欸熬欧安恩昂英雍")
+# Words of a theme that a rhyme needs: a poem has up to three rhyming lines.
+_MIN_RHYMES = 3
 _PATIENCE = 2000
 
 
@@ -109,7 +110,8 @@ class _Draft:
 def _compose(rng: random.Random, length: int, theme: str) -> Poem | None:
     """Returns a poem, or `None` if the chosen words leave none for a later line."""
     template = rng.choice(TEMPLATES[length])
-    rhyme, draft, lines = rng.choice(_RHYMES), _Draft(rng, theme), []
+    weights = _rhyme_weights(theme)
+    rhyme, draft, lines = rng.choices(*weights)[0], _Draft(rng, theme), []
     for number, pattern in enumerate(template.lines):
         line = _line(draft, pattern, rhyme if number in template.rhyming else None)
         if line is None:
@@ -149,6 +151,15 @@ def _pool(
         and _fits(word.text, pattern, rhyme)
     ]
     return tuple(w for w in fitting for _ in range(1 if w.themes == THEMES else _OWN))
+
+
+@cache
+def _rhyme_weights(theme: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Returns the rhymes with enough words of a theme, and the number of their words."""
+    ends = (word for word in words() if WIDTHS[word.slot] == 3 and theme in word.themes)
+    counts = Counter(lexicon.rhyme(word.text[-1]) for word in ends)
+    chosen = {k: n for k, n in sorted(counts.items()) if k >= 0 and n >= _MIN_RHYMES}
+    return tuple(chosen), tuple(chosen.values())
 
 
 def _fits(text: str, pattern: str, rhyme: int | None) -> bool:

@@ -14,12 +14,12 @@ from dlrecipes.data.quatrains.prosody import (
     CODES,
     LEVEL,
     OBLIQUE,
-    RHYME_NAMES,
     TONES,
     rhyme_table,
     template_arrays,
     tone_table,
 )
+from dlrecipes.data.quatrains.rhyme_book import NUM_LEVEL, RHYME_NAMES
 
 OTHER = 1
 # Line lengths in the order of the arrays' rows, and the steps of the longest poem.
@@ -29,7 +29,7 @@ PLACES = {7: 0, 5: 28}
 NO_RHYME = len(RHYME_NAMES)
 # Number of values of each condition.
 CONDITIONS = {"place": 48, "tone": len(CODES), "rhyme": NO_RHYME + 1}
-# Level characters that a rhyme class needs: a poem has up to three rhyming lines.
+# Characters that a level rhyme needs: a poem has up to three rhyming lines.
 MIN_RHYMES = 6
 
 
@@ -65,13 +65,13 @@ class QuatrainEncoder:
 
     @cached_property
     def rhymes(self) -> np.ndarray:
-        """Rhyme classes of each character: bool, `(ids, 16)`."""
+        """Rhymes of each character: bool, `(ids, 106)`."""
         return rhyme_table(self.vocabulary)
 
     @cached_property
     def rhyme_weights(self) -> np.ndarray:
-        """Sampling weight of each rhyme class: its level characters, or 0 for fewer than six."""
-        counts = (self.rhymes & self.tones[CODES[LEVEL]][:, None]).sum(axis=0)
+        """Sampling weight of each rhyme: its characters; 0 if it is oblique or has under six."""
+        counts = np.where(np.arange(NO_RHYME) < NUM_LEVEL, self.rhymes.sum(axis=0), 0)
         return np.where(counts >= MIN_RHYMES, counts, 0).astype("float64")
 
     @cached_property
@@ -125,7 +125,7 @@ class QuatrainEncoder:
         """Returns the arrays as data for JSON, for applications that run without this library.
 
         Returns:
-            `tones`, the tones (`P`, `Z`) of each character; `rhymes`, its rhyme classes;
+            `tones`, the tones (`P`, `Z`) of each character; `rhymes`, its rhymes;
             `rhyme_names` and `rhyme_weights` by class, and `no_rhyme`; by line length, as a string,
             `places`, the place of the first character, and `templates`, each with `tones`, tone
             codes by step, and `rhyming`, whether each line rhymes.
@@ -160,7 +160,7 @@ class QuatrainEncoder:
         return np.where(fits[nearest], patterns[nearest], own)
 
     def _rhyme(self, ends: np.ndarray) -> tuple[int, tuple[int, ...]]:
-        """Returns the rhyme class of a poem's line ends, and the lines that have it."""
+        """Returns the rhyme of a poem's line ends, and the lines that have it."""
         shared = self.rhymes[ends[1]] & self.rhymes[ends[3]]
         if not shared.any():
             return NO_RHYME, ()

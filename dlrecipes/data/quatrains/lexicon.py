@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from dlrecipes.data.quatrains.prosody import LEVEL, OBLIQUE, RHYME_NAMES, rhymes, tones
+from dlrecipes.data.quatrains.prosody import LEVEL, OBLIQUE, tones
+from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, RHYME_NAMES, rhymes
 
 THEMES = (
     *("landscape", "moonlight", "spring", "autumn"),
@@ -19,18 +20,12 @@ WIDTHS = {"scene": 2, "subject": 2, "clause": 2, "predicate": 3, "image": 3}
 
 # Tone and rhyme of the intended reading, for characters with several readings.
 _LEVEL = (
-    "沙斜家长衣行空帆平何凉华场横知难泥依相听休传同荷狼梧芦虫柴间看齐侯干单肥分忘亲中"
-    "澄和将王扁禅当能吹乘蹄只藏从供胜重应迎更"
+    "长衣行空帆华横难泥相听传荷虫间看齐干单分忘亲中和将王扁禅当吹乘只藏从供胜重应迎更疏迟乡轻"
+    "苍庭离深三回闻如留封栽裁先穿临经沾浑呜吟犹摇收参敲凝牵思"
 )
-_OBLIQUE = "古几倚与九卷抱为片信浸浅意共咽淡丽趣燕甸句醒兴暖过傍透浪异降占次化正母可"
+_OBLIQUE = "几与卷为浸共咽丽燕句醒兴过傍浪降占正汉梦怨罢折望叹"
 _TONES = {**dict.fromkeys(_LEVEL, LEVEL), **dict.fromkeys(_OBLIQUE, OBLIQUE)}
-_RHYMES = dict(
-    zip(
-        "亲行方休堤窗央肥泥池聊家烟差惊身听横沙眠斜呼徊台言狂还年无南愁思平",
-        "恩英昂欧衣昂昂欸衣衣熬啊安衣英恩英英啊安啊乌哀哀安昂安安乌安欧衣英",
-        strict=True,
-    )
-)
+_RHYMES = dict(zip("平行旗台涯还差干单", "庚庚支灰麻删支寒寒", strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +79,20 @@ def tone(character: str) -> str:
 
 
 def rhyme(character: str) -> int:
-    """Returns the rhyme class of a character in the lexicon: an index of `RHYME_NAMES`.
+    """Returns the level rhyme of a character in the lexicon: an index of `RHYME_NAMES`.
 
-    It is -1 if the class varies.
+    It is -1 if the character is oblique or its rhyme varies.
 
     Example:
 
     >>> from dlrecipes.data.quatrains.lexicon import rhyme
-    >>> from dlrecipes.data.quatrains.prosody import RHYME_NAMES
-    >>> RHYME_NAMES[rhyme("沙")]
-    '啊'
+    >>> from dlrecipes.data.quatrains.rhyme_book import RHYME_NAMES
+    >>> RHYME_NAMES[rhyme("沙")], rhyme("白")
+    ('麻', -1)
     """
-    possible = rhymes(character)
+    if tone(character) != LEVEL:
+        return -1
+    possible = rhymes(character) & LEVEL_RHYMES
     if len(possible) == 1:
         return next(iter(possible))
     return RHYME_NAMES.index(_RHYMES[character]) if character in _RHYMES else -1

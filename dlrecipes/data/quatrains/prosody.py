@@ -2,25 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from dlrecipes.data.quatrains.poem import is_han
+from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, RHYME_NAMES, rhymes
 from dlrecipes.errors import UsageError
 
 LEVEL, OBLIQUE, FREE = "P", "Z", "*"
 TONES = (LEVEL, OBLIQUE)
 CODES = {FREE: 0, LEVEL: 1, OBLIQUE: 2}
-RHYME_NAMES = tuple("啊喔鹅衣乌迂哀欸熬欧安恩昂英雍儿")
-# The standard's finals in pypinyin's spelling: v is ü, and -i after z, c, s, zh, ch, sh, r is i.
-_FINALS = (
-    *("a ia ua", "o uo", "e ie ve ê", "i", "u", "v", "ai uai", "ei uei", "ao iao", "ou iou"),
-    *("an ian uan van", "en in uen vn", "ang iang uang", "eng ing ueng", "ong iong", "er"),
-)
-_RHYME_OF = {final: k for k, finals in enumerate(_FINALS) for final in finals.split()}
-# Mandarin tones that correspond to each Cantonese tone, in characters of common origin.
-_MANDARIN = {"1": {"1"}, "4": {"2"}, "2": {"3"}, "5": {"3", "4"}, "3": {"4"}, "6": {"4"}}
 
 
 @dataclass(frozen=True)
@@ -56,27 +47,25 @@ TEMPLATES = {
 
 The first and third characters (and the fifth of seven) are free, except where they could leave
 a rhyming line with a single level tone before its rhyme (gu ping), or end a line in three level
-tones. The common variant `PPZPZ` of the line ending `PPPZZ` is not among the templates.
+tones. Departures that verse also allows are in `dlrecipes.data.quatrains.variants`.
 
 Reference:
     Wang Li, 1962, "Shici gelü" (Prosody of classical verse), chapter 2.
 """
 
 
-@cache
 def tones(character: str) -> frozenset[str]:
     """Returns the tones that a character may have in verse: `P` (level), `Z` (oblique) or both.
 
-    They are derived from its Cantonese readings, which preserve the old division: tones 1 and 4
-    are level unless the syllable ends in -p, -t or -k. The main reading always counts, and a
-    further reading only if a Mandarin reading has the corresponding tone. This excludes the
-    changed tones of everyday speech, which would give a third of all characters both tones.
+    They are the tones of its Pingshui rhymes, whose division into level and oblique tones modern
+    readings have lost in part. A character with readings of both tones has both, even where the
+    sense decides between them.
 
     Args:
         character: Single character, simplified or traditional.
 
     Returns:
-        Tones; empty if no reading is known, or if the string is not a single Han character.
+        Tones; empty if the rhyme book does not have the character.
 
     Example:
 
@@ -85,45 +74,10 @@ def tones(character: str) -> frozenset[str]:
     (['P'], ['Z'], ['P', 'Z'], [])
 
     Reference:
-        Matthews and Yip, 1994, "Cantonese: a comprehensive grammar", chapter 1 (tones and
-        changed tones).
+        Wang Li, 1958, "Hanyu shilüxue" (Versification in Chinese), introduction: level and
+        oblique tones.
     """
-    readings = _cantonese(character) if is_han(character) else []
-    if not readings:
-        return frozenset()
-    main = readings[0]
-    if _is_entering(main):
-        return frozenset({OBLIQUE})
-    mandarin = {reading[-1] for reading in _mandarin(character)}
-    regular = [
-        reading
-        for reading in readings[1:]
-        if not _is_entering(reading) and mandarin & _MANDARIN[reading[-1]]
-    ]
-    return frozenset(LEVEL if r[-1] in "14" else OBLIQUE for r in (main, *regular))
-
-
-@cache
-def rhymes(character: str) -> frozenset[int]:
-    """Returns the rhyme classes of a character's Mandarin readings: indices of `RHYME_NAMES`.
-
-    Args:
-        character: Single character, simplified or traditional.
-
-    Returns:
-        Classes; empty if no reading is known, or if the string is not a single Han character.
-
-    Example:
-
-    >>> from dlrecipes.data.quatrains.prosody import RHYME_NAMES, rhymes
-    >>> [RHYME_NAMES[k] for word in "流楼" for k in rhymes(word)]
-    ['欧', '欧']
-
-    Reference:
-        Ministry of Education of China, 2019, "Zhonghua tongyun", table of the 16 rhymes.
-    """
-    finals = (reading.rstrip("12345") for reading in _mandarin(character))
-    return frozenset(_RHYME_OF[final] for final in finals if final in _RHYME_OF)
+    return frozenset(LEVEL if rhyme in LEVEL_RHYMES else OBLIQUE for rhyme in rhymes(character))
 
 
 def tone_table(vocabulary: Sequence[str]) -> np.ndarray:
@@ -146,13 +100,13 @@ def tone_table(vocabulary: Sequence[str]) -> np.ndarray:
 
 
 def rhyme_table(vocabulary: Sequence[str]) -> np.ndarray:
-    """Returns the rhyme classes of each entry of a vocabulary.
+    """Returns the rhymes of each entry of a vocabulary.
 
     Args:
         vocabulary: Characters and special tokens.
 
     Returns:
-        bool array of shape `(vocabulary, 16)`; rows of special tokens are false.
+        bool array of shape `(vocabulary, 106)`; rows of special tokens are false.
 
     Example:
 
@@ -236,31 +190,3 @@ def templates_for(opening: str, length: int) -> list[int]:
             "Its second, fourth and sixth characters must alternate in tone; give fewer or others.",
         )
     return np.flatnonzero(allowed).tolist()
-
-
-def _cantonese(character: str) -> list[str]:
-    # Imported here because each dictionary takes half a second to load.
-    from ToJyutping import get_jyutping_candidates
-
-    return get_jyutping_candidates(character)[0][1]
-
-
-@cache
-def _mandarin(character: str) -> tuple[str, ...]:
-    """Returns the finals of a character's readings, each with its tone: `("iou2",)`."""
-    if not is_han(character):
-        return ()
-    from pypinyin import Style, pinyin
-
-    readings = pinyin(
-        character,
-        style=Style.FINALS_TONE3,
-        heteronym=True,
-        errors="ignore",
-        neutral_tone_with_five=True,
-    )
-    return tuple(final for finals in readings for final in finals if final)
-
-
-def _is_entering(reading: str) -> bool:
-    return reading[-2] in "ptk"

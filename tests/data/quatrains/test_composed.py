@@ -6,12 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pypinyin import Style, pinyin
-from ToJyutping import get_jyutping_candidates
 
 from dlrecipes.data.quatrains import THEMES, quatrains
 from dlrecipes.data.quatrains.lexicon import KINDS, WIDTHS, rhyme, tone, words
-from dlrecipes.data.quatrains.prosody import rhymes, tones
+from dlrecipes.data.quatrains.prosody import tones
+from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, rhymes
 from dlrecipes.errors import UsageError
 
 # Wang Li's four kinds of line; the first, third and fifth characters are free within the rules.
@@ -20,28 +19,10 @@ LINES = {
     7: {"a": "?P?Z?PZ", "b": "?ZPP?ZP", "c": "?Z?P?ZZ", "d": "?P?ZZPP"},
 }
 ORDERS = ("abcd", "dbcd", "cdab", "bdab")
-# The standard's finals as dictionaries spell them after a consonant (non-strict spelling).
-FINALS = (
-    *("a ia ua", "o uo", "e ie ue ve", "i", "u", "v", "ai uai", "ei ui", "ao iao", "ou iu"),
-    *("an ian uan van", "en in un vn", "ang iang uang", "eng ing", "ong iong", "er"),
-)
-
-
-def spoken_tones(character):
-    """Tones of all Cantonese readings."""
-    return {
-        "P" if reading[-1] in "14" and reading[-2] not in "ptk" else "Z"
-        for reading in get_jyutping_candidates(character)[0][1]
-    }
-
-
-def spoken_rhymes(character):
-    finals = pinyin(character, style=Style.FINALS, heteronym=True, strict=False)[0]
-    return {k for k, group in enumerate(FINALS) for f in finals if f in group.split()}
 
 
 def keeps(line, pattern):
-    return all(t == "?" or t in spoken_tones(c) for c, t in zip(line, pattern, strict=True))
+    return all(t == "?" or t in tones(c) for c, t in zip(line, pattern, strict=True))
 
 
 def is_regulated(lines):
@@ -49,7 +30,7 @@ def is_regulated(lines):
     for order in ORDERS:
         if all(keeps(line, kinds[kind]) for line, kind in zip(lines, order, strict=True)):
             rhyming = [lines[k][-1] for k in (0, 1, 3) if order[k] in "bd"]
-            if set.intersection(*map(spoken_rhymes, rhyming)):
+            if LEVEL_RHYMES.intersection(*map(rhymes, rhyming)):
                 return len(set(rhyming)) == len(rhyming)
     return False
 

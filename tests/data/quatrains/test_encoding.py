@@ -4,7 +4,8 @@ import numpy as np
 
 from dlrecipes.data.quatrains import Poem, quatrains
 from dlrecipes.data.quatrains.encoding import QuatrainEncoder
-from dlrecipes.data.quatrains.prosody import rhymes, tones
+from dlrecipes.data.quatrains.prosody import tones
+from dlrecipes.data.quatrains.rhyme_book import RHYME_NAMES, rhymes
 
 LINES = ("白日依山尽", "黄河入海流", "欲穷千里目", "更上一层楼")
 ENCODER = QuatrainEncoder(["[start]", "[other]", *sorted({c for line in LINES for c in line})])
@@ -20,8 +21,8 @@ def test_poems_are_conditioned_on_their_template_and_rhyme():
     assert patterns[1] == "*Z*ZZPP*ZP*P*ZZ*ZZPP"
     # Level throughout: nearest is PP*ZP *ZZPP *Z*PZ PP*ZP, with six departures.
     assert patterns[2] == "PP*PP*PPPP*P*PPPP*PP"
-    # 流 and 楼 are of class 欧, the 10th; the other lines do not rhyme.
-    assert arrays["rhyme"][0].tolist() == [16] * 5 + [9] * 5 + [16] * 5 + [9] * 5
+    # 流 and 楼 are of the rhyme 尤, the 26th; the other lines do not rhyme.
+    assert arrays["rhyme"][0].tolist() == [106] * 5 + [25] * 5 + [106] * 5 + [25] * 5
 
 
 def test_each_step_reads_the_character_before():
@@ -46,8 +47,15 @@ def test_the_arrays_hold_tones_and_rhymes_of_each_character():
         allowed = {"*", *tones(character)}
         assert {"*PZ"[code] for code in range(3) if ENCODER.tones[code, number]} == allowed
         assert set(np.flatnonzero(ENCODER.rhymes[number])) == rhymes(character)
-    # No class of this vocabulary has six level characters.
-    assert ENCODER.rhyme_weights.tolist() == [0] * 16
+    # No rhyme of this vocabulary has six characters.
+    assert ENCODER.rhyme_weights.tolist() == [0] * 106
+
+
+def test_level_rhymes_with_six_characters_are_sampled_by_their_characters():
+    # 真 has seven characters here, 删 five, and 有, an oblique rhyme, six.
+    encoder = QuatrainEncoder(["[start]", "[other]", *"人春新身尘邻巾关还山间颜有酒首手口柳"])
+    weights = {RHYME_NAMES[k]: w for k, w in enumerate(encoder.rhyme_weights) if w}
+    assert weights == {"真": 7}
 
 
 def test_tables_hold_the_arrays_as_json():
