@@ -9,7 +9,7 @@ from typing import Any
 
 from dlrecipes._utils.notes import print_note
 from dlrecipes.data.quatrains.prosody import templates_for
-from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, NUM_LEVEL, RHYME_NAMES, rhymes
+from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, RHYME_NAMES, rhymes
 from dlrecipes.errors import UsageError, nearest
 from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.recipe.prediction import plain
@@ -37,7 +37,7 @@ def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOption
         UsageError: If an option does not apply, or the model knows no character of a theme.
     """
     tables = _tables(version)
-    _request(options, tables["form"])
+    _request(options, tables)
     characters = json.loads(version.file(f"{EXTRAS}/{CHARACTERS_FILE}").read_text("utf-8"))
     for text in inputs:
         if tables["form"] == "text":
@@ -90,7 +90,7 @@ def predict(
     inputs = prepare(version, inputs, options) or [""]
     tables = _tables(version)
     form = tables["form"]
-    request = {**DEFAULTS[form], **tables["defaults"], **_request(options, form)}
+    request = {**DEFAULTS[form], **tables["defaults"], **_request(options, tables)}
     write = _writer(version, form, request, options.lite)
     rounds = _rounds(write, inputs, options)
     chosen = _different(rounds, len(inputs), options.count)
@@ -163,7 +163,8 @@ def _different(
     return [list(poems.values()) for poems in chosen]
 
 
-def _request(options: PredictOptions, form: str) -> dict[str, Any]:
+def _request(options: PredictOptions, tables: Mapping[str, Any]) -> dict[str, Any]:
+    form = tables["form"]
     fields = DEFAULTS[form]
     for name, field in PredictOptions.model_fields.items():
         applies = name in fields or name in ("count", "enforce", "lite")
@@ -175,7 +176,7 @@ def _request(options: PredictOptions, form: str) -> dict[str, Any]:
     if form == "quatrains":
         auto = options.line_length == "auto"
         request["line_length"] = 0 if auto else int(options.line_length)
-        request["rhyme"] = _rhyme_class(options.rhyme)
+        request["rhyme"] = _rhyme(options.rhyme, tables)
         line, firsts = (re.sub(MARKS, "", text) for text in (options.first_line, options.acrostic))
         if line and firsts and line[0] != firsts[0]:
             raise UsageError(
@@ -185,16 +186,22 @@ def _request(options: PredictOptions, form: str) -> dict[str, Any]:
     return request
 
 
-def _rhyme_class(character: str) -> int:
+def _rhyme(character: str, tables: Mapping[str, Any]) -> int:
+    """Returns the number that a model gives to the rhyme of a character, or -1 for no character."""
     if not character:
         return -1
-    classes = rhymes(character) & LEVEL_RHYMES
-    if not classes:
-        raise UsageError(
-            f"--rhyme {character!r}: this is not a character with a known level rhyme.",
-            f"Give one, such as one of {''.join(RHYME_NAMES[:NUM_LEVEL])}.",
-        )
-    return min(classes)
+    names = {RHYME_NAMES[k] for k in rhymes(character) & LEVEL_RHYMES}
+    weights = dict(zip(tables["rhyme_names"], tables["rhyme_weights"], strict=True))
+    usable = [name for name, weight in weights.items() if weight]
+    hint = f"The model's rhymes are {''.join(usable)}; give one of them."
+    if not names:
+        problem = f"--rhyme {character!r}: this is not a character with a known level rhyme."
+        raise UsageError(problem, hint)
+    shared = sorted(names.intersection(usable))
+    if not shared:
+        problem = f"--rhyme {character!r}: the model has too few characters of the rhyme"
+        raise UsageError(f"{problem} {'/'.join(sorted(names))}.", hint)
+    return list(weights).index(max(shared, key=weights.__getitem__))
 
 
 def _prediction(row: Mapping[str, Any], text: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -266,6 +266,7 @@ def test_a_theme_raises_its_characters(poems):
         ((), {"length": 5}, "--length does not apply to quatrains"),
         ((), {"first_line": "春江", "acrostic": "花月"}, "--acrostic begins with '花', but"),
         ((), {"rhyme": "x"}, "not a character with a known level rhyme"),
+        ((), {"rhyme": "咸"}, "too few characters of the rhyme 咸. The model's rhymes are "),
         # 雪 has only an entering tone, and regulated quatrains rhyme in level tones.
         ((), {"rhyme": "雪"}, "not a character with a known level rhyme"),
     ],
