@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 import time
@@ -29,9 +30,8 @@ def concrete_function(signature: Signature) -> tf.types.experimental.ConcreteFun
     Raises:
         PublishError: If the function cannot be traced, or does not return tensors by name.
     """
-    function = tf.function(signature.function, input_signature=list(signature.inputs))
     try:
-        concrete = function.get_concrete_function()
+        concrete = signature.traced
     except RecipeError:
         raise
     except Exception as error:
@@ -56,10 +56,6 @@ def convert(
 ) -> bytes:
     """Converts a function to LiteRT with built-in ops only, including recurrent networks.
 
-    The variables are frozen to constants first, because loops of unknown length over variables
-    are converted to TensorFlow ("Flex") ops. The frozen graph is saved as a SavedModel, the only
-    form in which the converter keeps the names of inputs and outputs.
-
     Args:
         signature: Signature with the function.
         kind: Format: `"float32"`; `"float16"`, with float16 weights; `"dynamic"`, with int8
@@ -71,34 +67,90 @@ def convert(
     Raises:
         LiteRTError: If LiteRT cannot run the function.
     """
-    if kind not in LITERT_KINDS:
-        raise ValueError(f"kind must be {', '.join(LITERT_KINDS)}, got {kind!r}.")
+    (content,) = convert_each(signature, [kind], calibration, layers)
+    return content
+
+
+def convert_each(
+    signature: Signature,
+    kinds: Collection[str],
+    calibration: Sequence[tuple[np.ndarray, ...]] = (),
+    layers: Collection[str] = (),
+) -> Iterator[bytes]:
+    """Yields a function in several LiteRT formats, of which it is frozen only once.
+
+    The variables are frozen to constants first, because loops of unknown length over variables
+    are converted to TensorFlow ("Flex") ops. The frozen graph is saved as a SavedModel, the only
+    form in which the converter keeps the names of inputs and outputs.
+
+    Args:
+        signature: Signature with the function.
+        kinds: Formats, as `convert` takes them.
+        calibration: Inputs that determine the value ranges for `"int8"`. Defaults to none.
+        layers: Names of the model's layers, for error messages. Defaults to none.
+
+    Raises:
+        LiteRTError: If LiteRT cannot run the function.
+    """
+    for kind in kinds:
+        if kind not in LITERT_KINDS:
+            raise ValueError(f"kind must be {', '.join(LITERT_KINDS)}, got {kind!r}.")
     concrete = concrete_function(signature)
     check_supported(signature, concrete, layers)
-    names = sorted(concrete.structured_outputs)
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            frozen = convert_variables_to_constants_v2(concrete)
+        with _conversion_errors(concrete, layers):
+            _save_frozen(signature, concrete, folder)
+        float32 = b""
+        for kind in kinds:
+            # Quantization begins with the float32 file.
+            if kind == "int8" and float32:
+                content = float32
+            else:
+                with _conversion_errors(concrete, layers):
+                    content = _converted(folder, kind)
+            if kind == "float32":
+                float32 = content
+            yield quantize(content, _by_name(signature, calibration)) if kind == "int8" else content
 
-            def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-                return by_name("LiteRT", names, frozen(*tensors))
 
-            function = tf.function(named, input_signature=list(signature.inputs))
-            tf.saved_model.save(
-                tf.Module(),
-                folder,
-                signatures=function.get_concrete_function(),
-                options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
-            )
-            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-            _set_format(converter, kind)
-            content = converter.convert()
-        except (OSError, tf.errors.ResourceExhaustedError):
-            raise
-        except Exception as error:
-            raise conversion_error(str(error), concrete.graph.as_graph_def(), layers) from error
-    return quantize(content, _by_name(signature, calibration)) if kind == "int8" else content
+@contextlib.contextmanager
+def _conversion_errors(
+    concrete: tf.types.experimental.ConcreteFunction, layers: Collection[str]
+) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, tf.errors.ResourceExhaustedError):
+        raise
+    except Exception as error:
+        raise conversion_error(str(error), concrete.graph.as_graph_def(), layers) from error
+
+
+def _save_frozen(
+    signature: Signature, concrete: tf.types.experimental.ConcreteFunction, folder: str
+) -> None:
+    frozen = convert_variables_to_constants_v2(concrete)
+    names = sorted(concrete.structured_outputs)
+
+    def named(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        return by_name("LiteRT", names, frozen(*tensors))
+
+    function = tf.function(named, input_signature=list(signature.inputs))
+    tf.saved_model.save(
+        tf.Module(),
+        folder,
+        signatures=function.get_concrete_function(),
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _converted(folder: str, kind: str) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if kind in ("float16", "dynamic"):
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
 
 
 def _by_name(
@@ -107,14 +159,6 @@ def _by_name(
     for example in examples:
         pairs = zip(signature.inputs, example, strict=True)
         yield {spec.name: np.asarray(x, spec.dtype.as_numpy_dtype) for spec, x in pairs}
-
-
-def _set_format(converter: tf.lite.TFLiteConverter, kind: str) -> None:
-    if kind in ("float32", "int8"):
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if kind == "float16":
-        converter.target_spec.supported_types = [tf.float16]
 
 
 class LiteRTModel:

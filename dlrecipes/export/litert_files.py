@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import PublishError
-from dlrecipes.export.litert import LiteRTModel, concrete_function, convert
+from dlrecipes.export.litert import LiteRTModel, concrete_function, convert_each
 from dlrecipes.export.litert_metadata import add_metadata
 from dlrecipes.export.litert_support import HINT, LiteRTError, check_supported
 from dlrecipes.export.precision import TOLERANCES, graph_nodes, in_float32, other_precisions
@@ -166,8 +166,9 @@ def write_litert(
     """
     formats = exports.quantized.formats if exports.quantized else ()
     calibration = exports.quantized.calibration if exports.quantized else ()
-    for kind in kinds or ("float32", *formats):
-        content = convert(exports.litert, kind, calibration, layers)
+    kinds = kinds or ("float32", *formats)
+    contents = convert_each(exports.litert, kinds, calibration, layers)
+    for kind, content in zip(kinds, contents, strict=True):
         if exports.metadata:
             content = add_metadata(content, exports.metadata, folder.parent.name)
         (folder / litert_file(kind)).write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,11 @@ class Signature:
         }
         object.__setattr__(self, "inputs", inputs)
         object.__setattr__(self, "given_names", {**changed, **self.given_names})
+
+    @functools.cached_property
+    def traced(self) -> tf.types.experimental.ConcreteFunction:
+        """The function as a single graph for all its examples, which is traced only once."""
+        return tf.function(self.function, input_signature=list(self.inputs)).get_concrete_function()
 
 
 Measure = Callable[[Callable[..., Mapping[str, np.ndarray]]], float]

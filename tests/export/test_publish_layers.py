@@ -10,8 +10,8 @@ from keras import layers
 
 from dlrecipes import api
 from dlrecipes.errors import PublishError, UsageError
-from dlrecipes.export import publish
-from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export import litert_files, publish
+from dlrecipes.export.litert import LiteRTModel, convert
 from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.verification import check
 from dlrecipes.export.version import ModelVersion
@@ -320,18 +320,15 @@ def test_masks_and_recurrent_convolutions_are_published_with_litert(tmp_path, ma
     np.testing.assert_allclose(saved_model(folder, x=examples), model(examples), atol=1e-5)
 
 
-def test_a_litert_file_with_other_outputs_is_left_out(tmp_path, capsys):
-    traces = []
-
-    def unsteady(x):
-        # Each trace adds another number.
-        traces.append(x)
-        return {"y": x + float(len(traces))}
-
-    model = sequential(layers.Flatten(), shape=(3,))
-    signature = Signature(
-        unsteady, [tf.TensorSpec([None, 3], tf.float32, name="x")], [(np.zeros((1, 3), "f"),)]
+def test_a_litert_file_with_other_outputs_is_left_out(tmp_path, capsys, monkeypatch):
+    spec, example = tf.TensorSpec([None, 3], tf.float32, name="x"), (np.zeros((1, 3), "f"),)
+    signature, larger = (
+        Signature(lambda x, change=change: {"y": x + change}, [spec], [example])
+        for change in (0.0, 1.0)
     )
+    content = convert(larger)
+    monkeypatch.setattr(litert_files, "convert_each", lambda *_: iter([content]))
+    model = sequential(layers.Flatten(), shape=(3,))
     folder = publish(model, tmp_path / "net", Exports({"serving_default": signature}, signature))
     assert not list(folder.glob("*.tflite"))
     assert "LiteRT gives other outputs than the model: y differs" in capsys.readouterr().err
