@@ -288,12 +288,12 @@ def fitted(image, size: Size):
     """Returns an image cropped and resized for the network; works inside a `tf.function`.
 
     Args:
-        image: float32 tensor of shape `(height, width, channels)` with 1 to 4 channels, from 0
-            to 1.
+        image: float32 tensor of shape `(height, width, channels)`, or of several images with one
+            more axis before, with 1 to 4 channels, from 0 to 1.
         size: Size to crop and resize to.
 
     Returns:
-        float32 tensor of shape `(side, side, channels)`, from 0 to 1.
+        float32 tensor of shape `(side, side, channels)`, or of several images, from 0 to 1.
 
     Example:
 
@@ -317,12 +317,13 @@ def fit_image(image: np.ndarray, size: Size) -> np.ndarray:
     """Returns an image cropped and resized, as `fitted` does, as uint8.
 
     Args:
-        image: Array of shape `(height, width)` or `(height, width, channels)`, 1 to 4 channels.
-            Types other than uint8 are scaled (see `dlrecipes.data.image_decoding.scale_to_uint8`).
+        image: Array of shape `(height, width)`, `(height, width, channels)` or, for several images
+            of the same size, `(images, height, width, channels)`, with 1 to 4 channels. Types other
+            than uint8 are scaled (see `dlrecipes.data.image_decoding.scale_to_uint8`).
         size: Size to crop and resize to.
 
     Returns:
-        uint8 array of shape `(side, side, channels)`.
+        uint8 array of shape `(side, side, channels)`, or `(images, side, side, channels)`.
 
     Example:
 

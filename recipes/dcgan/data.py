@@ -133,9 +133,9 @@ def _held_out(parts: dict[str, LabelledImages], seed: int) -> list[LabelledImage
 def _builtin(config: Config) -> LabelledImages:
     if config.subject == "digits":
         parts, size = builtin_digits(config.seed), Size(config.side)
-        digits = [fit_image(image, size) for part in parts for image in part.images]
+        digits = np.concatenate([part.images for part in parts])[..., None]
         labels = np.concatenate([part.labels for part in parts])
-        return LabelledImages(np.stack(digits), labels, parts[0].names)
+        return LabelledImages(fit_image(digits, size), labels, parts[0].names)
     if config.subject == "faces":
         images, _ = generated_faces(FACES, EACH, config.seed, config.side)
     else:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlrecipes.data.faces import Size, builtin_faces, described, fitted, read_faces
+from dlrecipes.data.faces import Size, builtin_faces, described, fit_image, fitted, read_faces
 from dlrecipes.errors import DataError
 
 SIZE = Size(16)
@@ -126,6 +126,14 @@ def test_images_of_any_mode_and_size_are_resized(tmp_path, mode, channels):
         person(tmp_path, f"s{number}", 2, (30 + number, 17), mode)
     train, _, _ = read_faces(tmp_path, Size(16, channels=channels), seed=0)
     assert train.images.shape[1:] == (16, 16, channels)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_several_images_are_fitted_as_each_of_them_is(channels):
+    images = np.random.default_rng(0).integers(0, 256, (3, 40, 30, channels), "uint8")
+    size = Size(16, crop=0.5)
+    together = fit_image(images, size)
+    np.testing.assert_array_equal(together, [fit_image(image, size) for image in images])
 
 
 def test_the_crop_is_central():
