@@ -66,6 +66,8 @@ def _powers(figure: Figure) -> set[Artist]:
 
 
 def _fit_ticks(axis: Axis) -> None:
+    if not axis.axes.axison:
+        return
     content = "".join(label.get_text() for label in axis.get_ticklabels())
     if content.isascii():
         return
