@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -83,6 +85,10 @@ class FeatureClassifier:
             classifier.train_on_batch(x, y)
         return cls(network, has_classes)
 
+    @functools.cached_property
+    def _call(self) -> Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]:
+        return tf.function(lambda x: self.network(x, training=False), reduce_retracing=True)
+
     def features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the features and the class probabilities of images.
 
@@ -92,9 +98,8 @@ class FeatureClassifier:
         Returns:
             Arrays of shape `(count, 64)` and `(count, classes)`.
         """
-        call = tf.function(lambda x: self.network(x, training=False))
         features, probabilities = map_batches(
-            lambda batch: call(batch.astype("float32") / 255), images, batch_size=CHUNK
+            lambda batch: self._call(batch.astype("float32") / 255), images, batch_size=CHUNK
         )
         return features, probabilities
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -77,6 +79,12 @@ class SegmentationJudge:
             network.train_on_batch(x, y)
         return cls(network)
 
+    @functools.cached_property
+    def _call(self) -> Callable[[np.ndarray], tf.Tensor]:
+        return tf.function(
+            lambda x: tf.argmax(self.network(x, training=False), axis=-1), reduce_retracing=True
+        )
+
     def classes(self, photographs: np.ndarray) -> np.ndarray:
         """Returns the class of each pixel.
 
@@ -86,9 +94,8 @@ class SegmentationJudge:
         Returns:
             uint8 array of shape `(count, size, size)`.
         """
-        call = tf.function(lambda x: tf.argmax(self.network(x, training=False), axis=-1))
         classes = map_batches(
-            lambda batch: call(batch.astype("float32") / 255), photographs, batch_size=CHUNK
+            lambda batch: self._call(batch.astype("float32") / 255), photographs, batch_size=CHUNK
         )
         return classes.astype("uint8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -139,7 +140,7 @@ class FaceNet(Recipe):
         return roc.threshold_at(self.config.target_far)
 
     def _embeddings(self, model: TripletEmbedding, examples: FaceImages) -> np.ndarray:
-        embed = tf.function(lambda x: networks.embed(model, x, self.config.mirror))
+        embed = _compiled(model, self.config.mirror)
         return map_batches(
             lambda batch: embed(_scaled(batch)), examples.images, batch_size=EVALUATION_BATCH
         )
@@ -215,6 +216,13 @@ class FaceNet(Recipe):
             return ExampleFile(f"{slug(test.names[test.labels[row]])}-{row}.png", test.images[row])
 
         return [(file(one), file(row)) for row in (same, *others)]
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(model: TripletEmbedding, mirror: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns the embedding as a graph, which all metrics and figures of a run share."""
+    spec = tf.TensorSpec(model.network.input_shape, tf.float32)
+    return tf.function(lambda x: networks.embed(model, x, mirror), input_signature=[spec])
 
 
 def _quantized(splits: Splits) -> Quantized:

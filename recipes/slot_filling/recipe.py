@@ -163,7 +163,7 @@ class SlotFilling(Recipe):
             return
         model.intent_threshold = 0.0
         batches, steps = self.dataset(model, splits.validation)
-        decode = tf.function(model.decode, reduce_retracing=True)
+        decode = tf.function(model.decode, input_signature=[batches.element_spec[0]])
         outputs = [decode(inputs) for inputs, _ in batches.take(steps)]
         ids, probabilities = (
             np.concatenate([part[name].numpy() for part in outputs])
