@@ -67,6 +67,11 @@ class SearchSpec:
         space = {name: one for name, one in self.config.search_space().items() if name in left}
         return searched(self.config, self.fixed, space)
 
+    @cached_property
+    def conditions(self) -> dict[str, dict[str, list[Any]]]:
+        """For which choices of the others each searched setting has an effect."""
+        return conditions(self.config, self.fixed, self.space)
+
     @property
     def epochs(self) -> int:
         """Maximum epochs per trial."""
@@ -92,7 +97,7 @@ def hyperparameters(
     hp = keras_tuner.HyperParameters() if hp is None else hp
     if not spec.space:
         raise UsageError("Nothing is left to search for.", "Fix fewer settings.")
-    needed = conditions(spec.config, spec.fixed, spec.space)
+    needed = spec.conditions
     for name in in_order(needed):
         with contextlib.ExitStack() as scopes:
             for other, choices in needed[name].items():
