@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 import pytest
@@ -24,6 +25,19 @@ def pytest_collection_finish():
     TensorFlow's and Keras' modules.
     """
     gc.freeze()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints the files whose tests and fixtures take longest, after a run of a minute or more."""
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                seconds[report.nodeid.partition("::")[0]] += report.duration
+    if seconds.total() >= 60:
+        terminalreporter.section("slowest files")
+        for name, total in seconds.most_common(20):
+            terminalreporter.line(f"{total:.1f}s {name}")
 
 
 # Background processes ignore Ctrl-C, and so would the processes that tests interrupt.
@@ -71,6 +85,18 @@ class Answer:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _freeze_what_stays():
+    """Collects a module's garbage, and excludes what stays from the collections that follow.
+
+    Caches of Keras and TensorFlow keep graphs as long as the process lives. At the end of the
+    tests, each of the converter's collections would look through millions of their objects.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
