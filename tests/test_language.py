@@ -111,8 +111,9 @@ def paragraphs(text, line):
 def of_code(path):
     """Yields comments, docstrings and messages of a Python file, with their lines."""
     source = path.read_text(encoding="utf-8")
+    nodes = list(ast.walk(ast.parse(source)))
     if "tests" not in path.parts:
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
                 text = re.sub(r"(?m)^\s*(>>>|\.\.\. ).*$", "", node.value)
                 text = re.sub(r"`[^`\n]*`", "`x`", text)
@@ -126,7 +127,7 @@ def of_code(path):
             else:
                 comments.append((token.start[0], token.start[0], text))
     yield from ((first, text) for first, _, text in comments)
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             words = node.name.strip("_").replace("_", " ")
             if node.name.startswith("test_"):

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from dlrecipes.export import checksums, publish
+from dlrecipes.export import checksums, publish, version_checks
 
 
 @pytest.fixture
@@ -16,21 +16,36 @@ def version(tmp_path):
 
 
 def test_a_version_is_ok_until_it_is_changed(dlrecipes, version, tmp_path):
-    answer = dlrecipes("verify", str(version))
-    assert answer.code == 0
-    assert answer.out.splitlines()[0] == f"{version}: ok"
     # An empty folder and a damaged version do not end the checks of the versions after them.
-    empty, copy = tmp_path / "empty", shutil.copytree(version, tmp_path / "copy" / "1")
+    empty, damaged, added = tmp_path / "empty", tmp_path / "damaged" / "1", tmp_path / "added" / "1"
     empty.mkdir()
-    (version / "model.tflite").write_bytes(b"damaged")
-    checksums.write(version)
-    (copy / "evil.py").write_text("")
-    answer = dlrecipes("verify", str(empty), str(version), str(copy))
+    shutil.copytree(version, damaged)
+    (damaged / "model.tflite").write_bytes(b"damaged")
+    checksums.write(damaged)
+    shutil.copytree(version, added)
+    (added / "evil.py").write_text("")
+    answer = dlrecipes("verify", empty, damaged, version, added)
     assert answer.code == 1
+    assert answer.out.splitlines()[0] == f"{version}: ok"
     errors = answer.err.splitlines()
     assert f"{empty}: there are no versions in this folder" in errors[0]
-    assert f"{version}: model.tflite: LiteRT cannot load it" in errors[1]
-    assert f"{copy}: evil.py: added after the version was published" in errors[2]
+    assert f"{damaged}: model.tflite: LiteRT cannot load it" in errors[1]
+    assert f"{added}: evil.py: added after the version was published" in errors[2]
+
+
+@pytest.mark.parametrize(("error", "code"), [("", 0), ("it is damaged.", 1)])
+def test_the_exit_code_is_0_only_if_all_versions_are_ok(
+    dlrecipes, version, monkeypatch, error, code
+):
+    # The other test has results of a process.
+    results = [
+        version_checks.Result(version, ["a line"]),
+        version_checks.Result(version, [], error),
+    ]
+    monkeypatch.setattr(version_checks, "check_versions", lambda versions: iter(results))
+    answer = dlrecipes("verify", version, version)
+    assert answer.code == code
+    assert answer.out.startswith(f"{version}: ok\n  a line\n")
 
 
 def test_a_missing_folder_is_a_one_line_error(dlrecipes):

@@ -140,6 +140,8 @@ def test_the_server_works_without_standard_streams_and_stops_at_sighup(half):
         process.wait()
 
 
+# Slow because of its processes; the same streams are given to a `LineWriter` above.
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full disk", "blocked pipe"])
 def test_the_server_works_and_exits_with_0_when_its_log_cannot_be_written(half, kind):
     read, write = os.pipe()

@@ -1,6 +1,7 @@
 """Layer-wise pre-training trains each layer as by hand, and resumes bit for bit."""
 
 import copy
+import shutil
 
 import keras
 import numpy as np
@@ -63,6 +64,20 @@ class StageRecorder:
         callback = keras.callbacks.LambdaCallback()
         callback.on_train_batch_end = record
         return [callback]
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory):
+    """The folder of a finished pre-training, which is only read."""
+    folder = tmp_path_factory.mktemp("pretraining")
+    pretrain(new_network(), X, folder=folder, **SIZES)
+    return folder
+
+
+@pytest.fixture
+def finished(shared_folder, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(shared_folder, tmp_path / "finished")
 
 
 def test_machines_are_trained_in_turn_on_the_probabilities_of_the_layer_below():
@@ -265,21 +280,19 @@ def test_callbacks_that_restore_weights_outside_the_folder_are_rejected(
         ({"x": 1 - X}, "examples"),
     ],
 )
-def test_a_folder_of_other_pretraining_is_rejected(changed, message, tmp_path):
-    pretrain(new_network(), **{"x": X, **SIZES, "folder": tmp_path})
+def test_a_folder_of_other_pretraining_is_rejected(changed, message, finished):
     with pytest.raises(RecipeError, match=message) as error:
-        pretrain(new_network(), **{"x": X, **SIZES, "folder": tmp_path, **changed})
+        pretrain(new_network(), **{"x": X, **SIZES, "folder": finished, **changed})
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_folder_raises_an_error_that_names_the_file(tmp_path):
-    pretrain(new_network(), X, folder=tmp_path, **SIZES)
-    (tmp_path / "initial.weights.h5").write_bytes(b"nothing")
+def test_a_damaged_folder_raises_an_error_that_names_the_file(finished):
+    (finished / "initial.weights.h5").write_bytes(b"nothing")
     with pytest.raises(RecipeError, match=r"initial\.weights\.h5 does not fit"):
-        pretrain(new_network(), X, folder=tmp_path, **SIZES)
-    (tmp_path / "settings.json").write_text("{")
+        pretrain(new_network(), X, folder=finished, **SIZES)
+    (finished / "settings.json").write_text("{")
     with pytest.raises(RecipeError, match="cannot be read"):
-        pretrain(new_network(), X, folder=tmp_path, **SIZES)
+        pretrain(new_network(), X, folder=finished, **SIZES)
 
 
 def curves(count, rng):

@@ -1,5 +1,6 @@
 """Checkpoints resume bit for bit, keep the last and the best epoch, and reject misuse."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -27,12 +28,18 @@ WORDS = ENCODER(tf.constant([[*s, ""][:3] for s in SENTENCES]))["words"].numpy()
 BATCH = 5
 
 
-@pytest.fixture
-def deterministic():
-    """Runs a test as `dlrecipes.runner.make_deterministic` does, and resets the switch."""
+@contextlib.contextmanager
+def determinism():
+    """Runs as `dlrecipes.runner.make_deterministic` does, and resets the switch."""
     tf.config.experimental.enable_op_determinism()
     yield
     disable_op_determinism()
+
+
+@pytest.fixture
+def deterministic():
+    with determinism():
+        yield
 
 
 def new_tagger(seed):
@@ -60,6 +67,29 @@ def train_tagger(folder, epochs, seed=1):
     return model, checkpoints
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folders of runs of four, two and one epochs, which are only read, and the first's state."""
+    folder = tmp_path_factory.mktemp("runs")
+    with determinism():
+        whole, history = train_tagger(folder / "four", 4)
+        train_tagger(folder / "two", 2)
+        train_tagger(folder / "one", 1)
+    return folder, state(whole), history.history
+
+
+@pytest.fixture
+def two_epochs(runs, tmp_path):
+    """A copy of a run that was cut after two epochs."""
+    return shutil.copytree(runs[0] / "two", tmp_path / "two")
+
+
+@pytest.fixture
+def one_epoch(runs, tmp_path):
+    """A copy of a run of one epoch."""
+    return shutil.copytree(runs[0] / "one", tmp_path / "one")
+
+
 def state(model):
     """Returns the whole state of training: weights, random states and the optimizer."""
     metrics = {id(v) for v in model.metrics_variables}
@@ -82,18 +112,17 @@ def assert_same_bytes(ours, theirs):
         assert ours[name].tobytes() == theirs[name].tobytes(), name
 
 
-def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(deterministic, tmp_path):
-    whole, history = train_tagger(tmp_path / "whole", 4)
-    train_tagger(tmp_path / "cut", 2)
+def test_a_resumed_run_ends_bit_for_bit_as_an_uninterrupted_one(deterministic, runs, two_epochs):
+    _, whole, history = runs
     # Another seed, because the initial weights of a new process must not matter.
     assert any(np.any(a != b) for a, b in weight_pairs(new_tagger(99), new_tagger(1)))
-    cut, resumed = train_tagger(tmp_path / "cut", 4, seed=99)
+    cut, resumed = train_tagger(two_epochs, 4, seed=99)
     ours = state(cut)
     for part in ("seed_generator_state", "transitions", "iteration", "momentum"):
         assert any(part in name for name in ours), part
-    assert_same_bytes(ours, state(whole))
-    assert resumed.history == history.history
-    assert len(history.history) == 4
+    assert_same_bytes(ours, whole)
+    assert resumed.history == history
+    assert len(history) == 4
 
 
 def test_resume_without_a_checkpoint_changes_nothing(tmp_path):
@@ -253,26 +282,25 @@ def test_the_state_file_counts_seconds_across_a_resume(tmp_path):
 @pytest.mark.parametrize(
     "damage", ["empty state", pytest.param("cut weights", marks=pytest.mark.slow)]
 )
-def test_a_damaged_checkpoint_falls_back_to_the_previous_one(deterministic, tmp_path, damage):
-    whole, _ = train_tagger(tmp_path / "whole", 4)
-    train_tagger(tmp_path / "cut", 2)
-    shutil.copytree(tmp_path / "cut" / "epoch-0002", tmp_path / "cut" / "epoch-0003")
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(
+    deterministic, runs, two_epochs, damage
+):
+    damaged = shutil.copytree(two_epochs / "epoch-0002", two_epochs / "epoch-0003")
     if damage == "empty state":
-        (tmp_path / "cut" / "epoch-0003" / "state.json").write_text("")
+        (damaged / "state.json").write_text("")
     else:
-        (data,) = (tmp_path / "cut" / "epoch-0003").glob("model.data*")
+        (data,) = damaged.glob("model.data*")
         data.write_bytes(data.read_bytes()[:100])
-    cut, _ = train_tagger(tmp_path / "cut", 4)
-    assert_same_bytes(state(cut), state(whole))
+    cut, _ = train_tagger(two_epochs, 4)
+    assert_same_bytes(state(cut), runs[1])
 
 
-def test_an_error_with_a_hint_if_all_checkpoints_are_damaged(tmp_path):
-    train_tagger(tmp_path / "cut", 1)
-    (tmp_path / "cut" / "epoch-0001" / "state.json").write_text("{")
+def test_an_error_with_a_hint_if_all_checkpoints_are_damaged(one_epoch):
+    (one_epoch / "epoch-0001" / "state.json").write_text("{")
     with pytest.raises(
         RecipeError, match=r"no checkpoint fits the model.*Start again in another folder"
     ):
-        Checkpoints(tmp_path / "cut", "loss", "min").resume(new_tagger(1))
+        Checkpoints(one_epoch, "loss", "min").resume(new_tagger(1))
 
 
 def test_checkpoints_are_sorted_by_number(tmp_path):
@@ -291,12 +319,11 @@ def fit_once(model, checkpoints):
     model.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[checkpoints])
 
 
-def test_an_earlier_run_is_not_replaced_without_resume(tmp_path):
-    train_tagger(tmp_path, 1)
-    before = sorted(path.name for path in saved_epochs(tmp_path))
+def test_an_earlier_run_is_not_replaced_without_resume(one_epoch):
+    before = sorted(path.name for path in saved_epochs(one_epoch))
     with pytest.raises(ValueError, match=r"earlier run.*call resume\(model\)"):
-        fit_once(new_tagger(1), Checkpoints(tmp_path, "loss", "min"))
-    assert sorted(path.name for path in saved_epochs(tmp_path)) == before
+        fit_once(new_tagger(1), Checkpoints(one_epoch, "loss", "min"))
+    assert sorted(path.name for path in saved_epochs(one_epoch)) == before
 
 
 def test_a_monitor_that_is_not_logged_raises_an_error_that_lists_the_logs(tmp_path):
@@ -311,10 +338,9 @@ def test_a_mode_other_than_min_or_max_is_rejected(tmp_path):
         Checkpoints(tmp_path, "loss", "auto")
 
 
-def test_restore_best_fails_before_training_or_resume(tmp_path):
-    train_tagger(tmp_path, 1)
+def test_restore_best_fails_before_training_or_resume(one_epoch):
     with pytest.raises(ValueError, match="The best epoch is unknown"):
-        Checkpoints(tmp_path, "loss", "min").restore_best(new_tagger(1))
+        Checkpoints(one_epoch, "loss", "min").restore_best(new_tagger(1))
 
 
 def test_a_model_that_is_not_compiled_cannot_resume(tmp_path):
@@ -323,23 +349,21 @@ def test_a_model_that_is_not_compiled_cannot_resume(tmp_path):
         Checkpoints(tmp_path, "loss", "min").resume(keras.Model(x, keras.layers.Dense(1)(x)))
 
 
-def test_a_checkpoint_of_another_optimizer_is_rejected(tmp_path):
-    train_tagger(tmp_path, 1)
+def test_a_checkpoint_of_another_optimizer_is_rejected(one_epoch):
     model = new_tagger(1)
     # AdamW has the same slots as Adam.
     model.compile(keras.optimizers.AdamW(0.5), jit_compile=False)
-    checkpoints = Checkpoints(tmp_path, "loss", "min")
+    checkpoints = Checkpoints(one_epoch, "loss", "min")
     with pytest.raises(RecipeError, match="was saved with Adam; the model is compiled with AdamW"):
         checkpoints.resume(model)
     assert float(model.optimizer.learning_rate) == 0.5
 
 
-def test_a_checkpoint_without_optimizer_names_can_be_read(tmp_path):
-    train_tagger(tmp_path, 1)
-    path = saved_epochs(tmp_path)[-1] / "state.json"
+def test_a_checkpoint_without_optimizer_names_can_be_read(one_epoch):
+    path = saved_epochs(one_epoch)[-1] / "state.json"
     state = json.loads(path.read_text())
     del state["optimizers"]
     path.write_text(json.dumps(state))
-    checkpoints = Checkpoints(tmp_path, "loss", "min")
+    checkpoints = Checkpoints(one_epoch, "loss", "min")
     checkpoints.resume(new_tagger(1))
     assert checkpoints.epochs == 1
