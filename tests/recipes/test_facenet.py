@@ -46,7 +46,10 @@ def module(name):
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("facenet")
     task = recipe(normalization="local_contrast", warp=1.0, glasses=0.2)
-    return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
+    with pytest.MonkeyPatch.context() as patch:
+        # Of 120 images, the map takes as long as the training.
+        patch.setattr(module("figures"), "MAP_IMAGES", 20)
+        return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
 
 
 @pytest.fixture(scope="module")

@@ -75,6 +75,17 @@ def squares(names=("square",), count=12, size=64):
     return Splits(part, part, part, description={}, notes=[])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_images():
+    """Generates, verifies and measures fewer images than a run for users does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, count in {"VALIDATION": 20, "TEST": 30}.items():
+            patch.setattr(module("data"), name, count)
+        for name, count in {"VERIFIED": 4, "CALIBRATION": 10}.items():
+            patch.setattr(module("recipe"), name, count)
+        yield
+
+
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("detection")

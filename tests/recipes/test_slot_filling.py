@@ -1,5 +1,6 @@
 """Slot filling from data to predictions, on small data; tests of minutes are slow."""
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -80,8 +81,14 @@ def predict_sentences(folder, sentences):
     return module("predict").predict(ModelVersion(folder), texts)
 
 
+@functools.cache
+def serving(folder):
+    """Returns the default signature of a version, which is loaded only once."""
+    return ModelVersion(folder).function()
+
+
 def saved_model_tags(folder, sentences):
-    call = ModelVersion(folder).function()
+    call = serving(folder)
     rows = call(sentences=tf.constant([" ".join(s.tokens) for s in sentences]))["tags"].numpy()
     return [[t.decode() for t in row if t] for row in rows.tolist()]
 
@@ -101,11 +108,12 @@ def test_every_published_file_gives_the_tags_and_intents_of_the_keras_model(
     folder = run(task, tmp_path).version.folder
     test = task.load_data().test[:15]
     model = ModelVersion(folder).keras_model()
-    outputs = [model.tag_tokens(tf.constant([s.tokens])) for s in test]
-    keras_tags = [[t.decode() for t in output["tags"].numpy()[0]] for output in outputs]
+    outputs = model.tag_tokens(module("data").pad([s.tokens for s in test]))
+    rows = zip(outputs["tags"].numpy(), test, strict=True)
+    keras_tags = [[t.decode() for t in row[: len(s.tokens)]] for row, s in rows]
     assert saved_model_tags(folder, test) == keras_tags
     assert [litert_tags(folder, s) for s in test] == keras_tags
-    intents = [output["intent"].numpy()[0].decode() for output in outputs]
+    intents = [intent.decode() for intent in outputs["intent"].numpy()]
     assert 0 < intents.count("none") < len(intents)
     assert saved_model_intents(folder, test) == intents
     assert [litert_intent(folder, s) for s in test] == intents
@@ -116,8 +124,7 @@ def test_every_published_file_gives_the_tags_and_intents_of_the_keras_model(
 
 
 def saved_model_intents(folder, sentences):
-    call = ModelVersion(folder).function()
-    rows = call(sentences=tf.constant([" ".join(s.tokens) for s in sentences]))
+    rows = serving(folder)(sentences=tf.constant([" ".join(s.tokens) for s in sentences]))
     return [intent.decode() for intent in rows["intent"].numpy()]
 
 

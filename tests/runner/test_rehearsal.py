@@ -4,6 +4,7 @@ import pytest
 
 from dlrecipes.recipe import registry
 from dlrecipes.recipe.scaffold import new_recipe
+from dlrecipes.runner import rehearsal
 from dlrecipes.runner.rehearsal import rehearse
 
 
@@ -41,7 +42,7 @@ EVALUATE = """
 """
 FIGURES = """
     def figures(self, model, splits):
-        yield "figure", splits.test
+        yield "figure", splits.test[:2]
         raise RuntimeError("no ink")
 """
 OBJECTIVE = """
@@ -83,7 +84,9 @@ def test_a_mistake_is_named_with_its_line(rehearsed, old, new, place, message):
     assert message in problems[0]
 
 
-def test_figures_and_predictions_are_tried(rehearsed):
+def test_figures_and_predictions_are_tried(rehearsed, monkeypatch):
+    # Otherwise all is tried again with all examples.
+    monkeypatch.setattr(rehearsal, "EXAMPLES", 1000)
     (prediction, figure), _, path = rehearsed("", FIGURES + PREDICT)
     lines = path.read_text().splitlines()
     places = (
