@@ -157,7 +157,8 @@ class Recipe(ABC):
     def row_names(self, model: keras.Model) -> Mapping[str, Sequence[str]]:
         """Returns what the rows of layers stand for, such as words, by the layers' names.
 
-        By default `model.class_names`, if there are any, for the layers of the outputs.
+        By default `model.class_names`, if there are any, for the layers of the outputs. A name with
+        several rows is repeated; a row that belongs to no name, such as the background's, has `""`.
 
         Args:
             model: The model that `build` returned, or a published one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,9 +16,30 @@ from dlrecipes.layers import LinearChainCRF
 # Below this fraction of the weights' elements outside heads and vocabularies, nothing useful is
 # taken from another model.
 MIN_FRACTION = 0.5
+# Names of rows, taken or new, that a record spells out: those of classes, but not all words.
+MOST_NAMED = 20
 _NUMBER = re.compile(r"_\d+$")
 
 RowNames = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """The names of a layer's rows, such as classes or words, that the other model knows or not.
+
+    Args:
+        taken: Names whose rows were copied.
+        new: Names whose rows keep initial values.
+    """
+
+    taken: tuple[str, ...]
+    new: tuple[str, ...]
+
+    def __str__(self) -> str:
+        kinds = {"taken": self.taken, "new": self.new}
+        count = f"{len(self.taken):,} of {len(self.taken) + len(self.new):,}"
+        short = {kind: names for kind, names in kinds.items() if 0 < len(names) <= MOST_NAMED}
+        return "; ".join([count, *(f"{kind}: {', '.join(own)}" for kind, own in short.items())])
 
 
 @dataclass(frozen=True)
@@ -29,8 +50,8 @@ class Transfer:
         taken: Number of weights that were copied, whole or in part.
         total: Number of weights of the model.
         new: Names of layers that keep initial weights.
-        rows: For each layer that was copied by names, such as those of classes: how many of its
-            names the other model knows, and how many it has. Defaults to none.
+        rows: For each layer that was copied by names, such as those of classes: the names that
+            were taken, and the new ones. Defaults to none.
         fraction: Fraction of the elements outside heads and vocabularies that was copied.
             Defaults to 1.0.
     """
@@ -38,7 +59,7 @@ class Transfer:
     taken: int
     total: int
     new: tuple[str, ...]
-    rows: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    rows: Mapping[str, NamedRows] = field(default_factory=dict)
     fraction: float = 1.0
 
     @property
@@ -50,9 +71,12 @@ class Transfer:
         parts = [f"{self.taken} of {self.total} weights"]
         if self.new:
             parts.append(f"new: {', '.join(self.new)}")
-        if self.rows:
-            rows = [f"{name} ({known} of {count})" for name, (known, count) in self.rows.items()]
-            parts.append(f"by name: {', '.join(rows)}")
+        alike: dict[NamedRows, list[str]] = defaultdict(list)
+        for layer, rows in self.rows.items():
+            alike[rows].append(layer)
+        if alike:
+            named = [f"{', '.join(layers)} ({rows})" for rows, layers in alike.items()]
+            parts.append(f"by name: {', '.join(named)}")
         return "; ".join(parts)
 
 
@@ -77,7 +101,9 @@ def copy_weights(
     Layers without a name of their own are matched by class and order. In an ensemble each member
     takes the weights of the source's member of that number; with fewer members in the source they
     are used in turn. A layer whose rows have names takes the rows of the names that both models
-    know, and keeps its initial values elsewhere.
+    know, and keeps its initial values elsewhere. Rows with the same name, such as the four edges of
+    a class, are matched in their order. A row that stands for nothing, such as the background's,
+    has the name `""`.
 
     Args:
         model: Model to copy into, built.
@@ -104,14 +130,15 @@ def copy_weights(
     heads = output_layers(model)
     taken, elements, copied = 0, 0, 0
     fresh: dict[str, None] = {}
-    rows: dict[str, tuple[int, int]] = {}
+    rows: dict[str, NamedRows] = {}
     for weight in weights:
         layer = weight.layer.name
         other = sources.get((weight.member % members, weight.place))
-        named = (names.get(layer), source_names.get(other.layer.name) if other else None)
-        how = _copy(weight, other, *named)
-        if how == "rows" and named[0] is not None and named[1] is not None:
-            rows[layer] = (len(set(named[0]) & set(named[1])), len(named[0]))
+        own = names.get(layer)
+        known = source_names.get(other.layer.name) if other else None
+        how = _copy(weight, other, own, known)
+        if how == "rows" and own is not None and known is not None:
+            rows[layer] = _named_rows(own, known)
         taken += how is not None
         if how is None:
             fresh[layer] = None
@@ -120,6 +147,14 @@ def copy_weights(
             elements, copied = elements + size, copied + size * (how is not None)
     fraction = copied / elements if elements else float(taken > 0)
     return Transfer(taken, len(weights), tuple(fresh), rows, fraction)
+
+
+def _named_rows(names: Sequence[str], known: Sequence[str]) -> NamedRows:
+    each, others = dict.fromkeys(filter(None, names)), set(known)
+    return NamedRows(
+        tuple(name for name in each if name in others),
+        tuple(name for name in each if name not in others),
+    )
 
 
 def output_layers(model: keras.Model) -> list[str]:
@@ -180,8 +215,8 @@ def _copy(
         return None
     if not axes:  # Not indexed by the names.
         return _copy(weight, other, None, None)
-    index = {name: row for row, name in enumerate(known)}
-    pairs = [(row, index[name]) for row, name in enumerate(names) if name in index]
+    index = {name: row for row, name in enumerate(_numbered(known))}
+    pairs = [(row, index[name]) for row, name in enumerate(_numbered(names)) if name in index]
     if not pairs or _other_sizes(shape, axes) != _other_sizes(values.shape, axes):
         return None
     here, there = zip(*pairs, strict=True)
@@ -189,6 +224,14 @@ def _copy(
     result[_index(here, axes, shape)] = values[_index(there, axes, values.shape)]
     variable.assign(result)
     return "rows"
+
+
+def _numbered(names: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yields each name with the number of equal ones before it."""
+    counts: Counter[str] = Counter()
+    for name in names:
+        yield name, counts[name]
+        counts[name] += 1
 
 
 def _other_sizes(shape: Sequence[int], axes: Sequence[int]) -> list[int]:

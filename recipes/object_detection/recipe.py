@@ -80,12 +80,16 @@ class ObjectDetection(Recipe):
             return super().initialize(model, source)
         return training.initialize(self.config, model, source)
 
-    def row_names(self, model: keras.Model) -> Mapping[str, Sequence[str]]:
-        """Returns no names: the last layers have several rows per class.
+    def row_names(self, model: FasterRCNN) -> Mapping[str, Sequence[str]]:
+        """Returns the classes of the last layers' rows, for one with four rows per class.
 
-        They are copied whole for as many classes, in the order of the classes, and new otherwise.
+        The first row of the scores is the background's.
         """
-        return {}
+        names = model.class_names
+        return {
+            "class_logits": ("", *names),
+            "box_deltas": tuple(name for name in names for _ in range(4)),
+        }
 
     def dataset(
         self, model: FasterRCNN, examples: BoxExamples, start_epoch: int | None = None

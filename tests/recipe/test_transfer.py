@@ -6,7 +6,7 @@ import pytest
 
 from dlrecipes.layers import LinearChainCRF
 from dlrecipes.models import ensemble, small_cnn, tagger
-from dlrecipes.recipe.transfer import copy_weights, input_shapes, output_layers
+from dlrecipes.recipe.transfer import NamedRows, Transfer, copy_weights, input_shapes, output_layers
 from dlrecipes.training import GAN, ImageClassifier
 
 SHAPE = (24, 24, 1)
@@ -64,8 +64,8 @@ def test_rows_of_classes_are_copied_by_name():
     fresh = arrays(model)[2]
     names = {"classes": ("seven", "cat")}, {"classes": ("cat", "dog", "owl")}
     transfer = copy_weights(model, source, *names)
-    assert transfer.rows == {"classes": (1, 2)}
-    assert str(transfer) == "4 of 4 weights; by name: classes (1 of 2)"
+    assert transfer.rows == {"classes": NamedRows(("cat",), ("seven",))}
+    assert str(transfer) == ("4 of 4 weights; by name: classes (1 of 2; taken: cat; new: seven)")
     np.testing.assert_array_equal(arrays(model)[2][:, 1], arrays(source)[2][:, 0])
     np.testing.assert_array_equal(arrays(model)[2][:, 0], fresh[:, 0])
 
@@ -80,6 +80,30 @@ def test_classes_in_another_order_are_reordered_even_where_the_kernel_is_square(
     source, model = chain(units=2, classes=2), chain(units=2, classes=2)
     copy_weights(model, source, {"classes": ("b", "a")}, {"classes": ("a", "b")})
     np.testing.assert_array_equal(arrays(model)[2], arrays(source)[2][:, ::-1])
+
+
+def test_several_rows_of_a_name_are_matched_in_their_order():
+    source, model = chain(classes=6), chain(classes=4)
+    fresh = arrays(model)[2]
+    names = {"classes": ("dog", "dog", "cat", "cat")}
+    theirs = {"classes": ("cat", "cat", "owl", "owl", "dog", "dog")}
+    assert copy_weights(model, source, names, theirs).rows["classes"].taken == ("dog", "cat")
+    np.testing.assert_array_equal(arrays(model)[2], arrays(source)[2][:, [4, 5, 0, 1]])
+    assert not np.array_equal(arrays(model)[2], fresh)
+
+
+def test_a_row_without_a_name_is_taken_and_not_counted():
+    source, model = chain(classes=2), chain(classes=3)
+    names = {"classes": ("", "cat", "dog")}
+    rows = copy_weights(model, source, names, {"classes": ("", "owl")}).rows["classes"]
+    assert str(rows) == "0 of 2; new: cat, dog"
+    np.testing.assert_array_equal(arrays(model)[2][:, 0], arrays(source)[2][:, 0])
+
+
+def test_layers_with_the_same_names_are_reported_together_and_long_lists_are_not_spelled_out():
+    rows = NamedRows(tuple(f"word {number}" for number in range(21)), ("x",))
+    transfer = Transfer(4, 4, (), {"logits": rows, "deltas": rows})
+    assert str(transfer) == "4 of 4 weights; by name: logits, deltas (21 of 22; new: x)"
 
 
 def test_embeddings_are_copied_by_word_and_transitions_by_both_tags():
@@ -99,7 +123,8 @@ def test_embeddings_are_copied_by_word_and_transitions_by_both_tags():
         weight.assign(rng.normal(size=weight.shape))
     names = {"words": ("a", "b", "c"), "crf": ("O", "B", "I")}
     transfer = copy_weights(model, source, names, {"words": ("b", "x", "a"), "crf": ("I", "O")})
-    assert transfer.rows == {"words": (2, 3), "crf": (2, 3)}
+    assert transfer.rows["words"] == NamedRows(("a", "b"), ("c",))
+    assert transfer.rows["crf"] == NamedRows(("O", "I"), ("B",))
     table, other = (np.array(m.get_layer("words").embeddings) for m in (model, source))
     np.testing.assert_array_equal(table[[0, 1]], other[[2, 0]])
     transitions, theirs = np.array(model.crf.transitions), np.array(source.crf.transitions)

@@ -237,6 +237,32 @@ def test_a_version_of_the_same_recipe_is_a_start(version, splits, model):
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_start_takes_the_rows_of_the_classes_that_both_know():
+    task = recipe()
+    source, model = (
+        task.build(squares(names)) for names in (("cat", "dog"), ("owl", "dog", "cat"))
+    )
+    for weight in source.network.weights:
+        if weight.dtype == "float32":
+            weight.assign(np.random.default_rng(0).normal(size=weight.shape))
+    fresh = {layer: _kernel(model, layer) for layer in ("class_logits", "box_deltas")}
+    transfer = task.initialize(model, source)
+    assert "box_deltas, class_logits (2 of 3; taken: dog, cat; new: owl)" in str(transfer)
+    assert transfer.taken == transfer.total
+    # The background is the first row of the scores.
+    ours, theirs = _kernel(model, "class_logits"), _kernel(source, "class_logits")
+    np.testing.assert_array_equal(ours[[0, 2, 3]], theirs[[0, 2, 1]])
+    np.testing.assert_array_equal(ours[1], fresh["class_logits"][1])
+    ours, theirs = (_kernel(m, "box_deltas").reshape(-1, 4, 16) for m in (model, source))
+    np.testing.assert_array_equal(ours[1:], theirs[::-1])
+    np.testing.assert_array_equal(ours[0], fresh["box_deltas"][:4])
+
+
+def _kernel(model, layer):
+    """The kernel of a dense layer, one row per output."""
+    return np.array(model.network.get_layer(layer).kernel).T
+
+
 def test_the_features_of_an_image_classifier_are_a_start(splits):
     source = registry.find("image_classification")
     config = source.config()(size=64, width=0.25)
