@@ -9,31 +9,41 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+_lock = threading.RLock()
+# The filters of warnings before the first thread changed them, and one entry for each thread that
+# did; the same for the descriptor of standard error.
+_filters: list[warnings.catch_warnings] = []
+_threads: list[None] = []
+_descriptors: list[int] = []
+_silent: list[None] = []
+
 
 @contextlib.contextmanager
 def suppress_stderr() -> Iterator[None]:
     """Discards everything that C++ and Python code in the block writes to standard error.
 
     TensorFlow's libraries write directly to file descriptor 2, bypassing `sys.stderr` and all
-    logging levels. Exceptions are raised as usual.
+    logging levels. Exceptions are raised as usual. Several threads may enter the block: the last
+    one restores standard error.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with Path(os.devnull).open("w") as null, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        os.dup2(null.fileno(), 2)
-        try:
+    with _lock:
+        sys.stderr.flush()
+        if not _silent:
+            _descriptors.append(os.dup(2))
+            with Path(os.devnull).open("w") as null:
+                os.dup2(null.fileno(), 2)
+        _silent.append(None)
+    try:
+        with suppress_warnings():
             yield
-        finally:
+    finally:
+        with _lock:
             sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
-
-
-_lock = threading.Lock()
-# The filters before the first thread changed them, and one entry for each thread that did.
-_filters: list[warnings.catch_warnings] = []
-_threads: list[None] = []
+            _silent.pop()
+            if not _silent:
+                saved = _descriptors.pop()
+                os.dup2(saved, 2)
+                os.close(saved)
 
 
 @contextlib.contextmanager

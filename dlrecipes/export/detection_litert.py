@@ -11,6 +11,7 @@ import numpy as np
 from dlrecipes.data.image_resizing import fit_array
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.detection_outputs import CLASSES, COUNT, LOCATIONS, SCORES
+from dlrecipes.export.litert_interpreter import open_interpreter
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -31,12 +32,10 @@ class LiteRTDetector:
     """
 
     def __init__(self, path: Path, names: Sequence[str], threads: int = 1):
-        from ai_edge_litert.interpreter import Interpreter
-
         self.names = tuple(names)
         try:
             # Kept, because the runner does not keep it alive.
-            self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter = open_interpreter(path, threads)
             self._detect = self._interpreter.get_signature_runner()
             self.size = int(self._detect.get_input_details()["images"]["shape"][1])
             outputs = set(self._detect.get_output_details())
@@ -113,12 +112,22 @@ def detections(detect: Detect, image: np.ndarray, size: int) -> dict[str, np.nda
     >>> detections(detect, np.zeros((40, 60, 3), "uint8"), 32)["boxes"].tolist()
     [[0.0, 10.0, 30.0, 30.0]]
     """
-    outputs = detect(images=fit_array(image, size)[None])
+    return in_pixels(detect(images=fit_array(image, size)[None]), *image.shape[:2])
+
+
+def in_pixels(outputs: Mapping[str, np.ndarray], height: int, width: int) -> dict[str, np.ndarray]:
+    """Returns a LiteRT file's outputs for one image as `detections` does.
+
+    Args:
+        outputs: Outputs of the file by name.
+        height: Height of the upright image, in pixels.
+        width: Width of the upright image, in pixels.
+    """
     classes = outputs[CLASSES][0].round().astype("int32")
     real = classes >= 0
     top, left, bottom, right = outputs[LOCATIONS][0][real].T
-    height, width = (np.float32(length) for length in image.shape[:2])
-    boxes = [left * width, top * height, right * width, bottom * height]
+    rows, columns = np.float32(height), np.float32(width)
+    boxes = [left * columns, top * rows, right * columns, bottom * rows]
     return {
         "boxes": np.stack(boxes, axis=-1),
         "scores": outputs[SCORES][0][real],

@@ -15,6 +15,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from dlrecipes.errors import PublishError, RecipeError
 from dlrecipes.export.keras_errors import plain
+from dlrecipes.export.litert_interpreter import open_interpreter
 from dlrecipes.export.litert_kinds import LITERT_KINDS
 from dlrecipes.export.litert_support import check_supported, conversion_error
 from dlrecipes.export.names import by_name
@@ -173,9 +174,7 @@ class LiteRTModel:
     """
 
     def __init__(self, path: Path, threads: int = 1):
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        self._interpreter = open_interpreter(path, threads)
         signatures = self._interpreter.get_signature_list()
         self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
         self._inputs = _scales(self._runner.get_input_details())

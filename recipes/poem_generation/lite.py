@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.samplers import choose_numpy, pick_numpy, uniform
 
@@ -38,8 +37,7 @@ class LiteWriter:
         )
         self.ids = {character: number for number, character in enumerate(self.characters)}
         self.ordinary = np.arange(len(self.characters)) >= self.tables["special"]
-        with suppress_stderr():
-            self.model = version.litert()
+        self.model = version.litert()
 
     def text(self, request: Mapping[str, Any]) -> dict[str, str]:
         """Returns a prompt and its continuation, for the requests that the SavedModel takes."""

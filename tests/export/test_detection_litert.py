@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from small_detector import DETECTIONS, NAMES, SIZE, exports, small_detector, smooth_images
 
+from dlrecipes.data.image_resizing import fit_array
 from dlrecipes.errors import PublishError
 from dlrecipes.export.detection_accuracy import measure_map50
 from dlrecipes.export.detection_litert import LiteRTDetector, detections
@@ -42,6 +43,26 @@ def test_the_metric_of_a_file_is_map50():
         assert measure_map50(images.__getitem__, truths, ["cat", "dog"], 8)(two_boxes) == expected
 
 
+def test_images_are_read_once_for_all_files_and_prepared_as_for_a_single_one():
+    images, read, seen = smooth_images(2), [], []
+
+    def image(k):
+        read.append(k)
+        return images[k]
+
+    def detect(images):
+        seen.append(images[0])
+        return two_boxes(np.zeros((1, 8, 8, 3), "float32"))
+
+    nothing = {"boxes": np.zeros((0, 4)), "classes": np.zeros(0, int)}
+    measure = measure_map50(image, [nothing] * 2, ["cat", "dog"], SIZE)
+    measure(detect)
+    measure(detect)
+    assert read == [0, 1]
+    for prepared, own in zip(seen, [*images, *images], strict=True):
+        np.testing.assert_array_equal(prepared, fit_array(own, SIZE))
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("litert") / "model.tflite"
@@ -71,6 +92,8 @@ print([name for name in ("tensorflow", "keras", "matplotlib") if name in sys.mod
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "[]"
+    # LiteRT writes a line about its delegate, once in a process.
+    assert done.stderr == ""
 
 
 def test_boxes_are_data_by_decreasing_score(file):
