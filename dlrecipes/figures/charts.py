@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import Normalize, PowerNorm, hsv_to_rgb, to_hex
+from matplotlib.colors import Normalize, hsv_to_rgb, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
@@ -17,8 +17,8 @@ from dlrecipes.figures.fonts import fit_fonts
 
 BLUE, ORANGE, GREY = "#3366aa", "#dd7722", "#888888"
 _COLOURS = (BLUE, ORANGE, "#339955", "#aa3366", GREY, "#22aabb", "#bb9900", "#775599")
-# Larger confusion matrices have cells without numbers.
-MAX_NUMBERED = 30
+# Classes of a confusion matrix, in which all labels and numbers can be read.
+MAX_CLASSES = 40
 FRAME_MS, LAST_FRAME_MS = 120, 2000
 # Animations that are narrower are enlarged to about this width, in pixels.
 ANIMATION_WIDTH = 640
@@ -106,40 +106,77 @@ def bars(values: Mapping[str, float], title: str, notes: Mapping[str, str] | Non
     return figure
 
 
-def confusion(counts: np.ndarray, names: Sequence[str], title: str) -> Figure:
+def confusion(
+    counts: np.ndarray, names: Sequence[str], title: str, most: int = MAX_CLASSES
+) -> Figure:
     """Plots a confusion matrix; each row is a true class, shaded by its fraction per prediction.
 
-    With at most 30 classes the cells show their counts.
+    If there are too many classes, those that are confused most often are drawn, as the title says,
+    and the others share the last row and column.
 
     Args:
         counts: Integer matrix of shape `(classes, classes)`, indexed `[truth, prediction]`.
         names: Names of the classes; long ones are shortened.
         title: Title of the figure.
+        most: Maximum number of classes. Defaults to 40.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.figures import confusion
+    >>> counts = np.array([[9, 0, 0, 0], [0, 5, 4, 0], [0, 3, 6, 0], [0, 0, 0, 9]])
+    >>> figure = confusion(counts, ["owl", "cat", "dog", "cow"], "Animals", most=2)
+    >>> figure.get_suptitle(), [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    ('Animals: the 2 most confused of 4', ['cat', 'dog', '(2 others)'])
     """
+    if len(names) > most:
+        title += f": the {most} most confused of {len(names):,}"
+        counts, names = _most_confused(counts, names, most)
     classes = len(names)
-    with_numbers = classes <= MAX_NUMBERED
-    digits = len(str(counts.max(initial=0)))
-    cell = max(0.36, 0.1 + 0.085 * digits) if with_numbers else 0.17
+    texts = [[_compact(count) for count in row] for row in counts.tolist()]
+    letters = max((len(text) for row in texts for text in row), default=1)
+    cell = max(0.36, 0.1 + 0.085 * letters)
     labels = [shortened(name, 24) for name in names]
     margin = 1.2 + 0.075 * max(map(text_width, labels), default=0)
-    side = max(cell * classes, 1.6)
+    # Room for the title.
+    side = max(cell * classes, 1.6, 0.075 * len(title) - margin)
     figure = Figure(figsize=(side + margin + 1.1, side + margin), layout="constrained")
     axis = figure.subplots()
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    # Without numbers, rare mistakes are seen by their shade alone.
-    norm = Normalize(0, 1) if with_numbers else PowerNorm(0.4, 0, 1)
-    image = axis.imshow(fractions, cmap="Blues", norm=norm)
+    image = axis.imshow(fractions, cmap="Blues", norm=Normalize(0, 1))
     figure.colorbar(image, ax=axis, shrink=0.7, label="fraction of the row")
     axis.set_xticks(range(classes), labels, rotation=90, fontsize=8)
     axis.set_yticks(range(classes), labels, fontsize=8)
     figure.suptitle(title)
     axis.set(xlabel="prediction", ylabel="truth")
-    for row, column in zip(*np.nonzero(counts), strict=True) if with_numbers else ():
+    for row, column in zip(*np.nonzero(counts), strict=True):
         colour = "white" if fractions[row, column] > 0.5 else "black"
-        axis.text(
-            column, row, counts[row, column], ha="center", va="center", fontsize=8, color=colour
-        )
+        text = texts[row][column]
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     return figure
+
+
+def _compact(count: int) -> str:
+    """Returns a count of at most four letters below ten million."""
+    for unit, letter in ((1_000_000, "M"), (1000, "k")):
+        if count >= 10 * unit:
+            return f"{count / unit:.0f}{letter}"
+    return str(count)
+
+
+def _most_confused(
+    counts: np.ndarray, names: Sequence[str], most: int
+) -> tuple[np.ndarray, list[str]]:
+    """Returns the matrix of the classes with the most mistakes, and of all others together."""
+    right, used = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
+    # Frequent classes come first among those that are confused equally often.
+    order = np.lexsort((-used, 2 * right - used))
+    chosen = np.sort(order[:most])
+    groups = np.full(len(names), most)
+    groups[chosen] = range(most)
+    grouped = np.zeros((most + 1, most + 1), int)
+    np.add.at(grouped, (groups[:, None], groups[None]), counts)
+    return grouped, [*(names[k] for k in chosen), f"({len(names) - most:,} others)"]
 
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:

@@ -107,15 +107,13 @@ def percentage(probability: float) -> str:
 
 
 def confusion_counts(
-    truth: Iterable[str], predicted: Iterable[str], most: int = 20
+    truth: Iterable[str], predicted: Iterable[str]
 ) -> tuple[list[str], np.ndarray]:
-    """Returns the labels that are confused most often, and their confusion matrix.
+    """Returns the labels that occur, and their confusion matrix.
 
     Args:
         truth: True labels.
         predicted: Predicted labels, as many as `truth`.
-        most: Maximum number of labels; all others are counted together as `"(other)"`. Defaults
-            to 20.
 
     Returns:
         Labels in alphabetical order; and integer counts of shape `(labels, labels)`, as
@@ -132,16 +130,11 @@ def confusion_counts(
     (['city', 'date'], [[1, 0], [1, 1]])
     """
     pairs = Counter(zip(truth, predicted, strict=True))
-    weight: Counter[str] = Counter()
-    for (label, guess), count in pairs.items():
-        for name in (label, guess):
-            weight[name] += (label != guess) * 1000 * count + count
-    names = sorted(name for name, _ in weight.most_common(most))
-    names += ["(other)"] if len(weight) > most else []
+    names = sorted({label for pair in pairs for label in pair})
     rows = {name: row for row, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), int)
     for (label, guess), count in pairs.items():
-        counts[rows.get(label, len(names) - 1), rows.get(guess, len(names) - 1)] += count
+        counts[rows[label], rows[guess]] = count
     return names, counts
 
 

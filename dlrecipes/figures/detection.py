@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dlrecipes._utils.boxes import pairwise_iou
+from dlrecipes._utils.wording import counted
 from dlrecipes.figures._boxes import Mark, box_colours, draw_marks
 from dlrecipes.figures._labels import shortened
 from dlrecipes.figures._sheets import Cell, Sample, as_image, scaled, sheet
@@ -154,6 +155,7 @@ def detection_mistakes(
     names: Sequence[str],
     wrong: Sequence[Mistake],
     missed: Sequence[Mistake],
+    title: str = "Mistakes, test",
     most: int = 15,
 ) -> Figure:
     """Draws the surest wrong predictions and the largest missed objects with their surroundings.
@@ -165,6 +167,7 @@ def detection_mistakes(
         names: Names of the classes.
         wrong: Wrong predictions, as `dlrecipes.metrics.detection_errors` returns them.
         missed: Missed objects, as it returns them.
+        title: Title of the figure. Defaults to `"Mistakes, test"`.
         most: Maximum number of each. Defaults to 15.
 
     Example:
@@ -194,15 +197,15 @@ def detection_mistakes(
         mark = Mark((box - shift) * factor, own, _TRUTH, dashed=True)
         missed_cells.append(Cell(draw_marks(crop, [mark])))
     sections = [
-        (_heading("wrong predictions", len(wrong_cells), len(wrong), "surest"), wrong_cells),
-        (_heading("missed objects", len(missed_cells), len(missed), "largest"), missed_cells),
+        (_heading("wrong prediction", len(wrong_cells), len(wrong), "surest"), wrong_cells),
+        (_heading("missed object", len(missed_cells), len(missed), "largest"), missed_cells),
     ]
     with_ignored = any(_ignored(truths[mistake.image]).any() for mistake in wrong[:most])
-    return sheet(sections, "Mistakes, test", _CROP, _CROPS, _samples("prediction", with_ignored))
+    return sheet(sections, title, _CROP, _CROPS, _samples("prediction", with_ignored))
 
 
 def _heading(what: str, drawn: int, count: int, which: str) -> str:
-    return f"{count} {what}" + (f"; the {drawn} {which}" if drawn < count else "")
+    return counted(count, what) + (f"; the {drawn} {which}" if drawn < count else "")
 
 
 def _samples(prediction: str, with_ignored: bool) -> list[Sample]:

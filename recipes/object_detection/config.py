@@ -8,6 +8,8 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 # Pixels between the positions of each level of the pyramid; without it, the second is used.
 STRIDES = (8, 16, 32)
+# Lowest score of the boxes that predictions and figures show, unless `--threshold` is given.
+THRESHOLD = 0.5
 # Bytes of the largest built-in images, which are kept in memory.
 LARGEST = 4_000_000_000
 
@@ -165,6 +167,6 @@ class PredictOptions(Options):
     """Options of 'dlrecipes predict object_detection'."""
 
     threshold: float = setting(
-        0.5, "Lowest score of a box; none below 0.05 is returned.", ge=0, le=1
+        THRESHOLD, "Lowest score of a box; none below 0.05 is returned.", ge=0, le=1
     )
     draw: str = setting("", "Folder to write the images to, with their boxes drawn.")

@@ -18,10 +18,11 @@ from dlrecipes.metrics import (
 from dlrecipes.training import FasterRCNN
 
 from . import detections
-from .config import Config
+from .config import THRESHOLD, Config
 
 # Test images that are drawn.
 SHOWN = 12
+SHOWN_SCORES = f"boxes with a score of at least {THRESHOLD:.2f}"
 # Overlaps at which the recall of proposals is drawn.
 OVERLAPS = (0.5, 0.7, 0.9)
 
@@ -49,14 +50,18 @@ def figures(
             [truths[row] for row in rows],
             names,
             "Test images",
+            THRESHOLD,
         ),
     )
-    errors = detection_errors(found, truths, len(names))
-    yield "mistakes", charts.detection_mistakes(images, found, truths, names, *errors)
+    wrong, missed = detection_errors(found, truths, len(names), THRESHOLD)
+    title = f"Mistakes, test, {SHOWN_SCORES}"
+    figure = charts.detection_mistakes(images, found, truths, names, wrong, missed, title)
+    yield "mistakes", figure
     curves = precision_recall_curves(found, truths, names)
     yield "precision_recall", charts.precision_recall(curves, "Precision and recall, test")
-    counts = detection_confusion(found, truths, len(names), score_threshold=0.5)
-    yield "confusion", charts.confusion(counts, [*names, "background"], "Classes, test")
+    counts = detection_confusion(found, truths, len(names), score_threshold=THRESHOLD)
+    title = f"Classes, test, {SHOWN_SCORES}"
+    yield "confusion", charts.confusion(counts, [*names, "background"], title)
     recalls = _recalls(model, examples, truths, config)
     if recalls is not None:
         yield "proposals", recalls

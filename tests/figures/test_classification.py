@@ -81,19 +81,28 @@ def test_confusion_counts_pairs_of_labels():
     assert confusion(counts, names, "Labels").get_suptitle() == "Labels"
 
 
-def test_the_rarest_labels_are_counted_together():
-    labels = [f"label {number}" for number in range(30)]
-    names, counts = confusion_counts(labels, labels, most=5)
-    assert len(names) == 6
-    assert names[-1] == "(other)"
-    assert counts.sum() == 30
-    assert counts[-1, -1] == 25
+def test_of_many_classes_the_most_confused_are_drawn_and_the_title_says_so():
+    counts = np.diag(np.arange(100, 400))
+    # A frequent class without mistakes is not among them.
+    counts[7, 250], counts[250, 9], counts[120, 130] = 2, 1, 3
+    names = [f"class {number}" for number in range(300)]
+    figure = confusion(counts, names, "Classes, test", most=4)
+    assert figure.get_suptitle() == "Classes, test: the 4 most confused of 300"
+    axis = figure.axes[0]
+    labels = ["class 7", "class 120", "class 130", "class 250", "(296 others)"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == labels
+    numbers = {text.get_position(): text.get_text() for text in axis.texts}
+    # Columns are predictions: 7 is taken for 250; 120 for 130; 250 for one of the others.
+    assert (numbers[3, 0], numbers[2, 1], numbers[4, 3]) == ("2", "3", "1")
+    others = counts.sum() - 2 - 1 - 3 - sum(100 + number for number in (7, 120, 130, 250))
+    assert numbers[4, 4] == f"{others / 1000:.0f}k"
 
 
-def test_confused_labels_are_kept_before_frequent_ones():
-    truth = ["frequent"] * 50 + ["x"]
-    names, _ = confusion_counts(truth, ["frequent"] * 50 + ["y"], most=2)
-    assert names == ["x", "y", "(other)"]
+def test_all_of_a_few_classes_are_drawn():
+    names = [f"class {number}" for number in range(40)]
+    figure = confusion(np.eye(40, dtype=int), names, "Classes")
+    assert figure.get_suptitle() == "Classes"
+    assert len(figure.axes[0].get_yticklabels()) == len(figure.axes[0].texts) == 40
 
 
 def test_as_many_predictions_as_labels_are_required():

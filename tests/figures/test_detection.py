@@ -125,14 +125,16 @@ def test_mistakes_have_their_kind_and_only_their_images_are_read():
         NAMES,
         [Mistake(3, 0), Mistake(5, 1, "inaccurate box"), Mistake(7, 0)],
         [Mistake(8, 0, "missed")],
+        "Mistakes above a half",
         most=2,
     )
     assert sorted(images.read) == [3, 5, 8]
     words = [
+        "Mistakes above a half",
         "3 wrong predictions; the 2 surest",
         "background",
         "inaccurate box",
-        "1 missed objects",
+        "1 missed object",
     ]
     assert set(words) < set(texts(figure))
 

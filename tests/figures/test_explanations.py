@@ -72,8 +72,8 @@ def images(n, *size):
         (SHORT, 5),
         (SHORT, 123_456),
         (LONG, 100),
-        ([f"class {number}" for number in range(30)], 4000),
-        ([f"class {number} with a long name" for number in range(100)], 50),
+        ([f"class {number}" for number in range(40)], 4000),
+        ([f"class {number} with a long name" for number in range(300)], 50),
     ],
 )
 def test_a_confusion_matrix_is_legible(names, largest):
