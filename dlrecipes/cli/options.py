@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,11 +142,17 @@ def typed_settings(values: dict[str, Any], unknown: Iterable[str]) -> dict[str, 
     Args:
         values: Values that click parsed; `None` for options that were not typed.
         unknown: Arguments that click does not know: `--name`, `--name=value`, values.
+
+    Raises:
+        UsageError: If a value belongs to no name.
     """
     typed = {name: value for name, value in values.items() if value is not None}
-    words = list(unknown)
+    words, stray = list(unknown), []
     while words:
         word = words.pop(0)
+        if not word.startswith("-"):
+            stray.append(shlex.quote(word))
+            continue
         if not word.startswith("--"):
             typed[word] = None
             continue
@@ -153,6 +160,11 @@ def typed_settings(values: dict[str, Any], unknown: Iterable[str]) -> dict[str, 
         if not equals and words and not words[0].startswith("--"):
             value = words.pop(0)
         typed[name.replace("-", "_")] = value
+    if stray:
+        raise UsageError(
+            f"{' '.join(stray)}: not the value of an option.",
+            "Settings are typed as --name value; a value with spaces needs quotes.",
+        )
     return typed
 
 

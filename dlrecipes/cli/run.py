@@ -80,7 +80,11 @@ def make(source: Source) -> click.Command:
         click.Option(["--name"], help="Name of the run; the current time by default."),
         click.Option(
             ["--resume"],
-            is_flag=True,
+            # Takes a value only to say where it belongs.
+            is_flag=False,
+            flag_value="",
+            metavar="",
+            callback=_without_value,
             help="Resume an unfinished run; with --epochs or --patience also a finished one.",
         ),
         click.Option(
@@ -106,6 +110,19 @@ def make(source: Source) -> click.Command:
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     )
     return runs_dir(models_dir(command))
+
+
+def _without_value(context: click.Context, option: click.Option, value: str | None) -> bool:
+    """Returns whether `--resume` was typed; refuses a value, such as the run's name or folder."""
+    if value:
+        folder = Path(value)
+        is_path = len(folder.parts) > 1
+        runs = _unless_default("--runs-dir", folder.parent.parent, "runs") if is_path else ""
+        raise UsageError(
+            f"--resume {shlex.quote(value)}: --resume takes no value.",
+            f"Type --resume --name {shlex.quote(folder.name)}{runs}",
+        )
+    return value is not None
 
 
 command = RecipeCommands(name="run", help=HELP, make=make, no_args_is_help=True)

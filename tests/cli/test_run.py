@@ -118,6 +118,27 @@ def test_nothing_is_there_to_resume(refused):
     assert "no run to resume" in refused("--resume", "--name", "monday")[0]
 
 
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--resume", "monday"], "--name monday"),
+        (["--resume=monday"], "--name monday"),
+        (["--resume", "runs/slot_filling/monday/"], "--name monday"),
+        (["--resume", "my runs/slot_filling/monday"], "--name monday --runs-dir 'my runs'"),
+    ],
+)
+def test_the_name_of_a_run_after_resume_is_refused_with_what_to_type(refused, words, hint):
+    message, next_line = refused(*words)
+    assert message.endswith(": --resume takes no value.")
+    assert next_line == f"Type --resume {hint}"
+
+
+def test_a_value_without_an_option_is_refused(refused):
+    message, hint = refused("--epochs", "3", "my", "photos")
+    assert message == "my photos: not the value of an option."
+    assert "needs quotes" in hint
+
+
 def test_a_finished_run_is_not_resumed(refused, stored_run):
     folder = stored_run("monday")
     (folder / "metrics.json").write_text('{"published": "saved_models/slot_filling/1"}')
