@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dlrecipes.data.parts import part_of
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, nearest
+
+CATALOGUE = "https://www.tensorflow.org/datasets/catalog/overview"
 
 
 @contextlib.contextmanager
@@ -28,19 +32,45 @@ def prepared(name: str, data_dir: str | Path) -> Iterator[Any]:
     """
     import tensorflow_datasets
 
+    folder = str(Path(data_dir).expanduser())
     try:
-        builder = tensorflow_datasets.builder(name, data_dir=str(Path(data_dir).expanduser()))
-        builder.download_and_prepare()
+        builder = tensorflow_datasets.builder(name, data_dir=folder)
+        folder = getattr(builder, "data_dir", folder)
+        with _without_retries():
+            builder.download_and_prepare()
         yield builder
     except DataError:
         raise
-    except Exception as error:
-        # A wrong name, a failed download and a full disk raise errors of many kinds.
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    except tensorflow_datasets.core.DatasetNotFoundError:
+        names = tensorflow_datasets.list_builders(with_community_datasets=False)
         raise DataError(
-            f"tfds:{name}: the dataset cannot be loaded: {first[:200].rstrip('.')}.",
-            f"It needs a network once, or its files in --data-dir {data_dir}.",
+            f"tfds:{name}: there is no such dataset. {nearest(name, names)}".rstrip(),
+            f"All names: {CATALOGUE}",
         ) from None
+    except Exception as error:
+        # A failed download and a full disk raise errors of many kinds.
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        problem = f"the dataset cannot be loaded: {first[:200].rstrip('.')}"
+        request = getattr(error, "request", None)
+        if isinstance(error, OSError) and request is not None:  # No connection.
+            host = urlsplit(request.url).hostname
+            problem = f"the dataset is not prepared, and {host} cannot be reached"
+        raise DataError(
+            f"tfds:{name}: {problem}.",
+            f"Connect to the network once, or put the prepared dataset into {folder} (--data-dir).",
+        ) from None
+
+
+@contextlib.contextmanager
+def _without_retries() -> Iterator[None]:
+    """Hides the warnings of each failed attempt to connect."""
+    logger = logging.getLogger("urllib3.connectionpool")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def part_splits(builder: Any, where: str, note: Callable[[str], None]) -> dict[str, str]:

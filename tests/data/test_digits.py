@@ -210,7 +210,7 @@ def test_an_orientation_for_other_files_than_idx_is_a_usage_error(tmp_path):
 
 
 def test_unsuitable_tfds_datasets_are_reported_in_one_line(monkeypatch, tmp_path):
-    with pytest.raises(DataError, match="tfds:no_such_set: the dataset cannot be loaded") as caught:
+    with pytest.raises(DataError, match="tfds:no_such_set: there is no such dataset") as caught:
         tfds_digits("no_such_set", tmp_path, 0)
     assert "\n" not in str(caught.value)
     import tensorflow_datasets as tfds
