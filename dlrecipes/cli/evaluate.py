@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dlrecipes._utils.terminal import json_text
+from dlrecipes._utils.wording import counted
 from dlrecipes.cli.options import model_version, models_dir, published_recipe
 from dlrecipes.errors import DataError
 
@@ -65,7 +66,8 @@ def command(
         click.echo(json_text(metrics, indent=2))
         return
     click.echo(
-        f"{version.folder} on {task.config.data}, {split}: {len(getattr(splits, split)):,} examples"
+        f"{version.folder} on {task.config.data}, {split}: "
+        f"{counted(len(getattr(splits, split)), 'example')}"
     )
     for name, value in metrics.items():
         if isinstance(value, dict):

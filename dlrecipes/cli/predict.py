@@ -16,6 +16,7 @@ import click
 
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes._utils.terminal import json_text
+from dlrecipes._utils.wording import counted
 from dlrecipes.api import load
 from dlrecipes.cli.options import (
     RecipeCommands,
@@ -217,7 +218,7 @@ def _predict(
                     click.echo(recipe.present(prediction))
             count += len(predictions)
             if lines is not None and sys.stderr.isatty():
-                click.echo(f"\r{count:,} predictions", err=True, nl=False)
+                click.echo(f"\r{counted(count, 'prediction')}", err=True, nl=False)
         if lines is not None and sys.stderr.isatty():
             click.echo(err=True)
         if lines is not None and count == blank:
@@ -227,7 +228,7 @@ def _predict(
         note = f"Note: blank lines have no prediction: {place} for {blank:,} of them."
         click.echo(note, err=True)
     if output_file is not None:
-        click.echo(f"{output_file}: {count - blank - missing:,} predictions")
+        click.echo(f"{output_file}: {counted(count - blank - missing, 'prediction')}")
     if missing:
         sys.exit(DataError.exit_code)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.box_examples import BoxExamples
 from dlrecipes.errors import DataError
 
@@ -63,8 +64,8 @@ def split_boxes(
     ]
     if not all(is_filled):
         raise DataError(
-            f"{where}: the {len(whole):,} images are too few to hold out {sum(sizes):,} of them "
-            "and keep every class in training.",
+            f"{where}: {counted(len(whole), 'image is', 'images are')} too few to hold out "
+            f"{sum(sizes):,} and keep every class in training.",
             "Give more images, or folders train, valid and test.",
         )
     first, second, third = (whole[np.array(sorted(rows), int)] for rows in (order, *parts))

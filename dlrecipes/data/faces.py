@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data import image_files, image_folders, tfds
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_decoding import scale_to_uint8
@@ -252,8 +253,8 @@ def split(whole: FaceImages, seed: int, shares: Sequence[float], where: str) -> 
     if len(people) - sum(sizes) < LEAST_PEOPLE:
         needed = LEAST_PEOPLE * sum(share > 0 for share in shares)
         raise DataError(
-            f"{where}: {len(people)} people have two images or more; training, validation and "
-            f"test on different people need at least {needed}.",
+            f"{where}: {counted(len(people), 'person has', 'people have')} two images or more; "
+            f"training, validation and test on different people need at least {needed}.",
             "Give images of more people.",
         )
     order = np.random.default_rng(seed).permutation(people)
@@ -275,7 +276,7 @@ def described(parts: Parts) -> Mapping[str, str]:
     """
     names = ("training", "validation", "test")
     facts = {
-        name: f"{len(part):,} images of {part.people:,} people"
+        name: f"{counted(len(part), 'image')} of {counted(part.people, 'person', 'people')}"
         for name, part in zip(names, parts, strict=True)
     }
     left_out = sum(part.left_out for part in parts)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.image_decoding import HEIF_SUFFIXES, INSTALL_HEIF, SUFFIXES
 from dlrecipes.data.parts import find_parts
 from dlrecipes.errors import DataError, reason
@@ -205,7 +206,7 @@ def classes(folder: Path, note: Note = ignore, least: int = 2) -> dict[str, list
         _note_strays(folder, strays, sum(map(len, files.values())), note)
     if len(files) < least:
         count = f"one class folder, {next(iter(files))}" if files else "no class folders"
-        count += f" and {len(strays):,} images" if strays and not files else ""
+        count += f" and {counted(len(strays), 'image')}" if strays and not files else ""
         needed = "at least two class folders" if least == 2 else "a folder of images per class"
         raise DataError(
             f"{folder}: expected {needed}, got {count}{describe_unread(listing)}.",
@@ -236,8 +237,8 @@ def _class_images(folder: Path, note: Note, unread: list[Path]) -> list[Path]:
             )
             is_heif = others[0].suffix.lower() in HEIF_SUFFIXES
             raise DataError(
-                f"{folder}: the class has no images that can be read, but {len(others):,} files "
-                f"such as {others[0].name}.",
+                f"{folder}: the class has no images that can be read, but "
+                f"{counted(len(others), 'file')} such as {others[0].name}.",
                 f"Type {INSTALL_HEIF}. Or: {hint}" if is_heif else hint,
             )
         note(f"{folder} has no images and is not a class.")
@@ -322,7 +323,7 @@ def parts(folder: Path, note: Note = ignore) -> dict[str, Path]:
             note(f"{folder}: parts read: {used}; not read: {', '.join(left[:5])}.")
         strays = listing.images
         if strays:
-            note(f"{folder}: {len(strays):,} images not read, such as {strays[0].name}.")
+            note(f"{folder}: {counted(len(strays), 'image')} not read, such as {strays[0].name}.")
     return paths
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.text_files import missing_file
 from dlrecipes.errors import DataError, reason
 
@@ -293,7 +294,8 @@ def random_split(
     bounds = [0, *itertools.accumulate([len(order) - sum(sizes), *sizes])]
     if bounds[1] < 1:
         raise DataError(
-            f"{name}: {len(order)} examples are too few to split into {len(fractions)} parts.",
+            f"{name}: {counted(len(order), 'example is', 'examples are')} too few to split into "
+            f"{len(fractions)} parts.",
             "Give more examples, or a folder with train, valid and test.",
         )
     return [[examples[k] for k in order[a:b]] for a, b in itertools.pairwise(bounds)]

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.box_annotations import Annotations
 from dlrecipes.data.box_layouts import (
     Evidence,
@@ -346,7 +347,11 @@ def _find_origin(root: Path, parts: Mapping[str, Annotations], note: Note) -> No
     finite = corners[np.isfinite(corners)]
     has_fractions = (finite % 1 > 0).sum() > len(finite) / 2
     if zeros > ones or has_fractions:
-        what = "most sides have fractions" if zeros <= ones else f"{zeros:,} sides are at 0"
+        what = (
+            "most sides have fractions"
+            if zeros <= ones
+            else f"{counted(zeros, 'side is', 'sides are')} at 0"
+        )
         note(f"{root}: the pixels of the boxes are counted from 0: {what}, {ones:,} at 1.")
         return
     for part in parts.values():

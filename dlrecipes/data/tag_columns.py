@@ -183,7 +183,7 @@ def _other_widths(sentences: Sequence[Sequence[Row]]) -> str:
     others = [n for rows in sentences for columns, n in rows if filled(columns) != usual]
     if not others:
         return ""
-    return f" {len(others):,} rows have other than {usual} columns, the first at line {others[0]}."
+    return f" Rows with other than {usual} columns: {len(others):,}, the first at line {others[0]}."
 
 
 def _may_be_words(sentences: Sequence[Sequence[Row]], column: int) -> bool:

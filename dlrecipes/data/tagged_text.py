@@ -351,8 +351,9 @@ def _with_slots(splits: list[list[ReadSentence]], notes: list[str]) -> list[list
 def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: list[str]) -> None:
     without = sum(sentence.intent is None for sentence in splits[0])
     if 0 < without < len(splits[0]):
+        lack = "lacks" if without == 1 else "lack"
         notes.append(
-            f"{without:,} of {len(splits[0]):,} training sentences have no intent: "
+            f"{without:,} of {len(splits[0]):,} training sentences {lack} an intent: "
             "intents are not learned."
         )
     for part, split in zip(PARTS, splits, strict=True):
@@ -377,6 +378,6 @@ def _check_slots(root: Path, splits: tuple[list[TaggedSentence], ...], notes: li
     ]
     if invisible:
         notes.append(
-            f"{len(invisible):,} words contain invisible characters and stay as they are, such as "
+            f"Words with invisible characters stay as they are: {len(invisible):,}, such as "
             f"{invisible[0]!a}."
         )

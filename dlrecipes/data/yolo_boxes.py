@@ -86,6 +86,9 @@ def read_yolo(path: Path, note: Note) -> dict[str, Annotations]:
     root = path.parent if path.is_file() else path
     file = path if path.is_file() else _names_file(root)
     if file is None:
+        unclear = [path for path in files_with(root, YAML_SUFFIXES) if path.stem == "data"]
+        if unclear:
+            raise _no_settings(unclear[0])
         raise DataError(
             f"{root}: the labels have no names: there is neither data.yaml nor classes.txt.",
             "Write classes.txt with the name of a class per line, the one of class 0 first.",
@@ -117,8 +120,12 @@ def _settings(path: Path) -> Mapping[str, Any]:
         problem = getattr(error, "problem", None) or reason(error)
         raise DataError(f"{path}{line}: the YAML is malformed: {problem}.", "Correct it.") from None
     if not isinstance(settings, dict):
-        raise DataError(f"{path}: expected the keys train, val and names.", "Correct the file.")
+        raise _no_settings(path)
     return settings
+
+
+def _no_settings(path: Path) -> DataError:
+    return DataError(f"{path}: expected the keys train, val and names.", "Correct the file.")
 
 
 def _yaml_names(path: Path, settings: Mapping[str, Any], note: Note) -> list[str]:

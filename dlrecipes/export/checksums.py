@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.version import EXTRAS, KERAS_FILE, LITERT_FILE
 
@@ -63,7 +64,8 @@ def check(folder: Path) -> str:
         more = f" and {len(added) - NAMED} more" if len(added) > NAMED else ""
         listed = ", ".join(added[:NAMED]) + more
         raise PublishError(f"{folder}: {listed}: added after the version was published.")
-    return f"checksums: {len(expected)} files are unchanged, and there are no others"
+    files = counted(len(expected), "file is", "files are")
+    return f"checksums: {files} unchanged, and there are no others"
 
 
 def check_file(folder: Path, name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import PublishError
 from dlrecipes.export import keras_errors, reference_outputs
 from dlrecipes.export.keras_file import kept_weights
@@ -83,7 +84,7 @@ def check(folder: Path, recorded: Mapping[str, Any] | None) -> str:
     if not recorded or not references:
         return line
     reference_outputs.compare_or_fail(KERAS_FILE, references, _function(model, recorded["call"]))
-    return f"{line}, matches the model on {len(references)} examples"
+    return f"{line}, matches the model on {counted(len(references), 'example')}"
 
 
 def _function(model: Any, kind: str) -> Callable[..., dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.export import checksums, keras_check, reference_outputs
 from dlrecipes.export.checksums import EXAMPLES_FILE
@@ -199,7 +200,7 @@ def check_onnx(path: Path, references: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _result(references: Sequence[Mapping[str, Any]]) -> str:
-    return f"matches the model on {len(references)} examples" if references else "loads"
+    return f"matches the model on {counted(len(references), 'example')}" if references else "loads"
 
 
 def read_references(folder: Path) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.figures._labels import shortened, text_width
 from dlrecipes.figures.fonts import fit_fonts
 
@@ -176,7 +177,7 @@ def _most_confused(
     groups[chosen] = range(most)
     grouped = np.zeros((most + 1, most + 1), int)
     np.add.at(grouped, (groups[:, None], groups[None]), counts)
-    return grouped, [*(names[k] for k in chosen), f"({len(names) - most:,} others)"]
+    return grouped, [*(names[k] for k in chosen), f"({counted(len(names) - most, 'other')})"]
 
 
 def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:

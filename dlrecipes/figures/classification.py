@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.figures._images import image_axes, show
 from dlrecipes.figures._labels import label_points, shortened, text_width
 from dlrecipes.figures.charts import BLUE, GREY, ORANGE
@@ -66,7 +67,7 @@ def mistakes(
         heading += f"; the {len(order)} most confident" if len(order) < len(wrong) else ""
     else:
         order = np.argsort(confidence, kind="stable")[: min(most, 2 * COLUMNS)]
-        heading += f"; the {len(order)} least confident predictions"
+        heading += f"; the {counted(len(order), 'least confident prediction')}"
     titles = [
         prediction_title(class_names[truth[row]], class_names[predicted[row]], confidence[row])
         for row in order

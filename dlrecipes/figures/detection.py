@@ -306,7 +306,7 @@ def precision_recall(curves: Mapping[str, Curve], title: str) -> Figure:
     others = ordered[: len(ordered) - len(coloured)]
     for number, (_, curve) in enumerate(others):
         # A label that begins with "_" is in no legend.
-        label = "_" if number else f"{len(others)} other classes"
+        label = "_" if number else counted(len(others), "other class", "other classes")
         axis.plot(recalls, curve.interpolated, color=GREY, alpha=0.4, linewidth=0.8, label=label)
     colours = distinct_colours(len(coloured))
     for number, (name, curve) in enumerate(coloured):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_
 
 import pydantic
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Options(pydantic.BaseModel):
                 # A list whose only element is wrong is not reported as too short.
                 if problem["type"] != "too_short" or problem["loc"][0] not in inside
             ]
-        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        count = counted(len(problems), "setting is", "settings are")
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise UsageError(f"{where}: {count} wrong:{lines}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import DataError, RecipeError
 
 
@@ -30,7 +31,7 @@ class IncompletePredictions(DataError):  # noqa: N818
 
     def __init__(self, predictions: Sequence[Any]):
         errors = [part.error for part in predictions if isinstance(part, Unanswered)]
-        others = f" ({len(errors) - 1:,} other inputs as well)" if len(errors) > 1 else ""
+        others = f" ({counted(len(errors) - 1, 'other input')} as well)" if len(errors) > 1 else ""
         super().__init__(errors[0].message + others, errors[0].hint)
         self.predictions = list(predictions)
         self.problems = tuple(errors)

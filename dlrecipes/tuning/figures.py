@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.figures import BLUE, GREY, ORANGE
 from dlrecipes.recipe.config import Search, spelled
 from dlrecipes.tuning.pareto import COST_NAMES, Row, short
@@ -82,7 +83,7 @@ def parallel(spec: SearchSpec, done: Sequence[Row]) -> Figure:
     is_unused = any(name not in row.values for row in done for name in names)
     _label(axis, [*names, spec.objective[0]], [ticks for ticks, _ in scales], is_unused)
     axis.set_title(
-        f"{spec.recipe}: {len(done)} trials; the best, trial {order[-1].name}, "
+        f"{spec.recipe}: {counted(len(done), 'trial')}; the best, trial {order[-1].name}, "
         f"has {spec.objective[0]} {order[-1].score:.4g}"
     )
     if len(order) > 1:

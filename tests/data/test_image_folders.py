@@ -214,7 +214,7 @@ def test_empty_and_other_folders_next_to_parts_are_named(tmp_path):
     assert list(folders) == ["train"]
     assert notes == [
         f"{tmp_path}: parts read: train; not read: unlabelled.",
-        f"{tmp_path}: 1 images not read, such as overview.png.",
+        f"{tmp_path}: 1 image not read, such as overview.png.",
     ]
 
 

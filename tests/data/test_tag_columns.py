@@ -124,7 +124,7 @@ def test_a_row_that_would_lose_words_is_refused(tmp_path, text, problem):
 
 def test_rows_of_other_widths_are_counted(tmp_path):
     _, notes = read(tmp_path, "a NN O\nb NN O\nc B-x\n")
-    assert "1 rows have other than 3 columns, the first at line 3." in " ".join(notes)
+    assert "Rows with other than 3 columns: 1, the first at line 3." in " ".join(notes)
     # Several tabs in place of spaces.
     assert read(tmp_path, "Rome\t\tB-x\nCopenhagen\tB-x\n")[1] == []
 

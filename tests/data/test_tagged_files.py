@@ -116,7 +116,7 @@ def test_characters_with_their_position_are_reported(tmp_path):
 
 def test_intents_of_some_sentences_are_not_learned_and_said(tmp_path):
     _, notes = read(tmp_path, "# intent: fly\na B-x\n\nb B-x\n")
-    assert "1 of 2 training sentences have no intent: intents are not learned." in notes
+    assert "1 of 2 training sentences lacks an intent: intents are not learned." in notes
 
 
 def test_a_file_without_a_part_is_named_where_validation_is_split_off(tmp_path):
@@ -239,6 +239,4 @@ def test_folders_of_parts_hold_sequences_or_one_file(tmp_path):
 def test_invisible_characters_in_words_are_reported(tmp_path):
     sentences, notes = read(tmp_path, "Ro\u200bme B-x\nto\ufeff O\nnew\u00a0york B-x\n")
     assert sentences[0][0].split(" ") == ["Ro\u200bme", "to\ufeff", "new\u00a0york"]
-    assert notes == [
-        r"6 words contain invisible characters and stay as they are, such as 'Ro\u200bme'."
-    ]
+    assert notes == [r"Words with invisible characters stay as they are: 6, such as 'Ro\u200bme'."]

@@ -239,4 +239,7 @@ def test_labels_without_names_are_refused(tmp_path):
     write_whole(tmp_path)
     (tmp_path / "classes.txt").unlink()
     refused(tmp_path, r"there is neither data\.yaml nor classes\.txt\. Write classes\.txt")
+    (tmp_path / "data.yaml").write_text("dog and cat", encoding="utf-8")
+    refused(tmp_path, r"data\.yaml: expected the keys train, val and names\.")
+    (tmp_path / "data.yaml").unlink()
     assert read(write_whole(tmp_path, names="2 dogs\ncat"))[0][0].names == ("2 dogs", "cat")

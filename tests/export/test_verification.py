@@ -34,7 +34,7 @@ def test_an_intact_version_passes(published):
     assert lines[0].endswith(" files are unchanged, and there are no others")
     assert lines[1:] == [
         "SavedModel, signature serving_default: matches the model on 2 examples",
-        "SavedModel, signature words: matches the model on 1 examples",
+        "SavedModel, signature words: matches the model on 1 example",
         "model.tflite: matches the model on 2 examples",
         "model.keras: has the SavedModel's weights (8 parameters), matches the model on 2 examples",
     ]

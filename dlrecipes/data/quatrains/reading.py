@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.quatrains.layouts import has_notes, poem_of, poems_of_text
 from dlrecipes.data.quatrains.poem import LENGTHS, LINES, Poem, is_han
 from dlrecipes.data.text_files import read_file
@@ -93,7 +94,9 @@ def read_quatrains(
         notes.append(f"{path.name} is read as {layout}.")
     if skipped:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
-        notes.append(f"{path.name}: {len(poems):,} quatrains; poems that are skipped: {reasons}.")
+        notes.append(
+            f"{path.name}: {counted(len(poems), 'quatrain')}; poems that are skipped: {reasons}."
+        )
     if notes_left_out:
         notes.append(f"{path.name}: notes in parentheses are left out.")
     if _is_traditional(poems):

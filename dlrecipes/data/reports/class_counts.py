@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.image_folders import natural
 from dlrecipes.data.reports.copies import shorten
 from dlrecipes.data.reports.report import DataReport, Finding
@@ -110,7 +111,7 @@ def _few(counts: Mapping[str, int], part: str, noun: str) -> list[Finding]:
     if not few:
         return []
     where = "" if part == "all" else f"{part} "
-    classes = "1 class has" if len(few) == 1 else f"{len(few):,} classes have"
+    classes = counted(len(few), "class has", "classes have")
     return [Finding(f"{classes} fewer than {FEW} {where}{noun}.", few)]
 
 

@@ -99,8 +99,9 @@ class Copies:
             if pairs:
                 risk = "; the split may put them in training and test" if part == WHOLE else ""
                 where = "" if part == WHOLE else f"{part} "
+                repeat = "repeats" if len(pairs) == 1 else "repeat"
                 message = (
-                    f"{len(pairs):,} of {self._totals[part]:,} {where}{self._noun} repeat an "
+                    f"{len(pairs):,} of {self._totals[part]:,} {where}{self._noun} {repeat} an "
                     f"earlier one{risk}."
                 )
                 findings.append(Finding(message, self._equations(pairs)))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dlrecipes._utils.progress import ProgressLine
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.image_decoding import SUFFIXES, decode_image
 from dlrecipes.data.image_facts import (
     ImageFacts,
@@ -120,13 +121,15 @@ class ImageCheck:
         report.add_table("Formats", ["format", "colours", "images"], kinds)
         if self._problems:
             total = sum(len(paths) for own in self.files.values() for paths in own.values())
-            skipped = " They are skipped." if self.skips else ""
-            message = f"{len(self._problems):,} of {total:,} images cannot be used.{skipped}"
+            are = "is" if len(self._problems) == 1 else "are"
+            skipped = f", and {are} skipped" if self.skips else ""
+            message = f"{len(self._problems):,} of {total:,} images cannot be used{skipped}."
             findings = report.warnings if self.skips else report.problems
             findings.append(Finding(message, self._problems))
         report.warnings += self._copies.findings()
         if self._small:
-            message = f"{len(self._small):,} images have fewer than {SMALL} pixels on a side."
+            images = counted(len(self._small), "image has", "images have")
+            message = f"{images} fewer than {SMALL} pixels on a side."
             report.warnings.append(Finding(message, self._small))
 
     def add_sheet(self, report: DataReport) -> None:
@@ -196,7 +199,7 @@ def check_images(
         known = report.problems[0].message
         others = [problem.message for problem in problems if problem.message not in known]
         if others:
-            message = f"{len(others):,} entries of the folder cannot be read."
+            message = f"{counted(len(others), 'entry', 'entries')} of the folder cannot be read."
             report.problems.append(Finding(message, others))
     check = ImageCheck(root, files, skips)
     check.read(inspect)

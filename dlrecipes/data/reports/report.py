@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Table:
             for texts in (self.columns, *shown)
         ]
         hidden = len(self.rows) - len(shown)
-        lines += [f"... {hidden:,} more rows; report.json has all."] if hidden else []
+        lines += [f"... {counted(hidden, 'more row')}; report.json has all."] if hidden else []
         return "\n".join([self.title, *(f"  {line}" for line in lines)])
 
 
@@ -119,8 +120,8 @@ class DataReport:
         """Adds an error, with all others that were found with it, and returns the report."""
         messages = [problem.message for problem in error.problems]
         if len(messages) > 1:
-            hint = f" {error.hint}" if error.hint else ""
-            self.problems.append(Finding(f"{len(messages):,} problems:{hint}", messages))
+            hint = f" For each: {error.hint}" if error.hint else ""
+            self.problems.append(Finding(f"{len(messages):,} problems.{hint}", messages))
         else:
             self.problems.append(Finding(str(error)))
         return self
@@ -159,7 +160,7 @@ class DataReport:
         if not self.usable:
             return "The data cannot be used: mend the problems first."
         count = len(self.warnings)
-        warned = f" ({count} warning{'s' if count > 1 else ''})" if count else ""
+        warned = f" ({counted(count, 'warning')})" if count else ""
         return f"The data can be used{warned}."
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.box_examples import BoxExamples
 from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.image_facts import EncodedImage, ImageSource
@@ -285,7 +286,8 @@ def _add_numbers(report: DataReport, parts: Mapping[str, Examples]) -> None:
                 wrong = np.flatnonzero(~np.isfinite(flat).all(axis=1))
                 if len(wrong):
                     named = [f"{part}{f'.{name}' if name else ''}[{row}]" for row in wrong]
-                    message = f"{len(wrong):,} {part} examples contain NaN or infinity."
+                    contain = f"{part} example contains", f"{part} examples contain"
+                    message = f"{counted(len(wrong), *contain)} NaN or infinity."
                     report.problems.append(Finding(message, named))
 
 
@@ -301,7 +303,7 @@ def _add_unreadable(report: DataReport, parts: Mapping[str, Examples]) -> None:
                     except OSError as error:
                         problems.append(f"{value}: {reason(error)}")
     if problems:
-        message = f"{len(problems):,} files cannot be read."
+        message = f"{counted(len(problems), 'file')} cannot be read."
         report.problems.append(Finding(message, problems))
 
 

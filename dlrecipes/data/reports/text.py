@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.reports.class_counts import add_classes
 from dlrecipes.data.reports.copies import Copies, shorten
 from dlrecipes.data.reports.report import DataReport, Finding
@@ -100,7 +101,7 @@ def _warn_of_unknown(
             report.warnings.append(Finding(message))
     single = [name for name, count in learned.items() if count == 1]
     if single:
-        many = f"{len(single):,} {what}s occur" if len(single) > 1 else f"1 {what} occurs"
+        many = counted(len(single), f"{what} occurs", f"{what}s occur")
         report.warnings.append(Finding(f"{many} once in {first}: {shorten(single)}."))
 
 
@@ -115,8 +116,8 @@ def _refuse_long(
     ]
     if long:
         message = (
-            f"{len(long):,} sentences have more than {most:,} words. Is an empty line between "
-            "sentences missing?"
+            f"{counted(len(long), 'sentence has', 'sentences have')} more than {most:,} words. "
+            "Is an empty line between sentences missing?"
         )
         report.problems.append(Finding(message, long))
 

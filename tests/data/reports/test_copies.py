@@ -19,8 +19,8 @@ def test_test_images_in_training_are_counted_once_each():
         (1, "train", "a"), (1, "train", "a"), (1, "test", "a"), (2, "test", "a"), (1, "test", "a")
     )
     assert "2 of 3 test images are also in train" in found[0]
-    assert "1 of 2 train images repeat" in found[1]
-    assert "1 of 3 test images repeat" in found[2]
+    assert "1 of 2 train images repeats an earlier one" in found[1]
+    assert "1 of 3 test images repeats an earlier one" in found[2]
 
 
 def test_copies_in_data_that_is_split_later_may_end_in_two_parts():

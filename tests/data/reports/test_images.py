@@ -178,7 +178,7 @@ def test_files_that_a_recipe_skips_are_a_warning(folder):
     write(folder / "train" / "0" / "dot.png", 5, (1, 1))
     report = check_labelled_images(folder, "photos", balance=True)
     assert report.usable
-    assert "2 of 32 images cannot be used. They are skipped." in text(report.warnings)
+    assert "2 of 32 images cannot be used, and are skipped." in text(report.warnings)
     assert rows(report, "Parts")[0][1:3] == [24, 2]
 
 

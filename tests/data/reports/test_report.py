@@ -42,4 +42,4 @@ def test_an_error_brings_all_problems_that_were_found_with_it():
         raise_first(DataError(f"line {k}.", "Mend it.") for k in range(4))
     report = DataReport("x").add_error(caught.value)
     assert report.problems[0].examples == [f"line {k}." for k in range(4)]
-    assert "Mend it." in report.problems[0].message
+    assert report.problems[0].message == "4 problems. For each: Mend it."

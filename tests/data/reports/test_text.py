@@ -106,7 +106,7 @@ def test_poems_are_counted_by_form_author_and_theme():
     assert rows(report, "Themes") == [["春", 0, 1]]
     found = messages(report)
     assert "1 of 2 test poems is also in train" in found[0]
-    assert "1 of 3 train poems repeat" in found[1]
+    assert "1 of 3 train poems repeats an earlier one" in found[1]
 
 
 def test_lines_of_a_text_that_two_parts_share_are_found():
