@@ -25,10 +25,10 @@ from dlrecipes.cli.options import (
     setting_options,
     typed_settings,
 )
-from dlrecipes.errors import DataError, RecipeError, UsageError
-from dlrecipes.export.version import find_version, locate_version, version_folders
+from dlrecipes.errors import DataError, RecipeError, UsageError, nearest
+from dlrecipes.export.version import find_version, locate_version, subfolders
 from dlrecipes.recipe.prediction import predict_by_signature, present
-from dlrecipes.recipe.published import published_source
+from dlrecipes.recipe.published import is_published, published_source
 from dlrecipes.recipe.registry import Source
 from dlrecipes.recipe.unanswered import IncompletePredictions, Unanswered
 
@@ -102,22 +102,15 @@ class _PublishedModel:
         return present(value)
 
 
-def _make_without_recipe(name: str, unknown: UsageError) -> click.Command:
+def _make_without_recipe(name: str) -> click.Command:
     """Returns the command that predicts with a published model, known by name or folder.
 
     Args:
         name: Name or folder, as the user typed it.
-        unknown: Error that says that there is no such recipe, for a name without a model.
     """
 
     def callback(**own: Any) -> None:
-        models = own.pop("models_dir")
-        try:
-            model = load(name, own.pop("model_version"), models_dir=models)
-        except UsageError:
-            if version_folders(models / name) or version_folders(Path(name)):
-                raise
-            raise unknown from None
+        model = load(name, own.pop("model_version"), models_dir=own.pop("models_dir"))
         if not own["inputs"]:
             raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
         own["inputs"] = _checked(own["inputs"], own["output_file"])
@@ -168,12 +161,15 @@ class PredictCommands(RecipeCommands):
             return super().get_command(context, name)
         except UsageError as error:
             # The options of a model's recipe are known before the command line is parsed.
-            models = _option(context.obj or (), "--models-dir") or "saved_models"
+            models = Path(_option(context.obj or (), "--models-dir") or "saved_models")
+            if not is_published(name, models):
+                near = nearest(name, [path.name for path in subfolders(models)])
+                raise UsageError(error.message, near or error.hint) from None
             with contextlib.suppress(UsageError):
-                source, _ = published_source(name, Path(models))
+                source, _ = published_source(name, models)
                 if source is not None:
                     return make(source, name)
-            return _make_without_recipe(name, error)
+            return _make_without_recipe(name)
 
 
 def _option(args: Sequence[str], name: str) -> str | None:

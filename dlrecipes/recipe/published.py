@@ -146,12 +146,23 @@ def published_source(
     try:
         source = find(name)
     except UsageError:
-        is_published = version_folders(models / name) or version_folders(Path(name))
-        if not is_published and not (Path(name) / "saved_model.pb").is_file():
+        if not is_published(name, models):
             raise
         published = locate_version(name, models, version)
         return recipe_of(published), published
     return source, find_version(models, source.name, version, typed=name)
+
+
+def is_published(name: str, models: Path) -> bool:
+    """Returns whether a published model has this name, or lies in this folder.
+
+    Args:
+        name: Name or folder, as the user typed it.
+        models: Folder of published models.
+    """
+    path = Path(name).expanduser()
+    folders = version_folders(models / name) or version_folders(path)
+    return bool(folders) or (path / "saved_model.pb").is_file()
 
 
 @dataclass(frozen=True)

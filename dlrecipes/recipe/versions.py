@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import UsageError, nearest
 from dlrecipes.export import checksums
 from dlrecipes.export.version import (
     EXTRAS,
@@ -13,6 +13,7 @@ from dlrecipes.export.version import (
     METRICS_FILE,
     ModelVersion,
     locate_version,
+    subfolders,
     version_number,
 )
 from dlrecipes.recipe.config import RecipeConfig
@@ -89,7 +90,9 @@ def _find(option: str, text: str, models: Path) -> ModelVersion:
             return locate_version(name, models, version)
         return locate_version(text, models)
     except UsageError as error:
-        hint = error.hint if "Published" in error.hint else "Name a version: its folder, NAME:3."
+        near = nearest(text, [path.name for path in subfolders(models)])
+        names = f"{near} Name a version: its folder, NAME or NAME:3.".lstrip()
+        hint = error.hint if "Published" in error.hint else names
         raise UsageError(f"{option} {text}: {error.message}", hint) from None
 
 

@@ -246,6 +246,13 @@ def test_a_wrong_input_of_a_model_without_a_recipe_is_one_line(
     assert message in answer.err.splitlines()[0]
 
 
+def test_an_unknown_model_is_named_before_its_options_are_read(dlrecipes, without_recipe):
+    words = ("[1, 2]", "--draw", "here", "--models-dir", without_recipe)
+    answer = dlrecipes("predict", "addder", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "Error: Unknown recipe 'addder'.\n  Did you mean 'adder'?\n"
+
+
 @pytest.fixture
 def tagged_data(tmp_path):
     """Writes sentences with the slots that are given, as CoNLL files."""

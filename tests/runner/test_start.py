@@ -96,6 +96,7 @@ def test_what_is_not_a_version_of_the_recipe_is_refused(models, text, recipe, pr
     assert error.value.message.startswith(f"--start {text.partition('@')[0]}: ")
     assert "\n" not in error.value.message
     assert error.value.hint or recipe == "slot_filling"
+    assert ("Did you mean 'slot_filling'?" in error.value.hint) == (text == "slot_fillin")
 
 
 def test_a_version_without_weights_or_with_others_is_refused(models, tmp_path):
