@@ -43,6 +43,25 @@ def passes_per_epoch(steps: int, min_steps: int) -> int:
     return max(1, -(-min_steps // steps))
 
 
+def epoch_steps(examples: int, batch_size: int, min_steps: int) -> tuple[int, int]:
+    """Returns the steps of an epoch, and how often it repeats the data.
+
+    Args:
+        examples: Number of examples.
+        batch_size: Examples per batch.
+        min_steps: Minimum steps per epoch.
+
+    Example:
+
+    >>> from dlrecipes.data.batches import epoch_steps
+    >>> epoch_steps(examples=30, batch_size=8, min_steps=10)
+    (12, 3)
+    """
+    steps = steps_per_epoch(examples, batch_size)
+    passes = passes_per_epoch(steps, min_steps)
+    return steps * passes, passes
+
+
 def training_batches(
     inputs: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],

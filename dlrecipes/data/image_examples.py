@@ -215,6 +215,14 @@ class LazyImages(Sequence):
     def _select(self, rows: slice | np.ndarray) -> Self:
         """Returns some of the images."""
 
+    def spread(self, count: int) -> Self:
+        """Returns some of the images, evenly spaced: those of a class often follow each other.
+
+        Args:
+            count: Maximum number of images to return.
+        """
+        return self[np.linspace(0, len(self) - 1, min(count, len(self))).astype(int)]
+
     def image(self, k: int) -> np.ndarray:
         """Returns an image in its original size, uint8 of shape `(height, width, 3)`, RGB.
 

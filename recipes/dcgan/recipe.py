@@ -21,6 +21,7 @@ from dlrecipes.metrics.verification import squared_distances
 from dlrecipes.models import dcgan_discriminator, dcgan_generator
 from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
+from dlrecipes.recipe.labels import labels_file
 from dlrecipes.training import GAN, learning_rate_schedule
 
 from . import data, predict
@@ -212,7 +213,7 @@ class DeepConvolutionalGAN(Recipe):
                 "noise": by_noise,
             },
             litert,
-            {"labels.txt": "".join(f"{name}\n" for name in names)} if conditional else {},
+            labels_file(names) if conditional else {},
             NOTES.format(classes=" `label` -1 cycles through the classes." if conditional else ""),
             _quantized(litert),
         )

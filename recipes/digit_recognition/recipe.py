@@ -27,6 +27,7 @@ from dlrecipes.metrics import classification_metrics, confusion_matrix, count_ma
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.recipe.example_files import class_images
+from dlrecipes.recipe.labels import labels_file
 from dlrecipes.training import ImageClassifier, learning_rate_schedule
 
 from . import data, networks, predict
@@ -168,7 +169,7 @@ class DigitRecognition(Recipe):
         return Exports(
             signatures,
             litert,
-            {"labels.txt": "".join(f"{name}\n" for name in model.class_names)},
+            labels_file(model.class_names),
             NOTES,
             _quantized(model, splits),
             metadata=classifier(model.class_names),

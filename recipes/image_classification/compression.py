@@ -13,15 +13,15 @@ from dlrecipes.data.image_batches import image_batches
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.errors import RecipeError, UsageError
 from dlrecipes.export.signatures import Measure, Reference
-from dlrecipes.export.version import EXTRAS, LITERT_FILE, ModelVersion
+from dlrecipes.export.version import LITERT_FILE, ModelVersion
 from dlrecipes.metrics.weight_sparsity import kernels
+from dlrecipes.recipe.labels import published_labels
 from dlrecipes.recipe.versions import find_version
 
 from . import data
 from .config import Config
 
 RECIPE = "image_classification"
-LABELS_FILE = "labels.txt"
 
 
 def method(config: Config) -> str:
@@ -111,7 +111,7 @@ def _reference(config: Config, version: ModelVersion, examples: ImageExamples) -
     path = version.file(LITERT_FILE)
     stored = Config.from_yaml(version.config_file)
     size = stored.get("size", config.size)
-    names = version.file(f"{EXTRAS}/{LABELS_FILE}").read_text(encoding="utf-8").split("\n")[:-1]
+    names = published_labels(version)
     examples.with_names(names)  # Refuses other classes at once.
 
     def measure(classify: Callable[..., Mapping[str, np.ndarray]]) -> float:
@@ -126,7 +126,7 @@ def _in_size(config: Config, examples: ImageExamples, size: int) -> ImageExample
     if config.data != "builtin" or size == config.size:
         return examples
     test = data.load(config.model_copy(update={"size": size})).test
-    return data.spread(test, len(examples))
+    return test.spread(len(examples))
 
 
 def check_classes(version: ModelVersion, theirs: tuple[str, ...], names: tuple[str, ...]) -> None:

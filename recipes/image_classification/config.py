@@ -3,18 +3,17 @@
 from typing import ClassVar, Literal
 
 from dlrecipes.errors import nearest
-from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+from dlrecipes.recipe import Options, Search, setting
+from dlrecipes.recipe.image_settings import ImageConfig
 
 NETWORKS = (
     *("small_resnet", "small_cnn", "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "googlenet"),
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
 )
 APPLICATIONS = "applications:"
-# Bytes of the largest built-in images, which are kept in memory.
-LARGEST = 4_000_000_000
 
 
-class Config(RecipeConfig):
+class Config(ImageConfig):
     """Settings of image classification."""
 
     versions: ClassVar[tuple[str, ...]] = ("start", "teacher")
@@ -31,9 +30,6 @@ class Config(RecipeConfig):
     batch_size: int = setting(
         64, "Batch size.", ge=1, le=65_536, search=Search(choices=(32, 64, 128, 256))
     )
-    min_steps_per_epoch: int = setting(
-        40, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
-    )
     network: str = setting(
         "small_resnet",
         f"{', '.join(NETWORKS)}, or {APPLICATIONS}NAME, such as {APPLICATIONS}MobileNetV3Small.",
@@ -41,12 +37,6 @@ class Config(RecipeConfig):
     )
     weights: str = setting(
         "", "Weights to begin with, for applications: imagenet, or a weights file; '' for none."
-    )
-    width: float = setting(
-        1.0, "Multiplier of channels and hidden units.", gt=0, le=16, search=Search(0.5, 2.0, "log")
-    )
-    depth: int = setting(
-        1, "Residual blocks per stage of small_resnet.", ge=1, le=16, search=Search(choices=(1, 2))
     )
     ensemble_size: int = setting(
         1, "Ensemble size; members train independently and are averaged.", ge=1, le=16
@@ -58,7 +48,6 @@ class Config(RecipeConfig):
     fine_tuning_rate: float = setting(
         0.3, "Learning rate after --freeze, as a fraction of --learning-rate.", gt=0, le=1
     )
-    flip: bool = setting(True, "Whether to mirror half of the training images.")
     shift: float = setting(
         0.1, "Maximum random shift, as a fraction of the size.", ge=0, lt=1, search=Search(0.0, 0.2)
     )
@@ -66,13 +55,6 @@ class Config(RecipeConfig):
         0.1, "Maximum random change of size.", ge=0, lt=1, search=Search(0.0, 0.3)
     )
     rotation: float = setting(0.0, "Maximum random rotation, in degrees.", ge=0, le=180)
-    colour: float = setting(
-        0.0,
-        "Strength of random brightness, contrast, saturation and hue.",
-        ge=0,
-        le=1,
-        search=Search(0.0, 0.4),
-    )
     rand_augment: float = setting(
         0.0, "Strength of RandAugment, two random operations per image; 0: none.", ge=0, le=1
     )
@@ -91,20 +73,8 @@ class Config(RecipeConfig):
     learning_rate: float = setting(
         4e-3, "Highest learning rate of AdamW.", gt=0, le=1, search=Search(3e-4, 2e-2, "log")
     )
-    lr_schedule: Literal["constant", "cosine"] = setting(
-        "cosine", "Learning-rate schedule over all epochs."
-    )
-    warmup: float = setting(
-        0.1, "Fraction of the steps in which the learning rate rises from 0.", ge=0, lt=1
-    )
-    weight_decay: float = setting(
-        0.05, "Weight decay of AdamW.", ge=0, le=10, search=Search(1e-3, 0.3, "log")
-    )
     ema: float = setting(
         0.0, "Momentum of the moving average of the weights, such as 0.99; 0: none.", ge=0, lt=1
-    )
-    precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Precision of training; mixed_bfloat16 is faster on some CPUs."
     )
     prune: float = setting(
         0.0, "Fraction of weights to prune while training, the smallest; 0: none.", ge=0, lt=1
@@ -130,12 +100,9 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
+        reasons = super().without_effect()
         if self.data != "builtin":
-            builtin = "it is for the built-in data, not --data"
-            reasons |= {"subject": builtin, "images": builtin}
+            reasons["subject"] = "it is for the built-in data, not --data"
         if self.network != "small_resnet":
             reasons["depth"] = "it is for --network small_resnet"
         if self.network.startswith(APPLICATIONS):
@@ -147,8 +114,6 @@ class Config(RecipeConfig):
         if not self.teacher:
             without = "there is no --teacher"
             reasons |= {"temperature": without, "teacher_weight": without}
-        if self.lr_schedule == "constant":
-            reasons["warmup"] = "--lr-schedule is constant"
         return reasons
 
     def _nearest(self) -> str:
@@ -159,21 +124,12 @@ class Config(RecipeConfig):
 
     def contradictions(self) -> list[tuple[str, str]]:
         """Returns the problems of transfer and of unknown networks."""
-        problems = []
+        problems = super().contradictions()
         if self.network not in NETWORKS and not self.network.startswith(APPLICATIONS):
             problems.append(
                 (
                     f"--network {self.network}: no such network. {self._nearest()}".rstrip(),
                     f"Give {', '.join(NETWORKS)}, or {APPLICATIONS}NAME.",
-                )
-            )
-        pixels = 3 * self.images * self.size**2
-        if self.data == "builtin" and pixels > LARGEST:
-            problems.append(
-                (
-                    f"--images {self.images} --size {self.size}: the built-in images would need "
-                    f"{pixels / 1e9:.1f} GB of memory.",
-                    f"Give --images {LARGEST // (3 * self.size**2)} or fewer.",
                 )
             )
         if self.freeze >= self.epochs:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from dlrecipes.data.few_examples import few_per_class, label_counts
 from dlrecipes.data.labelled_images import (
     ImageExamples,
@@ -100,13 +98,3 @@ def builtin(config: Config) -> tuple[ImageExamples, ImageExamples, ImageExamples
         return ImageExamples.from_arrays(images, labels, kind.CLASSES)
 
     return part("train"), part("validation"), part("test")
-
-
-def spread(examples: ImageExamples, count: int) -> ImageExamples:
-    """Returns some of the images, evenly spaced: images in folders are in the order of classes.
-
-    Args:
-        examples: Images.
-        count: Maximum number of images to return.
-    """
-    return examples[np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)]

@@ -11,7 +11,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes._utils.notes import print_note
-from dlrecipes.data.batches import passes_per_epoch, steps_per_epoch
+from dlrecipes.data.batches import epoch_steps
 from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_errors
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.data.reports import DataReport
@@ -23,6 +23,7 @@ from dlrecipes.metrics import classification_metrics, count_macs
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.recipe.example_files import class_images
+from dlrecipes.recipe.labels import labels_file
 from dlrecipes.training import ImageClassifier
 
 from . import compression, data, figures, predict, training
@@ -67,7 +68,7 @@ class ImageClassification(Recipe):
 
     def build(self, splits: Splits) -> ImageClassifier:
         """Returns a classifier with the classes of the training data."""
-        return training.build(self.config, splits.train.names, self._steps(len(splits.train)))
+        return training.build(self.config, splits.train.names, self._epoch(len(splits.train))[0])
 
     def dataset(
         self, model: ImageClassifier, examples: ImageExamples, start_epoch: int | None = None
@@ -83,8 +84,8 @@ class ImageClassification(Recipe):
         if start_epoch is None:
             batches, steps = image_batches(examples, config.size, EVALUATION_BATCH, config.seed)
             return batches.map(scaled), steps
-        passes = self._passes(len(examples))
-        batches, steps = image_batches(
+        steps, passes = self._epoch(len(examples))
+        batches, _ = image_batches(
             examples, config.size, config.batch_size, config.seed, start_epoch * passes
         )
         augment = Augmentation(config)
@@ -99,24 +100,19 @@ class ImageClassification(Recipe):
             return images / 255, labels, tf.linalg.matvec(labels, weights)
 
         # The number of the batch over all epochs is its seed.
-        numbered = batches.enumerate(start_epoch * passes * steps)
+        numbered = batches.enumerate(start_epoch * steps)
         batches = numbered.map(augmented, num_parallel_calls=2, deterministic=True).prefetch(2)
-        return batches, passes * steps
+        return batches, steps
 
-    def _steps(self, examples: int) -> int:
-        """Returns the training steps of an epoch."""
-        steps = steps_per_epoch(examples, self.config.batch_size)
-        return steps * self._passes(examples)
-
-    def _passes(self, examples: int) -> int:
-        steps = steps_per_epoch(examples, self.config.batch_size)
-        return passes_per_epoch(steps, self.config.min_steps_per_epoch)
+    def _epoch(self, examples: int) -> tuple[int, int]:
+        """Returns the training steps of an epoch, and how often it repeats the images."""
+        return epoch_steps(examples, self.config.batch_size, self.config.min_steps_per_epoch)
 
     def callbacks(self, model: ImageClassifier, splits: Splits) -> list[keras.callbacks.Callback]:
         """Returns the callbacks that freeze, average and prune weights."""
         if self.config.prune:
             print_note(compression.pruned_weights(self.config, model))
-        return training.callbacks(self.config, self._steps(len(splits.train)))
+        return training.callbacks(self.config, self._epoch(len(splits.train))[0])
 
     @property
     def start_from_epoch(self) -> int:
@@ -156,7 +152,7 @@ class ImageClassification(Recipe):
     def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:
         """Returns files and arrays to classes as the SavedModel, prepared images as LiteRT."""
         config = self.config
-        images = self._images(data.spread(splits.test, VERIFIED))
+        images = self._images(splits.test.spread(VERIFIED))
 
         def classes(images: tf.Tensor) -> dict[str, tf.Tensor]:
             names = tf.tile(tf.constant([model.class_names]), [tf.shape(images)[0], 1])
@@ -186,7 +182,7 @@ class ImageClassification(Recipe):
         return Exports(
             signatures,
             litert,
-            {compression.LABELS_FILE: "".join(f"{name}\n" for name in model.class_names)},
+            labels_file(model.class_names),
             notes,
             self._quantized(model, splits),
             metadata=classifier(model.class_names),
@@ -200,8 +196,8 @@ class ImageClassification(Recipe):
             return next(iter(batches))[0].numpy()
 
     def _quantized(self, model: ImageClassifier, splits: Splits) -> Quantized:
-        config, examples = self.config, data.spread(splits.test, MEASURED)
-        few = self._images(data.spread(splits.train, CALIBRATION))
+        config, examples = self.config, splits.test.spread(MEASURED)
+        few = self._images(splits.train.spread(CALIBRATION))
         calibration = [(image[None].astype("float32") / 255,) for image in few]
         return Quantized(
             ("float16", "dynamic", "int8"),

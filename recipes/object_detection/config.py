@@ -4,19 +4,18 @@ from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
-from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+from dlrecipes.recipe import Options, Search, setting
+from dlrecipes.recipe.image_settings import ImageConfig
 
 # Pixels between the positions of each level of the pyramid; without it, the second is used.
 STRIDES = (8, 16, 32)
 # Lowest score of the boxes that predictions and figures show, unless `--threshold` is given.
 THRESHOLD = 0.5
-# Bytes of the largest built-in images, which are kept in memory.
-LARGEST = 4_000_000_000
 
 Positive = Annotated[float, pydantic.Field(gt=0, le=10_000)]
 
 
-class Config(RecipeConfig):
+class Config(ImageConfig):
     """Settings of object detection."""
 
     # The features of a classifier are a start as well.
@@ -32,19 +31,10 @@ class Config(RecipeConfig):
     epochs: int = setting(6, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(8, "Batch size.", ge=1, le=1024, search=Search(choices=(4, 8, 16)))
-    min_steps_per_epoch: int = setting(
-        40, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
-    )
     backbone: Literal["small_resnet", "vgg16", "resnet18", "resnet34", "resnet50"] = setting(
         "small_resnet",
         "Network that computes the feature maps.",
         search=Search(choices=("small_resnet", "resnet18")),
-    )
-    width: float = setting(
-        1.0, "Multiplier of channels and hidden units.", gt=0, le=16, search=Search(0.5, 2.0, "log")
-    )
-    depth: int = setting(
-        1, "Residual blocks per stage of small_resnet.", ge=1, le=16, search=Search(choices=(1, 2))
     )
     pyramid: bool = setting(
         True, "Whether features of several scales are combined, for small and large objects."
@@ -70,37 +60,17 @@ class Config(RecipeConfig):
     sampled_regions: int = setting(
         128, "Regions per image that the head trains on.", ge=1, le=10_000
     )
-    flip: bool = setting(True, "Whether to mirror half of the training images.")
     scale: float = setting(
         0.1, "Maximum random change of size.", ge=0, lt=1, search=Search(0.0, 0.5)
     )
     shift: float = setting(
         0.0, "Maximum random shift, as a fraction of the size.", ge=0, lt=1, search=Search(0.0, 0.2)
     )
-    colour: float = setting(
-        0.0,
-        "Strength of random brightness, contrast, saturation and hue.",
-        ge=0,
-        le=1,
-        search=Search(0.0, 0.4),
-    )
     mosaic: float = setting(0.0, "Fraction of training images that are made of four.", ge=0, le=1)
     learning_rate: float = setting(
         4e-3, "Highest learning rate of AdamW.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )
-    lr_schedule: Literal["constant", "cosine"] = setting(
-        "cosine", "Learning-rate schedule over all epochs."
-    )
-    warmup: float = setting(
-        0.1, "Fraction of the steps in which the learning rate rises from 0.", ge=0, lt=1
-    )
-    weight_decay: float = setting(
-        0.05, "Weight decay of AdamW.", ge=0, le=10, search=Search(1e-3, 0.3, "log")
-    )
     clip_norm: float = setting(10.0, "Maximum gradient norm.", gt=0)
-    precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Precision of training; mixed_bfloat16 is faster on some CPUs."
-    )
     max_detections: int = setting(100, "Maximum number of boxes per image.", ge=1, le=1000)
     overlap: float = setting(
         0.5,
@@ -111,31 +81,16 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {"patience": "the last epoch is kept"}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
-        if self.data != "builtin":
-            reasons["images"] = "it is for the built-in data, not --data"
-        else:
+        reasons = {"patience": "the last epoch is kept", **super().without_effect()}
+        if self.data == "builtin":
             reasons["strict"] = "it is for --data"
         if self.backbone != "small_resnet":
             reasons["depth"] = "it is for --backbone small_resnet"
-        if self.lr_schedule == "constant":
-            reasons["warmup"] = "--lr-schedule is constant"
         return reasons
 
     def contradictions(self) -> list[tuple[str, str]]:
         """Returns the problems of anchors and of too much built-in data."""
-        problems = []
-        pixels = 3 * self.images * self.size**2
-        if self.data == "builtin" and pixels > LARGEST:
-            problems.append(
-                (
-                    f"--images {self.images} --size {self.size}: the built-in images would need "
-                    f"{pixels / 1e9:.1f} GB of memory.",
-                    f"Give --images {LARGEST // (3 * self.size**2)} or fewer.",
-                )
-            )
+        problems = super().contradictions()
         if self.anchors == "auto" and (self.anchor_sizes or self.anchor_ratios):
             problems.append(
                 (

@@ -100,16 +100,6 @@ def builtin(config: Config) -> tuple[BoxExamples, BoxExamples, BoxExamples]:
     return part("train"), part("validation"), part("test")
 
 
-def spread(examples: BoxExamples, count: int) -> BoxExamples:
-    """Returns some of the images, evenly spaced.
-
-    Args:
-        examples: Images with boxes.
-        count: Maximum number of images to return.
-    """
-    return examples[np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)]
-
-
 def box_sizes(examples: BoxExamples, size: int) -> np.ndarray:
     """Returns width and height in pixels of the boxes that count, shape `(boxes, 2)`.
 

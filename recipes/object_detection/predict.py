@@ -12,14 +12,13 @@ from dlrecipes.export.detection_litert import load_detector
 from dlrecipes.recipe.box_inputs import detect_files
 from dlrecipes.recipe.image_inputs import expand_images
 from dlrecipes.recipe.image_outputs import check_folder, write_image
+from dlrecipes.recipe.labels import published_labels
 from dlrecipes.recipe.unanswered import Unanswered, complete
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
 
     from .config import PredictOptions
-
-LABELS_FILE = "labels.txt"
 
 
 def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
@@ -57,7 +56,9 @@ def predict(
         PublishError: If the version's LiteRT file cannot be loaded.
     """
     files = prepare(version, inputs, options)
-    predictions = detect_files(load_detector(version, names(version)), files, options.threshold)
+    predictions = detect_files(
+        load_detector(version, published_labels(version)), files, options.threshold
+    )
     if options.draw:
         for prediction in predictions:
             if not isinstance(prediction, Unanswered):
@@ -65,14 +66,6 @@ def predict(
                 path = write_image(options.draw, prediction["file"], "boxes", drawing)
                 prediction["drawing"] = path
     return complete(predictions)
-
-
-def names(version: ModelVersion) -> list[str]:
-    """Returns the names of a version's classes."""
-    from dlrecipes.export.version import EXTRAS
-
-    text = version.file(f"{EXTRAS}/{LABELS_FILE}").read_text(encoding="utf-8")
-    return text.split("\n")[:-1]
 
 
 def _drawn(file: str, objects: Sequence[Mapping[str, Any]]) -> bytes:

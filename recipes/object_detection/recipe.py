@@ -10,7 +10,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes._utils.notes import print_note
-from dlrecipes.data.batches import passes_per_epoch, steps_per_epoch
+from dlrecipes.data.batches import epoch_steps
 from dlrecipes.data.box_augmentation import BoxAugmentation
 from dlrecipes.data.box_batches import box_batches
 from dlrecipes.data.box_examples import BoxExamples
@@ -23,6 +23,7 @@ from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs, detection_metrics
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
+from dlrecipes.recipe.labels import labels_file
 from dlrecipes.recipe.transfer import Transfer
 from dlrecipes.training import FasterRCNN
 
@@ -71,7 +72,7 @@ class ObjectDetection(Recipe):
                 f"--anchors auto: sizes {_listed(sizes)}, ratios {_listed(ratios)} "
                 f"(mean overlap with the boxes {overlap:.2f})"
             )
-        steps = self._steps(len(splits.train))
+        steps = self._epoch(len(splits.train))[0]
         return training.build(self.config, splits.train.names, (sizes, ratios), steps)
 
     def initialize(self, model: FasterRCNN, source: keras.Model) -> Transfer:
@@ -106,8 +107,8 @@ class ObjectDetection(Recipe):
                 examples, config.size, detections.EVALUATION_BATCH, config.seed
             )
             return batches.map(scaled), steps
-        passes = self._passes(len(examples))
-        batches, steps = box_batches(
+        steps, passes = self._epoch(len(examples))
+        batches, _ = box_batches(
             examples, config.size, config.batch_size, config.seed, start_epoch * passes
         )
         augment = BoxAugmentation(
@@ -125,17 +126,13 @@ class ObjectDetection(Recipe):
             return images / 255, targets
 
         # The number of the batch over all epochs is its seed.
-        numbered = batches.enumerate(start_epoch * passes * steps)
+        numbered = batches.enumerate(start_epoch * steps)
         batches = numbered.map(augmented, num_parallel_calls=2, deterministic=True).prefetch(2)
-        return batches, passes * steps
+        return batches, steps
 
-    def _steps(self, examples: int) -> int:
-        """Returns the training steps of an epoch."""
-        return steps_per_epoch(examples, self.config.batch_size) * self._passes(examples)
-
-    def _passes(self, examples: int) -> int:
-        steps = steps_per_epoch(examples, self.config.batch_size)
-        return passes_per_epoch(steps, self.config.min_steps_per_epoch)
+    def _epoch(self, examples: int) -> tuple[int, int]:
+        """Returns the training steps of an epoch, and how often it repeats the images."""
+        return epoch_steps(examples, self.config.batch_size, self.config.min_steps_per_epoch)
 
     def evaluate(self, model: FasterRCNN, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns COCO's metrics: mean average precision and recall, by class and by size."""
@@ -155,7 +152,7 @@ class ObjectDetection(Recipe):
     def signatures(self, model: FasterRCNN, splits: Splits) -> Exports:
         """Returns files and arrays to boxes as the SavedModel, prepared images as LiteRT."""
         config, names = self.config, model.class_names
-        chosen = data.spread(splits.test, VERIFIED)
+        chosen = splits.test.spread(VERIFIED)
         signatures, litert = detection_signatures(
             detections.detector(config, model),
             names,
@@ -167,16 +164,16 @@ class ObjectDetection(Recipe):
         return Exports(
             signatures,
             litert,
-            {predict.LABELS_FILE: "".join(f"{name}\n" for name in names)},
+            labels_file(names),
             NOTES.format(size=config.size),
             self._quantized(model, splits),
             metadata=detector(names),
         )
 
     def _quantized(self, model: FasterRCNN, splits: Splits) -> Quantized:
-        few = data.spread(splits.train, CALIBRATION)
+        few = splits.train.spread(CALIBRATION)
         images = (fit_array(few.image(k), self.config.size) for k in range(len(few)))
-        examples = data.spread(splits.test, MEASURED).with_names(model.class_names)
+        examples = splits.test.spread(MEASURED).with_names(model.class_names)
         return Quantized(
             ("float16", "dynamic", "int8"),
             [(image[None],) for image in images],
@@ -199,7 +196,7 @@ class ObjectDetection(Recipe):
 
     def example_inputs(self, splits: Splits) -> list[tuple[ExampleFile, ...]]:
         """Returns three test images."""
-        few = data.spread(splits.test, 3)
+        few = splits.test.spread(3)
         return [tuple(ExampleFile(f"image-{k}.png", few.image(k)) for k in range(len(few)))]
 
 

@@ -667,7 +667,7 @@ def test_images_to_measure_and_calibrate_are_of_all_classes():
     labels = np.repeat(np.arange(10), 100)
     examples = ImageExamples.from_arrays(np.zeros((1000, 2, 2, 3), "uint8"), labels, "abcdefghij")
     for count in (10, 50, 999):
-        some = module("data").spread(examples, count)
+        some = examples.spread(count)
         assert len(some) == count == len(set(some.rows.tolist()))
         assert np.ptp(np.bincount(some.labels, minlength=10)) <= 1
-    assert len(module("data").spread(examples, 5000)) == 1000
+    assert len(examples.spread(5000)) == 1000
