@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes._utils.cpu import available_cpus
+from dlrecipes.data._reading_guard import ReadingGuard
 from dlrecipes.data.batches import array_batches
 from dlrecipes.data.image_examples import ImageExamples, ImageSource
 from dlrecipes.data.image_resizing import fit, prepare, resize
@@ -32,6 +33,7 @@ _decoded: weakref.WeakKeyDictionary[ImageSource, dict[int, _DecodedImages]]
 _decoded = weakref.WeakKeyDictionary()
 _errors: dict[str, DataError] = {}
 _numbers = itertools.count()
+_guard = ReadingGuard()
 
 
 def image_batches(
@@ -114,7 +116,8 @@ def decoded_batches(
         if images is None:
             raise RuntimeError("The examples of this dataset were deleted.")
         try:
-            return _decoded[images][size].read(images, rows)
+            with _guard:
+                return _decoded[images][size].read(images, rows)
         except DataError as error:
             # TensorFlow keeps the text of an error alone.
             key = f"[decoding error {next(_numbers)}]"
@@ -183,6 +186,9 @@ class _DecodedImages:
         images = np.empty((len(rows), self._size, self._size, 3), "uint8")
         missing = np.flatnonzero(~self._kept.read(places, images))
         for k in missing:
+            if _guard.is_exiting:
+                # Nothing receives the batch, and TensorFlow would print an error as a warning.
+                return np.zeros_like(images)
             image = source.read(int(rows[k]), least=max(LEAST_DRAFT, int(DRAFT * self._size)))
             images[k] = resize(image, self._size)
         if len(missing) and not self._kept.is_full:

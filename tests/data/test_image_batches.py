@@ -3,6 +3,8 @@
 import gc
 import itertools
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import warnings
@@ -163,3 +165,37 @@ def test_a_file_that_is_damaged_later_is_named_in_one_line(examples, paths, dama
     batches = batches.map(lambda x, y: (tf.cast(x, tf.float32) / 255, y))
     with pytest.raises(DataError, match=message):
         model.fit(batches, steps_per_epoch=steps, verbose=0)
+
+
+# A callback fails while the next batches are read, each image of which takes a while.
+FAILING = """
+import time
+import keras
+import numpy as np
+from dlrecipes.data.image_batches import image_batches
+from dlrecipes.data.image_examples import ImageArrays
+from dlrecipes.data.labelled_images import ImageExamples
+
+class Slow(ImageArrays):
+    def read(self, *args, **kwargs):
+        time.sleep(0.05)
+        return super().read(*args, **kwargs)
+
+class Fails(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise KeyError("the callback's own error")
+
+examples = ImageExamples(Slow(np.zeros((99, 8, 8, 3), "uint8")), [0] * 99, ("cat",))
+batches, steps = image_batches(examples, size=8, batch_size=8, seed=0, start_epoch=0)
+model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(batches, steps_per_epoch=steps, callbacks=[Fails()], verbose=0)
+"""
+
+
+def test_a_process_ends_after_an_error_in_a_callback():
+    ended = subprocess.run(
+        [sys.executable, "-c", FAILING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith('KeyError: "the callback\'s own error"')
