@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from dlrecipes.layers._arguments import integer, number, shaped
+from dlrecipes.layers._bilinear_bins import bin_averages
 
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
@@ -86,14 +87,7 @@ class RoIAlign(keras.layers.Layer):
         _check(features.shape, rois.shape)
         features = ops.cast(features, self.compute_dtype)
         rois = ops.cast(rois, "float32") * self.spatial_scale - 0.5
-        batch, height, width, _ = ops.shape(features)
-        regions, channels, size = ops.shape(rois)[1], features.shape[-1], self.output_size
-        left, top, right, bottom = ops.split(rois, 4, axis=-1)
-        rows = ops.reshape(self._weights(top, bottom, height), (batch, regions * size, height))
-        columns = ops.reshape(self._weights(left, right, width), (batch * regions, 1, size, width))
-        x = ops.matmul(rows, ops.reshape(features, (batch, height, width * channels)))
-        x = ops.matmul(columns, ops.reshape(x, (batch * regions, size, width, channels)))
-        return ops.reshape(x, (batch, regions, size, size, channels))
+        return bin_averages(features, rois, self.output_size, self.sampling_ratio)
 
     def compute_output_shape(self, features_shape, rois_shape):
         _check(features_shape, rois_shape)
@@ -106,49 +100,6 @@ class RoIAlign(keras.layers.Layer):
             "sampling_ratio": self.sampling_ratio,
             "spatial_scale": self.spatial_scale,
         }
-
-    def _weights(self, start, end, size):
-        """Returns each position's weight in each bin: (batch, rois, output_size, size)."""
-        if not self.sampling_ratio:
-            return ops.cast(self._adaptive_weights(start, end, size), self.compute_dtype)
-        position = ops.arange(size, dtype="float32")
-        bins = ops.arange(self.output_size, dtype="float32")
-        total = 0.0
-        for sample in range(self.sampling_ratio):
-            part = (bins + (sample + 0.5) / self.sampling_ratio) / self.output_size
-            point = ops.maximum(start + (end - start) * part, 0.0)
-            point = ops.minimum(point, ops.cast(size - 1, "float32"))
-            distance = ops.abs(ops.expand_dims(point, -1) - position)
-            total += ops.maximum(1.0 - distance, 0.0)
-        return ops.cast(total / self.sampling_ratio, self.compute_dtype)
-
-    def _adaptive_weights(self, start, end, size):
-        """Returns the weights without a loop over points, whose number differs by region.
-
-        Between two positions, a point's weight is a linear function of its coordinate. The weights
-        of a run of points therefore follow from their number and the sum of their coordinates.
-        """
-        extent = ops.maximum(end - start, 1e-6)
-        count = ops.ceil(extent / self.output_size)
-        # Point k, from 0, of bin b is at first[b] + k * step.
-        step = extent / self.output_size / count
-        bins = ops.arange(self.output_size, dtype="float32")
-        first = ops.expand_dims(start + extent * bins / self.output_size + step / 2, -1)
-        count, step = ops.expand_dims(count, -1), ops.expand_dims(step, -1)
-        edges = ops.arange(size, dtype="float32")
-        # Number of points before each position, and the sum of their coordinates.
-        number = ops.clip(ops.ceil((edges - first) / step), 0.0, count)
-        total = number * first + step * number * (number - 1) / 2
-        # Between position p and the next one, the next one's weight is the distance to p.
-        between, sums = number[..., 1:] - number[..., :-1], total[..., 1:] - total[..., :-1]
-        later = sums - between * edges[:-1]
-        weights = ops.pad(between - later, [(0, 0)] * 3 + [(0, 1)])
-        weights += ops.pad(later, [(0, 0)] * 3 + [(1, 0)])
-        # Points beyond the outermost positions take the value at the edge.
-        before, after = number[..., :1], count - number[..., -1:]
-        weights += before * ops.cast(edges == 0, "float32")
-        weights += after * ops.cast(edges == edges[-1], "float32")
-        return weights / count
 
 
 def _check(features_shape, rois_shape):

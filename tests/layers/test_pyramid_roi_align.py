@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from contract import gradients
 
-from dlrecipes.layers import PyramidRoIAlign, RoIAlign
+from dlrecipes.layers import PyramidRoIAlign, RoIAlign, pyramid_roi_align
+from dlrecipes.layers._bilinear_bins import bin_averages
 
 STRIDES = (4, 8, 16, 32)
 
@@ -35,13 +37,69 @@ def test_each_region_takes_the_level_of_equation_1():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(y)[..., 0, 0, 0], expected, rtol=1e-6)
 
 
-def test_features_equal_those_of_roi_align_on_the_level():
-    features, rois = maps(), regions()
-    y = keras.ops.convert_to_numpy(PyramidRoIAlign(STRIDES, 3, 2)(features, rois))
+@pytest.mark.parametrize("ratio", [2, 0])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [(128, 128), (64, 64), (32, 32), (16, 16)],
+        # The coarser levels together are wider, or not as high, as they are as a rule.
+        [(9, 5), (5, 3), (3, 2), (2, 1)],
+        [(3, 8), (7, 20), (1, 1), (2, 9)],
+    ],
+)
+def test_features_and_gradients_equal_those_of_roi_align_on_the_level(sizes, ratio):
+    rng = np.random.default_rng(0)
+    features = [rng.normal(size=(1, *size, 2)).astype("float32") for size in sizes]
+    rois = regions()
+    pyramid = PyramidRoIAlign(STRIDES, 3, ratio)
+    y = keras.ops.convert_to_numpy(pyramid(features, rois))
+    upstream = rng.normal(size=y.shape).astype("float32")
+
+    def whole(*tensors):
+        return keras.ops.sum(pyramid(list(tensors[:-1]), tensors[-1]) * upstream)
+
+    *maps_gradients, rois_gradient = gradients(whole, *features, rois)
     for number, stride in enumerate(STRIDES):
-        own = levels(rois)[0] == number + 2
-        expected = keras.ops.convert_to_numpy(RoIAlign(3, 2, 1 / stride)(features[number], rois))
+        align, own = RoIAlign(3, ratio, 1 / stride), levels(rois)[0] == number + 2
+        expected = keras.ops.convert_to_numpy(align(features[number], rois))
         np.testing.assert_allclose(y[0, own], expected[0, own], atol=1e-5)
+
+        def part(x, rois, align=align, weights=upstream * own[:, None, None, None]):
+            return keras.ops.sum(align(x, rois) * weights)
+
+        expected = gradients(part, features[number], rois)
+        np.testing.assert_allclose(maps_gradients[number], expected[0], atol=1e-4)
+        np.testing.assert_allclose(rois_gradient[0, own], expected[1][0, own], atol=1e-4)
+
+
+def test_maps_of_unknown_size_have_the_features_of_maps_of_known_size():
+    features, rois = maps(), regions()
+    inputs = [keras.Input((None, None, 2)) for _ in STRIDES], keras.Input((None, 4))
+    model = keras.Model(inputs, PyramidRoIAlign(STRIDES, 2)(*inputs))
+    expected = keras.ops.convert_to_numpy(PyramidRoIAlign(STRIDES, 2)(features, rois))
+    actual = model.predict((features, rois), verbose=0)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_a_pyramid_of_one_level_equals_roi_align():
+    features, rois = maps()[1], regions()
+    expected = keras.ops.convert_to_numpy(RoIAlign(2, 2, 1 / 8)(features, rois))
+    actual = keras.ops.convert_to_numpy(PyramidRoIAlign((8,), 2)([features], rois))
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_no_level_is_resampled_for_regions_of_the_others():
+    """The map that is resampled is half as large again as the finest level, not larger."""
+    rows = []
+
+    def recorded(features, *args):
+        rows.append(tuple(features.shape))
+        return bin_averages(features, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyramid_roi_align, "bin_averages", recorded)
+        PyramidRoIAlign(STRIDES, 2)(maps(), regions())
+    assert rows == [(1, 128 + 64, 128, 2)]
 
 
 def test_canonical_size_moves_regions_to_coarser_levels():
@@ -60,3 +118,9 @@ def test_strides_must_increase(strides):
 def test_there_must_be_a_map_for_each_stride():
     with pytest.raises(ValueError, match="features must be 4 maps, one for each stride, not 1"):
         PyramidRoIAlign(STRIDES)(maps()[:1], regions())
+
+
+@pytest.mark.parametrize(("name", "value"), [("output_size", 0), ("sampling_ratio", -1)])
+def test_invalid_arguments_raise(name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        PyramidRoIAlign(**{name: value})
