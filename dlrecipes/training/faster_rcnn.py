@@ -9,10 +9,11 @@ from dlrecipes.layers import BoxCoder, BoxMatcher
 from dlrecipes.layers._arguments import integer, number
 from dlrecipes.losses.detection import detection_terms, region_proposal_terms
 from dlrecipes.models.faster_rcnn import faster_rcnn_detector, faster_rcnn_stages
-from dlrecipes.training._engine import box_checks, suppression
+from dlrecipes.training._engine import box_checks
 from dlrecipes.training._engine.checks import refuse_losses_and_metrics
 from dlrecipes.training._engine.detection_targets import Objects, TargetSampler, objects_of
 from dlrecipes.training._engine.optimizer_step import batch_count
+from dlrecipes.training._engine.training_proposals import TrainingProposals
 from dlrecipes.training.trainer import Trainer, batch_size
 
 LOSSES = ("rpn_objectness_loss", "rpn_box_loss", "class_loss", "box_loss")
@@ -130,7 +131,7 @@ class FasterRCNN(Trainer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        # Both share the network's weights; in a function, Keras does not track them again.
+        # The stages share the network's weights; in a function, Keras does not track them again.
         stages = faster_rcnn_stages(network)
         self._stages = lambda: stages
         self.network = network
@@ -151,6 +152,11 @@ class FasterRCNN(Trainer):
         self.seed = seed
         self._check_settings()
         self._anchor_targets, self._region_targets = self._target_samplers()
+        own = network.get_layer("proposals")
+        selection = TrainingProposals(
+            num_proposals, max_candidates, own.iou_threshold, own.min_size
+        )
+        self._selection = lambda: selection
         self.means = {name: keras.metrics.Mean(name=name) for name in (*LOSSES, *POSITIVES)}
         # XLA cannot compile TensorFlow's non-maximum suppression.
         self.supports_jit = False
@@ -317,17 +323,9 @@ class FasterRCNN(Trainer):
 
     def _proposals(self, first, images, objects: Objects) -> tf.Tensor:
         """Returns the proposals and the true boxes, which carry no gradient."""
-        layer = self.network.get_layer("proposals")
-        selected = suppression.proposals(
-            first["objectness"],
-            self._anchor_targets.coder(
-                tf.stop_gradient(first["anchor_deltas"]), first["anchors"], images
-            ),
-            self.num_proposals,
-            self.max_candidates,
-            layer.iou_threshold,
-            layer.min_size,
-        )
+        selected = self._selection()(
+            first["objectness"], first["anchor_deltas"], first["anchors"], images
+        )["boxes"]
         return tf.stop_gradient(tf.concat([selected, objects.counted()], axis=1))
 
     def _weighted_sum(self, terms: dict[str, tf.Tensor]) -> tf.Tensor:
