@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -20,24 +21,25 @@ from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, registry
 from dlrecipes.runner import model_card, run_folder
 
+NAME = "slot_filling"
 TINY = {
-    "examples": 100,
-    "units": 8,
-    "word_units": 8,
-    "ngram_units": 8,
-    "epochs": 3,
-    "min_steps_per_epoch": 1,
+    NAME: {"examples": 100, "units": 8, "word_units": 8, "ngram_units": 8},
+    "object_detection": {
+        **{"images": 100, "size": 64, "width": 0.25, "filters": 8, "units": 16, "batch_size": 10},
+        **{"proposals": 20, "training_proposals": 30, "sampled_regions": 8, "mosaic": 0.5},
+    },
 }
+SHORT = {"epochs": 3, "min_steps_per_epoch": 1}
 
 
-def tiny_recipe(**settings):
-    source = registry.find("slot_filling")
-    return source.recipe()(source.config().parse({**TINY, **settings}), source.name)
+def tiny_recipe(name=NAME, **settings):
+    source = registry.find(name)
+    return source.recipe()(source.config().parse({**TINY[name], **SHORT, **settings}), source.name)
 
 
-def run(folder, **settings):
-    target = run_folder.new_folder(folder / "runs" / "slot_filling", None)
-    return runner.run(tiny_recipe(**settings), target, folder / "models")
+def run(folder, name=NAME, **settings):
+    target = run_folder.new_folder(folder / "runs" / name, None)
+    return runner.run(tiny_recipe(name, **settings), target, folder / "models")
 
 
 def weights(published):
@@ -46,9 +48,15 @@ def weights(published):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole_of(tmp_path_factory):
+    """Runs that nothing interrupted, by recipe."""
+    return functools.cache(lambda name: run(tmp_path_factory.mktemp("whole"), name))
+
+
+@pytest.fixture(scope="module")
+def whole(whole_of):
     """A run that nothing interrupted, with the recipe's own kind of cell."""
-    return run(tmp_path_factory.mktemp("whole"))
+    return whole_of(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -177,26 +185,30 @@ def test_two_runs_at_the_same_second_get_folders_of_their_own(tmp_path):
 
 # tests/conformance has a quick test that kills training alone.
 @pytest.mark.slow
-def test_killed_twice_and_resumed_ends_with_the_weights_of_the_whole_run(whole, tmp_path):
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
-    command = [sys.executable, "-m", "dlrecipes", "run", "slot_filling"]
-    kill_when(tmp_path, [*command, *options, "--name=cut"], "checkpoints/epoch-0001")
-    kill_when(tmp_path, [*command, "--resume"], "checkpoints/epoch-0002")
+@pytest.mark.parametrize("name", TINY)
+def test_killed_twice_and_resumed_ends_with_the_weights_of_the_whole_run(name, whole_of, tmp_path):
+    whole = whole_of(name)
+    options = [
+        f"--{key.replace('_', '-')}={value}" for key, value in {**TINY[name], **SHORT}.items()
+    ]
+    command = [sys.executable, "-m", "dlrecipes", "run", name]
+    awaited = tmp_path / "runs" / name / "cut" / "checkpoints"
+    kill_when(tmp_path, [*command, *options, "--name=cut"], awaited / "epoch-0001")
+    kill_when(tmp_path, [*command, "--resume"], awaited / "epoch-0002")
     done = subprocess.run(
         [*command, "--resume"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    cut = tmp_path / "saved_models" / "slot_filling" / "1"
+    cut = tmp_path / "saved_models" / name / "1"
     assert weights(cut) == weights(whole.version.folder)
-    assert not (tmp_path / "saved_models" / "slot_filling" / "2").exists()
+    assert not (tmp_path / "saved_models" / name / "2").exists()
 
 
-def kill_when(folder, command, appears):
-    """Starts a run and kills it with SIGKILL as soon as a file of its folder appears."""
+def kill_when(folder, command, awaited):
+    """Starts a run and kills it with SIGKILL as soon as a path exists."""
     with subprocess.Popen(
         command, cwd=folder, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
-        awaited = folder / "runs" / "slot_filling" / "cut" / appears
         deadline = time.monotonic() + 120
         while not awaited.exists():
             assert process.poll() is None, "the run ended before it could be killed"
