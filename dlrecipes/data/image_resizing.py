@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     from PIL import Image
 
-# Added before rounding down. Halves, which are frequent where an image shrinks by a whole factor, are
-# rounded up in spite of rounding errors, which are smaller than the distance to 1/2.
+# Added before rounding down. Halves, which are frequent where an image shrinks by a whole factor,
+# are rounded up in spite of rounding errors, which are smaller than the distance to 1/2.
 _HALF = 0.5 + 1 / 256
 
 
@@ -78,7 +78,7 @@ def fit_array(image: np.ndarray, size: int) -> np.ndarray:
     """Returns an image as input of a network, as `fit` does; does not load TensorFlow.
 
     `resize` rounds between its two passes, so that its pixels differ from those of `fit` by one
-    grey level here and there. Here a pixel differs only where rounding errors decide, which is rare.
+    grey level here and there. Here a pixel differs only where rounding errors decide: hardly ever.
 
     Args:
         image: uint8 array of shape `(height, width)` or `(height, width, 3)`.
