@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import race
 
-TORCH = "torchvision fused Adam"
+TORCH = "torchvision|torchvision channels_last"
 CLASSES, OBJECTS, UNITS = 6, 8, 256
 RATIOS, CANDIDATES, REGIONS, POOL = (0.5, 1.0, 2.0), 2000, 128, 7
 # Size of the regions that belong to the stride of 16, and that level's number in torchvision.
@@ -95,7 +95,7 @@ WORKLOADS = {
 
 def contenders(work: Workload) -> list[str]:
     """Returns the contenders of a workload."""
-    return ["dlrecipes", TORCH]
+    return ["dlrecipes", *TORCH.split("|")]
 
 
 def data(work: Workload) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -239,12 +239,18 @@ def torch_network(work: Workload):
     )
 
 
-def torch_trainer(work: Workload) -> race.Train:
-    """Returns the function that trains with torchvision."""
+def torch_trainer(work: Workload, channels_last: bool) -> race.Train:
+    """Returns the function that trains with torchvision.
+
+    Args:
+        work: The network.
+        channels_last: Whether weights have the memory format `channels_last`.
+    """
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
-    network = torch_network(work).train()
+    form = torch.channels_last if channels_last else torch.contiguous_format
+    network = torch_network(work).train().to(memory_format=form)
     optimizer = torch.optim.Adam(network.parameters(), RATE, fused=True)
     images, boxes, classes = map(torch.from_numpy, data(work))
     images = list(images.permute(0, 3, 1, 2).contiguous())
@@ -264,7 +270,9 @@ def torch_trainer(work: Workload) -> race.Train:
 
 def trainer(work: Workload, contender: str) -> race.Train:
     """Returns the function that trains a contender."""
-    return keras_trainer(work) if contender == "dlrecipes" else torch_trainer(work)
+    if contender == "dlrecipes":
+        return keras_trainer(work)
+    return torch_trainer(work, "channels_last" in contender)
 
 
 def print_checks() -> None:

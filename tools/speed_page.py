@@ -9,9 +9,9 @@ from dlrecipes._utils.markdown import table
 from tools.library_page import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
-RECURRENT = ROOT / "benchmarks" / "recurrent.csv"
-LOOPS = ROOT / "benchmarks" / "loops.csv"
-CLASSIFICATION = ROOT / "benchmarks" / "classification.csv"
+# The tables, by the names of their files.
+TABLES = ("recurrent", "loops", "classification", "detection")
+BENCHMARKS = ROOT / "benchmarks"
 
 TEXT = """# Speed
 
@@ -43,42 +43,42 @@ is listed separately, in seconds. All implementations of a row were timed altern
 - `dlrecipes`: the trainer with our networks, through `compile` and `fit`.
 - `torch`: the same step in an eager loop, with the same layers and without unused gradients. Adam
   is PyTorch's default implementation; "fused Adam" is `Adam(..., fused=True)`.
-{classification}
-This page is generated from `benchmarks/*.csv` by `make readme`."""
 
-TEXT_OF_CLASSIFICATION = """
 ## Image classification
 
-{table}
+{classification}
 
-{about}
+{about_classification}
 
 - `dlrecipes`: the training of `image_classification` with its own dataset, augmentation and
   optimizer. The images are in memory.
 - `torch channels_last fused AdamW`: the same network in an eager loop. The same flips, shifts and
   zooms are one `grid_sample` per batch.
-"""
+
+## Object detection
+
+{detection}
+
+{about_detection}
+
+- `dlrecipes`: `training.FasterRCNN` on images and boxes in memory. "pyramid" is the network of
+  `object_detection` with its default settings; the others have one feature map of that stride.
+- `torchvision`: its `FasterRCNN` 0.29.1 with the same layers, anchors and numbers of regions, in an
+  eager loop with fused Adam; with "channels_last" its weights have that memory format.
+
+This page is generated from `benchmarks/*.csv` by `make readme`."""
 
 
-def page(
-    recurrent: Path = RECURRENT, loops: Path = LOOPS, classification: Path = CLASSIFICATION
-) -> str:
+def page(folder: Path = BENCHMARKS) -> str:
     """Returns the page as Markdown.
 
     Args:
-        recurrent: CSV file of `benchmarks/recurrent.py`. Defaults to the committed one.
-        loops: CSV file of `benchmarks/loops.py`. Defaults to the committed one.
-        classification: CSV file of `benchmarks/classification.py`; the page leaves it out where it
-            does not exist. Defaults to the committed one.
+        folder: Folder of the benchmarks' CSV files. Defaults to the one of this repository.
     """
-    rows = {"recurrent": _rows(recurrent), "loops": _rows(loops)}
+    rows = {name: _rows(folder / f"{name}.csv") for name in TABLES}
     tables = {name: _table(measured) for name, measured in rows.items()}
     about = {f"about_{name}": _about(measured) for name, measured in rows.items()}
-    section = ""
-    if classification.is_file():
-        measured = _rows(classification)
-        section = TEXT_OF_CLASSIFICATION.format(table=_table(measured), about=_about(measured))
-    return TEXT.format(**tables, **about, classification=section) + "\n"
+    return TEXT.format(**tables, **about) + "\n"
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
