@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+import functools
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -22,8 +22,6 @@ LEAST_SCORE = 0.05
 NUMBERS = (1, 3, 10, 30, 100, 300)
 
 Arrays = dict[str, np.ndarray]
-# The detector of each trainer as a graph; it shares the weights.
-_compiled: weakref.WeakKeyDictionary[FasterRCNN, Callable] = weakref.WeakKeyDictionary()
 
 
 def detector(config: Config, model: FasterRCNN) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
@@ -49,10 +47,8 @@ def detect(model: FasterRCNN, examples: BoxExamples, config: Config) -> list[Arr
         examples: Images.
         config: The settings.
     """
-    if model not in _compiled:
-        _compiled[model] = tf.function(detector(config, model), [_images(config)])
     found: list[Arrays] = []
-    for outputs in _outputs(_compiled[model], examples, config):
+    for outputs in _outputs(_compiled(config, model), examples, config):
         for row, count in enumerate(outputs["count"]):
             boxes = outputs["boxes"][row, :count] * scale(examples, len(found), config.size)
             found.append(
@@ -63,6 +59,12 @@ def detect(model: FasterRCNN, examples: BoxExamples, config: Config) -> list[Arr
                 }
             )
     return found
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(config: Config, model: FasterRCNN) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    # Traced once for all evaluations and the figures.
+    return tf.function(detector(config, model), [_images(config)])
 
 
 def propose(model: FasterRCNN, examples: BoxExamples, config: Config) -> list[np.ndarray]:

@@ -37,39 +37,40 @@ def test_each_region_takes_the_level_of_equation_1():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(y)[..., 0, 0, 0], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("ratio", [2, 0])
 @pytest.mark.parametrize(
-    "sizes",
+    ("sizes", "ratio"),
     [
-        [(128, 128), (64, 64), (32, 32), (16, 16)],
+        ([(128, 128), (64, 64), (32, 32), (16, 16)], 2),
         # The coarser levels together are wider, or not as high, as they are as a rule.
-        [(9, 5), (5, 3), (3, 2), (2, 1)],
-        [(3, 8), (7, 20), (1, 1), (2, 9)],
+        ([(9, 5), (5, 3), (3, 2), (2, 1)], 0),
+        ([(3, 8), (7, 20), (1, 1), (2, 9)], 2),
     ],
 )
 def test_features_and_gradients_equal_those_of_roi_align_on_the_level(sizes, ratio):
     rng = np.random.default_rng(0)
-    features = [rng.normal(size=(1, *size, 2)).astype("float32") for size in sizes]
-    rois = regions()
+    maps, rois = [rng.normal(size=(1, *size, 2)).astype("float32") for size in sizes], regions()
     pyramid = PyramidRoIAlign(STRIDES, 3, ratio)
-    y = keras.ops.convert_to_numpy(pyramid(features, rois))
-    upstream = rng.normal(size=y.shape).astype("float32")
+    aligns = [RoIAlign(3, ratio, 1 / stride) for stride in STRIDES]
+    own = [
+        (levels(rois) == number)[..., None, None, None].astype("float32") for number in range(2, 6)
+    ]
 
-    def whole(*tensors):
-        return keras.ops.sum(pyramid(list(tensors[:-1]), tensors[-1]) * upstream)
+    def by_level(*tensors):
+        triples = zip(aligns, tensors[:-1], own, strict=True)
+        return sum(align(x, tensors[-1]) * mask for align, x, mask in triples)
 
-    *maps_gradients, rois_gradient = gradients(whole, *features, rois)
-    for number, stride in enumerate(STRIDES):
-        align, own = RoIAlign(3, ratio, 1 / stride), levels(rois)[0] == number + 2
-        expected = keras.ops.convert_to_numpy(align(features[number], rois))
-        np.testing.assert_allclose(y[0, own], expected[0, own], atol=1e-5)
+    def at_once(*tensors):
+        return pyramid(list(tensors[:-1]), tensors[-1])
 
-        def part(x, rois, align=align, weights=upstream * own[:, None, None, None]):
-            return keras.ops.sum(align(x, rois) * weights)
-
-        expected = gradients(part, features[number], rois)
-        np.testing.assert_allclose(maps_gradients[number], expected[0], atol=1e-4)
-        np.testing.assert_allclose(rois_gradient[0, own], expected[1][0, own], atol=1e-4)
+    expected, actual = (keras.ops.convert_to_numpy(f(*maps, rois)) for f in (by_level, at_once))
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+    upstream = rng.normal(size=actual.shape).astype("float32")
+    expected, actual = (
+        gradients(lambda *x, f=f: keras.ops.sum(f(*x) * upstream), *maps, rois)
+        for f in (by_level, at_once)
+    )
+    for one, other in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
 
 
 def test_maps_of_unknown_size_have_the_features_of_maps_of_known_size():
