@@ -70,7 +70,9 @@ class ObjectDetection(Recipe):
         if overlap is not None:
             print_note(
                 f"--anchors auto: sizes {_listed(sizes)}, ratios {_listed(ratios)} "
-                f"(mean overlap with the boxes {overlap:.2f})"
+                f"(mean overlap with the boxes {overlap:.2f})",
+                # A run with --start builds two models.
+                once=("anchors", self.config.data, sizes, ratios),
             )
         steps = self._epoch(len(splits.train))[0]
         return training.build(self.config, splits.train.names, (sizes, ratios), steps)
