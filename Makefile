@@ -44,7 +44,8 @@ types: $(VENV)/installed
 	$(BIN)/mypy
 
 # The documentation site, in build/docs. It needs no network once its packages are installed. Sphinx
-# misses new API pages in an incremental build.
+# misses new API pages in an incremental build. The course's scripts run only if they have changed:
+# `make clean` deletes their pages.
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	rm -rf build/docs docs/api
@@ -64,4 +65,4 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist docs/api *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) build dist docs/api docs/auto_course *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -24,8 +24,12 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    # Formulas work without a network: the site contains MathJax.
+    "sphinx-mathjax-offline",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["demonstrations"]
+# The gallery reads these scripts, and writes their pages to `auto_course`.
+exclude_patterns = ["course", "demonstrations"]
 templates_path = ["_templates"]
 
 html_theme = "furo"
@@ -33,6 +37,18 @@ html_title = f"dlrecipes {release}"
 html_show_copyright = False
 
 myst_heading_anchors = 3
+
+# A script runs again only after it has changed, as long as `auto_course` stays.
+sphinx_gallery_conf = {
+    "examples_dirs": "course",
+    "gallery_dirs": "auto_course",
+    "filename_pattern": r"/\d\d_",
+    "within_subsection_order": "FileNameSortKey",
+    # Names of the library are links to the API reference.
+    "reference_url": {"dlrecipes": None},
+    "image_srcset": ["2x"],
+    "show_signature": False,
+}
 
 autosummary_generate = True
 autosummary_imported_members = False

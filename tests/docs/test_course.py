@@ -1,0 +1,206 @@
+"""The course's scripts run, and the numbers in their text are the numbers that they compute.
+
+`CLAIMS` holds parts of each text, with a field wherever the text has a number. A field names a
+variable of the script: `{separable}`, `{errors[relu]}`, `{rates[0]}`; `{accuracy:%}` is a fraction
+that the text gives in per cent. Integers must be equal, other numbers may differ by one unit of
+their last digit. The words before a number change this: "about 20" allows 10 %, and "less than",
+"below", "at most", "more than", "above" and "at least" make it a bound. Numbers outside fields are
+part of the subject, such as a year. Each number of a text must be in a claim; those in formulas, in
+code and in references are not read, and a result must not stand there.
+"""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlrecipes.recipe import registry
+
+COURSE = Path(__file__).parents[2] / "docs" / "course"
+SCRIPTS = sorted(COURSE.glob("*.py"))
+CPU_SECONDS = 60
+LIBRARIES = {"itertools", "dlrecipes", "keras", "matplotlib", "numpy", "sklearn", "tensorflow"}
+
+CLAIMS = {
+    "01_neuron": (
+        "published in 1943",
+        "so there are {functions.__len__} functions",
+        "compute {separable} of the 16 functions",
+    ),
+}
+
+NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
+FIELD = re.compile(r"\{([^{}]+?)(?::(%))?\}")
+UPPER, LOWER = r"\b(less than|below|at most) $", r"\b(more than|above|at least) $"
+
+RUN = """
+import json, resource, runpy, sys
+import matplotlib.pyplot as plt
+import numpy as np
+
+def plain(value):
+    if isinstance(value, dict):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, (np.ndarray, np.generic)):
+        return plain(value.tolist()) if value.size <= 10_000 else [None] * len(value)
+    return value if isinstance(value, (int, float)) else None
+
+values = runpy.run_path(sys.argv[1], run_name="__main__")
+usage = resource.getrusage(resource.RUSAGE_SELF)
+report = {
+    "values": {name: plain(value) for name, value in values.items() if name[0] != "_"},
+    "figures": len(plt.get_fignums()),
+    "seconds": usage.ru_utime + usage.ru_stime,
+}
+with open(sys.argv[2], "w") as file:
+    json.dump(report, file)
+"""
+
+
+def text_of(path):
+    """Returns a script's text as one line, without formulas, code, addresses and references."""
+    source = path.read_text(encoding="utf-8")
+    cells = [ast.get_docstring(ast.parse(source))]
+    cells += re.findall(r"(?m)^# %%\n((?:#.*\n)+)", source)
+    cells = [re.sub(r"(?m)^# ?", "", cell).strip() for cell in cells]
+    paragraphs = "\n\n".join(cells).split("\n\n")
+    kept, formula = [], False
+    for paragraph in paragraphs:
+        formula = paragraph.startswith(".. math::") or (formula and paragraph.startswith(" "))
+        if not formula and not paragraph.startswith("*Reference"):
+            kept.append(paragraph)
+    text = " ".join(" ".join(kept).split())
+    text = re.sub(r"<https?:[^>]*>|``.*?``", "", text)
+    return re.sub(r":(math|class|func|doc|ref):`[^`]*`", r":\1:", text)
+
+
+def pattern_of(claim):
+    parts = FIELD.split(claim)
+    literals, fields = parts[::3], list(zip(parts[1::3], parts[2::3], strict=True))
+    return f"({NUMBER})".join(re.escape(part) for part in literals), fields
+
+
+def occurrence(claim, text):
+    pattern, fields = pattern_of(claim)
+    matches = list(re.finditer(pattern, text))
+    assert len(matches) == 1, f"{claim!r} stands {len(matches)} times in the text"
+    return matches[0], fields
+
+
+def value_of(field, values):
+    """Returns a script's variable, or an entry of it: `name`, `name[key]`, `name.__len__`."""
+    name = re.match(r"\w+", field)[0]
+    value = values[name]
+    if field == f"{name}.__len__":
+        return len(value)
+    for key in re.findall(r"\[([^]]+)\]", field):
+        value = value[key] if isinstance(value, dict) else value[int(key)]
+    return value
+
+
+def agrees(stated, value, before):
+    """Whether a number of the text describes a value, given the words before the number."""
+    number = float(stated.replace(",", ""))
+    if before.endswith(" about "):
+        return abs(value - number) <= 0.1 * abs(number)
+    if re.search(UPPER, before):
+        return value <= number
+    if re.search(LOWER, before):
+        return value >= number
+    if isinstance(value, int):
+        return value == number
+    unit = 10.0 ** -len(stated.partition(".")[2])
+    return abs(value - number) <= unit * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("stated", "value", "before", "expected"),
+    [
+        ("14", 14, "computes ", True),
+        ("14", 15, "computes ", False),
+        ("1,797", 1797, "has ", True),
+        ("0.25", 0.2561, "is ", True),
+        ("0.25", 0.2601, "is ", False),
+        ("20", 21.9, "is about ", True),
+        ("20", 22.1, "is about ", False),
+        ("0.1", 0.02, "below ", True),
+        ("0.1", 0.11, "below ", False),
+        ("90", 95.0, "at least ", True),
+        ("90", 89.9, "above ", False),
+    ],
+)
+def test_a_number_agrees_within_the_tolerance_that_its_text_claims(stated, value, before, expected):
+    assert agrees(stated, value, before) is expected
+
+
+def test_every_script_makes_a_claim():
+    assert [path.stem for path in SCRIPTS] == sorted(CLAIMS)
+    assert all("{" in " ".join(claims) for claims in CLAIMS.values())
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_every_number_of_the_text_is_in_a_claim(path):
+    text = text_of(path)
+    claimed = set()
+    for claim in CLAIMS[path.stem]:
+        match, _ = occurrence(claim, text)
+        claimed.update(range(*match.span()))
+    loose = [match for match in re.finditer(NUMBER, text) if match.start() not in claimed]
+    assert [text[max(0, match.start() - 30) : match.end() + 15] for match in loose] == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_scripts_are_short_and_use_only_the_public_library(path):
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 100
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            assert not node.attr.startswith("_")
+    assert {name.partition(".")[0] for name in names} <= LIBRARIES
+    assert [name for name in names if "._" in name] == []
+    title = ast.get_docstring(ast.parse(source)).splitlines()[0]
+    assert re.search(r"\([^)]*[\u4e00-\u9fff]+[^)]*\)$", title), "no Chinese term in the title"
+
+
+def test_the_index_names_every_page_in_order_and_every_recipe():
+    index = (COURSE / "GALLERY_HEADER.rst").read_text(encoding="utf-8")
+    pages = re.findall(r":doc:`(\d\d_\w+)`", index)
+    assert pages == [path.stem for path in SCRIPTS]
+    recipes = set(re.findall(r"</gallery/(\w+)>`", index))
+    assert recipes == {source.name for source in registry.sources() if source.is_built_in}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_computes_the_numbers_of_its_text(path, tmp_path):
+    report = tmp_path / "report.json"
+    subprocess.run(
+        [sys.executable, "-c", RUN, path, report],
+        check=True,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        cwd=tmp_path,
+    )
+    report = json.loads(report.read_text())
+    text, wrong = text_of(path), []
+    for claim in CLAIMS[path.stem]:
+        match, fields = occurrence(claim, text)
+        for number, (field, percent) in enumerate(fields, 1):
+            value = value_of(field, report["values"])
+            value = 100 * value if percent else value
+            if not agrees(match[number], value, text[: match.start(number)]):
+                wrong.append(f"{claim}: {field} is {value}, not {match[number]}")
+    assert wrong == []
+    assert report["figures"] >= 1
+    assert report["seconds"] < CPU_SECONDS
