@@ -32,6 +32,12 @@ CLAIMS = {
         "so there are {functions.__len__} functions",
         "compute {separable} of the 16 functions",
     ),
+    "02_activations": (
+        "is at most {largest[logistic]}, in the middle",
+        "ten layers of 64 units",
+        "by a factor of more than {lost[sigmoid]}, and",
+        "is {remaining[relu]} times as large",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
