@@ -38,6 +38,11 @@ CLAIMS = {
         "by a factor of more than {lost[sigmoid]}, and",
         "is {remaining[relu]} times as large",
     ),
+    "03_perceptron": (
+        "A line divides {x.__len__} points",
+        "made {total} mistakes on the {x.__len__} points and none from the {clean}th epoch on; the "
+        "bound allows about {bound}. On XOR it makes {always} mistakes in each epoch of four",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
