@@ -43,6 +43,12 @@ CLAIMS = {
         "made {total} mistakes on the {x.__len__} points and none from the {clean}th epoch on; the "
         "bound allows about {bound}. On XOR it makes {always} mistakes in each epoch of four",
     ),
+    "04_decision_regions": (
+        "weights 1 and threshold 4",
+        "with threshold 1 fires",
+        "{learned[0]:%} % of the points without a hidden layer, {learned[1]:%} % with one and at "
+        "least {learned[2]:%} % with two",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
