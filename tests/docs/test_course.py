@@ -49,6 +49,13 @@ CLAIMS = {
         "{learned[0]:%} % of the points without a hidden layer, {learned[1]:%} % with one and at "
         "least {learned[2]:%} % with two",
     ),
+    "05_back_propagation": (
+        "are {de_da} and {de_db}. The neuron outputs {f}",
+        "its bias, is {df_dw[2]}.",
+        "from automatic differentiation is below {graphs_differ}.",
+        "differ by less than {networks_differ} in every weight",
+        "about {speed} times as many passes",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
