@@ -56,6 +56,12 @@ CLAIMS = {
         "differ by less than {networks_differ} in every weight",
         "about {speed} times as many passes",
     ),
+    "06_universal_approximation": (
+        "over {x.__len__} points",
+        "With {units[6]} units the error is below {errors[sine][64]} on the sine and below "
+        "{errors[corner][64]} on the corner, but still above {errors[jump][64]} on the jump.",
+        "largest error is above {largest[jump]}:",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
