@@ -62,6 +62,13 @@ CLAIMS = {
         "{errors[corner][64]} on the corner, but still above {errors[jump][64]} on the jump.",
         "largest error is above {largest[jump]}:",
     ),
+    "07_over_fitting": (
+        "of which {y.__len__} are for training",
+        "to {rise} times its minimum, and the network names {accuracies[no remedy]:%} % of",
+        "decay brings {accuracies[weight decay]:%} %, dropout {accuracies[dropout]:%} %, and "
+        "stopping at the gap {accuracies[stop: gap]:%} %.",
+        "after {stopped[plateau]} epochs, with {accuracies[stop: plateau]:%} %.",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
