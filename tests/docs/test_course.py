@@ -69,6 +69,10 @@ CLAIMS = {
         "stopping at the gap {accuracies[stop: gap]:%} %.",
         "after {stopped[plateau]} epochs, with {accuracies[stop: plateau]:%} %.",
     ),
+    "08_local_minima": (
+        "at a height of {lowest[gradient descent]}. After {budget} evaluations",
+        "at a height below {worst}.",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
