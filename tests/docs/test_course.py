@@ -73,6 +73,17 @@ CLAIMS = {
         "at a height of {lowest[gradient descent]}. After {budget} evaluations",
         "at a height below {worst}.",
     ),
+    "09_hopfield_network": (
+        "Units are -1 or 1,",
+        "restores {right[projection noisy]} of the ten digits",
+        "and the Hebbian rule {right[hebbian noisy]}:",
+        "projection restores {right[projection half]}.",
+        "in {units} units, and recall",
+        "The overlap is 1 if",
+        "the collapse at 0.138 patterns",
+        "At {loads[1]} patterns per unit the overlap is above {overlaps[0.1]}, and at {loads[5]} "
+        "below {overlaps[0.2]}. With {units} units",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
