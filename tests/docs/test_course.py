@@ -84,6 +84,13 @@ CLAIMS = {
         "At {loads[1]} patterns per unit the overlap is above {overlaps[0.1]}, and at {loads[5]} "
         "below {overlaps[0.2]}. With {units} units",
     ),
+    "10_self_organizing_map": (
+        "The grid has {side} rows and columns",
+        "falls from {before[0]} to {after[0]}, and the topographic error from {before[1]:%} % to "
+        "{after[1]:%} %.",
+        "The {units.__len__} units name {accuracy:%} % of the test digits rightly, and the "
+        "topographic error is {digit_errors[1]:%} %.",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
