@@ -91,6 +91,13 @@ CLAIMS = {
         "The {units.__len__} units name {accuracy:%} % of the test digits rightly, and the "
         "topographic error is {digit_errors[1]:%} %.",
     ),
+    "11_boltzmann_machine": (
+        "of 4x4 pixels",
+        "There are {bars.__len__} of them. With 16 visible",
+        "over all {images.__len__} images",
+        "falls from {nats[0]} to about {nats[-1]} nats. The least possible is {least},",
+        "about {times_smaller} times smaller",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
