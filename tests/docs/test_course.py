@@ -98,6 +98,11 @@ CLAIMS = {
         "falls from {nats[0]} to about {nats[-1]} nats. The least possible is {least},",
         "about {times_smaller} times smaller",
     ),
+    "12_deep_belief_network": (
+        "With {label_counts[0]} labels per class, pre-training lowers the test error from "
+        "{means[random][0]:%} % to {means[pre-trained][0]:%} % (means over three seeds), and with "
+        "{label_counts[3]} labels from {means[random][3]:%} % to {means[pre-trained][3]:%} %",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
