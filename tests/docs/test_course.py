@@ -103,6 +103,11 @@ CLAIMS = {
         "{means[random][0]:%} % to {means[pre-trained][0]:%} % (means over three seeds), and with "
         "{label_counts[3]} labels from {means[random][3]:%} % to {means[pre-trained][3]:%} %",
     ),
+    "13_autoencoder": (
+        "with an error of about {errors[PCA]} per image, the autoencoder with about "
+        "{errors[autoencoder]}.",
+        "in {accuracies[PCA]:%} % of the cases with PCA, and in {accuracies[autoencoder]:%} % with",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
