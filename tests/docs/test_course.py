@@ -108,6 +108,12 @@ CLAIMS = {
         "{errors[autoencoder]}.",
         "in {accuracies[PCA]:%} % of the cases with PCA, and in {accuracies[autoencoder]:%} % with",
     ),
+    "14_convolution": (
+        "add up to 7 with probability {chance_of_7} and to 12 with {chance_of_12}.",
+        "counting the pairs differ by less than {dice_differ}.",
+        "differ by less than {moves_differ}, where the image goes up to 255, and the formula gives "
+        "Keras' size in {agreeing} of {cases} cases",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
