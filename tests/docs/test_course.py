@@ -114,6 +114,12 @@ CLAIMS = {
         "differ by less than {moves_differ}, where the image goes up to 255, and the formula gives "
         "Keras' size in {agreeing} of {cases} cases",
     ),
+    "15_pooling": (
+        "0 means that nothing changes, 1 that",
+        "has changed by {by_one[none]} of the distance between digits, with the mean by "
+        "{by_one[mean]}, and with the overlapping maximum, whose windows are larger, by "
+        "{by_one[overlapping]}.",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
