@@ -120,6 +120,12 @@ CLAIMS = {
         "{by_one[mean]}, and with the overlapping maximum, whose windows are larger, by "
         "{by_one[overlapping]}.",
     ),
+    "16_lenet5": (
+        "After 15 epochs it names {accuracy:%} % of the",
+        "A unit of C1 sees {fields[C1]} pixels in each direction, one of C3 sees {fields[C3]}, and "
+        "one of C5 sees {fields[C5]}:",
+        "is right for {by_layer[image]:%} % of the digits, and by layer F6 for {by_layer[F6]:%} %:",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
