@@ -126,6 +126,16 @@ CLAIMS = {
         "one of C5 sees {fields[C5]}:",
         "is right for {by_layer[image]:%} % of the digits, and by layer F6 for {by_layer[F6]:%} %:",
     ),
+    "18_recurrent_networks": (
+        "(1, 1), (1, 1), (2, 2), both outputs of the Elman network are {elman[0]}, {elman[1]} and "
+        "{elman[2]}, and those of the Jordan network {jordan[0]}, {jordan[1]} and {jordan[2]}.",
+        "outputs {swapped[0]}, {swapped[1]} and {swapped[2]}:",
+        "1 if the input can",
+        "{UNITS} units know the last inputs, about {past[Elman]}, by",
+        "feeds back {OUTPUTS} outputs, and knows {past[Jordan]} inputs. The bidirectional network "
+        "also knows about {future[bidirectional]} inputs of the future, where the others know "
+        "{future[Elman]}.",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
