@@ -29,7 +29,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 # The gallery reads these scripts, and writes their pages to `auto_course`.
-exclude_patterns = ["course", "demonstrations"]
+exclude_patterns = ["course"]
 templates_path = ["_templates"]
 
 html_theme = "furo"

@@ -136,6 +136,28 @@ CLAIMS = {
         "also knows about {future[bidirectional]} inputs of the future, where the others know "
         "{future[Elman]}.",
     ),
+    "19_vanishing_gradients": (
+        "to less than {law:%} % up to lag 20.",
+        "With a radius of 0.9, less than {left[elman]:%} % of the gradient is left after {TIME} "
+        "steps.",
+        "gate is {gates[1.0]} at Keras' default bias of 1: less than {left[default]:%} % is left",
+        "With a bias of 5 the gate is {gates[5.0]}, and at least {left[open]:%} % of the gradient",
+    ),
+    "20_long_dependencies": (
+        "Two of {TIME} numbers",
+        "over 20 steps at least",
+        "between 0 and 1. The constant answer 1 has",
+        "constant answer is {constant} on",
+        "After {total_steps} steps the Elman network is still above {last[elman]}, and the LSTM "
+        "below {last[lstm]}.",
+        "is open to {opens} at the marks and to {rests} elsewhere",
+    ),
+    "22_gan": (
+        "as in figure 1 of the paper",
+        "falls from about {distances[0]} before training to below {distances[2000]} after "
+        "{UPDATES} updates.",
+        "is then below {undecided} away",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
