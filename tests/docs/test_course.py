@@ -158,6 +158,16 @@ CLAIMS = {
         "{UPDATES} updates.",
         "is then below {undecided} away",
     ),
+    "24_detection": (
+        "has 192x192 pixels, and the map one position per {stride} pixels",
+        "an overlap of 0.7 with an object on, negative (负样本) below 0.3 with",
+        "Of {anchors.__len__} anchors, {positive} are positive and {negative} negative. Each of "
+        "the {found} objects",
+        "overlap an object by at least 0.3, and",
+        "by more than 0.5, then",
+        "moves by less than {round_trip} pixels. The {boxes.__len__} noisy boxes come down to "
+        "{best.__len__}, which find {hits} of the six objects with an overlap of at least 0.7.",
+    ),
 }
 
 NUMBER = r"(?<![\w-])\d[\d,]*(?:\.\d+)?"
