@@ -37,10 +37,11 @@ def main(folder: Path, data: str) -> None:
     import dlrecipes
     from dlrecipes.data.image_resizing import fit_array
     from dlrecipes.export.detection_litert import load_detector
-    from dlrecipes.recipes.object_detection import detections, predict
+    from dlrecipes.recipe.labels import published_labels
+    from dlrecipes.recipes.object_detection import detections
 
     published = dlrecipes.load(folder)
-    names = predict.names(published.version)
+    names = published_labels(published.version)
     serve, lite = published.function(), load_detector(published.version, names)
     config = published.recipe.config
     detect = tf.function(detections.detector(config, published.keras_model()))
