@@ -135,12 +135,9 @@ def _run(source: Source, settings: dict[str, Any], config_file: Path | None, **o
     try:
         result = launch(source, settings, config_file, options)
     except Interrupted as interruption:
-        strategy = "" if options.strategy == "none" else f" --strategy {options.strategy}"
         click.echo(
-            f"\nInterrupted. Resume with:\n  dlrecipes run {_recipe_argument(source)} --resume "
-            f"--name {shlex.quote(interruption.folder.name)}{strategy}"
-            + _unless_default("--runs-dir", options.runs_dir, "runs")
-            + _unless_default("--models-dir", options.models_dir, "saved_models"),
+            f"\nInterrupted. Resume with:\n  dlrecipes run {_recipe_argument(source)} "
+            + options.resume_options(interruption.folder),
             err=True,
         )
         sys.exit(INTERRUPTED)

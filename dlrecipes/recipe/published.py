@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dlrecipes._utils.file_names import slug
-from dlrecipes.errors import UsageError
+from dlrecipes._utils.files import missing_folders
+from dlrecipes.errors import UsageError, reason
 from dlrecipes.export.version import (
     CONFIG_FILE,
     EXTRAS,
@@ -40,6 +43,31 @@ def model_name(recipe: str, config: RecipeConfig) -> str:
         return config.publish_as
     data = config.data_name()
     return f"{recipe}-{slug(data)}" if data else recipe
+
+
+def check_folder(models: Path) -> None:
+    """Refuses a folder of published models that cannot be made or written.
+
+    Args:
+        models: Folder of published models; it need not exist.
+
+    Raises:
+        UsageError: If it cannot be made, or no file can be written there.
+    """
+    made = missing_folders(models)
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=models):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{models}: models cannot be published here: {reason(error)}",
+            "Give another folder: --models-dir FOLDER",
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def check_name(models: Path, recipe: str, config: RecipeConfig) -> None:

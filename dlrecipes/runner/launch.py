@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,25 @@ class Launch:
     runs_dir: Path = Path("runs")
     models_dir: Path = Path("saved_models")
     say: Callable[[str], None] = print
+
+    def resume_options(self, folder: Path) -> str:
+        """Returns the options of `dlrecipes run` that resume a run which was started so.
+
+        Args:
+            folder: The run's folder.
+        """
+        given = {
+            "name": folder.name,
+            "strategy": self.strategy,
+            "runs_dir": str(self.runs_dir),
+            "models_dir": str(self.models_dir),
+        }
+        typed = [
+            f"--{name.replace('_', '-')} {shlex.quote(value)}"
+            for name, value in given.items()
+            if value != str(getattr(Launch, name))
+        ]
+        return " ".join(["--resume", *typed])
 
 
 def launch(
@@ -136,11 +156,12 @@ def _started(name: str, folder: Path | None, runs: Path, options: Launch) -> Ite
 
     A run that ends before its first checkpoint leaves no folder: there is nothing to resume.
     """
+    published.check_folder(options.models_dir)
     new = folder is None
     made = missing_folders(runs)
     started = run_folder.new_folder(runs, options.name) if folder is None else folder
     options.say(f"{name}: {'run' if new else 'resuming'} {started}")
-    hint = f"The run is kept: resume with --resume --name {started.name}."
+    hint = f"The run is kept: resume with {options.resume_options(started)}."
     try:
         yield started
     except KeyboardInterrupt:

@@ -94,12 +94,13 @@ def test_a_run_that_fails_after_training_is_kept(dlrecipes, my_task, forget):
         raise DataError("test.csv:7: bad line.", "Fix it.")
 """
     path.write_text(path.read_text() + broken)
-    answer = dlrecipes("run", my_task, "--epochs", 1, "--name", "kept")
+    answer = dlrecipes("run", my_task, "--epochs", 1, "--name", "kept", "--models-dir", "own")
     assert answer.code == 1
-    assert "Fix it. The run is kept: resume with --resume --name kept." in answer.err
+    resume = "--resume --name kept --models-dir own"
+    assert f"Fix it. The run is kept: resume with {resume}." in answer.err
     path.write_text(path.read_text().replace(broken, ""))
     forget(my_task)
-    assert dlrecipes("run", my_task, "--resume", "--name", "kept").code == 0
+    assert dlrecipes("run", my_task, *resume.split()).code == 0
 
 
 @pytest.mark.parametrize("text", ["[1, null]", "[NaN, 1]", '["a", 1]', "[true, 1e999]"])

@@ -205,6 +205,17 @@ def test_wrong_yaml_is_named_with_its_file(refused, empty_directory):
     assert sorted(line.split(":")[0] for line in lines) == ["cell", "epochs", "unit"]
 
 
+def test_a_folder_for_models_that_cannot_be_made_is_refused_at_once(
+    dlrecipes, empty_directory, asked
+):
+    (empty_directory / "file").write_text("")
+    answer = dlrecipes("run", "slot_filling", "--models-dir", "file/models")
+    assert (answer.code, asked) == (2, [])
+    assert "file/models: models cannot be published here" in answer.err
+    assert "--models-dir FOLDER" in answer.err
+    assert {path.name for path in empty_directory.iterdir()} == {"file"}
+
+
 def test_an_interrupted_run_says_how_to_resume(dlrecipes, empty_directory, asked):
     answer = dlrecipes("run", "slot_filling", "--name", "on monday")
     assert answer.code == 130
