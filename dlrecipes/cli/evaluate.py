@@ -75,9 +75,14 @@ def command(
             for key, number in value.items():
                 if key in unknown:
                     continue
-                click.echo(f"    {key:<30} {number:.4f}")
+                click.echo(f"    {key:<30} {_number(number)}")
         else:
-            click.echo(f"  {name:<32} {value:.4f}")
+            click.echo(f"  {name:<32} {_number(value)}")
+
+
+def _number(value: float) -> str:
+    """Returns a score with four digits after the point, and a count without."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
 
 
 def _unknown_labels(known: Sequence[str], labels: Sequence[str], data: str) -> list[str]:
