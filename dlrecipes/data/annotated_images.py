@@ -153,6 +153,14 @@ def _note_placed(where: Path, placed: Mapping[str, Placed], note: Note) -> None:
         )
 
 
+def _first_image(where: Path, placed: Placed, number: int) -> str:
+    """Returns the first image with a box of a class that is not ignored."""
+    table = placed.table
+    box = np.flatnonzero((table.classes == number) & ~table.ignored)[0]
+    row = int(np.searchsorted(table.offsets, box, side="right")) - 1
+    return _shown(where, placed.images[row : row + 1])
+
+
 def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note) -> list[str]:
     """Returns the names of the classes; the ones that annotations have, in order."""
     where, parts, has_order = annotated
@@ -170,7 +178,9 @@ def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note)
     for part, names in shown.items():
         own = sorted(names, key=image_folders.natural)
         known = learned if has_order else sorted(learned, key=image_folders.natural)
-        image_folders.match_classes(own, known, where / part, note)
+        first = next((name for name in own if name not in known), None)
+        image = "" if first is None else f" ({_first_image(where, placed[part], raw.index(first))})"
+        image_folders.match_classes(own, known, f"{where}, part {part}{image}", note)
     if not has_order:
         # Objects that are ignored may be of further classes.
         used = {raw[k] for own in placed.values() for k in np.unique(own.table.classes)}

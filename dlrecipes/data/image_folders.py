@@ -265,14 +265,14 @@ def _note_case(names: Iterable[str], note: Note) -> None:
 
 
 def match_classes(
-    names: Iterable[str], known: Iterable[str], folder: Path, note: Note = ignore
+    names: Iterable[str], known: Iterable[str], place: Path | str, note: Note = ignore
 ) -> None:
     """Checks the classes of a part against those of the training part.
 
     Args:
         names: Classes of the part.
         known: Classes of the training part.
-        folder: Folder of the part, for messages.
+        place: Folder of the part, or what else says where its classes are, for messages.
         note: Receives the classes that the part lacks. Defaults to `ignore`.
 
     Raises:
@@ -285,12 +285,12 @@ def match_classes(
         alike = [name for name in known if name.casefold() == unknown[0].casefold()]
         hint = f"Rename it {alike[0]}." if alike else "Rename or remove it, or add it to train."
         raise DataError(
-            f"{folder}: the class {unknown[0]!r} does not occur in the training data{others}.", hint
+            f"{place}: the class {unknown[0]!r} does not occur in the training data{others}.", hint
         )
     missing = [name for name in known if name not in names]
     if missing:
         etc = ", ..." if len(missing) > 3 else ""
-        note(f"{folder} lacks {len(missing)} of the classes: {', '.join(missing[:3])}{etc}.")
+        note(f"{place} lacks {len(missing)} of the classes: {', '.join(missing[:3])}{etc}.")
 
 
 def parts(folder: Path, note: Note = ignore) -> dict[str, Path]:

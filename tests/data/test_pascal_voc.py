@@ -317,7 +317,8 @@ def test_an_image_in_two_parts_is_noted(tmp_path):
 def test_a_class_of_test_alone_is_refused(tmp_path):
     write_sets(write_voc(tmp_path), train=range(7), val=[7], test=[8, 9])
     (tmp_path / "Annotations/9.xml").write_text(xml("9.jpg", [("cat", (2, 2, 9, 9))]))
-    refused(tmp_path, "test: the class 'cat' does not occur in the training data")
+    place = r"part test \(JPEGImages/9.jpg\)"
+    refused(tmp_path, f"{place}: the class 'cat' does not occur in the training data")
 
 
 @pytest.mark.parametrize(
