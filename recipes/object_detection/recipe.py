@@ -43,7 +43,10 @@ left, top, right and bottom. Boxes are ordered by their scores.
 
 `model.tflite` takes colour images of {size}x{size} pixels as numbers from 0 to 1. Its outputs are
 those that MediaPipe's ObjectDetector reads: `locations` (top, left, bottom and right as fractions
-of the image), `classes` (lines of `assets.extra/labels.txt`, from 0), `scores` and `count`.
+of the image), `classes` (lines of `assets.extra/labels.txt`, from 0), `scores` and `count`, the
+number of all rows. Rows after the last box have the class -1 and the score 0.
+
+The signature `draw` draws boxes with scores of at least 0.5.
 """
 
 
