@@ -59,8 +59,8 @@ bound = float((np.linalg.norm(points, axis=1).max() / margin) ** 2)
 print(f"{total} mistakes, at most {bound:.0f} by the bound; per epoch: {mistakes}")
 
 # %%
-# **XOR.** No line separates its four points, so there is no bound, and the weights repeat in a
-# cycle.
+# **XOR.** No line separates its four points, so the bound does not apply, and the weights repeat
+# in a cycle.
 corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], "float32")
 xor_mistakes, xor_lines = learn(corners, np.array([0, 1, 1, 0], "float32"), epochs=30)
 always = int(xor_mistakes[-10:].min())
