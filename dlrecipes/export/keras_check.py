@@ -82,7 +82,7 @@ def check(folder: Path, recorded: Mapping[str, Any] | None) -> str:
     line = f"{KERAS_FILE}: has the SavedModel's weights ({model.count_params():,} parameters)"
     references = recorded["references"] if recorded else []
     if not recorded or not references:
-        return line
+        return f"{line}; {reference_outputs.NOT_COMPARED}"
     reference_outputs.compare_or_fail(KERAS_FILE, references, _function(model, recorded["call"]))
     return f"{line}, matches the model on {counted(len(references), 'example')}"
 
