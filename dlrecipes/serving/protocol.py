@@ -32,12 +32,11 @@ class Connections:
     """State that the connections of a server have in common.
 
     Args:
-        limit: Maximum number of open connections. Defaults to the number that the limit on open
-            files allows, at most `MAX_CONNECTIONS`.
+        limit: Maximum number of open connections. Defaults to `connection_limit()`.
     """
 
     def __init__(self, limit: int | None = None):
-        self.limit = _connection_limit() if limit is None else limit
+        self.limit = connection_limit() if limit is None else limit
         # Connections that wait for data of a request, in the order of their latest data.
         self.waiting: OrderedDict[JsonProtocol, None] = OrderedDict()
         # Connections whose TLS handshake is not complete, the oldest first.
@@ -257,18 +256,25 @@ class JsonProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def _connection_limit() -> int:
-    """Raises the limit on open files as far as allowed, and returns how many connections fit."""
+def connection_limit(servers: int = 1) -> int:
+    """Raises the limit on open files as far as allowed, and returns how many connections fit.
+
+    Args:
+        servers: Number of servers of this process, each of which may have so many. Defaults to 1.
+
+    Returns:
+        Connections of a server, at most `MAX_CONNECTIONS`.
+    """
     if sys.platform == "win32":
         return MAX_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = MAX_CONNECTIONS + OTHER_FILES
+    needed = servers * MAX_CONNECTIONS + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     files = needed if soft == resource.RLIM_INFINITY else soft
-    return max(1, min(MAX_CONNECTIONS, files - OTHER_FILES))
+    return max(1, min(MAX_CONNECTIONS, (files - OTHER_FILES) // servers))

@@ -24,7 +24,7 @@ from dlrecipes.serving.layout import layout_notes
 from dlrecipes.serving.limits import BODIES, Admission, Limits
 from dlrecipes.serving.log import NoteHandler, note, writer
 from dlrecipes.serving.model_list import ModelList
-from dlrecipes.serving.protocol import Config, Connections, JsonProtocol
+from dlrecipes.serving.protocol import Config, Connections, JsonProtocol, connection_limit
 from dlrecipes.serving.rest import Rest
 from dlrecipes.serving.security import Access
 from dlrecipes.serving.shutdown import Server
@@ -152,7 +152,7 @@ def create_server(settings: Settings, store: ModelStore) -> Server:
         timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]
         timeout_graceful_shutdown=round(settings.patience),
     )
-    config.connections = Connections()
+    config.connections = Connections(_connections(settings))
     config.load()
     return Server(config, settings.patience, stopping)
 
@@ -243,9 +243,21 @@ async def _run_grpc(
     host = _url_host(settings.host)
     rpc = Rpc(store, batcher, telemetry, settings.limits, admission)
     address = f"{host}:{settings.grpc_port}"
-    server, port = await grpc_server.start(rpc, address, settings.access, settings.certificate)
+    server, port = await grpc_server.start(
+        rpc,
+        address,
+        settings.access,
+        settings.certificate,
+        connections=_connections(settings),
+        keep_alive=settings.keep_alive,
+    )
     writer(sys.stdout).write(f"gRPC at {host}:{port}")
     await grpc_server.stop(server, stopping, settings.patience)
+
+
+def _connections(settings: Settings) -> int:
+    """Returns the maximum number of connections of each port."""
+    return connection_limit(1 if settings.grpc_port is None else 2)
 
 
 def _check_grpc_port(settings: Settings) -> None:

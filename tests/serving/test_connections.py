@@ -194,13 +194,14 @@ def test_one_pile_of_connections_does_not_shut_out_others(live):
 
 def test_the_number_of_connections_fits_the_limit_on_open_files():
     script = (
-        "import resource; from dlrecipes.serving.protocol import Connections;"
+        "import resource; from dlrecipes.serving.protocol import Connections, connection_limit;"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (150, 300));"
-        "print(Connections().limit, resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+        "print(Connections().limit, resource.getrlimit(resource.RLIMIT_NOFILE)[0]);"
+        "print(connection_limit(2))"
     )
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    # 100 of the 300 files that the system allows are kept for models.
-    assert output.stdout.split() == ["200", "300"], output.stderr
+    # 100 of the 300 files that the system allows are kept for models. Two ports share the others.
+    assert output.stdout.split() == ["200", "300", "100"], output.stderr
     assert Connections().limit <= resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 

@@ -1,6 +1,8 @@
-"""The gRPC server next to calls whose messages do not arrive."""
+"""The gRPC server next to connections without calls, and calls whose messages do not arrive."""
 
 import asyncio
+import contextlib
+import socket
 
 import pytest
 import tensorflow as tf
@@ -19,6 +21,8 @@ from dlrecipes.serving.store import ModelStore  # noqa: E402
 from dlrecipes.serving.telemetry import Telemetry  # noqa: E402
 
 STALLED = 1010
+# What a client of HTTP/2 sends first: the preface, and an empty frame with settings.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 def test_calls_without_a_message_do_not_shut_out_others(half):
@@ -66,6 +70,52 @@ def test_too_many_calls_in_progress_are_refused(half):
                 with pytest.raises(grpc.RpcError) as refused:
                     await stub.Predict(request, timeout=20)
         assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        await server.stop(None)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("sent", [b"", PREFACE], ids=["silent", "idle"])
+def test_connections_without_calls_are_bounded_in_number_and_time(half, monkeypatch, sent):
+    monkeypatch.setattr(grpc_server, "HANDSHAKE_SECONDS", 1.0)
+    store = ModelStore(half)
+    store.refresh()
+    limit = 3
+
+    def connected(port, stack):
+        connections = []
+        for _ in range(limit + 2):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            with contextlib.suppress(OSError):
+                connection.sendall(sent)
+            connections.append(connection)
+        return connections
+
+    def ends(connection, seconds):
+        """Whether the server ends a connection within this time after its last data."""
+        connection.settimeout(seconds)
+        try:
+            while connection.recv(4096):
+                pass
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+    async def run():
+        rpc = Rpc(store, Batcher(1, 8, 0.0, 5), Telemetry(None), Limits(), Admission(5, 10**6))
+        server, port = await grpc_server.start(
+            rpc, "127.0.0.1:0", Access(), connections=limit, keep_alive=1.0
+        )
+        with contextlib.ExitStack() as stack:
+            sockets = await asyncio.to_thread(connected, port, stack)
+            ended = [await asyncio.to_thread(ends, one, 0.1) for one in sockets]
+            assert ended == [False] * limit + [True] * 2
+            for one in sockets[:limit]:
+                assert await asyncio.to_thread(ends, one, 5)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            await asyncio.wait_for(channel.channel_ready(), 10)
         await server.stop(None)
 
     asyncio.run(run())
