@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from dlrecipes.data.parts import part_of
 from dlrecipes.errors import DataError, nearest
 
 CATALOGUE = "https://www.tensorflow.org/datasets/catalog/overview"
+# A server that does not answer for this long cannot be reached, in seconds.
+CONNECT_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -36,7 +39,7 @@ def prepared(name: str, data_dir: str | Path) -> Iterator[Any]:
     try:
         builder = tensorflow_datasets.builder(name, data_dir=folder)
         folder = getattr(builder, "data_dir", folder)
-        with _without_retries():
+        with _reachable_servers():
             builder.download_and_prepare()
         yield builder
     except DataError:
@@ -62,15 +65,68 @@ def prepared(name: str, data_dir: str | Path) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _without_retries() -> Iterator[None]:
-    """Hides the warnings of each failed attempt to connect."""
+def _reachable_servers() -> Iterator[None]:
+    """Checks each server once before it is asked for a file.
+
+    TensorFlow Datasets retries for minutes otherwise, with a warning for each attempt. A dataset
+    that is prepared or downloaded needs no server, so that none is checked.
+    """
+    from tensorflow_datasets.core.download import downloader
+
+    lock = threading.Lock()
+    errors: dict[str | None, Exception | None] = {}
+    open_url = downloader._open_url
+
+    def open_reachable(url: str, **options: Any) -> Any:
+        host = urlsplit(url).hostname
+        with lock:  # Files are downloaded in several threads.
+            if host not in errors:
+                errors[host] = _connection_error(url)
+            error = errors[host]
+        if error is not None:
+            raise error
+        return open_url(url, **options)
+
     logger = logging.getLogger("urllib3.connectionpool")
     level = logger.level
     logger.setLevel(logging.ERROR)
+    downloader._open_url = open_reachable
     try:
         yield
     finally:
+        downloader._open_url = open_url
         logger.setLevel(level)
+
+
+def _connection_error(url: str) -> Exception | None:
+    """Returns the error of a connection to a server, or `None` if it answers.
+
+    Looking up a name and connecting to each of its addresses have timeouts of their own, so that
+    a thread bounds the whole.
+    """
+    import requests
+
+    if not url.startswith("http"):
+        return None
+    request = requests.Request("HEAD", url).prepare()
+    errors: list[Exception] = []
+
+    def connect() -> None:
+        try:
+            requests.head(url, timeout=CONNECT_SECONDS / 2)
+        except requests.ReadTimeout:
+            pass  # It is slow, but there.
+        except requests.ConnectionError as error:
+            errors.append(error)
+        except Exception:
+            pass  # The download reports it.
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(CONNECT_SECONDS)
+    if thread.is_alive():
+        errors.append(requests.ConnectTimeout("no connection", request=request))
+    return errors[0] if errors else None
 
 
 def part_splits(builder: Any, where: str, note: Callable[[str], None]) -> dict[str, str]:

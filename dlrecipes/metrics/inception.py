@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlrecipes._utils.downloads import bounded_downloads
 from dlrecipes.errors import DataError
 
 SIZE, FEATURES = 299, 2048
@@ -62,9 +63,10 @@ def inception_features(images: np.ndarray, weights: str | None = "imagenet") -> 
             f"images must have shape (count, height, width, 1 or 3), not {images.shape}."
         )
     try:
-        network = keras.applications.InceptionV3(
-            include_top=False, weights=weights, pooling="avg", input_shape=(SIZE, SIZE, 3)
-        )
+        with bounded_downloads():
+            network = keras.applications.InceptionV3(
+                include_top=False, weights=weights, pooling="avg", input_shape=(SIZE, SIZE, 3)
+            )
     except Exception as error:
         # Keras raises a bare Exception if a download fails.
         raise DataError(

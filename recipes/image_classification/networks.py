@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import os
 import re
-import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 
 from dlrecipes import models
+from dlrecipes._utils.downloads import bounded_downloads
 from dlrecipes.errors import UsageError, nearest, reason
 
 from .config import APPLICATIONS, Config
@@ -27,8 +27,6 @@ COARSE = 32
 # Images of at least this size get the stem of ImageNet's residual networks.
 LARGE = 128
 HEAD = "predictions"
-# Seconds without an answer after which a download fails.
-TIMEOUT = 20
 
 
 def build(config: Config, num_classes: int) -> keras.Model:
@@ -122,14 +120,9 @@ def _application(
 @contextlib.contextmanager
 def _download_options() -> Iterator[None]:
     """Ends a download whose server does not answer, and hides warnings about image sizes."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        socket.setdefaulttimeout(before)
+    with bounded_downloads(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _find_application(network: str) -> Any:

@@ -1,5 +1,7 @@
 """Features of Inception v3: shapes, and the error for missing weights."""
 
+import socket
+
 import keras
 import numpy as np
 import pytest
@@ -21,7 +23,10 @@ def test_grey_images_give_the_features_of_equal_colour_images():
 
 
 def test_missing_weights_are_reported_with_their_path(monkeypatch):
+    timeouts = []
+
     def refuse(*args, **kwargs):
+        timeouts.append(socket.getdefaulttimeout())
         raise Exception("URL fetch failure on https://example.org: None -- unreachable")
 
     monkeypatch.setattr(keras.applications, "InceptionV3", refuse)
@@ -29,6 +34,9 @@ def test_missing_weights_are_reported_with_their_path(monkeypatch):
         inception_features(np.zeros((1, 8, 8, 3), "uint8"))
     assert "URL fetch failure" in str(error.value)
     assert str(weights_file()) in str(error.value)
+    # A server that does not answer ends the download.
+    assert 0 < timeouts[0] <= 30
+    assert socket.getdefaulttimeout() is None
 
 
 def test_other_shapes_are_rejected():
