@@ -44,6 +44,8 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Returns the objects in each image file: box in its pixels, label and score.
 
+    An image without an object has the best one below the threshold as `best_below`.
+
     Args:
         version: Published version.
         inputs: Image files, folders and patterns.
@@ -55,29 +57,35 @@ def predict(
             the predictions of the others. It is a `DataError`, as for a single file.
         PublishError: If the version's LiteRT file cannot be loaded.
     """
-    files = prepare(version, inputs, options)
-    predictions = detect_files(
-        load_detector(version, published_labels(version)), files, options.threshold
-    )
-    if options.draw:
-        for prediction in predictions:
-            if not isinstance(prediction, Unanswered):
-                drawing = _drawn(prediction["file"], prediction["objects"])
-                path = write_image(options.draw, prediction["file"], "boxes", drawing)
-                prediction["drawing"] = path
+    files, names = prepare(version, inputs, options), published_labels(version)
+    predictions = detect_files(load_detector(version, names), files)
+    for prediction in predictions:
+        if isinstance(prediction, Unanswered):
+            continue
+        everything = prediction["objects"]
+        objects = [found for found in everything if found["score"] >= options.threshold]
+        prediction["objects"] = objects
+        if everything and not objects:
+            best = {name: everything[0][name] for name in ("label", "score")}
+            prediction["best_below"] = {**best, "threshold": options.threshold}
+        if options.draw:
+            drawing = _drawn(prediction["file"], objects, names)
+            path = write_image(options.draw, prediction["file"], "boxes", drawing)
+            prediction["drawing"] = path
     return complete(predictions)
 
 
-def _drawn(file: str, objects: Sequence[Mapping[str, Any]]) -> bytes:
+def _drawn(file: str, objects: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bytes:
     """Returns an image with the boxes of its objects, as a PNG file."""
-    from dlrecipes.figures import draw_boxes
+    from dlrecipes.figures import box_colours, draw_boxes
 
     image = decode_image(file, file).convert("RGB")
     boxes, labels, scores = (
         [found[name] for found in objects] for name in ("box", "label", "score")
     )
     content = io.BytesIO()
-    draw_boxes(image, boxes, labels, scores).save(content, "PNG", compress_level=1)
+    drawing = draw_boxes(image, boxes, labels, scores, box_colours(names))
+    drawing.save(content, "PNG", compress_level=1)
     return content.getvalue()
 
 
@@ -85,7 +93,8 @@ def present(prediction: Mapping[str, Any]) -> str:
     """Returns the objects of an image, one per line, and the path of its drawing."""
     objects = prediction["objects"]
     drawing = f"; drawn in {prediction['drawing']}" if "drawing" in prediction else ""
-    lines = [f"{prediction['file']}: {_counted(objects)}{drawing}"]
+    counts = _counted(objects) or _nothing(prediction.get("best_below"))
+    lines = [f"{prediction['file']}: {counts}{drawing}"]
     for found in objects:
         left, top, right, bottom = (round(edge) for edge in found["box"])
         lines.append(f"  {found['label']} {found['score']:.1%} at {left},{top} to {right},{bottom}")
@@ -97,4 +106,15 @@ def _counted(objects: Sequence[Mapping[str, Any]]) -> str:
     counts: dict[str, int] = {}
     for found in objects:
         counts[found["label"]] = counts.get(found["label"], 0) + 1
-    return ", ".join(f"{count} {label}" for label, count in counts.items()) or "no objects"
+    return ", ".join(f"{count} {label}" for label, count in counts.items())
+
+
+def _nothing(best: Mapping[str, Any] | None) -> str:
+    """Returns that there are no objects, and the best one below the threshold."""
+    if best is None:
+        return "no objects"
+    # Enough digits that a score does not look like the threshold.
+    score = f"{best['score']:.2f}"
+    if float(score) >= best["threshold"]:
+        score = f"{best['score']:.4f}"
+    return f"no objects (best: {best['label']} {score}, below the threshold {best['threshold']:g})"

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageColor
 
 from dlrecipes import runner
 from dlrecipes.data.box_examples import BoxExamples
@@ -180,10 +180,40 @@ def test_only_boxes_above_the_threshold_are_predicted(version, tmp_path):
     Image.fromarray(noise(30, 40)).save(path)
     predict, options = module("predict").predict, module("config").PredictOptions
     everything = predict(version, [path], options(threshold=0.0))[0]["objects"]
-    assert predict(version, [path], options(threshold=1.0))[0]["objects"] == []
+    (nothing,) = predict(version, [path], options(threshold=1.0))
+    assert nothing["objects"] == []
+    assert nothing["best_below"] == {
+        "label": everything[0]["label"],
+        "score": everything[0]["score"],
+        "threshold": 1.0,
+    }
     assert all(found["score"] > 0.05 for found in everything)
-    nothing = module("predict").present({"file": path, "objects": []})
-    assert nothing == f"{path}: no objects"
+
+
+@pytest.mark.parametrize(
+    ("best", "text"),
+    [
+        (None, "no objects"),
+        (("cat", 0.31, 0.5), "no objects (best: cat 0.31, below the threshold 0.5)"),
+        (("cat", 0.4996, 0.5), "no objects (best: cat 0.4996, below the threshold 0.5)"),
+    ],
+)
+def test_an_image_without_objects_names_the_best_below_the_threshold(best, text):
+    prediction = {"file": "x.png", "objects": []}
+    if best:
+        prediction["best_below"] = dict(zip(("label", "score", "threshold"), best, strict=True))
+    assert module("predict").present(prediction) == f"x.png: {text}"
+
+
+def test_drawings_have_the_colours_of_the_signature_draw(tmp_path):
+    path = str(tmp_path / "x.png")
+    Image.new("RGB", (64, 64), "white").save(path)
+    objects = [{"box": [10, 10, 50, 50], "label": "dog", "score": 0.9}]
+    drawing = np.asarray(
+        Image.open(io.BytesIO(module("predict")._drawn(path, objects, ["cat", "dog"])))
+    )
+    # The second class has the second colour of the palette.
+    assert tuple(drawing[49, 30]) == ImageColor.getrgb("#56b4e9")
 
 
 def test_the_litert_file_carries_the_names_of_the_classes(version, splits):
