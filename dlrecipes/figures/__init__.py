@@ -31,9 +31,8 @@ if TYPE_CHECKING:
         annotated_images,
         detected_objects,
         detection_mistakes,
-        precision_recall,
-        recall_by_number,
     )
+    from dlrecipes.figures.detection_curves import precision_recall, recall_by_number
     from dlrecipes.figures.examples import example_images, example_texts
     from dlrecipes.figures.explanations import (
         explanations,
@@ -113,10 +112,10 @@ attach(
         "legend_below": "charts",
         "mistakes": "classification",
         "over_epochs": "images",
-        "precision_recall": "detection",
+        "precision_recall": "detection_curves",
         "predictions_to_explain": "explanations",
         "preferred_units": "explanations",
-        "recall_by_number": "detection",
+        "recall_by_number": "detection_curves",
         "reliability_diagram": "classification",
         "roc_curves": "charts",
         "save": "charts",

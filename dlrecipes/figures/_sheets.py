@@ -52,9 +52,11 @@ def sheet(
         columns: Number of images in a row.
         legend: Entries below the title. Defaults to none.
     """
-    explained = sum(_SAMPLE[0] + 34 + _LETTER * len(entry.text) for entry in legend)
-    width = max(columns * (side + _GAP), round(explained)) + _GAP
-    y = _TITLE + _LEGEND * bool(legend)
+    width = (
+        max([columns * (side + _GAP), *(round(_sample_width(entry)) for entry in legend)]) + _GAP
+    )
+    lines = _lines(legend, width)
+    y = _TITLE + _LEGEND * len(lines)
     texts: list[tuple[float, float, str, dict]] = []
     places: list[tuple[Image.Image, int, int]] = []
     for heading, cells in sections:
@@ -77,27 +79,47 @@ def sheet(
         frame = (x - 1, top - 1, x + image.width, top + image.height)
         draw.rectangle(frame, outline="#cccccc")
         canvas.paste(image, (x, top))
-    canvas, labels = _with_legend(canvas, legend)
+    canvas, labels = _with_legend(canvas, lines)
     return _figure(canvas, title, [*texts, *labels])
 
 
+def _sample_width(entry: Sample) -> float:
+    return _SAMPLE[0] + 34 + _LETTER * len(entry.text)
+
+
+def _lines(legend: Sequence[Sample], width: int) -> list[list[Sample]]:
+    """Returns the entries of each line of a legend."""
+    lines: list[list[Sample]] = []
+    room = 0.0
+    for entry in legend:
+        if room < _sample_width(entry):
+            lines.append([])
+            room = width - _GAP
+        lines[-1].append(entry)
+        room -= _sample_width(entry)
+    return lines
+
+
 def _with_legend(
-    canvas: Image.Image, legend: Sequence[Sample]
+    canvas: Image.Image, lines: Sequence[Sequence[Sample]]
 ) -> tuple[Image.Image, list[tuple[float, float, str, dict]]]:
-    texts, x = [], float(_GAP)
+    texts = []
     width, height = _SAMPLE
-    for text, colour, dashed in legend:
-        top = _TITLE + (_LEGEND - height) // 2 - 4
-        box = (x, top, x + width, top + height)
-        # Samples are drawn on grey, on which white lines are seen.
-        ImageDraw.Draw(canvas).rectangle(
-            (x - 4, top - 4, x + width + 3, top + height + 3), "#bbbbbb"
-        )
-        part = canvas.crop((0, 0, canvas.width, _TITLE + _LEGEND))
-        part = draw_boxes(part, [box], [""], colours={"": colour}, dashed=dashed, scale=0.5)
-        canvas.paste(part, (0, 0))
-        texts.append((x + width + 10, top + height / 2, text, {"fontsize": 9}))
-        x += width + 34 + _LETTER * len(text)
+    for number, line in enumerate(lines):
+        x, top = float(_GAP), _TITLE + number * _LEGEND + (_LEGEND - height) // 2 - 4
+        for entry in line:
+            box = (x, top, x + width, top + height)
+            # Samples are drawn on grey, on which white lines are seen.
+            ImageDraw.Draw(canvas).rectangle(
+                (x - 4, top - 4, x + width + 3, top + height + 3), "#bbbbbb"
+            )
+            part = canvas.crop((0, 0, canvas.width, _TITLE + len(lines) * _LEGEND))
+            part = draw_boxes(
+                part, [box], [""], colours={"": entry.colour}, dashed=entry.dashed, scale=0.5
+            )
+            canvas.paste(part, (0, 0))
+            texts.append((x + width + 10, top + height / 2, entry.text, {"fontsize": 9}))
+            x += _sample_width(entry)
     return canvas, texts
 
 

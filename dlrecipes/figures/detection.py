@@ -1,4 +1,4 @@
-"""Figures of object detectors: boxes, mistakes, precision and recall.
+"""Figures of object detectors: boxes and mistakes.
 
 Images are uint8 arrays of shape `(height, width)` or `(height, width, 1 or 3)`, or Pillow's, of any
 size, and are only read where they are drawn. Predictions have `boxes` (left, top, right and bottom
@@ -7,7 +7,7 @@ in pixels), `scores` and `classes`; truths have `boxes`, `classes` and, optional
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from dlrecipes._utils.wording import counted
 from dlrecipes.figures._boxes import Mark, box_colours, draw_marks
 from dlrecipes.figures._labels import shortened
 from dlrecipes.figures._sheets import Cell, Sample, as_image, scaled, sheet
-from dlrecipes.figures.charts import GREY, distinct_colours, legend_below
+from dlrecipes.figures.charts import GREY
 
 Boxes = Mapping[str, np.ndarray]
 Images = Sequence[Any]
@@ -33,25 +33,8 @@ _CROP, _CROPS = 236, 5
 # The part of a mistake's surroundings that is drawn: at least this many sides of its box, and this
 # part of the image.
 _AROUND, _LEAST_PART = 3, 0.3
-# Curves that are drawn in a colour of their own, and letters of a class in their legend.
-_MOST_CURVES, _LETTERS = 12, 24
-_STYLES = ("-", "--", "-.", ":")
-
-
-class Curve(Protocol):
-    """Precision by recall, as `dlrecipes.metrics.precision_recall_curves` returns it."""
-
-    @property
-    def interpolated(self) -> np.ndarray:
-        """Precision at the recalls 0, 0.01, ..., 1."""
-
-    @property
-    def average_precision(self) -> float:
-        """Mean of `interpolated`."""
-
-    @property
-    def objects(self) -> int:
-        """Number of objects of the class."""
+# Classes of a sheet's legend, and letters of each; others are named at their boxes only.
+_MOST_CLASSES, _LETTERS = 12, 24
 
 
 class Mistake(Protocol):
@@ -102,10 +85,12 @@ def annotated_images(
             for row, own in enumerate(truth["classes"])
         ]
         cells.append(Cell(draw_marks(image, marks), captions[number] if captions else ""))
-    legend = [Sample("object", _TRUTH, False), Sample("ignored object", _TRUTH, True)]
-    some_ignored = any(_ignored(truth).any() for truth in truths)
+    legend = _class_samples(names, (own for truth in truths for own in truth["classes"]))
+    if any(_ignored(truth).any() for truth in truths):
+        ignored_too = [Sample("object", _TRUTH, False), Sample("ignored object", _TRUTH, True)]
+        legend = [*ignored_too, *legend]
     columns = min(_COLUMNS, max(1, len(cells)))
-    return sheet([("", cells)], title, _SIDE, columns, legend if some_ignored else ())
+    return sheet([("", cells)], title, _SIDE, columns, legend)
 
 
 def detected_objects(
@@ -144,7 +129,17 @@ def detected_objects(
         image, factor = scaled(images[number], _SIDE)
         cells.append(Cell(_compared(image, prediction, truth, names, factor, score_threshold)))
     with_ignored = any(_ignored(truth).any() for truth in truths)
-    samples = _samples(f"prediction with a score of at least {score_threshold:.2f}", with_ignored)
+    samples = _samples(
+        f"prediction with a score of at least {score_threshold:.2f}",
+        with_ignored,
+        names,
+        (
+            own
+            for prediction in predictions
+            for own, score in zip(prediction["classes"], prediction["scores"], strict=True)
+            if score >= score_threshold
+        ),
+    )
     return sheet([("", cells)], title, _SIDE, min(_COLUMNS, max(1, len(cells))), samples)
 
 
@@ -201,19 +196,40 @@ def detection_mistakes(
         (_heading("missed object", len(missed_cells), len(missed), "largest"), missed_cells),
     ]
     with_ignored = any(_ignored(truths[mistake.image]).any() for mistake in wrong[:most])
-    return sheet(sections, title, _CROP, _CROPS, _samples("prediction", with_ignored))
+    drawn = (predictions[one.image]["classes"][one.place] for one in wrong[:most])
+    samples = _samples("prediction", with_ignored, names, drawn)
+    return sheet(sections, title, _CROP, _CROPS, samples)
 
 
 def _heading(what: str, drawn: int, count: int, which: str) -> str:
     return counted(count, what) + (f"; the {drawn} {which}" if drawn < count else "")
 
 
-def _samples(prediction: str, with_ignored: bool) -> list[Sample]:
-    samples = [
-        Sample(prediction, box_colours([""])[""], False),
-        Sample("truth", _TRUTH, True),
-    ]
-    return [*samples, Sample("ignored truth", _IGNORED, True)] if with_ignored else samples
+def _samples(
+    prediction: str, with_ignored: bool, names: Sequence[str], drawn: Iterable[int]
+) -> list[Sample]:
+    """Returns the legend of predictions and truth, and the colours of the classes drawn."""
+    classes = _class_samples(names, own := list(drawn))
+    # A single class is the colour of all predictions.
+    colour = GREY if classes else box_colours(names)[names[own[0]]] if own else GREY
+    samples = [Sample(prediction, colour, False), Sample("truth", _TRUTH, True)]
+    if with_ignored:
+        samples.append(Sample("ignored truth", _IGNORED, True))
+    return [*samples, *classes]
+
+
+def _class_samples(names: Sequence[str], drawn: Iterable[int]) -> list[Sample]:
+    """Returns the colours of the classes that are drawn, if there are several."""
+    rows, colours = sorted(set(map(int, drawn))), box_colours(names)
+    if len(rows) < 2:
+        return []
+    shown = [names[row] for row in rows[:_MOST_CLASSES]]
+    samples = [Sample(shortened(name, _LETTERS), colours[name], False) for name in shown]
+    others = len(rows) - len(shown)
+    if others:
+        more = counted(others, "more class", "more classes")
+        samples.append(Sample(f"{more}, named at the boxes", GREY, False))
+    return samples
 
 
 def _compared(
@@ -278,90 +294,3 @@ def _boxes(image: Boxes) -> np.ndarray:
 
 def _ignored(truth: Boxes) -> np.ndarray:
     return np.asarray(truth.get("ignored", np.zeros(len(_boxes(truth)))), bool)
-
-
-def precision_recall(curves: Mapping[str, Curve], title: str) -> Figure:
-    """Plots precision against recall of each class, with average precisions in the legend.
-
-    With more than 12 classes, those with the lowest average precision are drawn in colours, and all
-    others in grey.
-
-    Args:
-        curves: Curves by class, as `dlrecipes.metrics.precision_recall_curves` returns them.
-        title: Title of the figure.
-
-    Example:
-
-    >>> from dlrecipes.figures import precision_recall
-    >>> from dlrecipes.metrics import precision_recall_curves
-    >>> truths = [{"boxes": [[0, 0, 10, 10]], "classes": [0]}]
-    >>> curves = precision_recall_curves([{**truths[0], "scores": [0.9]}], truths, ["cat"])
-    >>> figure = precision_recall(curves, "Precision and recall, test")
-    """
-    ordered = sorted(curves.items(), key=lambda item: -item[1].average_precision)
-    coloured = ordered[-_MOST_CURVES:]
-    figure = Figure(figsize=(6.5, 5.2 + 0.2 * -(-len(coloured) // 2)), layout="constrained")
-    axis = figure.subplots()
-    recalls = np.linspace(0, 1, 101)
-    others = ordered[: len(ordered) - len(coloured)]
-    for number, (_, curve) in enumerate(others):
-        # A label that begins with "_" is in no legend.
-        label = "_" if number else counted(len(others), "other class", "other classes")
-        axis.plot(recalls, curve.interpolated, color=GREY, alpha=0.4, linewidth=0.8, label=label)
-    colours = distinct_colours(len(coloured))
-    for number, (name, curve) in enumerate(coloured):
-        label = (
-            f"{shortened(name, _LETTERS)}  AP {curve.average_precision:.3f}, n = {curve.objects}"
-        )
-        style = _STYLES[number % len(_STYLES)]
-        axis.plot(recalls, curve.interpolated, style, color=colours[number], label=label)
-    if len(curves) > 1:
-        mean = np.mean([curve.interpolated for curve in curves.values()], axis=0)
-        label = f"all {len(curves)} classes  mean AP {mean.mean():.3f}"
-        axis.plot(recalls, mean, color="black", linewidth=2.5, label=label)
-    axis.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axis.grid(color=GREY, alpha=0.2)
-    axis.spines[["top", "right"]].set_visible(False)
-    if curves:
-        legend_below(figure, 2)
-    return figure
-
-
-def recall_by_number(
-    recalls: np.ndarray,
-    numbers: Sequence[int],
-    iou_thresholds: Sequence[float],
-    title: str,
-) -> Figure:
-    """Plots which fraction of the objects the best proposals cover, by their number.
-
-    Args:
-        recalls: Recalls as `dlrecipes.metrics.proposal_recall` returns them, shape `(thresholds,
-            numbers)`.
-        numbers: Numbers of proposals.
-        iou_thresholds: Least intersections over union.
-        title: Title of the figure.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from dlrecipes.figures import recall_by_number
-    >>> recalls = np.array([[0.5, 0.9, 0.98]])
-    >>> figure = recall_by_number(recalls, [10, 100, 1000], [0.5], "Proposals, test")
-    """
-    figure = Figure(figsize=(6, 4.2), layout="constrained")
-    axis = figure.subplots()
-    colours = distinct_colours(len(iou_thresholds))
-    for number, (row, overlap) in enumerate(zip(recalls, iou_thresholds, strict=True)):
-        label = f"overlap of at least {overlap:g}"
-        style = _STYLES[number % len(_STYLES)] + "o"
-        axis.plot(numbers, row, style, color=colours[number], markersize=4, label=label)
-    axis.set(title=title, xlabel="proposals per image", ylabel="recall of objects", xscale="log")
-    axis.set(ylim=(0, 1.02))
-    # A formatter without formulas: runs switch matplotlib's mathematics off.
-    axis.set_xticks(list(numbers), labels=[f"{number:,}" for number in numbers])
-    axis.minorticks_off()
-    axis.grid(color=GREY, alpha=0.2)
-    axis.spines[["top", "right"]].set_visible(False)
-    legend_below(figure, 2)
-    return figure

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 from PIL import Image, ImageColor
 
 from dlrecipes.figures import (
@@ -13,13 +12,18 @@ from dlrecipes.figures import (
     detected_objects,
     detection_mistakes,
     precision_recall,
-    recall_by_number,
     save,
 )
 
 NAMES = ["cat", "dog"]
+
+
 GREY = np.full((100, 100, 3), 128, "uint8")
+
+
 TRUTH = {"boxes": [[10, 10, 40, 40]], "classes": [0]}
+
+
 NOTHING = {"boxes": [], "classes": [], "scores": []}
 
 
@@ -28,16 +32,6 @@ class Mistake:
     image: int
     place: int
     kind: str = "background"
-
-
-@dataclass
-class Curve:
-    interpolated: np.ndarray
-    objects: int = 5
-
-    @property
-    def average_precision(self):
-        return float(self.interpolated.mean())
 
 
 class Counted:
@@ -105,6 +99,53 @@ def test_ignored_objects_are_explained_if_there_are_any():
         for truth in (TRUTH, ignored)
     )
     assert dashed < 0.8 * solid
+
+
+def legend_colours(figure, words):
+    """Returns for each text of the legend whether the sample before it has the colour."""
+    places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    found = []
+    for word, colour in words.items():
+        x, y = (round(place) for place in places[word])
+        sample = pixels(figure)[y - 10 : y + 10, x - 52 : x - 8]
+        found.append((sample == ImageColor.getrgb(colour)).all(axis=-1).any())
+    return found
+
+
+def test_the_legend_gives_the_colours_of_several_classes():
+    colours = box_colours(NAMES)
+    both = {"boxes": [[50, 50, 90, 90], [0, 0, 30, 30]], "classes": [1, 0]}
+    guess = {**both, "scores": [0.9, 0.8]}
+    mistakes = [Mistake(0, 0), Mistake(0, 1)]
+    for figure in (
+        annotated_images([GREY], [both], NAMES, "Test"),
+        detected_objects([GREY], [guess], [TRUTH], NAMES, "Test"),
+        detection_mistakes([GREY], [guess], [TRUTH], NAMES, mistakes, []),
+    ):
+        assert legend_colours(figure, colours) == [True, True]
+
+
+def test_the_legend_lists_no_class_that_is_not_drawn():
+    guess = {"boxes": [[50, 50, 90, 90]] * 2, "classes": [1, 0], "scores": [0.9, 0.4]}
+    figure = detected_objects([GREY], [guess], [TRUTH], NAMES, "Test")
+    assert not {"cat", "dog"} & set(texts(figure))
+    dog = {"prediction with a score of at least 0.50": box_colours(NAMES)["dog"]}
+    assert legend_colours(figure, dog) == [True]
+    assert texts(annotated_images([GREY], [TRUTH], NAMES, "Test")) == ["Test"]
+
+
+def test_a_legend_of_many_classes_takes_several_lines_and_names_the_others_at_their_boxes():
+    names = [f"class {number}" for number in range(15)]
+    many = {"boxes": [[10, 10, 40, 40]] * 15, "classes": range(15)}
+    figure = annotated_images([GREY], [many], names, "Test")
+    height, width = pixels(figure).shape[:2]
+    places = [text.get_position() for text in figure.axes[0].texts if "class" in text.get_text()]
+    assert texts(figure)[-1] == "3 more classes, named at the boxes"
+    assert len(places) == 12 + 1
+    # One image of 400 pixels, which is as wide as three or four samples.
+    assert width == 424 and len({y for _, y in places}) >= 4
+    # No line touches the image, which is at the bottom.
+    assert max(y for _, y in places) + 14 < height - 412
 
 
 def test_boxes_grow_with_the_image():
@@ -176,35 +217,3 @@ def test_without_images_or_mistakes_there_is_a_figure_nevertheless(tmp_path):
     save(tmp_path, "c", figure)
     assert {"0 wrong predictions", "0 missed objects"} < set(texts(figure))
     save(tmp_path, "d", precision_recall({}, "Test"))
-
-
-def test_the_legend_gives_average_precisions():
-    curves = {"cat": Curve(np.full(101, 0.25)), "dog": Curve(np.full(101, 0.75), 3)}
-    figure = precision_recall(curves, "Test")
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    expected = ["dog  AP 0.750, n = 3", "cat  AP 0.250, n = 5", "all 2 classes  mean AP 0.500"]
-    assert labels == expected
-    assert figure.axes[0].lines[-1].get_ydata() == pytest.approx(np.full(101, 0.5))
-
-
-def test_of_many_classes_the_worst_are_named():
-    curves = {f"class {n}": Curve(np.full(101, n / 100)) for n in range(80)}
-    figure = precision_recall(curves, "Test")
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels[0] == "68 other classes"
-    assert [label.split("  ")[0] for label in labels[1:-1]] == [
-        f"class {n}" for n in range(11, -1, -1)
-    ]
-    styles = {
-        (line.get_linestyle(), to_rgb(line.get_color())) for line in figure.axes[0].lines[68:80]
-    }
-    assert len(styles) == 12
-
-
-def test_recall_is_drawn_by_the_number_of_proposals():
-    figure = recall_by_number(np.array([[0.5, 0.9], [0.2, 0.6]]), [10, 1000], [0.5, 0.7], "Test")
-    axis = figure.axes[0]
-    assert [line.get_ydata().tolist() for line in axis.lines] == [[0.5, 0.9], [0.2, 0.6]]
-    assert [text.get_text() for text in axis.get_xticklabels()] == ["10", "1,000"]
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["overlap of at least 0.5", "overlap of at least 0.7"]
