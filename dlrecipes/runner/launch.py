@@ -117,7 +117,7 @@ def launch(
         return run_recipe(source.make(config), folder, options)
     with _started(source.name, folder, runs, options) as started:
         _run_chief(source, config, cluster, started)
-        return _run(source.make(config), started, options.models_dir, None)
+        return _run(source.make(config), started, options, None)
 
 
 def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | None = None) -> Result:
@@ -136,18 +136,15 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
     if folder is None:
         recipe.config = _checked(recipe.config, recipe.name, options.models_dir)
     with _started(recipe.name, folder, options.runs_dir / recipe.name, options) as started:
-        name = published.model_name(recipe.name, recipe.config)
-        if name != recipe.name:
-            options.say(f"{recipe.name}: its model will be published as {name}")
-        return _run(recipe, started, options.models_dir, _mirrored(options))
+        return _run(recipe, started, options, _mirrored(options))
 
 
 def _run(
-    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None
+    recipe: Recipe, folder: Path, options: Launch, strategy: tf.distribute.Strategy | None
 ) -> Result:
     from dlrecipes.runner.run import run
 
-    return run(recipe, folder, models, strategy)
+    return run(recipe, folder, options.models_dir, strategy, options.say)
 
 
 @contextlib.contextmanager

@@ -67,7 +67,11 @@ class Result:
 
 
 def run(
-    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None = None
+    recipe: Recipe,
+    folder: Path,
+    models: Path,
+    strategy: tf.distribute.Strategy | None = None,
+    say: Callable[[str], None] = print,
 ) -> Result:
     """Trains, evaluates and publishes a recipe; resumes the folder's unfinished run.
 
@@ -76,6 +80,8 @@ def run(
         folder: The run's folder, which exists.
         models: The folder of published models.
         strategy: Strategy of this process to train under. Defaults to `None`, one device.
+        say: Called with the name of the published model, if it is not the recipe's, when the data
+            has been read. Defaults to `print`.
 
     Raises:
         RecipeError: If data, training or publishing fail in a way the user can fix.
@@ -83,20 +89,28 @@ def run(
     with try_lock(folder) as alone:
         if not alone:
             raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
-        return _run(recipe, folder, models, strategy)
+        return _run(recipe, folder, models, strategy, say)
 
 
 def _run(
-    recipe: Recipe, folder: Path, models: Path, strategy: tf.distribute.Strategy | None
+    recipe: Recipe,
+    folder: Path,
+    models: Path,
+    strategy: tf.distribute.Strategy | None,
+    say: Callable[[str], None],
 ) -> Result:
-    start = time.monotonic()
-    model, splits, checkpoints, metrics = train(recipe, folder, strategy)
+    start, name = time.monotonic(), model_name(recipe.name, recipe.config)
+
+    def announce() -> None:
+        if name != recipe.name:
+            say(f"{recipe.name}: its model will be published as {name}")
+
+    model, splits, checkpoints, metrics = train(recipe, folder, strategy, begun=announce)
     earlier = checkpoints.seconds - checkpoints.seconds_here
     recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
     draw(recipe, model, splits, checkpoints, folder / "figures")
     tensorboard.write_figures(folder, checkpoints.epochs)
     metrics["date"] = time.strftime("%Y-%m-%d")
-    name = model_name(recipe.name, recipe.config)
     published = _publish(recipe, model, splits, metrics, models / name)
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
     metrics["published"] = str(published)
@@ -149,6 +163,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     parts: Sequence[Part] = ("test", "validation"),
     check: Callable[[keras.Model, Splits], None] = lambda model, splits: None,
+    begun: Callable[[], None] = lambda: None,
 ) -> tuple[keras.Model, Splits, Checkpoints, dict[str, Any]]:
     """Trains and evaluates a recipe without publishing it.
 
@@ -158,6 +173,7 @@ def train(
         strategy: Strategy of this process to train under. Defaults to `None`, one device.
         parts: Splits to evaluate. Defaults to test and validation.
         check: Called with the untrained model and the data; may raise. Defaults to nothing.
+        begun: Called when the data and the version to begin with are read. Defaults to nothing.
 
     Returns:
         Model of the best epoch, on one device; its data; its checkpoints; and the contents of
@@ -168,6 +184,7 @@ def train(
     make_deterministic(recipe.config.seed)
     splits = _load(recipe)
     begin(recipe, splits, folder)
+    begun()
     here = 0.0
     if strategy is not None and strategy.num_replicas_in_sync > 1:
         here = fit_on_all(recipe, splits, folder, strategy).seconds_here

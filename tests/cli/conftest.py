@@ -51,7 +51,7 @@ def asked(monkeypatch):
     """Replaces training: records the run, then is interrupted."""
     calls = []
 
-    def run(recipe, folder, models, strategy=None):
+    def run(recipe, folder, models, strategy=None, say=print):
         calls.append((recipe, folder, models))
         raise KeyboardInterrupt
 

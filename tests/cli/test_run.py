@@ -1,5 +1,6 @@
 """`dlrecipes run`: mistakes are refused before anything is written; Ctrl-C can be resumed."""
 
+import importlib
 import json
 import re
 import shlex
@@ -102,10 +103,32 @@ def test_a_model_of_other_data_is_not_replaced_silently(refused, empty_directory
     assert "another recipe" in refused("--publish-as", "dcgan")[0]
 
 
-def test_the_name_of_the_published_model_is_said_first(dlrecipes, empty_directory, asked):
-    answer = dlrecipes("run", "slot_filling", "--language", "chinese")
-    assert "its model will be published as slot_filling-chinese" in answer.out
-    assert "published as" not in dlrecipes("run", "slot_filling", "--name", "b").out
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (("--language", "chinese"), "its model will be published as slot_filling-chinese"),
+        ((), None),
+    ],
+)
+def test_the_name_of_the_published_model_is_said_before_training(
+    dlrecipes, empty_directory, monkeypatch, settings, line
+):
+    def fit(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib.import_module("dlrecipes.runner.run"), "fit", fit)
+    answer = dlrecipes("run", "slot_filling", "--examples", 100, *settings)
+    assert answer.code == 130
+    assert line in answer.out if line else "published as" not in answer.out
+
+
+def test_no_name_of_a_published_model_is_said_if_the_data_cannot_be_read(
+    dlrecipes, empty_directory
+):
+    (empty_directory / "trips").mkdir()
+    answer = dlrecipes("run", "slot_filling", "--data", "trips")
+    assert answer.code == 1
+    assert "published as" not in answer.out + answer.err
 
 
 @pytest.mark.parametrize("version", ["slot_filling", "slot_filling:7", "no/such/folder"])
