@@ -21,6 +21,7 @@ from typing import Any
 import click
 
 from dlrecipes.data import image_folders
+from dlrecipes.data.folder_entries import natural
 from dlrecipes.errors import DataError, RecipeError
 
 FOLDS = 5
@@ -71,7 +72,7 @@ def people_of(folder: Path) -> list[Path]:
         raise DataError(
             f"{folder}: expected at least {2 * FOLDS} people in train and valid, got {len(people)}."
         )
-    return [people[name] for name in sorted(people, key=image_folders.natural)]
+    return [people[name] for name in sorted(people, key=natural)]
 
 
 def compare(name: str, people: Sequence[Path], seed: int) -> None:

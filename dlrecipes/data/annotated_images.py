@@ -13,6 +13,7 @@ from dlrecipes.data import image_folders
 from dlrecipes.data.box_annotations import Annotations, Placed, place_boxes
 from dlrecipes.data.box_examples import BoxExamples, BoxTable
 from dlrecipes.data.class_names import refuse_similar
+from dlrecipes.data.folder_entries import natural
 from dlrecipes.data.image_examples import ImageFiles
 from dlrecipes.data.image_folders import Note
 from dlrecipes.data.image_orientation import ImageHeader
@@ -176,15 +177,15 @@ def _class_names(annotated: Annotated, placed: Mapping[str, Placed], note: Note)
     _require_boxes(where, shown, placed)
     learned = [name for name in raw if name in shown["train"]]
     for part, names in shown.items():
-        own = sorted(names, key=image_folders.natural)
-        known = learned if has_order else sorted(learned, key=image_folders.natural)
+        own = sorted(names, key=natural)
+        known = learned if has_order else sorted(learned, key=natural)
         first = next((name for name in own if name not in known), None)
         image = "" if first is None else f" ({_first_image(where, placed[part], raw.index(first))})"
         image_folders.match_classes(own, known, f"{where}, part {part}{image}", note)
     if not has_order:
         # Objects that are ignored may be of further classes.
         used = {raw[k] for own in placed.values() for k in np.unique(own.table.classes)}
-        return sorted(used, key=image_folders.natural)
+        return sorted(used, key=natural)
     unused = [name for name in raw if name not in shown["train"]]
     if unused:
         note(f"{where}: classes without a box for training: {len(unused):,} ({shorten(unused)}).")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dlrecipes.data.image_folders import entries, list_entries
+from dlrecipes.data.folder_entries import entries, list_entries
 from dlrecipes.data.parts import part_of
 
 # Usual names of folders, in lower case.

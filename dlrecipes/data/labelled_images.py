@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrecipes.data import image_folders, tfds
 from dlrecipes.data.class_names import refuse_similar
+from dlrecipes.data.folder_entries import natural
 from dlrecipes.data.image_examples import EncodedImages, ImageExamples
 from dlrecipes.data.image_facts import ImageFacts
 from dlrecipes.data.image_folders import Note
@@ -133,7 +134,7 @@ def check_labelled_images(path: str | Path, name: str, balance: bool = False) ->
 
 
 def _require_classes(path: Path, labels: Iterable[str]) -> list[str]:
-    names = sorted(set(labels), key=image_folders.natural)
+    names = sorted(set(labels), key=natural)
     if len(names) < 2:
         raise DataError(
             f"{path}: expected at least two classes, got one, {names[0]!r}.",

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from dlrecipes.data.folder_entries import list_entries, natural
 from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.image_folders import (
     Note,
     find_data,
     has_images,
     ignore,
-    list_entries,
     list_images,
-    natural,
     note_unread,
     parts,
 )

@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dlrecipes._utils.notes import print_note
+from dlrecipes.data.folder_entries import is_system, list_entries, natural
 from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.image_files import read_image_bytes
-from dlrecipes.data.image_folders import (
-    describe_unread,
-    is_system,
-    list_entries,
-    natural,
-    note_unread,
-)
+from dlrecipes.data.image_folders import describe_unread, note_unread
 from dlrecipes.data.sources import expand_home
 from dlrecipes.errors import DataError, RecipeError, UsageError, reason
 from dlrecipes.export.version import RejectedInput

@@ -11,6 +11,7 @@ from dlrecipes.data import image_decoding, image_files, image_folders, tfds
 from dlrecipes.data.digits import LabelledImages, builtin_digits
 from dlrecipes.data.faces import Size, fit_image, read_fitted
 from dlrecipes.data.few_examples import few_in_all
+from dlrecipes.data.folder_entries import list_entries
 from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_folders import Note
@@ -182,7 +183,7 @@ def _files(folder: Path, note: Note) -> dict[str, list[Path]]:
     if not files:
         raise DataError(
             f"{folder}: there are no images in this folder or its folders"
-            f"{image_folders.describe_unread(image_folders.list_entries(folder))}.",
+            f"{image_folders.describe_unread(list_entries(folder))}.",
             f"Supported formats: {', '.join(image_decoding.SUFFIXES)}.",
         )
     return {"": files}

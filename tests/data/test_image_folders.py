@@ -308,8 +308,3 @@ def test_names_that_are_not_utf8_are_refused(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9")).mkdir()
     with pytest.raises(DataError, match=r"the name caf\\xe9 is not UTF-8\. Rename it\."):
         classes(tmp_path)
-
-
-def test_numbers_in_names_are_sorted_by_value():
-    natural = image_folders.natural
-    assert sorted(["x²", "10", "2", "b1", "a"], key=natural) == ["2", "10", "a", "b1", "x²"]

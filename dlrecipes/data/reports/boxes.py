@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from dlrecipes.data.box_examples import BoxExamples, BoxTable
+from dlrecipes.data.folder_entries import natural
 from dlrecipes.data.image_facts import EncodedImage
-from dlrecipes.data.image_folders import natural
 from dlrecipes.data.reports.class_counts import add_classes
 from dlrecipes.data.reports.copies import WHOLE
 from dlrecipes.data.reports.images import ImageCheck

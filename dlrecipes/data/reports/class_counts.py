@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dlrecipes._utils.wording import counted
-from dlrecipes.data.image_folders import natural
+from dlrecipes.data.folder_entries import natural
 from dlrecipes.data.reports.copies import shorten
 from dlrecipes.data.reports.report import DataReport, Finding
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from dlrecipes._utils.progress import ProgressLine
 from dlrecipes._utils.wording import counted
+from dlrecipes.data.folder_entries import is_system, natural
 from dlrecipes.data.image_decoding import SUFFIXES, decode_image
 from dlrecipes.data.image_facts import (
     ImageFacts,
@@ -20,7 +21,7 @@ from dlrecipes.data.image_facts import (
     open_source,
     read_facts,
 )
-from dlrecipes.data.image_folders import Note, is_system, natural
+from dlrecipes.data.image_folders import Note
 from dlrecipes.data.parts import PARTS, part_of
 from dlrecipes.data.reports.class_counts import add_classes, add_groups
 from dlrecipes.data.reports.copies import WHOLE, Copies

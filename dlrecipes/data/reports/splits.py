@@ -14,9 +14,9 @@ import numpy as np
 
 from dlrecipes._utils.wording import counted
 from dlrecipes.data.box_examples import BoxExamples
+from dlrecipes.data.folder_entries import natural
 from dlrecipes.data.image_decoding import SUFFIXES
 from dlrecipes.data.image_facts import EncodedImage, ImageSource
-from dlrecipes.data.image_folders import natural
 from dlrecipes.data.parts import PARTS
 from dlrecipes.data.reports.boxes import report_boxes
 from dlrecipes.data.reports.class_counts import add_classes, add_groups
