@@ -9,14 +9,20 @@ import click
 
 from dlrecipes._utils.terminal import json_text
 from dlrecipes._utils.wording import counted
-from dlrecipes.cli.options import model_version, models_dir, published_recipe
+from dlrecipes.cli.options import (
+    OPEN,
+    model_version,
+    models_dir,
+    published_recipe,
+    typed_settings,
+)
 from dlrecipes.errors import DataError
 
 # Number of unknown labels that are named.
 NAMED = 3
 
 
-@click.command(name="evaluate")
+@click.command(name="evaluate", context_settings=OPEN)
 @click.argument("recipe")
 @click.option("--data", help="Data to evaluate; by default the model's own.")
 @click.option(
@@ -39,14 +45,18 @@ def command(
 ) -> None:
     """Measure the published model of RECIPE (a name, or a folder of your own).
 
-    RECIPE may also be the name of a published model, such as digit_recognition-shapes.
+    RECIPE may also be the name of a published model, such as digit_recognition-shapes. The
+    settings of 'dlrecipes run RECIPE' that say how data are read, such as --data-dir, are options
+    as well; by default they are those of the model.
 
     \b
     Examples:
       dlrecipes evaluate slot_filling
       dlrecipes evaluate slot_filling --data my_sentences
+      dlrecipes evaluate slot_filling --data my_data.conll --word-column 2 --tag-column 5
     """
-    task, version = published_recipe(recipe, models_dir, model_version, data)
+    reading = typed_settings({}, click.get_current_context().args)
+    task, version = published_recipe(recipe, models_dir, model_version, data, reading)
     splits = task.load_data()
     for note in splits.notes:
         click.echo(f"Note: {note}", err=True)

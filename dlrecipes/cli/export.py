@@ -8,13 +8,23 @@ from typing import Any
 
 import click
 
-from dlrecipes.cli.options import model_version, models_dir, published_recipe
+from dlrecipes.cli.options import (
+    OPEN,
+    model_version,
+    models_dir,
+    published_recipe,
+    typed_settings,
+)
 from dlrecipes.errors import UsageError
 
 QUANTIZE = ("none", "float16", "dynamic", "int8")
 
 
-@click.command(name="export", short_help="Add formats to a version: smaller files, or ONNX.")
+@click.command(
+    name="export",
+    short_help="Add formats to a version: smaller files, or ONNX.",
+    context_settings=OPEN,
+)
 @click.argument("recipe")
 @click.option(
     "--quantize",
@@ -48,6 +58,8 @@ def command(
     where the disk allows it, they are not even copied. New files are compared with the model.
     The size, latency and test metric of smaller LiteRT files are measured on the recipe's
     data; a file whose metric decreases more than the recipe allows is left out, with a note.
+    The settings of 'dlrecipes run RECIPE' that say how data are read, such as --data-dir, are
+    options as well.
 
     \b
     Examples:
@@ -57,6 +69,7 @@ def command(
       dlrecipes export digit_recognition --no-litert
     """
     _check(quantize, formats, no_litert)
+    reading = typed_settings({}, click.get_current_context().args)
     smaller = None if not quantize else [kind for kind in dict.fromkeys(quantize) if kind != "none"]
     from dlrecipes.export import change as changes
     from dlrecipes.recipe.published import published_source
@@ -64,8 +77,9 @@ def command(
     version = published_source(recipe, models_dir, model_version)[1]
     change = changes.plan(version.folder, smaller, "onnx" in formats, not no_litert)
     task: Any = None
+    if reading or change.needs_model(version.folder):
+        task = published_recipe(recipe, models_dir, model_version, data, reading)[0]
     if change.needs_model(version.folder):
-        task = published_recipe(recipe, models_dir, model_version, data)[0]
         split = " and the training split, which calibrates int8" if "int8" in change.add else ""
         click.echo(f"Reading the data ({task.config.data}): the test split{split}.")
 

@@ -10,7 +10,7 @@ import click
 from dlrecipes.cli.options import models_dir
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import ModelVersion, versions
-from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.options import settings, spelled
 from dlrecipes.recipe.published import facts, published_models, published_source
 from dlrecipes.recipe.registry import find
 

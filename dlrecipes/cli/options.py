@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ import click
 
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import version_folders
-from dlrecipes.recipe.config import Options, Setting, settings, spelled
+from dlrecipes.recipe.config import RecipeConfig
+from dlrecipes.recipe.options import Options, Setting, settings, spelled
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -56,6 +57,10 @@ served_models = click.option(
     default=Path("saved_models"),
     help="Folder of published models: NAME/VERSION/, each a SavedModel.",
 )
+# Settings of a recipe that a command takes without listing them: the recipe is an argument.
+OPEN = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
 host = click.option("--host", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all.")
 
 
@@ -78,7 +83,11 @@ def check_models(models: Path) -> None:
 
 
 def published_recipe(
-    recipe: str, models: Path, version: int | None, data: str | None = None
+    recipe: str,
+    models: Path,
+    version: int | None,
+    data: str | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> tuple[Any, ModelVersion]:
     """Returns a recipe with the configuration of its published version, and the version.
 
@@ -87,6 +96,11 @@ def published_recipe(
         models: Folder of published models.
         version: Version number; `None` for the latest.
         data: Value of `--data`; `None` for the version's own data. Defaults to `None`.
+        reading: Settings of the recipe that say how the data are read, as the user typed them.
+            Defaults to none: the version's own.
+
+    Raises:
+        UsageError: If the model has no recipe, or a setting is unknown, wrong or without effect.
     """
     from dlrecipes.recipe.published import published_source
 
@@ -97,11 +111,28 @@ def published_recipe(
             "Name a model that 'dlrecipes list --published' shows with its recipe.",
         )
     config = source.config()
+    reading = dict(reading or {})
+    _check_reading(source.name, config, reading)
     values = config.from_yaml(published.config_file)
-    if data is not None:
-        values["data"] = data
+    values |= reading if data is None else {**reading, "data": data}
     settings = config.parse(values, str(published.config_file)).located()
+    if reading:
+        settings.check_effect(reading, source.name)
     return source.make(settings), published
+
+
+def _check_reading(recipe: str, config: type[RecipeConfig], typed: Mapping[str, Any]) -> None:
+    """Refuses settings that do not say how data are read: the model has its own."""
+    known = config.data_options()
+    wrong = [name for name in typed if name not in known]
+    if not wrong:
+        return
+    options = ["--" + name.replace("_", "-") for name in (wrong[0], *known)]
+    problem = f"{options[0]}: no such option."
+    if wrong[0] in config.model_fields:
+        problem = f"{options[0]}: the model has its own."
+    fits = f"{recipe} also takes {', '.join(options[1:])}." if known else ""
+    raise UsageError(problem, f"{fits} See --help.".strip())
 
 
 def setting_options(config: type[Options], reserved: Collection[str] = ()) -> list[click.Option]:

@@ -14,7 +14,7 @@ import click
 from dlrecipes.cli.run import RESERVED
 from dlrecipes.errors import RecipeError
 from dlrecipes.recipe import Recipe
-from dlrecipes.recipe.config import settings
+from dlrecipes.recipe.options import settings
 from dlrecipes.recipe.registry import FILES, Source, find
 
 METHODS = ("load_data", "build", "dataset")

@@ -208,8 +208,8 @@ def _read_parts(
     if not files and any(columns):
         raise DataError(
             "--word-column and --tag-column are for files in CoNLL columns.",
-            f"{next(iter(paths.values()))} is not one: leave them out. A model that was trained "
-            "with them is evaluated on files in the same columns.",
+            f"{next(iter(paths.values()))} is not one: leave them out, or give 0 for each to "
+            "evaluate a model that was trained with them.",
         )
     chosen = Columns(0, LAST)
     if files:

@@ -7,8 +7,9 @@ from dlrecipes._utils.lazy import attach
 if TYPE_CHECKING:
     from dlrecipes.export.signatures import Exports, Quantized, Reference, Signature
     from dlrecipes.recipe.base import Recipe, Splits
-    from dlrecipes.recipe.config import Options, RecipeConfig, Search, setting
+    from dlrecipes.recipe.config import RecipeConfig
     from dlrecipes.recipe.example_files import ExampleFile
+    from dlrecipes.recipe.options import Options, Search, setting
 
 __all__ = [
     "ExampleFile",
@@ -29,14 +30,14 @@ attach(
     {
         "ExampleFile": "example_files",
         "Exports": "dlrecipes.export.signatures",
-        "Options": "config",
+        "Options": "options",
         "Quantized": "dlrecipes.export.signatures",
         "Recipe": "base",
         "RecipeConfig": "config",
         "Reference": "dlrecipes.export.signatures",
-        "Search": "config",
+        "Search": "options",
         "Signature": "dlrecipes.export.signatures",
         "Splits": "base",
-        "setting": "config",
+        "setting": "options",
     },
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from dlrecipes.recipe.config import RecipeConfig, Search, setting
+from dlrecipes.recipe.config import RecipeConfig
+from dlrecipes.recipe.options import Search, setting
 
 # Bytes of the largest built-in images, which are kept in memory.
 LARGEST = 4_000_000_000
@@ -15,6 +16,8 @@ class ImageConfig(RecipeConfig):
 
     It has `images` and `size`: the number of built-in images, and the side that the network takes.
     """
+
+    builtin_settings: ClassVar[tuple[str, ...]] = ("images",)
 
     min_steps_per_epoch: int = setting(
         40, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
@@ -46,13 +49,19 @@ class ImageConfig(RecipeConfig):
         "float32", "Precision of training; mixed_bfloat16 is faster on some CPUs."
     )
 
+    def epoch_steps(self, examples: int) -> tuple[int, int]:
+        """Returns the training steps of an epoch, and how often it repeats the images.
+
+        Args:
+            examples: Number of training images.
+        """
+        from dlrecipes.data.batches import epoch_steps
+
+        return epoch_steps(examples, self.batch_size, self.min_steps_per_epoch)
+
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
-        if self.data != "builtin":
-            reasons["images"] = "it is for the built-in data, not --data"
+        reasons = super().without_effect()
         if self.lr_schedule == "constant":
             reasons["warmup"] = "--lr-schedule is constant"
         return reasons

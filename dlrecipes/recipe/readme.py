@@ -14,7 +14,7 @@ from statistics import fmean
 from dlrecipes._utils.markdown import table
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import RecipeConfig
-from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.options import settings, spelled
 from dlrecipes.recipe.registry import find
 
 COLUMNS = (

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import RecipeError, UsageError, nearest
 from dlrecipes.recipe.base import Recipe
-from dlrecipes.recipe.config import Options, RecipeConfig
+from dlrecipes.recipe.config import RecipeConfig
 from dlrecipes.recipe.guard import explain, guard
+from dlrecipes.recipe.options import Options
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion

@@ -43,11 +43,13 @@ def extend(folder: Path, config: RecipeConfig, changes: Mapping[str, Any]) -> Re
         The new configuration.
 
     Raises:
-        UsageError: If a value is wrong, or there is nothing to train with these values.
+        UsageError: If a value is wrong or has no effect, or there is nothing to train with these
+            values.
     """
     if not changes:
         return config
     changed = type(config).parse({**config.model_dump(mode="json"), **changes}, str(folder))
+    changed.check_effect(changes, str(folder))
     with try_lock(folder) as alone:
         if not alone:
             raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")

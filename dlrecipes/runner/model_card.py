@@ -9,7 +9,7 @@ from typing import Any
 from dlrecipes._utils.markdown import table
 from dlrecipes.export.version import files_table
 from dlrecipes.recipe import Recipe, Splits
-from dlrecipes.recipe.config import spelled
+from dlrecipes.recipe.options import spelled
 
 
 def model_card(

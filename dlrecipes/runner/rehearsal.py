@@ -18,9 +18,10 @@ from dlrecipes.data.parts import PARTS
 from dlrecipes.errors import RecipeError, nearest
 from dlrecipes.export.signatures import Exports
 from dlrecipes.recipe.base import Splits, batches_and_steps
-from dlrecipes.recipe.config import Options, RecipeConfig
+from dlrecipes.recipe.config import RecipeConfig
 from dlrecipes.recipe.example_files import StandardInput
 from dlrecipes.recipe.guard import definition, describe, explain, guard
+from dlrecipes.recipe.options import Options
 from dlrecipes.recipe.registry import Source
 from dlrecipes.runner.model_card import flatten_metrics
 from dlrecipes.runner.run import Result

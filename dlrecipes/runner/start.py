@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.recipe.config import NO_START, RecipeConfig, spelled
+from dlrecipes.recipe.config import NO_START, RecipeConfig
+from dlrecipes.recipe.options import spelled
 from dlrecipes.recipe.versions import located, made_by, split_checksum
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from PIL import Image
 from dlrecipes._utils.markdown import table
 from dlrecipes.export.version import METRICS_FILE
 from dlrecipes.recipe.base import Recipe, Splits
-from dlrecipes.recipe.config import spelled
+from dlrecipes.recipe.options import spelled
 from dlrecipes.runner.model_card import flatten_metrics
 
 LOGS, SUMMARY = "tensorboard", "summary"

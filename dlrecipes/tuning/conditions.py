@@ -8,7 +8,8 @@ import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dlrecipes.recipe.config import RecipeConfig, Search
+from dlrecipes.recipe.config import RecipeConfig
+from dlrecipes.recipe.options import Search
 
 # Combinations to try. Above this number a random sample is tried: a setting that depends on
 # three others with five choices each still has an effect in 160 of them.

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from dlrecipes._utils.wording import counted
 from dlrecipes.figures import BLUE, GREY, ORANGE
-from dlrecipes.recipe.config import Search, spelled
+from dlrecipes.recipe.options import Search, spelled
 from dlrecipes.tuning.pareto import COST_NAMES, Row, short
 from dlrecipes.tuning.spec import SearchSpec
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dlrecipes.recipe.config import spelled
+from dlrecipes.recipe.options import spelled
 from dlrecipes.tuning.trial import COSTS
 
 COST_NAMES = {"macs": "multiply-accumulates", "parameters": "parameters"}

@@ -14,7 +14,7 @@ from dlrecipes._utils.processes import read_report
 from dlrecipes.errors import UsageError
 from dlrecipes.export.version import CONFIG_FILE
 from dlrecipes.figures import save
-from dlrecipes.recipe.config import spelled
+from dlrecipes.recipe.options import spelled
 from dlrecipes.tuning import figures, pareto
 from dlrecipes.tuning.pareto import Row
 from dlrecipes.tuning.spec import DEFAULTS, SearchSpec, effective, settings_of

@@ -14,7 +14,8 @@ import yaml
 
 from dlrecipes._utils.files import atomic_write
 from dlrecipes.errors import UsageError
-from dlrecipes.recipe.config import RecipeConfig, Search, spelled
+from dlrecipes.recipe.config import RecipeConfig
+from dlrecipes.recipe.options import Search, spelled
 from dlrecipes.tuning.conditions import conditions, in_order, searched
 
 DIGITS = 4

@@ -22,7 +22,7 @@ from dlrecipes._utils import processes
 from dlrecipes._utils.files import atomic_write
 from dlrecipes._utils.processes import exit_with_parent
 from dlrecipes.errors import RecipeError, UsageError, reason
-from dlrecipes.recipe.config import spelled
+from dlrecipes.recipe.options import spelled
 
 if TYPE_CHECKING:
     import keras

@@ -1,6 +1,7 @@
 """The settings of DCGAN and of its predictions."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
@@ -8,8 +9,10 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of DCGAN."""
 
+    builtin_settings: ClassVar[tuple[str, ...]] = ("subject",)
+    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
+
     epochs: int = setting(80, "Maximum number of epochs.", ge=1, le=100_000)
-    patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(
         64, "Batch size.", ge=2, le=65_536, search=Search(choices=(32, 64, 128))
     )
@@ -61,12 +64,10 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {"patience": "the last epoch is kept"}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
+        reasons = super().without_effect()
         if self.data != "builtin":
-            reasons["subject"] = "it is for the built-in data, not --data"
-        elif self.subject == "digits":
+            return reasons
+        if self.subject == "digits":
             reasons["colour"] = "the built-in digits are grey"
         else:
             reasons["conditional"] = f"the built-in {self.subject} have no classes"

@@ -1,12 +1,14 @@
 """Settings of digit recognition."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from dlrecipes.recipe import RecipeConfig, Search, setting
 
 
 class Config(RecipeConfig):
     """Settings of digit recognition."""
+
+    reading_settings: ClassVar[tuple[str, ...]] = ("orientation",)
 
     orientation: Literal["auto", "upright", "transposed"] = setting(
         "auto",
@@ -75,9 +77,7 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
+        reasons = super().without_effect()
         if not self.elastic:
             reasons["elastic_sigma"] = "--elastic is 0"
         if self.network == "softmax":

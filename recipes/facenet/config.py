@@ -1,6 +1,7 @@
 """The settings of FaceNet and of its predictions."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
@@ -8,8 +9,10 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of FaceNet."""
 
+    builtin_settings: ClassVar[tuple[str, ...]] = ("people",)
+    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
+
     epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
-    patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     min_steps_per_epoch: int = setting(
         25, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
     )
@@ -87,13 +90,9 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {"patience": "the last epoch is kept"}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
+        reasons = super().without_effect()
         if self.data == "builtin":
             reasons["crop"] = "the built-in faces fill their images"
-        else:
-            reasons["people"] = "it is for the built-in data, not --data"
         if self.network != "small":
             reasons["pooling"] = "it is for --network small"
         return reasons

@@ -17,6 +17,7 @@ class Config(ImageConfig):
     """Settings of image classification."""
 
     versions: ClassVar[tuple[str, ...]] = ("start", "teacher")
+    builtin_settings: ClassVar[tuple[str, ...]] = ("subject", "images")
 
     subject: Literal["cats_dogs", "x_or_o"] = setting(
         "cats_dogs", "Built-in data: drawn cats and dogs, or the letters X and O."
@@ -101,8 +102,6 @@ class Config(ImageConfig):
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
         reasons = super().without_effect()
-        if self.data != "builtin":
-            reasons["subject"] = "it is for the built-in data, not --data"
         if self.network != "small_resnet":
             reasons["depth"] = "it is for --network small_resnet"
         if self.network.startswith(APPLICATIONS):

@@ -1,5 +1,6 @@
 """The settings of object detection and of its predictions."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
@@ -20,6 +21,8 @@ class Config(ImageConfig):
 
     # The features of a classifier are a start as well.
     start_recipes: ClassVar[tuple[str, ...]] = ("image_classification",)
+    reading_settings: ClassVar[tuple[str, ...]] = ("strict",)
+    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
 
     images: int = setting(1500, "Training scenes of the built-in data.", ge=100, le=1_000_000)
     strict: bool = setting(
@@ -29,7 +32,6 @@ class Config(ImageConfig):
         192, "Height and width that images are resized to, in pixels.", ge=64, le=2048
     )
     epochs: int = setting(6, "Maximum number of epochs.", ge=1, le=100_000)
-    patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(8, "Batch size.", ge=1, le=1024, search=Search(choices=(4, 8, 16)))
     backbone: Literal["small_resnet", "vgg16", "resnet18", "resnet34", "resnet50"] = setting(
         "small_resnet",
@@ -81,9 +83,7 @@ class Config(ImageConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {"patience": "the last epoch is kept", **super().without_effect()}
-        if self.data == "builtin":
-            reasons["strict"] = "it is for --data"
+        reasons = super().without_effect()
         if self.backbone != "small_resnet":
             reasons["depth"] = "it is for --backbone small_resnet"
         return reasons

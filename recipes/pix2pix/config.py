@@ -1,6 +1,7 @@
 """The settings of pix2pix and of its predictions."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
@@ -8,8 +9,14 @@ from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 class Config(RecipeConfig):
     """Settings of pix2pix."""
 
+    builtin_settings: ClassVar[tuple[str, ...]] = ("examples",)
+    reading_settings: ClassVar[tuple[str, ...]] = ("pairs", "direction")
+    unused_settings: ClassVar[Mapping[str, str]] = {
+        "patience": "the last epoch is kept",
+        "data_dir": "pix2pix reads no TFDS datasets",
+    }
+
     epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
-    patience: int = setting(1, "Not used: the last epoch is kept.", ge=1)
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
     min_steps_per_epoch: int = setting(
         100, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
@@ -59,14 +66,9 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {
-            "patience": "the last epoch is kept",
-            "data_dir": "pix2pix reads no TFDS datasets",
-        }
-        if self.data == "builtin":
-            reasons["pairs"] = "the built-in pairs are generated"
-        else:
-            reasons["examples"] = "it is for the built-in data, not --data"
+        reasons = super().without_effect()
+        # The built-in pairs are generated, but translated either way.
+        reasons.pop("direction", None)
         if not self.adversarial:
             only = "--no-adversarial trains the L1 loss alone"
             reasons |= {"l1_weight": only, "objective": only, "discriminator_layers": only}

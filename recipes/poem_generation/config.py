@@ -1,12 +1,18 @@
 """Settings of poem generation and options of its predictions."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 
 
 class Config(RecipeConfig):
     """Settings of poem generation."""
+
+    builtin_settings: ClassVar[tuple[str, ...]] = ("line_length", "examples")
+    unused_settings: ClassVar[Mapping[str, str]] = {
+        "data_dir": "poem_generation reads no TFDS datasets"
+    }
 
     epochs: int = setting(10, "Maximum passes over the training data.", ge=1, le=100_000)
     patience: int = setting(4, "Epochs without improvement before stopping.", ge=1)
@@ -77,13 +83,9 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {"data_dir": "poem_generation reads no TFDS datasets"}
-        if self.data == "builtin":
-            if self.form == "text":
-                reasons["form"] = "the built-in data is quatrains, and --data gives a text"
-        else:
-            builtin = "it is for the built-in data, not --data"
-            reasons |= {"line_length": builtin, "examples": builtin}
+        reasons = super().without_effect()
+        if self.data == "builtin" and self.form == "text":
+            reasons["form"] = "the built-in data is quatrains, and --data gives a text"
         if self.form == "text":
             poems = "it is for quatrains, not --form text"
             names = ("condition_units", "condition_dropout", "num_samples")

@@ -1,6 +1,7 @@
 """Settings of slot filling."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
@@ -9,6 +10,12 @@ from dlrecipes.recipe import RecipeConfig, Search, setting
 
 class Config(RecipeConfig):
     """Settings of slot filling."""
+
+    builtin_settings: ClassVar[tuple[str, ...]] = ("language", "examples", "other")
+    reading_settings: ClassVar[tuple[str, ...]] = ("word_column", "tag_column")
+    unused_settings: ClassVar[Mapping[str, str]] = {
+        "data_dir": "slot_filling reads no TFDS datasets"
+    }
 
     epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(6, "Epochs without improvement before stopping.", ge=1)
@@ -96,13 +103,7 @@ class Config(RecipeConfig):
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {"data_dir": "slot_filling reads no TFDS datasets"}
-        if self.data == "builtin":
-            columns = "the built-in data is not in columns"
-            reasons |= {"word_column": columns, "tag_column": columns}
-        else:
-            builtin = "it is for the built-in data, not --data"
-            reasons |= dict.fromkeys(("language", "examples", "other"), builtin)
+        reasons = super().without_effect()
         if "embedding" not in self.encoding:
             reasons["word_units"] = "--encoding has no embedding"
         if "hashing" not in self.encoding:

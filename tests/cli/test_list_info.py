@@ -3,7 +3,7 @@
 import pytest
 
 from dlrecipes.recipe import registry
-from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.options import settings, spelled
 
 
 def test_list_shows_each_recipe_with_its_summary(dlrecipes):

@@ -163,6 +163,42 @@ def test_how_the_data_was_read_is_printed(ask, tmp_path):
     assert notes[2] == "Note: The tags are read as IOBES."
 
 
+def test_evaluation_takes_the_settings_that_say_how_data_are_read(ask, tmp_path):
+    text = "".join(f"{k} to x O\n\n1 Rome x S-departure_city\n2 now x O\n\n" for k in range(6))
+    data = tmp_path / "data.txt"
+    data.write_text(text)
+    answer = ask("evaluate", "--data", data, "--word-column", 3, "--tag-column=4")
+    assert answer.code == 0
+    assert "words are column 3 (x" in answer.err
+    answer = ask("evaluate", "--data", data, "--word-column", 7, "--tag-column", 4)
+    assert "data.txt:1" in refusal(answer, 1)
+    table = tmp_path / "data.csv"
+    table.write_text(
+        "Sentence #,Word,Tag\n" + "".join(f"{k},to,O\n{k},Rome,B-x\n" for k in range(9))
+    )
+    answer = ask("evaluate", "--data", table, "--word-column", 2)
+    assert "give 0 for each to evaluate a model that was trained with them" in answer.err
+    assert "CoNLL" not in ask("evaluate", "--data", table, "--word-column", 0).err
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "export"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--word-column", 2), "slot_filling: no effect: --word-column: it is for --data."),
+        (("--data", "x", "--language", "chinese"), "--language: the model has its own."),
+        (("--data", "x", "--data-dir", "y"), "--data-dir: the model has its own."),
+        (("--splt", "test"), "--splt: no such option."),
+    ],
+)
+def test_other_settings_are_refused_with_those_that_fit(ask, verb, options, message):
+    options = (*options, "--quantize", "float16") if verb == "export" else options
+    answer = ask(verb, *options)
+    assert refusal(answer, 2) == message
+    if "no effect" not in message:
+        assert "also takes --word-column, --tag-column" in answer.err
+
+
 def test_evaluation_on_data_that_is_not_there_names_it(ask):
     assert "no_such_data" in refusal(ask("evaluate", "--data", "no_such_data"), 1)
 

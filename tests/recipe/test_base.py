@@ -11,7 +11,7 @@ import yaml
 from dlrecipes.cli.options import setting_options
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, Search, registry, setting
-from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.options import settings, spelled
 
 BUILT_IN = {source.name: source for source in registry.sources()}
 

@@ -4,7 +4,7 @@ import pytest
 
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import readme, registry
-from dlrecipes.recipe.config import settings, spelled
+from dlrecipes.recipe.options import settings, spelled
 from dlrecipes.recipe.readme import COLUMNS, read_results, results_table, settings_table, updated
 
 ROW = {

@@ -232,7 +232,7 @@ def test_the_card_and_the_readme_name_what_the_graphs_have(result, unknown_names
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pairs": "stacked"}, "--pairs: the built-in pairs are generated"),
+        ({"pairs": "stacked"}, "--pairs: it is for --data"),
         ({"examples": 100, "data": "facades"}, "--examples: it is for the built-in data"),
         (
             {"adversarial": False, "l1_weight": 10, "objective": "hinge"},

@@ -85,6 +85,17 @@ def test_nothing_to_train_is_refused_and_nothing_changes(
     assert run_folder.is_finished(folder)
 
 
+def test_patience_of_a_recipe_that_does_not_stop_early_is_refused(run):
+    class Config(RecipeConfig):
+        unused_settings = {"patience": "the last epoch is kept"}  # noqa: RUF012
+
+    folder = run(done=4)
+    before = (folder / "config.yaml").read_text()
+    with pytest.raises(UsageError, match="no effect: --patience: the last epoch is kept"):
+        extension.extend(folder, Config(epochs=4, patience=2), {"patience": 9})
+    assert (folder / "config.yaml").read_text() == before
+
+
 def test_an_unfinished_run_may_get_fewer_epochs(run):
     folder = run(2, published=False)
     assert extend(folder, epochs=3).epochs == 3

@@ -7,7 +7,7 @@ import pytest
 
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, Search, registry, setting
-from dlrecipes.recipe.config import spelled
+from dlrecipes.recipe.options import spelled
 from dlrecipes.tuning.conditions import conditions
 from dlrecipes.tuning.oracles import make_oracle
 from dlrecipes.tuning.spec import (
