@@ -261,10 +261,11 @@ def _is_one_line_layout(lines: Sequence[str]) -> bool:
         for line in lines
         if line
     ]
-    if not all(len(count) == 2 for count in counts):
+    # A third part is the intent.
+    if not all(len(count) == 2 or (len(count) == 3 and count[2] == 1) for count in counts):
         return False
-    long = sum(min(count) > 1 for count in counts)
-    fits = sum(tags - words in (0, 1, -1, -2) for words, tags in counts)
+    long = sum(min(count[:2]) > 1 for count in counts)
+    fits = sum(count[1] - count[0] in (0, 1, -1, -2) for count in counts)
     return 2 * long > len(counts) and fits >= 0.9 * len(counts)
 
 
@@ -273,20 +274,21 @@ def _read_one_line(path: Path, lines: Sequence[str]) -> list[ReadSentence]:
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
-        words, tags = (split_words(part.strip(" ")) for part in line.split("\t"))
-        intent = None
+        words, tags, *others = (split_words(part.strip(" ")) for part in line.split("\t"))
+        intent = others[0][0] if others else None
         if words[0] == "BOS" and words[-1] == "EOS":
             words = words[1:-1]
             if len(tags) == len(words) + 2:
-                tags = tags[1:]
-        if len(tags) == len(words) + 1:
+                # In place of the last tag, the one of EOS, there may be the intent.
+                tags = tags[1:-1] if others else tags[1:]
+        if len(tags) == len(words) + 1 and intent is None:
             tags, last = tags[:-1], tags[-1]
             intent = None if is_tag(last) else last
         if len(tags) != len(words) or not words:
             problems.append(
                 DataError(
                     f"{path}:{number}: {len(tags)} tags, but {len(words)} words before the tab.",
-                    "Expected one tag per word and, optionally, the intent as the last.",
+                    "Expected one tag per word and, optionally, the intent after them.",
                 )
             )
             continue

@@ -49,6 +49,21 @@ def test_one_line_per_sentence_is_read_without_edges_and_intents(tmp_path):
         read(tmp_path, bad)
 
 
+def test_the_intent_may_follow_another_tab(tmp_path):
+    lines = "fly to rome\tO O B-to\tflight\nBOS new york EOS\tO B-city I-city O\tcity\n"
+    sentences, notes = read(tmp_path, lines + "fares\tO\tfare\nto oslo\tO B-to\n")
+    assert sentences == [
+        ("fly to rome", "O O B-to", "flight"),
+        ("new york", "B-city I-city", "city"),
+        ("fares", "O", "fare"),
+        ("to oslo", "O B-to", None),
+    ]
+    assert any("one sentence per line" in note for note in notes)
+    bad = "a b c\tO O B-x\tfly\n" * 19 + "a b c\tO O B-x O\tfly\n"
+    with pytest.raises(DataError, match=r"train\.txt:20: 4 tags, but 3 words before the tab"):
+        read(tmp_path, bad)
+
+
 def test_mixatis_gives_its_joined_intents(tmp_path):
     sentences, notes = read(tmp_path, MIX_ATIS)
     assert sentences == [
