@@ -253,9 +253,16 @@ def _idx_parts(folder: Path, seed: int, orientation: idx.Orientation) -> Parts:
             f"{folder}: expected labels from 0 to below {MOST_CLASSES:,}, got {smallest} to "
             f"{largest}."
         )
-    names = tuple(str(label) for label in range(largest + 1))
+    known = idx.read_class_names(folder) or {label: str(label) for label in range(largest + 1)}
+    unknown = sorted({int(label) for _, labels in arrays.values() for label in labels} - set(known))
+    if unknown:
+        raise DataError(f"{folder}: the mapping file has no line for the label {unknown[0]}.")
+    # Labels of letters begin at 1.
+    ids = np.zeros(max(known) + 1, "int32")
+    ids[sorted(known)] = np.arange(len(known))
+    names = tuple(known[label] for label in sorted(known))
     whole, test = (
-        LabelledImages(fitted(images), labels, names)
+        LabelledImages(fitted(images), ids[labels], names)
         for images, labels in (arrays["train"], arrays["test"])
     )
     train, _, validation = stratified_split(whole, seed, (1 - HELD_OUT, 0, HELD_OUT), str(folder))

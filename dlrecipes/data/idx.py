@@ -157,6 +157,43 @@ def read_idx_folder(
     return splits
 
 
+def read_class_names(folder: Path) -> dict[int, str]:
+    """Returns the characters of the labels in EMNIST's mapping file; nothing without the file.
+
+    Each line has a label and the codes of its characters: `1 65 97` is the class `Aa`.
+
+    Args:
+        folder: Folder of IDX files, with `emnist-letters-mapping.txt` for
+            `emnist-letters-train-images-idx3-ubyte`.
+
+    Raises:
+        DataError: If a line is malformed, or two labels have the same characters.
+    """
+    images = _file(folder, "train", "images")
+    prefix = images.name[: images.name.index("train")]
+    path = folder / f"{prefix}mapping.txt"
+    if not path.is_file():
+        return {}
+    names: dict[int, str] = {}
+    for number, line in enumerate(path.read_bytes().decode("ascii", "replace").split("\n"), 1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            label, *codes = map(int, words)
+            name = "".join(map(chr, codes))
+        except (ValueError, OverflowError):
+            name = ""
+        if not name or not name.isprintable() or label in names or name in names.values():
+            raise DataError(
+                f"{path}:{number}: expected a label and the codes of its characters, each once.",
+                "A line such as 10 65 says that images of the label 10 are an A.",
+            )
+        names[label] = name
+    print_note(f"{folder}: the classes are named as {path.name} says.", once=("names", path))
+    return names
+
+
 def _images(file: Path, orientation: Orientation) -> np.ndarray:
     images = read_idx(file)
     if images.ndim != 3 or 0 in images.shape[1:]:

@@ -29,13 +29,13 @@ def write_classes(folder, count=3, names=("3", "10"), size=(40, 30)):
             Image.fromarray(image).save(folder / name / f"{number}.png")
 
 
-def write_idx(folder, count=24, marked=()):
+def write_idx(folder, count=24, marked=(), first=0):
     """Writes black images; the pixel at row and column `marked` is white."""
     for part, number in (("train", count), ("t10k", 4)):
         images = np.zeros((number, 28, 28), "u1")
         if marked:
             images[:, marked[0], marked[1]] = 255
-        labels = (np.arange(number) % 2).astype("u1")
+        labels = (np.arange(number) % 2 + first).astype("u1")
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             shape = struct.pack(f">{array.ndim}I", *array.shape)
             content = bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()
@@ -228,3 +228,36 @@ def test_the_description_names_sizes_and_classes():
         "test images": "30",
         "classes": "2: a, b",
     }
+
+
+def emnist_letters(folder, mapping):
+    """Writes IDX files of the labels 1 and 2 as EMNIST's, with a mapping file."""
+    write_idx(folder, first=1)
+    for file in list(folder.iterdir()):
+        file.rename(folder / f"emnist-letters-{file.name.replace('t10k', 'test')}")
+    (folder / "emnist-letters-mapping.txt").write_text(mapping)
+
+
+def test_emnists_mapping_names_the_classes(tmp_path, capsys):
+    emnist_letters(tmp_path, "1 65 97\r\n2 66 98\r\n3 67 99\r\n")
+    train, validation, test = read_digits(tmp_path, 0)
+    assert train.names == ("Aa", "Bb", "Cc")
+    assert sorted([*train.labels, *validation.labels]) == [0] * 12 + [1] * 12
+    assert set(test.labels) == {0, 1}
+    assert "the classes are named as emnist-letters-mapping.txt says" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ("1 65\n", "no line for the label 2"),
+        ("1 65\n2 B\n", r"mapping\.txt:2: expected a label and the codes"),
+        ("1 65\n2 65\n", r"mapping\.txt:2: expected a label and the codes"),
+        ("1 65\n\n1 66\n", r"mapping\.txt:3: expected a label and the codes"),
+        ("1\n2 66\n", r"mapping\.txt:1: expected a label and the codes"),
+    ],
+)
+def test_a_wrong_mapping_is_refused_with_its_line(tmp_path, mapping, message):
+    emnist_letters(tmp_path, mapping)
+    with pytest.raises(DataError, match=message):
+        read_digits(tmp_path, 0)
