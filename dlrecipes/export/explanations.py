@@ -54,7 +54,8 @@ def explain_signature(
             1)`, and the size of the image, int32 `[height, width]`, to the heat map of the image.
             It undoes the padding or cropping of `fit`. Defaults to `None`: `fit` stretches an
             image, and the heat map is stretched back.
-        layer: Layer of the feature maps, as in `GradCAM`. Defaults to `None`: the last one.
+        layer: Layer of the feature maps, as in `GradCAM`. Defaults to `None`: the one that it
+            chooses.
 
     Raises:
         ValueError: If the model is not supported, or the number of names differs from the number of

@@ -22,6 +22,8 @@ _COLOURS = (
     (250, 193, 39),
     (252, 255, 164),
 )
+# Shorter side of the coarsest map that is chosen: ResNet's last one has it.
+_LEAST_SIDE = 7
 # Largest weight of the heat map's colour against the image.
 _OPACITY = 0.75
 
@@ -39,7 +41,9 @@ class GradCAM:
             classes)`.
         layer: Layer, or its name, whose output is a feature map of shape `(batch, height, width,
             channels)`. In an ensemble each member has a layer of this name. Defaults to `None`: the
-            last layer whose map is larger than 1x1, pooling excluded.
+            last layer, pooling excluded, whose map has at least 7x7 positions, which is the size
+            of ResNet's last map for images of 224 pixels; without one, the last with the most
+            positions.
 
     Raises:
         ValueError: If the model is not functional, or has no such layer.
@@ -149,8 +153,8 @@ def grad_cam(
         images: Inputs of the model, shape `(batch, height, width, channels)`.
         classes: Class to explain for each image, integers of shape `(batch,)`, or one integer for
             all. Defaults to `None`: the predicted classes.
-        layer: Layer of the feature maps, or its name. Defaults to `None`: the last layer whose map
-            is larger than 1x1, pooling excluded.
+        layer: Layer of the feature maps, or its name. Defaults to `None`: the last layer, pooling
+            excluded, whose map has at least 7x7 positions.
 
     Returns:
         float32 of shape `(batch, height, width)`, from 0 to 1.
@@ -254,4 +258,11 @@ def _feature_layer(
         raise ValueError(
             f"{name} has no feature maps larger than 1x1: Grad-CAM needs a convolutional network."
         )
-    return fine[-1]
+    sides = [_side(candidate) for candidate in fine]
+    least = min(_LEAST_SIDE, max(sides))
+    return [part for part, side in zip(fine, sides, strict=True) if side >= least][-1]
+
+
+def _side(layer: keras.layers.Layer) -> float:
+    """Returns the shorter side of a layer's map; infinity if the model takes images of any size."""
+    return min(float("inf") if side is None else side for side in output_shape(layer)[1:3])

@@ -175,3 +175,20 @@ def test_an_overlay_is_the_grey_image_where_the_map_is_zero():
     assert drawn[0, 0, 0, 0] > 200
     assert drawn[0, 0, 0, 0] > drawn[0, 0, 0, 2]
     np.testing.assert_array_equal(overlay(image / 255, heat), drawn)
+
+
+@pytest.mark.parametrize(
+    ("size", "side"),
+    # Maps of half, a quarter, an eighth and a sixteenth of the size.
+    [(128, 8), (112, 7), (64, 8), (56, 7), (28, 7), (14, 7), (12, 6), (None, None)],
+)
+def test_the_last_map_of_7x7_positions_or_more_is_explained(size, side):
+    x = images = keras.Input((size, size, 1))
+    for _ in range(4):
+        x = layers.Conv2D(2, 3, strides=2, padding="same", activation="relu")(x)
+        x = layers.Conv2D(2, 3, padding="same", activation="relu")(x)
+    x = layers.Dense(CLASSES)(layers.GlobalAveragePooling2D()(x))
+    (chosen,) = GradCAM(keras.Model(images, x)).layers
+    assert tuple(chosen.output.shape[1:3]) == (side, side)
+    # The second layer of its size.
+    assert chosen.strides == (1, 1)
