@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from dlrecipes.recipe.config import Options, RecipeConfig
+from dlrecipes.recipe.config import RecipeConfig
+from dlrecipes.recipe.options import Options
+from dlrecipes.recipe.prediction_memo import PredictionMemo
 
 if TYPE_CHECKING:
     import keras
@@ -86,6 +88,8 @@ class Recipe(ABC):
         # Each recipe knows its own class of settings.
         self.config: Any = config
         self.name = name
+        # Predictions that `evaluate` and `figures` share.
+        self.memo = PredictionMemo()
 
     @abstractmethod
     def load_data(self) -> Splits:

@@ -122,7 +122,13 @@ class DigitRecognition(Recipe):
         """Returns accuracy, mean cross-entropy, calibration error, and the scores of each class."""
         examples = getattr(splits, part)
         truth = class_indices(examples.labels, examples.names, model.class_names)
-        return classification_metrics(_probabilities(model, examples), truth, model.class_names)
+        probabilities = self._probabilities(model, examples)
+        return classification_metrics(probabilities, truth, model.class_names)
+
+    def _probabilities(self, model: ImageClassifier, examples: LabelledImages) -> np.ndarray:
+        return self.memo.get(
+            "probabilities", model, examples, lambda: _probabilities(model, examples)
+        )
 
     def describe(self, model: ImageClassifier, splits: Splits) -> dict[str, Any]:
         """Returns the multiply-accumulate operations per image."""
@@ -132,7 +138,7 @@ class DigitRecognition(Recipe):
         """Yields confusion matrix, mistakes, filters, feature maps and a comparison of networks."""
         examples, names = splits.test, model.class_names
         truth = class_indices(examples.labels, examples.names, names)
-        probabilities = _probabilities(model, examples)
+        probabilities = self._probabilities(model, examples)
         predicted = probabilities.argmax(axis=1)
         counts = confusion_matrix(truth, predicted, len(names))
         yield "confusion", figures.confusion(counts, names, "Classes, test")

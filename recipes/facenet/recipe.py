@@ -141,9 +141,13 @@ class FaceNet(Recipe):
 
     def _embeddings(self, model: TripletEmbedding, examples: FaceImages) -> np.ndarray:
         embed = _compiled(model, self.config.mirror)
-        return map_batches(
-            lambda batch: embed(_scaled(batch)), examples.images, batch_size=EVALUATION_BATCH
-        )
+
+        def embeddings() -> np.ndarray:
+            return map_batches(
+                lambda batch: embed(_scaled(batch)), examples.images, batch_size=EVALUATION_BATCH
+            )
+
+        return self.memo.get("embeddings", model, examples, embeddings)
 
     def _representations(
         self, model: TripletEmbedding, splits: Splits, examples: FaceImages

@@ -132,8 +132,9 @@ class PixToPix(Recipe):
 
     def evaluate(self, model: keras.Model, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns image quality and, if one side consists of label maps, the FCN score."""
-        inputs, targets = data.sides(self.config, getattr(splits, part))
-        translated = self._translations(model, inputs)
+        examples = getattr(splits, part)
+        inputs, targets = data.sides(self.config, examples)
+        translated = self._translated(model, examples)
         metrics: dict[str, Any] = image_quality(targets, translated)
         if is_label_map(targets):
             metrics |= scores.fcn_scores(targets, classes_of(translated))
@@ -144,6 +145,15 @@ class PixToPix(Recipe):
         if self.config.fid != "off":
             metrics |= scores.fid(targets, translated, self.config.fid == "download")
         return metrics
+
+    def _translated(self, model: keras.Model, examples: Any) -> np.ndarray:
+        """Returns the translations of all examples, uint8."""
+        return self.memo.get(
+            "translations",
+            model,
+            examples,
+            lambda: self._translations(model, data.sides(self.config, examples)[0]),
+        )
 
     def _judge(self, splits: Splits) -> SegmentationJudge:
         """Returns the network that segments photographs, trained on real ones."""
@@ -172,7 +182,7 @@ class PixToPix(Recipe):
     def figures(self, model: keras.Model, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields translated test images, others by epoch, and the discriminator's judgement."""
         inputs, targets = data.sides(self.config, splits.test[:SHEET])
-        translated = self._translations(model, inputs)
+        translated = self._translated(model, splits.test)[:SHEET]
         blocks = 2 if len(inputs) > 4 else 1
         titles = ["input", "translated", "target"] * blocks
         yield "sheet", image_grid(_by_row(inputs, translated, targets), 3 * blocks, titles)

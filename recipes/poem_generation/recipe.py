@@ -180,10 +180,17 @@ class PoemGeneration(Recipe):
         request = {"line_length": lengths, "seed": seed + np.arange(count)}
         generate = functools.partial(self._write, model, count, **request)
         return {
-            "perplexity": scores.perplexities(model, examples)[0],
+            "perplexity": self._perplexities(model, examples)[0],
             "perplexity_unconditional": scores.perplexities(model, examples, False)[0],
             **scores.generation_scores(generate, splits.train),
         }
+
+    def _perplexities(
+        self, model: CharacterLanguageModel, examples: Sequence[Poem]
+    ) -> tuple[float, np.ndarray]:
+        return self.memo.get(
+            "perplexities", model, examples, lambda: scores.perplexities(model, examples)
+        )
 
     def _write(
         self, model: CharacterLanguageModel, count: int, **request: Any
@@ -206,7 +213,7 @@ class PoemGeneration(Recipe):
     ) -> Iterator[tuple[str, Figure]]:
         """Yields the perplexity by position and a page of poems; nothing for a text."""
         if not isinstance(splits.test, str):
-            _, by_place = scores.perplexities(model, splits.test)
+            _, by_place = self._perplexities(model, splits.test)
             yield "perplexity_by_position", figures.by_position(by_place)
             yield "poems", figures.page(self._page(model, splits.test))
 

@@ -179,7 +179,7 @@ class SlotFilling(Recipe):
     def evaluate(self, model: SequenceTagger, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns span F1 as in the CoNLL evaluation, and accuracies."""
         examples = getattr(splits, part)
-        truth, (tags, intents) = [s.tags for s in examples], _tag(model, examples)
+        truth, (tags, intents) = [s.tags for s in examples], self._tag(model, examples)
         spans = span_scores(truth, tags)
         metrics: dict[str, Any] = {
             "span_f1": spans.f1,
@@ -197,6 +197,12 @@ class SlotFilling(Recipe):
         metrics["span_f1_by_slot"] = {slot: score.f1 for slot, score in spans.by_slot.items()}
         return metrics
 
+    def _tag(
+        self, model: SequenceTagger, examples: Sequence[TaggedSentence]
+    ) -> tuple[list[list[str]], list[str]]:
+        kind = "tags", model.intent_threshold
+        return self.memo.get(kind, model, examples, lambda: _tag(model, examples))
+
     def labels(
         self, model: SequenceTagger, examples: Sequence[TaggedSentence]
     ) -> tuple[list[str], list[str]]:
@@ -210,7 +216,7 @@ class SlotFilling(Recipe):
 
     def figures(self, model: SequenceTagger, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields F1 by slot, the confusion of slots, and tagged sentences of the test split."""
-        truth, (tags, _) = [s.tags for s in splits.test], _tag(model, splits.test)
+        truth, (tags, _) = [s.tags for s in splits.test], self._tag(model, splits.test)
         by_slot = span_scores(truth, tags).by_slot
         f1 = {slot: score.f1 for slot, score in by_slot.items()}
         supports = {slot: f"({score.support})" for slot, score in by_slot.items()}
