@@ -62,6 +62,30 @@ def epoch_steps(examples: int, batch_size: int, min_steps: int) -> tuple[int, in
     return steps * passes, passes
 
 
+def map_numbered(
+    batches: tf.data.Dataset, function: Callable[..., Any], first: int
+) -> tf.data.Dataset:
+    """Returns batches after a function of their number over all epochs and of themselves.
+
+    Args:
+        batches: Batches from the first epoch to train on.
+        function: Function of the number and of a batch, such as an augmentation whose seed is the
+            number.
+        first: Number of the first batch.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> from dlrecipes.data.batches import map_numbered
+    >>> batches = tf.data.Dataset.from_tensor_slices([[1.0], [2.0]])
+    >>> numbered = map_numbered(batches, lambda number, batch: (number, batch[0]), first=40)
+    >>> [(int(number), float(x)) for number, x in numbered]
+    [(40, 1.0), (41, 2.0)]
+    """
+    numbered = batches.enumerate(first)
+    return numbered.map(function, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
 def training_batches(
     inputs: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],

@@ -18,12 +18,10 @@ from dlrecipes.recipe import Splits
 
 from .config import Config
 
-# Most images of the built-in validation and test parts, and number of the first image of each
-# part: the test images are the same for any number of training images.
+# Most images of the built-in validation and test parts.
 VALIDATION, TEST = 500, 1000
 # Images are drawn at this size, at least, and then resized.
 SMALLEST = 16
-FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}
 
 TEST_SETS = {
     "cats_dogs": "They are drawn cats and dogs, not photographs.",
@@ -86,15 +84,14 @@ def check(config: Config) -> DataReport:
 def builtin(config: Config) -> tuple[ImageExamples, ImageExamples, ImageExamples]:
     """Returns the built-in images, drawn at the size that the network takes."""
     from dlrecipes.data.generated import cats_dogs, x_or_o
+    from dlrecipes.data.generated.parts import generated_parts
 
     kind = cats_dogs if config.subject == "cats_dogs" else x_or_o
     draw = getattr(kind, config.subject)
-    train = config.images
-    counts = {"train": train, "validation": min(train, VALIDATION), "test": min(train, TEST)}
+    size = max(SMALLEST, config.size)
 
-    def part(name: str) -> ImageExamples:
-        size = max(SMALLEST, config.size)
-        images, labels = draw(counts[name], config.seed, size=size, first=FIRST[name])
+    def part(count: int, first: int) -> ImageExamples:
+        images, labels = draw(count, config.seed, size=size, first=first)
         return ImageExamples.from_arrays(images, labels, kind.CLASSES)
 
-    return part("train"), part("validation"), part("test")
+    return generated_parts(part, config.images, VALIDATION, TEST)

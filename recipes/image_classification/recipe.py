@@ -11,7 +11,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes._utils.notes import print_note
-from dlrecipes.data.batches import epoch_steps
+from dlrecipes.data.batches import map_numbered
 from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_errors
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.data.reports import DataReport
@@ -68,7 +68,9 @@ class ImageClassification(Recipe):
 
     def build(self, splits: Splits) -> ImageClassifier:
         """Returns a classifier with the classes of the training data."""
-        return training.build(self.config, splits.train.names, self._epoch(len(splits.train))[0])
+        return training.build(
+            self.config, splits.train.names, self.config.epoch_steps(len(splits.train))[0]
+        )
 
     def dataset(
         self, model: ImageClassifier, examples: ImageExamples, start_epoch: int | None = None
@@ -84,7 +86,7 @@ class ImageClassification(Recipe):
         if start_epoch is None:
             batches, steps = image_batches(examples, config.size, EVALUATION_BATCH, config.seed)
             return batches.map(scaled), steps
-        steps, passes = self._epoch(len(examples))
+        steps, passes = self.config.epoch_steps(len(examples))
         batches, _ = image_batches(
             examples, config.size, config.batch_size, config.seed, start_epoch * passes
         )
@@ -100,19 +102,13 @@ class ImageClassification(Recipe):
             return images / 255, labels, tf.linalg.matvec(labels, weights)
 
         # The number of the batch over all epochs is its seed.
-        numbered = batches.enumerate(start_epoch * steps)
-        batches = numbered.map(augmented, num_parallel_calls=2, deterministic=True).prefetch(2)
-        return batches, steps
-
-    def _epoch(self, examples: int) -> tuple[int, int]:
-        """Returns the training steps of an epoch, and how often it repeats the images."""
-        return epoch_steps(examples, self.config.batch_size, self.config.min_steps_per_epoch)
+        return map_numbered(batches, augmented, start_epoch * steps), steps
 
     def callbacks(self, model: ImageClassifier, splits: Splits) -> list[keras.callbacks.Callback]:
         """Returns the callbacks that freeze, average and prune weights."""
         if self.config.prune:
             print_note(compression.pruned_weights(self.config, model))
-        return training.callbacks(self.config, self._epoch(len(splits.train))[0])
+        return training.callbacks(self.config, self.config.epoch_steps(len(splits.train))[0])
 
     @property
     def start_from_epoch(self) -> int:
@@ -121,12 +117,17 @@ class ImageClassification(Recipe):
 
     def evaluate(self, model: ImageClassifier, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns accuracy with its interval, calibration, and metrics of each class."""
-        examples = getattr(splits, part).with_names(model.class_names)
-        return classification_metrics(
-            self._probabilities(model, examples), examples.labels, model.class_names
-        )
+        examples = getattr(splits, part)
+        labels = examples.with_names(model.class_names).labels
+        probabilities = self._probabilities(model, examples)
+        return classification_metrics(probabilities, labels, model.class_names)
 
     def _probabilities(self, model: ImageClassifier, examples: ImageExamples) -> np.ndarray:
+        return self.memo.get(
+            "probabilities", model, examples, lambda: self._classified(model, examples)
+        )
+
+    def _classified(self, model: ImageClassifier, examples: ImageExamples) -> np.ndarray:
         classify = tf.function(lambda images: training.outputs(model, images, self.config.mirror))
         with plain_decoding_errors():
             return np.concatenate(
@@ -145,8 +146,8 @@ class ImageClassification(Recipe):
 
     def figures(self, model: ImageClassifier, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields confusion matrix, mistakes, calibration, and what the network sees."""
+        probabilities = self._probabilities(model, splits.test)
         examples = splits.test.with_names(model.class_names)
-        probabilities = self._probabilities(model, examples)
         yield from figures.figures(model, examples, probabilities, self.config)
 
     def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:

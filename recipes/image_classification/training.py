@@ -24,6 +24,7 @@ from dlrecipes.training import (
     ScheduleSequence,
     learning_rate_schedule,
 )
+from dlrecipes.training._engine.adamw import adamw
 from dlrecipes.training._engine.precision import built_in
 
 from . import compression, networks
@@ -51,15 +52,12 @@ def build(config: Config, names: Sequence[str], steps: int) -> ImageClassifier:
         model: ImageClassifier = _distillation(config, network, names)
     else:
         model = ImageClassifier(network, names)
-    optimizer = keras.optimizers.AdamW(
+    optimizer = adamw(
+        model,
         _rate(config, steps),
-        weight_decay=config.weight_decay,
+        config.weight_decay,
         use_ema=bool(config.ema),
         ema_momentum=config.ema or 0.99,
-    )
-    # Biases and normalization are not decayed.
-    optimizer.exclude_from_weight_decay(
-        var_list=[variable for variable in model.trainable_variables if len(variable.shape) < 2]
     )
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=config.label_smoothing

@@ -22,10 +22,8 @@ from dlrecipes.recipe import Splits
 
 from .config import Config
 
-# Scenes of the built-in validation and test parts at most, and the number of the first scene of
-# each part: the test scenes are the same for any number of training scenes.
+# Scenes of the built-in validation and test parts at most.
 VALIDATION, TEST = 200, 300
-FIRST = {"train": 0, "validation": 10_000_000, "test": 20_000_000}
 TEST_SET = "They are drawn scenes, not photographs."
 # Boxes of a class below which a note says that they are few.
 FEW = 50
@@ -88,16 +86,14 @@ def check(config: Config) -> DataReport:
 
 def builtin(config: Config) -> tuple[BoxExamples, BoxExamples, BoxExamples]:
     """Returns the built-in scenes, drawn at the size that the network takes."""
+    from dlrecipes.data.generated.parts import generated_parts
     from dlrecipes.data.generated.scenes import CLASSES, scenes
 
-    train = config.images
-    counts = {"train": train, "validation": min(train, VALIDATION), "test": min(train, TEST)}
-
-    def part(name: str) -> BoxExamples:
-        images, boxes, classes = scenes(counts[name], config.seed, config.size, FIRST[name])
+    def part(count: int, first: int) -> BoxExamples:
+        images, boxes, classes = scenes(count, config.seed, config.size, first)
         return BoxExamples.from_arrays(images, boxes, classes, CLASSES)
 
-    return part("train"), part("validation"), part("test")
+    return generated_parts(part, config.images, VALIDATION, TEST)
 
 
 def box_sizes(examples: BoxExamples, size: int) -> np.ndarray:

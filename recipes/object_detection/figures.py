@@ -28,17 +28,20 @@ OVERLAPS = (0.5, 0.7, 0.9)
 
 
 def figures(
-    model: FasterRCNN, examples: BoxExamples, config: Config
+    model: FasterRCNN,
+    examples: BoxExamples,
+    found: Sequence[detections.Arrays],
+    config: Config,
 ) -> Iterator[tuple[str, Figure]]:
     """Yields the figures of the test images.
 
     Args:
         model: The trained detector.
         examples: Test images, whose classes are the model's.
+        found: Their detections, as `detections.detect` returns them.
         config: The settings.
     """
     names = model.class_names
-    found = detections.detect(model, examples, config)
     truths = detections.truths(examples)
     images = _Images(examples)
     rows = np.linspace(0, len(examples) - 1, min(SHOWN, len(examples))).astype(int)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes._utils.notes import print_note
-from dlrecipes.data.batches import epoch_steps
+from dlrecipes.data.batches import map_numbered
 from dlrecipes.data.box_augmentation import BoxAugmentation
 from dlrecipes.data.box_batches import box_batches
 from dlrecipes.data.box_examples import BoxExamples
@@ -77,7 +77,7 @@ class ObjectDetection(Recipe):
                 # A run with --start builds two models.
                 once=("anchors", self.config.data, sizes, ratios),
             )
-        steps = self._epoch(len(splits.train))[0]
+        steps = self.config.epoch_steps(len(splits.train))[0]
         return training.build(self.config, splits.train.names, (sizes, ratios), steps)
 
     def initialize(self, model: FasterRCNN, source: keras.Model) -> Transfer:
@@ -112,7 +112,7 @@ class ObjectDetection(Recipe):
                 examples, config.size, detections.EVALUATION_BATCH, config.seed
             )
             return batches.map(scaled), steps
-        steps, passes = self._epoch(len(examples))
+        steps, passes = self.config.epoch_steps(len(examples))
         batches, _ = box_batches(
             examples, config.size, config.batch_size, config.seed, start_epoch * passes
         )
@@ -131,19 +131,18 @@ class ObjectDetection(Recipe):
             return images / 255, targets
 
         # The number of the batch over all epochs is its seed.
-        numbered = batches.enumerate(start_epoch * steps)
-        batches = numbered.map(augmented, num_parallel_calls=2, deterministic=True).prefetch(2)
-        return batches, steps
-
-    def _epoch(self, examples: int) -> tuple[int, int]:
-        """Returns the training steps of an epoch, and how often it repeats the images."""
-        return epoch_steps(examples, self.config.batch_size, self.config.min_steps_per_epoch)
+        return map_numbered(batches, augmented, start_epoch * steps), steps
 
     def evaluate(self, model: FasterRCNN, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns COCO's metrics: mean average precision and recall, by class and by size."""
-        examples = getattr(splits, part).with_names(model.class_names)
-        found = detections.detect(model, examples, self.config)
-        return detection_metrics(found, detections.truths(examples), model.class_names)
+        examples = getattr(splits, part)
+        truths = detections.truths(examples.with_names(model.class_names))
+        return detection_metrics(self._detect(model, examples), truths, model.class_names)
+
+    def _detect(self, model: FasterRCNN, examples: BoxExamples) -> list[detections.Arrays]:
+        return self.memo.get(
+            "detections", model, examples, lambda: detections.detect(model, examples, self.config)
+        )
 
     def describe(self, model: FasterRCNN, splits: Splits) -> dict[str, Any]:
         """Returns the multiply-accumulate operations per image."""
@@ -151,8 +150,9 @@ class ObjectDetection(Recipe):
 
     def figures(self, model: FasterRCNN, splits: Splits) -> Iterator[tuple[str, Figure]]:
         """Yields detections, precision and recall, confusion and the recall of proposals."""
+        found = self._detect(model, splits.test)
         examples = splits.test.with_names(model.class_names)
-        yield from figures.figures(model, examples, self.config)
+        yield from figures.figures(model, examples, found, self.config)
 
     def signatures(self, model: FasterRCNN, splits: Splits) -> Exports:
         """Returns files and arrays to boxes as the SavedModel, prepared images as LiteRT."""

@@ -10,6 +10,7 @@ import keras
 from dlrecipes.data.box_examples import BoxExamples
 from dlrecipes.recipe.transfer import Transfer, copy_weights
 from dlrecipes.training import FasterRCNN, learning_rate_schedule
+from dlrecipes.training._engine.adamw import adamw
 from dlrecipes.training._engine.precision import built_in
 
 from . import data, networks
@@ -43,22 +44,14 @@ def build(
         seed=config.seed,
     )
     total = steps * config.epochs
-    optimizer = keras.optimizers.AdamW(
-        learning_rate_schedule(
-            config.lr_schedule,
-            config.learning_rate,
-            total,
-            alpha=FINAL_RATE,
-            warmup_steps=int(config.warmup * total),
-        ),
-        weight_decay=config.weight_decay,
-        global_clipnorm=config.clip_norm,
+    rate = learning_rate_schedule(
+        config.lr_schedule,
+        config.learning_rate,
+        total,
+        alpha=FINAL_RATE,
+        warmup_steps=int(config.warmup * total),
     )
-    # Biases and normalization are not decayed.
-    optimizer.exclude_from_weight_decay(
-        var_list=[variable for variable in model.trainable_variables if len(variable.shape) < 2]
-    )
-    model.compile(optimizer)
+    model.compile(adamw(model, rate, config.weight_decay, global_clipnorm=config.clip_norm))
     return model
 
 

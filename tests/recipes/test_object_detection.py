@@ -236,13 +236,12 @@ def test_evaluation_takes_other_classes_in_another_order(model, splits):
 
 
 def test_mistakes_are_those_of_the_boxes_that_predict_shows(monkeypatch):
-    data, detections = squares(count=3), module("detections")
+    data = squares(count=3)
     box = {"boxes": np.array([[0.0, 0, 4, 4]] * 2), "classes": np.array([0, 0])}
     found = [{**box, "scores": np.array([0.9, 0.4])}] * 3
-    monkeypatch.setattr(detections, "detect", lambda *_: found)
-    monkeypatch.setattr(detections, "propose", lambda *_: [np.zeros((0, 4))] * 3)
+    monkeypatch.setattr(module("detections"), "propose", lambda *_: [np.zeros((0, 4))] * 3)
     trained = SimpleNamespace(class_names=data.test.names)
-    drawn = dict(module("figures").figures(trained, data.test, recipe().config))
+    drawn = dict(module("figures").figures(trained, data.test, found, recipe().config))
     texts = {text.get_text() for axis in drawn["mistakes"].axes for text in axis.texts}
     least = module("config").PredictOptions().threshold
     title = f"boxes with a score of at least {least:.2f}"
