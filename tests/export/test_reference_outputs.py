@@ -68,3 +68,29 @@ def test_an_image_does_not_match_another(change):
         outputs["image_bytes"][0] = b"none"
     with pytest.raises(PublishError, match="image_bytes differs from the model"):
         assert_match("draw", png(white), outputs)
+
+
+def test_nan_does_not_match_a_number():
+    with pytest.raises(PublishError, match="differs"):
+        assert_match("x", {"a": np.array([1.0])}, {"a": np.array([np.nan])})
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"b": np.zeros(2)}, "outputs"),
+        ({"a": np.zeros(3)}, "shape"),
+        ({"a": np.array([0.0, 2e-4])}, "differs"),
+    ],
+)
+def test_a_mismatch_says_what_differs(outputs, message):
+    with pytest.raises(PublishError, match=message):
+        assert_match("x", {"a": np.zeros(2)}, outputs)
+
+
+def test_nan_and_infinity_match_only_themselves():
+    values = np.float32([1, np.nan, np.inf, -np.inf])
+    assert_match("x", {"y": values}, {"y": values.copy()})
+    for other in ([1, 0, np.inf, -np.inf], [1, np.nan, -np.inf, -np.inf], [1, np.nan, 5, -np.inf]):
+        with pytest.raises(PublishError, match="differs from the model"):
+            assert_match("x", {"y": values}, {"y": np.float32(other)})

@@ -3,55 +3,23 @@
 import io
 import json
 import shutil
-import socket
-import urllib.error
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from image_classification_case import APPLICATION, CLASSES, NAME, all_parts, noise, recipe, run
 from PIL import Image
 
-from dlrecipes import runner
 from dlrecipes.data.image_resizing import resize
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.export.litert import LiteRTModel
 from dlrecipes.export.litert_metadata import read_metadata
 from dlrecipes.export.version import ModelVersion
-from dlrecipes.recipe import Splits, registry
-from dlrecipes.runner import run_folder, start
+from dlrecipes.recipe import Splits
+from dlrecipes.runner import start
 from dlrecipes.runner.run import train
-
-NAME = "image_classification"
-TINY = {
-    "images": 100,
-    "size": 16,
-    "width": 0.25,
-    "epochs": 2,
-    "batch_size": 20,
-    "min_steps_per_epoch": 1,
-    "seed": 3,
-}
-CLASSES = ["cat", "dog"]
-
-
-def recipe(**settings):
-    source = registry.find(NAME)
-    settings = {**TINY, **settings}
-    return source.recipe()(source.config().parse(settings), source.name)
-
-
-def run(task, folder):
-    return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
-
-
-def module(name):
-    return registry.find(NAME)._module(name)
-
-
-def first_batch(task, model, examples, start_epoch=0):
-    return next(iter(task.dataset(model, examples, start_epoch)[0]))
 
 
 @pytest.fixture(scope="module")
@@ -89,21 +57,6 @@ def png(array):
     content = io.BytesIO()
     Image.fromarray(array).save(content, "PNG")
     return content.getvalue()
-
-
-def noise(*shape, seed=0):
-    small = np.random.default_rng(seed).integers(0, 256, (3, 3, 3), "uint8")
-    return np.asarray(Image.fromarray(small).resize(shape[1::-1], Image.Resampling.BICUBIC))
-
-
-def labelled(names, count=4, size=16):
-    images = [noise(size, size, seed=k) for k in range(count * len(names))]
-    return ImageExamples.from_arrays(images, np.repeat(np.arange(len(names)), count), names)
-
-
-def all_parts(names, count=4, size=16):
-    part = labelled(names, count, size)
-    return Splits(part, part, part, description={}, notes=[])
 
 
 # The shared run.
@@ -246,49 +199,6 @@ def test_a_teacher_of_other_classes_is_one_line(folder):
         task.build(all_parts(["cat", "dog", "bird"]))
 
 
-# Settings.
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"network": "smal_resnet"}, "no such network. Did you mean 'small_resnet'"),
-        ({"network": "ResNet50"}, "no such network. Did you mean 'resnet50'"),
-        ({"network": "Xception"}, "no such network. Did you mean 'applications:Xception'"),
-        ({"freeze": 1}, "the frozen layers would keep random weights"),
-        ({"freeze": 2, "start": "1", "epochs": 2}, "Give --epochs 3 or more"),
-        ({"start": "1", "weights": "x", "network": "applications:VGG16"}, "Give one of them"),
-        ({"images": 1_000_000, "size": 1024}, "would need 3145.7 GB of memory. Give --images 1271"),
-        ({"weights": "imagenet"}, "--weights: it is for --network applications:NAME"),
-        ({"network": "applications:VGG16", "width": 2}, "--width: networks of keras.applications"),
-        ({"network": "vgg11", "depth": 2}, "--depth: it is for --network small_resnet"),
-        ({"fine_tuning_rate": 0.1}, "--fine-tuning-rate: --freeze is 0"),
-        ({"temperature": 2}, "--temperature: there is no --teacher"),
-        ({"lr_schedule": "constant", "warmup": 0.2}, "--warmup: --lr-schedule is constant"),
-        ({"data": "photos", "images": 200}, "--images: it is for the built-in data"),
-    ],
-)
-def test_settings_that_contradict_each_other_are_refused_in_one_line(settings, message):
-    config = registry.find(NAME).config()
-    with pytest.raises(UsageError) as caught:
-        config.parse(settings).check_effect(settings, NAME)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_classes_are_weighted_by_the_inverse_of_their_frequency():
-    names = ["cat", "dog", "bird"]
-    task = recipe(balance=True, mixing="none", batch_size=4)
-    images = [noise(16, 16, seed=k) for k in range(4)]
-    part = ImageExamples.from_arrays(images, [0, 0, 0, 1], names)
-    model = task.build(Splits(part, part, part, description={}, notes=[]))
-    _, labels, weights = first_batch(task, model, part)
-    # 4 images of 2 classes: 4 / (2 * 3) and 4 / (2 * 1); they sum to the number of images.
-    expected = np.where(labels.numpy()[:, 0] == 1, 4 / 6, 4 / 2)
-    np.testing.assert_allclose(weights, expected, rtol=1e-6)
-    assert float(tf.reduce_sum(weights)) == pytest.approx(4)
-
-
 def test_the_learning_rate_warms_up_and_is_lower_after_frozen_epochs(folder):
     task = recipe(
         start=str(folder), freeze=2, epochs=4, learning_rate=0.1, fine_tuning_rate=0.5, warmup=0.5
@@ -296,87 +206,6 @@ def test_the_learning_rate_warms_up_and_is_lower_after_frozen_epochs(folder):
     # 12 images in batches of 20 are one step per epoch.
     rate = task.build(all_parts(CLASSES, 6)).optimizer._learning_rate
     assert [float(rate(step)) for step in range(4)] == pytest.approx([0.1, 0.1, 0.0, 0.05])
-
-
-# Data.
-
-
-AUGMENTATIONS = {
-    "flip": {"flip": True},
-    "shift": {"shift": 0.3},
-    "zoom": {"zoom": 0.3},
-    "rotation": {"rotation": 30},
-    "colour": {"colour": 1.0},
-    "random_erasing": {"random_erasing": 0.01},
-    "mixup": {"mixing": "mixup"},
-    "cutmix": {"mixing": "cutmix"},
-    "rand_augment": {"rand_augment": 1.0},
-}
-NO_AUGMENTATION = {"flip": False, "shift": 0, "zoom": 0}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name == "rand_augment" else name
-        for name in AUGMENTATIONS
-    ],
-)
-def test_each_augmentation_changes_images_by_the_number_of_the_batch(name, splits):
-    task = recipe(**{**NO_AUGMENTATION, **AUGMENTATIONS[name]})
-    augment = module("augmentation").Augmentation(task.config)
-    images = np.stack([splits.train.image(k) for k in range(8)]).astype("float32")
-    labels = np.eye(2, dtype="float32")[splits.train.labels[:8]]
-    graph = tf.function(lambda number: augment(tf.constant(images), tf.constant(labels), number))
-    first, other = graph(tf.constant(0)), graph(tf.constant(1))
-    for one, same in zip(first, graph(tf.constant(0)), strict=True):
-        np.testing.assert_array_equal(one, same)
-    assert np.any(first[0] != images)
-    assert np.any(first[0] != other[0])
-    for changed, target in (first, other):
-        assert changed.shape == images.shape
-        assert 0 <= np.min(changed) <= np.max(changed) <= 255
-        assert np.isfinite(changed).all()
-        np.testing.assert_allclose(np.sum(target, axis=1), 1, rtol=1e-5)
-        if "mix" not in name:
-            np.testing.assert_array_equal(target, labels)
-
-
-def test_random_erasing_covers_no_more_than_the_setting():
-    task = recipe(**NO_AUGMENTATION, random_erasing=0.01)
-    augment = module("augmentation").Augmentation(task.config)
-    images, labels = tf.fill([100, 64, 64, 3], 99.5), tf.ones([100, 2])
-    erased = tf.function(augment)(images, labels, tf.constant(0))[0].numpy() != 99.5
-    # Each side is at most sqrt(0.01) of 64 pixels, 6.4, and touches one pixel more.
-    sides = [erased.any(axis=(axis, 3)).sum(axis=1).max() for axis in (1, 2)]
-    assert 4 <= max(sides) <= 7
-
-
-def test_without_augmentation_training_images_are_the_resized_ones(splits):
-    task = recipe(**NO_AUGMENTATION)
-    model = task.build(splits)
-    images, _ = first_batch(task, model, splits.train)
-    whole = {splits.train.image(k).tobytes() for k in range(len(splits.train))}
-    assert {(255 * image).numpy().round().astype("uint8").tobytes() for image in images} <= whole
-
-
-def test_an_epoch_of_few_images_is_several_passes_and_a_resumed_run_has_its_batches(splits):
-    task = recipe(min_steps_per_epoch=12, batch_size=30)
-    model = task.build(splits)
-    # 100 images are 4 steps, so that 3 passes have 12.
-    whole, steps = task.dataset(model, splits.train, 0)
-    assert steps == 12
-    later = next(iter(whole.skip(12)))
-    for one, same in zip(first_batch(task, model, splits.train, 1), later, strict=True):
-        np.testing.assert_array_equal(one, same)
-
-
-def test_built_in_images_have_the_subject_and_the_number_that_is_asked_for():
-    task = recipe(subject="x_or_o", images=120, size=8)
-    parts = task.load_data()
-    assert (len(parts.train), len(parts.validation), len(parts.test)) == (120, 120, 120)
-    assert [name.casefold() for name in parts.train.names] in (["x", "o"], ["o", "x"])
-    assert task.config.data_name() == "x_or_o"
 
 
 # Training.
@@ -432,138 +261,6 @@ def test_a_killed_run_with_everything_resumes_with_the_same_bits(tmp_path, folde
         **{"colour": 0.3},
         **{"balance": True, "dropout": 0.3},
     )
-
-
-SIZES = {"alexnet": 67, "googlenet": 32, "vgg16": 32, "resnet18": 16}
-QUICK = ("small_resnet", "small_cnn")
-
-
-@pytest.mark.parametrize(
-    "network",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in registry.find(NAME)._module("config").NETWORKS
-    ],
-)
-def test_each_network_trains_one_step(network):
-    size = SIZES.get(network, 32)
-    task = recipe(network=network, size=size, width=0.1, dropout=0.1)
-    data = all_parts(["a", "b", "c"], size=size)
-    model = task.build(data)
-    assert model.network.input_shape == (None, size, size, 3)
-    before = [np.array(weight) for weight in model.trainable_weights]
-    batches, steps = task.dataset(model, data.train, 0)
-    # The first step of the warm-up has the rate 0.
-    loss = model.fit(batches, steps_per_epoch=2 * steps, verbose=0).history["loss"][0]
-    assert np.isfinite(loss)
-    pairs = zip(before, model.trainable_weights, strict=True)
-    # In a network this narrow some ReLUs are never active.
-    assert np.mean([np.any(old != np.asarray(new)) for old, new in pairs]) > 0.5
-    heads = [x for x in model._flatten_layers() if x.name == module("networks").HEAD]
-    assert len(heads) == 1
-
-
-@pytest.mark.parametrize(
-    ("settings", "least"),
-    [
-        ({"network": "alexnet", "size": 64}, 67),
-        ({"network": "applications:MobileNetV3Small", "size": 16, "width": 1.0}, 32),
-        ({"network": "applications:InceptionV3", "size": 64, "width": 1.0}, 75),
-    ],
-)
-def test_a_size_below_a_networks_least_is_one_line_with_the_least(settings, least):
-    with pytest.raises(UsageError) as caught:
-        recipe(**settings).build(all_parts(CLASSES, size=8))
-    assert f"--network {settings['network']} --size {settings['size']}: " in str(caught.value)
-    assert str(least) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("MobilNetV3Small", "Did you mean 'MobileNetV3Small'"),
-        ("Nonsense", "ResNet50"),
-        ("", "ResNet50"),
-    ],
-)
-def test_an_unknown_application_names_the_nearest(name, hint):
-    with pytest.raises(UsageError, match=r"keras\.applications has no") as caught:
-        recipe(network=f"applications:{name}").build(all_parts(CLASSES))
-    assert hint in str(caught.value)
-
-
-APPLICATION = {"network": "applications:MobileNetV3Small", "width": 1.0, "size": 32}
-
-
-def test_an_application_trains_with_weights_of_a_file(tmp_path):
-    data = all_parts(CLASSES, size=32)
-    source = recipe(**APPLICATION).build(data)
-    features = next(x for x in source._flatten_layers() if x.name.startswith("MobileNet"))
-    kernel = next(w for w in features.weights if "conv/kernel" in w.path)
-    kernel.assign(kernel + 1)
-    path = tmp_path / "notop.weights.h5"
-    features.save_weights(path)
-    task = recipe(**APPLICATION, weights=str(path), freeze=1)
-    model = task.build(data)
-    own = next(x for x in model._flatten_layers() if x.name.startswith("MobileNet"))
-    for one, same in zip(features.weights, own.weights, strict=True):
-        np.testing.assert_array_equal(one, same)
-    assert task.describe(model, data)["macs"] > 1e5
-
-
-@pytest.mark.parametrize(
-    ("weights", "message"),
-    [
-        ("none.h5", "there is no such file"),
-        ("text.h5", "--weights {}/text.h5"),
-        ("text.weights.h5", "--weights {}/text.weights.h5"),
-        ("text.txt", "--weights {}/text.txt"),
-        ("other.weights.h5", "--weights {}/other.weights.h5"),
-        ("", "there is no such file"),
-    ],
-)
-def test_weights_that_cannot_be_read_are_one_line(tmp_path, weights, message):
-    for name in ("text.h5", "text.weights.h5", "text.txt"):
-        (tmp_path / name).write_text("404: not found")
-    keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]).save_weights(
-        tmp_path / "other.weights.h5"
-    )
-    with pytest.raises(UsageError) as caught:
-        recipe(**APPLICATION, weights=f"{tmp_path}/{weights}").build(all_parts(CLASSES, size=32))
-    assert message.format(tmp_path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("error", "message"),
-    [
-        (urllib.error.URLError("Name or service not known"), "_no_top_v2.h5 cannot be downloaded"),
-        (TimeoutError("timed out"), "the weights cannot be downloaded: timed out"),
-    ],
-)
-def test_weights_that_cannot_be_downloaded_are_one_line(tmp_path, monkeypatch, error, message):
-    from keras.src.backend import config
-    from keras.src.utils import file_utils
-
-    timeouts = []
-
-    def fail(*args):
-        timeouts.append(socket.getdefaulttimeout())
-        raise error
-
-    monkeypatch.setattr(file_utils, "urlretrieve", fail)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(config, "_KERAS_DIR", str(tmp_path))
-    with pytest.raises(UsageError) as caught:
-        recipe(**APPLICATION, weights="imagenet").build(all_parts(CLASSES, size=32))
-    assert message in str(caught.value)
-    assert "--weights FILE" in caught.value.hint
-    assert str(tmp_path / "models") in caught.value.hint or isinstance(error, TimeoutError)
-    assert "\n" not in str(caught.value)
-    # A server that does not answer ends the download.
-    assert 0 < timeouts[0] <= 30
-    assert socket.getdefaulttimeout() is None
 
 
 # Whole runs.
@@ -661,13 +358,3 @@ def test_an_image_that_disappears_is_one_line_and_the_run_resumes(tmp_path):
     shutil.move(tmp_path / "hidden", tmp_path / "photos")
     for one, same in zip(expected, trained(tmp_path / "cut", **settings), strict=True):
         np.testing.assert_array_equal(one, same)
-
-
-def test_images_to_measure_and_calibrate_are_of_all_classes():
-    labels = np.repeat(np.arange(10), 100)
-    examples = ImageExamples.from_arrays(np.zeros((1000, 2, 2, 3), "uint8"), labels, "abcdefghij")
-    for count in (10, 50, 999):
-        some = examples.spread(count)
-        assert len(some) == count == len(set(some.rows.tolist()))
-        assert np.ptp(np.bincount(some.labels, minlength=10)) <= 1
-    assert len(examples.spread(5000)) == 1000

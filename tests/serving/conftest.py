@@ -12,6 +12,7 @@ import urllib.request
 
 import pytest
 import tensorflow as tf
+from rest_client import LIMITS
 
 
 class HalfPlusTwo(tf.Module):
@@ -206,3 +207,21 @@ def server(half, start_server, tmp_path_factory):
         server.stop(signal.SIGINT)
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="module")
+def client(saved, tmp_path_factory):
+    """A client of the REST API of a small model with two versions, in this process."""
+    from starlette.testclient import TestClient
+
+    from dlrecipes.serving.server import Settings, application
+    from dlrecipes.serving.store import ModelStore
+
+    root = tmp_path_factory.mktemp("models")
+    for version in (1, 3):
+        shutil.copytree(saved, root / "half_plus_two" / str(version))
+    store = ModelStore(root, {"half_plus_two": {"stable": 1}})
+    store.refresh()
+    settings = Settings(root, limits=LIMITS, log=False)
+    with TestClient(application(settings, store), raise_server_exceptions=False) as client:
+        yield client

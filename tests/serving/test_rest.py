@@ -1,46 +1,15 @@
 """The REST API, checked with the examples of TensorFlow Serving's documentation."""
 
-import asyncio
 import base64
-import gzip
-import itertools
 import json
-import shutil
 
-import numpy as np
 import pytest
-import tensorflow as tf
+from rest_client import post, predict
 from starlette.testclient import TestClient
 
-from dlrecipes.serving import examples
-from dlrecipes.serving.limits import Admission, Limits
 from dlrecipes.serving.server import Settings, application
-from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.store import ModelStore
 from dlrecipes.serving.telemetry import Telemetry
-
-LIMITS = Limits(body=20_000, rows=50, seconds=30.0)
-
-
-@pytest.fixture(scope="module")
-def client(saved, tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    for version in (1, 3):
-        shutil.copytree(saved, root / "half_plus_two" / str(version))
-    store = ModelStore(root, {"half_plus_two": {"stable": 1}})
-    store.refresh()
-    settings = Settings(root, limits=LIMITS, log=False)
-    with TestClient(application(settings, store), raise_server_exceptions=False) as client:
-        yield client
-
-
-def post(client, path, body, **kwargs):
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return client.post(f"/v1/models/{path}", content=content, **kwargs)
-
-
-def predict(client, body, path="half_plus_two:predict", **kwargs):
-    return post(client, path, body, **kwargs)
 
 
 def test_rows_and_columns(client):
@@ -265,84 +234,11 @@ def test_invalid_predict_requests_are_400(client, body, message):
     assert message in response.json()["error"]
 
 
-def test_bodies_beyond_the_limit_are_refused(client):
-    response = predict(client, b"[" + b"1," * 20_000)
-    assert (response.status_code, response.json()) == (
-        413,
-        {"error": "The body is larger than 20000 bytes."},
-    )
-
-
-def test_gzipped_bodies_are_decompressed_up_to_the_limit(client):
-    headers = {"Content-Encoding": "gzip"}
-    body = json.dumps({"instances": [1.0]}).encode()
-    packed = gzip.compress(body)
-    assert predict(client, packed, headers=headers).json() == {"predictions": [2.5]}
-    for content, status, message in (
-        (body, 400, "not valid gzip"),
-        (packed[:-9], 400, "truncated"),
-        (gzip.compress(b"0" * 10_000_000), 413, "larger than 20000"),
-        (packed + gzip.compress(b"more"), 400, "followed by other data"),
-    ):
-        response = predict(client, content, headers=headers)
-        assert response.status_code == status
-        assert message in response.json()["error"]
-    response = predict(client, body, headers={"Content-Encoding": "br"})
-    assert response.status_code == 415
-    assert "'br' is not supported" in response.json()["error"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"instances": [1.0] * 50 + ["x"]},
-        {"inputs": [1.0] * 50 + ["x"]},
-        {"signature_name": "two", "inputs": {"a": [[1, 2]] * 51, "text": [5] * 51}},
-    ],
-)
-def test_examples_are_counted_before_they_are_converted(client, body):
-    response = predict(client, body)
-    assert response.status_code == 400
-    assert "has 51 examples; at most 50" in response.json()["error"]
-
-
-def test_a_context_that_would_take_too_much_memory_is_refused(client):
-    body = {
-        "signature_name": "classify_x",
-        "context": {"more": "y" * 1000},
-        "examples": [{"x": 1.0}] * 20,
-    }
-    response = post(client, "half_plus_two:classify", body)
-    assert response.status_code == 400
-    assert "The context, once for each example, would take 20" in response.json()["error"]
-    body["examples"] = [{"x": 1.0}]
-    assert post(client, "half_plus_two:classify", body).status_code == 200
-
-
 @pytest.mark.parametrize("number", ["1" + 400 * "0" + ".0", "1" + 300 * "0" + "e50", "1e400"])
 def test_numbers_beyond_a_double_are_refused_in_every_notation(client, number):
     response = predict(client, f'{{"instances": [{number}]}}'.encode())
     assert response.status_code == 400
     assert "too big to be stored in double" in response.json()["error"]
-
-
-def test_the_total_size_of_bodies_is_bounded():
-    async def fill():
-        admission = Admission(requests=2, size=100)
-        with admission.request() as first, admission.request() as second:
-            first(60)
-            second(40)
-            with pytest.raises(RequestError, match="hold 100 bytes") as full:
-                second(1)
-            with (
-                pytest.raises(RequestError, match="There are 2 requests") as many,
-                admission.request(),
-            ):
-                pass
-        assert (full.value.http, many.value.http) == (429, 429)
-        assert (admission.now, admission.held) == (0, 0)
-
-    asyncio.run(fill())
 
 
 def test_a_closed_log_does_not_fail_requests():
@@ -356,55 +252,6 @@ def test_a_closed_log_does_not_fail_requests():
     telemetry = Telemetry(ClosedStream())
     telemetry.record("half", "predict", "OK", 0.1)
     assert b'request_count{model_name="half",status="OK"} 1.0' in telemetry.page()
-
-
-def strings(*rows):
-    return np.array(rows, object)
-
-
-# Shapes and messages are those of TensorFlow Serving's classifier.cc and regressor.cc.
-@pytest.mark.parametrize(
-    ("method", "outputs", "message"),
-    [
-        ("classify", {"classes": np.int32([[1], [2]])}, "classes Tensor of strings. Got: int32"),
-        ("classify", {"scores": np.float32([1, 2])}, "[batch_size num_classes] but got [2]"),
-        ("classify", {"scores": strings([b"a"], [b"b"])}, "of numbers. Got: string"),
-        ("classify", {"scores": np.float32([[1]])}, "scores output batch size of 2. Got: 1"),
-        ("classify", {"classes": strings([b"a"])}, "classes output batch size of 2. Got: 1"),
-        (
-            "classify",
-            {"scores": np.float32([[1], [2]]), "classes": strings([b"a", b"b"], [b"c", b"d"])},
-            "Tensors class and score should match in dim_size(1). Got 2 vs. 1",
-        ),
-        ("regress", {"outputs": np.float32([[1, 2], [3, 4]])}, "or [batch_size, 1] but got [2, 2]"),
-        ("regress", {"outputs": np.float32(1)}, "or [batch_size, 1] but got []"),
-        ("regress", {"outputs": np.float32([[[1]], [[2]]])}, "but got [2, 1, 1]"),
-        ("regress", {"outputs": np.float32([1])}, "did not match output batch size: 2 vs. 1"),
-        ("regress", {"outputs": strings(b"a", b"b")}, "outputs Tensor of numbers. Got: string"),
-    ],
-)
-def test_outputs_that_are_not_results_are_refused(method, outputs, message):
-    with pytest.raises(RequestError) as error:
-        examples.results(outputs, method, 2)
-    assert message in error.value.message
-    assert error.value.code == "INVALID_ARGUMENT"
-
-
-@pytest.mark.parametrize(
-    ("method", "outputs", "expected"),
-    [
-        ("classify", {"scores": np.float32([[0.5], [1]])}, [[["", 0.5]], [["", 1.0]]]),
-        ("classify", {"classes": strings([b"a"], [b"b"])}, [[["a", 0.0]], [["b", 0.0]]]),
-        ("regress", {"outputs": np.float32([[0.5], [2]])}, [0.5, 2.0]),
-        ("regress", {"outputs": np.float32([0.5, 2])}, [0.5, 2.0]),
-        ("regress", {"outputs": tf.constant([0.5, 2], tf.bfloat16).numpy()}, [0.5, 2.0]),
-    ],
-)
-def test_outputs_of_each_accepted_shape_are_results(method, outputs, expected):
-    assert examples.results(outputs, method, 2) == expected
-    # Other outputs of the signature do not matter.
-    both = {**outputs, "other": np.zeros(3)}
-    assert [*itertools.chain(*examples.parts(both, method, 2))] == expected
 
 
 def test_requests_are_counted_for_prometheus(client):
@@ -422,16 +269,6 @@ def test_requests_are_counted_for_prometheus(client):
         'model_name="half_plus_two"}'
     ) in page
     assert ':tensorflow:serving:batch_size_count{model_name="half_plus_two"}' in page
-
-
-def test_a_request_beyond_its_time_limit_is_504(half):
-    store = ModelStore(half)
-    store.refresh()
-    settings = Settings(half, limits=Limits(seconds=0.05), batch_timeout=1.0, log=False)
-    with TestClient(application(settings, store)) as client:
-        response = predict(client, {"instances": [1.0]}, "half:predict")
-    assert response.status_code == 504
-    assert "longer than 0.05 s" in response.json()["error"]
 
 
 def test_each_request_is_logged_as_one_line_of_json(half, capsys):
