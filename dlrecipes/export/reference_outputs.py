@@ -19,8 +19,8 @@ from dlrecipes.export.signatures import Signature
 TOLERANCE, GRAPH_TOLERANCE = 1e-4, 1e-2
 # Rounding errors that outputs in float16 and bfloat16 may have.
 ROUNDING = 4
-# Images in outputs match if at most this part of their values differs by more than so many of 255
-# levels: where a rounding error moves an edge by a pixel, or a colour by a level.
+# Images in outputs match if at most this part of their values differs by more than 8 of 255 levels:
+# where a rounding error moves an edge by a pixel, or a colour by a level.
 IMAGE_PART, LEVELS = 0.01, 8
 PNG, ZLIB = b"\x89PNG", b"\x78"
 

@@ -260,7 +260,7 @@ def connection_limit(servers: int = 1) -> int:
     """Raises the limit on open files as far as allowed, and returns how many connections fit.
 
     Args:
-        servers: Number of servers of this process, each of which may have so many. Defaults to 1.
+        servers: Number of servers of this process, which share the open files. Defaults to 1.
 
     Returns:
         Connections of a server, at most `MAX_CONNECTIONS`.

@@ -21,7 +21,7 @@ from dlrecipes.serving.store import ModelStore  # noqa: E402
 from dlrecipes.serving.telemetry import Telemetry  # noqa: E402
 
 STALLED = 1010
-# What a client of HTTP/2 sends first: the preface, and an empty frame with settings.
+# The first bytes of a client of HTTP/2: the preface, and an empty frame with settings.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
