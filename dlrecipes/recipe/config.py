@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,7 +32,7 @@ class RecipeConfig(Options):
     builtin_settings: ClassVar[tuple[str, ...]] = ()
     reading_settings: ClassVar[tuple[str, ...]] = ()
     # Shared settings that the recipe never uses, with the reason; they are not listed.
-    unused_settings: ClassVar[Mapping[str, str]] = {}
+    unused_settings: ClassVar[dict[str, str]] = {}
 
     data: str = setting(
         BUILTIN_DATA, "'builtin', a path, or 'tfds:NAME' if the recipe supports it."

@@ -1,6 +1,5 @@
 """The settings of DCGAN and of its predictions."""
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
@@ -10,7 +9,7 @@ class Config(RecipeConfig):
     """Settings of DCGAN."""
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("subject",)
-    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
+    unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
     epochs: int = setting(80, "Maximum number of epochs.", ge=1, le=100_000)
     batch_size: int = setting(

@@ -1,6 +1,5 @@
 """The settings of FaceNet and of its predictions."""
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
@@ -10,7 +9,7 @@ class Config(RecipeConfig):
     """Settings of FaceNet."""
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("people",)
-    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
+    unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
     epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
     min_steps_per_epoch: int = setting(

@@ -1,6 +1,5 @@
 """The settings of object detection and of its predictions."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
@@ -22,7 +21,7 @@ class Config(ImageConfig):
     # The features of a classifier are a start as well.
     start_recipes: ClassVar[tuple[str, ...]] = ("image_classification",)
     reading_settings: ClassVar[tuple[str, ...]] = ("strict",)
-    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
+    unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
     images: int = setting(1500, "Training scenes of the built-in data.", ge=100, le=1_000_000)
     strict: bool = setting(

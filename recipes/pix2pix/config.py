@@ -1,6 +1,5 @@
 """The settings of pix2pix and of its predictions."""
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
@@ -11,7 +10,7 @@ class Config(RecipeConfig):
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("examples",)
     reading_settings: ClassVar[tuple[str, ...]] = ("pairs", "direction")
-    unused_settings: ClassVar[Mapping[str, str]] = {
+    unused_settings: ClassVar[dict[str, str]] = {
         "patience": "the last epoch is kept",
         "data_dir": "pix2pix reads no TFDS datasets",
     }

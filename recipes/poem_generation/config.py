@@ -1,6 +1,5 @@
 """Settings of poem generation and options of its predictions."""
 
-from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
@@ -10,7 +9,7 @@ class Config(RecipeConfig):
     """Settings of poem generation."""
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("line_length", "examples")
-    unused_settings: ClassVar[Mapping[str, str]] = {
+    unused_settings: ClassVar[dict[str, str]] = {
         "data_dir": "poem_generation reads no TFDS datasets"
     }
 

@@ -1,6 +1,5 @@
 """Settings of slot filling."""
 
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import pydantic
@@ -13,9 +12,7 @@ class Config(RecipeConfig):
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("language", "examples", "other")
     reading_settings: ClassVar[tuple[str, ...]] = ("word_column", "tag_column")
-    unused_settings: ClassVar[Mapping[str, str]] = {
-        "data_dir": "slot_filling reads no TFDS datasets"
-    }
+    unused_settings: ClassVar[dict[str, str]] = {"data_dir": "slot_filling reads no TFDS datasets"}
 
     epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(6, "Epochs without improvement before stopping.", ge=1)

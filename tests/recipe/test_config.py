@@ -1,6 +1,5 @@
 """Settings that have an effect are listed, and those without one are refused with the reason."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import pytest
@@ -17,7 +16,7 @@ class Config(RecipeConfig):
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("images",)
     reading_settings: ClassVar[tuple[str, ...]] = ("column",)
-    unused_settings: ClassVar[Mapping[str, str]] = {"patience": "the last epoch is kept"}
+    unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
     images: int = setting(10, "Built-in images.", ge=1)
     column: int = setting(0, "Column of the labels.", ge=0)
