@@ -115,7 +115,8 @@ def published_recipe(
     _check_reading(source.name, config, reading)
     values = config.from_yaml(published.config_file)
     values |= reading if data is None else {**reading, "data": data}
-    settings = config.parse(values, str(published.config_file)).located()
+    where = source.name if reading else str(published.config_file)
+    settings = config.parse(values, where).located()
     if reading:
         settings.check_effect(reading, source.name)
     return source.make(settings), published
@@ -130,7 +131,8 @@ def _check_reading(recipe: str, config: type[RecipeConfig], typed: Mapping[str, 
     options = ["--" + name.replace("_", "-") for name in (wrong[0], *known)]
     problem = f"{options[0]}: no such option."
     if wrong[0] in config.model_fields:
-        problem = f"{options[0]}: the model has its own."
+        why = config.unused_settings.get(wrong[0], "the model has its own")
+        problem = f"{options[0]}: {why}."
     fits = f"{recipe} also takes {', '.join(options[1:])}." if known else ""
     raise UsageError(problem, f"{fits} See --help.".strip())
 

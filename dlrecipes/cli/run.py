@@ -24,6 +24,7 @@ from dlrecipes.distribute import STRATEGIES
 from dlrecipes.errors import INTERRUPTED, UsageError
 from dlrecipes.recipe.example_files import FOLDER, StandardInput
 from dlrecipes.recipe.registry import Source
+from dlrecipes.runner.extension import EXTENDABLE
 from dlrecipes.runner.model_card import flatten_metrics
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def make(source: Source) -> click.Command:
         else:
             _run(source, settings, **own)
 
+    listed = source.config().listed()
+    extending = " or ".join(f"--{name}" for name in EXTENDABLE if name in listed)
     own = [
         click.Option(
             ["--config", "config_file"],
@@ -85,7 +88,7 @@ def make(source: Source) -> click.Command:
             flag_value="",
             metavar="",
             callback=_without_value,
-            help="Resume an unfinished run; with --epochs or --patience also a finished one.",
+            help=f"Resume an unfinished run; with {extending} also a finished one.",
         ),
         click.Option(
             ["--strategy"],

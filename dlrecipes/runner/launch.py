@@ -193,7 +193,7 @@ def _resolve(
     name = options.name
     if options.resume:
         changes, others = extension.split(settings)
-        _refuse_settings(others, config_file)
+        _refuse_settings(config, others, config_file)
         if cluster is not None and not cluster.is_chief:
             # The chief sends the settings: this worker may not see its disk.
             return None, None
@@ -246,12 +246,15 @@ def resolve_settings(
     return resolved
 
 
-def _refuse_settings(settings: Mapping[str, Any], config_file: Path | None) -> None:
+def _refuse_settings(
+    config: type[RecipeConfig], settings: Mapping[str, Any], config_file: Path | None
+) -> None:
     if settings or config_file:
+        may = " and ".join(f"--{name}" for name in extension.EXTENDABLE if name in config.listed())
         extra = ", ".join(f"--{n.replace('_', '-')}" for n in settings) or "--config"
         raise UsageError(
             "--resume uses the run's own settings.",
-            f"Leave out {extra}, or --resume; only --epochs and --patience may change.",
+            f"Leave out {extra}, or --resume; only {may} may change.",
         )
 
 

@@ -179,11 +179,7 @@ def train(
         Model of the best epoch, on one device; its data; its checkpoints; and the contents of
         `metrics.json`.
     """
-    atomic_write(folder / CONFIG_FILE, recipe.config.to_yaml())
-    atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
-    make_deterministic(recipe.config.seed)
-    splits = _load(recipe)
-    begin(recipe, splits, folder)
+    splits = _begun(recipe, folder)
     begun()
     here = 0.0
     if strategy is not None and strategy.num_replicas_in_sync > 1:
@@ -219,6 +215,16 @@ def train(
     atomic_write(folder / METRICS_FILE, _json(metrics))
     tensorboard.write_results(folder, recipe, splits, metrics)
     return model, splits, checkpoints, metrics
+
+
+def _begun(recipe: Recipe, folder: Path) -> Splits:
+    """Returns the data of a run, after writing its settings and its first checkpoint."""
+    atomic_write(folder / CONFIG_FILE, recipe.config.to_yaml())
+    atomic_write(folder / "environment.json", json.dumps(environment(), indent=2))
+    make_deterministic(recipe.config.seed)
+    splits = _load(recipe)
+    begin(recipe, splits, folder)
+    return splits
 
 
 def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:

@@ -187,7 +187,7 @@ def test_evaluation_takes_the_settings_that_say_how_data_are_read(ask, tmp_path)
     [
         (("--word-column", 2), "slot_filling: no effect: --word-column: it is for --data."),
         (("--data", "x", "--language", "chinese"), "--language: the model has its own."),
-        (("--data", "x", "--data-dir", "y"), "--data-dir: the model has its own."),
+        (("--data", "x", "--data-dir", "y"), "--data-dir: slot_filling reads no TFDS datasets."),
         (("--splt", "test"), "--splt: no such option."),
     ],
 )
