@@ -12,6 +12,9 @@ _REDUCED = 160
 _FAINTEST = 0.04
 # Where there is ink, the mean of nine pixels exceeds the paper's noise by this factor.
 _ABOVE_NOISE = 3.0
+# Added before rounding down. The centre of a symmetric stroke lies between two pixels, and rounding
+# errors, which differ between TensorFlow and NumPy, must not decide for one of them.
+_HALF = 0.5 + 1 / 256
 
 
 # AutoGraph has nothing to convert here, and its search takes several times as long as tracing.
@@ -258,7 +261,7 @@ def _offset(ink: tf.Tensor, size: int) -> tf.Tensor:
     mass = tf.maximum(tf.reduce_sum(ink, axis=[1, 2]), 1e-6)
     places = tf.range(tf.cast(tf.shape(ink)[1], tf.float32))
     centre = [tf.linalg.matvec(tf.reduce_sum(ink, axis=axis), places) / mass for axis in (2, 1)]
-    return tf.cast(tf.round(size / 2 - tf.stack(centre, axis=1)), tf.int32)
+    return tf.cast(tf.floor(size / 2 - tf.stack(centre, axis=1) + _HALF), tf.int32)
 
 
 def _otsu(ink: tf.Tensor, bins: int = 128) -> tf.Tensor:

@@ -55,6 +55,22 @@ def read_image(path: str | Path, mode: Literal["L", "RGB"] = "RGB") -> np.ndarra
     return np.asarray(_open(path).convert(mode))
 
 
+def read_pixels(path: str | Path) -> np.ndarray:
+    """Returns the pixels of an image file, grey or colour as the file is.
+
+    Args:
+        path: Image file, as for `read_image`.
+
+    Returns:
+        uint8 array of shape `(height, width)` or `(height, width, 3)`.
+
+    Raises:
+        UsageError: If the file does not exist, or `path` names a folder instead.
+        DataError: If the file is not an image, or is truncated or damaged.
+    """
+    return np.asarray(_open(path))
+
+
 def _open(path: str | Path) -> Image.Image:
     path = expand_home(path)
     try:
@@ -94,9 +110,20 @@ def read_image_bytes(path: str | Path) -> bytes:
     >>> read_image_bytes(path)[1:4]
     b'PNG'
     """
+    return encode_image(read_pixels(path))
+
+
+def encode_image(image: np.ndarray) -> bytes:
+    """Returns an image as PNG bytes.
+
+    Args:
+        image: uint8 array of shape `(height, width)` or `(height, width, 3)`.
+    """
+    from PIL import Image
+
     content = io.BytesIO()
     # The bytes are decoded at once, so speed matters more than size.
-    _open(path).save(content, "PNG", compress_level=1)
+    Image.fromarray(image).save(content, "PNG", compress_level=1)
     return content.getvalue()
 
 

@@ -95,20 +95,101 @@ def fit_array(image: np.ndarray, size: int) -> np.ndarray:
     >>> (255 * fit_array(image, 2)[..., 0]).round().tolist()
     [[14.0, 86.0], [14.0, 86.0]]
     """
+    levels = np.floor(resize_array(image, size, size).clip(0, 255) + np.float32(_HALF))
+    return np.ascontiguousarray(
+        np.broadcast_to(_with_channels(levels), (size, size, 3)) / np.float32(255)
+    )
+
+
+def scale_array(image: np.ndarray, size: int, channels: int, crop: float = 1.0) -> np.ndarray:
+    """Returns an image cropped and stretched to a square, not rounded; does not load TensorFlow.
+
+    It equals `tf.image.central_crop` and `tf.image.resize` with antialiasing, up to rounding errors
+    of floats.
+
+    Args:
+        image: uint8 array of shape `(height, width)` or `(height, width, 3)`.
+        size: Height and width of the result.
+        channels: 1 for grey (luminance), 3 for colour.
+        crop: Fraction of each side that is kept, around the middle. Defaults to 1.0.
+
+    Returns:
+        float32 array of shape `(size, size, channels)`, from 0 to 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.image_resizing import scale_array
+    >>> scale_array(np.full((40, 30), 255, "uint8"), 2, 1)[..., 0].tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    if crop < 1:
+        rows, columns = (int((side - side * crop) / 2) for side in image.shape[:2])
+        image = image[rows : image.shape[0] - rows, columns : image.shape[1] - columns]
+    values = as_channels(resize_array(image, size, size) / np.float32(255), channels)
+    return np.ascontiguousarray(values.clip(0, 1))
+
+
+def as_channels(values: np.ndarray, channels: int) -> np.ndarray:
+    """Returns a grey or colour image as grey (luminance) or colour, as `image_bytes.of_channels`.
+
+    Args:
+        values: float32 array of shape `(height, width)` or `(height, width, 3)`.
+        channels: 1 for grey, 3 for colour.
+
+    Returns:
+        float32 array of shape `(height, width, channels)`.
+    """
+    from dlrecipes.data.image_files import LUMINANCE
+
+    values = _with_channels(values)
+    if channels == 1 and values.shape[-1] == 3:
+        red, green, blue = (np.float32(weight) for weight in LUMINANCE)
+        return (red * values[..., :1] + green * values[..., 1:2]) + blue * values[..., 2:]
+    return np.broadcast_to(values, (*values.shape[:2], channels))
+
+
+def _with_channels(values: np.ndarray) -> np.ndarray:
+    return values if values.ndim == 3 else values[..., None]
+
+
+def resize_array(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Returns an image of another size, with a triangle filter as `tf.image.resize` with antialias.
+
+    Args:
+        image: Array of shape `(height, width)` or `(height, width, channels)`.
+        rows: Height of the result.
+        columns: Width of the result.
+
+    Returns:
+        float32 array of shape `(rows, columns)` or `(rows, columns, channels)`, in the same range.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dlrecipes.data.image_resizing import resize_array
+    >>> resize_array(np.array([[0, 0, 80, 80]] * 2), 1, 2).tolist()
+    [[11.428571701049805, 68.57142639160156]]
+    """
     height, width = image.shape[:2]
     values: np.ndarray = image.astype(np.float32).reshape(height, -1)
-    if height != size:
-        values = _weights(height, size) @ values
-    if width != size:
+    if height != rows:
+        values = triangle_weights(height, rows) @ values
+    if width != columns:
         # One product: one for each row of the image takes longer.
-        columns = values.reshape(size, width, -1).swapaxes(0, 1).reshape(width, -1)
-        values = (_weights(width, size) @ columns).reshape(size, size, -1).swapaxes(0, 1)
-    levels = np.floor(values.reshape(size, size, -1).clip(0, 255) + np.float32(_HALF))
-    return np.ascontiguousarray(np.broadcast_to(levels, (size, size, 3)) / np.float32(255))
+        turned = values.reshape(rows, width, -1).swapaxes(0, 1).reshape(width, -1)
+        values = triangle_weights(width, columns) @ turned
+        values = values.reshape(columns, rows, -1).swapaxes(0, 1)
+    return values.reshape(rows, columns, *image.shape[2:])
 
 
-def _weights(length: int, size: int) -> np.ndarray:
-    """Returns the weights of a triangle filter, float32 of shape `(size, length)`."""
+def triangle_weights(length: int, size: int) -> np.ndarray:
+    """Returns the weights of a triangle filter, float32 of shape `(size, length)`.
+
+    Args:
+        length: Pixels of the image along an axis.
+        size: Pixels of the result along this axis.
+    """
     step = length / size
     centres = (np.arange(size) + 0.5) * step
     distances = np.abs(np.arange(length) + 0.5 - centres[:, None]) / max(step, 1)

@@ -236,16 +236,23 @@ class SequenceTagger(Trainer):
         """
         return self.tag_tokens(self.encoder.tokenize(sentences).to_tensor(""))
 
+    def encode(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the inputs of `call` for tokenized sentences.
+
+        Args:
+            tokens: String tensor of shape `(batch, time)`, padded with `""`.
+        """
+        encoded = self.encoder(_at_least_one_word(tokens))
+        return {name: encoded[name] for name in self.input_names}
+
     def tag_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tags tokenized sentences, as `tag` does.
 
         Args:
             tokens: String tensor of shape `(batch, time)`, padded with `""`.
         """
-        # A batch of empty sentences needs at least one word for the network to read.
-        padded = tf.pad(tokens, [[0, 0], [0, tf.cast(tf.shape(tokens)[1] == 0, tf.int32)]])
-        encoded = self.encoder(padded)
-        decoded = self.decode({name: encoded[name] for name in self.input_names})
+        padded = _at_least_one_word(tokens)
+        decoded = self.decode(self.encode(padded))
         words = tf.shape(tokens)[1]
         tags = tf.gather(tf.constant(self.tag_names), decoded["tags"])
         outputs = {
@@ -275,6 +282,11 @@ class SequenceTagger(Trainer):
             "well_formed": self.well_formed,
             "intent_threshold": self.intent_threshold,
         }
+
+
+def _at_least_one_word(tokens: tf.Tensor) -> tf.Tensor:
+    """Returns sentences for the network to read; a batch of empty ones gets a word of padding."""
+    return tf.pad(tokens, [[0, 0], [0, tf.cast(tf.shape(tokens)[1] == 0, tf.int32)]])
 
 
 def _weight_of(output: str, sample_weight: Any) -> tf.Tensor | None:
