@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrecipes.errors import UsageError
+from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.version import (
     CONFIG_FILE,
     EXTRAS,
@@ -19,8 +20,9 @@ from dlrecipes.recipe.registry import Source, find, sources
 if TYPE_CHECKING:
     import keras
 
-    from dlrecipes.export.litert import LiteRTModel
-    from dlrecipes.recipe import Options, Recipe
+    from dlrecipes.export.litert_interpreter import LiteRTModel
+    from dlrecipes.recipe import Options, Recipe, RecipeConfig
+    from dlrecipes.recipe.guard import Predictions
     from dlrecipes.runner.run import Result
 
 
@@ -135,12 +137,16 @@ class Model:
         version: The published version.
         source: The recipe that presents its inputs and outputs; `None` for a model that was
             published without one.
+        saved_model: Whether `predict` uses the SavedModel even where `model.tflite` can answer.
+            Defaults to `False`.
     """
 
-    def __init__(self, version: ModelVersion, source: Source | None):
+    def __init__(self, version: ModelVersion, source: Source | None, saved_model: bool = False):
         self.version = version
         self._source = source
+        self._answering = version if saved_model else LiteVersion(version.folder)
         self._recipe: Recipe | None = None
+        self._predictions: Predictions | None = None
 
     def __repr__(self) -> str:
         return f"<dlrecipes.Model {self.version.folder}>"
@@ -169,8 +175,10 @@ class Model:
             if options:
                 raise UsageError(f"{self.folder}: this model has no recipe, and no options.")
             return predict_by_signature(self.version, inputs)
-        assert self.recipe is not None
-        return self.recipe.predict(self.version, list(inputs), self._options(options))
+        if self._predictions is None:
+            self._predictions = self._source.predictions(self._settings())
+        options_ = self._options(options)
+        return self._predictions.predict(self._answering, list(inputs), options_)
 
     def keras_model(self, compile: bool = True) -> keras.Model:
         """Returns the Keras model, to train further or to import.
@@ -200,15 +208,19 @@ class Model:
     def recipe(self) -> Recipe | None:
         """The recipe that presents inputs and outputs; `None` for a model without one."""
         if self._recipe is None and self._source is not None:
-            config = self._source.config()
-            if not (self.folder / EXTRAS / CONFIG_FILE).is_file():
-                raise UsageError(
-                    f"{self.folder}: this model was published without a recipe.",
-                    "Load it without recipe=...",
-                )
-            file = self.version.config_file
-            self._recipe = self._source.make(config.parse(config.from_yaml(file), str(file)))
+            self._recipe = self._source.make(self._settings())
         return self._recipe
+
+    def _settings(self) -> RecipeConfig:
+        """Returns the settings that the model was trained with."""
+        assert self._source is not None
+        if not (self.folder / EXTRAS / CONFIG_FILE).is_file():
+            raise UsageError(
+                f"{self.folder}: this model was published without a recipe.",
+                "Load it without recipe=...",
+            )
+        config, file = self._source.config(), self.version.config_file
+        return config.parse(config.from_yaml(file), str(file))
 
     def _options(self, options: dict[str, Any]) -> Options | None:
         assert self._source is not None
@@ -224,6 +236,7 @@ def load(
     *,
     recipe: str | Path | None = None,
     models_dir: str | Path = "saved_models",
+    saved_model: bool = False,
 ) -> Model:
     """Returns a published model.
 
@@ -234,6 +247,8 @@ def load(
         recipe: Name or folder of the recipe that presents inputs and outputs. Defaults to the
             one that published the model, where it is known by name.
         models_dir: Folder of published models. Defaults to `"saved_models"`.
+        saved_model: Whether `predict` uses the SavedModel, which loads TensorFlow. Defaults to
+            `False`: `model.tflite` answers what it can.
 
     Raises:
         UsageError: If there is no such model or version.
@@ -243,7 +258,8 @@ def load(
     if version is not None and not isinstance(version, int):
         raise UsageError(f"version={version!r}: expected an integer.")
     found = locate_version(model, Path(models_dir), version)
-    return Model(found, find(str(recipe)) if recipe is not None else _recipe_of(found, model))
+    source = find(str(recipe)) if recipe is not None else _recipe_of(found, model)
+    return Model(found, source, saved_model)
 
 
 def _recipe_of(version: ModelVersion, model: str | Path) -> Source | None:

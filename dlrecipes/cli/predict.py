@@ -26,6 +26,7 @@ from dlrecipes.cli.options import (
     typed_settings,
 )
 from dlrecipes.errors import DataError, RecipeError, UsageError, nearest
+from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.version import find_version, locate_version, subfolders
 from dlrecipes.recipe.prediction import predict_by_signature, present
 from dlrecipes.recipe.published import is_published, published_source
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 # Lines of standard input, and arguments, that are predicted together: what bounds the memory.
 CHUNK, ARGUMENTS = 512, 64
-RESERVED = ("inputs", "model_version", "models_dir", "as_json", "output_file")
+RESERVED = ("inputs", "model_version", "models_dir", "as_json", "output_file", "saved_model")
 STANDARD_INPUT = "INPUT '-' reads one input per line from standard input."
 
 HELP = """Predict with the published model of RECIPE; INPUT '-' reads one input per line.
@@ -77,13 +78,15 @@ def make(source: Source, published: str | None = None) -> click.Command:
             version = find_version(models, source.name, number, typed=typed_name)
         else:
             version = locate_version(published, models, number)
+        if not own.pop("saved_model"):
+            version = LiteVersion(version.folder)
         config = source.config()
         settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
-        # TensorFlow takes seconds to load, and a wrong input is reported at once.
+        # A wrong input is reported before anything is loaded.
         own["inputs"] = _checked(own["inputs"], own["output_file"])
         if own["inputs"] != ("-",):
             own["inputs"] = tuple(source.prepare(version, own["inputs"], parsed))
-        _predict(source.make(settings), version, parsed, **own)
+        _predict(source.predictions(settings), version, parsed, **own)
 
     help = f"Predict with the published model of {source.name}; {STANDARD_INPUT}"
     extra = setting_options(options) if options else []
@@ -114,6 +117,7 @@ def _make_without_recipe(name: str) -> click.Command:
         if not own["inputs"]:
             raise UsageError("There is nothing to predict.", "Type an input in quotes, or '-'.")
         own["inputs"] = _checked(own["inputs"], own["output_file"])
+        own.pop("saved_model")
         load_tensorflow()
         _predict(model.recipe or _PublishedModel(), model.version, None, **own)
 
@@ -138,6 +142,11 @@ def _command(
                 ["--output", "output_file"],
                 type=click.Path(path_type=Path, dir_okay=False),
                 help="Write JSON, one line per prediction, to this file instead.",
+            ),
+            click.Option(
+                ["--saved-model"],
+                is_flag=True,
+                help="Predict with the SavedModel, not with model.tflite; loads TensorFlow.",
             ),
             *extra,
         ],

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 from dlrecipes._utils.markdown import table
-from dlrecipes.export.litert import LiteRTModel, latencies
+from dlrecipes.export.litert import latencies
+from dlrecipes.export.litert_interpreter import LiteRTModel
 from dlrecipes.export.signatures import Exports
 from dlrecipes.export.version import (
     EXTRAS,

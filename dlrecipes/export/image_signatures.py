@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from dlrecipes.data.image_bytes import decode_batch, prepare_batch
+from dlrecipes.export.processing import Processing
 from dlrecipes.export.signatures import Signature
 
 Outputs = dict[str, tf.Tensor]
+
+
+def image_processing(
+    after: Mapping[str, Any],
+    *,
+    fit: Callable[[tf.Tensor], tf.Tensor],
+    shape: Sequence[int],
+    by: str,
+    **settings: Any,
+) -> Processing:
+    """Returns how `model.tflite` answers image files, for `Exports.processing`.
+
+    Args:
+        after: Kind and settings of the answer (`dlrecipes.export.lite_processing.AFTER`).
+        fit: Function that prepares an image in the graph, as for `image_signatures`.
+        shape: Height, width and channels of a prepared image.
+        by: The same for NumPy: `fit` of `dlrecipes.export.lite_processing.Images`.
+        **settings: Its further settings.
+    """
+    before = {"kind": "images", "fit": by, "size": shape[0], "channels": shape[-1], **settings}
+    return Processing(before, after, lambda files: {"images": decode_batch(files, fit, shape)})
 
 
 def image_signatures(

@@ -7,7 +7,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +14,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from dlrecipes.errors import PublishError, RecipeError
 from dlrecipes.export.keras_errors import plain
-from dlrecipes.export.litert_interpreter import open_interpreter
+from dlrecipes.export.litert_interpreter import LiteRTModel
 from dlrecipes.export.litert_kinds import LITERT_KINDS
 from dlrecipes.export.litert_support import check_supported, conversion_error
 from dlrecipes.export.names import by_name
@@ -162,41 +161,6 @@ def _by_name(
         yield {spec.name: np.asarray(x, spec.dtype.as_numpy_dtype) for spec, x in pairs}
 
 
-class LiteRTModel:
-    """A LiteRT file in the stock interpreter, called by input name, with inputs of any length.
-
-    An int8 model is called like a float model: its inputs are quantized, and its outputs are
-    dequantized.
-
-    Args:
-        path: LiteRT file.
-        threads: Number of threads. Defaults to 1.
-    """
-
-    def __init__(self, path: Path, threads: int = 1):
-        self._interpreter = open_interpreter(path, threads)
-        signatures = self._interpreter.get_signature_list()
-        self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
-        self._inputs = _scales(self._runner.get_input_details())
-        self._outputs = _scales(self._runner.get_output_details())
-
-    def tensor_names(self) -> dict[str, str]:
-        """Returns the names of inputs and outputs by the names of their tensors in the file."""
-        details = (self._runner.get_input_details(), self._runner.get_output_details())
-        return {entry["name"]: name for side in details for name, entry in side.items()}
-
-    def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the outputs by name."""
-        for name, (scale, zero) in self._inputs.items():
-            rounded = np.round(np.asarray(inputs[name]) / scale) + zero
-            inputs[name] = np.clip(rounded, -128, 127).astype("int8")
-        outputs = self._runner(**inputs)
-        for name, (scale, zero) in self._outputs.items():
-            real = (outputs[name].astype("float32") - zero) * scale
-            outputs[name] = real.astype("float32")
-        return outputs
-
-
 def latencies(
     models: Mapping[str, LiteRTModel],
     signature: Signature,
@@ -227,14 +191,4 @@ def latencies(
             seconds[name].append(time.perf_counter() - start)
     return {
         name: statistics.median(times[WARM_UP_CALLS:]) * 1000 for name, times in seconds.items()
-    }
-
-
-def _scales(details: Mapping[str, Mapping]) -> dict[str, tuple[float, int]]:
-    """Returns scale and zero point of each int8 tensor that represents floats."""
-    return {
-        name: detail["quantization"]
-        for name, detail in details.items()
-        # Tensors of int8 integers have the scale 0.
-        if detail["dtype"] is np.int8 and detail["quantization"][0]
     }

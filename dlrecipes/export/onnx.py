@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes.errors import PublishError, UsageError, reason
-from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.litert_interpreter import LiteRTModel
 from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
 from dlrecipes.export.version import ONNX_FILE

@@ -19,12 +19,14 @@ from dlrecipes.export import fresh_process, keras_file, keras_import
 from dlrecipes.export import onnx as onnx_file
 from dlrecipes.export.formats_card import formats_card
 from dlrecipes.export.keras_errors import plain
+from dlrecipes.export.lite_version import PROCESSING_FILE
 from dlrecipes.export.litert import concrete_function
 from dlrecipes.export.litert_files import LiteRT, without_omitted, write_if_possible
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.litert_support import layer_path
 from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
 from dlrecipes.export.new_version import rename_to_version, work_folder
+from dlrecipes.export.processing_check import check_processing
 from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
 from dlrecipes.export.signatures import (
     Exports,
@@ -182,6 +184,9 @@ def _write(
         (work / ONNX_FILE).write_bytes(onnx_file.convert(published.litert))
     for name, text in exports.files.items():
         (work / EXTRAS / name).write_text(text, encoding="utf-8")
+    if published.processing and not published.without_litert:
+        path = work / EXTRAS / PROCESSING_FILE
+        path.write_text(published.processing.text(), encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
     texts = [published.notes.strip(), keras_import.usage(model), notes[0]]
     published = dataclasses.replace(published, notes="\n\n".join(filter(None, texts)))
@@ -325,6 +330,8 @@ def verify(
     if not exports.without_litert or (folder / ONNX_FILE).is_file():
         expected["litert"] = record(exports.litert, functions[LITERT_FILE])
     process.check(folder, expected)
+    if exports.processing and not exports.without_litert:
+        check_processing(folder, exports.processing, exports.signatures["serving_default"])
     loaded = keras_file.load(folder, safe)
     if len(loaded.weights) != len(model.weights):
         raise PublishError(

@@ -16,6 +16,7 @@ from dlrecipes.errors import UsageError
 from dlrecipes.export.detection_outputs import DetectionMatch
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.names import UNNAMED, input_names
+from dlrecipes.export.processing import Processing
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ class Exports:
         sparsity: Smallest fraction of zeros over all kernels of convolutions and dense layers, in
             every published file. A version with less is not published, and the card lists the
             fractions. Defaults to `None`: not checked.
+        processing: How `model.tflite` answers the requests of `serving_default` without TensorFlow.
+            Defaults to `None`: it does not.
     """
 
     signatures: Mapping[str, Signature]
@@ -135,6 +138,7 @@ class Exports:
     without_litert: str = ""
     metadata: Metadata | None = None
     sparsity: float | None = None
+    processing: Processing | None = None
 
 
 def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:

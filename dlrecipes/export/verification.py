@@ -15,7 +15,7 @@ from dlrecipes._utils.wording import counted
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.export import checksums, keras_check, reference_outputs
 from dlrecipes.export.checksums import EXAMPLES_FILE
-from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.litert_interpreter import LiteRTModel
 from dlrecipes.export.litert_metadata import summary
 from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.version import (

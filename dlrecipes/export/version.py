@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import DataError, PublishError, UsageError, reason
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from dlrecipes.export.litert import LiteRTModel
+    from dlrecipes.export.litert_interpreter import LiteRTModel
 
 KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
@@ -143,9 +144,10 @@ class ModelVersion:
             RejectedInput: If the model fails on these inputs.
         """
         import numpy as np
-        import tensorflow as tf
 
         function: Any = self.function(signature)
+        import tensorflow as tf
+
         _, specs = function.structured_input_signature
         if set(inputs) != set(specs):
             raise UsageError(
@@ -194,7 +196,7 @@ class ModelVersion:
         Raises:
             PublishError: If the LiteRT file is missing or cannot be loaded.
         """
-        from dlrecipes.export.litert import LiteRTModel
+        from dlrecipes.export.litert_interpreter import LiteRTModel
 
         if not (self.folder / LITERT_FILE).exists() and self._was_published_without(LITERT_FILE):
             raise PublishError(
@@ -205,6 +207,20 @@ class ModelVersion:
         with _LoadErrors(self.folder):
             return LiteRTModel(path, threads)
 
+    def read_image(self, path: str) -> Any:
+        """Returns an image file of any format that is read as an element of `image_bytes`.
+
+        Args:
+            path: Image file.
+
+        Raises:
+            UsageError: If the file does not exist.
+            DataError: If it is not an image.
+        """
+        from dlrecipes.data.image_files import read_image_bytes
+
+        return read_image_bytes(path)
+
     @property
     def config_file(self) -> Path:
         """The file with the configuration that the model was trained with."""
@@ -214,8 +230,18 @@ class ModelVersion:
         path = self.folder / EXTRAS / "checksums.json"
         return path.is_file() and f'"{name}"' not in path.read_text(encoding="utf-8")
 
+    def _require_tensorflow(self) -> None:
+        try:
+            load_tensorflow()
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"{self.folder}: the SavedModel needs {error.name}, which is not installed.",
+                "Type: pip install dlrecipes",
+            ) from error
+
     def _saved_model(self) -> Any:
         if "saved_model" not in self._loaded:
+            self._require_tensorflow()
             import tensorflow as tf
 
             self.file("saved_model.pb")

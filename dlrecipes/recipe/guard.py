@@ -13,6 +13,7 @@ import shlex
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,51 @@ def guard(recipe: Recipe, folder: Path) -> Recipe:
     for name in CHECKS:
         setattr(recipe, name, _guarded(recipe, name))
     return recipe
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """How a recipe predicts, and shows predictions.
+
+    Args:
+        predict: Function from a version, inputs and options to a list of predictions.
+        present: Function from one prediction to text.
+        independent_inputs: As `Recipe.independent_inputs`. Defaults to `True`.
+    """
+
+    predict: Callable[..., list[Any]]
+    present: Callable[[Any], str]
+    independent_inputs: bool = True
+
+
+def guard_predictions(functions: Predictions, folder: Path) -> Predictions:
+    """Returns the functions of a `predict.py` that name file and line when something is wrong.
+
+    Args:
+        functions: The functions.
+        folder: Folder of the recipe's code.
+    """
+    return Predictions(
+        _checked(functions.predict, "predict", folder),
+        _checked(functions.present, "present", folder),
+    )
+
+
+def _checked(function: Callable[..., Any], name: str, folder: Path) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        try:
+            return CHECKS[name](function(*args))
+        except ContractError as error:
+            raise RecipeCodeError(f"{_returned(function)}: {error}", _hint(folder)) from None
+        except RecipeError:
+            raise
+        except Exception as error:
+            if _is_raised_whole(error):
+                raise
+            raise _explained(error, folder, function) from error
+
+    return call
 
 
 @contextlib.contextmanager

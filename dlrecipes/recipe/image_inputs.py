@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlrecipes._utils.notes import print_note
 from dlrecipes.data.folder_entries import is_system, list_entries, natural
 from dlrecipes.data.image_decoding import SUFFIXES
@@ -105,33 +107,37 @@ def _matches(text: str, pattern: Path) -> list[str]:
 
 
 def answer_images(
-    names: Sequence[str], answer: Callable[[list[str], list[bytes]], Sequence[Any]]
+    names: Sequence[str],
+    answer: Callable[[list[str], list[Any]], Sequence[Any]],
+    read: Callable[[str], bytes | np.ndarray] = read_image_bytes,
 ) -> list[Any]:
     """Returns a prediction for each image file, or an `Unanswered` for one that cannot be read.
 
     Args:
         names: Paths of image files.
-        answer: Function from paths and contents (see `read_image_bytes`) of a batch of images to
-            their predictions.
+        answer: Function from paths and contents of a batch of images to their predictions.
+        read: Function from a path to the contents, such as `ModelVersion.read_image`. Defaults to
+            `read_image_bytes`: PNG bytes.
     """
     predictions: list[Any] = [None] * len(names)
-    for rows, contents in _batches(names, predictions):
+    for rows, contents in _batches(names, predictions, read):
         for row, prediction in zip(rows, _answers(names, rows, contents, answer), strict=True):
             predictions[row] = prediction
     return predictions
 
 
 def _batches(
-    names: Sequence[str], predictions: list[Any]
-) -> Iterator[tuple[list[int], list[bytes]]]:
+    names: Sequence[str], predictions: list[Any], read: Callable[[str], bytes | np.ndarray]
+) -> Iterator[tuple[list[int], list[Any]]]:
     """Yields rows and contents of batches; puts files that cannot be read into the predictions."""
     rows: list[int] = []
-    contents: list[bytes] = []
-    for row, content in enumerate(_contents(names)):
+    contents: list[bytes | np.ndarray] = []
+    for row, content in enumerate(_contents(names, read)):
         if isinstance(content, Unanswered):
             predictions[row] = content
             continue
-        if rows and (len(rows) == BATCH or sum(map(len, contents)) + len(content) > BATCH_BYTES):
+        size = sum(map(_size, contents)) + _size(content)
+        if rows and (len(rows) == BATCH or size > BATCH_BYTES):
             yield rows, contents
             rows, contents = [], []
         rows.append(row)
@@ -140,7 +146,19 @@ def _batches(
         yield rows, contents
 
 
-def _contents(names: Sequence[str]) -> Iterable[bytes | Unanswered]:
+def _size(content: bytes | np.ndarray) -> int:
+    return len(content) if isinstance(content, bytes) else content.nbytes
+
+
+def _contents(
+    names: Sequence[str], read: Callable[[str], bytes | np.ndarray]
+) -> Iterable[bytes | np.ndarray | Unanswered]:
+    def _content(name: str) -> bytes | np.ndarray | Unanswered:
+        try:
+            return read(name)
+        except RecipeError as error:
+            return Unanswered(name, error)
+
     if len(names) == 1:
         yield _content(names[0])
         return
@@ -150,18 +168,11 @@ def _contents(names: Sequence[str]) -> Iterable[bytes | Unanswered]:
             yield from pool.map(_content, names[start : start + 2 * THREADS])
 
 
-def _content(name: str) -> bytes | Unanswered:
-    try:
-        return read_image_bytes(name)
-    except RecipeError as error:
-        return Unanswered(name, error)
-
-
 def _answers(
     names: Sequence[str],
     rows: Sequence[int],
-    contents: list[bytes],
-    answer: Callable[[list[str], list[bytes]], Sequence[Any]],
+    contents: list[Any],
+    answer: Callable[[list[str], list[Any]], Sequence[Any]],
 ) -> Sequence[Any]:
     try:
         return answer([names[row] for row in rows], contents)

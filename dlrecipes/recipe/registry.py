@@ -22,7 +22,7 @@ from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import RecipeError, UsageError, nearest
 from dlrecipes.recipe.base import Recipe
 from dlrecipes.recipe.config import RecipeConfig
-from dlrecipes.recipe.guard import explain, guard
+from dlrecipes.recipe.guard import Predictions, explain, guard, guard_predictions
 from dlrecipes.recipe.options import Options
 
 if TYPE_CHECKING:
@@ -86,6 +86,23 @@ class Source:
             return list(inputs)
         prepare = getattr(self._module("predict"), "prepare", None)
         return list(inputs) if prepare is None else prepare(version, inputs, options)
+
+    def predictions(self, config: RecipeConfig) -> Predictions:
+        """Returns the functions `predict` and `present` of a recipe.
+
+        They are those of `predict.py`, which needs no TensorFlow, if it has both; else the methods
+        of the recipe's class.
+
+        Args:
+            config: The settings of the published version.
+        """
+        if (self.folder / "predict.py").is_file():
+            module = self._module("predict")
+            if hasattr(module, "predict") and hasattr(module, "present"):
+                functions = Predictions(module.predict, module.present)
+                return functions if self.is_built_in else guard_predictions(functions, self.folder)
+        recipe = self.make(config)
+        return Predictions(recipe.predict, recipe.present, recipe.independent_inputs)
 
     def recipe(self) -> type[Recipe]:
         """Returns the recipe's class."""

@@ -14,6 +14,7 @@ from dlrecipes.data.batches import array_batches, passes_per_epoch, steps_per_ep
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.data.image_bytes import encode_batch, to_signed, to_uint8
 from dlrecipes.data.reports import DataReport
+from dlrecipes.export.processing import Processing
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import epoch_frames, image_grid, over_epochs, tiled
 from dlrecipes.metrics.feature_classifier import FeatureClassifier
@@ -176,13 +177,17 @@ class DeepConvolutionalGAN(Recipe):
         def generate(noise: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
             return model({"noise": noise, "label": label} if conditional else noise, training=False)
 
-        def from_seed(seed: tf.Tensor, count: tf.Tensor, label: tf.Tensor | None = None):
+        def drawn(seed: tf.Tensor, count: tf.Tensor, label: tf.Tensor | None = None):
             noise = tf.random.stateless_uniform([count[0], units], [seed[0], 0], -1.0, 1.0)
-            if label is not None:
-                # A negative label stands for all classes in turn.
-                turns = tf.range(count[0]) % len(names)
-                label = tf.where(label[0] < 0, turns, tf.repeat(label[:1], count[0]))
-            images = to_uint8(generate(noise, label))
+            if label is None:
+                return {"noise": noise}
+            # A negative label stands for all classes in turn.
+            turns = tf.range(count[0]) % len(names)
+            label = tf.where(label[0] < 0, turns, tf.repeat(label[:1], count[0]))
+            return {"noise": noise, "label": label}
+
+        def from_seed(*request: tf.Tensor) -> dict[str, tf.Tensor]:
+            images = to_uint8(generate(**drawn(*request)))
             return {"images": images, "png_bytes": encode_batch(images)}
 
         seed = [
@@ -216,6 +221,11 @@ class DeepConvolutionalGAN(Recipe):
             labels_file(names) if conditional else {},
             NOTES.format(classes=" `label` -1 cycles through the classes." if conditional else ""),
             _quantized(litert),
+            processing=Processing(
+                {"kind": "noise", "units": units, "classes": len(names) if conditional else 0},
+                {"kind": "images", "names": ["images", "png_bytes"]},
+                drawn,
+            ),
         )
 
     def predict(

@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 from dlrecipes._utils.notes import print_note
@@ -35,12 +36,15 @@ def prepare(version: ModelVersion, inputs: Sequence[str], options: None = None) 
     return expand_images(inputs)
 
 
-def predict(version: ModelVersion, inputs: Sequence[str]) -> list[dict[str, Any]]:
+def predict(
+    version: ModelVersion, inputs: Sequence[str], options: None = None
+) -> list[dict[str, Any]]:
     """Returns the class of each image file and the probabilities of all classes.
 
     Args:
         version: Published version.
         inputs: Image files, folders and patterns.
+        options: No options. Defaults to `None`.
 
     Raises:
         UsageError: If an input does not exist.
@@ -48,23 +52,26 @@ def predict(version: ModelVersion, inputs: Sequence[str]) -> list[dict[str, Any]
             the predictions of the others. It is a `DataError`, as for a single file.
     """
 
-    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+    def answer(names: list[str], contents: list[Any]) -> list[dict[str, Any]]:
         for name, content in zip(names, contents, strict=True):
             _note_photograph(name, content)
         outputs = version.call(image_bytes=contents)
         return [_prediction(name, outputs, row) for row, name in enumerate(names)]
 
-    return complete(answer_images(prepare(version, inputs), answer))
+    return complete(answer_images(prepare(version, inputs), answer, version.read_image))
 
 
-def _note_photograph(name: str, content: bytes) -> None:
-    with Image.open(io.BytesIO(content)) as image:
-        if is_photograph(image):
-            print_note(
-                f"{name} looks like a photograph, and this model reads characters: strokes on a "
-                "plain ground. Did you mean image_classification?",
-                once="photograph",
-            )
+def _note_photograph(name: str, content: bytes | np.ndarray) -> None:
+    if isinstance(content, bytes):
+        image: Image.Image = Image.open(io.BytesIO(content))
+    else:
+        image = Image.fromarray(content)
+    if is_photograph(image):
+        print_note(
+            f"{name} looks like a photograph, and this model reads characters: strokes on a "
+            "plain ground. Did you mean image_classification?",
+            once="photograph",
+        )
 
 
 def _prediction(name: str, outputs: Mapping[str, Any], row: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dlrecipes.data.batches import (
 from dlrecipes.data.class_indices import class_indices
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.data.reports import DataReport
-from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import classification_metrics, confusion_matrix, count_macs
@@ -163,12 +163,13 @@ class DigitRecognition(Recipe):
         """Returns the signatures: files or arrays for the SavedModel, 28x28 images for LiteRT."""
         few = splits.test.images[:VERIFIED, ..., None]
         large = np.repeat(np.repeat(few[:8], 3, axis=1), 3, axis=2)
+        shape = (networks.SIZE, networks.SIZE, 1)
         signatures, litert = image_signatures(
             lambda images: _outputs(model, images),
             lambda images: {"probabilities": model.classify(images)["probabilities"]},
             few,
             fit=data.fit,
-            shape=(networks.SIZE, networks.SIZE, 1),
+            shape=shape,
             prepare=data.prepare,
             arrays=(few, np.repeat(255 - large, 3, axis=3)),
         )
@@ -179,6 +180,9 @@ class DigitRecognition(Recipe):
             NOTES,
             _quantized(model, splits),
             metadata=classifier(model.class_names),
+            processing=image_processing(
+                {"kind": "classes", "blank": True}, fit=data.fit, shape=shape, by="handwriting"
+            ),
         )
 
     def predict(

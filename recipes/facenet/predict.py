@@ -78,7 +78,7 @@ def predict(
             gallery.save(Path(options.enrol).expanduser())
             counts = {"images": len(gallery.names), "people": len(set(gallery.names))}
             predictions.append({"enrolled": options.enrol, **counts})
-    embeddings = answer_images(names, lambda _, contents: _embed(version, contents))
+    embeddings = _embeddings_of(version, names)
     missing = [part for part in embeddings if isinstance(part, Unanswered)]
     pairs = [
         (name, embedding)
@@ -94,8 +94,13 @@ def predict(
     return complete([*predictions, *missing])
 
 
-def _embed(version: ModelVersion, contents: Sequence[bytes]) -> list[np.ndarray]:
+def _embed(version: ModelVersion, contents: Sequence[Any]) -> list[np.ndarray]:
     return list(version.call(image_bytes=contents)["embedding"])
+
+
+def _embeddings_of(version: ModelVersion, names: Sequence[str]) -> list[Any]:
+    """Returns the embedding of each image file, or an `Unanswered`."""
+    return answer_images(names, lambda _, contents: _embed(version, contents), version.read_image)
 
 
 def _identity(
@@ -162,5 +167,5 @@ def _gallery(version: ModelVersion, path: Path) -> Gallery:
 
 def _embeddings(version: ModelVersion, paths: Sequence[str | Path]) -> np.ndarray:
     names = [str(path) for path in paths]
-    embeddings = answer_images(names, lambda _, contents: _embed(version, contents))
+    embeddings = _embeddings_of(version, names)
     return np.stack(complete(embeddings))

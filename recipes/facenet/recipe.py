@@ -17,7 +17,7 @@ from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
 from dlrecipes.data.reports import DataReport
-from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.litert_metadata import embedder
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs
@@ -182,11 +182,14 @@ class FaceNet(Recipe):
         def embed(images: tf.Tensor) -> dict[str, tf.Tensor]:
             return {"embedding": networks.embed(model, images, config.mirror)}
 
+        def fit(image: tf.Tensor) -> tf.Tensor:
+            return fitted(image, size)
+
         signatures, litert = image_signatures(
             embed,
             embed,
             splits.test.images[:COMPARED],
-            fit=lambda image: fitted(image, size),
+            fit=fit,
             shape=size.shape,
         )
         threshold = self._threshold(model, splits)
@@ -197,6 +200,9 @@ class FaceNet(Recipe):
             NOTES.format(threshold=threshold, colour="colour" if config.colour else "grey"),
             _quantized(splits),
             metadata=embedder(),
+            processing=image_processing(
+                {"kind": "same"}, fit=fit, shape=size.shape, by="scale", crop=size.crop
+            ),
         )
 
     def predict(

@@ -50,7 +50,7 @@ def predict(
             the predictions of the others. It is a `DataError`, as for a single file.
     """
 
-    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+    def answer(names: list[str], contents: list[Any]) -> list[dict[str, Any]]:
         outputs = version.call(image_bytes=contents)
         predictions = [
             _prediction(name, outputs, row, options.top) for row, name in enumerate(names)
@@ -63,7 +63,7 @@ def predict(
                 )
         return predictions
 
-    return complete(answer_images(prepare(version, inputs, options), answer))
+    return complete(answer_images(prepare(version, inputs, options), answer, version.read_image))
 
 
 def _prediction(name: str, outputs: Mapping[str, Any], row: int, top: int) -> dict[str, Any]:

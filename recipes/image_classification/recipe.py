@@ -16,7 +16,7 @@ from dlrecipes.data.image_batches import fit, image_batches, plain_decoding_erro
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.data.reports import DataReport
 from dlrecipes.export.explanations import explain_signature
-from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.litert_metadata import classifier
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import classification_metrics, count_macs
@@ -153,7 +153,10 @@ class ImageClassification(Recipe):
     def signatures(self, model: ImageClassifier, splits: Splits) -> Exports:
         """Returns files and arrays to classes as the SavedModel, prepared images as LiteRT."""
         config = self.config
-        images = self._images(splits.test.spread(VERIFIED))
+        images, shape = self._images(splits.test.spread(VERIFIED)), (config.size, config.size, 3)
+
+        def square(image: tf.Tensor) -> tf.Tensor:
+            return fit(image, config.size)
 
         def classes(images: tf.Tensor) -> dict[str, tf.Tensor]:
             names = tf.tile(tf.constant([model.class_names]), [tf.shape(images)[0], 1])
@@ -167,14 +170,14 @@ class ImageClassification(Recipe):
             classes,
             probabilities,
             images,
-            fit=lambda image: fit(image, config.size),
-            shape=(config.size, config.size, 3),
+            fit=square,
+            shape=shape,
         )
         signatures["explain"] = explain_signature(
             model,
             list(images),
-            fit=lambda image: fit(image, config.size),
-            shape=(config.size, config.size, 3),
+            fit=square,
+            shape=shape,
             classify=lambda images: training.outputs(model, images, config.mirror),
         )
         notes = NOTES.format(size=config.size)
@@ -188,6 +191,7 @@ class ImageClassification(Recipe):
             self._quantized(model, splits),
             metadata=classifier(model.class_names),
             sparsity=config.prune or None,
+            processing=image_processing({"kind": "classes"}, fit=square, shape=shape, by="stretch"),
         )
 
     def _images(self, examples: ImageExamples) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dlrecipes._utils.files import write_new
 from dlrecipes.errors import UsageError, reason
@@ -50,7 +51,7 @@ def predict(
     """
     folder = Path(options.output_dir).expanduser()
 
-    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, str]]:
+    def answer(names: list[str], contents: list[Any]) -> list[dict[str, str]]:
         images = version.call(image_bytes=contents)["png_bytes"]
         return [
             {
@@ -60,7 +61,7 @@ def predict(
             for name, image in zip(names, images, strict=True)
         ]
 
-    return complete(answer_images(prepare(version, inputs, options), answer))
+    return complete(answer_images(prepare(version, inputs, options), answer, version.read_image))
 
 
 def _write(path: Path, content: bytes) -> str:

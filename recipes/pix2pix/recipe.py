@@ -28,7 +28,7 @@ from dlrecipes.data.image_bytes import (
 )
 from dlrecipes.data.image_pairs import ImagePairs, brought_to
 from dlrecipes.data.reports import DataReport
-from dlrecipes.export.image_signatures import image_signatures
+from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import image_grid, select_epochs
 from dlrecipes.metrics.image_quality import image_quality
@@ -199,20 +199,31 @@ class PixToPix(Recipe):
     def signatures(self, model: keras.Model, splits: Splits) -> Exports:
         """Returns files to PNG files and arrays to arrays as the SavedModel, numbers as LiteRT."""
         size = self.config.size
+        shape = (size, size, 3)
         inputs, _ = data.sides(self.config, splits.test)
 
         def translate(images: tf.Tensor) -> tf.Tensor:
             return _translate(model, 2 * images - 1)
 
+        def fit(image: tf.Tensor) -> tf.Tensor:
+            return brought_to(image, size)
+
         signatures, litert = image_signatures(
             lambda images: {"images": to_uint8(translate(images))},
             lambda images: {"images": 0.5 + 0.5 * translate(images)},
             inputs[:COMPARED],
-            fit=lambda image: brought_to(image, size),
-            shape=(size, size, 3),
+            fit=fit,
+            shape=shape,
             serve_files=lambda images: {"png_bytes": encode_batch(to_uint8(translate(images)))},
         )
-        return Exports(signatures, litert, notes=NOTES, quantized=self._quantized(splits.test))
+        after = {"kind": "images", "names": ["png_bytes"]}
+        return Exports(
+            signatures,
+            litert,
+            notes=NOTES,
+            quantized=self._quantized(splits.test),
+            processing=image_processing(after, fit=fit, shape=shape, by="scale"),
+        )
 
     def _quantized(self, examples: ImagePairs) -> Quantized:
         inputs, targets = data.sides(self.config, examples)

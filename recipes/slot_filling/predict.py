@@ -33,12 +33,15 @@ def prepare(version: ModelVersion, sentences: Sequence[str], options: None = Non
     return list(sentences)
 
 
-def predict(version: ModelVersion, sentences: Sequence[str]) -> list[dict[str, Any]]:
+def predict(
+    version: ModelVersion, sentences: Sequence[str], options: None = None
+) -> list[dict[str, Any]]:
     """Returns tokens, tags, slots and intent of each sentence.
 
     Args:
         version: Published version.
         sentences: Raw sentences.
+        options: No options. Defaults to `None`.
 
     Raises:
         UsageError: If a sentence is empty.

@@ -20,6 +20,7 @@ from dlrecipes.data.batches import (
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.tagged import NO_INTENT, TaggedSentence
 from dlrecipes.data.text import TextEncoder
+from dlrecipes.export.processing import Processing
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import bars, confusion, confusion_counts, tagged_sentences
 from dlrecipes.metrics import is_well_formed, rejection_threshold, span_scores, token_accuracy
@@ -247,6 +248,7 @@ class SlotFilling(Recipe):
             data.vocabularies(model),
             data.export_notes(model),
             _quantized(model, litert, splits.test),
+            processing=_processing(model),
         )
 
     def predict(
@@ -264,6 +266,24 @@ class SlotFilling(Recipe):
         ordered = sorted(splits.test, key=lambda s: abs(len(s.tokens) - 8))[:EXAMPLES]
         sentences = [predict.join(sentence.tokens) for sentence in ordered]
         return [sentences[0], ExampleFile("sentences.txt", "".join(f"{s}\n" for s in sentences))]
+
+
+def _processing(model: SequenceTagger) -> Processing:
+    """Returns how `model.tflite` answers sentences."""
+    encoder = model.encoder
+    before = {
+        "kind": "sentences",
+        "tokenizer": encoder.tokenizer,
+        "names": model.input_names,
+        "ngram_sizes": encoder.ngram_sizes,
+        "lowercase": encoder.lowercase,
+        "fold_digits": encoder.fold_digits,
+    }
+
+    def tensors(sentences: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model.encode(encoder.tokenize(sentences).to_tensor(""))
+
+    return Processing(before, {"kind": "tags"}, tensors)
 
 
 def _quantized(

@@ -1,0 +1,35 @@
+"""What stands before and after a network: how a request becomes tensors, and tensors an answer.
+
+A version's `assets.extra/processing.json` says it as data, so that `dlrecipes.export.lite_version`
+answers with `model.tflite` what the SavedModel's graph answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Processing:
+    """How requests of `serving_default` become tensors of `model.tflite`, and its outputs answers.
+
+    Args:
+        before: `kind`, one of `dlrecipes.export.lite_processing.BEFORE`, with its settings.
+        after: `kind`, one of `dlrecipes.export.lite_processing.AFTER`, with its settings.
+        tensors: Function from the inputs of `serving_default` to the inputs of `model.tflite` by
+            name, in the graph, for the comparison. Shorter rows are padded with zeros.
+    """
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    tensors: Callable[..., Mapping[str, tf.Tensor]]
+
+    def text(self) -> str:
+        """Returns the contents of the version's file."""
+        return json.dumps({"before": dict(self.before), "after": dict(self.after)}, indent=2) + "\n"
