@@ -41,6 +41,7 @@ from dlrecipes.export.version import (
     KERAS_FILE,
     LITERT_FILE,
     ONNX_FILE,
+    ModelVersion,
 )
 from dlrecipes.export.warmup_requests import write_warmup_requests
 
@@ -332,6 +333,8 @@ def verify(
     process.check(folder, expected)
     if exports.processing and not exports.without_litert:
         check_processing(folder, exports.processing, exports.signatures["serving_default"])
+    if exports.check and not exports.without_litert:
+        exports.check(ModelVersion(folder))
     loaded = keras_file.load(folder, safe)
     if len(loaded.weights) != len(model.weights):
         raise PublishError(

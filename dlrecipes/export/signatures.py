@@ -17,6 +17,7 @@ from dlrecipes.export.detection_outputs import DetectionMatch
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.names import UNNAMED, input_names
 from dlrecipes.export.processing import Processing
+from dlrecipes.export.version import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,8 @@ class Exports:
             fractions. Defaults to `None`: not checked.
         processing: How `model.tflite` answers the requests of `serving_default` without TensorFlow.
             Defaults to `None`: it does not.
+        check: Called with the written version before it is published; it raises `PublishError` to
+            refuse it. Defaults to `None`: nothing further is checked.
     """
 
     signatures: Mapping[str, Signature]
@@ -139,6 +142,7 @@ class Exports:
     metadata: Metadata | None = None
     sparsity: float | None = None
     processing: Processing | None = None
+    check: Callable[[ModelVersion], None] | None = None
 
 
 def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:

@@ -40,9 +40,10 @@ if TYPE_CHECKING:
         preferred_units,
     )
     from dlrecipes.figures.fonts import fit_fonts
-    from dlrecipes.figures.images import epoch_frames, image_grid, over_epochs, select_epochs, tiled
+    from dlrecipes.figures.images import epoch_frames, image_grid, over_epochs, select_epochs
     from dlrecipes.figures.networks import convolutions, feature_maps, filters
     from dlrecipes.figures.text import tagged_sentences
+    from dlrecipes.figures.tiles import tiled
 
 __all__ = [
     "BLUE",
@@ -121,6 +122,6 @@ attach(
         "save": "charts",
         "select_epochs": "images",
         "tagged_sentences": "text",
-        "tiled": "images",
+        "tiled": "tiles",
     },
 )

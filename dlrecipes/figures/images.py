@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from dlrecipes.figures.tiles import tiled
+
 
 def image_grid(
     images: Sequence[np.ndarray] | np.ndarray,
@@ -101,33 +103,3 @@ def epoch_frames(snapshots: Mapping[int, np.ndarray], count: int = 60) -> np.nda
     ordered = sorted(snapshots)
     places = np.linspace(0, len(ordered) - 1, min(count, len(ordered))).round().astype(int)
     return np.stack([tiled(snapshots[ordered[place]]) for place in np.unique(places)])
-
-
-def tiled(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Returns images side by side on white, in about as many rows as columns.
-
-    Args:
-        images: uint8 of shape `(count, height, width, channels)`.
-        gap: Pixels between images. Defaults to 2.
-
-    Returns:
-        uint8 of shape `(height, width, channels)`.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from dlrecipes.figures import tiled
-    >>> tiled(np.zeros((4, 8, 8, 1), "uint8")).shape
-    (22, 22, 1)
-    """
-    count, height, width, channels = images.shape
-    columns = int(np.ceil(np.sqrt(count)))
-    rows = -(-count // columns)
-    sheet = np.full(
-        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), 255, "uint8"
-    )
-    for number, image in enumerate(images):
-        top = gap + number // columns * (height + gap)
-        left = gap + number % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = image
-    return sheet

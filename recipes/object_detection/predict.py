@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrecipes.data.image_decoding import decode_image
 from dlrecipes.errors import UsageError
-from dlrecipes.export.detection_litert import load_detector
-from dlrecipes.recipe.box_inputs import detect_files
+from dlrecipes.recipe.box_inputs import detect_files, open_detector
 from dlrecipes.recipe.image_inputs import expand_images
 from dlrecipes.recipe.image_outputs import check_folder, write_image
 from dlrecipes.recipe.labels import published_labels
@@ -58,7 +57,7 @@ def predict(
         PublishError: If the version's LiteRT file cannot be loaded.
     """
     files, names = prepare(version, inputs, options), published_labels(version)
-    predictions = detect_files(load_detector(version, names), files)
+    predictions = detect_files(open_detector(version), files)
     for prediction in predictions:
         if isinstance(prediction, Unanswered):
             continue

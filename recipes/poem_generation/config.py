@@ -113,4 +113,3 @@ class PredictOptions(Options):
     )
     seed: int = setting(0, "Seed; the same seed writes the same poems.", ge=0, le=2**31 - 1)
     length: int = setting(200, "Characters to add to a text.", ge=1, le=100_000)
-    lite: bool = setting(False, "Whether to run model.tflite with NumPy, without TensorFlow.")

@@ -37,8 +37,8 @@ is no poem. `acrostic` takes the first character of each line, and `first_line` 
 beginning. In `generate`, `line_length` is 5, 7 or 0 for either, `template` 0 to 3, -1 for any or \
 -2 for none, and `rhyme` 0 to {last_rhyme} for the rhymes {rhymes} or -1 for any.
 
-{step} `tables.json` has everything else. `dlrecipes predict --lite` runs it, and the recipe's \
-`lite.py` shows how."""
+{step} `tables.json` has everything else. `dlrecipes predict` runs it, and the recipe's `lite.py` \
+shows how."""
 
 
 def measured_sequences(

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from dlrecipes.export.version import EXTRAS, ModelVersion
+from dlrecipes.errors import PublishError
+from dlrecipes.export.version import EXTRAS, LITERT_FILE, ModelVersion
+from dlrecipes.recipe.prediction import plain
 from dlrecipes.samplers import choose_numpy, pick_numpy, uniform
 
 from . import requests
@@ -183,6 +185,30 @@ class LiteWriter:
         if texts["theme"] and not known and not any(c in self.ids for c in texts["theme"]):
             return requests.UNKNOWN_THEME
         return requests.NO_TEMPLATE_FITS if request["enforce"] and not fits else ""
+
+
+def check_litert(version: ModelVersion, form: str, values: Mapping[str, np.ndarray]) -> None:
+    """Compares what `LiteWriter` writes with the SavedModel's signature `generate`.
+
+    Args:
+        version: The version, before it is published.
+        form: `"quatrains"` or `"text"`.
+        values: Inputs of the signature by name, one row per request.
+
+    Raises:
+        PublishError: If a text is not equal.
+    """
+    writer = LiteWriter(version)
+    write = writer.text if form == "text" else writer.poem
+    outputs = version.call("generate", **values)
+    for row in range(len(values["seed"])):
+        written = write({name: plain(value, row) for name, value in values.items()})
+        for name, text in written.items():
+            if text != plain(outputs[name], row):
+                raise PublishError(
+                    f"{LITERT_FILE}: with NumPy, {name} is {text!r}, where the SavedModel writes "
+                    f"{plain(outputs[name], row)!r}."
+                )
 
 
 def _sample(request: Mapping[str, Any], scores: np.ndarray, allowed: np.ndarray, k: int) -> int:

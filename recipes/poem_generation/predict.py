@@ -11,6 +11,7 @@ from dlrecipes._utils.notes import print_note
 from dlrecipes.data.quatrains.prosody import templates_for
 from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, RHYME_NAMES, rhymes
 from dlrecipes.errors import UsageError, nearest
+from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.recipe.prediction import plain
 
@@ -91,8 +92,11 @@ def predict(
     tables = _tables(version)
     form = tables["form"]
     request = {**DEFAULTS[form], **tables["defaults"], **_request(options, tables)}
-    write = _writer(version, form, request, options.lite)
-    rounds = _rounds(write, inputs, options)
+    lite = isinstance(version, LiteVersion) and version.has_litert
+    write = _writer(version, form, request, lite)
+    # Several seeds at once, because a batch takes the SavedModel little longer than one poem.
+    size = 1 if lite else max(1, min(options.count, _BATCH // len(inputs)))
+    rounds = _rounds(write, inputs, options, size)
     chosen = _different(rounds, len(inputs), options.count)
     for text, predictions in zip(inputs, chosen, strict=True):
         if len(predictions) < options.count:
@@ -136,11 +140,10 @@ def _rounds(
     write: Callable[[Sequence[str], Sequence[int]], list[dict[str, Any]]],
     inputs: Sequence[str],
     options: PredictOptions,
+    size: int,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yields predictions of all inputs, with one seed after another."""
+    """Yields predictions of all inputs, with one seed after another, several at once."""
     last = options.seed + _TRIES * options.count
-    # Several seeds at once, because a batch takes little longer than one poem.
-    size = 1 if options.lite else max(1, min(options.count, _BATCH // len(inputs)))
     for start in range(options.seed, last, size):
         seeds = range(start, min(start + size, last))
         predictions = write(list(inputs) * len(seeds), [seed for seed in seeds for _ in inputs])
@@ -167,7 +170,7 @@ def _request(options: PredictOptions, tables: Mapping[str, Any]) -> dict[str, An
     form = tables["form"]
     fields = DEFAULTS[form]
     for name, field in PredictOptions.model_fields.items():
-        applies = name in fields or name in ("count", "enforce", "lite")
+        applies = name in fields or name in ("count", "enforce")
         if not applies and getattr(options, name) != field.default:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} does not apply to {form}, which this model writes.")

@@ -38,6 +38,7 @@ from dlrecipes.training._engine.sparse_cross_entropy import SparseCategoricalCro
 from . import data, encoding, exports, figures, predict, requests, scores
 from .config import Config, PredictOptions
 from .decoding import Poet
+from .lite import check_litert
 from .text_generation import Writer
 
 # Settings that are arguments of the network.
@@ -254,7 +255,14 @@ class PoemGeneration(Recipe):
         }
         sequences = exports.measured_sequences(model, examples)
         litert = step_signature(model, sequences[0])
-        return Exports(signatures, litert, files, notes, step_quantized(litert, sequences))
+        return Exports(
+            signatures,
+            litert,
+            files,
+            notes,
+            step_quantized(litert, sequences),
+            check=functools.partial(check_litert, form=form, values=examples_by_name["generate"]),
+        )
 
     def predict(
         self, version: ModelVersion, inputs: Sequence[str], options: PredictOptions | None = None

@@ -13,6 +13,7 @@ from dlrecipes import runner
 from dlrecipes.data.box_examples import BoxExamples
 from dlrecipes.errors import UsageError
 from dlrecipes.export.detection_litert import load_detector
+from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.litert_metadata import read_metadata
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import detection_metrics
@@ -162,7 +163,7 @@ def test_the_litert_file_predicts_what_the_savedmodel_does(version, splits, tmp_
         files.append(str(tmp_path / f"{k}.png"))
         Image.fromarray(splits.test.image(k)).save(files[-1])
     options = module("config").PredictOptions(threshold=0.0, draw=str(tmp_path / "drawn"))
-    predictions = recipe().predict(version, files, options)
+    predictions = recipe().predict(LiteVersion(version.folder), files, options)
     outputs = version.call(image_bytes=[png(splits.test.image(k)) for k in range(3)])
     for row, prediction in enumerate(predictions):
         assert {found["label"] for found in prediction["objects"]} <= set(names)

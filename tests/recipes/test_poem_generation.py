@@ -13,6 +13,7 @@ from dlrecipes import load_recipe, runner
 from dlrecipes.data.quatrains import THEMES, Poem, quatrains
 from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, rhymes
 from dlrecipes.errors import DataError, UsageError
+from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics.prosody import prosody_scores
 from dlrecipes.recipe import registry
@@ -67,14 +68,15 @@ def lines_of(poem):
 
 
 @functools.cache
-def version_of(folder):
+def version_of(folder, kind=ModelVersion):
     """Returns a version whose files are loaded only once."""
-    return ModelVersion(folder)
+    return kind(folder)
 
 
-def predict(result, *inputs, **values):
+def predict(result, *inputs, lite=False, **values):
     task = recipe()
-    predictions = task.predict(version_of(result.version.folder), inputs, options(**values))
+    version = version_of(result.version.folder, LiteVersion if lite else ModelVersion)
+    predictions = task.predict(version, inputs, options(**values))
     return [task.present(prediction) for prediction in predictions]
 
 
