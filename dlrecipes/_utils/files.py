@@ -9,8 +9,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import filelock
-
 
 def atomic_write(path: Path, content: str | bytes) -> None:
     """Writes a file atomically: readers see the old content or the new one, even after a crash.
@@ -86,6 +84,9 @@ def remove_folder(folder: Path, parents: Sequence[Path] = ()) -> None:
 @contextlib.contextmanager
 def try_lock(folder: Path) -> Iterator[bool]:
     """Yields whether this process holds the folder's lock, which ends with the process."""
+    # Not at the top: devices that only predict lock nothing, and do not have it.
+    import filelock
+
     lock = filelock.FileLock(folder / ".lock")
     try:
         lock.acquire(blocking=False)

@@ -102,6 +102,9 @@ def _fail_unexpectedly(error: Exception) -> int:
 
     if (mistake := explain_own_code(error)) is not None:
         return _fail(mistake.message, mistake.hint, mistake.exit_code)
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("dlrecipes"):
+        # A device that predicts has only the packages of the extra `lite`.
+        return _fail(f"{error.name} is not installed.", "Type: pip install dlrecipes", 1)
     first = (str(error).strip().splitlines() or [""])[0][:300]
     return _fail(
         f"this is a fault of dlrecipes: {type(error).__name__}: {first}",

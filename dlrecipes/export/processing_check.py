@@ -51,13 +51,23 @@ def check_processing(folder: Path, processing: Processing, serving: Signature) -
         inputs = [tf.constant(array, spec.dtype) for spec, array in pairs]
         prepared = version.prepare(**dict(zip(names, arrays, strict=True)))
         tensors = {name: x.numpy() for name, x in processing.tensors(*inputs).items()}
-        same = _matched(prepared, tensors)
+        same = matched_tensors(prepared, tensors)
         outputs = {name: x.numpy() for name, x in serving.traced(*inputs).items()}
         _compare_answers(outputs, version.answer(same))
 
 
-def _matched(prepared: Sequence[Prepared], tensors: Mapping[str, np.ndarray]) -> list[Prepared]:
-    """Returns prepared examples with the graph's tensors, after comparing them with their own."""
+def matched_tensors(
+    prepared: Sequence[Prepared], tensors: Mapping[str, np.ndarray]
+) -> list[Prepared]:
+    """Returns prepared examples with the graph's tensors, after comparing them with their own.
+
+    Args:
+        prepared: Examples, prepared without TensorFlow.
+        tensors: The graph's tensors by name, one row per example, padded with zeros.
+
+    Raises:
+        PublishError: If integers differ, or floats by more than a grey level.
+    """
     matched = []
     for row, example in enumerate(prepared):
         graphs = {}

@@ -235,7 +235,7 @@ class ModelVersion:
             load_tensorflow()
         except ModuleNotFoundError as error:
             raise UsageError(
-                f"{self.folder}: the SavedModel needs {error.name}, which is not installed.",
+                f"{self.folder}: this needs the SavedModel, and {error.name} is not installed.",
                 "Type: pip install dlrecipes",
             ) from error
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 
 import keras
@@ -317,3 +318,32 @@ def test_unknown_labels_are_named_once_and_have_no_row(ask, tagged_data, run_onc
     assert "the model does not know 1 of the 2 labels" in answer.err
     assert ": colour. They count as mistakes." in answer.err
     assert "colour" not in answer.out
+
+
+@pytest.mark.parametrize("arguments", [[SENTENCE], [SENTENCE, "to Rome", "--json"]])
+def test_predictions_load_neither_tensorflow_nor_keras(published_slots, arguments):
+    code = (
+        "import sys\n"
+        "from dlrecipes.cli.main import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "finally:\n"
+        "    loaded = {'tensorflow', 'keras', 'matplotlib', 'pandas', 'scipy', 'h5py'}\n"
+        "    print(loaded & set(sys.modules), file=sys.stderr)\n"
+    )
+    words = ["predict", "slot_filling", *arguments, "--models-dir", str(published_slots)]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "set()\n")
+    assert "Beijing" in done.stdout
+
+
+def test_the_savedmodel_predicts_the_same(ask):
+    first, other = (
+        json.loads(ask("predict", SENTENCE, "--json", *flags).out)
+        for flags in ([], ["--saved-model"])
+    )
+    for key in ("tokens", "tags", "intent"):
+        assert first[key] == other[key]
+    assert first["intent_probability"] == pytest.approx(other["intent_probability"], abs=1e-4)

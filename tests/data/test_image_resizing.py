@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dlrecipes.data.faces import Size, fitted
 from dlrecipes.data.image_bytes import decode
-from dlrecipes.data.image_resizing import fit, fit_array, limit, prepare, resize
+from dlrecipes.data.image_resizing import fit, fit_array, limit, prepare, resize, scale_array
 
 PHOTOS = Path(__file__).parents[3] / "shared/data/cats_dogs/test/cat"
 
@@ -108,3 +109,22 @@ def test_a_reduced_jpeg_file_is_nearly_the_served_image(size):
     (images, _), *_ = image_batches(examples, size, len(paths), 0)[0]
     served = [255 * fit(decode(path.read_bytes(), 3), size).numpy() for path in paths]
     assert np.abs(images.numpy() - np.stack(served)).mean() < 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "crop"),
+    [
+        ((40, 30), 1, 0.5),
+        ((40, 30), 3, 1.0),
+        ((70, 91, 3), 3, 0.7),
+        ((20, 20, 3), 3, 1.0),
+        ((300, 217, 3), 1, 1.0),
+    ],
+)
+def test_images_are_cropped_and_scaled_as_in_the_graph(shape, channels, crop):
+    image = np.random.default_rng(0).integers(0, 256, shape).astype("uint8")
+    pixels = tf.constant(np.atleast_3d(image).astype("float32") / 255)
+    expected = fitted(pixels, Size(32, crop, channels)).numpy()
+    own = scale_array(image, 32, channels, crop)
+    assert own.shape == (32, 32, channels)
+    np.testing.assert_allclose(own, expected, atol=1e-6)

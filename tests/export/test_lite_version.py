@@ -1,0 +1,183 @@
+"""A version answers with its LiteRT file what its SavedModel answers, and publishing checks it."""
+
+import dataclasses
+import io
+import json
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from dlrecipes.data.faces import Size, fitted
+from dlrecipes.errors import PublishError, UsageError
+from dlrecipes.export import Exports, publish
+from dlrecipes.export.image_signatures import image_processing, image_signatures
+from dlrecipes.export.lite_processing import Prepared
+from dlrecipes.export.lite_version import PROCESSING_FILE, LiteVersion
+from dlrecipes.export.processing import Processing
+from dlrecipes.export.processing_check import check_processing, matched_tensors
+from dlrecipes.export.version import EXTRAS, ModelVersion, RejectedInput
+
+SIZE, NAMES = Size(8, crop=0.5), ("cat", "ü")
+RNG = np.random.default_rng(0)
+EXAMPLES = RNG.integers(0, 256, (3, 20, 14, 3)).astype("uint8")
+
+
+def fit(image):
+    return fitted(image, SIZE)
+
+
+def png(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def exports():
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input(SIZE.shape), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+    model = keras.Sequential(layers)
+
+    def classify(images):
+        probabilities = model(images)
+        names = tf.constant(NAMES)
+        label = tf.gather(names, tf.argmax(probabilities, axis=1))
+        classes = tf.tile(names[None], [tf.shape(images)[0], 1])
+        return {"label": label, "probabilities": probabilities, "classes": classes}
+
+    signatures, litert = image_signatures(
+        classify,
+        lambda images: {"probabilities": model(images)},
+        EXAMPLES,
+        fit=fit,
+        shape=SIZE.shape,
+    )
+    # The LiteRT file takes prepared images.
+    small = [(RNG.uniform(size=(1, *SIZE.shape)).astype("float32"),)]
+    processing = image_processing(
+        {"kind": "classes"}, fit=fit, shape=SIZE.shape, by="scale", crop=SIZE.crop
+    )
+    files = {"labels.txt": "cat\nü\n"}
+    litert = dataclasses.replace(litert, examples=small)
+    return model, Exports(signatures, litert, files, processing=processing)
+
+
+@pytest.fixture(scope="module")
+def folder(exports, tmp_path_factory):
+    model, every = exports
+    return publish(model, tmp_path_factory.mktemp("lite") / "net", every)
+
+
+def test_answers_are_those_of_the_savedmodel(folder):
+    images = [RNG.integers(0, 256, size).astype("uint8") for size in ((9, 30, 3), (40, 8))]
+    expected = ModelVersion(folder).call(image_bytes=[png(image) for image in images])
+    lite = LiteVersion(folder)
+    for inputs in (images, [png(image) for image in images]):
+        outputs = lite.call(image_bytes=inputs)
+        assert outputs.keys() == expected.keys()
+        np.testing.assert_allclose(outputs.pop("probabilities"), expected["probabilities"], 1e-4)
+        for name, values in outputs.items():
+            np.testing.assert_array_equal(values, expected[name])
+
+
+def test_other_signatures_are_answered_by_the_savedmodel(folder):
+    outputs, expected = (
+        kind(folder).call("images", images=EXAMPLES) for kind in (LiteVersion, ModelVersion)
+    )
+    np.testing.assert_array_equal(outputs["probabilities"], expected["probabilities"])
+
+
+def test_a_version_without_litert_is_answered_by_its_savedmodel(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "net" / "1")
+    (copy / "model.tflite").unlink()
+    version = LiteVersion(copy)
+    assert not version.answers
+    outputs = version.call(image_bytes=[EXAMPLES[0]])
+    np.testing.assert_allclose(
+        outputs["probabilities"],
+        LiteVersion(folder).call(image_bytes=[EXAMPLES[0]])["probabilities"],
+        1e-4,
+    )
+
+
+def test_the_answer_loads_no_tensorflow(folder):
+    code = (
+        "import sys, numpy as np, pathlib\n"
+        "from dlrecipes.export.lite_version import LiteVersion\n"
+        f"version = LiteVersion(pathlib.Path({str(folder)!r}))\n"
+        "version.call(image_bytes=[np.zeros((9, 9, 3), 'uint8')])\n"
+        "print({'tensorflow', 'keras', 'matplotlib', 'pandas', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_wrong_requests_are_reported_in_one_line(folder):
+    version = LiteVersion(folder)
+    with pytest.raises(UsageError, match="has the inputs image_bytes, got images"):
+        version.call(images=EXAMPLES)
+    with pytest.raises(RejectedInput, match="not an image"):
+        version.call(image_bytes=[b"text"])
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "no JSON",
+        json.dumps({"before": {"kind": "smells"}, "after": {"kind": "classes"}}),
+        json.dumps({"before": {"kind": "images", "fit": "scale"}, "after": {"kind": "classes"}}),
+    ],
+)
+def test_a_file_of_a_newer_release_is_refused(folder, tmp_path, stored):
+    (tmp_path / EXTRAS).mkdir()
+    (tmp_path / EXTRAS / PROCESSING_FILE).write_text(stored)
+    (tmp_path / "model.tflite").write_bytes((folder / "model.tflite").read_bytes())
+    with pytest.raises(PublishError, match="this version of dlrecipes cannot read it"):
+        LiteVersion(tmp_path).call(image_bytes=[EXAMPLES[0]])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ({"crop": 1.0}, {}, "more than a grey level"),
+        ({"channels": 3}, {}, "images, prepared without TensorFlow, has shape"),
+        ({}, {"kind": "same"}, "outputs"),
+    ],
+)
+def test_processing_that_differs_from_the_graph_is_refused(
+    exports, folder, tmp_path, before, after, message
+):
+    """Each would publish a model that predicts something else on a device."""
+    every = exports[1]
+    own = every.processing
+    copy = shutil.copytree(folder, tmp_path / "1")
+    wrong = Processing({**own.before, **before}, {**own.after, **after}, own.tensors)
+    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text())
+    with pytest.raises(PublishError, match=message):
+        check_processing(copy, wrong, every.signatures["serving_default"])
+
+
+def test_prepared_images_may_differ_by_a_grey_level_and_no_more(exports, folder):
+    processing = exports[1].processing
+    prepared = LiteVersion(folder).prepare(image_bytes=list(EXAMPLES))
+    own = processing.tensors(tf.constant([png(image) for image in EXAMPLES]))["images"].numpy()
+    (matched, *_) = matched_tensors(prepared, {"images": own + np.float32(0.9 / 255)})
+    # The answers are compared for the graph's own images.
+    np.testing.assert_array_equal(matched.tensors["images"][0], own[0] + np.float32(0.9 / 255))
+    with pytest.raises(PublishError, match="more than a grey level"):
+        matched_tensors(prepared, {"images": own + np.float32(1.1 / 255)})
+
+
+def test_prepared_words_must_be_equal():
+    ids = np.array([[4, 2]], "int32")
+    padded = np.array([[4, 2, 0]], "int32")
+    matched_tensors([Prepared({"words": ids})], {"words": padded})
+    for other in ([[4, 3, 0]], [[4, 2, 1]]):
+        with pytest.raises(PublishError, match="words, prepared without TensorFlow, is not equal"):
+            matched_tensors([Prepared({"words": ids})], {"words": np.array(other, "int32")})
