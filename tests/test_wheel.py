@@ -1,6 +1,7 @@
 """The wheel, installed with only its declared dependencies, works from another folder."""
 
 import importlib.metadata
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import dlrecipes
 
 # Imports every module; packages of the extras, which a plain installation lacks, may be missing.
 IMPORT_ALL = """
@@ -57,15 +60,20 @@ def build_wheel(folder):
     return wheel
 
 
-def dependencies(distribution):
-    """Returns the distributions that one declares, and those that they declare, and so on."""
-    closure, waiting = {}, [(distribution, frozenset())]
+def dependencies(distribution, extra=None):
+    """Returns the distributions that one declares, and those that they declare, and so on.
+
+    With an extra, those that it adds take the place of the distribution's own.
+    """
+    closure, waiting = {}, [(distribution, frozenset({extra} if extra else ()))]
     while waiting:
         parent, extras = waiting.pop()
         for line in parent.requires or ():
             requirement = Requirement(line)
             marker, name = requirement.marker, canonicalize_name(requirement.name)
             if marker and not any(marker.evaluate({"extra": e}) for e in extras or {""}):
+                continue
+            if extra and parent is distribution and not (marker and "extra" in str(marker)):
                 continue
             known = closure.get(name, (None, frozenset()))[1]
             new = frozenset(requirement.extras) | known
@@ -86,23 +94,32 @@ def link_files(distribution, site_packages):
         target.symlink_to(distribution.locate_file(file))
 
 
-@pytest.fixture
-def environment(tmp_path):
-    """Returns the `bin` folder of an environment with the wheel and its dependencies.
+def install(wheel, folder, extra=None):
+    """Makes an environment with the wheel and its dependencies, or those of an extra alone.
 
-    The dependencies are those of this environment, which saves downloading them. Packages that
-    the wheel does not declare, such as pytest, are not there.
+    The dependencies are those of this environment, which saves downloading them.
     """
-    wheel = build_wheel(tmp_path)
-    folder = tmp_path / "venv"
     call(sys.executable, "-m", "venv", "--without-pip", folder)
     python = folder / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--quiet", "--python", python)
     call(*pip, "install", "--no-deps", "--no-index", wheel)
     (site_packages,) = folder.glob("lib/*/site-packages")
     (metadata,) = site_packages.glob("dlrecipes-*.dist-info")
-    for distribution in dependencies(importlib.metadata.PathDistribution(metadata)):
+    wheel_metadata = importlib.metadata.PathDistribution(metadata)
+    for distribution in dependencies(wheel_metadata, extra):
         link_files(distribution, site_packages)
+    return pip
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Returns the `bin` folder of an environment with the wheel and its dependencies.
+
+    Packages that the wheel does not declare, such as pytest, are not there.
+    """
+    folder = tmp_path / "venv"
+    pip = install(build_wheel(tmp_path), folder)
+    python = folder / "bin" / "python"
     call(*pip, "check")
     missing = "import importlib.util as u; print(u.find_spec('pytest'), u.find_spec('recipes'))"
     # The wheel has no top-level module other than dlrecipes.
@@ -137,3 +154,55 @@ def test_wheel_lists_runs_and_copies_recipes_in_another_folder(environment, tmp_
     dlrecipes("validate", "./my_slots")
     dlrecipes("run", "./my_slots", *SMALL)
     assert (folder / "saved_models" / "my_slots" / "1" / "model.tflite").is_file()
+
+
+PREDICT = """
+import json, sys, dlrecipes
+folder, inputs = sys.argv[1], sys.argv[2:]
+print(json.dumps(dlrecipes.load(folder).predict(inputs)))
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_a_device_with_the_extra_lite_predicts_what_the_full_installation_does(
+    published_slots, tmp_path
+):
+    device = tmp_path / "device"
+    install(build_wheel(tmp_path), device, extra="lite")
+    (site_packages,) = device.glob("lib/*/site-packages")
+    absent = ("tensorflow", "keras", "matplotlib", "sklearn", "filelock")
+    assert not [name for name in absent if (site_packages / name).exists()]
+    version = published_slots / "slot_filling" / "1"
+    sentences = ["leave Beijing on November 2nd", "去北京，明天", "to St. John at 7 p.m., please."]
+    own = json.loads(call(device / "bin" / "python", "-c", PREDICT, version, *sentences))
+    for saved_model in (False, True):
+        expected = dlrecipes.load(version, saved_model=saved_model).predict(sentences)
+        for mine, theirs in zip(own, expected, strict=True):
+            assert (mine["tokens"], mine["tags"], mine["intent"]) == (
+                theirs["tokens"],
+                theirs["tags"],
+                theirs["intent"],
+            )
+            assert mine["intent_probability"] == pytest.approx(
+                theirs["intent_probability"], abs=1e-4
+            )
+    listed = call(
+        device / "bin" / "dlrecipes",
+        "predict",
+        "slot_filling",
+        *sentences,
+        "--models-dir",
+        published_slots,
+    )
+    assert "Beijing" in listed
+    refused = subprocess.run(
+        [device / "bin" / "dlrecipes", "run", "slot_filling"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("Error: ")
+    assert "is not installed" in refused.stderr

@@ -134,18 +134,22 @@ def as_channels(values: np.ndarray, channels: int) -> np.ndarray:
     """Returns a grey or colour image as grey (luminance) or colour, as `image_bytes.of_channels`.
 
     Args:
-        values: float32 array of shape `(height, width)` or `(height, width, 3)`.
+        values: float32 array of shape `(height, width)` or `(height, width, 3)`; or uint8, for grey.
         channels: 1 for grey, 3 for colour.
 
     Returns:
-        float32 array of shape `(height, width, channels)`.
+        Array of shape `(height, width, channels)`, in the same range; float32, or as it was.
     """
     from dlrecipes.data.image_files import LUMINANCE
 
     values = _with_channels(values)
     if channels == 1 and values.shape[-1] == 3:
-        red, green, blue = (np.float32(weight) for weight in LUMINANCE)
-        return (red * values[..., :1] + green * values[..., 1:2]) + blue * values[..., 2:]
+        red, green, blue = (
+            values[..., k : k + 1] * np.float32(weight) for k, weight in enumerate(LUMINANCE)
+        )
+        red += green
+        red += blue
+        return red
     return np.broadcast_to(values, (*values.shape[:2], channels))
 
 

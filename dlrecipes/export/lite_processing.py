@@ -80,8 +80,9 @@ def _decoded(image: bytes | np.ndarray) -> np.ndarray:
 def _handwriting(image: np.ndarray, size: int) -> np.ndarray:
     from dlrecipes.data.handwriting_arrays import normalise
 
-    grey = as_channels(image.astype(np.float32) / np.float32(255), 1)
-    return normalise(grey[..., 0], size)[..., None]
+    # A colour photograph in floats would take four times the memory of its file.
+    grey = as_channels(image, 1)[..., 0] / np.float32(255)
+    return normalise(grey, size)[..., None]
 
 
 class Sentences:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class LiteRTModel:
     """
 
     def __init__(self, path: Path, threads: int = 1):
+        self._lock = threading.Lock()
         self._interpreter = open_interpreter(path, threads)
         signatures = self._interpreter.get_signature_list()
         self._runner = self._interpreter.get_signature_runner(next(iter(signatures)))
@@ -62,11 +64,12 @@ class LiteRTModel:
         return {entry["name"]: name for side in details for name, entry in side.items()}
 
     def __call__(self, **inputs: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the outputs by name."""
+        """Returns the outputs by name; several threads may call."""
         for name, (scale, zero) in self._inputs.items():
             rounded = np.round(np.asarray(inputs[name]) / scale) + zero
             inputs[name] = np.clip(rounded, -128, 127).astype("int8")
-        outputs = self._runner(**inputs)
+        with self._lock:
+            outputs = self._runner(**inputs)
         for name, (scale, zero) in self._outputs.items():
             real = (outputs[name].astype("float32") - zero) * scale
             outputs[name] = real.astype("float32")

@@ -14,7 +14,7 @@ from dlrecipes.errors import PublishError
 from dlrecipes.export.lite_processing import Prepared
 from dlrecipes.export.lite_version import PROCESSING_FILE, LiteVersion
 from dlrecipes.export.processing import Processing
-from dlrecipes.export.reference_outputs import assert_match
+from dlrecipes.export.reference_outputs import TOLERANCE, assert_match
 from dlrecipes.export.signatures import Signature
 from dlrecipes.export.version import EXTRAS, LITERT_FILE
 
@@ -53,7 +53,7 @@ def check_processing(folder: Path, processing: Processing, serving: Signature) -
         tensors = {name: x.numpy() for name, x in processing.tensors(*inputs).items()}
         same = matched_tensors(prepared, tensors)
         outputs = {name: x.numpy() for name, x in serving.traced(*inputs).items()}
-        _compare_answers(outputs, version.answer(same))
+        compare_answers(outputs, version.answer(same))
 
 
 def matched_tensors(
@@ -94,9 +94,23 @@ def _different(name: str, how: str) -> PublishError:
     )
 
 
-def _compare_answers(expected: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]) -> None:
+def compare_answers(
+    expected: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Compares answers: text exactly, images within a grey level, and floats within a tolerance.
+
+    Args:
+        expected: The SavedModel's outputs by name.
+        outputs: Outputs of `LiteVersion` by name.
+        tolerance: Tolerance as in `assert_match`. Defaults to 1e-4.
+
+    Raises:
+        PublishError: At the first difference.
+    """
     what = f"{LITERT_FILE}, answering without TensorFlow"
-    assert_match(what, _numbers(expected), _numbers(outputs))
+    assert_match(what, _numbers(expected), _numbers(outputs), tolerance)
     for name, image in _images(expected).items():
         gap = np.max(np.abs(image - _images(outputs)[name]), initial=0)
         if gap > 1:

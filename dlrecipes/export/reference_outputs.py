@@ -152,7 +152,7 @@ def compare(
     """
     pairs = (
         (
-            arrays(_unpacked(reference["outputs"])),
+            expected_outputs(reference),
             arrays(function(**_unpacked(reference["inputs"]))),
         )
         for reference in references
@@ -244,6 +244,11 @@ def arrays(tensors: Mapping[str, Any]) -> dict[str, np.ndarray]:
 def inputs(reference: Reference) -> dict[str, np.ndarray]:
     """Returns the inputs of a reference by name."""
     return arrays(_unpacked(reference["inputs"]))
+
+
+def expected_outputs(reference: Reference) -> dict[str, np.ndarray]:
+    """Returns the outputs of a reference by name."""
+    return arrays(_unpacked(reference["outputs"]))
 
 
 def size(reference: Reference) -> int:

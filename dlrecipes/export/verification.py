@@ -15,8 +15,10 @@ from dlrecipes._utils.wording import counted
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.export import checksums, keras_check, reference_outputs
 from dlrecipes.export.checksums import EXAMPLES_FILE
+from dlrecipes.export.lite_version import PROCESSING_FILE, LiteVersion
 from dlrecipes.export.litert_interpreter import LiteRTModel
 from dlrecipes.export.litert_metadata import summary
+from dlrecipes.export.processing_check import compare_answers
 from dlrecipes.export.signatures import Exports, Signature
 from dlrecipes.export.version import (
     EXTRAS,
@@ -28,6 +30,7 @@ from dlrecipes.export.version import (
 # Limits per signature: examples, rows of an example, and characters of an example.
 MAX_EXAMPLES, MAX_ROWS, MAX_CHARACTERS = 2, 2, 512 * 1024
 
+DEFAULT = "serving_default"
 # Parts of the file with the references, each with an empty value of its type.
 _PARTS: Mapping[str, Any] = {"signatures": {}, "litert": [], "formats": {}}
 
@@ -106,6 +109,7 @@ def check(folder: Path) -> Iterator[str]:
         if checksums.stored(folder):
             _check_complete(folder, references)
         yield from check_answers(folder, references)
+        yield from _check_processing(folder, references)
         if (folder / KERAS_FILE).is_file():
             yield keras_check.check(folder, references.get("keras"))
     except PublishError as error:
@@ -209,6 +213,23 @@ def _result(references: Sequence[Mapping[str, Any]]) -> str:
     if not references:
         return f"loads; {reference_outputs.NOT_COMPARED}"
     return f"matches the model on {counted(len(references), 'example')}"
+
+
+def _check_processing(folder: Path, references: Mapping[str, Any]) -> Iterator[str]:
+    """Compares what `model.tflite` answers without TensorFlow with references."""
+    expected, version = references.get("signatures", {}).get(DEFAULT, []), LiteVersion(folder)
+    if not version.answers or not expected:
+        return
+    for reference in expected:
+        try:
+            outputs = version.call(**reference_outputs.inputs(reference))
+        except Exception as error:
+            raise PublishError(
+                f"{PROCESSING_FILE}: fails on its own examples: {reason(error)}"
+            ) from error
+        # On another machine, a pixel of a prepared image may have the next grey level.
+        compare_answers(reference_outputs.expected_outputs(reference), outputs, FORMAT_TOLERANCE)
+    yield f"{PROCESSING_FILE}, without TensorFlow: {_result(expected)}"
 
 
 def read_references(folder: Path) -> Mapping[str, Any]:
