@@ -10,7 +10,7 @@ import numpy as np
 
 from dlrecipes.data.image_resizing import resize_array, triangle_weights
 
-# Of `dlrecipes.data.handwriting`, which loads TensorFlow; a test compares the results.
+# As in `dlrecipes.data.handwriting`, which loads TensorFlow; a test compares them.
 FILLED = 20 / 28
 _REDUCED = 160
 _FAINTEST = 0.04

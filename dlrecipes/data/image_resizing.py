@@ -134,11 +134,11 @@ def as_channels(values: np.ndarray, channels: int) -> np.ndarray:
     """Returns a grey or colour image as grey (luminance) or colour, as `image_bytes.of_channels`.
 
     Args:
-        values: float32 array of shape `(height, width)` or `(height, width, 3)`; or uint8, for grey.
+        values: Array of shape `(height, width)` or `(height, width, 3)`, float32 or uint8.
         channels: 1 for grey, 3 for colour.
 
     Returns:
-        Array of shape `(height, width, channels)`, in the same range; float32, or as it was.
+        Array of shape `(height, width, channels)`, in the same range.
     """
     from dlrecipes.data.image_files import LUMINANCE
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# Of `dlrecipes.data.text`, which loads TensorFlow; a test compares them.
+# As in `dlrecipes.data.text`, which loads TensorFlow; a test compares them.
 PADDING, OTHER = 0, 1
 WORD_EDGE = "#"
 PUNCTUATION = "[,;!?，。！？；、]"

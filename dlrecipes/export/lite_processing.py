@@ -25,7 +25,7 @@ class Prepared(NamedTuple):
 
     Args:
         tensors: Its inputs by name.
-        source: What the answer needs of the request, such as the words. Defaults to `None`.
+        source: Parts of the request for the answer, such as the words. Defaults to `None`.
     """
 
     tensors: Arrays

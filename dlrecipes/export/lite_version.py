@@ -82,7 +82,7 @@ class LiteVersion(ModelVersion):
         """Returns the outputs of the default signature for prepared examples.
 
         Args:
-            examples: What `prepare` returned.
+            examples: Results of `prepare`.
 
         Raises:
             RejectedInput: If `model.tflite` fails on an example.

@@ -1,4 +1,4 @@
-"""What stands before and after a network: how a request becomes tensors, and tensors an answer.
+"""Steps before and after a network: from a request to tensors, and from tensors to an answer.
 
 A version's `assets.extra/processing.json` says it as data, so that `dlrecipes.export.lite_version`
 answers with `model.tflite` what the SavedModel's graph answers.
