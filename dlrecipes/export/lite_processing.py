@@ -14,7 +14,7 @@ import numpy as np
 
 from dlrecipes.data.image_decoding import decode_image
 from dlrecipes.data.image_resizing import as_channels, fit_array, scale_array
-from dlrecipes.errors import DataError
+from dlrecipes.errors import DataError, PublishError, reason
 from dlrecipes.export.version import RejectedInput
 
 Arrays = dict[str, np.ndarray]
@@ -38,8 +38,18 @@ def lines(folder: Path, name: str) -> list[str]:
     Args:
         folder: Folder of the version's extra files.
         name: Name of the file.
+
+    Raises:
+        PublishError: If the file cannot be read.
     """
-    return (folder / name).read_text(encoding="utf-8").split("\n")[:-1]
+    path = folder / name
+    try:
+        return path.read_text(encoding="utf-8").split("\n")[:-1]
+    except OSError as error:
+        raise PublishError(
+            f"{path}: {reason(error)}; this version is damaged.",
+            "Publish it again, or predict with --saved-model.",
+        ) from None
 
 
 class Images:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dlrecipes.errors import UsageError
+from dlrecipes.errors import RecipeError, UsageError
 from dlrecipes.recipe import Recipe, RecipeConfig, registry
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -258,3 +258,56 @@ def test_what_answers_at_once_takes_little_time(args, tmp_path):
         return sum(after[2:4]) - sum(before[2:4])  # user and system time of children
 
     assert min(seconds() for _ in range(2)) < 0.4
+
+
+PREDICT = """\
+def predict(version, inputs, options):
+    return {returned}
+
+
+def present(prediction):
+    return f"<{{prediction}}>"
+"""
+
+
+@pytest.fixture
+def with_predictions(own_recipe):
+    """Writes a `predict.py` with both functions; `recipe.py` cannot be imported."""
+
+    def write(returned):
+        folder = own_recipe()
+        (folder / "recipe.py").write_text("raise ImportError('TensorFlow')\n")
+        (folder / "predict.py").write_text(PREDICT.format(returned=returned))
+        source = registry.find(str(folder))
+        return folder, source.predictions(source.config()())
+
+    return write
+
+
+def test_a_predict_module_with_both_functions_replaces_the_class(with_predictions):
+    _, functions = with_predictions("[text.upper() for text in inputs]")
+    assert functions.predict(None, ["a", "b"], None) == ["A", "B"]
+    assert functions.present("A") == "<A>"
+    assert functions.independent_inputs
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [("1 / 0", "ZeroDivisionError: division by zero"), ("None", "predict returned nothing")],
+)
+def test_a_mistake_in_a_predict_module_names_file_and_line(with_predictions, returned, message):
+    folder, functions = with_predictions(returned)
+    with pytest.raises(RecipeError, match=message) as caught:
+        functions.predict(None, ["a"], None)
+    assert caught.value.message.startswith(f"{folder / 'predict.py'}:2")
+
+
+def test_without_both_functions_the_class_predicts(own_recipe):
+    folder = own_recipe()
+    (folder / "predict.py").write_text(
+        "def prepare(version, inputs, options):\n    return inputs\n"
+    )
+    source = registry.find(str(folder))
+    functions = source.predictions(source.config()())
+    assert functions.predict.__name__ == "predict"
+    assert functions.present({"x": "y"}) == "x  y"
