@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -124,6 +126,12 @@ FILE = click.Path(path_type=Path)
     type=FILE,
     help="File with a key that requests have to send as Authorization: Bearer KEY.",
 )
+@click.option(
+    "--runtime",
+    type=click.Choice(["tensorflow", "litert"]),
+    default="tensorflow",
+    help="litert answers the default signature with model.tflite, in a fraction of the memory.",
+)
 @click.option("--log/--no-log", default=True, help="Log one JSON line per request.")
 def command(
     models: Path,
@@ -147,6 +155,7 @@ def command(
     certificate: Path | None,
     key: Path | None,
     api_key_file: Path | None,
+    runtime: str,
     log: bool,
 ) -> None:
     """Serve the latest version of each published model over HTTP.
@@ -164,6 +173,8 @@ def command(
     """
     versions_by_label = _parse_labels(labels)
     check_models(models)
+    if grpc_port is not None and runtime == "litert":
+        raise UsageError("--grpc-port: the gRPC services need TensorFlow.", "Leave out --runtime.")
     if grpc_port is not None and importlib.util.find_spec("tensorflow_serving") is None:
         raise UsageError(
             "--grpc-port: the package tensorflow-serving-api is not installed.",
@@ -179,9 +190,15 @@ def command(
     )
     security.tls_context(certificate, key)
 
-    from dlrecipes._utils.quiet import load_tensorflow
+    load: Callable[..., Any] | None = None
+    if runtime == "litert":
+        from dlrecipes.serving.litert_servable import LiteServable
 
-    load_tensorflow()
+        load = LiteServable
+    else:
+        from dlrecipes._utils.quiet import load_tensorflow
+
+        load_tensorflow()
     from dlrecipes.serving.limits import Limits
     from dlrecipes.serving.server import Settings, serve
 
@@ -203,6 +220,7 @@ def command(
             grpc_port=grpc_port,
             keep_alive=keep_alive,
             access=access,
+            load=load,
             certificate=None if certificate is None or key is None else (certificate, key),
         )
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dlrecipes.export.lite_processing import Prepared
+    from dlrecipes.export.litert_interpreter import LiteRTModel
 
 PROCESSING_FILE = "processing.json"
 
@@ -78,6 +79,16 @@ class LiteVersion(ModelVersion):
             )
         return before(**inputs)
 
+    def open(self) -> LiteRTModel:
+        """Returns `model.tflite`, which is loaded on the first use and kept.
+
+        Raises:
+            PublishError: If the file cannot be loaded.
+        """
+        if "model" not in self._loaded:
+            self._loaded["model"] = self.litert()
+        return self._loaded["model"]
+
     def answer(self, examples: Sequence[Prepared]) -> dict[str, np.ndarray]:
         """Returns the outputs of the default signature for prepared examples.
 
@@ -88,10 +99,9 @@ class LiteVersion(ModelVersion):
             RejectedInput: If `model.tflite` fails on an example.
         """
         _, after = self._processing()
-        if "model" not in self._loaded:
-            self._loaded["model"] = self.litert()
+        model = self.open()
         try:
-            rows = [self._loaded["model"](**example.tensors) for example in examples]
+            rows = [model(**example.tensors) for example in examples]
         except (RuntimeError, ValueError) as error:
             raise RejectedInput(f"{self.folder}: {reason(error)}") from error
         settings = {name: value for name, value in after.items() if name != "kind"}
@@ -106,6 +116,19 @@ class LiteVersion(ModelVersion):
         from dlrecipes.data.image_files import read_pixels
 
         return read_pixels(path)
+
+    def signature(self) -> dict[str, dict[str, Any]]:
+        """Returns `inputs` and `outputs` of the default signature: `dtype` and `shape` by name.
+
+        Raises:
+            PublishError: If the version does not state them.
+        """
+        path = self.file(f"{EXTRAS}/{PROCESSING_FILE}")
+        self._processing()
+        stored = json.loads(path.read_text(encoding="utf-8")).get("signature")
+        if not isinstance(stored, dict):
+            raise PublishError(f"{path}: there is no signature.", "Publish the version again.")
+        return stored
 
     def _processing(self) -> Any:
         """Returns the function before the network, and the settings of the one after it."""

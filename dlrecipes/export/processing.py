@@ -30,6 +30,19 @@ class Processing:
     after: Mapping[str, Any]
     tensors: Callable[..., Mapping[str, tf.Tensor]]
 
-    def text(self) -> str:
-        """Returns the contents of the version's file."""
-        return json.dumps({"before": dict(self.before), "after": dict(self.after)}, indent=2) + "\n"
+    def text(self, serving: tf.types.experimental.ConcreteFunction) -> str:
+        """Returns the contents of the version's file.
+
+        Args:
+            serving: Traced function of `serving_default`, whose inputs and outputs are listed.
+        """
+        _, inputs = serving.structured_input_signature
+        inputs = inputs or {spec.name: spec for spec in serving.structured_input_signature[0]}
+        sides = {"inputs": inputs, "outputs": serving.structured_outputs}
+        signature = {side: {k: _spec(v) for k, v in specs.items()} for side, specs in sides.items()}
+        stored = {"before": self.before, "after": self.after, "signature": signature}
+        return json.dumps(stored, indent=2) + "\n"
+
+
+def _spec(spec: tf.TensorSpec) -> dict[str, Any]:
+    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}

@@ -187,7 +187,8 @@ def _write(
         (work / EXTRAS / name).write_text(text, encoding="utf-8")
     if published.processing and not published.without_litert:
         path = work / EXTRAS / PROCESSING_FILE
-        path.write_text(published.processing.text(), encoding="utf-8")
+        text = published.processing.text(functions["serving_default"])
+        path.write_text(text, encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
     texts = [published.notes.strip(), keras_import.usage(model), notes[0]]
     published = dataclasses.replace(published, notes="\n\n".join(filter(None, texts)))

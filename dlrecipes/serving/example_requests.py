@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
 from dlrecipes.export.checksums import EXAMPLES_FILE
@@ -72,10 +72,13 @@ def stored_example(folder: Path, signature: Signature) -> dict[str, np.ndarray] 
 
 
 def _first_example(stored: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray] | None:
+    if "tensorflow" not in sys.modules:
+        # Its format is TensorFlow's, which a server of LiteRT files does not load.
+        return None
     try:
         packed = stored[signature.name][0]["inputs"]
         return {name: _unpack(packed[name]) for name in signature.inputs}
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, tf.errors.OpError):
+    except Exception:  # The file may be damaged in many ways.
         return None
 
 
@@ -112,13 +115,15 @@ def _first_examples(
 
 
 def _unpack(text: str) -> np.ndarray:
+    import tensorflow as tf
+
     content, _, dtype = text.partition(":")
     return tf.io.parse_tensor(base64.b64decode(content), tf.as_dtype(dtype)).numpy()
 
 
 def _guesses(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
     """Yields inputs of the declared shapes: zeros, and different texts."""
-    strings = any(spec.dtype == tf.string for spec in signature.inputs.values())
+    strings = any(spec.dtype.name == "string" for spec in signature.inputs.values())
     # Texts and bytes that models may take: words, an image, nothing.
     for text in (b"text", _white_image(), b"") if strings else (b"",):
         yield {name: _blank(spec, text) for name, spec in signature.inputs.items()}
@@ -131,9 +136,9 @@ def _white_image() -> bytes:
     return file.getvalue()
 
 
-def _blank(spec: tf.TensorSpec, text: bytes) -> np.ndarray:
-    shape = [1] if spec.shape.rank is None else [size or 1 for size in spec.shape.as_list()]
-    if spec.dtype == tf.string:
+def _blank(spec: Any, text: bytes) -> np.ndarray:
+    shape = [1] if spec.shape.rank is None else [size or 1 for size in spec.shape]
+    if spec.dtype.name == "string":
         return np.full(shape, text, object)
     return np.zeros(shape, spec.dtype.as_numpy_dtype)
 

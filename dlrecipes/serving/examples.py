@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from dlrecipes.serving.features import Features
 from dlrecipes.serving.limits import Limits, check_rows, check_size
 from dlrecipes.serving.servable import Signature
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.tensors import shortest
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Values that are copied at a time.
 SLICE = 16 * 1024
@@ -32,6 +34,8 @@ def serialize(context: Features, examples: Sequence[Features], limits: Limits) -
     Raises:
         RequestError: If there are too many examples, or they would be too large.
     """
+    import tensorflow as tf
+
     shared = _protos(context)
     check_shared(len(examples), tf.train.Features(feature=shared).ByteSize(), limits)
     protos = np.empty(len(examples), object)
@@ -46,6 +50,8 @@ def _protos(features: Features) -> dict[str, tf.train.Feature]:
 
 
 def _proto(kind: str, values: Any) -> tf.train.Feature:
+    import tensorflow as tf
+
     feature = tf.train.Feature()
     if kind:
         target = getattr(feature, f"{kind}_list").value
@@ -91,7 +97,7 @@ def check_method(signature: Signature, method: str) -> None:
             f"{len(signature.inputs)}."
         )
     ((name, spec),) = signature.inputs.items()
-    if spec.dtype != tf.string:
+    if spec.dtype.name != "string":
         raise RequestError(
             f"Expected one Tensor of strings as the input for {kind}; {name} of signature "
             f"{signature.name} is of type {spec.dtype.name}."

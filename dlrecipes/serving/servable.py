@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
-from google.protobuf import json_format
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from dlrecipes.serving.status import RequestError, to_request_error
 from dlrecipes.serving.tensors import as_array
 from dlrecipes.serving.version_files import SAVED_MODEL_FILE, check_files
+
+if TYPE_CHECKING:
+    from tensorflow.core.protobuf import meta_graph_pb2
 
 DEFAULT = "serving_default"
 # Prefix of the signatures that SavedModels use internally.
@@ -28,7 +28,7 @@ class Signature:
     Args:
         name: Name of the signature.
         function: Concrete function that computes the outputs.
-        inputs: Specifications of the inputs, by name.
+        inputs: Specifications of the inputs by name, `tf.TensorSpec` or `litert_servable.Spec`.
         outputs: Names of the outputs.
         by_example: Whether the first axis of all inputs and outputs is a batch axis of variable
             size, so that requests can be batched.
@@ -36,7 +36,7 @@ class Signature:
 
     name: str
     function: Any
-    inputs: Mapping[str, tf.TensorSpec]
+    inputs: Mapping[str, Any]
     outputs: Collection[str]
     by_example: bool
 
@@ -67,7 +67,7 @@ class Signature:
             if not spec.shape.is_compatible_with(arrays[name].shape):
                 return (
                     f"input {name} must have shape {_shape(spec.shape)}, not "
-                    f"{_shape(tf.TensorShape(arrays[name].shape))}."
+                    f"{_shape(arrays[name].shape)}."
                 )
         return ""
 
@@ -80,6 +80,8 @@ class Signature:
         Raises:
             RequestError: If the outputs cannot be computed.
         """
+        import tensorflow as tf
+
         try:
             tensors = {
                 name: tf.constant(arrays[name], spec.dtype) for name, spec in self.inputs.items()
@@ -105,6 +107,8 @@ class Servable:
     """
 
     def __init__(self, name: str, version: int, folder: Path):
+        import tensorflow as tf
+
         check_files(folder)
         self.name = name
         self.version = version
@@ -128,6 +132,9 @@ class Servable:
 
     def metadata(self) -> dict[str, Any]:
         """Returns the signatures in the form of TensorFlow Serving's metadata."""
+        from google.protobuf import json_format
+        from tensorflow.core.protobuf import meta_graph_pb2
+
         graph = meta_graph_pb2.MetaGraphDef()
         for key, definition in self.definitions.items():
             graph.signature_def[key].CopyFrom(definition)
@@ -145,6 +152,8 @@ class Servable:
 
 
 def _definitions(folder: Path) -> dict[str, meta_graph_pb2.SignatureDef]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
     saved_model = saved_model_pb2.SavedModel()
     saved_model.ParseFromString((folder / SAVED_MODEL_FILE).read_bytes())
     for graph in saved_model.meta_graphs:
@@ -169,7 +178,7 @@ def _names(names: Iterable[str]) -> str:
     return f"{{{','.join(sorted(names))}}}"
 
 
-def _shape(shape: tf.TensorShape) -> str:
-    if shape.rank is None:
+def _shape(shape: Any) -> str:
+    if getattr(shape, "rank", 0) is None:
         return "of any rank"
     return f"({', '.join('any' if size is None else str(size) for size in shape)})"

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Settings:
         certificate: PEM files of the certificate and its key, for TLS. Defaults to `None`.
         print_commands: Whether to print a `curl` command per model at the start. Defaults to
             `False`.
+        load: Function that loads a version (see `ModelStore`). Defaults to `None`: the SavedModel.
     """
 
     models: Path
@@ -83,6 +84,7 @@ class Settings:
     access: Access = field(default_factory=Access)
     certificate: tuple[Path, Path] | None = None
     print_commands: bool = False
+    load: Callable[[str, int, Path], Any] | None = None
 
     @property
     def scheme(self) -> str:
@@ -107,7 +109,7 @@ def serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         logging.getLogger().addHandler(NoteHandler())
-        store = ModelStore(settings.models, settings.labels)
+        store = ModelStore(settings.models, settings.labels, settings.load)
         server = create_server(settings, store)
         store.refresh()
         for number in _stop_signals():

@@ -16,7 +16,6 @@ from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError
 from dlrecipes.serving.version_files import stamp
-from dlrecipes.serving.warm_up import load_and_warm_up
 
 # TensorFlow Serving's states, in the order in which a version passes through them.
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -70,17 +69,21 @@ class ModelStore:
             a SavedModel.
         labels: Versions by label, by model. Defaults to no labels.
         load: Function that loads a version from the model's name, the number and the folder.
-            Defaults to `load_and_warm_up`.
+            Defaults to `None`: `load_and_warm_up`, which loads the SavedModel.
     """
 
     def __init__(
         self,
         folder: Path,
         labels: Mapping[str, Mapping[str, int]] | None = None,
-        load: Callable[[str, int, Path], Any] = load_and_warm_up,
+        load: Callable[[str, int, Path], Any] | None = None,
     ):
         self.folder = folder
         self.labels = labels or {}
+        if load is None:
+            from dlrecipes.serving.warm_up import load_and_warm_up
+
+            load = load_and_warm_up
         self.load = load
         self.models: dict[str, Model] = {}
         self._lock = threading.Lock()

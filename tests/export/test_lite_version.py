@@ -158,9 +158,10 @@ def test_processing_that_differs_from_the_graph_is_refused(
     own = every.processing
     copy = shutil.copytree(folder, tmp_path / "1")
     wrong = Processing({**own.before, **before}, {**own.after, **after}, own.tensors)
-    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text())
+    serving = every.signatures["serving_default"]
+    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text(serving.traced))
     with pytest.raises(PublishError, match=message):
-        check_processing(copy, wrong, every.signatures["serving_default"])
+        check_processing(copy, wrong, serving)
 
 
 def test_prepared_images_may_differ_by_a_grey_level_and_no_more(exports, folder):
