@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from dlrecipes.data.image_resizing import fit, fit_array
 from dlrecipes.errors import PublishError
 from dlrecipes.export.lite_processing import Prepared
 from dlrecipes.export.lite_version import PROCESSING_FILE, LiteVersion
@@ -85,6 +86,23 @@ def matched_tensors(
             graphs[name] = cut
         matched.append(example._replace(tensors=graphs))
     return matched
+
+
+def check_stretched(images: Sequence[np.ndarray], size: int) -> None:
+    """Compares images that are stretched to a square without TensorFlow with the graph's.
+
+    Args:
+        images: uint8 of shape `(height, width, 3)` each.
+        size: Height and width of the square.
+
+    Raises:
+        PublishError: If a pixel differs by more than a grey level.
+    """
+    for image in images:
+        graph = fit(tf.cast(image, tf.float32) / 255, size).numpy()
+        matched_tensors(
+            [Prepared({"images": fit_array(image, size)[None]})], {"images": graph[None]}
+        )
 
 
 def _different(name: str, how: str) -> PublishError:

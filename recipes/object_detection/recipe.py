@@ -19,6 +19,7 @@ from dlrecipes.data.reports import DataReport
 from dlrecipes.export.detection_accuracy import measure_map50
 from dlrecipes.export.detection_signatures import detection_signatures
 from dlrecipes.export.litert_metadata import detector
+from dlrecipes.export.processing_check import check_stretched
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.metrics import count_macs, detection_metrics
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
@@ -158,10 +159,11 @@ class ObjectDetection(Recipe):
         """Returns files and arrays to boxes as the SavedModel, prepared images as LiteRT."""
         config, names = self.config, model.class_names
         chosen = splits.test.spread(VERIFIED)
+        images = [chosen.image(k) for k in range(len(chosen))]
         signatures, litert = detection_signatures(
             detections.detector(config, model),
             names,
-            [chosen.image(k) for k in range(len(chosen))],
+            images,
             size=config.size,
             iou_threshold=config.overlap,
             score_threshold=detections.LEAST_SCORE,
@@ -173,6 +175,7 @@ class ObjectDetection(Recipe):
             NOTES.format(size=config.size),
             self._quantized(model, splits),
             metadata=detector(names),
+            check=lambda version: check_stretched(images, config.size),
         )
 
     def _quantized(self, model: FasterRCNN, splits: Splits) -> Quantized:

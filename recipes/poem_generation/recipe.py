@@ -253,6 +253,14 @@ class PoemGeneration(Recipe):
             )
             for name, values in examples_by_name.items()
         }
+        values, generate = examples_by_name["generate"], signatures["generate"]
+
+        def check(version: ModelVersion) -> None:
+            pairs = zip(values.values(), generate.inputs, strict=True)
+            outputs = generate.traced(*(tf.constant(x, spec.dtype) for x, spec in pairs))
+            expected = {name: output.numpy() for name, output in outputs.items()}
+            check_litert(version, form, values, expected)
+
         sequences = exports.measured_sequences(model, examples)
         litert = step_signature(model, sequences[0])
         return Exports(
@@ -261,7 +269,7 @@ class PoemGeneration(Recipe):
             files,
             notes,
             step_quantized(litert, sequences),
-            check=functools.partial(check_litert, form=form, values=examples_by_name["generate"]),
+            check=check,
         )
 
     def predict(

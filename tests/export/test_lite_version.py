@@ -14,13 +14,18 @@ import tensorflow as tf
 from PIL import Image
 
 from dlrecipes.data.faces import Size, fitted
+from dlrecipes.data.image_resizing import resize_array
 from dlrecipes.errors import PublishError, UsageError
 from dlrecipes.export import Exports, publish
 from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.lite_processing import Prepared
 from dlrecipes.export.lite_version import PROCESSING_FILE, LiteVersion
 from dlrecipes.export.processing import Processing
-from dlrecipes.export.processing_check import check_processing, matched_tensors
+from dlrecipes.export.processing_check import (
+    check_processing,
+    check_stretched,
+    matched_tensors,
+)
 from dlrecipes.export.version import EXTRAS, ModelVersion, RejectedInput
 
 SIZE, NAMES = Size(8, crop=0.5), ("cat", "ü")
@@ -182,3 +187,14 @@ def test_prepared_words_must_be_equal():
     for other in ([[4, 3, 0]], [[4, 2, 1]]):
         with pytest.raises(PublishError, match="words, prepared without TensorFlow, is not equal"):
             matched_tensors([Prepared({"words": ids})], {"words": np.array(other, "int32")})
+
+
+def test_images_that_are_stretched_otherwise_are_refused(monkeypatch):
+    check_stretched(EXAMPLES, 8)
+
+    def other(image, size):
+        return resize_array(image[..., ::-1], size, size) / np.float32(255)
+
+    monkeypatch.setattr("dlrecipes.export.processing_check.fit_array", other)
+    with pytest.raises(PublishError, match="more than a grey level"):
+        check_stretched(EXAMPLES, 8)
