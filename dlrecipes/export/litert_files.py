@@ -14,8 +14,7 @@ import tensorflow as tf
 
 from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import PublishError
-from dlrecipes.export.litert import concrete_function, convert_each
-from dlrecipes.export.litert_interpreter import LiteRTModel
+from dlrecipes.export.litert import LiteRTModel, concrete_function, convert_each
 from dlrecipes.export.litert_metadata import add_metadata
 from dlrecipes.export.litert_support import HINT, LiteRTError, check_supported
 from dlrecipes.export.precision import TOLERANCES, graph_nodes, in_float32, other_precisions
