@@ -14,7 +14,8 @@ import numpy as np
 
 from dlrecipes.data.image_decoding import decode_image
 from dlrecipes.data.image_resizing import as_channels, fit_array, scale_array
-from dlrecipes.errors import DataError, PublishError, reason
+from dlrecipes.errors import DataError, PublishError
+from dlrecipes.export import checksums
 from dlrecipes.export.version import RejectedInput
 
 Arrays = dict[str, np.ndarray]
@@ -33,22 +34,26 @@ class Prepared(NamedTuple):
 
 
 def lines(folder: Path, name: str) -> list[str]:
-    """Returns the lines of a text file of a version.
+    """Returns the lines of a text file of a version, which must be the published one.
+
+    A vocabulary with other lines would give other words' ids, and no error.
 
     Args:
         folder: Folder of the version's extra files.
         name: Name of the file.
 
     Raises:
-        PublishError: If the file cannot be read.
+        PublishError: If the file is missing, or was changed after it was published.
     """
-    path = folder / name
     try:
-        return path.read_text(encoding="utf-8").split("\n")[:-1]
-    except OSError as error:
+        # There are no checksums yet while the version is being published.
+        if (folder / checksums.CHECKSUMS_FILE).is_file():
+            checksums.check_file(folder.parent, f"{folder.name}/{name}")
+        return (folder / name).read_text(encoding="utf-8").split("\n")[:-1]
+    except PublishError as error:
         raise PublishError(
-            f"{path}: {reason(error)}; this version is damaged.",
-            "Publish it again, or predict with --saved-model.",
+            error.message,
+            "Delete its folder and run the recipe again, or predict with --saved-model.",
         ) from None
 
 

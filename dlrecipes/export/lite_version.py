@@ -30,8 +30,10 @@ class LiteVersion(ModelVersion):
 
     @property
     def has_litert(self) -> bool:
-        """Whether the version has the file `model.tflite`."""
-        return (self.folder / LITERT_FILE).is_file()
+        """Whether the version was published with the file `model.tflite`."""
+        is_there = (self.folder / LITERT_FILE).is_file()
+        # A lost file is reported, not replaced by the SavedModel.
+        return is_there or self._was_published_with(LITERT_FILE)
 
     @property
     def answers(self) -> bool:

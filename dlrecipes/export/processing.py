@@ -7,7 +7,7 @@ answers with `model.tflite` what the SavedModel's graph answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,19 +30,22 @@ class Processing:
     after: Mapping[str, Any]
     tensors: Callable[..., Mapping[str, tf.Tensor]]
 
-    def text(self, serving: tf.types.experimental.ConcreteFunction) -> str:
+    def text(self, inputs: Sequence[tf.TensorSpec], outputs: Mapping[str, tf.TensorSpec]) -> str:
         """Returns the contents of the version's file.
 
         Args:
-            serving: Traced function of `serving_default`, whose inputs and outputs are listed.
+            inputs: Inputs of `serving_default`, with their names.
+            outputs: Outputs of `serving_default` by name.
         """
-        _, inputs = serving.structured_input_signature
-        inputs = inputs or {spec.name: spec for spec in serving.structured_input_signature[0]}
-        sides = {"inputs": inputs, "outputs": serving.structured_outputs}
-        signature = {side: {k: _spec(v) for k, v in specs.items()} for side, specs in sides.items()}
+        signature = {
+            "inputs": {spec.name: _described(spec) for spec in inputs},
+            "outputs": {name: _described(spec) for name, spec in outputs.items()},
+        }
         stored = {"before": self.before, "after": self.after, "signature": signature}
         return json.dumps(stored, indent=2) + "\n"
 
 
-def _spec(spec: tf.TensorSpec) -> dict[str, Any]:
-    return {"dtype": spec.dtype.name, "shape": spec.shape.as_list()}
+def _described(spec: tf.TensorSpec) -> dict[str, Any]:
+    """Returns type and shape; no shape if it is unknown how many axes there are."""
+    shape = None if spec.shape.rank is None else spec.shape.as_list()
+    return {"dtype": spec.dtype.name, "shape": shape}

@@ -187,7 +187,8 @@ def _write(
         (work / EXTRAS / name).write_text(text, encoding="utf-8")
     if published.processing and not published.without_litert:
         path = work / EXTRAS / PROCESSING_FILE
-        text = published.processing.text(functions["serving_default"])
+        serving = exports.signatures["serving_default"]
+        text = published.processing.text(serving.inputs, serving.traced.structured_outputs)
         path.write_text(text, encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
     texts = [published.notes.strip(), keras_import.usage(model), notes[0]]

@@ -226,6 +226,10 @@ class ModelVersion:
         """The file with the configuration that the model was trained with."""
         return self.file(f"{EXTRAS}/{CONFIG_FILE}")
 
+    def _was_published_with(self, name: str) -> bool:
+        path = self.folder / EXTRAS / "checksums.json"
+        return path.is_file() and f'"{name}"' in path.read_text(encoding="utf-8")
+
     def _was_published_without(self, name: str) -> bool:
         path = self.folder / EXTRAS / "checksums.json"
         return path.is_file() and f'"{name}"' not in path.read_text(encoding="utf-8")

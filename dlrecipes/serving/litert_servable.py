@@ -113,10 +113,10 @@ class LiteServable:
             raise ValueError("LiteRT cannot answer for it; serve it without --runtime litert")
         try:
             self._stored = lite.signature()
+            inputs, outputs = (_specs(self._stored[side]) for side in ("inputs", "outputs"))
             lite.open()
         except RecipeError as error:
             raise ValueError(error.message) from error
-        inputs, outputs = (_specs(self._stored[side]) for side in ("inputs", "outputs"))
         by_example = all(
             spec.shape.rank > 0 and spec.shape[0] is None
             for spec in (*inputs.values(), *outputs.values())

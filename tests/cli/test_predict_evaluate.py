@@ -220,16 +220,18 @@ def removed(path):
 @pytest.mark.parametrize(
     ("verb", "file"),
     [
-        ("predict", "saved_model.pb"),
-        ("predict", "variables/variables.index"),
-        ("predict", "variables/variables.data-00000-of-00001"),
+        ("predict", "model.tflite"),
+        ("predict", f"{EXTRAS}/words.txt"),
+        ("predict --saved-model", "saved_model.pb"),
+        ("predict --saved-model", "variables/variables.index"),
+        ("predict --saved-model", "variables/variables.data-00000-of-00001"),
         ("evaluate", "model.keras"),
     ],
 )
 def test_a_damaged_version_is_one_line_that_names_it(ask, published_slots, harm, verb, file):
     folder = published_slots / "slot_filling" / "1"
     harm(folder / file)
-    answer = ask(verb, *([SENTENCE] if verb == "predict" else []))
+    answer = ask(*verb.split(), *([SENTENCE] if verb != "evaluate" else []))
     assert refusal(answer, 1).startswith(f"{folder}: ")
     assert "Delete its folder" in answer.err
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dlrecipes.cli import predict as command
+from dlrecipes.export import version
 from dlrecipes.export.version import CONFIG_FILE, EXTRAS, ModelVersion
 from dlrecipes.recipe import registry
 
@@ -42,6 +43,7 @@ def no_tensorflow(monkeypatch):
         raise AssertionError("TensorFlow is loaded")
 
     monkeypatch.setattr(registry, "load_tensorflow", loaded)
+    monkeypatch.setattr(version, "load_tensorflow", loaded)
 
 
 POEMS = {

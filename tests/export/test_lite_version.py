@@ -98,9 +98,9 @@ def test_other_signatures_are_answered_by_the_savedmodel(folder):
     np.testing.assert_array_equal(outputs["probabilities"], expected["probabilities"])
 
 
-def test_a_version_without_litert_is_answered_by_its_savedmodel(folder, tmp_path):
+def test_a_version_without_processing_is_answered_by_its_savedmodel(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "net" / "1")
-    (copy / "model.tflite").unlink()
+    (copy / EXTRAS / PROCESSING_FILE).unlink()
     version = LiteVersion(copy)
     assert not version.answers
     outputs = version.call(image_bytes=[EXAMPLES[0]])
@@ -121,6 +121,19 @@ def test_the_answer_loads_no_tensorflow(folder):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("name", ["model.tflite", f"{EXTRAS}/labels.txt"])
+@pytest.mark.parametrize("content", [None, b"", b"cat"])
+def test_a_damaged_file_is_named_not_replaced(folder, tmp_path, name, content):
+    copy = shutil.copytree(folder, tmp_path / "net" / "1")
+    (copy / name).unlink()
+    if content is not None:
+        (copy / name).write_bytes(content)
+    with pytest.raises(PublishError) as caught:
+        LiteVersion(copy).call(image_bytes=[EXAMPLES[0]])
+    assert caught.value.message.startswith(f"{copy}: ")
+    assert caught.value.hint.startswith("Delete its folder")
 
 
 def test_wrong_requests_are_reported_in_one_line(folder):
@@ -164,7 +177,9 @@ def test_processing_that_differs_from_the_graph_is_refused(
     copy = shutil.copytree(folder, tmp_path / "1")
     wrong = Processing({**own.before, **before}, {**own.after, **after}, own.tensors)
     serving = every.signatures["serving_default"]
-    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text(serving.traced))
+    (copy / EXTRAS / PROCESSING_FILE).write_text(
+        wrong.text(serving.inputs, serving.traced.structured_outputs)
+    )
     with pytest.raises(PublishError, match=message):
         check_processing(copy, wrong, serving)
 
