@@ -46,7 +46,7 @@ def lines(folder: Path, name: str) -> list[str]:
         PublishError: If the file is missing, or was changed after it was published.
     """
     try:
-        # There are no checksums yet while the version is being published.
+        # The checksums are written last, after the version was compared.
         if (folder / checksums.CHECKSUMS_FILE).is_file():
             checksums.check_file(folder.parent, f"{folder.name}/{name}")
         return (folder / name).read_text(encoding="utf-8").split("\n")[:-1]
