@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from dlrecipes._utils.files import fsync_tree
 from dlrecipes._utils.quiet import suppress_stderr
+from dlrecipes._utils.stages import stage
 from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
 from dlrecipes.export import fresh_process, keras_file, keras_import
 from dlrecipes.export import onnx as onnx_file
@@ -133,8 +134,12 @@ def publish(
         with work_folder(directory) as work:
             (work / EXTRAS).mkdir()
             with fresh_process.VerificationProcess() as process, suppress_stderr():
-                version = _write(work, model, exports, litert, safe, onnx)
-                verify(work, model, version, process, rebuild, safe)
+                with stage("publish") as done:
+                    version = _write(work, model, exports, litert, safe, onnx)
+                    done("Converted the model and wrote its files")
+                with stage("check") as done:
+                    verify(work, model, version, process, rebuild, safe)
+                    done("Loaded the files again and compared them with the model")
                 sizes, left_out = formats_card(work, version.exports, model)
             for line in version.notes + left_out:
                 print(f"Note: {line}", file=sys.stderr)

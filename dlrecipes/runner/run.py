@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import platform
 import sys
@@ -19,16 +17,17 @@ import keras
 import matplotlib
 import tensorflow as tf
 
-from dlrecipes import distribute
 from dlrecipes._utils.cpu import available_cpus
 from dlrecipes._utils.files import atomic_write, try_lock
 from dlrecipes._utils.quiet import suppress_stderr
+from dlrecipes._utils.stages import Stages, stage
+from dlrecipes._utils.wording import counted
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export import Exports, publish
 from dlrecipes.export.version import CONFIG_FILE, METRICS_FILE, ModelVersion
 from dlrecipes.figures import learning_curves, save
 from dlrecipes.recipe import versions
-from dlrecipes.recipe.base import Part, Recipe, Splits, batches_and_steps
+from dlrecipes.recipe.base import Part, Recipe, Splits
 from dlrecipes.recipe.config import NO_START
 from dlrecipes.recipe.example_files import Command
 from dlrecipes.recipe.guard import blame
@@ -36,15 +35,10 @@ from dlrecipes.recipe.published import model_name
 from dlrecipes.runner import extension, model_card, tensorboard
 from dlrecipes.runner import start as start_version
 from dlrecipes.runner.example_inputs import keep_examples
+from dlrecipes.runner.fitting import SNAPSHOTS, fit, fit_on_all
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
 from dlrecipes.training.callbacks import snapshots
-from dlrecipes.training.callbacks.checkpoints import (
-    Checkpoints,
-    build_optimizers,
-)
-from dlrecipes.training.callbacks.stop_on_divergence import StopOnDivergence
-
-SNAPSHOTS = "snapshots"
+from dlrecipes.training.callbacks.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -80,8 +74,8 @@ def run(
         folder: The run's folder, which exists.
         models: The folder of published models.
         strategy: Strategy of this process to train under. Defaults to `None`, one device.
-        say: Called with the name of the published model, if it is not the recipe's, when the data
-            has been read. Defaults to `print`.
+        say: Called with the name of the published model, if it is not the recipe's, and with a
+            line about each stage that ends. Defaults to `print`.
 
     Raises:
         RecipeError: If data, training or publishing fail in a way the user can fix.
@@ -89,7 +83,8 @@ def run(
     with try_lock(folder) as alone:
         if not alone:
             raise UsageError(f"{folder}: in use by another process.", "Wait for it to end.")
-        return _run(recipe, folder, models, strategy, say)
+        with Stages(say).active() as stages:
+            return _run(recipe, folder, models, strategy, stages, say)
 
 
 def _run(
@@ -97,6 +92,7 @@ def _run(
     folder: Path,
     models: Path,
     strategy: tf.distribute.Strategy | None,
+    stages: Stages,
     say: Callable[[str], None],
 ) -> Result:
     start, name = time.monotonic(), model_name(recipe.name, recipe.config)
@@ -108,11 +104,15 @@ def _run(
     model, splits, checkpoints, metrics = train(recipe, folder, strategy, begun=announce)
     earlier = checkpoints.seconds - checkpoints.seconds_here
     recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
-    draw(recipe, model, splits, checkpoints, folder / "figures")
-    tensorboard.write_figures(folder, checkpoints.epochs)
+    with stage("figures") as done:
+        draw(recipe, model, splits, checkpoints, folder / "figures")
+        tensorboard.write_figures(folder, checkpoints.epochs)
+        done(f"Drew {counted(len(list((folder / 'figures').iterdir())), 'figure')}")
     metrics["date"] = time.strftime("%Y-%m-%d")
-    published = _publish(recipe, model, splits, metrics, models / name)
+    with stage("publish"):
+        published = _publish(recipe, model, splits, metrics, models / name)
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
+    metrics["stages"] = stages.to_dict()
     metrics["published"] = str(published)
     atomic_write(folder / METRICS_FILE, _json(metrics))
     version = ModelVersion(published)
@@ -187,7 +187,9 @@ def train(
         # One device does the rest, with the layer names of a first model.
         keras.utils.clear_session()
         make_deterministic(recipe.config.seed)
-    model = recipe.build(splits)
+    with stage("build") as done:
+        model = recipe.build(splits)
+        done(f"Built the network with {counted(model.count_params(), 'parameter')}")
     check(model, splits)
     checkpoints = recipe_checkpoints(recipe, folder)
     checkpoints.resume(model)
@@ -201,7 +203,7 @@ def train(
         "data": str(splits.description.get("name", recipe.config.data)),
         "objective": recipe.objective[0],
         "test_set": model_card.test_set(recipe, splits),
-        **{part: recipe.evaluate(model, splits, part) for part in parts},
+        **_evaluate(recipe, model, splits, parts),
         "seconds": {"train": round(checkpoints.seconds, 1)},
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
@@ -227,6 +229,15 @@ def _begun(recipe: Recipe, folder: Path) -> Splits:
     return splits
 
 
+def _evaluate(
+    recipe: Recipe, model: keras.Model, splits: Splits, parts: Sequence[Part]
+) -> dict[str, Any]:
+    with stage("evaluate") as done:
+        scores: dict[str, Any] = {part: recipe.evaluate(model, splits, part) for part in parts}
+        done(f"Evaluated on {' and '.join(reversed(parts))} examples")
+    return scores
+
+
 def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
     """Writes the first checkpoint of a new run that begins with a published version.
 
@@ -244,39 +255,15 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
 
 def _load(recipe: Recipe) -> Splits:
     """Returns the data, and prints how it was read."""
-    splits = recipe.load_data()
+    with stage("data") as done:
+        splits = recipe.load_data()
+        train, validation, test = (
+            f"{len(part):,}" for part in (splits.train, splits.validation, splits.test)
+        )
+        done(f"Read {train} training, {validation} validation and {test} test examples")
     for note in (*splits.notes, *splits.training_notes):
         print(f"Note: {note}", file=sys.stderr)
     return splits
-
-
-def fit_on_all(
-    recipe: Recipe, splits: Splits, folder: Path, strategy: tf.distribute.Strategy
-) -> Checkpoints:
-    """Trains under a strategy from the chief's last checkpoint, without evaluating.
-
-    Args:
-        recipe: The recipe, with the same settings on all workers.
-        splits: Its data.
-        folder: This worker's own folder; the chief's is the run's.
-        strategy: Strategy of one process or of several.
-    """
-    with strategy.scope():
-        model = recipe.build(splits)
-        build_optimizers(model)
-    checkpoints = recipe_checkpoints(recipe, folder)
-    if distribute.is_chief(strategy):
-        checkpoints.resume(model)
-    # Other workers take the chief's checkpoint: their own may differ.
-    if distribute.several_workers(strategy):
-        last = checkpoints.path(checkpoints.epochs)
-        kept = last if last.is_dir() else None
-        name = distribute.broadcast_from_chief(strategy, last.name.encode()).decode()
-        distribute.broadcast_files_from_chief(strategy, kept, checkpoints.folder / name)
-        if not distribute.is_chief(strategy):
-            checkpoints.resume(model)
-    fit(recipe, model, splits, folder, checkpoints)
-    return checkpoints
 
 
 def _json(metrics: Mapping[str, Any]) -> str:
@@ -287,60 +274,6 @@ def make_deterministic(seed: int) -> None:
     """Makes training reproducible: the same seed gives the same weights bit for bit."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-
-
-def fit(
-    recipe: Recipe,
-    model: keras.Model,
-    splits: Splits,
-    folder: Path,
-    checkpoints: Checkpoints,
-) -> None:
-    """Trains from the last checkpoint until validation no longer improves."""
-    config = recipe.config
-    if checkpoints.stopped or checkpoints.epochs >= config.epochs:
-        return
-    early = []
-    if recipe.monitor is not None:
-        stopping = keras.callbacks.EarlyStopping
-        early = [
-            stopping(
-                recipe.monitor,
-                mode=recipe.mode,
-                patience=config.patience,
-                start_from_epoch=recipe.start_from_epoch,
-            )
-        ]
-    checkpoints.replayed = early
-    train, steps = batches_and_steps(recipe.dataset(model, splits.train, checkpoints.epochs))
-    validation, validation_steps = batches_and_steps(recipe.dataset(model, splits.validation))
-    history = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: _write_history(folder, checkpoints.history)
-    )
-    # The data and the model are the recipe's.
-    with blame(recipe, "build", "dataset"):
-        model.fit(
-            train,
-            epochs=config.epochs,
-            initial_epoch=checkpoints.epochs,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            validation_steps=validation_steps,
-            # The datasets are shuffled already; Keras would warn that it does not.
-            shuffle=False,
-            # A progress bar on a terminal, one line per epoch in a log.
-            verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=[
-                StopOnDivergence(checkpoints.folder),
-                keras.callbacks.TensorBoard(folder / tensorboard.LOGS, write_graph=False),
-                *early,
-                *recipe.callbacks(model, splits),
-                # Before the checkpoint: a finished epoch has its snapshot.
-                snapshots.Snapshots(folder / SNAPSHOTS, lambda: recipe.snapshot(model, splits)),
-                checkpoints,
-                history,
-            ],
-        )
 
 
 def draw(
@@ -377,11 +310,3 @@ def environment() -> dict[str, Any]:
         "machine": f"{platform.machine()}, {available_cpus()} cores",
         "system": platform.system(),
     }
-
-
-def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["epoch", *history[0]])
-    writer.writeheader()
-    writer.writerows({"epoch": n, **logs} for n, logs in enumerate(history, start=1))
-    atomic_write(folder / "history.csv", text.getvalue())

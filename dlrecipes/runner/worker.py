@@ -74,7 +74,7 @@ def main() -> None:
 
 def _train(task: dict[str, Any], write: Any) -> None:
     from dlrecipes import distribute
-    from dlrecipes.runner.run import fit_on_all
+    from dlrecipes.runner.fitting import fit_on_all
 
     folder = Path(task["folder"])
     strategy = distribute.strategy("multi_worker")

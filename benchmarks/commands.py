@@ -1,0 +1,175 @@
+"""Times whole `dlrecipes run` commands by stage, and prints their peak memory.
+
+    python benchmarks/commands.py                        # the default run of each recipe
+    python benchmarks/commands.py slot_filling dcgan     # of these
+    python benchmarks/commands.py --growth               # one epoch of three sizes of data each
+
+Each command runs in a fresh process, with nothing else running. CPU seconds are those of the
+command with all its processes. `start` is what comes before the data: the interpreter and imports.
+Peak memory is the largest resident memory of one process of the command.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from race import processor
+
+from dlrecipes._utils.markdown import table
+
+CSV = Path(__file__).with_suffix(".csv")
+STAGES = ("start", "data", "build", "trace", "train", "evaluate", "figures", "publish", "check")
+COLUMNS = ("recipe", "stage", "seconds", "cpu_seconds", "peak_gb", "score", "machine")
+# The score of a recipe's default run, beside its times.
+SCORES = {
+    "slot_filling": "span_f1",
+    "digit_recognition": "accuracy",
+    "poem_generation": "perplexity",
+    "facenet": "eer",
+    "pix2pix": "fcn_pixel_accuracy",
+    "dcgan": "sure",
+    "image_classification": "accuracy",
+    "object_detection": "map50",
+}
+# The setting that says how many examples the built-in data have, and its three sizes.
+SIZES = {
+    "slot_filling": ("examples", (1000, 3000, 10000)),
+    "image_classification": ("images", (1000, 3000, 10000)),
+    "object_detection": ("images", (300, 900, 3000)),
+    "facenet": ("people", (60, 190, 600)),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one command took.
+
+    Args:
+        seconds: Elapsed seconds by stage, and in all as `total`.
+        cpu_seconds: CPU seconds by stage, and in all as `total`.
+        peak: Largest resident memory of one of its processes, in bytes.
+        metrics: The run's metrics of the test examples.
+    """
+
+    seconds: dict[str, float]
+    cpu_seconds: dict[str, float]
+    peak: int
+    metrics: dict[str, float]
+
+
+def measure(recipe: str, options: Sequence[str] = ()) -> Measured:
+    """Returns what one run of a recipe took.
+
+    Args:
+        recipe: Name of the recipe.
+        options: More arguments of `dlrecipes run`. Defaults to none.
+    """
+    with tempfile.TemporaryDirectory(prefix="dlrecipes-commands-") as folder:
+        command = [sys.executable, "-m", "dlrecipes", "run", recipe, *options]
+        start = time.monotonic()
+        with (Path(folder) / "output.txt").open("wb") as output:
+            process = os.posix_spawn(
+                sys.executable,
+                [*command, "--runs-dir", f"{folder}/runs", "--models-dir", f"{folder}/models"],
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)],
+            )
+            # The usage of the process includes that of its own ended processes.
+            _, status, usage = os.wait4(process, 0)
+        total = time.monotonic() - start
+        if status:
+            raise click.ClickException(f"{' '.join(command)}: ended with status {status}.")
+        metrics = json.loads(next(Path(folder).glob("runs/*/*/metrics.json")).read_text())
+    stages = metrics["stages"]
+    seconds = {name: stage["seconds"] for name, stage in stages.items()}
+    cpu = {name: stage["cpu_seconds"] for name, stage in stages.items()}
+    seconds["total"], cpu["total"] = total, usage.ru_utime + usage.ru_stime
+    for kept in (seconds, cpu):
+        kept["start"] = kept["total"] - sum(kept[name] for name in stages)
+    return Measured(seconds, cpu, usage.ru_maxrss * 1024, metrics["test"])
+
+
+def default_runs(recipes: Sequence[str]) -> None:
+    """Prints the table of default runs, and keeps their rows in the CSV file."""
+    rows, old = [], _read()
+    for recipe in recipes:
+        result = measure(recipe)
+        score = SCORES[recipe]
+        shown = [
+            *(f"{result.cpu_seconds.get(stage, 0.0):.1f}" for stage in (*STAGES, "total")),
+            *(f"{result.seconds['total']:.1f}", f"{result.peak / 1e9:.2f}"),
+            f"{score} {result.metrics[score]:.4f}",
+        ]
+        rows.append([recipe, *shown])
+        print(f"{recipe}: {dict(zip((*STAGES, 'total'), shown, strict=False))}", flush=True)
+        old = [row for row in old if row["recipe"] != recipe]
+        old += [
+            {
+                "recipe": recipe,
+                "stage": stage,
+                "seconds": f"{result.seconds.get(stage, 0.0):.1f}",
+                "cpu_seconds": f"{result.cpu_seconds.get(stage, 0.0):.1f}",
+                "peak_gb": f"{result.peak / 1e9:.2f}",
+                "score": f"{score} {result.metrics[score]:.4f}",
+                "machine": f"{processor()}, {os.cpu_count()} cores",
+            }
+            for stage in (*STAGES, "total")
+        ]
+        with CSV.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(old)
+    print(table(["CPU seconds", *STAGES, "total", "elapsed", "peak GB", "score"], rows))
+
+
+def growth(recipes: Sequence[str]) -> None:
+    """Prints time and memory of one epoch of three sizes of data."""
+    rows = []
+    for recipe in recipes:
+        setting, sizes = SIZES[recipe]
+        first = None
+        for size in sizes:
+            options = [f"--{setting}", str(size), "--epochs", "1"]
+            result = measure(recipe, options)
+            first = first or result
+            rows.append(
+                [
+                    *(recipe, f"{size:,} {setting}", f"{result.cpu_seconds['total']:.1f}"),
+                    f"{result.cpu_seconds['total'] / first.cpu_seconds['total']:.2f}",
+                    *(f"{result.peak / 1e9:.2f}", f"{result.peak / first.peak:.2f}"),
+                ]
+            )
+            print(*rows[-1], flush=True)
+    heads = ["recipe", "data", "CPU seconds", "of the first", "peak GB", "of the first"]
+    print(table(heads, rows))
+
+
+def _read() -> list[dict[str, str]]:
+    if not CSV.is_file():
+        return []
+    with CSV.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@click.command()
+@click.argument("recipes", nargs=-1)
+@click.option("--growth", "is_growth", is_flag=True, help="Measure three sizes of data instead.")
+def main(recipes: tuple[str, ...], is_growth: bool) -> None:
+    """Time whole commands: the default runs of RECIPES, by default of all."""
+    if is_growth:
+        growth(recipes or tuple(SIZES))
+    else:
+        default_runs(recipes or tuple(SCORES))
+
+
+if __name__ == "__main__":
+    main()
