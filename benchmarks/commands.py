@@ -29,7 +29,7 @@ from dlrecipes._utils.markdown import table
 CSV = Path(__file__).with_suffix(".csv")
 STAGES = ("start", "data", "build", "trace", "train", "evaluate", "figures", "publish", "check")
 COLUMNS = ("recipe", "stage", "seconds", "cpu_seconds", "peak_gb", "score", "machine")
-# The score of a recipe's default run, beside its times.
+# The main score of each recipe.
 SCORES = {
     "slot_filling": "span_f1",
     "digit_recognition": "accuracy",
@@ -43,15 +43,17 @@ SCORES = {
 # The setting that says how many examples the built-in data have, and its three sizes.
 SIZES = {
     "slot_filling": ("examples", (1000, 3000, 10000)),
+    "poem_generation": ("examples", (1000, 3000, 10000)),
     "image_classification": ("images", (1000, 3000, 10000)),
     "object_detection": ("images", (300, 900, 3000)),
-    "facenet": ("people", (60, 190, 600)),
+    "pix2pix": ("examples", (100, 300, 1000)),
+    "facenet": ("people", (60, 180, 600)),
 }
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one command took.
+    """Time and memory of one command.
 
     Args:
         seconds: Elapsed seconds by stage, and in all as `total`.
@@ -83,7 +85,7 @@ def measure(recipe: str, options: Sequence[str] = ()) -> Measured:
                 os.environ,
                 file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)],
             )
-            # The usage of the process includes that of its own ended processes.
+            # Includes the usage of the processes that it started.
             _, status, usage = os.wait4(process, 0)
         total = time.monotonic() - start
         if status:

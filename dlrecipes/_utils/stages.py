@@ -36,7 +36,7 @@ class Stages:
     cpu_seconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # What the stages within the current one have taken, from the outermost inwards.
+        # Seconds and CPU seconds of inner stages, one pair per open stage.
         self._inner = [[0.0, 0.0]]
 
     @contextlib.contextmanager
