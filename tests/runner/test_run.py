@@ -143,6 +143,11 @@ def test_metrics_json_holds_the_names_that_stay(finished):
         for name in ("span_f1", "token_accuracy", "intent_accuracy"):
             assert 0 <= metrics[split][name] <= 1
     assert 0 < metrics["seconds"]["train"] <= metrics["seconds"]["total"]
+    took = {name: stage["seconds"] for name, stage in metrics["stages"].items()}
+    wanted = ["data", "build", "trace", "train", "evaluate", "figures", "publish", "check"]
+    assert list(took) == wanted
+    # Each is rounded to a tenth of a second.
+    assert sum(took.values()) <= metrics["seconds"]["total"] + 0.1 * len(took)
     assert metrics["published"] == str(finished.version.folder)
 
 
