@@ -1,6 +1,7 @@
 """Batch normalisation as one TensorFlow operation, forward and backward."""
 
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 
 def normalize(inputs, scale, offset, epsilon):
@@ -29,3 +30,16 @@ def normalize(inputs, scale, offset, epsilon):
     variance *= tf.maximum(count - 1, 1) / count
     outputs = tf.ensure_shape(tf.reshape(outputs, shape), inputs.shape)
     return outputs, tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def compiled_by_xla() -> bool:
+    """Returns whether XLA compiles what is being traced.
+
+    XLA computes the variance of `FusedBatchNormV3` as E[x²] - E[x]². In float32 that has no correct
+    digit, or is negative, where the mean is more than about 1,000 times the standard deviation.
+    """
+    # TensorFlow does not export this function.
+    graph = tf.compat.v1.get_default_graph()
+    return bool(tf.config.optimizer.get_jit()) or control_flow_util.GraphOrParentsInXlaContext(
+        graph
+    )

@@ -13,7 +13,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     in about ten operations, each of which reads and writes the whole map, in float32 even where the
     model computes in bfloat16. Keras' layer still handles the cases that the operation does not
     support: masks, an axis other than the last, statistics over all replicas, renormalisation,
-    float64, inference, and other backends.
+    float64, inference, and other backends. It also handles functions compiled with XLA, which
+    fuses its operations, and would compute the variance of the single operation as a difference of
+    two large numbers.
 
     Args:
         **kwargs: Arguments of `keras.layers.BatchNormalization`, with the same defaults.
@@ -50,6 +52,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         from dlrecipes.layers import _fused_batch_norm
 
+        if _fused_batch_norm.compiled_by_xla():
+            return super().call(inputs, training=training, mask=mask)
+        if not keras.backend.is_float_dtype(inputs.dtype):
+            inputs = ops.cast(inputs, "float32")
         size = (inputs.shape[-1],)
         scale = self.gamma if self.scale else ops.ones(size)
         offset = self.beta if self.center else ops.zeros(size)

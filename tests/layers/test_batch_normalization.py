@@ -103,6 +103,48 @@ def test_training_is_one_operation_and_other_cases_use_keras():
     assert "FusedBatchNormV3" not in kinds(pair()[0], mask=tf.ones([6, 5, 4], bool))
 
 
+@on_tensorflow
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("distance", [0, 100, 4000])
+def test_channels_far_from_zero_are_normalised_with_and_without_xla(distance, jit_compile):
+    """The reference is float64 NumPy, on the inputs as float32 stores them."""
+    import tensorflow as tf
+
+    x = (np.random.default_rng(1).normal(size=(32, 8, 8, 3)) + distance).astype("float32")
+    layer = layers.BatchNormalization(momentum=0.0)
+
+    @tf.function(jit_compile=jit_compile)
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, training=True)
+            cost = tf.reduce_sum(tf.sin(y))
+        return y, tape.gradient(cost, x)
+
+    exact = x.astype("float64")
+    mean, variance = exact.mean((0, 1, 2)), exact.var((0, 1, 2))
+    deviation = np.sqrt(variance + layer.epsilon)
+    y = (exact - mean) / deviation
+    upstream = np.cos(y)
+    dx = upstream - upstream.mean((0, 1, 2)) - y * (upstream * y).mean((0, 1, 2))
+    # A sum over 2,048 numbers rounds the mean by some units in its last place.
+    tolerance = 1e-5 + 32 * np.finfo("float32").eps * distance
+    assert_close(gradient(x), [y, dx / deviation], rtol=0, atol=tolerance)
+    averages = [layer.moving_mean, layer.moving_variance]
+    assert_close(averages, [mean, variance], rtol=1e-5, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_inputs_that_are_not_floats_agree_with_keras(dtype, policy):
+    x = keras.ops.cast(RNG.integers(0, 200, size=(6, 4)), dtype)
+    ours, theirs = pair(x.shape, dtype=policy)
+    assert_close([ours(x, training=True)], [theirs(x, training=True)])
+    assert ours.compute_dtype == keras.backend.standardize_dtype(ours(x, training=True).dtype)
+    theirs(x, training=True)
+    assert_close(ours.weights, theirs.weights)
+
+
 def test_axes_and_masks_agree_with_keras():
     mask = RNG.uniform(size=X.shape[:3]) < 0.7
     for options, kwargs in (({"axis": 1}, {}), ({}, {"mask": keras.ops.convert_to_tensor(mask)})):
