@@ -34,6 +34,7 @@ TENSORFLOW_ONLY = {
     "dlrecipes.layers._cpu_recurrence",
     "dlrecipes.layers._fused_batch_norm",
     "dlrecipes.layers._greedy_suppression",
+    "dlrecipes.layers._step_order",
 }
 
 

@@ -28,13 +28,19 @@ class FastRNN:
         if getattr(self.cell, "dropout", 0):
             # Keras' cells drop the same inputs at every step.
             sequences *= ops.expand_dims(self.cell.get_dropout_mask(sequences[:, 0]), 1)
-        if self.go_backwards:
-            sequences = ops.flip(sequences, axis=1)
-            mask = None if mask is None else ops.flip(mask, axis=1)
+        if self.go_backwards and mask is not None:
+            mask = ops.flip(mask, axis=1)
         recurrence = getattr(_cpu_cells, self._recurrence)
         weights = cpu.Weights(**self._weights_by_name())
         outputs, states = cpu.run(
-            recurrence, sequences, initial_state, weights, mask, self.return_sequences
+            recurrence,
+            sequences,
+            initial_state,
+            weights,
+            mask,
+            backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            return_states=self.return_state or self.stateful,
         )
         return self._as_keras(outputs, states, mask)
 

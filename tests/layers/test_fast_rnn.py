@@ -120,7 +120,9 @@ def test_fast_recurrence_is_used_only_in_training(kind, monkeypatch):
 
     used = []
     run = _cpu_recurrence.run
-    monkeypatch.setattr(_cpu_recurrence, "run", lambda *args: used.append(1) or run(*args))
+    monkeypatch.setattr(
+        _cpu_recurrence, "run", lambda *args, **kwargs: used.append(1) or run(*args, **kwargs)
+    )
     ours, _ = pair(kind)
     for training, expected in ((True, 1), (False, 1), (None, 1), (True, 2)):
         ours(sequences(5), training=training)
@@ -184,6 +186,67 @@ def test_one_graph_supports_any_batch_and_time(kind):
         expected = outputs_and_gradients(plain, True, x)[1][0]
         np.testing.assert_allclose(gradient(tf.constant(x)), expected, rtol=1e-8, atol=1e-10)
     assert len(traces) == 1
+
+
+@on_tensorflow
+@each_kind
+@pytest.mark.parametrize("backwards", [False, True])
+def test_one_graph_supports_masks_of_any_batch_and_time(kind, backwards):
+    import tensorflow as tf
+
+    ours, plain = pair(kind, return_sequences=True, return_state=True, go_backwards=backwards)
+    spec = tf.TensorSpec((None, None, FEATURES), tf.float64), tf.TensorSpec((None, None), tf.bool)
+
+    def gradients_of(layer):
+        def compute(x, mask):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = layer(x, mask=mask, training=True)
+                total = tf.add_n([tf.reduce_sum(tf.sin(y)) for y in outputs])
+            variables = [variable.value for variable in layer.trainable_variables]
+            return outputs, tape.gradient(total, [x, *variables])
+
+        return compute
+
+    traced = tf.function(gradients_of(ours), input_signature=spec)
+    for time in (1, 4, 5, 20):
+        rng = np.random.default_rng(time)
+        # At the beginning, at the end, at random, everywhere, and nowhere.
+        count = np.array([[time // 2]])
+        steps = np.arange(time)[None]
+        masks = [steps < count, steps >= count, rng.random((3, time)) < 0.5]
+        mask = np.concatenate([*masks, np.ones((1, time), bool), np.zeros((1, time), bool)])
+        x = rng.normal(size=(*mask.shape, FEATURES))
+        actual = traced(tf.constant(x), tf.constant(mask))
+        expected = gradients_of(plain)(tf.constant(x), tf.constant(mask))
+        for a, b in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10)
+
+
+@on_tensorflow
+def test_masks_stay_outside_of_the_loops():
+    import tensorflow as tf
+
+    layer = pair("LSTM", dtype="float32", return_sequences=True)[0]
+
+    @tf.function
+    def gradient(x, mask):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x, mask=mask, training=True)
+        return tape.gradient(y, x)
+
+    traced = gradient.get_concrete_function(
+        tf.TensorSpec((None, None, FEATURES)), tf.TensorSpec((None, None), tf.bool)
+    )
+    bodies = [
+        {node.op for node in function.node_def}
+        for function in traced.graph.as_graph_def().library.function
+    ]
+    loops = [kinds for kinds in bodies if "MatMul" in kinds]
+    # Forward and backward.
+    assert len(loops) == 2
+    assert not any(kinds & {"SelectV2", "Select"} for kinds in loops)
 
 
 @on_tensorflow
