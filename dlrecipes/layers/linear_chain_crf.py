@@ -6,11 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from dlrecipes.layers import _crf_likelihood
 from dlrecipes.layers._arguments import fresh, integer, number
 
-# exp(-80): lower bound of sums, chosen so that its reciprocal, which the gradient contains,
-# stays far from overflow in float32.
-SMALLEST = 1e-35
 # Added to the scores of forbidden tags: exp(-30) is 1e-13, and within the bound of 80.
 FORBIDDEN_SCORE = -30.0
 
@@ -142,22 +140,8 @@ class LinearChainCRF(keras.layers.Layer):
         Returns:
             Log-probabilities of shape `(batch,)`; 0 for a sentence that consists of padding.
         """
-        x, mask = self._time_major(scores, mask)
-        transitions, start, end = self._weights()
-        tags = ops.where(mask, ops.transpose(ops.cast(tags, "int32")), 0)
-        real = ops.cast(mask, x.dtype)
-        last = real - ops.concatenate([real[1:], ops.zeros_like(real[:1])], axis=0)
-
-        messages = _messages(x, start, _log_sum(transitions))
-        ending = ops.sum(messages * ops.expand_dims(last, -1), axis=0) + end
-        total = ops.logsumexp(ending, axis=-1)
-
-        emitted = ops.sum(x * ops.one_hot(tags, self.num_tags, dtype=x.dtype), axis=(0, 2))
-        steps = ops.take(ops.reshape(transitions, (-1,)), tags[:-1] * self.num_tags + tags[1:])
-        moved = ops.sum(steps * real[1:], axis=0)
-        ended = ops.sum(ops.take(end, tags) * last, axis=0)
-        path = ops.take(start, tags[0]) + emitted + moved + ended
-        return ops.where(mask[0], path - total, ops.zeros_like(total))
+        scores, mask = self._checked(scores, mask)
+        return _crf_likelihood.log_likelihood(scores, tags, mask, *self._weights())
 
     def decode(self, scores, mask=None):
         """Finds the most probable tag sequences.
@@ -242,17 +226,20 @@ class LinearChainCRF(keras.layers.Layer):
                 f"num_tags = {self.num_tags}, not {tuple(shape)}."
             )
 
-    def _time_major(self, scores, mask):
+    def _checked(self, scores, mask):
         scores = ops.cast(scores, self._exact_dtype)
         self._check(scores.shape)
         if not self.built:
             self.build(scores.shape)
-        x = ops.transpose(scores, (1, 0, 2))
         if mask is None:
-            return x, ops.ones_like(x[:, :, 0], dtype="bool")
-        mask = ops.transpose(ops.cast(mask, "bool"))
+            return scores, ops.ones_like(scores[:, :, 0], dtype="bool")
+        return scores, ops.cast(mask, "bool")
+
+    def _time_major(self, scores, mask):
+        scores, mask = self._checked(scores, mask)
         # Not a product, since padding may contain infinities.
-        return ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x)), mask
+        x = ops.where(ops.expand_dims(mask, -1), scores, ops.zeros_like(scores))
+        return ops.transpose(x, (1, 0, 2)), ops.transpose(mask)
 
 
 def _pairs(forbidden, num_tags):
@@ -315,7 +302,7 @@ def _log_sum(transitions):
     def combine(message):
         top = ops.stop_gradient(ops.max(message, axis=-1, keepdims=True))
         total = ops.matmul(ops.exp(message - top), weights)
-        return ops.log(ops.maximum(total, SMALLEST)) + (top + shift)
+        return ops.log(ops.maximum(total, _crf_likelihood.SMALLEST)) + (top + shift)
 
     return combine
 
