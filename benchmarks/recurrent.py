@@ -2,8 +2,10 @@
 
 Keras trains through `compile("adam", ...)` and `fit`. dlrecipes does the same with its
 `SupervisedTrainer`. All other options have their defaults, except that the contenders "32 steps"
-are compiled with `steps_per_execution=32`. PyTorch trains in the usual eager loop. race.py explains
-how times are measured.
+are compiled with `steps_per_execution=32`. PyTorch trains in the usual eager loop. In the workloads
+"lengths a to b" the sentences of a batch differ in length, and the graph knows neither their
+lengths nor the longest one; "torch" computes the padding as well, and "torch packed" skips it.
+race.py explains how times are measured.
 
     python benchmarks/recurrent.py                     all workloads, table and CSV
     python benchmarks/recurrent.py --only elman        one workload
@@ -11,15 +13,20 @@ how times are measured.
 Needs PyTorch: `pip install torch==2.13.0`.
 """
 
+import itertools
 import os
 from dataclasses import dataclass, field
 
+import numpy as np
 import race
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A network and its batches; `limits` are target ratios of times, by contender."""
+    """A network and its batches; `limits` are target ratios of times, by contender.
+
+    With `lengths`, sentences have from the first to the second number of words, and 0 is padding.
+    """
 
     cell: str
     units: int
@@ -30,6 +37,7 @@ class Workload:
     classes: int = 127
     batch: int = 32
     time: int = 20
+    lengths: tuple[int, int] | None = None
     dtype: str = "float32"
     steps: int = 96
     limits: dict = field(default_factory=dict)
@@ -50,6 +58,13 @@ WORKLOADS = {
     "BiLSTM 128 tagger": Workload(
         "lstm", 128, bidirectional=True, limits={"keras": 0.65, "torch": 1.10}
     ),
+    "BiLSTM 128 tagger, lengths 12 to 33": Workload(
+        "lstm",
+        128,
+        bidirectional=True,
+        lengths=(12, 33),
+        limits={"keras": 0.50, "torch packed": 0.50, "torch": 1.10},
+    ),
     "Elman 100 tagger": Workload("elman", 100, limits={"keras": 0.45, "torch": 0.60}),
     "peephole LSTM 128 tagger": Workload(
         "peephole", 128, limits={"keras": 0.80, "torch": 0.80, "torch.compile": 1.0}
@@ -63,9 +78,25 @@ WORKLOADS = {
 
 def contenders(work: Workload) -> list[str]:
     """Returns the contenders, with `torch.compile` where PyTorch has no such layer."""
+    if work.lengths:
+        return ["dlrecipes", "keras", "torch", "torch packed"]
     several = ["dlrecipes, 32 steps", "keras, 32 steps"] if work.steps >= 32 else []
     compiled = ["torch.compile"] if work.cell == "peephole" else []
     return ["dlrecipes", "keras", *several, "torch", *compiled]
+
+
+def examples(work: Workload, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns words and labels of shape `(steps, batch, time)`, and the longest sentence by step.
+
+    The words of padding are 0.
+    """
+    rng = np.random.default_rng(0)
+    shortest, longest = work.lengths or (work.time, work.time)
+    shape = (steps, work.batch, longest)
+    lengths = rng.integers(shortest, longest + 1, shape[:2])
+    real = np.arange(longest) < lengths[..., None]
+    words, labels = rng.integers(1, work.words, shape), rng.integers(0, work.classes, shape)
+    return (words * real).astype("int32"), labels.astype("int32"), lengths.max(axis=1)
 
 
 def keras_trainer(work: Workload, ours: bool, together: int):
@@ -77,7 +108,7 @@ def keras_trainer(work: Workload, ours: bool, together: int):
         together: Number of steps per execution.
     """
     import keras
-    import numpy as np
+    import tensorflow as tf
 
     from dlrecipes import layers
     from dlrecipes.training import SupervisedTrainer
@@ -92,8 +123,9 @@ def keras_trainer(work: Workload, ours: bool, together: int):
         if ours
         else lambda units, **kwargs: own.RNN(layers.PeepholeLSTMCell(units), **kwargs),
     }
-    inputs = keras.Input((work.time,), dtype="int32")
-    x = own.Embedding(work.words, work.embedding)(inputs)
+    time = None if work.lengths else work.time
+    inputs = keras.Input((time,), dtype="int32")
+    x = own.Embedding(work.words, work.embedding, mask_zero=bool(work.lengths))(inputs)
     for _ in range(work.layers):
         layer = makers[work.cell](work.units, return_sequences=True)
         wrapper = own.Bidirectional
@@ -104,18 +136,25 @@ def keras_trainer(work: Workload, ours: bool, together: int):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss, steps_per_execution=together)
 
-    rng = np.random.default_rng(0)
-
     def data(steps: int):
-        shape = (steps * work.batch, work.time)
-        arrays = [rng.integers(0, n, shape).astype("int32") for n in (work.words, work.classes)]
-        return arrays, {"batch_size": work.batch}
+        words, labels, times = examples(work, steps)
+        if not work.lengths:
+            arrays = [part.reshape(-1, work.time) for part in (words, labels)]
+            return arrays, {"batch_size": work.batch}
+        dataset = tf.data.Dataset.from_tensor_slices((words, labels, times))
+        return (dataset.map(lambda x, y, time: (x[:, :time], y[:, :time])),), {}
 
     return race.clocked(model, data, together)
 
 
-def torch_trainer(work: Workload, compiled: bool):
-    """Returns a function that trains some steps with PyTorch and returns the seconds per step."""
+def torch_trainer(work: Workload, compiled: bool, packed: bool):
+    """Returns a function that trains some steps with PyTorch and returns the seconds per step.
+
+    Args:
+        work: Workload to train.
+        compiled: Whether the network is compiled by `torch.compile`.
+        packed: Whether sequences are packed, so that their padding is not computed.
+    """
     import torch
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -157,17 +196,29 @@ def torch_trainer(work: Workload, compiled: bool):
             self.scores = torch.nn.Linear(width, work.classes)
 
         def forward(self, x):
-            return self.scores(self.recurrent(self.embedding(x))[0])
+            embedded = self.embedding(x)
+            if not packed:
+                return self.scores(self.recurrent(embedded)[0])
+            sequences = torch.nn.utils.rnn.pack_padded_sequence(
+                embedded, (x != 0).sum(1), batch_first=True, enforce_sorted=False
+            )
+            outputs = torch.nn.utils.rnn.pad_packed_sequence(
+                self.recurrent(sequences)[0], batch_first=True
+            )
+            return self.scores(outputs[0])
 
     network = Network()
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     loss_of = torch.nn.CrossEntropyLoss()
     forward = torch.compile(network) if compiled else network
 
-    shape = (work.batch, work.time)
+    batches = itertools.cycle(zip(*examples(work, 64), strict=True))
 
     def step():
-        x, y = (torch.randint(0, n, shape) for n in (work.words, work.classes))
+        *arrays, time = next(batches)
+        x, y = (torch.from_numpy(part[:, :time]).long() for part in arrays)
+        # PyTorch's loss ignores the label -100.
+        y = torch.where(x != 0, y, -100)
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=work.dtype == "bfloat16"):
             scores = forward(x)
@@ -181,7 +232,7 @@ def torch_trainer(work: Workload, compiled: bool):
 def trainer(work: Workload, contender: str) -> race.Train:
     """Returns the function that trains a contender."""
     if contender.startswith("torch"):
-        return torch_trainer(work, contender == "torch.compile")
+        return torch_trainer(work, contender == "torch.compile", contender == "torch packed")
     ours = contender.startswith("dlrecipes")
     return keras_trainer(work, ours, 32 if contender.endswith("32 steps") else 1)
 

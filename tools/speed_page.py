@@ -33,6 +33,8 @@ is listed separately, in seconds. All implementations of a row were timed altern
 - `keras`: the same network with Keras' layers, trained with Keras' `fit`.
 - "32 steps": either of them with Keras' own option `steps_per_execution=32`. It pays off where a
   step takes a few milliseconds and most of them are spent outside the recurrent layer.
+- "lengths a to b": sentences of different lengths, which the graph does not know. "torch" computes
+  the padding as well, and "torch packed" skips it.
 
 ## Training loops
 
