@@ -163,10 +163,11 @@ CLAIMS = {
         "an overlap of 0.7 with an object on, negative (负样本) below 0.3 with",
         "Of {anchors.__len__} anchors, {positive} are positive and {negative} negative. Each of "
         "the {found} objects",
-        "overlap an object by at least 0.3, and",
-        "by more than 0.5, then",
-        "moves by less than {round_trip} pixels. The {boxes.__len__} noisy boxes come down to "
-        "{best.__len__}, which find {hits} of the six objects with an overlap of at least 0.7.",
+        "With a threshold of 0.7, it leaves the proposals (候选区域), the boxes worth a second "
+        "look; with 0.5, one",
+        "moves by less than {round_trip} pixels. From {deltas.__len__} predicted boxes come "
+        "{boxes.__len__} proposals, and from these {best.__len__} boxes. They find {hits} of the "
+        "six objects with an overlap above 0.7.",
     ),
 }
 
