@@ -109,6 +109,9 @@ CLAIMS = {
         "in {accuracies[PCA]:%} % of the cases with PCA, and in {accuracies[autoencoder]:%} % with",
     ),
     "14_convolution": (
+        "with the columns 1, 0 and -1 finds the edge, and a kernel that moves in strides of 2",
+        "The rows are {step_edge[0]}, {step_edge[1]}, {step_edge[2]} and {step_edge[3]} for the "
+        "edge. The other result begins with {strided[0][0]}, {strided[0][1]} and {strided[0][2]}.",
         "add up to 7 with probability {chance_of_7} and to 12 with {chance_of_12}.",
         "counting the pairs differ by less than {dice_differ}.",
         "differ by less than {moves_differ}, where the image goes up to 255, and the formula gives "
