@@ -3,12 +3,14 @@ Elman, Jordan, bidirectional, deep (循环神经网络)
 =================================================
 
 A recurrent network reads a sequence step by step and keeps a state (状态). See by hand what four
-kinds keep, and then measure how far back, or ahead, each of them remembers.
+kinds compute, and then measure how far back, or ahead, each of them remembers.
 """
 
 # %%
 # **The course's example.** Two inputs, two hidden units, two outputs, no biases, no activation, and
-# every weight is one. Elman's network feeds the hidden layer back, Jordan's the output:
+# every weight is one. Elman's network feeds the hidden layer back, Jordan's the output. A
+# bidirectional network has a second hidden layer that reads from the end, a deep one a second one
+# that reads the states of the first.
 #
 # .. math:: h_t = W x_t + U h_{t-1} \quad\text{(Elman)}, \qquad
 #    h_t = W x_t + U y_{t-1} \quad\text{(Jordan)}, \qquad y_t = V h_t .
@@ -21,35 +23,33 @@ from dlrecipes.layers import JordanCell, SimpleRNN
 
 x = np.array([[[1, 1], [1, 1], [2, 2]]], "float32")
 ones = {"kernel_initializer": "ones", "recurrent_initializer": "ones"}
-hidden = SimpleRNN(2, activation="linear", return_sequences=True, **ones)
-output = keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")
-jordan_cell = JordanCell(2, 2, "linear", "linear", output_initializer="ones", **ones)
-elman = np.array(output(hidden(x)))[0, :, 0].tolist()
-jordan = np.array(keras.layers.RNN(jordan_cell, return_sequences=True)(x))[0, :, 0].tolist()
-swapped = np.array(output(hidden(x[:, ::-1])))[0, :, 0].tolist()
-print(f"Elman {elman}, Jordan {jordan}; Elman from the end to the start {swapped}")
+hidden = [SimpleRNN(2, activation="linear", return_sequences=True, **ones) for _ in range(2)]
+cell = JordanCell(2, 2, "linear", "linear", output_initializer="ones", **ones)
+jordan = np.array(keras.layers.RNN(cell, return_sequences=True)(x))[0, :, 0].astype(int).tolist()
+states = {"Elman": hidden[0](x), "reversed": hidden[0](x[:, ::-1]), "deep": hidden[1](hidden[0](x)),
+          "bidirectional": keras.layers.Bidirectional(hidden[0])(x)}  # fmt: skip
+# Each output adds up all states, because its weights are one.
+outputs = {name: np.array(h).sum(axis=-1)[0].astype(int).tolist() for name, h in states.items()}
+print(f"Jordan {jordan}", outputs)
 
 # %%
 # For the inputs (1, 1), (1, 1), (2, 2), both outputs of the Elman network are 4, 12 and 32, and
-# those of the Jordan network 4, 20 and 88. In the other order, the Elman network outputs 8, 20 and
-# 44: the same inputs, but the order counts.
+# those of the Jordan network 4, 20 and 88. The bidirectional network outputs 48, 32 and 40, the
+# deep one 8, 40 and 144. In the other order, Elman's outputs are 8, 20 and 44: the order counts.
 #
 # **Memory by lag** (记忆). Random numbers go into networks whose random weights stay fixed. How
 # well can a linear readout find the input :math:`x_{t-k}` in the state at step :math:`t`? The
-# measure is the fraction of variance explained (决定系数) on new data: 1 if the input can be read
-# exactly.
+# measure is the variance explained (决定系数) on new data: 1 if the input can be read exactly.
 UNITS, OUTPUTS, TIME, LAGS = 40, 5, 3000, np.arange(-40, 61)
 numbers = np.random.default_rng(0).uniform(-0.5, 0.5, (1, TIME, 1)).astype("float32")
 
 
 def layer(seed):
-    """Returns an Elman layer with random weights and a spectral radius of 0.95."""
-    return SimpleRNN(
-        UNITS,
-        return_sequences=True,
-        kernel_initializer=keras.initializers.RandomUniform(-0.3, 0.3, seed=seed),
-        recurrent_initializer=keras.initializers.Orthogonal(0.95, seed=seed),
-    )
+    """Returns an Elman layer with random weights; the state alone shrinks by 0.95 at each step."""
+    kernel = keras.initializers.RandomUniform(-0.3, 0.3, seed=seed)
+    recurrent = keras.initializers.Orthogonal(0.95, seed=seed)
+    return SimpleRNN(UNITS, kernel_initializer=kernel, recurrent_initializer=recurrent,
+                     return_sequences=True)  # fmt: skip
 
 
 def memory(states):

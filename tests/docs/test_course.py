@@ -130,9 +130,13 @@ CLAIMS = {
         "is right for {by_layer[image]:%} % of the digits, and by layer F6 for {by_layer[F6]:%} %:",
     ),
     "18_recurrent_networks": (
-        "(1, 1), (1, 1), (2, 2), both outputs of the Elman network are {elman[0]}, {elman[1]} and "
-        "{elman[2]}, and those of the Jordan network {jordan[0]}, {jordan[1]} and {jordan[2]}.",
-        "outputs {swapped[0]}, {swapped[1]} and {swapped[2]}:",
+        "(1, 1), (1, 1), (2, 2), both outputs of the Elman network are {outputs[Elman][0]}, "
+        "{outputs[Elman][1]} and {outputs[Elman][2]}, and those of the Jordan network {jordan[0]}, "
+        "{jordan[1]} and {jordan[2]}. The bidirectional network outputs "
+        "{outputs[bidirectional][0]}, {outputs[bidirectional][1]} and "
+        "{outputs[bidirectional][2]}, the deep one {outputs[deep][0]}, {outputs[deep][1]} and "
+        "{outputs[deep][2]}. In the other order, Elman's outputs are {outputs[reversed][0]}, "
+        "{outputs[reversed][1]} and {outputs[reversed][2]}:",
         "1 if the input can",
         "{UNITS} units know the last inputs, about {past[Elman]}, by",
         "feeds back {OUTPUTS} outputs, and knows {past[Jordan]} inputs. The bidirectional network "
