@@ -44,8 +44,9 @@ print(f"e = {e:g}: de/da {de_da:g}, de/db {de_db:g}; f = {f:.2f}: df/dw {df_dw.r
 # the third weight, its bias, is 0.20. The largest difference from automatic differentiation is
 # below 0.000001.
 #
-# **A network.** In a layer of sigmoid units, the chain rule becomes the delta rule, which
-# :class:`~dlrecipes.training.BackPropagation` writes out:
+# **A network.** For sigmoid units, the chain rule becomes the delta rule, which
+# :class:`~dlrecipes.training.BackPropagation` writes out; :math:`b_h` is the output of hidden unit
+# :math:`h`, and :math:`w_{hj}` its weight to output unit :math:`j`:
 #
 # .. math:: g_j = \hat y_j (1 - \hat y_j)(y_j - \hat y_j), \quad
 #    e_h = b_h (1 - b_h) \sum_j w_{hj} g_j, \quad \Delta w_{hj} = \eta\, g_j b_h .
@@ -73,8 +74,7 @@ print(f"largest difference {networks_differ:.1e}; passes to an error of 0.01: {p
 # %%
 # The delta rule and automatic differentiation differ by less than 0.000001 in every weight. The
 # accumulated form needs about 4 times as many passes, since a pass of four examples is four
-# updates for the standard form and one for the other. On a large set of redundant examples a mean
-# over a mini-batch is the usual compromise.
+# updates for the standard form and one for the other. Mini-batches (小批量) are in between.
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3), layout="constrained")
 nodes = {"a": (0, 2, a, de_da), "b": (0, 0, b, de_db), "c = a+b": (1.2, 2, c, de_dc),
          "d = b+1": (1.2, 0, d, de_dd), "e = cd": (2.4, 1, e, 1.0)}  # fmt: skip

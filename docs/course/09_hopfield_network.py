@@ -15,8 +15,8 @@ fit before memory fails.
 #    E = -\tfrac{1}{2} \sum_{ij} w_{ij} s_i s_j .
 #
 # The patterns are the mean images of the ten digits, in black and white. They resemble one another,
-# which the Hebbian rule (Hebb 规则) :math:`w_{ij} = \sum_m x_{mi} x_{mj}` cannot handle; the
-# projection rule (投影规则) can.
+# which the Hebbian rule (Hebb 规则) :math:`w_{ij} = \sum_m x_{mi} x_{mj}` cannot handle. The
+# projection rule (投影规则) can: it solves for weights that leave every stored pattern unchanged.
 import matplotlib.pyplot as plt
 import numpy as np
 

@@ -3,8 +3,8 @@ The restricted Boltzmann machine (受限玻尔兹曼机)
 =================================================
 
 A machine of visible and hidden units gives every visible vector a probability, and learns from
-examples alone. See its exact likelihood rise on a small problem, then its filters and digits of its
-own.
+examples alone. Below, :math:`Z` (配分函数) makes the probabilities add up to one. See the exact
+likelihood rise on a small problem, then filters, and digits that the machine makes up.
 
 .. math:: p(v, h) = \tfrac{1}{Z} e^{-E(v, h)}, \qquad E(v, h) = -a v - b h - v W h
 """
@@ -31,7 +31,7 @@ images = np.array(list(itertools.product((0, 1), repeat=16)), "float32")
 
 
 def negative_log_likelihood(rbm):
-    """Returns the mean of -log p(v) over bars and stripes, in nats."""
+    """Returns the mean of -log p(v) over bars and stripes: free energy (自由能) plus log Z."""
     free = np.array(rbm.free_energy(images), "float64")
     log_z = np.log(np.exp(free.min() - free).sum()) - free.min()
     return float(np.mean(rbm.free_energy(bars)) + log_z)
@@ -54,8 +54,8 @@ least = float(np.log(len(bars)))
 print(f"from {nats[0]:.2f} to {nats[-1]:.2f} nats per image; the least possible is {least:.2f}")
 
 # %%
-# The mean of :math:`-\log p(v)` falls from 11.1 to about 4.3 nats. The least possible is 3.4, the
-# logarithm of the number of images.
+# The mean of :math:`-\log p(v)`, in nats as the logarithm is natural, falls from 11.1 to about 4.3
+# nats. The least possible is 3.4, the logarithm of the number of images.
 figure, axis = plt.subplots(figsize=(6, 2.5), layout="constrained")
 axis.plot(50 * np.arange(len(nats)), nats, color=BLUE)
 axis.axhline(least, color=GREY, linestyle=":", label="least possible")

@@ -2,9 +2,9 @@ r"""
 A generative adversarial network (生成对抗网络)
 ===============================================
 
-A generator (生成器) turns noise into numbers, and a discriminator (判别器) judges whether a number
-is from the data. See on one dimension, as in figure 1 of the paper, how the density of the
-generated numbers comes to match the data, until the discriminator cannot decide.
+A generator (生成器) :math:`G` turns noise :math:`z` into numbers, and a discriminator (判别器)
+:math:`D` judges whether a number is from the data. See in one dimension, as in figure 1 of the
+paper, how the generated numbers come to match the data, until the discriminator cannot decide.
 
 .. math:: \min_G \max_D \; \mathbb{E}_x \log D(x) + \mathbb{E}_z \log (1 - D(G(z)))
 """
