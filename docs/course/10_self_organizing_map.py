@@ -6,8 +6,9 @@ Units on a grid compete (竞争学习) for each example. The winner and its neig
 
 .. math:: w_i \leftarrow w_i + \eta\, e^{-|r_i - r_c|^2 / 2 \rho^2} (x - w_i),
 
-where :math:`r_c` is the place of the winner. See order appear without any label: neighbours on the
-grid come to represent similar colours, and similar digits.
+where unit :math:`i` has the place :math:`r_i` on the grid and the winner :math:`r_c`, :math:`\rho`
+is the radius (邻域半径) and :math:`\eta` the learning rate. See order appear without any label:
+neighbours on the grid come to represent similar colours, and similar digits.
 """
 
 # %%
@@ -75,17 +76,22 @@ train, _, test = builtin_digits(seed=0)
 x, new = (part.images.reshape(-1, 784).astype("float32") / 255 for part in (train, test))
 layer = SelfOrganizingMap(12, keras.initializers.RandomUniform(0, 0.5))
 layer.build(x.shape)
+digit_history = [errors_of(layer, x)]
 for radius in np.geomspace(6, 0.5, 40):
     layer.codebook.assign(layer.batch_update(x, radius))
-digit_errors = errors_of(layer, x)
+    digit_history.append(errors_of(layer, x))
 labels = train.labels[np.array(layer(x)).reshape(len(x), -1).argmin(axis=0)]
 winners = np.array(layer(new)).reshape(len(new), -1).argmin(axis=1)
 accuracy = float((labels[winners] == test.labels).mean())
-print(f"accuracy {accuracy:.3f}, errors {digit_errors}")
-figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
+print(f"accuracy {accuracy:.3f}, errors {digit_history[-1]}")
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 4), layout="constrained",
+                                     width_ratios=(1.6, 1))  # fmt: skip
 units = layer.codebook.numpy().reshape(-1, 28, 28, 1)
-axis.imshow(tiled((255 * (1 - units)).astype("uint8")), cmap="gray")
-axis.axis("off")
+left.imshow(tiled((255 * (1 - units)).astype("uint8")), cmap="gray")
+left.axis("off")
+right.plot(np.divide(digit_history, [digit_history[0][0], 1]))
+right.set(ylim=(0, 1.05), xlabel="step")
+right.legend(("quantization, start = 1", "topographic"), fontsize=8)
 plt.show()
 
 # %%

@@ -89,7 +89,7 @@ CLAIMS = {
         "falls from {before[0]} to {after[0]}, and the topographic error from {before[1]:%} % to "
         "{after[1]:%} %.",
         "The {units.__len__} units name {accuracy:%} % of the test digits rightly, and the "
-        "topographic error is {digit_errors[1]:%} %.",
+        "topographic error is {digit_history[40][1]:%} %.",
     ),
     "11_boltzmann_machine": (
         "of 4x4 pixels",
