@@ -165,6 +165,15 @@ CLAIMS = {
         "{UPDATES} updates.",
         "is then below {undecided} away",
     ),
+    "23_triplet_loss": (
+        "The figure shows 3 of the {UNSEEN} people who",
+        "four images each of 20 people",
+        "is below {auc[before]}, and 0.5 would be chance. Semi-hard triplets bring it above "
+        "{auc[semi_hard]}, and the fraction of mined triplets that still cost something falls from "
+        "{active[semi_hard][0]} to less than {active[semi_hard][15]}.",
+        "with a mean distance below {apart}, where each triplet costs the margin of "
+        "{loss[hard][15]}.",
+    ),
     "24_detection": (
         "has 192x192 pixels, and the map one position per {stride} pixels",
         "an overlap of 0.7 with an object on, negative (负样本) below 0.3 with",
