@@ -14,9 +14,9 @@ and how the choice of triplets decides about success.
 #
 # .. math:: \max\bigl(0,\; d(a, p) - d(a, n) + \alpha\bigr) .
 #
-# Most triplets soon cost nothing, so those worth learning from are mined in each batch. Semi-hard
-# negatives (半难样本) are farther from the anchor than the positive, but within the margin. Hard
-# ones (难样本) are the nearest.
+# Most triplets soon cost nothing, so those worth learning from are mined in each batch. A hard
+# negative (难样本) is the nearest one, a semi-hard one (半难样本) the nearest of those that are
+# farther from the anchor than the positive.
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,7 +88,7 @@ plt.show()
 # In the matrices, dark is close. After semi-hard training, dark squares on the diagonal are the
 # people, one square each.
 #
-# **At work.** The recipe :doc:`facenet </gallery/facenet>` verifies and identifies faces so.
+# **At work.** The recipe :doc:`facenet </gallery/facenet>` verifies and identifies faces this way.
 #
 # *Reference:* Schroff, Kalenichenko and Philbin, 2015, `FaceNet <https://arxiv.org/abs/1503.03832>`_;
 # Hermans, Beyer and Leibe, 2017, `In defense of the triplet loss for person re-identification
