@@ -1,7 +1,7 @@
 """Model builders: functions that return an uncompiled `keras.Model`."""
 
 from dlrecipes.models.alexnet import alexnet
-from dlrecipes.models.autoencoder import autoencoder
+from dlrecipes.models.autoencoder import autoencoder, convolutional_autoencoder
 from dlrecipes.models.biggan import biggan_discriminator, biggan_generator
 from dlrecipes.models.boltzmann import deep_belief_network, restricted_boltzmann_machine
 from dlrecipes.models.character_lm import character_lm
@@ -31,6 +31,7 @@ __all__ = [
     "biggan_discriminator",
     "biggan_generator",
     "character_lm",
+    "convolutional_autoencoder",
     "cyclegan_generator",
     "dcgan_discriminator",
     "dcgan_generator",

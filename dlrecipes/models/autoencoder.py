@@ -1,5 +1,6 @@
-"""The deep autoencoder."""
+"""Autoencoders: deep and convolutional."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -72,3 +73,86 @@ def _stack(name: str, input_name: str, size: int, layers) -> keras.Model:
     for units, activation, layer_name in layers:
         x = keras.layers.Dense(units, activation=activation, name=layer_name)(x)
     return keras.Model(inputs, x, name=name)
+
+
+def convolutional_autoencoder(
+    input_shape: Sequence[int] = (28, 28, 1),
+    filters: Sequence[int] = (32, 64),
+    code_units: int = 30,
+    activation="relu",
+    code_activation=None,
+    output_activation="sigmoid",
+    name: str = "convolutional_autoencoder",
+) -> keras.Model:
+    """Builds an autoencoder of images whose hidden layers are convolutions.
+
+    Each convolution of the encoder halves height and width; a dense layer makes a short code of
+    the last one. The decoder mirrors it with transposed convolutions, and crops what rounding up
+    added. Both are models that can be used separately: `model.get_layer("encoder")` and
+    `model.get_layer("decoder")`. With the defaults there are 228,895 parameters.
+
+    Args:
+        input_shape: Height, width and channels of the images, each at least 1. Defaults to
+            `(28, 28, 1)`.
+        filters: Filters of the encoder's convolutions, at least one; the decoder has them in
+            reverse order. Defaults to `(32, 64)`.
+        code_units: Size of the code, at least 1. Defaults to 30.
+        activation: Activation of the hidden layers. Defaults to `"relu"`.
+        code_activation: Activation of the code. Defaults to `None`, which is linear.
+        output_activation: Activation of the output: `"sigmoid"` for images from 0 to 1, `None` for
+            unbounded ones. Defaults to `"sigmoid"`.
+        name: Model name. Defaults to `"convolutional_autoencoder"`.
+
+    Returns:
+        A functional `keras.Model`. Input: `images`, of shape `(batch, *input_shape)`. Output: their
+        reconstruction, of the same shape.
+
+    Raises:
+        ValueError: If a size is not an integer of at least 1, or there is no convolution.
+
+    Example:
+
+    >>> import keras
+    >>> from dlrecipes.models import convolutional_autoencoder
+    >>> model = convolutional_autoencoder((9, 7, 3), filters=(4, 8), code_units=2)
+    >>> tuple(model(keras.ops.ones((2, 9, 7, 3))).shape)
+    (2, 9, 7, 3)
+    >>> tuple(model.get_layer("encoder")(keras.ops.ones((2, 9, 7, 3))).shape)
+    (2, 2)
+
+    Reference:
+        Masci, Meier, Ciresan and Schmidhuber, 2011, "Stacked convolutional auto-encoders for
+        hierarchical feature extraction", with strides in place of pooling.
+        https://doi.org/10.1007/978-3-642-21735-7_7
+    """
+    check_integer_lists(input_shape=input_shape, filters=filters)
+    check_integers(code_units=code_units)
+    if len(input_shape) != 3:
+        raise ValueError(f"input_shape must be (height, width, channels), not {input_shape!r}.")
+    if not filters:
+        raise ValueError("filters must have the number of at least one convolution, not ().")
+    layers = keras.layers
+    options = {"kernel_size": 3, "strides": 2, "padding": "same"}
+    images = x = keras.Input(tuple(input_shape), name="images")
+    for index, channels in enumerate(filters, 1):
+        x = layers.Conv2D(channels, activation=activation, name=f"conv_{index}", **options)(x)
+    smallest = tuple(x.shape[1:])
+    x = layers.Dense(code_units, code_activation, name="code")(layers.Flatten(name="flatten")(x))
+    encoder = keras.Model(images, x, name="encoder")
+
+    code = keras.Input((code_units,), name="code")
+    x = layers.Dense(math.prod(smallest), activation, name="unflatten")(code)
+    x = layers.Reshape(smallest, name="maps")(x)
+    for index, channels in enumerate([*filters[-2::-1], input_shape[2]], 1):
+        last = index == len(filters)
+        x = layers.Conv2DTranspose(
+            channels,
+            activation=output_activation if last else activation,
+            name="outputs" if last else f"deconv_{index}",
+            **options,
+        )(x)
+    extra = [(0, have - need) for have, need in zip(x.shape[1:3], input_shape, strict=False)]
+    if any(after for _, after in extra):
+        x = layers.Cropping2D(extra, name="crop")(x)
+    decoder = keras.Model(code, x, name="decoder")
+    return keras.Model(images, decoder(encoder(images)), name=name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from dlrecipes.layers import RestrictedBoltzmannMachine
-from dlrecipes.models._arguments import check_integer_lists, check_integers
+from dlrecipes.models._arguments import check_integer_lists, check_integers, check_rates
 
 
 def restricted_boltzmann_machine(
@@ -79,6 +79,8 @@ def deep_belief_network(
     num_classes: int = 10,
     visible: str = "bernoulli",
     output_activation=None,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
     seed: int | None = None,
     name: str = "deep_belief_network",
 ) -> keras.Model:
@@ -103,6 +105,9 @@ def deep_belief_network(
         visible: Kind of the lowest machine's visible units: `"bernoulli"` for values from 0 to
             1, `"gaussian"` for standardised values. Defaults to `"bernoulli"`.
         output_activation: Activation of the classifier. Defaults to `None`, which gives logits.
+        dropout: Dropout rate of each machine's output, at least 0 and less than 1. It has no effect
+            in the first stage. Defaults to 0.
+        input_dropout: Dropout rate of the input, likewise. Defaults to 0.
         seed: Sampling seed, to which each machine adds its number. Defaults to `None`.
         name: Model name. Defaults to `"deep_belief_network"`.
 
@@ -112,8 +117,8 @@ def deep_belief_network(
         probabilities, of shape `(batch, hidden_units[-1])`.
 
     Raises:
-        ValueError: If a size is not an integer of at least 1, there is no machine, or
-            `visible` is not one of the listed kinds.
+        ValueError: If a size is not an integer of at least 1, there is no machine, `visible` is not
+            one of the listed kinds, or a dropout rate is out of bounds.
 
     Example:
 
@@ -128,17 +133,25 @@ def deep_belief_network(
         figure 1 and section 6. https://doi.org/10.1162/neco.2006.18.7.1527
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
         networks", supporting text, for the classifier. https://doi.org/10.1126/science.1127647
+        Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, 2012, "Improving neural networks
+        by preventing co-adaptation of feature detectors", for dropout in the second stage of such a
+        stack. https://arxiv.org/abs/1207.0580
     """
     check_integers(visible_units=visible_units)
     check_integer_lists(hidden_units=hidden_units)
     if not hidden_units:
         raise ValueError("hidden_units must have the size of at least one machine, not ().")
     check_integers(0, num_classes=num_classes)
+    check_rates(dropout=dropout, input_dropout=input_dropout)
     inputs = x = keras.Input((visible_units,), name="visible")
+    if input_dropout:
+        x = keras.layers.Dropout(input_dropout, seed=seed, name="input_dropout")(x)
     for index, units in enumerate(hidden_units, 1):
         kind = visible if index == 1 else "bernoulli"
         rbm_seed = None if seed is None else seed + index
         x = RestrictedBoltzmannMachine(units, kind, seed=rbm_seed, name=f"rbm_{index}")(x)
+        if dropout:
+            x = keras.layers.Dropout(dropout, seed=rbm_seed, name=f"dropout_{index}")(x)
     if num_classes:
         x = keras.layers.Dense(num_classes, activation=output_activation, name="scores")(x)
     return keras.Model(inputs, x, name=name)

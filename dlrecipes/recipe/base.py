@@ -12,6 +12,8 @@ from dlrecipes.recipe.options import Options
 from dlrecipes.recipe.prediction_memo import PredictionMemo
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
     import matplotlib.figure
     import numpy as np
@@ -58,8 +60,8 @@ class Recipe(ABC):
 
     A subclass writes `load_data`, `build` and `dataset`; everything else has a default. A recipe
     has no loop, no files and no printing of its own: the runner calls these methods in this
-    order: `load_data`, `build`, `dataset`, Keras' `fit`, then `set_thresholds`, `evaluate`,
-    `figures` and `signatures`.
+    order: `load_data`, `build`, `pretrain`, `dataset`, Keras' `fit`, then `set_thresholds`,
+    `evaluate`, `figures` and `signatures`.
 
     Args:
         config: Validated settings, an instance of the recipe's `Config`.
@@ -81,6 +83,8 @@ class Recipe(ABC):
     pipeline_tag: ClassVar[str] = "other"
     # Nested mappings of `evaluate` that the closing table and the model card show as well.
     metric_groups: ClassVar[tuple[str, ...]] = ()
+    # Whether `pretrain` is called before the first epoch.
+    pretrains: bool = False
     # Whether `predict` of several inputs equals `predict` of each: then they are read in parts.
     independent_inputs: ClassVar[bool] = True
 
@@ -157,6 +161,23 @@ class Recipe(ABC):
         from dlrecipes.recipe.transfer import copy_weights
 
         return copy_weights(model, source, self.row_names(model), self.row_names(source))
+
+    def pretrain(self, model: keras.Model, splits: Splits, folder: Path) -> np.ndarray | None:
+        """Trains a new run's model before its first epoch, such as layer by layer.
+
+        Called if `pretrains` is true and the run begins with no published version. By default
+        nothing.
+
+        Args:
+            model: The model that `build` returned, on one device.
+            splits: The data; only `splits.train` may be learned from.
+            folder: Folder for checkpoints, from which pre-training that was killed resumes (see
+                `dlrecipes.training.pretrain`).
+
+        Returns:
+            An array to keep, which `figures` finds as `self.snapshots[0]`, or `None`.
+        """
+        return None
 
     def row_names(self, model: keras.Model) -> Mapping[str, Sequence[str]]:
         """Returns what the rows of layers stand for, such as words, by the layers' names.

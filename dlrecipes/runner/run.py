@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +39,9 @@ from dlrecipes.runner.example_inputs import keep_examples
 from dlrecipes.runner.fitting import SNAPSHOTS, fit, fit_on_all
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
 from dlrecipes.training.callbacks import snapshots
-from dlrecipes.training.callbacks.checkpoints import Checkpoints
+from dlrecipes.training.callbacks.checkpoints import Checkpoints, saved_epochs
+
+PRETRAINING = "pretraining"
 
 
 @dataclass(frozen=True)
@@ -239,7 +242,9 @@ def _evaluate(
 
 
 def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
-    """Writes the first checkpoint of a new run that begins with a published version.
+    """Writes the first checkpoint of a new run that begins with trained weights.
+
+    They are those of a published version, or of the recipe's pre-training.
 
     Args:
         recipe: The recipe, configured.
@@ -248,9 +253,28 @@ def begin(recipe: Recipe, splits: Splits, folder: Path) -> None:
     """
     if recipe.config.start != NO_START:
         start_version.begin(recipe, splits, folder)
-        # The run's own model has the layer names and the seeds of a first one.
-        keras.utils.clear_session()
-        make_deterministic(recipe.config.seed)
+    elif recipe.pretrains:
+        _pretrain(recipe, splits, folder)
+    else:
+        return
+    # The run's own model has the layer names and the seeds of a first one.
+    keras.utils.clear_session()
+    make_deterministic(recipe.config.seed)
+
+
+def _pretrain(recipe: Recipe, splits: Splits, folder: Path) -> None:
+    checkpoints = recipe_checkpoints(recipe, folder)
+    if saved_epochs(checkpoints.folder):
+        return
+    start = time.monotonic()
+    model = recipe.build(splits)
+    with blame(recipe, "pretrain"):
+        array = recipe.pretrain(model, splits, folder / PRETRAINING)
+    if array is not None:
+        snapshots.write(folder / SNAPSHOTS, 0, array)
+    checkpoints.seconds = time.monotonic() - start
+    checkpoints.save_initial(model)
+    shutil.rmtree(folder / PRETRAINING, ignore_errors=True)
 
 
 def _load(recipe: Recipe) -> Splits:

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from dlrecipes.data import image_decoding, image_files, image_folders, tfds
+from dlrecipes.data import image_files
 from dlrecipes.data.digits import LabelledImages, builtin_digits
-from dlrecipes.data.faces import Size, fit_image, read_fitted
+from dlrecipes.data.faces import Size, fit_image
 from dlrecipes.data.few_examples import few_in_all
-from dlrecipes.data.folder_entries import list_entries
 from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
-from dlrecipes.data.image_folders import Note
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.images import ImageCheck, check_images
 from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.resized_images import (
+    EXPECTED,
+    part_files,
+    read_resized_images,
+    tfds_resized_images,
+)
 from dlrecipes.data.sources import BUILTIN, existing_folder, load_source, source_name
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
@@ -52,8 +56,12 @@ def load(config: Config) -> Splits:
     parts = load_source(
         config.data,
         builtin=lambda: {"train": _builtin(config)},
-        folder=lambda path: _folders(path, config, notes.append),
-        tfds=lambda name: {"train": _tfds(name, config)},
+        folder=lambda path: read_resized_images(
+            path, config.side, 3 if config.colour else 1, notes.append
+        ),
+        tfds=lambda name: tfds_resized_images(
+            name, config.data_dir, config.side, config.colour, parts=["train"]
+        ),
     )
     name = source_name(config.data, f"built-in {config.subject}, seed {config.seed}")
     _require_enough({part: len(images) for part, images in parts.items()}, name)
@@ -89,14 +97,14 @@ def check(config: Config) -> DataReport:
         return report_splits(load(config))
 
     def folder(path: Path) -> DataReport:
-        path = existing_folder(path, "a folder of images")
+        path = existing_folder(path, EXPECTED)
 
         def validate(check: ImageCheck) -> None:
             counts = {part: sum(own.values()) for part, own in check.counts.items()}
             _require_enough(counts, config.data)
 
         return check_images(
-            config.data, path, lambda note: _part_files(path, note), validate=validate
+            config.data, path, lambda note: part_files(path, note), validate=validate
         )
 
     return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
@@ -145,69 +153,3 @@ def _builtin(config: Config) -> LabelledImages:
     if not config.colour:
         images = image_files.grey(images)[..., None]
     return LabelledImages(images, np.zeros(len(images), "int32"), ("",))
-
-
-def _folders(path: Path, config: Config, note: Note) -> dict[str, LabelledImages]:
-    """Returns the images of each part; all are training images where there are no parts."""
-    files = _part_files(existing_folder(path, "a folder of images"), note)
-    names = list(files["train"])
-    return {part: _read(own, names, config) for part, own in files.items()}
-
-
-def _part_files(path: Path, note: Note) -> dict[str, dict[str, list[Path]]]:
-    """Returns the files of each part by class; without classes, all belong to `""`."""
-    path = image_folders.find_data(path, _is_data, note)
-    folders = image_folders.parts(path, note) or {"train": path}
-    files: dict[str, dict[str, list[Path]]] = {}
-    for part, folder in folders.items():
-        files[part] = _files(image_folders.find_data(folder, _is_data, note), note)
-        if ("" in files[part]) != ("" in files["train"]):
-            raise DataError(
-                f"{folder}: expected folders of images in both train and {part}, or in neither.",
-                "Sort the images of both into folders, or those of neither.",
-            )
-        if part != "train":
-            image_folders.match_classes(files[part], files["train"], folder, note)
-    return files
-
-
-def _is_data(folder: Path) -> bool:
-    return bool(image_folders.list_images(folder)) or image_folders.has_classes(folder, least=1)
-
-
-def _files(folder: Path, note: Note) -> dict[str, list[Path]]:
-    """Returns the image files in a folder; or those of its folders, which are the classes."""
-    if image_folders.has_classes(folder, least=1):
-        return image_folders.classes(folder, note, least=1)
-    files = image_folders.list_images(folder, note)
-    if not files:
-        raise DataError(
-            f"{folder}: there are no images in this folder or its folders"
-            f"{image_folders.describe_unread(list_entries(folder))}.",
-            f"Supported formats: {', '.join(image_decoding.SUFFIXES)}.",
-        )
-    return {"": files}
-
-
-def _read(files: dict[str, list[Path]], names: list[str], config: Config) -> LabelledImages:
-    size = Size(config.side, channels=3 if config.colour else 1)
-    images = [read_fitted(file, size) for paths in files.values() for file in paths]
-    ids = [names.index(name) for name in files]
-    labels = np.repeat(np.array(ids, "int32"), [len(paths) for paths in files.values()])
-    return LabelledImages(np.stack(images), labels, tuple(names))
-
-
-def _tfds(name: str, config: Config) -> LabelledImages:
-    images, labels = [], []
-    with tfds.prepared(name, Path(config.data_dir)) as builder:
-        features = dict(builder.info.features)
-        if "image" not in features:
-            raise DataError(f"tfds:{name}: expected images.", "Try mnist or celeb_a.")
-        is_grey = features["image"].shape[-1] == 1 or not config.colour
-        size = Size(config.side, channels=1 if is_grey else 3)
-        for example in builder.as_dataset(split="train").as_numpy_iterator():
-            images.append(fit_image(example["image"], size))
-            labels.append(example.get("label", 0))
-        names = tuple(getattr(features.get("label"), "names", None) or ("",))
-    labels = labels if len(names) > 1 else [0] * len(images)
-    return LabelledImages(np.stack(images), np.array(labels, "int32"), names)

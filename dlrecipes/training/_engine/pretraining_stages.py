@@ -80,7 +80,9 @@ def make_stages(
 
 def _stacked_machines(model) -> list[RestrictedBoltzmannMachine]:
     """Returns the Boltzmann machines of a model, from the lowest up."""
-    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    # Machines are trained on the outputs of those below without dropout.
+    skipped = keras.layers.InputLayer | keras.layers.Dropout
+    layers = [layer for layer in model.layers if not isinstance(layer, skipped)]
     machines = [layer for layer in layers if isinstance(layer, RestrictedBoltzmannMachine)]
     if not machines or machines != layers[: len(machines)]:
         raise ValueError(

@@ -27,12 +27,22 @@ class Snapshots(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         array = self.taken()
-        if array is None:
-            return
-        self.folder.mkdir(exist_ok=True)
-        file = io.BytesIO()
-        np.save(file, array, allow_pickle=False)
-        atomic_write(self.folder / f"{epoch + 1:05d}.npy", file.getvalue())
+        if array is not None:
+            write(self.folder, epoch + 1, array)
+
+
+def write(folder: Path, epoch: int, array: np.ndarray) -> None:
+    """Saves an array of an epoch.
+
+    Args:
+        folder: Folder of the files, which is created if it is needed.
+        epoch: Number of the epoch, counted from 1; 0 before the first one.
+        array: Array to save.
+    """
+    folder.mkdir(exist_ok=True)
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    atomic_write(folder / f"{epoch:05d}.npy", file.getvalue())
 
 
 def read(folder: Path, last: int) -> dict[int, np.ndarray]:

@@ -52,6 +52,11 @@ CASES = {
         {"num_features": 6, "hidden_units": (5, 4), "code_units": 2},
         vectors("features", 6),
     ),
+    "convolutional_autoencoder": case(
+        "convolutional_autoencoder",
+        {"input_shape": (5, 6, 2), "filters": (3, 4), "code_units": 2},
+        vectors("images", 5, 6, 2),
+    ),
     "restricted_boltzmann_machine": case(
         "restricted_boltzmann_machine",
         {"visible_units": 6, "hidden_units": 4, "visible": "gaussian", "seed": 1},
@@ -61,6 +66,12 @@ CASES = {
     "deep_belief_network": case(
         "deep_belief_network",
         {"visible_units": 6, "hidden_units": (5, 4), "num_classes": 3, "seed": 1},
+        vectors("visible", 6),
+        without_gradient=UNSEEN,
+    ),
+    "deep_belief_network-dropout": case(
+        "deep_belief_network",
+        {"visible_units": 6, "hidden_units": (5, 4), "dropout": 0.4, "input_dropout": 0.2, "seed": 1},
         vectors("visible", 6),
         without_gradient=UNSEEN,
     ),

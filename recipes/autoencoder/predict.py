@@ -1,0 +1,92 @@
+"""Predictions of the autoencoder: restored images, or a ranking of images by their errors."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlrecipes.errors import UsageError
+from dlrecipes.export.version import EXTRAS, ModelVersion
+from dlrecipes.recipe.image_inputs import answer_images, expand_images
+from dlrecipes.recipe.image_outputs import check_folder, write_image
+from dlrecipes.recipe.unanswered import Unanswered, complete
+
+from .config import PredictOptions
+
+
+def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
+    """Returns the image files that the inputs name; does not load TensorFlow.
+
+    Args:
+        version: Published version.
+        inputs: Image files, folders and patterns.
+        options: The folder for the restored images.
+
+    Raises:
+        UsageError: If an input does not exist, or the folder for the results cannot be made.
+        DataError: If a folder has no images.
+    """
+    if not inputs:
+        raise UsageError("No images to restore.", "Give image files.")
+    if options.anomalies and options.output_dir != PredictOptions().output_dir:
+        raise UsageError(
+            f"--output-dir {options.output_dir}: --anomalies writes no images.",
+            "Leave one of them out.",
+        )
+    check_folder("--output-dir", options.output_dir)
+    return expand_images(inputs)
+
+
+def predict(
+    version: ModelVersion, inputs: Sequence[str], options: PredictOptions
+) -> list[dict[str, Any]]:
+    """Writes the restored image of each file, or ranks the files by error, largest first.
+
+    Args:
+        version: The published version.
+        inputs: Image files, folders and patterns.
+        options: The folder for the results, and whether to rank.
+
+    Raises:
+        UsageError: If an input does not exist, or the folder cannot be written to.
+        IncompletePredictions: If one of several files cannot be decoded as an image; the error has
+            the predictions of the others. It is a `DataError`, as for a single file.
+    """
+    percentiles = _percentiles(version)
+
+    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+        outputs = version.call("restore", image_bytes=contents)
+        answers = []
+        for row, name in enumerate(names):
+            error = float(outputs["error"][row])
+            answers.append(
+                {"file": name, "error": error, "above": bisect.bisect(percentiles, error) - 1}
+            )
+            if not options.anomalies:
+                content = outputs["png_bytes"][row]
+                path = write_image(options.output_dir, name, "restored", content)
+                answers[-1]["restored"] = path
+        return answers
+
+    predictions = answer_images(prepare(version, inputs, options), answer)
+    if options.anomalies:
+        # Files that cannot be read come last.
+        predictions.sort(key=lambda x: float("inf") if isinstance(x, Unanswered) else -x["error"])
+    return complete(predictions)
+
+
+def _percentiles(version: ModelVersion) -> list[float]:
+    text = version.file(f"{EXTRAS}/errors.txt").read_text(encoding="utf-8")
+    return [float(line) for line in text.split()]
+
+
+def present(prediction: Mapping[str, Any]) -> str:
+    """Returns the error of an image with its rank among validation images, and the file."""
+    above = min(100, max(0, prediction["above"]))
+    if above == 100:
+        usual = "larger than that of all validation images"
+    else:
+        usual = f"larger than that of {above} % of the validation images"
+    text = f"{prediction['file']}: squared error {prediction['error']:.2f}, {usual}"
+    return f"{text}; restored to {prediction['restored']}" if "restored" in prediction else text
