@@ -6,7 +6,18 @@ from pathlib import Path
 
 import gradio as gr
 
-from dlrecipes.demo import boxes, digits, faces, images, paint, poems, requests, samples, sentences
+from dlrecipes.demo import (
+    boxes,
+    digits,
+    faces,
+    images,
+    paint,
+    poems,
+    requests,
+    restored,
+    samples,
+    sentences,
+)
 from dlrecipes.demo.limits import DELETE_FILES, MAX_EVENTS, MAX_FILE, limit_pixels
 from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
@@ -17,6 +28,7 @@ from dlrecipes.serving.log import note
 KINDS = (
     (images.fits, images.build),
     (boxes.fits, boxes.build),
+    (restored.fits, restored.build),
     (digits.fits, digits.build),
     (sentences.fits, sentences.build),
     (poems.fits, poems.build),

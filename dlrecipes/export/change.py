@@ -25,6 +25,7 @@ from dlrecipes.export.version import (
     LITERT_FORMATS_FILE,
     ONNX_FILE,
     litert_file,
+    part_file,
     version_number,
 )
 
@@ -172,6 +173,8 @@ class _Files:
             self.references.get("formats", {}).pop(litert_file(kind), None)
         if LITERT_FILE in map(litert_file, self.change.remove):
             (self.work / MEASUREMENTS).unlink(missing_ok=True)
+            for name in self.references.pop("parts", {}):
+                (self.work / name).unlink()
         elif self.change.remove:
             kept = {
                 name: row
@@ -217,6 +220,7 @@ class _Files:
         references = record(exports.litert, function)
         if "float32" in self.change.add:
             compare_or_fail(LITERT_FILE, references, litert_function(self.work / LITERT_FILE))
+            self.references["parts"] = self._check_parts(exports)
         if self.change.onnx:
             (self.work / ONNX_FILE).write_bytes(onnx.convert(exports.litert))
             check_onnx(self.work / ONNX_FILE, references)
@@ -232,6 +236,20 @@ class _Files:
                 recorded[path.name] = outputs
         shown = without_omitted(self.work, exports)
         self.usage = usage.litert_usage(shown, function, self.change.onnx or onnx_there)
+
+    def _check_parts(self, exports: Exports) -> dict[str, Any]:
+        """Compares the files of further LiteRT functions; returns their references."""
+        from dlrecipes.export.litert import concrete_function
+        from dlrecipes.export.reference_outputs import compare_or_fail, record
+        from dlrecipes.export.verification import litert_function, small_references
+
+        references = {}
+        for name, signature in exports.litert_parts.items():
+            file, function = part_file(name), concrete_function(signature)
+            expected = record(signature, function)
+            compare_or_fail(file, expected, litert_function(self.work / file))
+            references[file] = small_references(signature, function)
+        return references
 
     def _add_onnx(self) -> None:
         """Converts `model.tflite`, which needs neither the model nor its data."""

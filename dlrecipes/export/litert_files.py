@@ -14,13 +14,13 @@ import tensorflow as tf
 
 from dlrecipes.data.image_files import LUMINANCE
 from dlrecipes.errors import PublishError
-from dlrecipes.export.litert import LiteRTModel, concrete_function, convert_each
+from dlrecipes.export.litert import LiteRTModel, concrete_function, convert, convert_each
 from dlrecipes.export.litert_metadata import add_metadata
 from dlrecipes.export.litert_support import HINT, LiteRTError, check_supported
 from dlrecipes.export.precision import TOLERANCES, graph_nodes, in_float32, other_precisions
 from dlrecipes.export.reference_outputs import arrays, assert_match, compare, record
 from dlrecipes.export.signatures import Exports, Signature
-from dlrecipes.export.version import LITERT_FILE, litert_file
+from dlrecipes.export.version import LITERT_FILE, litert_file, part_file
 
 LiteRT = bool | Literal["auto"]
 
@@ -61,7 +61,7 @@ def write_if_possible(
 
 
 def _without(exports: Exports, why: str) -> Exports:
-    return dataclasses.replace(exports, quantized=None, without_litert=why)
+    return dataclasses.replace(exports, quantized=None, without_litert=why, litert_parts={})
 
 
 def prepared(exports: Exports, layers: Collection[str] = ()) -> Exports:
@@ -156,7 +156,7 @@ def _floats(outputs: Any) -> dict[str, np.ndarray]:
 def write_litert(
     folder: Path, exports: Exports, layers: Collection[str] = (), kinds: Collection[str] = ()
 ) -> None:
-    """Writes LiteRT files with their metadata: `model.tflite` and the exports' smaller formats.
+    """Writes LiteRT files: `model.tflite`, the exports' smaller formats, and further functions.
 
     Args:
         folder: Folder of the version, in the folder of the model.
@@ -172,14 +172,19 @@ def write_litert(
         if exports.metadata:
             content = add_metadata(content, exports.metadata, folder.parent.name)
         (folder / litert_file(kind)).write_bytes(content)
+    if "float32" in kinds:
+        for name, signature in exports.litert_parts.items():
+            (folder / part_file(name)).write_bytes(convert(signature, layers=layers))
 
 
 def _check(folder: Path, exports: Exports) -> None:
-    """Raises `LiteRTError` if `model.tflite` does not match its function."""
-    references = record(exports.litert, concrete_function(exports.litert))
+    """Raises `LiteRTError` if a LiteRT file does not match its function."""
+    parts = {part_file(name): signature for name, signature in exports.litert_parts.items()}
     try:
-        lite = LiteRTModel(folder / LITERT_FILE)
-        compare(LITERT_FILE, references, lambda **tensors: lite(**arrays(tensors)))
+        for name, signature in {LITERT_FILE: exports.litert, **parts}.items():
+            references = record(signature, concrete_function(signature))
+            lite = LiteRTModel(folder / name)
+            compare(name, references, lambda lite=lite, **tensors: lite(**arrays(tensors)))
     except PublishError as error:
         message = error.message.partition(": ")[2]
         raise LiteRTError(f"LiteRT gives other outputs than the model: {message}", HINT) from error

@@ -43,6 +43,7 @@ from dlrecipes.export.version import (
     LITERT_FILE,
     ONNX_FILE,
     ModelVersion,
+    part_file,
 )
 from dlrecipes.export.warmup_requests import write_warmup_requests
 
@@ -162,7 +163,7 @@ class _Written:
 
     Args:
         exports: Exports as they are published.
-        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        functions: Traced functions of the signatures and, by the names of the files, of LiteRT.
         reloaded: Traced function and signature that the reloaded `.keras` file must match.
         notes: Lines to print.
     """
@@ -196,9 +197,11 @@ def _write(
         text = published.processing.text(serving.inputs, serving.traced.structured_outputs)
         path.write_text(text, encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
+    parts = published.litert_parts.items()
     texts = [published.notes.strip(), keras_import.usage(model), notes[0]]
     published = dataclasses.replace(published, notes="\n\n".join(filter(None, texts)))
     every = {**functions, LITERT_FILE: again}
+    every |= {part_file(name): _traced(model, signature) for name, signature in parts}
     return _Written(published, every, (exports.litert, tensors), [note for note in notes if note])
 
 
@@ -337,6 +340,10 @@ def verify(
     }
     if not exports.without_litert or (folder / ONNX_FILE).is_file():
         expected["litert"] = record(exports.litert, functions[LITERT_FILE])
+    expected["parts"] = {
+        part_file(name): record(signature, functions[part_file(name)])
+        for name, signature in exports.litert_parts.items()
+    }
     process.check(folder, expected)
     if exports.processing and not exports.without_litert:
         check_processing(folder, exports.processing, exports.signatures["serving_default"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,6 +132,8 @@ class Exports:
             Defaults to `None`: it does not.
         check: Called with the written version before it is published; it raises `PublishError` to
             refuse it. Defaults to `None`: nothing further is checked.
+        litert_parts: Further LiteRT functions by name, such as one half of the model: `encoder` is
+            published as `encoder.tflite`. Defaults to none.
     """
 
     signatures: Mapping[str, Signature]
@@ -143,6 +146,13 @@ class Exports:
     sparsity: float | None = None
     processing: Processing | None = None
     check: Callable[[ModelVersion], None] | None = None
+    litert_parts: Mapping[str, Signature] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks the names of the parts, which become names of files."""
+        for name in self.litert_parts:
+            if not re.fullmatch(r"[a-z]\w*", name) or name == "model":
+                raise ValueError(f"litert_parts has the name {name!r}; expected one like encoder.")
 
 
 def exports_from_signatures(signatures: Mapping[str, Signature]) -> Exports:

@@ -16,7 +16,7 @@ from dlrecipes.export._example_inputs import ExampleInput, example_inputs, quote
 from dlrecipes.export.litert import concrete_function
 from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.signatures import Exports, Signature
-from dlrecipes.export.version import LITERT_FILE, ONNX_FILE, files_table, litert_file
+from dlrecipes.export.version import LITERT_FILE, ONNX_FILE, files_table, litert_file, part_file
 
 DEFAULT = "serving_default"
 LITERT_HEADING, ONNX_HEADING = "### LiteRT", "### ONNX"
@@ -119,6 +119,9 @@ def litert_usage(exports: Exports, function: Any, onnx: bool = False) -> list[st
     else:
         parts = [LITERT_HEADING, f"`{LITERT_FILE}` takes and returns tensors:"]
         parts += [_tensor_table(exports.litert, function), *_litert(exports, function)]
+        for name, signature in exports.litert_parts.items():
+            table_of_part = _tensor_table(signature, concrete_function(signature))
+            parts += [f"`{part_file(name)}` is called in the same way:", table_of_part]
     if onnx:
         if exports.without_litert:
             parts += [ONNX_HEADING, f"`{ONNX_FILE}` takes and returns tensors:"]

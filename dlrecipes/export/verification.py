@@ -25,6 +25,8 @@ from dlrecipes.export.version import (
     KERAS_FILE,
     LITERT_FILE,
     ONNX_FILE,
+    litert_file,
+    part_file,
 )
 
 # Limits per signature: examples, rows of an example, and characters of an example.
@@ -32,7 +34,7 @@ MAX_EXAMPLES, MAX_ROWS, MAX_CHARACTERS = 2, 2, 512 * 1024
 
 DEFAULT = "serving_default"
 # Parts of the file with the references, each with an empty value of its type.
-_PARTS: Mapping[str, Any] = {"signatures": {}, "litert": [], "formats": {}}
+_PARTS: Mapping[str, Any] = {"signatures": {}, "litert": [], "formats": {}, "parts": {}}
 
 # Kernels for float16 and int8 round differently on different processors.
 FORMAT_TOLERANCE = 0.02
@@ -47,7 +49,7 @@ def write_references(
         folder: Folder of the version, with all other files in it.
         model: Keras model that was published.
         exports: Signatures and LiteRT function of the version.
-        functions: Traced functions of the signatures and, by the name `LITERT_FILE`, of LiteRT.
+        functions: Traced functions of the signatures and, by the names of the files, of LiteRT.
     """
     references: dict[str, Any] = {
         "signatures": {
@@ -61,6 +63,10 @@ def write_references(
     references["formats"] = {
         path.name: reference_outputs.record_again(tensors, litert_function(path))
         for path in smaller_formats(folder)
+    }
+    references["parts"] = {
+        part_file(name): small_references(signature, functions[part_file(name)])
+        for name, signature in exports.litert_parts.items()
     }
     references["keras"] = keras_check.record(model, tensors)
     (folder / EXTRAS / EXAMPLES_FILE).write_text(json.dumps(references), encoding="utf-8")
@@ -123,8 +129,8 @@ def check_answers(folder: Path, references: Mapping[str, Any]) -> Iterator[str]:
 
     Args:
         folder: Folder of the version.
-        references: References by signature name in `signatures`, and those of LiteRT and ONNX in
-            `litert`.
+        references: References by signature name in `signatures`, those of LiteRT and ONNX in
+            `litert`, and those of further LiteRT functions by file name in `parts`.
 
     Yields:
         A line for each check that passes.
@@ -139,6 +145,8 @@ def check_answers(folder: Path, references: Mapping[str, Any]) -> Iterator[str]:
         # A metric of these was measured before. They are compared with their own outputs.
         expected = references.get("formats", {}).get(path.name, [])
         yield _check_litert(path, expected, FORMAT_TOLERANCE)
+    for path in litert_part_files(folder):
+        yield _check_litert(path, references.get("parts", {}).get(path.name, []))
     if (folder / ONNX_FILE).is_file():
         yield check_onnx(folder / ONNX_FILE, references.get("litert", []))
 
@@ -161,8 +169,14 @@ def _check_saved_model(folder: Path, references: Mapping[str, Any]) -> Iterator[
 
 
 def smaller_formats(folder: Path) -> list[Path]:
-    """Returns the LiteRT files of a version except `model.tflite`."""
-    return [path for path in sorted(folder.glob("*.tflite")) if path.name != LITERT_FILE]
+    """Returns the smaller LiteRT files of a version: all of its model except `model.tflite`."""
+    return sorted(folder.glob(litert_file("*")))
+
+
+def litert_part_files(folder: Path) -> list[Path]:
+    """Returns the LiteRT files of a version's further functions, such as `encoder.tflite`."""
+    own = {folder / LITERT_FILE, *smaller_formats(folder)}
+    return sorted(set(folder.glob(part_file("*"))) - own)
 
 
 def _check_litert(
@@ -259,9 +273,9 @@ def _check_complete(folder: Path, references: Mapping[str, Any]) -> None:
             "Publish the version again, or delete it.",
         )
     tensors = {LITERT_FILE, ONNX_FILE}
-    formats = {path.name for path in smaller_formats(folder)}
+    formats = {path.name for path in (*smaller_formats(folder), *litert_part_files(folder))}
     present = {name for name in (*tensors, KERAS_FILE) if (folder / name).is_file()}
-    recorded = set(references.get("formats", {}))
+    recorded = {*references.get("formats", {}), *references.get("parts", {})}
     # Publishing always writes `model.keras`, and LiteRT's references if there is such a file.
     missing = sorted((recorded - formats) | ({KERAS_FILE} - present))
     if "litert" in references and not present & tensors:

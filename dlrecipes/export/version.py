@@ -52,6 +52,11 @@ def litert_file(kind: str) -> str:
     return LITERT_FILE if kind == "float32" else LITERT_FILE.replace(".", f".{kind}.")
 
 
+def part_file(name: str) -> str:
+    """Returns the file name of a further LiteRT function, such as `encoder.tflite`."""
+    return f"{name}.tflite"
+
+
 @dataclass(frozen=True)
 class TensorInfo:
     """Type and shape of a signature's input.

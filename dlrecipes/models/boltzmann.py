@@ -133,9 +133,9 @@ def deep_belief_network(
         figure 1 and section 6. https://doi.org/10.1162/neco.2006.18.7.1527
         Hinton and Salakhutdinov, 2006, "Reducing the dimensionality of data with neural
         networks", supporting text, for the classifier. https://doi.org/10.1126/science.1127647
-        Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, 2012, "Improving neural networks
-        by preventing co-adaptation of feature detectors", for dropout in the second stage of such a
-        stack. https://arxiv.org/abs/1207.0580
+        Hinton, Srivastava, Krizhevsky, Sutskever and Salakhutdinov, 2012, "Improving neural
+        networks by preventing co-adaptation of feature detectors", for dropout in the second stage
+        of such a stack. https://arxiv.org/abs/1207.0580
     """
     check_integers(visible_units=visible_units)
     check_integer_lists(hidden_units=hidden_units)

@@ -14,6 +14,8 @@ HIDDEN: dict[str, tuple[int, ...]] = {
     "convolutional": (32, 64),
     "dbn": (500, 500, 2000),
 }
+# Numbers of the built-in digits, which vary in 64 at most, and of other images.
+CODES = 10, 30
 # Sides of the built-in images, and the smallest size of a face.
 SIDES, SMALLEST_FACE = {"digits": 28, "faces": 32}, 16
 
@@ -51,7 +53,10 @@ class Config(RecipeConfig):
         "for convolutional, 500,500,2000 for dbn.",
     )
     code_units: int = setting(
-        30, "Numbers that describe an image.", ge=1, le=65_536, search=Search(2, 64, "log")
+        0,
+        "Numbers that describe an image; 0: 30, or 10 for the built-in digits, which are small.",
+        ge=0,
+        le=65_536,
     )
     activation: Literal["auto", "sigmoid", "relu", "elu", "tanh", "swish"] = setting(
         "auto", "Activation of the hidden layers; auto: sigmoid with pre-training, else relu."
@@ -69,7 +74,7 @@ class Config(RecipeConfig):
     )
     noise_kind: Literal["gaussian", "masking"] = setting(
         "gaussian",
-        "Noise of a standard deviation, pixels being from 0 to 1; or a fraction of pixels set to 0.",
+        "Noise of a standard deviation, pixels from 0 to 1; or a fraction of pixels set to 0.",
     )
     dropout: float = setting(
         0.0, "Dropout rate of the hidden layers of dbn.", ge=0, lt=1, search=Search(0.0, 0.5)
@@ -93,6 +98,12 @@ class Config(RecipeConfig):
     def side(self) -> int:
         """Height and width of the images; 0 for the longest side of the user's own."""
         return self.size or (SIDES[self.subject] if self.data == "builtin" else 0)
+
+    @property
+    def code(self) -> int:
+        """Numbers that describe an image."""
+        is_small = self.data == "builtin" and self.subject == "digits"
+        return self.code_units or (CODES[0] if is_small else CODES[1])
 
     @property
     def hidden(self) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def load(config: Config) -> Splits:
         UsageError: If the settings do not suit the data.
     """
     notes: list[str] = []
-    channels = 3 if config.colour else 1
+    channels: Literal[1, 3] = 3 if config.colour else 1
     parts = load_source(
         config.data,
         builtin=lambda: _builtin(config),
@@ -216,7 +217,7 @@ def _check_number(train: LabelledImages, config: Config, name: str) -> None:
                 "Give a folder with one folder of images per class, or another network.",
             )
         return
-    code, pixels = config.code_units, int(np.prod(train.images.shape[1:]))
+    code, pixels = config.code, int(np.prod(train.images.shape[1:]))
     if code > len(train):
         raise UsageError(
             f"--code-units {code}: {name} has {len(train):,} training images, fewer than the "

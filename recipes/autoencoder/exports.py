@@ -1,4 +1,4 @@
-"""What the autoencoder publishes: signatures of files, arrays and codes, and LiteRT files."""
+"""Exports of the autoencoder: signatures of files, arrays and codes, and LiteRT files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Images of any size are resized to {side}x{side}, {colours}. `code` has {numbers}
 the squared error of a restored image, the sum over all pixels from 0 to 1;
 `assets.extra/errors.txt` has the percentiles 0 to 100 of this error on validation images.
 
-`restore` is the default, and `encode` and `decode` are its halves. Arrays of the signature `images`
-and of `decode` are uint8, those of `model.tflite` numbers from 0 to 1.
+`restore` is the default, and `encode` and `decode` are its halves. The signature `images` takes
+arrays. Its images and those of `decode` are uint8, those of the LiteRT files numbers from 0 to 1.
 """
 CLASSES_NOTE = """
 `classify` is the default of this model. `classes` lists the classes in the order of the columns of
@@ -91,19 +91,45 @@ def exports(config: Config, model: SupervisedTrainer, splits: Splits) -> Exports
         },
         notes + (CLASSES_NOTE if is_classifier else ""),
         _quantized(model, splits),
+        litert_parts=_litert_parts(model, litert, few),
     )
+
+
+def _litert_parts(
+    model: SupervisedTrainer, whole: Signature, few: np.ndarray
+) -> dict[str, Signature]:
+    """Returns the functions of the smaller LiteRT files: each needs a part of the network alone."""
+
+    def encode(images: tf.Tensor) -> Outputs:
+        return {"code": networks.encode(model, images)}
+
+    def decode(code: tf.Tensor) -> Outputs:
+        return {"restored": networks.decode(model, code)}
+
+    def classify(images: tf.Tensor) -> Outputs:
+        return {"probabilities": model.classify(images)["probabilities"]}
+
+    codes = scores.describe(model, few).codes
+    spec = tf.TensorSpec([None, codes.shape[1]], tf.float32, name="code")
+    parts = {
+        "encoder": Signature(encode, whole.inputs, whole.examples),
+        "decoder": Signature(decode, [spec], [(codes,)]),
+    }
+    if isinstance(model, ImageClassifier):
+        parts["classifier"] = Signature(classify, whole.inputs, whole.examples)
+    return parts
 
 
 def _described(model: SupervisedTrainer, images: tf.Tensor) -> Outputs:
     codes = networks.encode(model, images)
     restored = networks.decode(model, codes)
     error = networks.squared_error(images, restored)
-    return {"code": codes, "images": _to_uint8(restored), "error": error}
+    return {"code": codes, "restored": _to_uint8(restored), "error": error}
 
 
 def _restored(model: SupervisedTrainer, images: tf.Tensor) -> Outputs:
     described = _described(model, images)
-    return {"png_bytes": encode_batch(described["images"]), "error": described["error"]}
+    return {"png_bytes": encode_batch(described["restored"]), "error": described["error"]}
 
 
 def _classified(model: SupervisedTrainer, images: tf.Tensor) -> Outputs:

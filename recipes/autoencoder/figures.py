@@ -177,10 +177,12 @@ def _scatter(axis: Axes, points: np.ndarray, examples: LabelledImages) -> None:
     shown = np.sort(classes[np.argsort(-counts, kind="stable")][:COLOURS])
     others = ~np.isin(examples.labels, shown)
     if others.any():
-        axis.scatter(*points[others].T, s=8, color=GREY, alpha=0.5, label="others")
+        axis.scatter(
+            points[others, 0], points[others, 1], s=8, color=GREY, alpha=0.5, label="others"
+        )
     for label, colour in zip(shown, distinct_colours(len(shown)), strict=True):
         own = examples.labels == label
-        axis.scatter(*points[own].T, s=8, color=colour, label=examples.names[label])
+        axis.scatter(points[own, 0], points[own, 1], s=8, color=colour, label=examples.names[label])
 
 
 def interpolations(results: Results) -> Figure:
@@ -198,7 +200,7 @@ def interpolations(results: Results) -> Figure:
 
 
 def unusual(results: Results) -> Figure:
-    """Draws the test images with the largest and with the smallest errors, and their restored ones."""
+    """Draws the test images with the largest and the smallest errors, and what is restored."""
     test = results.splits.test
     errors = results.described.errors(test.images)
     order = np.argsort(-errors, kind="stable")
@@ -214,10 +216,10 @@ def unusual(results: Results) -> Figure:
 
 
 def error_by_code_size(results: Results) -> Figure:
-    """Plots the squared error of test images by the size of the code: PCA, and measured networks."""
+    """Plots the squared error of test images by code size: PCA, and measured networks."""
     train, test = results.splits.train, results.splits.test
     longest = min(
-        max(LONGEST, results.config.code_units),
+        max(LONGEST, results.config.code),
         len(train),
         networks.flattened(test.images[:1]).size,
     )
@@ -238,7 +240,7 @@ def error_by_code_size(results: Results) -> Figure:
     if results.config.network != "pca":
         own = results.described.errors(test.images).mean()
         label = f"this run, {results.config.network}"
-        axis.plot(results.config.code_units, own, "*", markersize=14, color=ORANGE, label=label)
+        axis.plot(results.config.code, own, "*", markersize=14, color=ORANGE, label=label)
     axis.grid(color=GREY, alpha=0.2)
     legend_below(figure, 2)
     return figure
@@ -269,10 +271,10 @@ def boltzmann_machines(sheets: np.ndarray) -> Figure:
 
 
 def anomalies(results: Results) -> Figure:
-    """Plots how well the error reveals the class that was left out, beside PCA's error."""
+    """Plots how well the error reveals the class that was left out, compared with PCA."""
     test = results.splits.test
     is_normal = np.isin(test.labels, np.unique(results.splits.train.labels))
-    described = {results.config.network: results.described}
+    described: dict[str, scores.Described] = {results.config.network: results.described}
     if results.pca is not None and results.config.network != "pca":
         described["PCA"] = scores.describe_by_pca(results.pca, test.images)
     figure = Figure(figsize=(6.2, 5), layout="constrained")

@@ -29,33 +29,38 @@ def build(config: Config, train: LabelledImages) -> keras.Model:
     """
     shape = train.images.shape[1:]
     images = keras.Input(shape, name="images")
-    pixels, options = math.prod(shape), {"name": INNER}
+    pixels = math.prod(shape)
     if config.network == "convolutional":
-        options |= {"activation": config.hidden_activation}
-        inner = models.convolutional_autoencoder(shape, config.hidden, config.code_units, **options)
+        inner = models.convolutional_autoencoder(
+            shape, config.hidden, config.code, config.hidden_activation, name=INNER
+        )
         return keras.Model(images, inner(images), name="autoencoder")
     flat = keras.layers.Reshape((pixels,), name="pixels")(images)
     if config.network == "dbn":
-        rates = {"dropout": config.dropout, "input_dropout": config.input_dropout}
         inner = models.deep_belief_network(
-            pixels, config.hidden, len(train.names), seed=config.seed, **rates, **options
+            pixels,
+            config.hidden,
+            len(train.names),
+            dropout=config.dropout,
+            input_dropout=config.input_dropout,
+            seed=config.seed,
+            name=INNER,
         )
         return keras.Model(images, inner(flat), name="autoencoder")
     if config.network == "pca":
         inner = _principal_components(config, train)
     else:
-        options |= {"activation": config.hidden_activation}
-        inner = models.autoencoder(pixels, config.hidden, config.code_units, **options)
+        inner = models.autoencoder(
+            pixels, config.hidden, config.code, config.hidden_activation, name=INNER
+        )
     restored = keras.layers.Reshape(shape, name="restored")(inner(flat))
     return keras.Model(images, restored, name="autoencoder")
 
 
 def _principal_components(config: Config, train: LabelledImages) -> keras.Model:
     """Returns PCA as a linear autoencoder."""
-    pca = fit_pca(train, config.code_units, config.seed)
-    inner = models.autoencoder(
-        len(pca.mean_), (), config.code_units, output_activation=None, name=INNER
-    )
+    pca = fit_pca(train, config.code, config.seed)
+    inner = models.autoencoder(len(pca.mean_), (), config.code, output_activation=None, name=INNER)
     mean, components = pca.mean_, pca.components_
     inner.get_layer("encoder").set_weights([components.T, -components @ mean])
     inner.get_layer("decoder").set_weights([components, mean])

@@ -85,8 +85,8 @@ def present(prediction: Mapping[str, Any]) -> str:
     """Returns the error of an image with its rank among validation images, and the file."""
     above = min(100, max(0, prediction["above"]))
     if above == 100:
-        usual = "larger than that of all validation images"
+        usual = "larger than for all validation images"
     else:
-        usual = f"larger than that of {above} % of the validation images"
+        usual = f"larger than for {above} % of the validation images"
     text = f"{prediction['file']}: squared error {prediction['error']:.2f}, {usual}"
     return f"{text}; restored to {prediction['restored']}" if "restored" in prediction else text

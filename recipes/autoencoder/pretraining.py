@@ -104,11 +104,11 @@ class _Progress(keras.callbacks.Callback):
 
 
 def machines(model: keras.Model) -> list[Machine]:
-    """Returns the machines of a model whose last training was that of its layers."""
+    """Returns the machines of a model that was pre-trained and not yet fine-tuned."""
     stack = networks.machines(model)
     if stack:
         return [
-            Machine(*(np.array(w) for w in (x.kernel, x.visible_bias, x.hidden_bias)), False)
+            Machine(np.array(x.kernel), np.array(x.visible_bias), np.array(x.hidden_bias), False)
             for x in stack
         ]
     up, down = (
@@ -127,10 +127,12 @@ def machines(model: keras.Model) -> list[Machine]:
 
 
 def filters(machine: Machine) -> np.ndarray:
-    """Returns the weights of some hidden units as images from 0 to 1; grey is 0."""
+    """Returns the largest weights of hidden units as images from 0 to 1; grey is their mean."""
     weights = np.zeros((SHOWN, len(machine.kernel)), "float32")
-    columns = machine.kernel.T[:SHOWN]
-    weights[: len(columns)] = columns / (4 * columns.std() or 1)
+    columns = machine.kernel.T - machine.kernel.mean(axis=0)[:, None]
+    largest = np.argsort(-np.square(columns).sum(axis=1), kind="stable")[:SHOWN]
+    columns = columns[largest]
+    weights[: len(columns)] = columns / (4 * columns.std(axis=1, keepdims=True) + 1e-9)
     return np.clip(weights + 0.5, 0, 1)
 
 

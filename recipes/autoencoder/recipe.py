@@ -131,7 +131,7 @@ class Autoencoder(Recipe):
         return batches.enumerate(first).map(prepared), steps
 
     def evaluate(self, model: SupervisedTrainer, splits: Splits, part: Part) -> dict[str, Any]:
-        """Returns the squared error and what else can be measured, beside PCA's."""
+        """Returns the squared error and what else can be measured, also for PCA."""
         config, train, examples = self.config, splits.train, getattr(splits, part)
         described = scores.describe(model, examples.images)
         if config.network == "dbn":
@@ -163,7 +163,7 @@ class Autoencoder(Recipe):
     def pca(self, train: LabelledImages) -> Any:
         """Returns PCA of the training images with as many components as the code has numbers."""
         if self._pca is None:
-            self._pca = networks.fit_pca(train, self.config.code_units, self.config.seed)
+            self._pca = networks.fit_pca(train, self.config.code, self.config.seed)
         return self._pca
 
     def describe(self, model: SupervisedTrainer, splits: Splits) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Scores of restored images and of their codes, beside those of PCA."""
+"""Scores of restored images and of their codes, for a network and for PCA."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def neighbour_accuracy(
 
 
 def anomaly_auc(errors: np.ndarray, is_normal: np.ndarray) -> float:
-    """Returns the area under the ROC curve that tells normal images by a small error.
+    """Returns the area under the ROC curve that recognizes normal images by a small error.
 
     Args:
         errors: Error of each image.

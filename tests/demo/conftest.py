@@ -120,6 +120,13 @@ def invert(images):
     return {"images": 255 - images[..., :3]}
 
 
+def blur(images):
+    """Describes an image by its mean colour, and restores an image of that colour."""
+    code = tf.reduce_mean(tf.cast(images, tf.float32), axis=[1, 2])
+    restored = tf.cast(tf.broadcast_to(code[:, None, None], tf.shape(images)), tf.uint8)
+    return {"code": code, "restored": restored, "error": tf.reduce_max(code, axis=1)}
+
+
 def find_ink(images):
     """Finds a dark column over the whole height, and less surely its upper half."""
     dark = tf.reduce_any(images < 128, axis=[1, 3])
@@ -167,6 +174,10 @@ def published(tmp_path_factory):
     white = tf.io.encode_png(np.full((9, 7, 3), 255, "uint8")).numpy()
     store_example(root / "photos" / "1", "serving_default", image_bytes=[white] * 8)
     write(root / "objects", images=(find_ink, [IMAGES]))
+    write(root / "codes", images=(blur, [IMAGES]))
+    (root / "codes" / "1" / "assets.extra").mkdir()
+    errors = "".join(f"{percentile}\n" for percentile in range(101))
+    (root / "codes" / "1" / "assets.extra" / "errors.txt").write_text(errors)
     integers = [spec(tf.int32, 1, name=name) for name in ("seed", "count")]
     write(root / "samples", serving_default=(noise, integers))
     write(

@@ -16,6 +16,7 @@ from dlrecipes.demo import (
     paint,
     poems,
     requests,
+    restored,
     samples,
     sentences,
 )
@@ -37,6 +38,7 @@ def test_each_model_gets_the_tab_of_its_kind(models):
         "photos": "images",
         "photos-of-mine": "images",
         "objects": "boxes",
+        "codes": "restored",
         "halves": "requests",
         "doubles": "requests",
     }
@@ -71,6 +73,15 @@ def test_objects_are_drawn_and_listed_from_the_chosen_score_on(models, stroke):
     assert (drawing != stroke).any()
     _, rows = boxes.detect(models["objects"], stroke, 0.3)
     assert [row[0] for row in rows] == ["stroke", "half"]
+
+
+def test_an_image_is_restored_and_its_error_is_compared_with_usual_ones(models):
+    model = models["codes"]
+    assert restored.restore(model, None) == (None, "")
+    image, text = restored.restore(model, np.full((5, 4, 3), 42, "uint8"))
+    np.testing.assert_array_equal(image, np.full((5, 4, 3), 42))
+    # The percentiles of usual errors are 0 to 100, and this error is 42.
+    assert text.startswith("3 numbers, squared error 42.00: larger than for 42 % of the")
 
 
 def test_no_object_leaves_the_image_as_it_is(models, stroke):

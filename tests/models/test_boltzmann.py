@@ -49,6 +49,19 @@ def test_only_the_lowest_machine_has_gaussian_units_and_seeds_differ():
     assert model.output_shape == (None, 2)
 
 
+def test_dropout_acts_on_the_input_and_on_each_machine_in_training_alone():
+    sizes = {"visible_units": 200, "hidden_units": (200, 200), "num_classes": 2, "seed": 1}
+    plain = deep_belief_network(**sizes)
+    model = deep_belief_network(**sizes, dropout=0.5, input_dropout=0.25)
+    model.set_weights(plain.get_weights())
+    x = np.ones((50, 200), "float32")
+    outputs = (ops.convert_to_numpy(network(x)) for network in (model, plain))
+    np.testing.assert_allclose(*outputs, atol=1e-6)
+    for name, rate in (("input_dropout", 0.25), ("dropout_1", 0.5), ("dropout_2", 0.5)):
+        dropped = ops.convert_to_numpy(model.get_layer(name)(x, training=True)) == 0
+        assert dropped.mean() == pytest.approx(rate, abs=0.02)
+
+
 @pytest.mark.parametrize(
     ("builder", "kwargs", "message"),
     [
@@ -60,6 +73,8 @@ def test_only_the_lowest_machine_has_gaussian_units_and_seeds_differ():
         (deep_belief_network, {"hidden_units": (3, 0)}, "hidden_units must be"),
         (deep_belief_network, {"hidden_units": 100}, "hidden_units must be a tuple or list"),
         (deep_belief_network, {"num_classes": -1}, "num_classes must be"),
+        (deep_belief_network, {"dropout": 1}, "dropout must be a number in"),
+        (deep_belief_network, {"input_dropout": -0.1}, "input_dropout must be a number in"),
     ],
 )
 def test_invalid_arguments_are_rejected(builder, kwargs, message):

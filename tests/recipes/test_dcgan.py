@@ -206,6 +206,8 @@ def test_a_tfds_dataset_is_read_with_its_classes(monkeypatch):
 
     import tensorflow_datasets as tfds
 
+    from dlrecipes.data import tfds as tfds_reader
+
     features = tfds.features.FeaturesDict(
         {
             "image": tfds.features.Image(shape=(28, 28, 1)),
@@ -218,10 +220,10 @@ def test_a_tfds_dataset_is_read_with_its_classes(monkeypatch):
     ]
     dataset = SimpleNamespace(as_numpy_iterator=lambda: rows)
     builder = SimpleNamespace(
-        info=SimpleNamespace(features=features), as_dataset=lambda split: dataset
+        info=SimpleNamespace(features=features, splits={"train": None, "test": None}),
+        as_dataset=lambda split: dataset,
     )
-    reader = module("data").tfds
-    monkeypatch.setattr(reader, "prepared", lambda *_: contextlib.nullcontext(builder))
+    monkeypatch.setattr(tfds_reader, "prepared", lambda *_: contextlib.nullcontext(builder))
     splits = recipe(data="tfds:two").load_data()
     assert splits.train.names == ("a", "b")
     for image, label in zip(splits.train.images, splits.train.labels, strict=True):

@@ -71,7 +71,13 @@ CASES = {
     ),
     "deep_belief_network-dropout": case(
         "deep_belief_network",
-        {"visible_units": 6, "hidden_units": (5, 4), "dropout": 0.4, "input_dropout": 0.2, "seed": 1},
+        {
+            "visible_units": 6,
+            "hidden_units": (5, 4),
+            "dropout": 0.4,
+            "input_dropout": 0.2,
+            "seed": 1,
+        },
         vectors("visible", 6),
         without_gradient=UNSEEN,
     ),

@@ -1,0 +1,510 @@
+"""The autoencoder from images to predictions, on tiny networks; runs of minutes are slow."""
+
+import gzip
+import io
+import itertools
+import json
+import struct
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
+
+from dlrecipes import runner
+from dlrecipes.data.digits import LabelledImages
+from dlrecipes.errors import DataError, UsageError
+from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.recipe import Splits, registry
+from dlrecipes.recipe.unanswered import IncompletePredictions
+from dlrecipes.runner import run_folder
+from dlrecipes.runner.run import train
+
+NAME = "autoencoder"
+SIDE = 12
+TINY = {
+    "size": SIDE,
+    "hidden_units": (24, 12),
+    "code_units": 4,
+    "epochs": 2,
+    "pretrain_epochs": 1,
+    "min_steps_per_epoch": 1,
+    "batch_size": 50,
+    "seed": 3,
+}
+
+
+def config_of(**settings):
+    settings = {**TINY, **settings}
+    if settings.get("network") == "pca":
+        del settings["hidden_units"]
+    return registry.find(NAME).config().parse(settings)
+
+
+def recipe(**settings):
+    return registry.find(NAME).recipe()(config_of(**settings), NAME)
+
+
+def module(name):
+    return registry.find(NAME)._module(name)
+
+
+def run(task, folder):
+    return runner.run(task, run_folder.new_folder(folder / "runs", None), folder / "models")
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return recipe().load_data()
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return run(recipe(leave_out="7"), tmp_path_factory.mktemp("autoencoder"))
+
+
+@pytest.fixture(scope="module")
+def version(result):
+    return ModelVersion(result.version.folder)
+
+
+@pytest.fixture(scope="module")
+def model(version):
+    return version.keras_model()
+
+
+def pixels(part):
+    return part.images.reshape(len(part), -1) / 255.0
+
+
+def png(array):
+    content = io.BytesIO()
+    Image.fromarray(array.squeeze()).save(content, "PNG")
+    return content.getvalue()
+
+
+def labelled(images, labels=None, names=("",)):
+    labels = np.zeros(len(images)) if labels is None else labels
+    return LabelledImages(np.asarray(images, "uint8"), np.asarray(labels, "int32"), tuple(names))
+
+
+def random_images(count=12, side=SIDE, channels=1, seed=0):
+    shape = (count, side, side, channels)
+    return np.random.default_rng(seed).integers(0, 256, shape, "uint8")
+
+
+# The shared run.
+
+
+def test_a_run_measures_the_error_of_usual_images_and_finds_the_class_left_out(result, model):
+    measured = json.loads((result.folder / "metrics.json").read_text())["test"]
+    splits = recipe(leave_out="7").load_data()
+    assert "7" not in {splits.train.names[k] for k in splits.train.labels}
+    restored = model(splits.test.images / np.float32(255), training=False).numpy()
+    usual = splits.test.labels != 7
+    errors = ((restored - splits.test.images / 255.0) ** 2).sum(axis=(1, 2, 3))
+    assert measured["squared_error"] == pytest.approx(errors[usual].mean(), rel=1e-4)
+    assert measured["anomaly_auc"] == pytest.approx(roc_auc_score(~usual, errors), abs=1e-6)
+    pca = PCA(4).fit(pixels(splits.train))
+    by_pca = pca.inverse_transform(pca.transform(pixels(splits.test)))
+    by_pca = ((by_pca - pixels(splits.test)) ** 2).sum(axis=1)
+    assert measured["pca"]["squared_error"] == pytest.approx(by_pca[usual].mean(), rel=1e-3)
+    assert measured["pca"]["anomaly_auc"] == pytest.approx(roc_auc_score(~usual, by_pca), abs=1e-3)
+
+
+def test_all_figures_are_drawn(result):
+    names = {path.stem for path in (result.folder / "figures").glob("*.png")}
+    assert names == {
+        *("learning_curves", "restored", "plane", "interpolations", "unusual"),
+        *("error_by_code_size", "machines", "anomalies"),
+    }
+
+
+def test_the_card_and_the_readme_name_what_the_graphs_have(version, unknown_names):
+    # A belief network alone has the others.
+    others = {"classify", "label", "probabilities", "classes"}
+    assert unknown_names(version.folder, NAME) == others
+
+
+def test_restoring_is_decoding_what_was_encoded(version, model, splits):
+    images = splits.test.images[:3]
+    files = [png(image) for image in images]
+    codes = version.call("encode", image_bytes=files)["code"]
+    network = model.network.get_layer("inner")
+    expected = network.get_layer("encoder")(pixels(splits.test)[:3])
+    np.testing.assert_allclose(codes, expected, atol=1e-4)
+    decoded = version.call("decode", code=codes)
+    restored = version.call("restore", image_bytes=files)
+    default = version.call(image_bytes=files)
+    arrays = version.call("images", images=images)
+    whole = np.round(255 * model(images / np.float32(255)).numpy())
+    for outputs in (decoded["images"], arrays["restored"]):
+        np.testing.assert_allclose(outputs, whole, atol=1)
+    for contents in (decoded, restored, default):
+        first = np.asarray(Image.open(io.BytesIO(contents["png_bytes"][0])))
+        np.testing.assert_allclose(first, whole[0, ..., 0], atol=1)
+    errors = ((model(images / np.float32(255)).numpy() - images / 255.0) ** 2).sum(axis=(1, 2, 3))
+    for outputs in (arrays, restored, default):
+        np.testing.assert_allclose(outputs["error"], errors, rtol=1e-4)
+
+
+def test_arrays_of_other_sizes_and_channels_are_resized(version, splits):
+    image = splits.test.images[0]
+    large = np.repeat(np.repeat(image, 4, axis=0), 4, axis=1)
+    colour = np.repeat(large, 3, axis=2)
+    codes = [version.call("images", images=array[None])["code"] for array in (image, large, colour)]
+    np.testing.assert_allclose(codes[2], codes[1], atol=1e-3)
+    np.testing.assert_allclose(codes[1], codes[0], atol=0.2 * np.abs(codes[0]).max())
+
+
+def test_each_half_has_a_litert_file_of_its_own(version, splits):
+    images = splits.test.images[:2] / np.float32(255)
+    files = {name: version.folder / f"{name}.tflite" for name in ("model", "encoder", "decoder")}
+    whole = LiteRTModel(files["model"])(images=images)
+    code = LiteRTModel(files["encoder"])(images=images)["code"]
+    restored = LiteRTModel(files["decoder"])(code=code)["restored"]
+    np.testing.assert_allclose(code, whole["code"], atol=1e-5)
+    np.testing.assert_allclose(restored, whole["restored"], atol=1e-5)
+    sizes = {name: path.stat().st_size for name, path in files.items()}
+    assert max(sizes["encoder"], sizes["decoder"]) < 0.8 * sizes["model"]
+
+
+def test_images_are_restored_into_a_folder(version, splits, tmp_path):
+    (tmp_path / "a.png").write_bytes(png(splits.test.images[0]))
+    task, options = recipe(), module("config").PredictOptions
+    out = tmp_path / "out"
+    (prediction,) = task.predict(version, [str(tmp_path)], options(output_dir=str(out)))
+    assert prediction["restored"] == str(out / "a.restored.png")
+    assert Image.open(prediction["restored"]).size == (SIDE, SIDE)
+    text = task.present(prediction)
+    assert "validation images; restored to" in text
+    assert "\n" not in text
+
+
+def test_a_folder_is_ranked_by_error_and_nothing_is_written(version, splits, tmp_path):
+    for name, image in (("usual", splits.train.images[0]), ("noise", random_images(1)[0])):
+        (tmp_path / f"{name}.png").write_bytes(png(image))
+    task, options = recipe(), module("config").PredictOptions(anomalies=True)
+    before = set(tmp_path.iterdir())
+    first, second = task.predict(version, [str(tmp_path)], options)
+    assert (Path(first["file"]).name, Path(second["file"]).name) == ("noise.png", "usual.png")
+    assert first["error"] > second["error"]
+    assert "larger than for all validation images" in task.present(first)
+    assert set(tmp_path.iterdir()) == before
+    (tmp_path / "broken.png").write_text("text")
+    with pytest.raises(IncompletePredictions, match="broken") as caught:
+        task.predict(version, [str(tmp_path)], options)
+    assert [x["file"] for x in caught.value.predictions[:2]] == [first["file"], second["file"]]
+
+
+def test_options_of_predictions_that_contradict_each_other_are_refused(version, tmp_path):
+    options = module("config").PredictOptions
+    with pytest.raises(UsageError, match="--anomalies writes no images"):
+        module("predict").prepare(version, ["x"], options(anomalies=True, output_dir="out"))
+    with pytest.raises(UsageError, match="No images to restore"):
+        module("predict").prepare(version, [], options())
+
+
+def test_percentiles_of_validation_errors_are_published(version, model):
+    lines = (version.folder / "assets.extra" / "errors.txt").read_text().split()
+    validation = recipe(leave_out="7").load_data().validation
+    restored = model(validation.images / np.float32(255)).numpy()
+    errors = ((restored - validation.images / 255.0) ** 2).sum(axis=(1, 2, 3))
+    expected = np.percentile(errors, [0, 50, 100])
+    np.testing.assert_allclose([float(lines[k]) for k in (0, 50, 100)], expected, rtol=1e-3)
+
+
+# Networks.
+
+
+def test_pca_is_computed_and_its_epoch_changes_nothing(splits, tmp_path):
+    task = recipe(network="pca", epochs=5)
+    model, _, checkpoints, metrics = train(task, tmp_path)
+    pca = PCA(4, random_state=3).fit(pixels(splits.train))
+    expected = pca.inverse_transform(pca.transform(pixels(splits.test)))
+    restored = model(splits.test.images / np.float32(255)).numpy()
+    np.testing.assert_allclose(restored.reshape(expected.shape), expected, atol=1e-4)
+    assert checkpoints.epochs == 1
+    assert "pca" not in metrics["test"]
+
+
+def test_a_belief_network_classifies_encodes_and_decodes(splits, tmp_path):
+    task = recipe(network="dbn", dropout=0.2, input_dropout=0.1, epochs=3)
+    model, *_, metrics = train(task, tmp_path, parts=("test",))
+    scores = model(splits.test.images / np.float32(255), training=False).numpy()
+    accuracy = (scores.argmax(axis=1) == splits.test.labels).mean()
+    assert metrics["test"]["accuracy"] == pytest.approx(accuracy)
+    assert metrics["test"]["error"] == pytest.approx(1 - accuracy)
+    exports = task.signatures(model, splits)
+    outputs = exports.signatures["classify"].function(tf.constant([png(splits.test.images[0])]))
+    assert exports.signatures["serving_default"] is exports.signatures["classify"]
+    assert set(outputs) == {"label", "probabilities", "classes"}
+    assert set(exports.litert_parts) == {"encoder", "decoder", "classifier"}
+    # The last machine computes the code, and all machines pass it down again.
+    machines = [layer for layer in model.network.get_layer("inner").layers if "rbm" in layer.name]
+    code = x = pixels(splits.test)[:2].astype("float32")
+    for machine in machines:
+        code = machine.hidden_probabilities(code)
+    x = code
+    for machine in machines[::-1]:
+        x = machine.visible_probabilities(x)
+    numbers = exports.litert.function(tf.constant(splits.test.images[:2] / np.float32(255)))
+    np.testing.assert_allclose(numbers["code"], code, atol=1e-5)
+    np.testing.assert_allclose(numbers["restored"].numpy().reshape(2, -1), x, atol=1e-5)
+
+
+def test_a_convolutional_network_describes_images_in_colour():
+    images = random_images(20, channels=3)
+    part = labelled(images)
+    task = recipe(network="convolutional", hidden_units=(4, 8))
+    model = task.build(Splits(part, part, part))
+    described = module("scores").describe(model, images)
+    assert described.codes.shape == (20, 4)
+    assert described.restored.shape == images.shape
+    batch, target = next(iter(task.dataset(model, part, 0)[0]))
+    assert model.network.count_params() < 20_000
+    assert batch.shape == target.shape == (20, SIDE, SIDE, 3)
+
+
+def test_layers_are_pretrained_before_the_first_epoch(tmp_path, splits):
+    task = recipe(pretrain_epochs=5)
+    train(task, tmp_path, parts=())
+    first = np.load(tmp_path / "snapshots" / "00000.npy")
+    assert first.shape == (2, 36, SIDE, SIDE, 1)
+    assert not (tmp_path / "pretraining").exists()
+    # The epochs begin with the unrolled stack: its error after two of them is smaller.
+    errors = {}
+    for pretrain in (True, False):
+        own = recipe(pretrain=pretrain, activation="sigmoid", pretrain_epochs=20)
+        folder = tmp_path / str(pretrain)
+        folder.mkdir()
+        errors[pretrain] = train(own, folder, parts=("test",))[3]["test"]["squared_error"]
+    assert errors[True] < 0.9 * errors[False]
+
+
+def weights_of(folder, task):
+    folder.mkdir(exist_ok=True)
+    return [np.array(w) for w in train(task, folder, parts=())[0].weights]
+
+
+@pytest.mark.parametrize("place", ["pre-training", "epochs"])
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(place, tmp_path, monkeypatch):
+    expected = weights_of(tmp_path / "whole", recipe(noise=0.2))
+    with monkeypatch.context() as patch:
+        killed = recipe(noise=0.2)
+        if place == "pre-training":
+
+            def kill(self, epoch, logs=None):
+                if self._layer == 2:
+                    raise KeyboardInterrupt
+
+            patch.setattr(module("pretraining")._Progress, "on_epoch_end", kill)
+        else:
+            stop = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: stopped(epoch))
+            killed.callbacks = lambda model, splits: [stop]
+        with pytest.raises(KeyboardInterrupt):
+            weights_of(tmp_path / "cut", killed)
+    for one, same in zip(expected, weights_of(tmp_path / "cut", recipe(noise=0.2)), strict=True):
+        np.testing.assert_array_equal(one, same)
+
+
+def stopped(epoch):
+    if epoch == 1:
+        raise KeyboardInterrupt
+
+
+def test_samples_of_a_machine_follow_its_distribution():
+    kernel = np.array([[1.5], [-1.0]], "float32")
+    biases = np.array([0.3, 0.5], "float32"), np.array([-0.4], "float32")
+    machine = module("pretraining").Machine(kernel, *biases, False)
+    # The energy of each of the four visible states, summed over the hidden unit.
+    states = np.array(list(itertools.product((0, 1), repeat=2)))
+    weights = np.exp(states @ biases[0]) * (1 + np.exp(states @ kernel[:, 0] + biases[1]))
+    expected = weights / weights.sum()
+    rng = np.random.default_rng(0)
+    visible = np.zeros((20_000, 2), "float32")
+    for _ in range(30):
+        visible = machine.gibbs_step(visible, rng)
+    counts = np.bincount((visible @ [2, 1]).astype(int), minlength=4) / len(visible)
+    np.testing.assert_allclose(counts, expected, atol=0.015)
+
+
+def test_the_filters_are_the_largest_weights():
+    kernel = np.random.default_rng(0).normal(size=(9, 40)) * np.arange(40)
+    machine = module("pretraining").Machine(kernel, np.zeros(9), np.zeros(40), False)
+    filters = module("pretraining").filters(machine)
+    assert filters.shape == (36, 9)
+    assert 0 <= filters.min() < 0.5 < filters.max() <= 1
+    largest = np.argmax(np.square(kernel - kernel.mean(axis=0)).sum(axis=0))
+    assert np.corrcoef(filters[0], kernel[:, largest])[0, 1] > 0.95
+
+
+# Noise.
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "masking"])
+def test_noise_has_its_strength_and_depends_on_the_batch_alone(kind, splits):
+    task = recipe(noise=0.25, noise_kind=kind)
+    model = task.build(splits)
+    grey = labelled(np.full((400, SIDE, SIDE, 1), 128))
+    first, steps = task.dataset(model, grey, 0)
+    later, _ = task.dataset(model, grey, 1)
+    batches = [(x.numpy(), y.numpy()) for x, y in first.take(2 * steps)]
+    for (x, _), (again, _) in zip(batches[steps:], later.take(steps), strict=True):
+        np.testing.assert_array_equal(x, again)
+    noisy, clean = (np.concatenate(side) for side in zip(*batches, strict=True))
+    np.testing.assert_allclose(clean, 128 / 255, rtol=1e-6)
+    if kind == "masking":
+        assert (noisy == 0).mean() == pytest.approx(0.25, abs=0.01)
+        np.testing.assert_allclose(noisy[noisy > 0], 128 / 255, rtol=1e-6)
+    else:
+        # Beyond two standard deviations, 4.5 % of the values are clipped.
+        inside = noisy[(noisy > 0) & (noisy < 1)]
+        assert (len(inside) / noisy.size) == pytest.approx(0.954, abs=0.01)
+        assert 0.2 < noisy.std() < 0.25
+
+
+def test_psnr_is_the_logarithm_of_the_mean_squared_error():
+    images = np.zeros((2, 4, 4, 1), "uint8")
+    restored = np.stack([np.full((4, 4, 1), 0.1), np.zeros((4, 4, 1))])
+    # -10 log10(0.01) = 20 dB, and the limit of 100 dB for an equal image.
+    assert module("scores").psnr(images, restored) == pytest.approx((20 + 100) / 2)
+
+
+# Data.
+
+
+def images_in(folder, sizes, mode="L", seed=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number, size in enumerate(sizes):
+        shape = (*size, 3) if mode == "RGB" else size
+        pixels = rng.integers(0, 256, shape, "uint8")
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def load(folder, **settings):
+    return recipe(data=str(folder), **{"size": 0, "code_units": 2, **settings}).load_data()
+
+
+def test_images_of_mixed_sizes_are_resized_to_one_with_a_note(tmp_path):
+    images_in(tmp_path / "photos", [(20, 30), (24, 24), (10, 16)] * 5)
+    splits = load(tmp_path / "photos")
+    assert splits.train.images.shape[1:] == (30, 30, 1)
+    notes = " ".join(splits.notes)
+    assert "from 16x10 to 30x20 pixels, are resized to 30x30 (--size)" in notes
+    assert "No image is in colour" in notes
+    assert load(tmp_path / "photos", size=16).train.images.shape[1:] == (16, 16, 1)
+
+
+def test_images_in_colour_stay_so_unless_grey_is_asked_for(tmp_path):
+    images_in(tmp_path / "photos", [(16, 16)] * 15, "RGB")
+    assert load(tmp_path / "photos").train.images.shape[1:] == (16, 16, 3)
+    assert load(tmp_path / "photos", colour=False).train.images.shape[1:] == (16, 16, 1)
+
+
+def test_class_folders_with_a_single_image_are_read(tmp_path):
+    for name in ("a", "b"):
+        images_in(tmp_path / "photos" / name, [(16, 16)] * (1 if name == "b" else 20))
+    splits = load(tmp_path / "photos")
+    assert splits.train.names == ("a", "b")
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 21
+
+
+def test_idx_files_are_read_in_their_own_size(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 40), ("t10k", 10)):
+        images = rng.integers(0, 256, (count, 14, 14), "uint8")
+        head = struct.pack(">IIII", 0x803, *images.shape)
+        path = tmp_path / f"{part}-images-idx3-ubyte.gz"
+        path.write_bytes(gzip.compress(head + images.tobytes()))
+        labels = (np.arange(count) % 2).astype("uint8")
+        content = struct.pack(">II", 0x801, count) + labels.tobytes()
+        (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(content))
+    splits = load(tmp_path)
+    assert splits.train.images.shape == (36, 14, 14, 1)
+    np.testing.assert_array_equal(splits.test.images[..., 0], images)
+
+
+def test_built_in_faces_are_of_other_people_in_each_part():
+    splits = recipe(subject="faces", size=16).load_data()
+    assert splits.train.images.shape == (1200, 16, 16, 3)
+    assert len(splits.test) == 400
+    rows = {image.tobytes() for image in splits.train.images}
+    assert not rows & {image.tobytes() for image in splits.test.images}
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (
+            {"network": "pca", "code_units": 145},
+            UsageError,
+            "--network pca --code-units 145: an image has 144 numbers, fewer than the code",
+        ),
+        (
+            {"code_units": 2000},
+            UsageError,
+            "has 1,078 training images, fewer than the numbers of the code",
+        ),
+        ({"leave_out": "17"}, UsageError, "--leave-out 17: there is no such class. "),
+        ({"leave_out": "1", "subject": "faces", "size": 16}, UsageError, "have no classes"),
+        ({"network": "dbn", "subject": "faces", "size": 16}, UsageError, "has no classes for"),
+    ],
+)
+def test_settings_that_do_not_suit_the_data_are_refused_in_one_line(settings, error, message):
+    with pytest.raises(error) as caught:
+        recipe(**settings).load_data()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([np.full((SIDE, SIDE), 7)] * 30, "images are equal: there is nothing to describe"),
+        ([np.full((SIDE, SIDE), k) for k in range(30)], "training images is blank, of a single"),
+        ([np.full((SIDE, SIDE), 7)] * 2, "2 images are too few to train on and to test"),
+    ],
+)
+def test_images_that_show_nothing_are_refused_in_one_line(images, message, tmp_path):
+    for number, image in enumerate(images):
+        Image.fromarray(image.astype("uint8")).save(tmp_path / f"{number}.png")
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_some_blank_images_are_noted(tmp_path):
+    images_in(tmp_path, [(SIDE, SIDE)] * 20)
+    for number in range(10):
+        Image.new("L", (SIDE, SIDE)).save(tmp_path / f"blank-{number}.png")
+    assert any("training images are blank" in note for note in load(tmp_path).notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": "pca", "epochs": 3}, "--epochs: --network pca is computed, not trained"),
+        ({"network": "dbn", "code_units": 3}, "is its last hidden layer: give --hidden-units"),
+        ({"network": "convolutional", "pretrain": True}, "--pretrain: it is for --network deep"),
+        ({"pretrain": False, "pretrain_epochs": 3}, "--pretrain-epochs: --no-pretrain is given"),
+        ({"noise_kind": "masking"}, "--noise-kind: --noise is 0"),
+        ({"dropout": 0.1}, "--dropout: it is for --network dbn"),
+        ({"data": "photos", "subject": "faces"}, "--subject: it is for the built-in data"),
+        ({"activation": "relu"}, "--activation relu: Boltzmann machines have sigmoid units"),
+        ({"subject": "faces", "size": 8}, "faces need at least 16 pixels"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_in_one_line(settings, message):
+    config = registry.find(NAME).config().parse(settings)
+    with pytest.raises(UsageError) as caught:
+        config.check_effect(settings, NAME)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
