@@ -246,27 +246,42 @@ def _tfds_part(builder, part: str, names: tuple[str, ...]) -> LabelledImages:
 
 def _idx_parts(folder: Path, seed: int, orientation: idx.Orientation) -> Parts:
     arrays = idx.read_idx_folder(folder, orientation)
-    largest = max(int(labels.max()) for _, labels in arrays.values())
-    smallest = min(int(labels.min()) for _, labels in arrays.values())
-    if smallest < 0 or largest >= MOST_CLASSES:
-        raise DataError(
-            f"{folder}: expected labels from 0 to below {MOST_CLASSES:,}, got {smallest} to "
-            f"{largest}."
-        )
-    known = idx.read_class_names(folder) or {label: str(label) for label in range(largest + 1)}
-    unknown = sorted({int(label) for _, labels in arrays.values() for label in labels} - set(known))
-    if unknown:
-        raise DataError(f"{folder}: the mapping file has no line for the label {unknown[0]}.")
-    # Labels of letters begin at 1.
-    ids = np.zeros(max(known) + 1, "int32")
-    ids[sorted(known)] = np.arange(len(known))
-    names = tuple(known[label] for label in sorted(known))
+    names, ids = idx_classes(folder, [labels for _, labels in arrays.values()])
     whole, test = (
         LabelledImages(fitted(images), ids[labels], names)
         for images, labels in (arrays["train"], arrays["test"])
     )
     train, _, validation = stratified_split(whole, seed, (1 - HELD_OUT, 0, HELD_OUT), str(folder))
     return train, validation, test
+
+
+def idx_classes(folder: Path, labels: Sequence[np.ndarray]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Returns the names of the classes of IDX files, and the number of each label's class.
+
+    The names are those of EMNIST's mapping file, if the folder has one, and else the numbers from 0
+    to the largest label.
+
+    Args:
+        folder: Folder of the files.
+        labels: Labels of each part.
+
+    Raises:
+        DataError: If a label is negative or too large, or the mapping file lacks one.
+    """
+    largest, smallest = int(max(map(np.max, labels))), int(min(map(np.min, labels)))
+    if smallest < 0 or largest >= MOST_CLASSES:
+        raise DataError(
+            f"{folder}: expected labels from 0 to below {MOST_CLASSES:,}, got {smallest} to "
+            f"{largest}."
+        )
+    known = idx.read_class_names(folder) or {label: str(label) for label in range(largest + 1)}
+    unknown = sorted({int(label) for part in labels for label in part} - set(known))
+    if unknown:
+        raise DataError(f"{folder}: the mapping file has no line for the label {unknown[0]}.")
+    # Labels of letters begin at 1.
+    ids = np.zeros(max(known) + 1, "int32")
+    ids[sorted(known)] = np.arange(len(known))
+    return tuple(known[label] for label in sorted(known)), ids
 
 
 def _read(files_of: Mapping[str, Sequence[Path]], names: Sequence[str]) -> LabelledImages:

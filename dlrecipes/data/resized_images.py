@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from dlrecipes.data import idx, image_decoding, image_folders, tfds
-from dlrecipes.data.digits import LabelledImages
+from dlrecipes.data.digits import LabelledImages, idx_classes
 from dlrecipes.data.faces import Size, fit_image, read_fitted
 from dlrecipes.data.folder_entries import list_entries
 from dlrecipes.data.image_examples import ImageFiles
@@ -74,10 +74,9 @@ def read_resized_images(
 
 def _idx_parts(folder: Path, side: int) -> dict[str, LabelledImages]:
     parts = idx.read_idx_folder(folder)
-    last = max(int(labels.max()) for _, labels in parts.values())
-    names = tuple(str(label) for label in range(last + 1))
+    names, ids = idx_classes(folder, [labels for _, labels in parts.values()])
     return {
-        part: LabelledImages(_squares(images[..., None], side, 1), labels, names)
+        part: LabelledImages(_squares(images[..., None], side, 1), ids[labels], names)
         for part, (images, labels) in parts.items()
     }
 

@@ -152,7 +152,7 @@ class Config(RecipeConfig):
         if self.network == "dbn":
             units = "the code of --network dbn is its last hidden layer: give --hidden-units"
             own = "it is for autoencoders, not --network dbn"
-            return {"code_units": units, "activation": own, "loss": own}
+            return {"code_units": units, "activation": own, "loss": own, "leave_out": own}
         if self.network == "pca":
             names = ("hidden_units", "activation", "noise", "loss", "learning_rate", "lr_schedule")
             closed = "--network pca is computed, not trained"

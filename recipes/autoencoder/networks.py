@@ -11,8 +11,11 @@ import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from dlrecipes import models
+from dlrecipes.data.class_indices import class_indices
 from dlrecipes.data.digits import LabelledImages
+from dlrecipes.data.faces import Size, fit_image
 from dlrecipes.layers import RestrictedBoltzmannMachine
+from dlrecipes.training import ImageClassifier
 
 from .config import Config
 
@@ -82,6 +85,28 @@ def fit_pca(train: LabelledImages, components: int, seed: int) -> Any:
 def flattened(images: np.ndarray) -> np.ndarray:
     """Returns uint8 images as rows of numbers from 0 to 1, float32."""
     return images.reshape(len(images), -1).astype("float32") / 255
+
+
+def fitting(model: keras.Model, examples: LabelledImages) -> LabelledImages:
+    """Returns images in the size of a network, with labels that index a classifier's classes.
+
+    Other data than a network was trained on may have another size, and other classes.
+
+    Args:
+        model: The trained model.
+        examples: Images with labels.
+
+    Raises:
+        DataError: If a classifier does not know one of the classes.
+    """
+    images, labels, names = examples.images, examples.labels, examples.names
+    side, _, channels = model.network.input_shape[1:]
+    if images.shape[1:] != (side, side, channels):
+        images = fit_image(images, Size(side, channels=channels))
+    if isinstance(model, ImageClassifier):
+        labels = class_indices(labels, names, model.class_names)
+        names = tuple(model.class_names)
+    return LabelledImages(images, labels, names)
 
 
 def inner(model: keras.Model) -> keras.Model:

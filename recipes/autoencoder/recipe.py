@@ -42,6 +42,11 @@ class Autoencoder(Recipe):
     _pca: Any = None
 
     @property
+    def monitor(self) -> str:
+        """The logged name that chooses the best epoch."""
+        return "val_mse" if self.config.network in ("deep", "convolutional") else "val_loss"
+
+    @property
     def pretrains(self) -> bool:
         """Whether the layers are first trained as Boltzmann machines."""
         return self.config.machines
@@ -132,7 +137,10 @@ class Autoencoder(Recipe):
 
     def evaluate(self, model: SupervisedTrainer, splits: Splits, part: Part) -> dict[str, Any]:
         """Returns the squared error and what else can be measured, also for PCA."""
-        config, train, examples = self.config, splits.train, getattr(splits, part)
+        config = self.config
+        train, examples = (
+            networks.fitting(model, own) for own in (splits.train, getattr(splits, part))
+        )
         described = scores.describe(model, examples.images)
         if config.network == "dbn":
             return self._classification(model, examples, described)
