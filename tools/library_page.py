@@ -45,8 +45,8 @@ SECTIONS: dict[str, tuple[str, dict[str, str]]] = {
         "Models",
         {
             "Classic networks": """
-                autoencoder convolutional_autoencoder deep_belief_network hopfield_network mlp perceptron
-                restricted_boltzmann_machine self_organizing_map""",
+                autoencoder convolutional_autoencoder deep_belief_network hopfield_network mlp
+                perceptron restricted_boltzmann_machine self_organizing_map""",
             "Image classification": "alexnet googlenet lenet5 resnet small_cnn small_resnet vgg",
             "Sequences": "character_lm sequence_model tagger",
             "Image generation": """

@@ -105,6 +105,8 @@ def test_the_card_says_what_the_test_set_is(finished):
         ("pix2pix", {"examples": 8, "size": 32}, "drawn facades"),
         ("poem_generation", {"examples": 100}, "a program composes"),
         ("dcgan", {}, "scikit-learn"),
+        ("autoencoder", {}, "scikit-learn"),
+        ("autoencoder", {"subject": "faces", "size": 16}, "drawn faces"),
         pytest.param("dcgan", {"subject": "faces"}, "drawn faces", marks=pytest.mark.slow),
         pytest.param("dcgan", {"subject": "facades"}, "drawn facades", marks=pytest.mark.slow),
     ],
