@@ -285,30 +285,30 @@ def test_a_convolutional_network_describes_images_in_colour():
     assert batch.shape == target.shape == (20, SIDE, SIDE, 3)
 
 
-def test_layers_are_pretrained_before_the_first_epoch(tmp_path, splits):
-    task = recipe(pretrain_epochs=5)
-    train(task, tmp_path, parts=())
-    first = np.load(tmp_path / "snapshots" / "00000.npy")
-    assert first.shape == (2, 36, SIDE, SIDE, 1)
-    assert not (tmp_path / "pretraining").exists()
-    # The epochs begin with the unrolled stack: its error after two of them is smaller.
-    errors = {}
-    for pretrain in (True, False):
-        own = recipe(pretrain=pretrain, activation="sigmoid", pretrain_epochs=20)
-        folder = tmp_path / str(pretrain)
-        folder.mkdir()
-        errors[pretrain] = train(own, folder, parts=("test",))[3]["test"]["squared_error"]
-    assert errors[True] < 0.9 * errors[False]
-
-
 def weights_of(folder, task):
     folder.mkdir(exist_ok=True)
     return [np.array(w) for w in train(task, folder, parts=())[0].weights]
 
 
-@pytest.mark.parametrize("place", ["pre-training", "epochs"])
-def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(place, tmp_path, monkeypatch):
-    expected = weights_of(tmp_path / "whole", recipe(noise=0.2))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder and the weights of a run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, weights_of(folder, recipe(noise=0.2))
+
+
+def test_layers_are_pretrained_before_the_first_epoch(whole):
+    folder, _ = whole
+    first = np.load(folder / "snapshots" / "00000.npy")
+    # Filters and samples, as images.
+    assert first.shape == (2, 36, SIDE, SIDE, 1)
+    assert not (folder / "pretraining").exists()
+
+
+@pytest.mark.parametrize("place", ["pre-training", pytest.param("epochs", marks=pytest.mark.slow)])
+def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    place, whole, tmp_path, monkeypatch
+):
     with monkeypatch.context() as patch:
         killed = recipe(noise=0.2)
         if place == "pre-training":
@@ -323,8 +323,38 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(place, tmp_p
             killed.callbacks = lambda model, splits: [stop]
         with pytest.raises(KeyboardInterrupt):
             weights_of(tmp_path / "cut", killed)
-    for one, same in zip(expected, weights_of(tmp_path / "cut", recipe(noise=0.2)), strict=True):
+    resumed = weights_of(tmp_path / "cut", recipe(noise=0.2))
+    for one, same in zip(whole[1], resumed, strict=True):
         np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.slow
+def test_epochs_begin_with_the_pretrained_layers(tmp_path):
+    errors = {}
+    for pretrain in (True, False):
+        task = recipe(pretrain=pretrain, activation="sigmoid", pretrain_epochs=40)
+        folder = tmp_path / str(pretrain)
+        folder.mkdir()
+        errors[pretrain] = train(task, folder, parts=("test",))[3]["test"]["squared_error"]
+    assert errors[True] < 0.9 * errors[False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["convolutional", "dbn", "pca"])
+def test_every_network_is_published(network, tmp_path):
+    settings = {} if network == "pca" else {"epochs": 1}
+    published = run(recipe(network=network, **settings), tmp_path).version.folder
+    parts = {"encoder", "decoder", *(["classifier"] if network == "dbn" else [])}
+    assert parts <= {path.stem for path in published.glob("*.tflite")}
+
+
+@pytest.mark.slow
+def test_the_default_run_restores_better_than_pca_from_as_many_numbers(tmp_path):
+    source = registry.find(NAME)
+    task = source.recipe()(source.config()(), NAME)
+    test = train(task, tmp_path, parts=("test",))[3]["test"]
+    assert test["squared_error"] < 0.75 * test["pca"]["squared_error"]
+    assert test["neighbour_accuracy"] > 0.93
 
 
 def stopped(epoch):
