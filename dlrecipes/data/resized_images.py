@@ -65,7 +65,7 @@ def read_resized_images(
     found = image_folders.find_data(path, lambda x: idx.is_idx_folder(x) or _is_data(x), note)
     if idx.is_idx_folder(found):
         return _idx_parts(found, side)
-    files = part_files(path, note)
+    files = part_files(found, note)
     names = list(files["train"])
     every = [file for own in files.values() for paths in own.values() for file in paths]
     side = _common_side(path, every, side, note)

@@ -90,7 +90,7 @@ def test_built_in_faces_are_of_other_people_in_each_part():
         (
             {"code_units": 2000},
             UsageError,
-            "has 1,078 training images, fewer than the numbers of the code",
+            "has 1,079 training images, fewer than the numbers of the code",
         ),
         ({"leave_out": "17"}, UsageError, "--leave-out 17: there is no such class. "),
         ({"leave_out": "1", "subject": "faces", "size": 16}, UsageError, "have no classes"),
