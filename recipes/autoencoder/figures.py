@@ -29,6 +29,7 @@ from dlrecipes.recipe.readme import mean_results
 
 from . import networks, scores
 from .config import Config
+from .pretraining import GIBBS_STEPS
 
 # Points of the plane; images of the rows of restored ones; rows and columns of interpolations.
 POINTS, RESTORED, PAIRS, STEPS = 2000, 12, 6, 11
@@ -262,7 +263,11 @@ def boltzmann_machines(sheets: np.ndarray) -> Figure:
         sheets: Both as images, uint8 of shape `(2, count, height, width, channels)`.
     """
     figure = Figure(figsize=(9.5, 5.1), layout="constrained")
-    titles = ("Filters of the lowest Boltzmann machine", "Samples of the stack, by a Gibbs chain")
+    after = ", ".join(map(str, GIBBS_STEPS))
+    titles = (
+        "Filters of the lowest Boltzmann machine",
+        f"Gibbs chains of the stack; rows: after {after} steps",
+    )
     for axis, images, title in zip(figure.subplots(1, 2), sheets, titles, strict=True):
         axis.imshow(tiled(images).squeeze(), cmap="gray", vmin=0, vmax=255)
         axis.set_title(title, fontsize=11)

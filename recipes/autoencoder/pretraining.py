@@ -17,8 +17,9 @@ from dlrecipes.training import pretrain
 from . import networks
 from .config import Config
 
-# Filters and samples of the figures, and Gibbs steps from training images to the samples.
-SHOWN, GIBBS_STEPS = 36, 500
+# Numbers of Gibbs steps after which each chain is shown, and of chains and filters.
+GIBBS_STEPS, CHAINS = (0, 1, 5, 20, 100, 500), 6
+SHOWN = CHAINS * len(GIBBS_STEPS)
 
 
 class Machine(NamedTuple):
@@ -137,9 +138,10 @@ def filters(machine: Machine) -> np.ndarray:
 
 
 def samples(stack: list[Machine], examples: LabelledImages, seed: int) -> np.ndarray:
-    """Returns samples of a stack of machines, which begin with training images.
+    """Returns samples of a stack of machines: chains after each of `GIBBS_STEPS`.
 
-    The highest machine is sampled by Gibbs steps; the others pass its probabilities down.
+    The highest machine is sampled, beginning with training images; the others pass its
+    probabilities down.
 
     Args:
         stack: The machines from the lowest up.
@@ -147,14 +149,17 @@ def samples(stack: list[Machine], examples: LabelledImages, seed: int) -> np.nda
         seed: Seed of the random numbers.
     """
     rng = np.random.default_rng(seed)
-    visible = networks.flattened(examples.images[rng.choice(len(examples), SHOWN)])
+    visible = networks.flattened(examples.images[rng.choice(len(examples), CHAINS)])
     *below, highest = stack
     for machine in below:
         visible = machine.up(visible)
-    for _ in range(GIBBS_STEPS):
+    rows = []
+    for step in range(GIBBS_STEPS[-1] + 1):
+        if step in GIBBS_STEPS:
+            # Probabilities have less noise than the last sample.
+            images = highest.down(highest.up(visible))
+            for machine in reversed(below):
+                images = machine.down(images)
+            rows.append(images)
         visible = highest.gibbs_step(visible, rng)
-    # Probabilities have less noise than the last sample.
-    visible = highest.down(highest.up(visible))
-    for machine in reversed(below):
-        visible = machine.down(visible)
-    return visible
+    return np.concatenate(rows)

@@ -378,6 +378,28 @@ def test_samples_of_a_machine_follow_its_distribution():
     np.testing.assert_allclose(counts, expected, atol=0.015)
 
 
+def test_chains_of_a_stack_begin_with_what_it_restores_of_training_images():
+    rng = np.random.default_rng(1)
+    own = module("pretraining")
+    sizes = ((9, 6), (6, 4))
+    stack = [
+        own.Machine(*(rng.normal(size=shape) for shape in ((v, h), v, h)), False) for v, h in sizes
+    ]
+    examples = labelled(random_images(20, side=3))
+    first = own.samples(stack, examples, seed=0)[: own.CHAINS]
+    chosen = np.random.default_rng(0).choice(len(examples), own.CHAINS)
+    visible = pixels(examples)[chosen]
+
+    def logistic(x):
+        return 1 / (1 + np.exp(-x))
+
+    for kernel, _, bias, _ in stack:
+        visible = logistic(visible @ kernel + bias)
+    for kernel, bias, _, _ in stack[::-1]:
+        visible = logistic(visible @ kernel.T + bias)
+    np.testing.assert_allclose(first, visible, atol=1e-5)
+
+
 def test_the_filters_are_the_largest_weights():
     kernel = np.random.default_rng(0).normal(size=(9, 40)) * np.arange(40)
     machine = module("pretraining").Machine(kernel, np.zeros(9), np.zeros(40), False)
