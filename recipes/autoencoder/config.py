@@ -88,7 +88,7 @@ class Config(RecipeConfig):
         search=Search(choices=("cross_entropy", "squared_error")),
     )
     learning_rate: float = setting(
-        1e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
+        3e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
     )
     lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Learning-rate schedule over all epochs."
