@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from dlrecipes.data.faces import Size, fit_image, read_fitted
 from dlrecipes.data.folder_entries import list_entries
 from dlrecipes.data.image_examples import ImageFiles
 from dlrecipes.data.image_folders import Note
+from dlrecipes.data.reports import DataReport
+from dlrecipes.data.reports.images import ImageCheck, check_images
 from dlrecipes.data.sources import existing_folder
 from dlrecipes.errors import DataError
 
@@ -70,6 +73,26 @@ def read_resized_images(
     every = [file for own in files.values() for paths in own.values() for file in paths]
     side = _common_side(path, every, side, note)
     return {part: _read(own, names, Size(side, channels=channels)) for part, own in files.items()}
+
+
+def check_resized_images(
+    path: Path, name: str, validate: Callable[[ImageCheck], None] | None = None
+) -> DataReport | None:
+    """Returns the report on a folder of images; `None` for IDX files, which hold arrays.
+
+    Args:
+        path: Folder as for `read_resized_images`.
+        name: Name of the data.
+        validate: Function that raises an error if the images do not suffice. Defaults to `None`.
+
+    Raises:
+        DataError: If the folder does not exist.
+    """
+    path = existing_folder(path, EXPECTED)
+    with contextlib.suppress(DataError):  # Reported below.
+        if idx.is_idx_folder(image_folders.find_data(path, idx.is_idx_folder)):
+            return None
+    return check_images(name, path, lambda note: part_files(path, note), validate=validate)
 
 
 def _idx_parts(folder: Path, side: int) -> dict[str, LabelledImages]:

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from dlrecipes.data import idx, image_folders
 from dlrecipes.data.digits import LabelledImages, builtin_digits
 from dlrecipes.data.faces import Size, fit_image
 from dlrecipes.data.few_examples import few_in_all
@@ -15,15 +14,13 @@ from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_files import grey
 from dlrecipes.data.parts import complete_parts, stratified_split
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.reports.images import check_images
 from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.resized_images import (
-    EXPECTED,
-    part_files,
+    check_resized_images,
     read_resized_images,
     tfds_resized_images,
 )
-from dlrecipes.data.sources import BUILTIN, existing_folder, load_source, source_name
+from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.errors import DataError, UsageError, nearest
 from dlrecipes.recipe import Splits
 
@@ -99,10 +96,7 @@ def check(config: Config) -> DataReport:
         return report_splits(load(config))
 
     def folder(path: Path) -> DataReport:
-        path = existing_folder(path, EXPECTED)
-        if idx.is_idx_folder(image_folders.find_data(path, idx.is_idx_folder)):
-            return examples()
-        return check_images(config.data, path, lambda note: part_files(path, note))
+        return check_resized_images(path, config.data) or examples()
 
     return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
 

@@ -14,15 +14,14 @@ from dlrecipes.data.few_examples import few_in_all
 from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.reports.images import ImageCheck, check_images
+from dlrecipes.data.reports.images import ImageCheck
 from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.resized_images import (
-    EXPECTED,
-    part_files,
+    check_resized_images,
     read_resized_images,
     tfds_resized_images,
 )
-from dlrecipes.data.sources import BUILTIN, existing_folder, load_source, source_name
+from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.errors import DataError
 from dlrecipes.recipe import Splits
 
@@ -96,16 +95,12 @@ def check(config: Config) -> DataReport:
     def examples(*_: object) -> DataReport:
         return report_splits(load(config))
 
+    def validate(check: ImageCheck) -> None:
+        counts = {part: sum(own.values()) for part, own in check.counts.items()}
+        _require_enough(counts, config.data)
+
     def folder(path: Path) -> DataReport:
-        path = existing_folder(path, EXPECTED)
-
-        def validate(check: ImageCheck) -> None:
-            counts = {part: sum(own.values()) for part, own in check.counts.items()}
-            _require_enough(counts, config.data)
-
-        return check_images(
-            config.data, path, lambda note: part_files(path, note), validate=validate
-        )
+        return check_resized_images(path, config.data, validate) or examples()
 
     return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
 

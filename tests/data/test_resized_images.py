@@ -11,6 +11,7 @@ from dlrecipes.data import tfds
 from dlrecipes.data.resized_images import (
     LARGEST,
     NO_CLASS,
+    check_resized_images,
     read_resized_images,
     tfds_resized_images,
 )
@@ -52,6 +53,17 @@ def test_parts_have_the_classes_of_the_training_images(tmp_path):
     images_in(tmp_path / "val", (16, 16))
     with pytest.raises(DataError, match="in both train and validation, or in neither"):
         read_resized_images(tmp_path, 0, 1)
+
+
+def test_a_report_is_on_images_and_not_on_idx_files(tmp_path):
+    images_in(tmp_path / "photos", (16, 16), (16, 16))
+    report = check_resized_images(tmp_path / "photos", "mine")
+    assert (report.name, report.problems) == ("mine", [])
+    (tmp_path / "idx").mkdir()
+    (tmp_path / "idx" / "train-images-idx3-ubyte").touch()
+    assert check_resized_images(tmp_path / "idx", "mine") is None
+    with pytest.raises(DataError, match="there is no such folder"):
+        check_resized_images(tmp_path / "none", "mine")
 
 
 def test_a_dataset_of_tfds_keeps_its_parts(monkeypatch):
