@@ -266,7 +266,7 @@ def boltzmann_machines(sheets: np.ndarray) -> Figure:
     after = ", ".join(map(str, GIBBS_STEPS))
     titles = (
         "Filters of the lowest Boltzmann machine",
-        f"Gibbs chains of the stack; rows: after {after} steps",
+        f"Gibbs chains; rows: after {after} steps",
     )
     for axis, images, title in zip(figure.subplots(1, 2), sheets, titles, strict=True):
         axis.imshow(tiled(images).squeeze(), cmap="gray", vmin=0, vmax=255)

@@ -140,8 +140,8 @@ def filters(machine: Machine) -> np.ndarray:
 def samples(stack: list[Machine], examples: LabelledImages, seed: int) -> np.ndarray:
     """Returns samples of a stack of machines: chains after each of `GIBBS_STEPS`.
 
-    The highest machine is sampled, beginning with training images; the others pass its
-    probabilities down.
+    The highest machine with Bernoulli units is sampled, beginning with training images; those below
+    pass its probabilities down. The machine of the code has few Gaussian units, and is left out.
 
     Args:
         stack: The machines from the lowest up.
@@ -150,7 +150,7 @@ def samples(stack: list[Machine], examples: LabelledImages, seed: int) -> np.nda
     """
     rng = np.random.default_rng(seed)
     visible = networks.flattened(examples.images[rng.choice(len(examples), CHAINS)])
-    *below, highest = stack
+    *below, highest = [machine for machine in stack if not machine.gaussian] or stack
     for machine in below:
         visible = machine.up(visible)
     rows = []
