@@ -235,15 +235,15 @@ def error_by_code_size(results: Results) -> Figure:
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick <= longest]
     axis.set(xticks=ticks, xticklabels=ticks, ylim=(0, None))
     axis.minorticks_off()
-    for name, (error, size) in _measured(results.config).items():
-        axis.plot(size, error, "o", color=BLUE)
-        axis.annotate(name, (size, error), (5, 5), textcoords="offset points", fontsize=8)
+    measured = [point for point in _measured(results.config).values() if point[1] <= longest]
+    if measured:
+        axis.plot(*np.transpose(measured)[::-1], "o", color=BLUE, label="measured networks")
     if results.config.network != "pca":
         own = results.described.errors(test.images).mean()
         label = f"this run, {results.config.network}"
         axis.plot(results.config.code, own, "*", markersize=14, color=ORANGE, label=label)
     axis.grid(color=GREY, alpha=0.2)
-    legend_below(figure, 2)
+    legend_below(figure, 3)
     return figure
 
 
