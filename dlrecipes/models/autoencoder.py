@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import keras
 
 from dlrecipes.models._arguments import check_integer_lists, check_integers
+from dlrecipes.models.images import channels_last
 
 
 def autoencoder(
@@ -75,6 +76,7 @@ def _stack(name: str, input_name: str, size: int, layers) -> keras.Model:
     return keras.Model(inputs, x, name=name)
 
 
+@channels_last
 def convolutional_autoencoder(
     input_shape: Sequence[int] = (28, 28, 1),
     filters: Sequence[int] = (32, 64),
@@ -144,11 +146,11 @@ def convolutional_autoencoder(
     x = layers.Dense(math.prod(smallest), activation, name="unflatten")(code)
     x = layers.Reshape(smallest, name="maps")(x)
     for index, channels in enumerate([*filters[-2::-1], input_shape[2]], 1):
-        last = index == len(filters)
+        is_last = index == len(filters)
         x = layers.Conv2DTranspose(
             channels,
-            activation=output_activation if last else activation,
-            name="outputs" if last else f"deconv_{index}",
+            activation=output_activation if is_last else activation,
+            name="outputs" if is_last else f"deconv_{index}",
             **options,
         )(x)
     extra = [(0, have - need) for have, need in zip(x.shape[1:3], input_shape, strict=False)]
