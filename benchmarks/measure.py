@@ -3,8 +3,9 @@
     python benchmarks/measure.py slot_filling --source ATIS=FOLDER
 
 reads benchmarks/slot_filling.yaml, which lists configurations. Each has a label, the name of a data
-set (`builtin`, or one whose folder `--source` names), and options of `dlrecipes run`. Commands that
-are already in results.csv are skipped.
+set (`builtin`, or one whose folder `--source` names), and options of `dlrecipes run`. In a text,
+`{version}` is the seed plus 1: the version that the run with that seed published. Commands that are
+already in results.csv are skipped.
 """
 
 from __future__ import annotations
@@ -72,7 +73,13 @@ def measure(
         folders: Folder of each data set by name.
         keep: Folder to keep the run in. Defaults to `None`: a temporary folder.
     """
-    options = {**plan.get("options", {}).get(entry["data"], {}), **entry.get("options", {})}
+    options = {
+        name: value.replace("{version}", str(seed + 1)) if isinstance(value, str) else value
+        for name, value in {
+            **plan.get("options", {}).get(entry["data"], {}),
+            **entry.get("options", {}),
+        }.items()
+    }
     words = [_option(name, value) for name, value in options.items()]
     source = [] if entry["data"] == "builtin" else [f"--data {entry['data']}"]
     command = " ".join(["dlrecipes run", recipe, *source, *words, f"--seed {seed}"])
