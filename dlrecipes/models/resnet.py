@@ -28,6 +28,10 @@ BOTTLENECK_DEPTHS = (50, 101, 152)
 FILTERS = (64, 128, 256, 512)
 # A bottleneck's last convolution has four times the channels of the others.
 EXPANSION = 4
+# With fewer input channels, the gradient of a 1x1 convolution with strides is unsafe on CPUs.
+# The kernels of oneDNN, which TensorFlow uses there, write outside their memory.
+# https://github.com/uxlfoundation/oneDNN/issues/6035
+SAFE_CHANNELS = 16
 
 
 @channels_last
@@ -166,6 +170,8 @@ def _shortcut(x, conv: Callable, filters: int, stride: int, option: str, name: s
 
 def _conv(x, filters, kernel, stride, name, initializer, relu=True, gamma="ones"):
     """Applies a convolution with batch normalisation, and a ReLU unless `relu` is false."""
+    if kernel == 1 and stride > 1 and x.shape[-1] < SAFE_CHANNELS:
+        x, stride = layers.MaxPooling2D(1, stride, name=f"{name}_subsample")(x), 1
     x = layers.Conv2D(
         filters,
         kernel,

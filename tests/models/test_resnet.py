@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -116,6 +119,53 @@ def test_shortcut_a_subsamples_positions_and_pads_channels_with_zeros():
     y = np.array(between(model, "conv2_2", "conv3_1")(x))
     np.testing.assert_allclose(y[..., :4], x[:, ::2, ::2], atol=1e-6)
     np.testing.assert_array_equal(y[..., 4:], np.zeros((2, 4, 4, 4)))
+
+
+@pytest.mark.parametrize("size", [8, 7])
+@pytest.mark.parametrize("depth, first", [(18, "shortcut"), (50, "shortcut"), (50, "1")])
+def test_strided_projections_of_narrow_networks_keep_every_second_position(depth, first, size):
+    model = resnet(depth, 3, (size, size, 1), 1 / 64, stem="small")
+    names = [layer.name for layer in model.layers]
+    conv = model.get_layer(f"conv3_1_{first}_conv")
+    assert conv.strides == (1, 1) and f"conv3_1_{first}_subsample" in names
+    start = f"conv2_{TABLE[depth][0][0]}"
+    channels = model.get_layer(start).output.shape[-1]
+    x = np.random.default_rng(0).normal(size=(2, size, size, channels)).astype("float32")
+    y = np.array(between(model, start, conv.name)(x))
+    expected = x[:, ::2, ::2] @ np.array(conv.kernel)[0, 0]
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_strided_projections_of_16_or_more_channels_are_one_convolution():
+    model = resnet(18, 3, (8, 8, 1), 1 / 4, stem="small", kernel_initializer="zeros")
+    assert model.get_layer("conv3_1_shortcut_conv").strides == (2, 2)
+    assert not [layer.name for layer in model.layers if layer.name.endswith("subsample")]
+
+
+NARROW_GRADIENT = """
+import keras, numpy as np, tensorflow as tf
+from dlrecipes.models import resnet
+model = resnet(18, 3, (256, 256, 1), 1 / 16, stem="small")
+first, conv = model.get_layer("conv2_2"), model.get_layer("conv3_1_shortcut_conv")
+projection = keras.Model(first.output, conv.output)
+x, up = (np.random.default_rng(0).normal(size=size).astype("float32")
+         for size in ((1, 256, 256, 4), (1, 128, 128, 8)))
+for _ in range(3):
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(projection(x, training=True) * up)
+    gradient = tape.gradient(total, conv.kernel.value)[0, 0]
+expected = x[0, ::2, ::2].reshape(-1, 4).T @ up[0].reshape(-1, 8)
+np.testing.assert_allclose(gradient, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+"""
+
+
+@on_tensorflow
+def test_narrow_networks_have_the_right_gradient_and_do_not_crash():
+    # A crash ends the process, hence one of its own.
+    process = subprocess.run(
+        [sys.executable, "-c", NARROW_GRADIENT], capture_output=True, text=True, timeout=300
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
 
 
 def test_strided_windows_are_padded_equally_on_both_sides():
