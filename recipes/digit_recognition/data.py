@@ -5,18 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlrecipes.data.digits import (
-    SIZE,
-    builtin_digits,
-    check_digits,
-    described,
-    read_digits,
-    tfds_digits,
-)
+from dlrecipes.data.digits import SIZE, check_digits, described, read_digits, tfds_digits
 from dlrecipes.data.few_examples import few_per_class, label_counts
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.splits import report_splits
 from dlrecipes.data.sources import BUILTIN, TFDS, load_source, source_name
+from dlrecipes.data.varied_digits import varied_digits
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe import Splits
 
@@ -26,8 +20,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 TEST_SET = (
-    "They are scikit-learn's digits of 8x8 pixels, enlarged, by the writers of the training "
-    "images: their error is not the error on MNIST, on photographs or on digits drawn with a mouse."
+    "Two thirds are generated as the training images are; the others are scikit-learn's digits of "
+    "8x8 pixels, enlarged, by other writers than in training: their error is not the error on "
+    "MNIST, on photographs or on digits drawn with a mouse."
 )
 
 
@@ -47,7 +42,7 @@ def load(config: Config) -> Splits:
     notes: list[str] = []
     parts = load_source(
         config.data,
-        builtin=lambda: builtin_digits(seed),
+        builtin=lambda: varied_digits(seed),
         folder=lambda path: read_digits(path, seed, notes.append, orientation=orientation),
         tfds=lambda name: tfds_digits(name, config.data_dir, seed),
     )
@@ -57,7 +52,7 @@ def load(config: Config) -> Splits:
         "classes",
         "expect mistakes on them",
     )
-    name = source_name(config.data, f"scikit-learn's digits, split by seed {seed}")
+    name = source_name(config.data, f"generated digits, seed {seed}, and scikit-learn's digits")
     return Splits(
         *parts,
         description={"name": name, **described(parts)},
