@@ -4,7 +4,8 @@
 
 reads benchmarks/slot_filling.yaml, which lists configurations. Each has a label, the name of a data
 set (`builtin`, or one whose folder `--source` names), and options of `dlrecipes run`. In a text,
-`{version}` is the seed plus 1: the version that the run with that seed published. Commands that are
+`{version}` is the seed plus 1: the version that the run with that seed published. If `train` and
+`test` name two other data sets, the model of the one is tested on the other. Commands that are
 already in results.csv are skipped.
 """
 
@@ -47,10 +48,16 @@ def main(recipe: str, source: tuple[str, ...], only: str, keep: Path | None) -> 
     for entry in plan["configurations"]:
         if only not in f"{entry['data']} {entry['configuration']}":
             continue
-        if entry["data"] != "builtin" and entry["data"] not in folders:
+        if not set(data_of(entry)) - {"builtin"} <= set(folders):
             continue
         for seed in entry.get("seeds", plan["seeds"]):
             measure(recipe, table, plan, entry, seed, folders, keep)
+
+
+def data_of(entry: dict[str, Any]) -> tuple[str, str]:
+    """Returns the names of the data that a configuration trains and is tested on."""
+    train_on = entry.get("train", entry["data"])
+    return train_on, entry.get("test", train_on)
 
 
 def measure(
@@ -81,15 +88,19 @@ def measure(
         }.items()
     }
     words = [_option(name, value) for name, value in options.items()]
-    source = [] if entry["data"] == "builtin" else [f"--data {entry['data']}"]
+    train_on, test_on = data_of(entry)
+    source = [] if train_on == "builtin" else [f"--data {train_on}"]
     command = " ".join(["dlrecipes run", recipe, *source, *words, f"--seed {seed}"])
+    if test_on != train_on:
+        command += f" && dlrecipes evaluate {recipe} --data {test_on}"
     if table.exists() and any(row["command"] == command for row in read_results(table)):
         return
     settings = {**options, "seed": seed}
     if source:
-        settings["data"] = folders[entry["data"]]
+        settings["data"] = folders[train_on]
     click.echo(command)
-    metrics, environment = train(recipe, settings, keep)
+    tested = folders[test_on] if test_on != train_on else None
+    metrics, environment = train(recipe, settings, keep, tested)
     values = flat({**metrics, **metrics["test"]})
     rows = [
         {
@@ -133,7 +144,7 @@ def _option(name: str, value: Any) -> str:
 
 
 def train(
-    recipe: str, settings: dict[str, Any], keep: Path | None = None
+    recipe: str, settings: dict[str, Any], keep: Path | None = None, test_on: str | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the metrics and the environment of one run.
 
@@ -141,6 +152,8 @@ def train(
         recipe: Name of the recipe.
         settings: Settings of the run.
         keep: Folder to keep the run in. Defaults to `None`: a temporary folder.
+        test_on: Data that the metrics of the test part are measured on. Defaults to `None`: the
+            run's own.
     """
     from dlrecipes._utils.quiet import load_tensorflow
 
@@ -156,11 +169,16 @@ def train(
     task = source.recipe()(config, recipe)
     if keep is not None:
         folder = run_folder.new_folder(keep / "runs" / recipe, None)
-        metrics = runner.run(task, folder, keep / "saved_models").metrics
+        result = runner.run(task, folder, keep / "saved_models")
+        metrics, model = dict(result.metrics), result.version.keras_model()
         click.echo(f"  {folder}, {metrics['published']}")
-        return metrics, runner.environment()
-    with tempfile.TemporaryDirectory() as place:
-        return runner.train(task, Path(place))[3], runner.environment()
+    else:
+        with tempfile.TemporaryDirectory() as place:
+            model, _, _, metrics = runner.train(task, Path(place))
+    if test_on is not None:
+        other = source.make(source.config().parse({**settings, "data": test_on}))
+        metrics = {**metrics, "test": other.evaluate(model, other.load_data(), "test")}
+    return metrics, runner.environment()
 
 
 if __name__ == "__main__":
