@@ -27,7 +27,7 @@ def test_each_part_has_generated_and_scanned_digits_in_the_format_of_mnist(parts
         mass = part.images.sum(axis=(1, 2), dtype=float)
         for axis in (1, 2):
             middle = part.images.sum(axis=axis) @ places / mass
-            assert np.mean(np.abs(middle - 14) <= 0.6) > 0.95
+            assert np.mean(np.abs(middle - 14.5) <= 0.6) > 0.95
 
 
 def test_no_image_is_in_two_parts(parts):

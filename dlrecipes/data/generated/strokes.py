@@ -104,8 +104,8 @@ def curve_weights(form: str, count: int) -> np.ndarray:
 def draw(points: np.ndarray, widths: np.ndarray, blur: np.ndarray) -> np.ndarray:
     """Returns images of pen strokes in the format of MNIST's digits.
 
-    The longer side of the ink fills 20 pixels, and its centre of mass is in the middle of 28x28,
-    as far as whole pixels and the edges allow.
+    The longer side of the ink fills 20 pixels, and its centre of mass is on the pixel of row and
+    column 14 of 28, as far as whole pixels and the edges allow.
 
     Args:
         points: float32 of shape `(count, points, 2)`: points on each image's strokes, x to the
@@ -144,12 +144,12 @@ def draw(points: np.ndarray, widths: np.ndarray, blur: np.ndarray) -> np.ndarray
 
 
 def _place(ink: np.ndarray, images: np.ndarray) -> None:
-    """Copies each box into its image, with the centre of mass in the middle."""
-    steps = np.arange(FILLED) + 0.5
+    """Copies each box into its image, with the centre of mass on the pixel of row and column 14."""
+    steps, middle = np.arange(FILLED) + 0.5, SIZE // 2 + 0.5
     mass = ink.sum(axis=(1, 2), dtype="float64")
     room = SIZE - FILLED
     tops, lefts = (
-        np.clip(np.round(SIZE / 2 - ink.sum(axis=axis) @ steps / mass), 0, room).astype(int)
+        np.clip(np.round(middle - ink.sum(axis=axis) @ steps / mass), 0, room).astype(int)
         for axis in (2, 1)
     )
     for image, box, top, left in zip(images, ink, tops.tolist(), lefts.tolist(), strict=True):
