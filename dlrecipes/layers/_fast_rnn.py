@@ -12,6 +12,9 @@ class FastRNN:
     models, on other backends, and on a GPU, which has its own kernels.
     """
 
+    # Whether `inner_loop` returns all last states, even if the layer's call does not.
+    keeps_states = False
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """Runs over time and returns the last output, all outputs and the last states."""
         # A subclass may use another cell.
@@ -40,7 +43,7 @@ class FastRNN:
             mask,
             backwards=self.go_backwards,
             return_sequences=self.return_sequences,
-            return_states=self.return_state or self.stateful,
+            return_states=self.return_state or self.stateful or self.keeps_states,
         )
         return self._as_keras(outputs, states, mask)
 

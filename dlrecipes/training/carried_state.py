@@ -129,8 +129,14 @@ def _with_state(layer: keras.layers.RNN, state: list[Any]) -> Iterator[list[Any]
         run.append(list(states))
         return last_output, outputs, states
 
-    own.update(get_initial_state=get_initial_state, inner_loop=inner_loop)
+    replaced = {
+        "get_initial_state": get_initial_state,
+        "inner_loop": inner_loop,
+        "keeps_states": True,
+    }
+    own.update(replaced)
     try:
         yield run
     finally:
-        del own["get_initial_state"], own["inner_loop"]
+        for name in replaced:
+            del own[name]

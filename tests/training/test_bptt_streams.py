@@ -94,13 +94,13 @@ def test_streams_reject_other_batch_sizes_and_shuffling(text_models):
 def test_chunks_run_the_fast_recurrence_unrolled_in_the_graph(streams, monkeypatch):
     unrolled = []
 
-    class Unrolled(_cpu_recurrence._Unrolled):
-        def __init__(self, steps, z, states, mask):
-            unrolled.append(z.shape[1])
-            super().__init__(steps, z, states, mask)
+    class Loop(_cpu_recurrence._Loop):
+        def __init__(self, order, *args):
+            assert order.single
+            unrolled.append(order.chunk)
+            super().__init__(order, *args)
 
-    monkeypatch.setattr(_cpu_recurrence, "_Unrolled", Unrolled)
-    monkeypatch.setattr(_cpu_recurrence, "_Chunked", None)
+    monkeypatch.setattr(_cpu_recurrence, "_Loop", Loop)
     deep = network(layers.LSTM, layers.LSTM, units=3)
     fit(compiled(TruncatedBPTT(deep, 4, streams=streams)))
     # Two layers, in the loop's body and in the shorter chunk after it.
