@@ -13,8 +13,8 @@ _FAINTEST = 0.04
 # Where there is ink, the mean of nine pixels exceeds the paper's noise by this factor.
 _ABOVE_NOISE = 3.0
 # Added before rounding down. The centre of a symmetric stroke lies between two pixels, and rounding
-# errors, which differ between TensorFlow and NumPy, must not decide for one of them.
-_HALF = 0.5 + 1 / 256
+# errors, which differ between TensorFlow and NumPy, must not decide: it goes to the upper left.
+_HALF = 0.5 - 1 / 256
 
 
 # AutoGraph has nothing to convert here, and its search takes several times as long as tracing.

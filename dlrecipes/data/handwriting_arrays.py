@@ -15,7 +15,7 @@ FILLED = 20 / 28
 _REDUCED = 160
 _FAINTEST = 0.04
 _ABOVE_NOISE = 3.0
-_HALF = 0.5 + 1 / 256
+_HALF = 0.5 - 1 / 256
 
 Float = np.float32
 
