@@ -24,7 +24,7 @@ def test_outputs_equal_loops_over_units_and_pieces():
     y = ops.convert_to_numpy(layer(ops.array(X, "float32")))
     kernel, bias = layer.get_weights()
     assert kernel.shape == (3, 6)
-    np.testing.assert_allclose(y, by_hand(X, kernel, bias, 2, 3), rtol=1e-5)
+    np.testing.assert_allclose(y, by_hand(X, kernel, bias, 2, 3), rtol=1e-5, atol=1e-6)
 
 
 def test_axes_before_the_last_are_kept():
