@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ BINS = 15
 TOP_K = 5
 # With fewer classes, top-5 accuracy says little.
 MIN_CLASSES_FOR_TOP_K = 10
+# With fewer predictions, the bootstrap interval of their accuracy is too narrow.
+LEAST_FOR_BOOTSTRAP = 30
 # Rows whose ranks are computed at once.
 _ROWS = 8192
 
@@ -196,11 +199,14 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
 
 
 def accuracy_interval(right: int, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Returns the percentile bootstrap interval of an accuracy, without drawing samples.
+    """Returns the interval in which an accuracy lies, by the bootstrap or by Wilson's formula.
 
-    The number of right predictions in a resample of `count` predictions, drawn with replacement,
-    has a binomial distribution. Infinitely many resamples give the interval between its
-    quantiles. It has no width if all predictions are right, or none.
+    From 30 predictions on, it is the percentile bootstrap interval, without drawing samples: the
+    number of right predictions in a resample of `count` predictions, drawn with replacement, has a
+    binomial distribution, and infinitely many resamples give the interval between its quantiles.
+
+    With fewer predictions, or if all of them are right or none, it is Wilson's score interval.
+    The bootstrap would be too narrow then: resamples of equal predictions do not differ.
 
     Args:
         right: Number of right predictions.
@@ -218,14 +224,19 @@ def accuracy_interval(right: int, count: int, level: float = 0.95) -> tuple[floa
     >>> from dlrecipes.metrics import accuracy_interval
     >>> accuracy_interval(90, 100)
     (0.84, 0.95)
+    >>> low, high = accuracy_interval(4, 4)
+    >>> round(low, 2), high
+    (0.51, 1.0)
 
     Reference:
         Efron and Tibshirani, 1993, "An introduction to the bootstrap", sections 5.2 and 13.3.
+        Wilson, 1927, "Probable inference, the law of succession, and statistical inference".
+        https://doi.org/10.1080/01621459.1927.10502953
     """
     if count < 1 or not 0 <= right <= count:
         raise ValueError(f"right must be from 0 to count, and count at least 1: {right}, {count}.")
-    if right in (0, count):
-        return right / count, right / count
+    if right in (0, count) or count < LEAST_FOR_BOOTSTRAP:
+        return _wilson_interval(right, count, level)
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, count + 1)))])
     k = np.arange(count + 1)
     ways = logs[-1] - logs - logs[::-1]
@@ -235,6 +246,17 @@ def accuracy_interval(right: int, count: int, level: float = 0.95) -> tuple[floa
     tail = (1 - level) / 2
     low, high = np.searchsorted(cumulative / cumulative[-1], [tail, 1 - tail])
     return float(low / count), float(high / count)
+
+
+def _wilson_interval(right: int, count: int, level: float) -> tuple[float, float]:
+    """Returns the accuracies whose normal approximation makes the result plausible enough."""
+    z2 = NormalDist().inv_cdf((1 + level) / 2) ** 2
+    centre = right + z2 / 2
+    half = (z2 * (right * (count - right) / count + z2 / 4)) ** 0.5
+    # Rounding errors must not move the bounds of equal predictions off 0 and 1.
+    low = 0.0 if right == 0 else (centre - half) / (count + z2)
+    high = 1.0 if right == count else (centre + half) / (count + z2)
+    return low, high
 
 
 def classification_metrics(
@@ -248,7 +270,7 @@ def classification_metrics(
         class_names: Names of the classes, in the order of the columns.
 
     Returns:
-        `accuracy` and its bootstrap interval, `accuracy_low` and `accuracy_high` (see
+        `accuracy` and its 95 % interval, `accuracy_low` and `accuracy_high` (see
         `accuracy_interval`); `error`; `cross_entropy`; `top_5_accuracy`, with at least 10 classes;
         `macro_f1`; `expected_calibration_error`; and, for each class with examples,
         `accuracy_by_class` (the recall), `precision_by_class` and `f1_by_class`.

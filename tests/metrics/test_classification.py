@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, norm
 from sklearn import metrics as sklearn_metrics
 
 from dlrecipes.metrics import (
@@ -99,7 +99,7 @@ def test_the_bins_of_the_calibration_error_agree_with_a_loop():
     assert error == pytest.approx(expected, abs=1e-7)
 
 
-@pytest.mark.parametrize(("right", "count"), [(90, 100), (1, 7), (199_000, 200_000), (499, 500)])
+@pytest.mark.parametrize(("right", "count"), [(90, 100), (1, 30), (199_000, 200_000), (499, 500)])
 def test_the_interval_lies_between_quantiles_of_the_binomial_distribution(right, count):
     expected = binom.ppf([0.025, 0.975], count, right / count) / count
     assert accuracy_interval(right, count) == pytest.approx(tuple(expected))
@@ -112,9 +112,22 @@ def test_ten_thousand_resamples_have_the_same_interval():
     assert accuracy_interval(330, 400) == pytest.approx(tuple(drawn), abs=1 / 400)
 
 
-@pytest.mark.parametrize("right", [0, 20])
-def test_equal_predictions_have_an_interval_without_width(right):
-    assert accuracy_interval(right, 20) == (right / 20, right / 20)
+@pytest.mark.parametrize("count", [1, 4, 1000])
+def test_equal_predictions_have_an_interval_with_width(count):
+    # Wilson's bounds p satisfy (p - 1)^2 = z^2 p (1 - p) / n for n of n, so p = n / (n + z^2).
+    low = count / (count + norm.ppf(0.975) ** 2)
+    assert accuracy_interval(count, count) == pytest.approx((low, 1))
+    assert accuracy_interval(0, count) == pytest.approx((0, 1 - low))
+
+
+@pytest.mark.parametrize(("right", "count"), [(1, 2), (3, 4), (1, 7), (20, 29)])
+def test_few_predictions_have_wilson_s_interval(right, count):
+    # Each bound is z of its own standard deviations from the accuracy.
+    low, high = accuracy_interval(right, count)
+    for bound in (low, high):
+        deviation = np.sqrt(bound * (1 - bound) / count)
+        assert abs(right / count - bound) == pytest.approx(norm.ppf(0.975) * deviation)
+    assert 0 < low < right / count < high < 1
 
 
 def test_all_metrics_have_stable_names():
