@@ -22,8 +22,9 @@ _COLOURS = (
     (250, 193, 39),
     (252, 255, 164),
 )
-# Shorter side of the coarsest map that is chosen: ResNet's last one has it.
-_LEAST_SIDE = 7
+# Shorter side of the coarsest map that is chosen. Finer maps of earlier layers mislead: their mean
+# gradients say less about the class, and often no part of them raises its score.
+_LEAST_SIDE = 4
 # Largest weight of the heat map's colour against the image.
 _OPACITY = 0.75
 
@@ -41,9 +42,8 @@ class GradCAM:
             classes)`.
         layer: Layer, or its name, whose output is a feature map of shape `(batch, height, width,
             channels)`. In an ensemble each member has a layer of this name. Defaults to `None`: the
-            last layer, pooling excluded, whose map has at least 7x7 positions, which is the size
-            of ResNet's last map for images of 224 pixels; without one, the last with the most
-            positions.
+            last layer, pooling excluded, whose map has at least 4x4 positions; without one, the
+            last with the most positions.
 
     Raises:
         ValueError: If the model is not functional, or has no such layer.
@@ -154,7 +154,7 @@ def grad_cam(
         classes: Class to explain for each image, integers of shape `(batch,)`, or one integer for
             all. Defaults to `None`: the predicted classes.
         layer: Layer of the feature maps, or its name. Defaults to `None`: the last layer, pooling
-            excluded, whose map has at least 7x7 positions.
+            excluded, whose map has at least 4x4 positions.
 
     Returns:
         float32 of shape `(batch, height, width)`, from 0 to 1.
