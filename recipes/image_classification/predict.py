@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
 
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe.image_inputs import answer_images, expand_images
@@ -61,6 +65,9 @@ def predict(
                 prediction["explanation"] = write_image(
                     options.explain, prediction["file"], "explained", content
                 )
+                if _is_grey(content):
+                    label = prediction["label"]
+                    prediction["note"] = f"no part of the image raises the score of {label}"
         return predictions
 
     return complete(answer_images(prepare(version, inputs, options), answer, version.read_image))
@@ -77,14 +84,21 @@ def _prediction(name: str, outputs: Mapping[str, Any], row: int, top: int) -> di
     }
 
 
+def _is_grey(content: bytes) -> bool:
+    """Returns whether a heat map is empty, so that nothing but the grey image shows."""
+    pixels = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+    return bool((pixels == pixels[..., :1]).all())
+
+
 def _descending(pair: tuple[str, float]) -> float:
     return -pair[1]
 
 
 def present(prediction: Mapping[str, Any]) -> str:
-    """Returns the classes of an image with their probabilities, and the path of its heat map."""
+    """Returns an image's classes with their probabilities, and its heat map with any note."""
     classes = ", ".join(
         f"{name} {probability:.1%}" for name, probability in prediction["probabilities"].items()
     )
     heat_map = f"; heat map {prediction['explanation']}" if "explanation" in prediction else ""
-    return f"{prediction['file']}: {classes}{heat_map}"
+    note = f" ({prediction['note']})" if "note" in prediction else ""
+    return f"{prediction['file']}: {classes}{heat_map}{note}"

@@ -18,14 +18,17 @@ CLASSES = [b"dark", b"grey", b"light"]
 
 
 class Version:
-    """Stands for a version: the classes are three levels of grey; a heat map is red."""
+    """Stands for a version: the classes are three levels of grey; a heat map has one colour."""
 
     read_image = staticmethod(read_image_bytes)
+
+    def __init__(self, colour="red"):
+        self.colour = colour
 
     def call(self, signature="serving_default", /, **inputs):
         images = [np.asarray(Image.open(io.BytesIO(file))) for file in inputs["image_bytes"]]
         if signature == "explain":
-            maps = [Image.new("RGB", image.shape[1::-1], "red") for image in images]
+            maps = [Image.new("RGB", image.shape[1::-1], self.colour) for image in images]
             return {"explanation_bytes": [encoded(image) for image in maps]}
         levels = np.array([image.mean() / 255 for image in images])
         scores = np.exp(-np.abs(levels[:, None] - [0, 0.4, 1]))
@@ -93,6 +96,15 @@ def test_a_heat_map_does_not_replace_a_file_of_the_user(photos):
     (prediction,) = predict(["a/x.png"], explain="maps")
     assert prediction["explanation"] == "maps/x.explained-2.png"
     assert (photos / "maps" / "x.explained.png").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("colour", "is_noted"), [("red", False), ("grey", True)])
+def test_a_heat_map_without_colour_is_noted(photos, colour, is_noted):
+    predict, options = module("predict"), module("config").PredictOptions(explain="maps")
+    (prediction,) = predict.predict(Version(colour), ["a/x.png"], options)
+    note = "no part of the image raises the score of dark"
+    assert prediction.get("note") == (note if is_noted else None)
+    assert predict.present(prediction).endswith(f"maps/x.explained.png ({note})") == is_noted
 
 
 @pytest.mark.parametrize(
