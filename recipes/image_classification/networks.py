@@ -53,6 +53,16 @@ def build(config: Config, num_classes: int) -> keras.Model:
     return keras.Model(images, network(images), name="image_classification")
 
 
+def check(config: Config) -> None:
+    """Checks the name of a network of keras.applications, before anything is read.
+
+    Raises:
+        UsageError: If there is no such network; the message names the nearest one.
+    """
+    if config.network.startswith(APPLICATIONS):
+        _find_application(config.network)
+
+
 def _member(
     config: Config, shape: tuple[int, int, int], num_classes: int, number: int
 ) -> keras.Model:

@@ -26,7 +26,7 @@ from dlrecipes.recipe.example_files import class_images
 from dlrecipes.recipe.labels import labels_file
 from dlrecipes.training import ImageClassifier
 
-from . import compression, data, figures, predict, training
+from . import compression, data, figures, networks, predict, training
 from .augmentation import Augmentation
 from .config import Config, PredictOptions
 
@@ -60,6 +60,7 @@ class ImageClassification(Recipe):
 
     def load_data(self) -> Splits:
         """Returns the images."""
+        networks.check(self.config)
         return data.load(self.config)
 
     def check(self) -> DataReport:

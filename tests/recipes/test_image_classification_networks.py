@@ -100,6 +100,12 @@ def test_an_unknown_application_names_the_nearest(name, hint):
     assert hint in str(caught.value)
 
 
+def test_an_unknown_application_is_refused_before_data_are_read(tmp_path):
+    task = recipe(network="applications:MobilNetV2", width=1.0, data=str(tmp_path / "nowhere"))
+    with pytest.raises(UsageError, match="Did you mean 'MobileNetV2'"):
+        task.load_data()
+
+
 def test_an_application_trains_with_weights_of_a_file(tmp_path):
     data = all_parts(CLASSES, size=32)
     source = recipe(**APPLICATION).build(data)
