@@ -138,7 +138,7 @@ def preferred_units(
         synthetic: Synthetic image of each unit (see `dlrecipes.training.preferred_images`), uint8
             or floats from 0 to 1, of shape `(height, width, 1 or 3)`.
         dataset: Images of a dataset for each unit, the strongest first (see
-            `dlrecipes.training.top_images`).
+            `dlrecipes.training.top_images`). A unit may have none.
         title: Title of the figure.
         cmap: Matplotlib's colour map of grey images. Defaults to `"gray"`.
 
@@ -158,7 +158,7 @@ def preferred_units(
         Olah, Mordvintsev and Schubert, 2017, "Feature visualization",
         https://distill.pub/2017/feature-visualization
     """
-    count = max(len(images) for images in dataset)
+    count = max([1, *map(len, dataset)])
     figure = Figure(
         figsize=(1.6 + 1.15 * (count + 1), 0.9 + 1.1 * len(names)), layout="constrained"
     )

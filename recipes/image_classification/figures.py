@@ -14,13 +14,13 @@ from dlrecipes.data.image_resizing import resize
 from dlrecipes.data.labelled_images import ImageExamples
 from dlrecipes.metrics import confusion_matrix, count_macs, reliability
 from dlrecipes.recipe.readme import mean_results
-from dlrecipes.training import ImageClassifier, grad_cam, preferred_images, top_images
+from dlrecipes.training import ImageClassifier, grad_cam, preferred_images
 from dlrecipes.training.grad_cam import overlay
 
 from .config import Config
 
-# Classes whose preferred images are drawn, images of each, and test images to choose from.
-CLASSES, TOP, SEARCHED, BATCH = 6, 6, 2000, 250
+# Classes whose preferred images are drawn, and test images of each.
+CLASSES, TOP = 6, 6
 # Columns of results.csv for the comparison of networks.
 METRICS = ("error", "macs", "parameters")
 
@@ -50,7 +50,7 @@ def figures(
     if layers:
         yield "filters", charts.filters(layers[0])
         yield "feature_maps", charts.feature_maps(model.network, images[0].astype("float32") / 255)
-    yield "preferred_images", _preferred(model, images)
+    yield "preferred_images", _preferred(model, images, probabilities)
     yield "networks", _networks(model, counts, config)
 
 
@@ -82,17 +82,19 @@ def _explanations(
     return charts.explanations(chosen, drawn, truth[rows], probabilities[rows], model.class_names)
 
 
-def _preferred(model: ImageClassifier, images: _Prepared) -> Figure:
+def _preferred(model: ImageClassifier, images: _Prepared, probabilities: np.ndarray) -> Figure:
     units = list(range(min(CLASSES, len(model.class_names))))
     synthetic = preferred_images(model, units)
-    rows = np.unique(np.linspace(0, len(images) - 1, min(SEARCHED, len(images))).astype(int))
-    batches = (
-        images.rows(rows[start : start + BATCH]).astype("float32") / 255
-        for start in range(0, len(rows), BATCH)
-    )
-    best = top_images(model, units, batches, count=TOP)
+    predicted = probabilities.argmax(axis=1)
+    best = []
+    for unit in units:
+        rows = np.flatnonzero(predicted == unit)
+        # By the score alone, one image could be the first of several classes.
+        surest = np.argsort(-probabilities[rows, unit], kind="stable")[:TOP]
+        best.append([images[row] for row in rows[surest]])
     names = [model.class_names[unit] for unit in units]
-    return charts.preferred_units(names, synthetic, best.images, "Images that excite each class")
+    title = "Synthetic image that excites each class; images predicted as it, the surest first"
+    return charts.preferred_units(names, synthetic, best, title)
 
 
 def _networks(model: ImageClassifier, counts: np.ndarray, config: Config) -> Figure:
