@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dlrecipes.data.few_examples import few_per_class, label_counts
+from dlrecipes.data.few_examples import few_in_all, few_per_class, label_counts
 from dlrecipes.data.labelled_images import (
     ImageExamples,
     check_labelled_images,
@@ -22,6 +22,8 @@ from .config import Config
 VALIDATION, TEST = 500, 1000
 # Images are drawn at this size, at least, and then resized.
 SMALLEST = 16
+# With fewer training images, other images are classified much worse.
+ENOUGH = 200
 
 TEST_SETS = {
     "cats_dogs": "They are drawn cats and dogs, not photographs.",
@@ -48,7 +50,7 @@ def load(config: Config) -> Splits:
     train, validation, test = parts
     few = few_per_class(
         label_counts(train.labels, train.names), "images", "classes", "expect mistakes on them"
-    )
+    ) or few_in_all(len(train), ENOUGH, "images", "expect mistakes on others")
     description = {
         "name": name,
         "classes": len(train.names),

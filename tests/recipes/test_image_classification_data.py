@@ -34,6 +34,12 @@ def test_classes_are_weighted_by_the_inverse_of_their_frequency():
 # Data.
 
 
+def test_few_training_images_are_noted(splits):
+    note = "100 training images are few (fewer than 200): expect mistakes on others."
+    assert splits.training_notes == [note]
+    assert recipe(images=200).load_data().training_notes == []
+
+
 AUGMENTATIONS = {
     "flip": {"flip": True},
     "shift": {"shift": 0.3},
