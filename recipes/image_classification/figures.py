@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from dlrecipes import figures as charts
 from dlrecipes.data.image_resizing import resize
 from dlrecipes.data.labelled_images import ImageExamples
+from dlrecipes.data.sources import BUILTIN
 from dlrecipes.metrics import confusion_matrix, count_macs, reliability
 from dlrecipes.recipe.readme import mean_results
 from dlrecipes.training import ImageClassifier, grad_cam, preferred_images
@@ -23,6 +24,7 @@ from .config import Config
 CLASSES, TOP = 6, 6
 # Columns of results.csv for the comparison of networks.
 METRICS = ("error", "macs", "parameters")
+SUBJECTS = {"cats_dogs": "built-in cats and dogs", "x_or_o": "built-in letters X and O"}
 
 
 def figures(
@@ -51,7 +53,7 @@ def figures(
         yield "filters", charts.filters(layers[0])
         yield "feature_maps", charts.feature_maps(model.network, images[0].astype("float32") / 255)
     yield "preferred_images", _preferred(model, images, probabilities)
-    yield "networks", _networks(model, counts, config)
+    yield from (("networks", figure) for figure in _networks(model, counts, config))
 
 
 class _Prepared(Sequence):
@@ -97,13 +99,19 @@ def _preferred(model: ImageClassifier, images: _Prepared, probabilities: np.ndar
     return charts.preferred_units(names, synthetic, best, title)
 
 
-def _networks(model: ImageClassifier, counts: np.ndarray, config: Config) -> Figure:
+def _networks(model: ImageClassifier, counts: np.ndarray, config: Config) -> Iterator[Figure]:
+    """Yields the comparison with the networks that were measured on the same data, if any."""
     error = 1 - float(np.trace(counts) / counts.sum())
-    name = config.subject if config.data == "builtin" else Path(config.data).name
+    is_builtin = config.data == BUILTIN
+    name = config.subject if is_builtin else Path(config.data).name
     # In results.csv, `builtin` is the default subject.
-    measured = "builtin" if config.data == "builtin" and name == "cats_dogs" else name
+    measured = BUILTIN if is_builtin and name == "cats_dogs" else name
     results = mean_results(Path(__file__).with_name("results.csv"), measured, METRICS)
     known = {label: (error, macs, size) for label, (error, macs, size) in results.items()}
+    if not known:
+        return
     macs = count_macs(model.network) * (1 + config.mirror)
-    title = f"Networks on {name}; the area is the number of parameters"
-    return charts.accuracy_by_cost(known, title, (f"this run, {config.network}", error, macs))
+    # Folders may be named as built-in data.
+    data = SUBJECTS[name] if is_builtin else name
+    title = f"Networks on {data}; the area is the number of parameters"
+    yield charts.accuracy_by_cost(known, title, (f"this run, {config.network}", error, macs))
