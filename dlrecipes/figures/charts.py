@@ -72,15 +72,19 @@ def learning_curves(history: Sequence[Mapping[str, float]], best: int) -> Figure
     figure = Figure(figsize=(4.2 * columns, 3.2 * rows), layout="constrained")
     axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
     epochs = range(1, len(history) + 1)
+    # A single epoch has a point and no line.
+    style = ".-" if len(history) > 1 else "o"
     for axis, name in zip(axes, names, strict=False):
         for key, label, colour in ((name, "training", BLUE), (f"val_{name}", "validation", ORANGE)):
             if key in history[0]:
-                axis.plot(epochs, [logs[key] for logs in history], ".-", color=colour, label=label)
+                axis.plot(epochs, [logs[key] for logs in history], style, color=colour, label=label)
         # The legend has the curves first, whichever panel has them.
         label = f"kept: epoch {best}" if name == names[-1] else "_"
         axis.axvline(best, color=GREY, linestyle=":", label=label)
         axis.set(title=name.replace("_", " "), xlabel="epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len(history) == 1:
+            axis.set(xlim=(0, 2), xticks=[1])
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     legend_below(figure, 3)

@@ -47,6 +47,12 @@ def test_the_legend_of_learning_curves_has_the_curves_first():
     assert legend(learning_curves(history, 1)) == ["training", "validation", "kept: epoch 1"]
 
 
+def test_a_single_epoch_is_a_point_with_its_number():
+    axis = learning_curves([{"loss": 1.0}], 1).axes[0]
+    assert axis.get_xticks().tolist() == [1]
+    assert axis.lines[0].get_marker() == "o"
+
+
 def test_a_legend_covers_no_axes():
     rates = np.array([0.0, 0.01, 1.0]), np.array([0.0, 0.6, 1.0])
     figure = roc_curves({f"curve {k}": rates for k in range(9)}, "Verification")
