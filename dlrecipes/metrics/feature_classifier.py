@@ -115,7 +115,7 @@ class FeatureClassifier:
             mean distance of generated images to their nearest neighbours divided by the real
             images' (below 1: less varied). If the dataset has classes, also `sure`, the fraction
             of generated images whose class has a probability of at least 0.9, and
-            `classes_drawn`, the number of classes that occur among them.
+            `classes_drawn`, the number of classes that occur among these.
         """
         (real_features, _), (features, probabilities) = map(self.features, (real, generated))
         precision, recall = precision_recall(real_features, features)
@@ -128,8 +128,10 @@ class FeatureClassifier:
             "diversity": nearest_distance(features[same]) / max(spread, 1e-12),
         }
         if self.has_classes:
-            scores["sure"] = float(np.mean(probabilities.max(axis=1) >= CERTAIN))
-            scores["classes_drawn"] = float(len(set(probabilities.argmax(axis=1).tolist())))
+            is_sure = probabilities.max(axis=1) >= CERTAIN
+            scores["sure"] = float(is_sure.mean())
+            classes = np.unique(probabilities[is_sure].argmax(axis=1))
+            scores["classes_drawn"] = float(len(classes))
         return scores
 
 

@@ -22,6 +22,22 @@ def test_features_and_probabilities_have_one_row_per_image(digits):
     assert classifier.compare(images, images[:50])["classes_drawn"] <= 10
 
 
+@pytest.mark.parametrize(
+    ("probabilities", "sure", "classes"),
+    [
+        ([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.2, 0.5, 0.3]], 0, 0),
+        ([[0.95, 0.05, 0], [0.1, 0.9, 0], [0.9, 0.1, 0], [0.2, 0, 0.8]], 0.75, 2),
+    ],
+)
+def test_only_classes_of_sure_images_are_counted(probabilities, sure, classes, monkeypatch):
+    rows = np.asarray(probabilities)
+    features = np.random.default_rng(0).normal(size=(5, 2))
+    compared = iter([(features, rows), (features, rows)])
+    monkeypatch.setattr(FeatureClassifier, "features", lambda *_: next(compared))
+    scores = FeatureClassifier(None, has_classes=True).compare(None, None)
+    assert (scores["sure"], scores["classes_drawn"]) == (sure, classes)
+
+
 def test_without_classes_it_learns_rotations(digits):
     images, labels = digits
     classifier = FeatureClassifier.fit(images, np.zeros_like(labels), num_classes=1, steps=1)
