@@ -59,6 +59,9 @@ def precision_recall(
     the point's `neighbours`-th nearest neighbour. Precision is the fraction of generated points
     in the real region; recall is the fraction of real points in the generated region.
 
+    Unusual real points have large balls, and one of them may contain all generated points, however
+    many there are. So precision says little if recall is near 0.
+
     Args:
         real: Features of real examples, shape `(count, features)`.
         generated: Features of generated examples, shape `(count, features)`.

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from dlrecipes._utils.notes import print_note
 from dlrecipes.data.batches import array_batches, passes_per_epoch, steps_per_epoch
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.data.image_bytes import encode_batch, to_signed, to_uint8
@@ -39,6 +40,12 @@ SHEET, ROWS, COLUMNS = 64, 6, 8
 COMPARED = 4
 # Maximum mean difference to the model's own images for a smaller LiteRT file to be published.
 DROP = 0.02
+# With such a recall, such a precision is misleading.
+LOW_RECALL, HIGH_PRECISION = 0.05, 0.5
+MISLEADING = (
+    "precision {precision:.2f} says little with recall {recall:.2f}: a few unusual real images may "
+    "decide it, also for blurred samples. Look at the samples, fid and diversity."
+)
 NOTES = """\
 The same seed gives the same images.{classes} The noise is uniform in [-1, 1). Images are uint8;
 those of `model.tflite` are numbers from 0 to 1.
@@ -124,7 +131,10 @@ class DeepConvolutionalGAN(Recipe):
                 train.images, train.labels, len(train.names), seed, CLASSIFIER_STEPS
             )
         generated = self._samples(model, splits, self.config.num_samples)
-        return self._classifier.compare(getattr(splits, part).images, generated)
+        scores = self._classifier.compare(getattr(splits, part).images, generated)
+        if scores["recall"] < LOW_RECALL and scores["precision"] > HIGH_PRECISION:
+            print_note(MISLEADING.format(**scores), once="misleading precision")
+        return scores
 
     def _samples(self, model: GAN, splits: Splits, count: int) -> np.ndarray:
         """Returns generated images, uint8; a conditional model cycles through the classes."""

@@ -1,6 +1,7 @@
 """DCGAN from images to generated ones, with small networks."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,21 @@ def test_a_run_evaluates_draws_and_publishes(result):
     assert {"samples", "epochs", "interpolations", "nearest", "learning_curves"} <= figures
     with Image.open(result.folder / "figures" / "training.gif") as animation:
         assert (animation.format, animation.n_frames) == ("GIF", 2)
+
+
+@pytest.mark.parametrize(
+    ("precision", "recall", "is_noted"), [(1.0, 0.0, True), (0.9, 0.7, False), (0.1, 0.0, False)]
+)
+def test_a_precision_without_recall_is_noted(precision, recall, is_noted, monkeypatch):
+    notes = []
+    monkeypatch.setattr(module("recipe"), "print_note", lambda line, once: notes.append(line))
+    task = recipe()
+    scores = {"precision": precision, "recall": recall}
+    task._classifier = SimpleNamespace(compare=lambda *_: scores)
+    monkeypatch.setattr(task, "_samples", lambda *_: None)
+    part = SimpleNamespace(images=None)
+    assert task.evaluate(None, SimpleNamespace(train=part, test=part), "test") == scores
+    assert [line[:14] for line in notes] == ["precision 1.00"] * is_noted
 
 
 def test_the_same_seed_gives_the_same_images(version):
