@@ -83,6 +83,7 @@ def make(source: Source, published: str | None = None) -> click.Command:
         config = source.config()
         settings = config.parse(config.from_yaml(version.config_file), str(version.config_file))
         # A wrong input is reported before anything is loaded.
+        _check_apart(own["output_file"], parsed)
         own["inputs"] = _checked(own["inputs"], own["output_file"])
         if own["inputs"] != ("-",):
             own["inputs"] = tuple(source.prepare(version, own["inputs"], parsed))
@@ -141,7 +142,7 @@ def _command(
             click.Option(
                 ["--output", "output_file"],
                 type=click.Path(path_type=Path, dir_okay=False),
-                help="Write JSON, one line per prediction, to this file instead.",
+                help="Write JSON, one line per prediction, to this new file instead.",
             ),
             click.Option(
                 ["--saved-model"],
@@ -245,7 +246,23 @@ def _checked(inputs: tuple[str, ...], output_file: Path | None) -> tuple[str, ..
         raise UsageError("INPUT '-' is standard input, and takes no other input.", hint)
     if output_file is not None and not output_file.parent.is_dir():
         raise UsageError(f"{output_file.parent}: there is no such folder.", "Make it first.")
+    if output_file is not None and output_file.is_file() and output_file.stat().st_size:
+        hint = "Delete it, or give another name."
+        raise UsageError(f"--output {output_file}: the file exists, and is not replaced.", hint)
     return inputs if inputs == ("-",) else _as_utf8(inputs)
+
+
+def _check_apart(output_file: Path | None, options: Options | None) -> None:
+    """Refuses an output that has the name of a file which an option of the recipe names."""
+    for name, value in options or ():
+        if output_file is None or not isinstance(value, str) or not Path(value).suffix:
+            continue
+        if Path(value).expanduser().resolve() == output_file.resolve():
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"--output {output_file}: {option} names the same file.",
+                "Give another name: --output has the predictions as JSON lines.",
+            )
 
 
 def _report(error: RecipeError) -> None:

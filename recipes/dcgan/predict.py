@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from dlrecipes._utils.files import atomic_write
+from dlrecipes._utils.files import write_new
 from dlrecipes.errors import UsageError, reason
 from dlrecipes.export.version import EXTRAS, ModelVersion
 
@@ -37,7 +37,7 @@ def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOption
 def predict(
     version: ModelVersion, inputs: Sequence[str], options: PredictOptions
 ) -> list[dict[str, Any]]:
-    """Writes a sheet of generated images to a file; returns its path.
+    """Writes a sheet of generated images to a file that is not there yet; returns its path.
 
     Args:
         version: The published version.
@@ -55,10 +55,10 @@ def predict(
     sheet = io.BytesIO()
     Image.fromarray(tiled(images).squeeze()).save(sheet, "PNG")
     try:
-        atomic_write(path, sheet.getvalue())
+        path = write_new(path, sheet.getvalue())
     except OSError as error:
         raise UsageError(f"--sheet {options.sheet}: {reason(error)}.") from None
-    return [{"file": options.sheet, "count": options.count, "seed": options.seed}]
+    return [{"file": str(path), "count": options.count, "seed": options.seed}]
 
 
 def _sheet_path(sheet: str) -> Path:

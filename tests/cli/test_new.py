@@ -39,9 +39,9 @@ def test_a_new_recipe_trains_publishes_and_predicts(dlrecipes, my_task, tmp_path
     assert dlrecipes("evaluate", my_task).code == 0
     assert dlrecipes("predict", my_task, "[0]").err.startswith("Error: Input 1: points has shape")
     assert dlrecipes("predict", my_task, "one").err.startswith("Error: Input 1 is not JSON: 'one'")
-    # An output follows links, and has the usual mode.
+    # An output follows links, fills an empty file, and has the usual mode.
     target, link = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
-    target.write_text("old")
+    target.touch()
     link.symlink_to(target)
     assert dlrecipes("predict", my_task, "[0, 1]", "--output", link).code == 0
     assert link.is_symlink()

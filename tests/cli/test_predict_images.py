@@ -89,6 +89,36 @@ def test_a_wrong_input_is_reported_before_tensorflow_is_loaded(
     assert message in answer.err.splitlines()[0]
 
 
+def test_an_output_that_exists_is_not_replaced(dlrecipes, published, no_tensorflow, tmp_path):
+    published("image_classification")
+    before = (tmp_path / "photos" / "0.png").read_bytes()
+    answer = dlrecipes("predict", "image_classification", "photos", "--output", "photos/0.png")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.splitlines() == [
+        "Error: --output photos/0.png: the file exists, and is not replaced.",
+        "  Delete it, or give another name.",
+    ]
+    assert (tmp_path / "photos" / "0.png").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("recipe", "args", "option"),
+    [
+        ("dcgan", ["--count", "4", "--output", "samples.png"], "--sheet"),
+        ("facenet", ["--gallery", "photos", "--enrol", "a.npz", "--output", "./a.npz"], "--enrol"),
+    ],
+)
+def test_an_output_and_another_file_of_the_same_name_are_refused(
+    dlrecipes, published, no_tensorflow, tmp_path, recipe, args, option
+):
+    published(recipe)
+    before = sorted(tmp_path.rglob("*"))
+    answer = dlrecipes("predict", recipe, *args)
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{option} names the same file." in answer.err.splitlines()[0]
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_an_unknown_theme_lists_those_that_the_model_knows(dlrecipes, published, no_tensorflow):
     published("poem_generation", **POEMS)
     hint = dlrecipes("predict", "poem_generation", "moonlit").err.splitlines()[1]

@@ -128,6 +128,15 @@ def test_predictions_are_written_as_a_sheet(version, tmp_path):
     assert Image.open(path).size == (3 * 30 + 2, 2 * 30 + 2)
 
 
+def test_a_sheet_replaces_no_file(version, tmp_path):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"a photo")
+    (line,) = ask(version, count=1, sheet=str(photo))
+    assert line == f"1 images from seed 0: {tmp_path / 'photo-2.png'}"
+    assert photo.read_bytes() == b"a photo"
+    assert Image.open(tmp_path / "photo-2.png").format == "PNG"
+
+
 @pytest.mark.parametrize(
     "inputs, settings, message",
     [
