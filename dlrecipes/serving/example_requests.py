@@ -122,11 +122,13 @@ def _unpack(text: str) -> np.ndarray:
 
 
 def _guesses(signature: Signature) -> Iterator[dict[str, np.ndarray]]:
-    """Yields inputs of the declared shapes: zeros, and different texts."""
+    """Yields inputs of the declared shapes: ones or zeros, and different texts."""
     strings = any(spec.dtype.name == "string" for spec in signature.inputs.values())
-    # Texts and bytes that models may take: words, an image, nothing.
-    for text in (b"text", _white_image(), b"") if strings else (b"",):
-        yield {name: _blank(spec, text) for name, spec in signature.inputs.items()}
+    # A number of results is at least one; a label may be zero alone.
+    for integer in (1, 0):
+        # Texts and bytes that models may take: words, an image, nothing.
+        for text in (b"text", _white_image(), b"") if strings else (b"",):
+            yield {name: _filled(spec, text, integer) for name, spec in signature.inputs.items()}
 
 
 def _white_image() -> bytes:
@@ -136,11 +138,12 @@ def _white_image() -> bytes:
     return file.getvalue()
 
 
-def _blank(spec: Any, text: bytes) -> np.ndarray:
+def _filled(spec: Any, text: bytes, integer: int) -> np.ndarray:
     shape = [1] if spec.shape.rank is None else [size or 1 for size in spec.shape]
     if spec.dtype.name == "string":
         return np.full(shape, text, object)
-    return np.zeros(shape, spec.dtype.as_numpy_dtype)
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    return np.full(shape, integer if dtype.kind in "iu" else 0, dtype)
 
 
 def _body(signature: Signature, arrays: Mapping[str, np.ndarray]) -> bytes | None:

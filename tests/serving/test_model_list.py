@@ -81,6 +81,11 @@ def models(saved, tmp_path_factory):
         spec(tf.uint8, name="b"),
         name="two inputs",
     )
+    write(
+        root / "generated" / "1",
+        lambda count: {"images": tf.ones([count[0], 2])},
+        spec(tf.int32, 1, name="count"),
+    )
     write(root / "damaged" / "1", lambda x: {"y": 2 * x}, spec(tf.float32, 3, name="x"))
     (root / "damaged" / "1" / "assets.extra").mkdir()
     (root / "damaged" / "1" / "assets.extra" / "examples.json").write_text('{"signatures": [')
@@ -101,13 +106,14 @@ def served(models, start_server):
         server.kill()
 
 
-# Outputs of the models for their examples, or for zeros.
+# Outputs of the models for their examples, or for zeros, and integers of one.
 ANSWERS = {
     "half": [2.0],
     "quotes": [len(TEXT.encode())],
     "image files": [[32]],
     "large": [0.1],
-    "named": 0,
+    "named": 3,
+    "generated": [[1.0, 1.0]],
     "damaged": [0.0, 0.0, 0.0],
 }
 
