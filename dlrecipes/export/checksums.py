@@ -54,18 +54,27 @@ def check(folder: Path) -> str:
             )
         return "checksums: none were stored"
     expected = _read(path)
-    for name in sorted(expected):
-        if name not in names:
-            raise PublishError(f"{folder}: {name} is missing.")
-        if _sum(folder / name) != expected[name]:
-            raise PublishError(f"{folder}: {name} was changed after it was published.")
+    problems = list(_problems(folder, names, expected))
+    if problems:
+        raise PublishError(f"{folder}: {'; '.join(problems)}.")
+    files = counted(len(expected), "file is", "files are")
+    return f"checksums: {files} unchanged, and there are no others"
+
+
+def _problems(folder: Path, names: list[str], expected: dict[str, str]) -> Iterator[str]:
+    """Yields which files are missing, were changed and were added."""
+    missing = sorted(set(expected) - set(names))
+    if missing:
+        yield f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+    kept = sorted(set(expected) & set(names))
+    changed = [name for name in kept if _sum(folder / name) != expected[name]]
+    if changed:
+        verb, subject = ("was", "it was") if len(changed) == 1 else ("were", "they were")
+        yield f"{', '.join(changed)} {verb} changed after {subject} published"
     added = [name for name in names if name not in expected]
     if added:
         more = f" and {len(added) - NAMED} more" if len(added) > NAMED else ""
-        listed = ", ".join(added[:NAMED]) + more
-        raise PublishError(f"{folder}: {listed}: added after the version was published.")
-    files = counted(len(expected), "file is", "files are")
-    return f"checksums: {files} unchanged, and there are no others"
+        yield f"{', '.join(added[:NAMED])}{more}: added after the version was published"
 
 
 def check_file(folder: Path, name: str) -> str:

@@ -49,6 +49,21 @@ def test_a_changed_file_is_named(copied, name):
         list(check(copied))
 
 
+def test_each_file_that_changed_is_named(copied):
+    for name in ("model.tflite", "README.md"):
+        with (copied / name).open("ab") as file:
+            file.write(b"x")
+    (copied / "model.keras").unlink()
+    (copied / "evil.py").write_text("x")
+    with pytest.raises(PublishError) as caught:
+        list(check(copied))
+    assert str(caught.value.message) == (
+        f"{copied}: model.keras is missing; "
+        "README.md, model.tflite were changed after they were published; "
+        "evil.py: added after the version was published."
+    )
+
+
 def test_a_missing_file_is_named(copied):
     (copied / "model.keras").unlink()
     with pytest.raises(PublishError, match=r"model\.keras is missing"):
