@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Classes below this probability are not printed.
 MIN_PROBABILITY = 0.01
+# Why an image has no class.
+BLANK = "the image is blank"
 
 
 def prepare(version: ModelVersion, inputs: Sequence[str], options: None = None) -> list[str]:
@@ -77,18 +79,19 @@ def _note_photograph(name: str, content: bytes | np.ndarray) -> None:
 def _prediction(name: str, outputs: Mapping[str, Any], row: int) -> dict[str, Any]:
     classes = [label.decode() for label in outputs["classes"][row]]
     probabilities = outputs["probabilities"][row].tolist()
-    return {
+    prediction = {
         "file": name,
         "label": outputs["label"][row].decode(),
         "probabilities": dict(zip(classes, probabilities, strict=True)),
     }
+    return prediction if prediction["label"] else {**prediction, "problem": BLANK}
 
 
 def present(prediction: Mapping[str, Any]) -> str:
     """Returns the class with its probability, and up to three other likely classes."""
     name, label = prediction["file"], prediction["label"]
     if not label:
-        return f"{name}: the image is blank"
+        return f"{name}: {BLANK}"
     ordered = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])
     likely = [(other, chance) for other, chance in ordered[1:4] if chance >= MIN_PROBABILITY]
     others = ", ".join(f"{other} {chance:.1%}" for other, chance in likely)

@@ -164,6 +164,8 @@ def test_predictions_contain_file_class_and_probability(version, test_part, tmp_
     assert lines[0][len(f"{path}: ")] in "0123456789"
     assert "%" in lines[0]
     assert lines[1].endswith("the image is blank")
+    assert "problem" not in predictions[0]
+    assert (predictions[1]["label"], predictions[1]["problem"]) == ("", "the image is blank")
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89", b"text"])
