@@ -25,11 +25,11 @@ from dlrecipes.cli.options import (
     setting_options,
     typed_settings,
 )
-from dlrecipes.errors import DataError, RecipeError, UsageError, nearest
+from dlrecipes.errors import DataError, RecipeError, UsageError
 from dlrecipes.export.lite_version import LiteVersion
-from dlrecipes.export.version import find_version, locate_version, subfolders
+from dlrecipes.export.version import find_version, locate_version
 from dlrecipes.recipe.prediction import predict_by_signature, present
-from dlrecipes.recipe.published import is_published, published_source
+from dlrecipes.recipe.published import is_published, published_source, unknown_model
 from dlrecipes.recipe.registry import Source
 from dlrecipes.recipe.unanswered import IncompletePredictions, Unanswered
 
@@ -173,8 +173,7 @@ class PredictCommands(RecipeCommands):
             # The options of a model's recipe are known before the command line is parsed.
             models = Path(_option(context.obj or (), "--models-dir") or "saved_models")
             if not is_published(name, models):
-                near = nearest(name, [path.name for path in subfolders(models)])
-                raise UsageError(error.message, near or error.hint) from None
+                raise unknown_model(name, models, error) from None
             with contextlib.suppress(UsageError):
                 source, _ = published_source(name, models)
                 if source is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlrecipes._utils.file_names import slug
 from dlrecipes._utils.files import missing_folders
-from dlrecipes.errors import UsageError, reason
+from dlrecipes.errors import UsageError, nearest, reason
 from dlrecipes.export.version import (
     CONFIG_FILE,
     EXTRAS,
@@ -20,6 +20,7 @@ from dlrecipes.export.version import (
     ModelVersion,
     subfolders,
     version_folders,
+    version_number,
 )
 from dlrecipes.recipe.config import AUTO_NAME, RecipeConfig
 from dlrecipes.recipe.registry import Source, find, sources
@@ -173,12 +174,29 @@ def published_source(
 
     try:
         source = find(name)
-    except UsageError:
+    except UsageError as error:
         if not is_published(name, models):
-            raise
+            raise unknown_model(name, models, error) from None
         published = locate_version(name, models, version)
         return recipe_of(published), published
     return source, find_version(models, source.name, version, typed=name)
+
+
+def unknown_model(name: str, models: Path, error: UsageError) -> UsageError:
+    """Returns the error for a name that neither a recipe nor a published model has.
+
+    Args:
+        name: Name or folder, as the user typed it.
+        models: Folder of published models.
+        error: Error that says that no recipe has it.
+    """
+    model, _, number = name.rpartition(":")
+    if model and version_number(number) is not None and is_published(model, models):
+        verbs = "'predict', 'evaluate' and 'export' take"
+        hint = f"Give the name alone: {model}. {verbs} --model-version {number}."
+        return UsageError(f"{name}: expected a name without a version.", hint)
+    known = [*(path.name for path in subfolders(models)), *(s.name for s in sources())]
+    return UsageError(error.message, nearest(name, known) or error.hint)
 
 
 def is_published(name: str, models: Path) -> bool:

@@ -292,6 +292,16 @@ def test_an_unknown_model_is_named_before_its_options_are_read(dlrecipes, withou
     assert answer.err == "Error: Unknown recipe 'addder'.\n  Did you mean 'adder'?\n"
 
 
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "export"])
+def test_a_version_after_the_name_is_refused_with_its_option(dlrecipes, without_recipe, verb):
+    answer = dlrecipes(verb, "adder:1", "--models-dir", without_recipe)
+    assert (answer.code, answer.out) == (2, "")
+    message, hint = answer.err.splitlines()
+    assert message == "Error: adder:1: expected a name without a version."
+    assert hint.startswith("  Give the name alone: adder. ")
+    assert hint.endswith("--model-version 1.")
+
+
 @pytest.fixture
 def tagged_data(tmp_path):
     """Writes sentences with the slots that are given, as CoNLL files."""

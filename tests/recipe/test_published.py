@@ -167,3 +167,17 @@ def test_a_recipe_of_ones_own_is_found_in_its_folder(publish, models, own_recipe
     assert recipe_of(version) is None
     own_recipe("mine", under=empty_directory)
     assert recipe_of(version).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("image_classification-photo", "image_classification-photos"),
+        ("slot_fillin", "slot_filling"),
+    ],
+)
+def test_the_nearest_of_recipes_and_published_models_is_suggested(publish, models, typed, nearest):
+    publish("image_classification-photos")
+    with pytest.raises(UsageError, match=f"Unknown recipe '{typed}'") as caught:
+        published_source(typed, models)
+    assert caught.value.hint == f"Did you mean '{nearest}'?"
