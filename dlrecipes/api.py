@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,19 +156,21 @@ class Model:
         """The version's folder."""
         return self.version.folder
 
-    def predict(self, inputs: Sequence[Any], **options: Any) -> list[Any]:
+    def predict(self, inputs: Sequence[Any] = (), **options: Any) -> list[Any]:
         """Returns predictions as data: numbers, strings, lists and dictionaries.
 
         Args:
             inputs: Inputs as the recipe takes them on the command line: sentences, paths of
-                images; for a model without a recipe, one element per example.
+                images; for a model without a recipe, one element per example. Defaults to none,
+                for a recipe whose options say everything.
             **options: Options of the recipe's predictions (`dlrecipes predict RECIPE --help`).
 
         Raises:
             RecipeError: If an input does not fit, or an option is unknown.
         """
-        if isinstance(inputs, str | bytes):
-            raise UsageError("predict: expected a list of inputs, got one string.", "Put it in [].")
+        if isinstance(inputs, str | bytes) or not isinstance(inputs, Iterable):
+            kind = type(inputs).__name__
+            raise UsageError(f"predict: expected a list of inputs, got {kind}.", "Put it in [].")
         if self._source is None:
             from dlrecipes.recipe.prediction import predict_by_signature
 

@@ -1,6 +1,7 @@
 """The front door in Python: the same errors, and the same data, as the command line."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import keras_tuner
@@ -9,6 +10,7 @@ import pytest
 
 import dlrecipes as front_door
 from dlrecipes.errors import UsageError
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import Recipe, RecipeConfig, Splits
 
 SENTENCES = ["leave Beijing on November 2nd", "arrive Rome at 7 p.m."]
@@ -107,8 +109,32 @@ def test_a_version_is_found_by_name_number_and_path(run_once, model):
         assert "tokens" in found.predict(SENTENCES[:1])[0]
     with pytest.raises(UsageError, match="there is no version 7"):
         front_door.load("slot_filling", version=7, models_dir=models)
-    with pytest.raises(UsageError, match="expected a list"):
-        model.predict(SENTENCES[0])
+    for inputs in (SENTENCES[0], 3, None):
+        with pytest.raises(UsageError, match="expected a list"):
+            model.predict(inputs)
+    with pytest.raises(UsageError, match=r"Input 2: expected a sentence, got int\."):
+        model.predict([SENTENCES[0], 3])
+
+
+def test_a_missing_version_is_described_by_its_models_name(tmp_path):
+    with pytest.raises(UsageError, match=r"none: no model is published there") as caught:
+        front_door.load(tmp_path / "none" / "1")
+    assert caught.value.hint == "Make one: dlrecipes run none"
+    (tmp_path / "line" / "2").mkdir(parents=True)
+    with pytest.raises(UsageError, match="line: there is no version 1") as caught:
+        front_door.load(tmp_path / "line" / "1")
+    assert caught.value.hint == "Published versions: 2."
+
+
+def test_a_recipe_whose_options_say_everything_needs_no_inputs(tmp_path, monkeypatch):
+    source = SimpleNamespace(
+        name="generator",
+        predictions=lambda settings: SimpleNamespace(predict=lambda version, inputs, _: inputs),
+        predict_options=lambda: None,
+    )
+    model = front_door.Model(ModelVersion(tmp_path), source)
+    monkeypatch.setattr(model, "_settings", lambda: None)
+    assert model.predict() == []
 
 
 def test_a_model_of_strings_without_a_recipe_takes_text(run_once):

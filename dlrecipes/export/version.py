@@ -383,6 +383,10 @@ def locate_version(model: str | Path, models: Path, version: int | None = None) 
             raise UsageError(f"{path}: this is one version.", f"Leave out version={version!r}.")
         return ModelVersion(path)
     is_path = isinstance(model, Path) or path.is_absolute() or len(path.parts) > 1
+    number = version_number(path.name)
+    if is_path and version is None and number is not None and not version_folders(path):
+        # The path of a version: the folder before it is the model's.
+        return find_version(path.parent.parent, path.parent.name, number)
     if is_path and not (path / "recipe.py").is_file():
         return find_version(path.parent, path.name, version)
     return find_version(models, path.resolve().name if is_path else str(model), version, str(model))

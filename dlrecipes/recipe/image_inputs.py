@@ -26,7 +26,7 @@ BATCH, BATCH_BYTES = 32, 2**25
 THREADS = 4
 
 
-def expand_images(inputs: Sequence[str | Path]) -> list[str]:
+def expand_images(inputs: Sequence[Any]) -> list[str]:
     """Returns the image files that inputs name: files, folders with their subfolders, patterns.
 
     Nothing is decoded. A pattern such as `photos/*.jpg` is expanded here, as some shells do not.
@@ -35,7 +35,7 @@ def expand_images(inputs: Sequence[str | Path]) -> list[str]:
         inputs: Paths of files or folders, or patterns; a leading `~` is expanded.
 
     Raises:
-        UsageError: If a path does not exist, or no file matches a pattern.
+        UsageError: If an input is not a path, a path does not exist, or no file matches a pattern.
         DataError: If a folder cannot be read, or contains no images.
 
     Example:
@@ -49,6 +49,11 @@ def expand_images(inputs: Sequence[str | Path]) -> list[str]:
     >>> [Path(name).name for name in expand_images([folder])]
     ['9.png', '10.png']
     """
+    for number, name in enumerate(inputs, 1):
+        if not isinstance(name, str | Path):
+            kind = type(name).__name__
+            hint = "Give image files, or folders of images."
+            raise UsageError(f"Input {number}: expected paths of images, got {kind}.", hint)
     return [file for number, text in enumerate(inputs, 1) for file in _expand(number, str(text))]
 
 

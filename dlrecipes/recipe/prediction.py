@@ -42,6 +42,22 @@ def predict_by_signature(version: ModelVersion, inputs: Sequence[Any]) -> list[d
     return complete(predictions)
 
 
+def check_texts(inputs: Sequence[Any], expected: str) -> None:
+    """Refuses inputs that are not texts.
+
+    Args:
+        inputs: The inputs, as the caller gave them.
+        expected: Name of each of them, such as `"a sentence"`.
+
+    Raises:
+        UsageError: If one of them is not a string.
+    """
+    for number, value in enumerate(inputs, start=1):
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise UsageError(f"Input {number}: expected {expected}, got {kind}.", "Give strings.")
+
+
 def _images(inputs: Sequence[Any]) -> Iterator[Any]:
     """Yields inputs with the files that paths of folders and patterns stand for."""
     from dlrecipes.recipe.image_inputs import expand_images

@@ -13,7 +13,7 @@ from dlrecipes.data.quatrains.rhyme_book import LEVEL_RHYMES, RHYME_NAMES, rhyme
 from dlrecipes.errors import UsageError, nearest
 from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.version import EXTRAS, ModelVersion
-from dlrecipes.recipe.prediction import plain
+from dlrecipes.recipe.prediction import check_texts, plain
 
 from .config import PredictOptions
 from .lite import CHARACTERS_FILE, TABLES_FILE, LiteWriter
@@ -37,6 +37,7 @@ def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOption
     Raises:
         UsageError: If an option does not apply, or the model knows no character of a theme.
     """
+    check_texts(inputs, "a theme or a prompt")
     tables = _tables(version)
     _request(options, tables)
     characters = json.loads(version.file(f"{EXTRAS}/{CHARACTERS_FILE}").read_text("utf-8"))

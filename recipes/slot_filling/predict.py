@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrecipes.errors import UsageError
 from dlrecipes.metrics import tag_spans
+from dlrecipes.recipe.prediction import check_texts
 
 if TYPE_CHECKING:
     from dlrecipes.export.version import ModelVersion
@@ -27,6 +28,7 @@ def prepare(version: ModelVersion, sentences: Sequence[str], options: None = Non
     Raises:
         UsageError: If a sentence is empty.
     """
+    check_texts(sentences, "a sentence")
     for number, sentence in enumerate(sentences, start=1):
         if not sentence.strip():
             raise UsageError(f"Sentence {number} is empty.", "Give a sentence in quotes.")

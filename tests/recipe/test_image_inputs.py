@@ -138,3 +138,11 @@ def test_an_image_that_the_model_rejects_is_named(tmp_path):
     assert isinstance(bad, Unanswered)
     assert names[1] in bad["error"]
     assert "too odd" in bad["error"]
+
+
+@pytest.mark.parametrize("value", [np.zeros((3, 3), "uint8"), 3, None])
+def test_an_input_that_is_not_a_path_is_one_short_line(value):
+    with pytest.raises(UsageError) as caught:
+        expand_images([value])
+    kind = type(value).__name__
+    assert caught.value.message == f"Input 1: expected paths of images, got {kind}."
