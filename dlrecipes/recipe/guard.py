@@ -74,6 +74,7 @@ def guard_predictions(functions: Predictions, folder: Path) -> Predictions:
     return Predictions(
         _checked(functions.predict, "predict", folder),
         _checked(functions.present, "present", folder),
+        functions.independent_inputs,
     )
 
 

@@ -99,7 +99,8 @@ class Source:
         if (self.folder / "predict.py").is_file():
             module = self._module("predict")
             if hasattr(module, "predict") and hasattr(module, "present"):
-                functions = Predictions(module.predict, module.present)
+                independent = getattr(module, "INDEPENDENT_INPUTS", True)
+                functions = Predictions(module.predict, module.present, independent)
                 return functions if self.is_built_in else guard_predictions(functions, self.folder)
         recipe = self.make(config)
         return Predictions(recipe.predict, recipe.present, recipe.independent_inputs)

@@ -14,6 +14,9 @@ from dlrecipes.recipe.unanswered import Unanswered, complete
 
 from .config import PredictOptions
 
+# A ranking compares all images.
+INDEPENDENT_INPUTS = False
+
 
 def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:
     """Returns the image files that the inputs name; does not load TensorFlow.

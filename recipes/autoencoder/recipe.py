@@ -36,8 +36,7 @@ class Autoencoder(Recipe):
     objective = ("squared_error", "min")
     pipeline_tag = "image-feature-extraction"
     metric_groups = ("pca",)
-    # A ranking compares all images.
-    independent_inputs = False
+    independent_inputs = predict.INDEPENDENT_INPUTS
     # Fitted once for all parts.
     _pca: Any = None
 

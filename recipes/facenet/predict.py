@@ -20,6 +20,8 @@ from dlrecipes.recipe.unanswered import Unanswered, complete
 from .config import PredictOptions
 
 THRESHOLD_FILE = "threshold.txt"
+# Each image is compared with each other.
+INDEPENDENT_INPUTS = False
 
 
 def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOptions) -> list[str]:

@@ -50,6 +50,7 @@ class FaceNet(Recipe):
     Config = Config
     objective = ("eer", "min")
     pipeline_tag = "image-feature-extraction"
+    independent_inputs = predict.INDEPENDENT_INPUTS
     metric_groups = ("pixels", "eigenfaces")
     # The loss over a few people's triplets does not show which epoch is best: it may be 0, and
     # semi-hard mining selects other triplets in each epoch.

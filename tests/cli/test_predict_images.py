@@ -192,6 +192,20 @@ def classifier(published, monkeypatch):
     return batches
 
 
+def test_images_are_compared_across_parts_of_the_command_line(dlrecipes, published, monkeypatch):
+    published("facenet")
+    monkeypatch.setattr(command, "ARGUMENTS", 2)
+
+    def embed(version, *signature, **inputs):
+        return {"embedding": np.eye(3)[: len(inputs["image_bytes"])]}
+
+    monkeypatch.setattr(ModelVersion, "call", embed)
+    answer = dlrecipes("predict", "facenet", "photos", "--threshold", "1", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    # 3 images have 3 pairs; parts of 2 would have only the first.
+    assert len(answer.out.splitlines()) == 3
+
+
 @pytest.mark.parametrize("inputs", [["photos"], ["photos/*.png"], ["photos/0.png", "photos/[12]*"]])
 def test_folders_and_quoted_patterns_are_answered_in_one_call(dlrecipes, classifier, inputs):
     answer = dlrecipes("predict", "image_classification", *inputs, "--json")

@@ -291,6 +291,14 @@ def test_a_predict_module_with_both_functions_replaces_the_class(with_prediction
     assert functions.independent_inputs
 
 
+def test_a_predict_module_may_compare_all_its_inputs(own_recipe):
+    folder = own_recipe()
+    code = PREDICT.format(returned="inputs") + "INDEPENDENT_INPUTS = False\n"
+    (folder / "predict.py").write_text(code)
+    source = registry.find(str(folder))
+    assert not source.predictions(source.config()()).independent_inputs
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [("1 / 0", "ZeroDivisionError: division by zero"), ("None", "predict returned nothing")],
