@@ -45,6 +45,11 @@ def prepare(version: ModelVersion, inputs: Sequence[str], options: PredictOption
         enrol = Path(options.enrol).expanduser()
         if options.enrol and not enrol.parent.is_dir():
             raise UsageError(f"--enrol {options.enrol}: there is no folder {enrol.parent}.")
+        if options.enrol and enrol.is_file() and enrol.stat().st_size:
+            raise UsageError(
+                f"--enrol {options.enrol}: the file exists, and is not replaced.",
+                "Delete it, or give another name.",
+            )
     elif options.enrol:
         raise UsageError("--enrol needs a gallery.", "Add --gallery FOLDER.")
     elif len(names) < 2:

@@ -69,6 +69,7 @@ TEXT = {"tables__json": {"form": "text"}, "characters__txt": ["a"]}
         ("digit_recognition", [" "], 2, "Input 1 is empty."),
         ("facenet", ["photos/0.png", "none.png"], 2, "none.png: there is no such file"),
         ("facenet", ["photos/0.png"], 2, "A single image cannot be compared."),
+        ("facenet", ["--gallery", "photos", "--enrol", "photos/0.png"], 2, "the file exists, and"),
         ("facenet", ["photos", "--gallery", "none"], 1, "none: there is no such folder or file."),
         ("pix2pix", ["none.png"], 2, "none.png: there is no such file"),
         ("pix2pix", ["photos", "--output-dir", "none"], 2, "--output-dir none: there is no"),
