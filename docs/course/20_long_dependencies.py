@@ -77,7 +77,7 @@ rests = float(np.mean([i for (i, _), step in zip(gates, x, strict=True) if not s
 print(f"mean input gate: {opens:.2f} at the marks, {rests:.2f} elsewhere")
 
 # %%
-# On average over the units, the input gate (输入门) is open to 0.52 at the marks and to 0.35
+# On average over the units, the input gate (输入门) is open to 0.52 at the marks and to 0.37
 # elsewhere. In the figure, cells change at the marks and keep their values in the second half.
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
 for (cell, curve), colour in zip(errors.items(), (ORANGE, BLUE), strict=True):
