@@ -1,6 +1,8 @@
 """Images and settings of the autoencoder: what is read, noted and refused."""
 
 import gzip
+import itertools
+import shlex
 import struct
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.recipe import registry
+from dlrecipes.recipe.published import model_name
 
 NAME = "autoencoder"
 SIDE = 12
@@ -148,3 +151,22 @@ def test_settings_that_contradict_each_other_are_refused_in_one_line(settings, m
         config.check_effect(settings, NAME)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_commands_of_the_readme_publish_under_names_of_their_own():
+    text = (registry.find(NAME).folder / "README.md").read_text(encoding="utf-8")
+    commands = [
+        shlex.split(line, comments=True)
+        for line in text.splitlines()
+        if line.startswith(f"dlrecipes run {NAME}") or line.startswith("dlrecipes predict ")
+    ]
+    published = []
+    for _, verb, name, *options in commands:
+        given = dict(itertools.pairwise(options))
+        if verb == "run":
+            settings = {"data": given.get("--data"), "publish_as": given.get("--publish-as")}
+            settings = {key: value for key, value in settings.items() if value}
+            published.append(model_name(name, registry.find(NAME).config().parse(settings)))
+        else:
+            assert name in published
+    assert len(published) == len(set(published)) > 1
