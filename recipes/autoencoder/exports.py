@@ -31,11 +31,12 @@ Images of any size are resized to {side}x{side}, {colours}. `code` has {numbers}
 the squared error of a restored image, the sum over all pixels from 0 to 1;
 `assets.extra/errors.txt` has the percentiles 0 to 100 of this error on validation images.
 
-`restore` is the default, and `encode` and `decode` are its halves. The signature `images` takes
-arrays. Its images and those of `decode` are uint8, those of the LiteRT files numbers from 0 to 1.
+`{default}` is the default; `encode` and `decode` are the halves of `restore`. The signature
+`images` takes arrays. Its images and those of `decode` are uint8, those of the LiteRT files numbers
+from 0 to 1.
 """
 CLASSES_NOTE = """
-`classify` is the default of this model. `classes` lists the classes in the order of the columns of
+`label` is the most probable class. `classes` lists the classes in the order of the columns of
 `probabilities`, which are also the lines of `assets.extra/labels.txt`.
 """
 
@@ -74,8 +75,9 @@ def exports(config: Config, model: SupervisedTrainer, splits: Splits) -> Exports
     if is_classifier:
         classify = signatures(lambda images: _classified(model, images))[0]["serving_default"]
         files["classify"] = classify
-    default = files["classify" if is_classifier else "restore"]
+    default = "classify" if is_classifier else "restore"
     notes = NOTES.format(
+        default=default,
         side=shape[0],
         colours="in grey" if shape[2] == 1 else "in colour",
         numbers=litert.traced.structured_outputs["code"].shape[-1],
@@ -83,7 +85,7 @@ def exports(config: Config, model: SupervisedTrainer, splits: Splits) -> Exports
     errors = scores.describe(model, splits.validation.images).errors(splits.validation.images)
     percentiles = np.percentile(errors, range(101))
     return Exports(
-        {"serving_default": default, **files},
+        {"serving_default": files[default], **files},
         litert,
         {
             ERRORS_FILE: "".join(f"{value:.6g}\n" for value in percentiles),

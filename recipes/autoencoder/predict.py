@@ -10,6 +10,7 @@ from dlrecipes.errors import UsageError
 from dlrecipes.export.version import EXTRAS, ModelVersion
 from dlrecipes.recipe.image_inputs import answer_images, expand_images
 from dlrecipes.recipe.image_outputs import check_folder, write_image
+from dlrecipes.recipe.labels import LABELS_FILE
 from dlrecipes.recipe.unanswered import Unanswered, complete
 
 from .config import PredictOptions
@@ -46,6 +47,8 @@ def predict(
 ) -> list[dict[str, Any]]:
     """Writes the restored image of each file, or ranks the files by error, largest first.
 
+    A version with a classifier returns the most probable class of each file as well.
+
     Args:
         version: The published version.
         inputs: Image files, folders and patterns.
@@ -57,15 +60,19 @@ def predict(
             the predictions of the others. It is a `DataError`, as for a single file.
     """
     percentiles = _percentiles(version)
+    classifies = (version.folder / EXTRAS / LABELS_FILE).exists()
 
     def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
         outputs = version.call("restore", image_bytes=contents)
-        answers = []
+        classes = version.call("classify", image_bytes=contents) if classifies else None
+        answers: list[dict[str, Any]] = []
         for row, name in enumerate(names):
+            answers.append({"file": name})
+            if classes is not None:
+                answers[-1]["label"] = classes["label"][row].decode()
+                answers[-1]["probability"] = float(classes["probabilities"][row].max())
             error = float(outputs["error"][row])
-            answers.append(
-                {"file": name, "error": error, "above": bisect.bisect(percentiles, error) - 1}
-            )
+            answers[-1] |= {"error": error, "above": bisect.bisect(percentiles, error) - 1}
             if not options.anomalies:
                 content = outputs["png_bytes"][row]
                 path = write_image(options.output_dir, name, "restored", content)
@@ -85,11 +92,14 @@ def _percentiles(version: ModelVersion) -> list[float]:
 
 
 def present(prediction: Mapping[str, Any]) -> str:
-    """Returns the error of an image with its rank among validation images, and the file."""
+    """Returns an image's class, if any, its error, the error's rank, and the restored file."""
     above = min(100, max(0, prediction["above"]))
     if above == 100:
         usual = "larger than for all validation images"
     else:
         usual = f"larger than for {above} % of the validation images"
-    text = f"{prediction['file']}: squared error {prediction['error']:.2f}, {usual}"
+    label = ""
+    if "label" in prediction:
+        label = f"{prediction['label']} ({prediction['probability']:.1%}); "
+    text = f"{prediction['file']}: {label}squared error {prediction['error']:.2f}, {usual}"
     return f"{text}; restored to {prediction['restored']}" if "restored" in prediction else text

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -84,6 +85,23 @@ def png(array):
     content = io.BytesIO()
     Image.fromarray(array.squeeze()).save(content, "PNG")
     return content.getvalue()
+
+
+class Unpublished:
+    """Exports that answer as their published version would."""
+
+    def __init__(self, exports, folder):
+        self.exports, self.folder = exports, folder
+        (folder / "assets.extra").mkdir(parents=True)
+        for name, text in exports.files.items():
+            self.file(f"assets.extra/{name}").write_text(text)
+
+    def file(self, name):
+        return self.folder / name
+
+    def call(self, signature, image_bytes):
+        outputs = self.exports.signatures[signature].function(tf.constant(image_bytes))
+        return {name: values.numpy() for name, values in outputs.items()}
 
 
 def labelled(images, labels=None, names=("",)):
@@ -270,6 +288,18 @@ def test_a_belief_network_classifies_encodes_and_decodes(splits, tmp_path):
     numbers = exports.litert.function(tf.constant(splits.test.images[:2] / np.float32(255)))
     np.testing.assert_allclose(numbers["code"], code, atol=1e-5)
     np.testing.assert_allclose(numbers["restored"].numpy().reshape(2, -1), x, atol=1e-5)
+    # A prediction says the class, and the card one default.
+    (tmp_path / "a.png").write_bytes(png(test.images[0]))
+    (answer,) = task.predict(
+        Unpublished(exports, tmp_path / "version"),
+        [str(tmp_path / "a.png")],
+        module("config").PredictOptions(output_dir=str(tmp_path / "restored")),
+    )
+    row = np.exp(scores[0]) / np.exp(scores[0]).sum()
+    assert answer["label"] == test.names[row.argmax()]
+    assert answer["probability"] == pytest.approx(row.max(), rel=1e-4)
+    assert f": {answer['label']} ({row.max():.1%}); squared error" in task.present(answer)
+    assert re.findall(r"`(\w+)` is the default", exports.notes) == ["classify"]
 
 
 def test_a_convolutional_network_describes_images_in_colour():
