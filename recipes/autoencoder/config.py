@@ -64,7 +64,12 @@ class Config(RecipeConfig):
     pretrain: bool = setting(
         True, "Whether deep and dbn are first trained layer by layer, as Boltzmann machines."
     )
-    pretrain_epochs: int = setting(20, "Epochs of pre-training per layer.", ge=1, le=100_000)
+    pretrain_epochs: int = setting(
+        20,
+        "Epochs of pre-training per layer; small datasets are repeated in each.",
+        ge=1,
+        le=100_000,
+    )
     noise: float = setting(
         0.0,
         "Strength of the noise that the network learns to remove; 0: none.",

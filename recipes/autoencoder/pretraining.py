@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from scipy.special import expit
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.batches import epoch_steps
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.training import pretrain
@@ -78,7 +79,7 @@ def train(config: Config, model: keras.Model, examples: LabelledImages, folder: 
         batch_size=config.batch_size,
         seed=config.seed,
         folder=folder,
-        callbacks=lambda layer: [_Progress(layer)],
+        callbacks=lambda layer: [_Progress(layer, passes)],
     )
     stack = machines(model)
     shape = (SHOWN, *examples.images.shape[1:])
@@ -89,16 +90,20 @@ def train(config: Config, model: keras.Model, examples: LabelledImages, folder: 
 class _Progress(keras.callbacks.Callback):
     """Prints the error of each layer; a line per epoch would be hundreds of them."""
 
-    def __init__(self, layer: int):
+    def __init__(self, layer: int, passes: int):
         super().__init__()
-        self._layer = layer
+        self._layer, self._passes = layer, passes
 
     def on_epoch_end(self, epoch, logs=None):
-        last = epoch + 1 == self.params["epochs"]
-        if last or sys.stdout.isatty():
+        # Keras counts a pass as an epoch; an epoch of small data has several.
+        passes = epoch + 1
+        last = passes == self.params["epochs"]
+        if last or (sys.stdout.isatty() and passes % self._passes == 0):
             error = (logs or {}).get("reconstruction_error", float("nan"))
+            repeated = f" of {self._passes} passes over the data" if self._passes > 1 else ""
             print(
-                f"layer {self._layer}: {epoch + 1} epochs, reconstruction error {error:.4f}",
+                f"layer {self._layer}: {counted(passes // self._passes, 'epoch')}{repeated}, "
+                f"reconstruction error {error:.4f}",
                 end="\n" if last else "\r",
                 flush=True,
             )

@@ -335,6 +335,20 @@ def test_layers_are_pretrained_before_the_first_epoch(whole):
     assert not (folder / "pretraining").exists()
 
 
+@pytest.mark.parametrize(
+    ("steps", "said"), [(1, "2 epochs, "), (2, "2 epochs of 2 passes over the data, ")]
+)
+def test_pretraining_says_the_epochs_that_were_asked_for(steps, said, tmp_path, capsys):
+    examples = labelled(random_images(50))
+    task = recipe(min_steps_per_epoch=steps, pretrain_epochs=2)
+    model = task.build(Splits(examples, examples, examples))
+    module("pretraining").train(task.config, model, examples, tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", reconstruction")[0] + ", " for line in lines] == [
+        f"layer {layer}: {said}" for layer in (1, 2, 3)
+    ]
+
+
 @pytest.mark.parametrize("place", ["pre-training", pytest.param("epochs", marks=pytest.mark.slow)])
 def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(
     place, whole, tmp_path, monkeypatch
