@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,15 +29,19 @@ from dlrecipes.recipe import Splits
 from dlrecipes.recipe.readme import mean_results
 
 from . import networks, scores
-from .config import Config
+from .config import SIDES, Config
 from .pretraining import GIBBS_STEPS
 
 # Points of the plane; images of the rows of restored ones; rows and columns of interpolations.
 POINTS, RESTORED, PAIRS, STEPS = 2000, 12, 6, 11
+# Training images that the axes of the plane are fitted to.
+FITTED = 10_000
 # Classes with a colour of their own; the unusual images; the longest code of the curve of PCA.
 COLOURS, UNUSUAL, LONGEST = 20, 12, 100
-# Width of an image in inches.
-INCHES = 0.62
+# Width of an image, and the least width of rows of images, in inches.
+INCHES, LEAST_WIDTH = 0.62, 3.6
+# Characters of a title per inch.
+CHARACTERS = 10
 
 
 class Results(NamedTuple):
@@ -126,15 +131,17 @@ def _image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
     """Draws rows of images with a label each; uint8, or floats that are clipped to 0 to 1."""
     count, height, width = next(iter(rows.values())).shape[:3]
     gap = max(1, width // 14)
-    lines = []
+    strips = []
     for images in rows.values():
         pixels = images / 255 if images.dtype == np.uint8 else images
         framed = np.pad(
             np.clip(pixels, 0, 1), [(0, 0), (gap, 0), (gap, 0), (0, 0)], constant_values=1
         )
-        lines.append(np.concatenate(list(framed), axis=1))
-    sheet = np.concatenate(lines)
-    size = (INCHES * count + 1.2, INCHES * len(rows) * height / width + 0.7)
+        strips.append(np.concatenate(list(framed), axis=1))
+    sheet = np.concatenate(strips)
+    inches = max(LEAST_WIDTH, INCHES * count + 1.2)
+    lines = textwrap.wrap(title, int(CHARACTERS * inches))
+    size = (inches, INCHES * len(rows) * height / width + 0.5 + 0.2 * len(lines))
     figure = Figure(figsize=size, layout="constrained")
     axis = figure.subplots()
     axis.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1)
@@ -142,7 +149,7 @@ def _image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
     axis.set(xticks=[], yticks=centres, yticklabels=list(rows))
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
-    figure.suptitle(title)
+    figure.suptitle("\n".join(lines))
     return figure
 
 
@@ -153,15 +160,20 @@ def plane(results: Results) -> Figure:
     """
     test, codes = results.splits.test, results.described.codes
     rows = _spread(test, POINTS)
-    pixels = networks.flattened(results.splits.train.images[:POINTS])
-    by_pixels = PCA(2).fit(pixels).transform(networks.flattened(test.images[rows]))
-    sides = {"pixels, first two components of PCA": by_pixels}
+    # Both projections are fitted to the same images: those of PCA's own codes agree.
+    known = results.splits.train.images[_spread(results.splits.train, FITTED)]
+    by_pixels = PCA(2, random_state=results.config.seed).fit(networks.flattened(known))
+    points = by_pixels.transform(networks.flattened(test.images[rows]))
+    sides = {"pixels, first two components of PCA": points}
     name = results.config.network
     if codes.shape[1] == 2:
         sides[f"{name}, two numbers"] = codes[rows]
     elif codes.shape[1] > 2:
-        few = PCA(2).fit_transform(codes[rows])
-        sides[f"{name}, first two components of {codes.shape[1]} numbers"] = few
+        by_codes = PCA(2, random_state=results.config.seed)
+        by_codes.fit(scores.describe(results.model, known).codes)
+        sides[f"{name}, first two components of {codes.shape[1]} numbers"] = by_codes.transform(
+            codes[rows]
+        )
     figure = Figure(figsize=(5 * len(sides), 5.2), layout="constrained")
     for axis, (title, points) in zip(
         figure.subplots(1, len(sides), squeeze=False)[0], sides.items(), strict=True
@@ -217,15 +229,19 @@ def unusual(results: Results) -> Figure:
 
 
 def error_by_code_size(results: Results) -> Figure:
-    """Plots the squared error of test images by code size: PCA, and measured networks."""
+    """Plots the squared error of test images by code size: PCA, and measured networks.
+
+    Images of a class that the training images lack do not count, as in the metrics.
+    """
     train, test = results.splits.train, results.splits.test
+    known = _known(results)
     longest = min(
         max(LONGEST, results.config.code),
         len(train),
         networks.flattened(test.images[:1]).size,
     )
     pca = networks.fit_pca(train, longest, results.config.seed)
-    pixels = networks.flattened(test.images) - pca.mean_
+    pixels = networks.flattened(test.images[known]) - pca.mean_
     explained = np.square(pixels @ pca.components_.T).mean(axis=0)
     errors = np.square(pixels).sum(axis=1).mean() - np.cumsum(explained)
     figure = Figure(figsize=(7, 4.6), layout="constrained")
@@ -233,27 +249,42 @@ def error_by_code_size(results: Results) -> Figure:
     axis.plot(range(1, longest + 1), np.maximum(errors, 0), color=GREY, label="PCA")
     axis.set(xscale="log", xlabel="numbers per image", ylabel="squared error per test image")
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick <= longest]
-    axis.set(xticks=ticks, xticklabels=ticks, ylim=(0, None))
+    axis.set(xticks=ticks, xticklabels=ticks)
     axis.minorticks_off()
-    measured = [point for point in _measured(results.config).values() if point[1] <= longest]
-    if measured:
-        axis.plot(*np.transpose(measured)[::-1], "o", color=BLUE, label="measured networks")
+    measured = {k: v for k, v in _measured(results.config).items() if v[1] <= longest}
+    for (name, (error, size)), colour in zip(
+        measured.items(), distinct_colours(len(measured)), strict=True
+    ):
+        axis.plot(size, error, "o", color=colour, label=f"measured: {name}")
     if results.config.network != "pca":
-        own = results.described.errors(test.images).mean()
+        own = results.described.errors(test.images)[known].mean()
         label = f"this run, {results.config.network}"
         axis.plot(results.config.code, own, "*", markersize=14, color=ORANGE, label=label)
+    # Last: the limits hold all points.
+    axis.set_ylim(bottom=0)
     axis.grid(color=GREY, alpha=0.2)
-    legend_below(figure, 3)
+    legend_below(figure, 2)
     return figure
 
 
+def _known(results: Results) -> np.ndarray:
+    """Returns which test images are of a class of the training images."""
+    return np.isin(results.splits.test.labels, np.unique(results.splits.train.labels))
+
+
 def _measured(config: Config) -> dict[str, tuple[float, ...]]:
-    """Returns error and code size of the networks in results.csv on the same data."""
-    if config.data == "builtin" and config.subject != "digits":
+    """Returns error and code size of the networks in results.csv on the same images."""
+    is_builtin = config.data == "builtin"
+    # Larger images have larger errors.
+    is_resized = config.side != (SIDES["digits"] if is_builtin else 0)
+    if config.leave_out or is_resized or (is_builtin and config.subject != "digits"):
         return {}
-    data = "builtin" if config.data == "builtin" else Path(config.data).name
+    data = config.data if is_builtin else Path(config.data).name
     path = Path(__file__).with_name("results.csv")
-    return mean_results(path, data, ("squared_error", "code_units"))
+    measured = mean_results(path, data, ("squared_error", "code_units"))
+    # Those that left out a class have the error of the others.
+    others = mean_results(path, data, ("anomaly_auc",))
+    return {name: point for name, point in measured.items() if name not in others}
 
 
 def boltzmann_machines(sheets: np.ndarray) -> Figure:
@@ -278,7 +309,7 @@ def boltzmann_machines(sheets: np.ndarray) -> Figure:
 def anomalies(results: Results) -> Figure:
     """Plots how well the error reveals the class that was left out, compared with PCA."""
     test = results.splits.test
-    is_normal = np.isin(test.labels, np.unique(results.splits.train.labels))
+    is_normal = _known(results)
     described: dict[str, scores.Described] = {results.config.network: results.described}
     if results.pca is not None and results.config.network != "pca":
         described["PCA"] = scores.describe_by_pca(results.pca, test.images)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
@@ -245,6 +246,56 @@ def test_other_data_are_resized_for_an_evaluation(model, splits):
     expected = task.evaluate(model, Splits(*parts), "test")["squared_error"]
     measured = recipe().evaluate(model, Splits(*large), "test")["squared_error"]
     assert measured == pytest.approx(expected, rel=0.4)
+
+
+# Figures.
+
+
+def untrained(splits, **settings):
+    task = recipe(**settings)
+    model = task.build(splits)
+    described = module("scores").describe(model, splits.test.images)
+    pca = task.pca(splits.train)
+    return module("figures").Results(task.config, model, splits, pca, described)
+
+
+@pytest.mark.parametrize("numbers", [2, 4])
+def test_the_plane_of_pca_is_that_of_the_pixels(numbers, splits):
+    figure = module("figures").plane(untrained(splits, network="pca", code_units=numbers))
+    pixels, codes = (
+        np.concatenate([points.get_offsets() for points in axis.collections])
+        for axis in figure.axes
+    )
+    np.testing.assert_allclose(np.abs(codes), np.abs(pixels), atol=0.01 * np.abs(pixels).max())
+
+
+def test_the_curve_of_errors_holds_a_run_that_is_worse_than_pca(splits):
+    figure = module("figures").error_by_code_size(untrained(splits, code_units=1))
+    (axis,) = figure.axes
+    (star,) = [line for line in axis.lines if line.get_marker() == "*"]
+    curve = axis.lines[0].get_ydata()
+    assert curve.max() < star.get_ydata()[0] < axis.get_ylim()[1]
+
+
+def test_measured_networks_are_compared_on_the_same_images():
+    measured = module("figures")._measured
+    names = set(measured(config_of(size=0)))
+    assert "deep, pre-trained (default)" in names
+    assert "deep, without the 7" not in names
+    assert not measured(config_of(size=SIDE))
+    assert not measured(config_of(size=0, leave_out="7"))
+
+
+def test_a_title_above_few_images_is_not_cut():
+    title = "Largest and smallest squared errors of test images, 1234.5 to 123.4"
+    figure = module("figures")._image_rows({"image": random_images(1)}, title)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    (text,) = figure.texts
+    assert text.get_text().split() == title.split()
+    extent, whole = text.get_window_extent(canvas.get_renderer()), figure.bbox
+    assert whole.x0 <= extent.x0 < extent.x1 <= whole.x1
+    assert whole.y0 <= extent.y0 < extent.y1 <= whole.y1
 
 
 # Networks.
