@@ -28,6 +28,8 @@ from .config import Config
 
 # People of the built-in training, validation and test faces, and images of each.
 PEOPLE, EACH = (240, 40, 80), 5
+# Classes that a message lists.
+LISTED = 20
 # With fewer images a network remembers each of them.
 ENOUGH = 200
 TEST_SETS = {
@@ -181,10 +183,13 @@ def _left_out(parts: Parts, config: Config) -> Parts:
     train, validation, test = parts
     if config.leave_out not in train.names:
         names = [name for name in train.names if name]
-        known = nearest(config.leave_out, names) or (
-            f"There are {', '.join(names[:20])}." if names else "The images have no classes."
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        known = f"The classes are {', '.join(names[:LISTED])}{more}."
+        known = f"{nearest(config.leave_out, names)} {known}"
+        raise UsageError(
+            f"--leave-out {config.leave_out}: there is no such class.",
+            known.strip() if names else "The images have no classes: leave the option out.",
         )
-        raise UsageError(f"--leave-out {config.leave_out}: there is no such class. {known}")
     label = train.names.index(config.leave_out)
     if len(train.names) == 1 or (train.labels == label).all():
         raise UsageError(
