@@ -85,6 +85,8 @@ class Recipe(ABC):
     metric_groups: ClassVar[tuple[str, ...]] = ()
     # Whether `pretrain` is called before the first epoch.
     pretrains: bool = False
+    # Whether epochs train the network; if `build` computes its weights, one epoch measures them.
+    trains: bool = True
     # Whether `predict` of several inputs equals `predict` of each: then they are read in parts.
     independent_inputs: ClassVar[bool] = True
 

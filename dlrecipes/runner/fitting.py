@@ -64,8 +64,10 @@ def fit(
 ) -> None:
     """Trains from the last checkpoint until validation no longer improves."""
     config = recipe.config
-    if checkpoints.stopped or checkpoints.epochs >= config.epochs:
+    epochs = config.epochs if recipe.trains else 1
+    if checkpoints.stopped or checkpoints.epochs >= epochs:
         return
+    progress = 1 if sys.stdout.isatty() else 2
     early = []
     if recipe.monitor is not None:
         stopping = keras.callbacks.EarlyStopping
@@ -87,7 +89,7 @@ def fit(
     with blame(recipe, "build", "dataset"), stage("train"):
         model.fit(
             train,
-            epochs=config.epochs,
+            epochs=epochs,
             initial_epoch=checkpoints.epochs,
             steps_per_epoch=steps,
             validation_data=validation,
@@ -95,7 +97,7 @@ def fit(
             # The datasets are shuffled already; Keras would warn that it does not.
             shuffle=False,
             # A progress bar on a terminal, one line per epoch in a log.
-            verbose=1 if sys.stdout.isatty() else 2,
+            verbose=progress if recipe.trains else 0,
             callbacks=[
                 FirstStep(),
                 StopOnDivergence(checkpoints.folder),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrecipes._utils.markdown import table
+from dlrecipes._utils.wording import counted
 from dlrecipes.export.version import files_table
 from dlrecipes.recipe import Recipe, Splits
 from dlrecipes.recipe.options import spelled
@@ -47,8 +48,7 @@ def model_card(
         "## Results\n\n" + table(["metric", "validation", "test"], rows),
         metrics.get("test_set") or test_set(recipe, splits),
         *_origin(metrics),
-        f"Trained for {metrics['epochs']} epochs ({metrics['seconds']['train']:g} s), kept "
-        f"epoch {metrics['best_epoch']}; {metrics['parameters']:,} parameters.",
+        f"{_training(recipe, metrics)}; {metrics['parameters']:,} parameters.",
         *(["## Data\n\n" + table(["", ""], facts)] if facts else []),
         "## Configuration\n\n" + table(["setting", "value"], chosen),
         "## Environment\n\n" + table(["", ""], [[k, v] for k, v in environment.items()]),
@@ -76,6 +76,14 @@ def test_set(recipe: Recipe, splits: Splits) -> str:
         f"The test set is {examples} examples of the same data that no training step saw; data "
         f"from elsewhere may score lower.{what}"
     )
+
+
+def _training(recipe: Recipe, metrics: Mapping[str, Any]) -> str:
+    """Returns how long a network was trained, and which epoch was kept."""
+    if not recipe.trains:
+        return "Computed, not trained"
+    epochs, seconds = counted(metrics["epochs"], "epoch"), metrics["seconds"]["train"]
+    return f"Trained for {epochs} ({seconds:g} s), kept epoch {metrics['best_epoch']}"
 
 
 def _origin(metrics: Mapping[str, Any]) -> list[str]:

@@ -50,6 +50,11 @@ class Autoencoder(Recipe):
         """Whether the layers are first trained as Boltzmann machines."""
         return self.config.machines
 
+    @property
+    def trains(self) -> bool:
+        """Whether epochs train the network; PCA is computed."""
+        return self.config.network != "pca"
+
     def load_data(self) -> Splits:
         """Returns the images."""
         return data.load(self.config)
@@ -95,16 +100,6 @@ class Autoencoder(Recipe):
     def pretrain(self, model: SupervisedTrainer, splits: Splits, folder: Path) -> np.ndarray:
         """Trains the layers as Boltzmann machines; returns filters and samples."""
         return pretraining.train(self.config, model, splits.train, folder)
-
-    def callbacks(self, model: SupervisedTrainer, splits: Splits) -> list[keras.callbacks.Callback]:
-        """Returns a callback that ends the training of PCA, which needs none."""
-        if self.config.network != "pca":
-            return []
-
-        def stop(epoch: int, logs: Mapping[str, float]) -> None:
-            model.stop_training = True
-
-        return [keras.callbacks.LambdaCallback(on_epoch_end=stop)]
 
     def dataset(
         self,

@@ -260,7 +260,7 @@ def untrained(splits, **settings):
 
 
 @pytest.mark.parametrize("numbers", [2, 4])
-def test_the_plane_of_pca_is_that_of_the_pixels(numbers, splits):
+def test_the_plane_of_pca_agrees_with_the_pixels(numbers, splits):
     figure = module("figures").plane(untrained(splits, network="pca", code_units=numbers))
     pixels, codes = (
         np.concatenate([points.get_offsets() for points in axis.collections])
@@ -301,7 +301,7 @@ def test_a_title_above_few_images_is_not_cut():
 # Networks.
 
 
-def test_pca_is_computed_and_its_epoch_changes_nothing(splits, tmp_path):
+def test_pca_is_computed_and_its_epoch_changes_nothing(splits, tmp_path, capsys):
     task = recipe(network="pca", epochs=5)
     model, _, checkpoints, metrics = train(task, tmp_path)
     pca = PCA(4, random_state=3).fit(pixels(splits.train))
@@ -309,6 +309,7 @@ def test_pca_is_computed_and_its_epoch_changes_nothing(splits, tmp_path):
     restored = model(splits.test.images / np.float32(255)).numpy()
     np.testing.assert_allclose(restored.reshape(expected.shape), expected, atol=1e-4)
     assert checkpoints.epochs == 1
+    assert "Epoch" not in capsys.readouterr().out
     assert "pca" not in metrics["test"]
 
 
@@ -441,6 +442,8 @@ def test_every_network_is_published(network, tmp_path):
     published = run(recipe(network=network, **settings), tmp_path).version.folder
     parts = {"encoder", "decoder", *(["classifier"] if network == "dbn" else [])}
     assert parts <= {path.stem for path in published.glob("*.tflite")}
+    said = "Computed, not trained;" if network == "pca" else "Trained for 1 epoch ("
+    assert said in (published / "README.md").read_text()
 
 
 @pytest.mark.slow
