@@ -48,7 +48,7 @@ def normalise(image: tf.Tensor, size: int = 28) -> tf.Tensor:
     >>> dark_stroke = tf.pad(tf.zeros([40, 4]), [[30, 10], [20, 90]], constant_values=1.0)
     >>> ink = normalise(dark_stroke).numpy()
     >>> ink.sum(axis=0).round().astype(int).tolist()[11:17]
-    [0, 0, 0, 20, 20, 0]
+    [0, 0, 20, 20, 0, 0]
 
     Reference:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-based learning applied to document

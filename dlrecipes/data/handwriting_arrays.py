@@ -36,7 +36,7 @@ def normalise(image: np.ndarray, size: int = 28) -> np.ndarray:
     >>> from dlrecipes.data.handwriting_arrays import normalise
     >>> dark_stroke = np.pad(np.zeros([40, 4]), [[30, 10], [20, 90]], constant_values=1.0)
     >>> normalise(dark_stroke).sum(axis=0).round().astype(int).tolist()[11:17]
-    [0, 0, 0, 20, 20, 0]
+    [0, 0, 20, 20, 0, 0]
     """
     image = np.asarray(image, Float)
     if not image.size:
