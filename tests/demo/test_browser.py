@@ -35,7 +35,7 @@ def page(address):
     """The page, which all tests share because loading it takes a second."""
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page = browser.new_page(viewport={"width": 1500, "height": 900})
         page.goto(address)
         yield page
         browser.close()
