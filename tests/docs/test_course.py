@@ -129,6 +129,16 @@ CLAIMS = {
         "one of C5 sees {fields[C5]}:",
         "is right for {by_layer[image]:%} % of the digits, and by layer F6 for {by_layer[F6]:%} %:",
     ),
+    "17_classic_cnns": (
+        "From LeNet-5 (1998) over AlexNet (2012), VGG and GoogLeNet (2014) to ResNet (2015),",
+        "With images of 224x224, VGG-16 takes {billions[VGG-16]} billion multiply-accumulates and "
+        "GoogLeNet {billions[GoogLeNet]} billion.",
+        "hold {dense[AlexNet]:%} % of its {millions[AlexNet]} million parameters.",
+        "so that GoogLeNet has {millions[GoogLeNet]} million.",
+        "digits for 10 epochs,",
+        "names at least {accuracies[LeNet-5]:%} % of the test digits rightly, and the network of "
+        "today at least {accuracies[small CNN]:%} % with {costs[small CNN]} million",
+    ),
     "18_recurrent_networks": (
         "(1, 1), (1, 1), (2, 2), both outputs of the Elman network are {outputs[Elman][0]}, "
         "{outputs[Elman][1]} and {outputs[Elman][2]}, and those of the Jordan network {jordan[0]}, "
