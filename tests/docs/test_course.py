@@ -169,6 +169,12 @@ CLAIMS = {
         "below {last[lstm]}.",
         "is open to {opens} at the marks and to {rests} elsewhere",
     ),
+    "21_sequence_shapes": (
+        "spells at least {right[one to many]:%} % without an error, the second is right for at "
+        "least {right[many to one]:%} %, and the fourth for at least "
+        "{right[encoder and decoder]:%} %. The third trained on numbers of 8 bits, and adds at "
+        "least {right[aligned]:%} % of the pairs of {bits} bits",
+    ),
     "22_gan": (
         "as in figure 1 of the paper",
         "falls from about {distances[0]} before training to below {distances[2000]} after "
