@@ -27,6 +27,7 @@ from dlrecipes.export.litert_metadata import Metadata
 from dlrecipes.export.litert_support import layer_path
 from dlrecipes.export.model_checks import check_deterministic, check_model, layer_names
 from dlrecipes.export.new_version import rename_to_version, work_folder
+from dlrecipes.export.precision import other_precisions
 from dlrecipes.export.processing_check import check_processing
 from dlrecipes.export.reference_outputs import assert_match, check_graph, compare, record
 from dlrecipes.export.signatures import (
@@ -191,10 +192,14 @@ def _write(
         (work / ONNX_FILE).write_bytes(onnx_file.convert(published.litert))
     for name, text in exports.files.items():
         (work / EXTRAS / name).write_text(text, encoding="utf-8")
+    serving = functions.get("serving_default")
+    if serving and {tf.bfloat16, tf.float16} & set(other_precisions(serving)):
+        # The LiteRT file computes in float32, and does not give the same answers.
+        published = dataclasses.replace(published, processing=None, check=None)
     if published.processing and not published.without_litert:
         path = work / EXTRAS / PROCESSING_FILE
-        serving = exports.signatures["serving_default"]
-        text = published.processing.text(serving.inputs, serving.traced.structured_outputs)
+        raw = exports.signatures["serving_default"]
+        text = published.processing.text(raw.inputs, raw.traced.structured_outputs)
         path.write_text(text, encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
     parts = published.litert_parts.items()
