@@ -4,17 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# MNIST's digits fill a box of 20 pixels in their 28.
-FILLED = 20 / 28
-# Longest side, in pixels, of the reduced image that is searched for ink.
-_REDUCED = 160
-# Smallest difference between ink and paper, where black to white is 1.
-_FAINTEST = 0.04
-# Where there is ink, the mean of nine pixels exceeds the paper's noise by this factor.
-_ABOVE_NOISE = 3.0
-# Added before rounding down. The centre of a symmetric stroke lies between two pixels, and rounding
-# errors, which differ between TensorFlow and NumPy, must not decide: it goes to the upper left.
-_HALF = 0.5 - 1 / 256
+from dlrecipes.data._handwriting_format import ABOVE_NOISE, FAINTEST, FILLED, HALF, REDUCED
 
 
 # AutoGraph has nothing to convert here, and its search takes several times as long as tracing.
@@ -84,7 +74,7 @@ def normalise(image: tf.Tensor, size: int = 28) -> tf.Tensor:
 
 def _reduce(images: tf.Tensor) -> tf.Tensor:
     sides = tf.shape(images)[1:]
-    ratio = tf.minimum(tf.constant(1.0, tf.float64), _REDUCED / tf.reduce_max(sides))
+    ratio = tf.minimum(tf.constant(1.0, tf.float64), REDUCED / tf.reduce_max(sides))
     sides = tf.maximum(1, tf.cast(tf.round(tf.cast(sides, tf.float64) * ratio), tf.int32))
     return tf.image.resize(images[..., None], sides, antialias=True)[..., 0]
 
@@ -153,7 +143,7 @@ def _ink_mask(ink: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     noise = 1.4826 * _quantile(tf.abs(flat - _quantile(flat, 0.5)[:, None]), 0.5)
     # A single pixel may be noise; nine neighbours hardly are.
     together = tf.reduce_max(tf.nn.avg_pool2d(ink[..., None], 3, 1, "SAME"), axis=[1, 2, 3])
-    inked = together > tf.maximum(_FAINTEST, _ABOVE_NOISE * noise)
+    inked = together > tf.maximum(FAINTEST, ABOVE_NOISE * noise)
     threshold = tf.maximum(_otsu(tf.nn.relu(flat)), 3.0 * noise)
     strong = (ink > threshold[:, None, None]) & inked[:, None, None]
     level = _quantile(flat, 0.95, tf.reshape(strong, tf.shape(flat)))
@@ -261,7 +251,7 @@ def _offset(ink: tf.Tensor, size: int) -> tf.Tensor:
     mass = tf.maximum(tf.reduce_sum(ink, axis=[1, 2]), 1e-6)
     places = tf.range(tf.cast(tf.shape(ink)[1], tf.float32))
     centre = [tf.linalg.matvec(tf.reduce_sum(ink, axis=axis), places) / mass for axis in (2, 1)]
-    return tf.cast(tf.floor(size / 2 - tf.stack(centre, axis=1) + _HALF), tf.int32)
+    return tf.cast(tf.floor(size / 2 - tf.stack(centre, axis=1) + HALF), tf.int32)
 
 
 def _otsu(ink: tf.Tensor, bins: int = 128) -> tf.Tensor:

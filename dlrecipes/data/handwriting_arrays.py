@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlrecipes.data._handwriting_format import ABOVE_NOISE, FAINTEST, FILLED, HALF, REDUCED
 from dlrecipes.data.image_resizing import resize_array, triangle_weights
-
-# As in `dlrecipes.data.handwriting`, which loads TensorFlow; a test compares them.
-FILLED = 20 / 28
-_REDUCED = 160
-_FAINTEST = 0.04
-_ABOVE_NOISE = 3.0
-_HALF = 0.5 - 1 / 256
 
 Float = np.float32
 
@@ -48,7 +42,7 @@ def normalise(image: np.ndarray, size: int = 28) -> np.ndarray:
 
 
 def _reduce(image: np.ndarray) -> np.ndarray:
-    ratio = min(1.0, _REDUCED / max(image.shape))
+    ratio = min(1.0, REDUCED / max(image.shape))
     rows, columns = (max(1, round(side * ratio)) for side in image.shape)
     return resize_array(image, rows, columns)
 
@@ -98,7 +92,7 @@ def _ink(
 def _ink_mask(ink: np.ndarray) -> tuple[np.ndarray, np.floating]:
     """Returns a mask of the ink, including faint edges, and the strength of full ink."""
     noise = Float(1.4826) * _quantile(np.abs(ink - _quantile(ink, 0.5)), 0.5)
-    is_inked = _mean_of_nine(ink).max() > max(Float(_FAINTEST), Float(_ABOVE_NOISE) * noise)
+    is_inked = _mean_of_nine(ink).max() > max(Float(FAINTEST), Float(ABOVE_NOISE) * noise)
     threshold = max(_otsu(np.maximum(ink, 0)), Float(3) * noise)
     strong = (ink > threshold) & is_inked
     level = _quantile(ink[strong], 0.95)
@@ -177,7 +171,7 @@ def _offset(ink: np.ndarray, size: int) -> np.ndarray:
     """Returns the first row and column of the ink that put its centre of mass in the middle."""
     mass = max(ink.sum(), 1e-6)
     centre = [ink.sum(axis=axis) @ np.arange(ink.shape[1 - axis]) / mass for axis in (1, 0)]
-    return np.floor(size / 2 - np.array(centre) + _HALF).astype(int)
+    return np.floor(size / 2 - np.array(centre) + HALF).astype(int)
 
 
 def _otsu(ink: np.ndarray, bins: int = 128) -> np.floating:

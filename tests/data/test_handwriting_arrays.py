@@ -22,11 +22,6 @@ def digits(count):
     return [image.astype("float32") / 255 for image in images]
 
 
-def test_the_constants_are_those_of_the_graph():
-    for name in ("FILLED", "_REDUCED", "_FAINTEST", "_ABOVE_NOISE", "_HALF"):
-        assert getattr(handwriting_arrays, name) == getattr(handwriting, name)
-
-
 def test_light_digits_are_equal():
     for image in digits(30):
         assert_equal(image)
