@@ -7,9 +7,8 @@ import numpy as np
 from PIL import Image
 
 from dlrecipes.demo.digits import composite_on_white
-from dlrecipes.demo.images import example_images
-from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, words
+from dlrecipes.demo.photos import offer_examples, photo_field
 from dlrecipes.figures import draw_boxes
 
 SIDE = 420
@@ -26,15 +25,7 @@ def fits(model: Model) -> bool:
 def build(model: Model) -> None:
     """Lays out the tab."""
     with gr.Row():
-        image = bounded(
-            gr.Image(
-                label="Image",
-                type="numpy",
-                sources=["upload", "webcam", "clipboard"],
-                height=SIDE,
-                elem_id=f"{model.name}-image",
-            )
-        )
+        image = photo_field(SIDE, name=f"{model.name}-image")
         drawing = gr.Image(label="Objects", type="numpy", interactive=False, height=SIDE)
     threshold = gr.Slider(0, 1, THRESHOLD, step=0.05, label="Least score")
     table = gr.Dataframe(headers=list(HEADERS), label="Objects", interactive=False)
@@ -45,9 +36,7 @@ def build(model: Model) -> None:
             [drawing, table],
             show_progress="minimal",
         )
-    examples = example_images(model)
-    if examples:
-        gr.Examples([[example] for example in examples], [image], label="Test images")
+    offer_examples(model, image)
 
 
 def detect(

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, words
+from dlrecipes.demo.photos import photo_field
 
 SIDE, PHOTO_HEIGHT = 280, 200
 # The canvas makes its buttons when it is shown, and is ready for strokes a moment later.
@@ -52,14 +53,7 @@ def build(model: Model) -> None:
                     elem_id=f"drawing-{id(model)}",
                 )
             )
-            photo = bounded(
-                gr.Image(
-                    label="Or a photo of a single character",
-                    type="numpy",
-                    sources=["upload", "webcam", "clipboard"],
-                    height=PHOTO_HEIGHT,
-                )
-            )
+            photo = photo_field(PHOTO_HEIGHT, "Or a photo of a single character")
         with gr.Column():
             label = gr.Label(label="Prediction", num_top_classes=10)
     choose_brush(pad)

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from dlrecipes.demo.digits import composite_on_white
-from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model, words
+from dlrecipes.demo.photos import offer_examples, photo_field
 
 # Classes with bars, and classes that are named above.
 BARS, SHOWN = 10, 30
@@ -30,15 +30,7 @@ def build(model: Model) -> None:
     listed = ", ".join(f"`{name}`" for name in names[:SHOWN])
     gr.Markdown(f"Classes: {listed}{', ...' if len(names) > SHOWN else '.'}" if names else "")
     with gr.Row():
-        image = bounded(
-            gr.Image(
-                label="Image",
-                type="numpy",
-                sources=["upload", "webcam", "clipboard"],
-                height=SIDE,
-                elem_id=f"{model.name}-image",
-            )
-        )
+        image = photo_field(SIDE, name=f"{model.name}-image")
         label = gr.Label(label="Prediction", num_top_classes=BARS)
         heat_map = gr.Image(
             label="Parts that decided", type="numpy", interactive=False, height=SIDE
@@ -46,9 +38,7 @@ def build(model: Model) -> None:
     image.change(
         lambda pixels: classify(model, pixels), image, [label, heat_map], show_progress="minimal"
     )
-    examples = example_images(model)
-    if examples:
-        gr.Examples([[example] for example in examples], [image], label="Test images")
+    offer_examples(model, image)
 
 
 def classify(model: Model, pixels: np.ndarray | None) -> tuple[dict[str, float], np.ndarray | None]:
@@ -67,14 +57,3 @@ def classify(model: Model, pixels: np.ndarray | None) -> tuple[dict[str, float],
     Image.fromarray(image).save(file, "PNG", compress_level=1)
     (heat_map,) = model.ask("explain", image_bytes=[file.getvalue()])["explanation_bytes"]
     return dict(pairs), np.asarray(Image.open(io.BytesIO(heat_map)).convert("RGB"))
-
-
-def example_images(model: Model, count: int = 6) -> list[np.ndarray]:
-    """Returns test images that were stored when the model was published.
-
-    Args:
-        model: Model that classifies images.
-        count: Maximum number of images. Defaults to 6.
-    """
-    files = model.stored_example("", "image_bytes")[:count]
-    return [np.asarray(Image.open(io.BytesIO(file)).convert("RGB")) for file in files]

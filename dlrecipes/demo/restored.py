@@ -8,9 +8,8 @@ import gradio as gr
 import numpy as np
 
 from dlrecipes.demo.digits import composite_on_white
-from dlrecipes.demo.images import example_images
-from dlrecipes.demo.limits import bounded
 from dlrecipes.demo.model import Model
+from dlrecipes.demo.photos import offer_examples, photo_field
 
 SIDE = 320
 
@@ -23,23 +22,13 @@ def fits(model: Model) -> bool:
 def build(model: Model) -> None:
     """Lays out the tab."""
     with gr.Row():
-        image = bounded(
-            gr.Image(
-                label="Image",
-                type="numpy",
-                sources=["upload", "webcam", "clipboard"],
-                height=SIDE,
-                elem_id=f"{model.name}-image",
-            )
-        )
+        image = photo_field(SIDE, name=f"{model.name}-image")
         restored = gr.Image(label="Restored", type="numpy", interactive=False, height=SIDE)
     about = gr.Markdown()
     image.change(
         lambda pixels: restore(model, pixels), image, [restored, about], show_progress="minimal"
     )
-    examples = example_images(model)
-    if examples:
-        gr.Examples([[example] for example in examples], [image], label="Test images")
+    offer_examples(model, image)
 
 
 def restore(model: Model, pixels: np.ndarray | None) -> tuple[np.ndarray | None, str]:

@@ -14,6 +14,7 @@ from dlrecipes.demo import (
     faces,
     images,
     paint,
+    photos,
     poems,
     requests,
     restored,
@@ -106,9 +107,9 @@ def test_photographs_are_uploaded_pasted_or_taken(models):
 
 
 def test_stored_test_images_are_examples(models):
-    examples = images.example_images(models["photos"])
+    examples = photos.example_images(models["photos"])
     assert [example.shape for example in examples] == [(9, 7, 3)] * 6
-    assert images.example_images(models["photos-of-mine"]) == []
+    assert photos.example_images(models["photos-of-mine"]) == []
     with gr.Blocks() as blocks:
         images.build(models["photos"])
     (dataset,) = (block for block in blocks.blocks.values() if isinstance(block, gr.Dataset))
