@@ -1,4 +1,4 @@
-"""The format of MNIST's digits, as the graph and NumPy prepare images of handwriting alike."""
+"""The format of MNIST's digits, to which the graph and NumPy bring images of handwriting."""
 
 # MNIST's digits fill a box of 20 pixels in their 28.
 FILLED = 20 / 28

@@ -129,7 +129,7 @@ class LiteVersion(ModelVersion):
         self._processing()
         stored = json.loads(path.read_text(encoding="utf-8")).get("signature")
         if not isinstance(stored, dict):
-            raise PublishError(f"{path}: there is no signature.", "Publish the version again.")
+            raise PublishError(f"{path}: names no signature.", "Publish the version again.")
         return stored
 
     def _processing(self) -> Any:

@@ -110,7 +110,7 @@ def convolutional_autoencoder(
         reconstruction, of the same shape.
 
     Raises:
-        ValueError: If a size is not an integer of at least 1, or there is no convolution.
+        ValueError: If a size is not an integer of at least 1, or no convolution is given.
 
     Example:
 

@@ -117,7 +117,7 @@ def deep_belief_network(
         probabilities, of shape `(batch, hidden_units[-1])`.
 
     Raises:
-        ValueError: If a size is not an integer of at least 1, there is no machine, `visible` is not
+        ValueError: If a size is not an integer of at least 1, no machine is given, `visible` is not
             one of the listed kinds, or a dropout rate is out of bounds.
 
     Example:

@@ -129,7 +129,7 @@ class LiteServable:
         """Returns a signature by name; an empty name means the default signature.
 
         Raises:
-            RequestError: If there is no such signature.
+            RequestError: If the model lacks the signature.
         """
         if (name or DEFAULT) not in self.signatures:
             raise RequestError(f'Serving signature name: "{name}" not found in signature def')

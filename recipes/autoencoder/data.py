@@ -187,7 +187,7 @@ def _left_out(parts: Parts, config: Config) -> Parts:
         known = f"The classes are {', '.join(names[:LISTED])}{more}."
         known = f"{nearest(config.leave_out, names)} {known}"
         raise UsageError(
-            f"--leave-out {config.leave_out}: there is no such class.",
+            f"--leave-out {config.leave_out}: not a class of the data.",
             known.strip() if names else "The images have no classes: leave the option out.",
         )
     label = train.names.index(config.leave_out)

@@ -143,15 +143,15 @@ class Autoencoder(Recipe):
         pca = self.pca(train)
         by_pca = scores.describe_by_pca(pca, examples.images)
         known = scores.describe_by_pca(pca, train.images).codes
-        beside = scores.scores(by_pca, known, examples, train)
+        of_pca = scores.scores(by_pca, known, examples, train)
         if config.noise:
             inputs = scores.noisy(examples.images, config)
             restored = scores.describe(model, inputs).restored
             metrics["noisy_psnr"] = scores.psnr(examples.images, inputs)
             metrics["denoised_psnr"] = scores.psnr(examples.images, restored)
             restored = scores.describe_by_pca(pca, inputs).restored
-            beside["denoised_psnr"] = scores.psnr(examples.images, restored)
-        return metrics if config.network == "pca" else {**metrics, "pca": beside}
+            of_pca["denoised_psnr"] = scores.psnr(examples.images, restored)
+        return metrics if config.network == "pca" else {**metrics, "pca": of_pca}
 
     def _classification(
         self, model: ImageClassifier, examples: LabelledImages, described: scores.Described

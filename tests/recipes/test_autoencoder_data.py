@@ -95,7 +95,7 @@ def test_built_in_faces_are_of_other_people_in_each_part():
             UsageError,
             "has 1,079 training images, fewer than the numbers of the code",
         ),
-        ({"leave_out": "17"}, UsageError, "--leave-out 17: there is no such class."),
+        ({"leave_out": "17"}, UsageError, "--leave-out 17: not a class of the data."),
         ({"leave_out": "12"}, UsageError, "The classes are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9."),
         ({"leave_out": "1", "subject": "faces", "size": 16}, UsageError, "have no classes"),
         ({"network": "dbn", "subject": "faces", "size": 16}, UsageError, "has no classes for"),
