@@ -43,10 +43,11 @@ def png(image):
     return file.getvalue()
 
 
-@pytest.fixture(scope="module")
-def exports():
+def exports_in(precision):
     keras.utils.set_random_seed(0)
-    layers = [keras.Input(SIZE.shape), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")]
+    scores = keras.layers.Dense(2, dtype=precision)
+    softmax = keras.layers.Activation("softmax", dtype="float32")
+    layers = [keras.Input(SIZE.shape), keras.layers.Flatten(), scores, softmax]
     model = keras.Sequential(layers)
 
     def classify(images):
@@ -71,6 +72,11 @@ def exports():
     files = {"labels.txt": "cat\nü\n"}
     litert = dataclasses.replace(litert, examples=small)
     return model, Exports(signatures, litert, files, processing=processing)
+
+
+@pytest.fixture(scope="module")
+def exports():
+    return exports_in("float32")
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +115,19 @@ def test_a_version_without_processing_is_answered_by_its_savedmodel(folder, tmp_
         LiteVersion(folder).call(image_bytes=[EXAMPLES[0]])["probabilities"],
         1e-4,
     )
+
+
+def test_a_model_in_half_precision_is_answered_by_its_savedmodel(tmp_path):
+    model, every = exports_in("mixed_bfloat16")
+    folder = publish(model, tmp_path / "net", every)
+    # The LiteRT file is there, and computes in float32.
+    assert (folder / "model.tflite").is_file() and not (folder / EXTRAS / PROCESSING_FILE).exists()
+    version = LiteVersion(folder)
+    assert not version.answers
+    outputs, expected = (
+        kind.call(image_bytes=[png(EXAMPLES[0])]) for kind in (version, ModelVersion(folder))
+    )
+    np.testing.assert_array_equal(outputs["probabilities"], expected["probabilities"])
 
 
 def test_the_answer_loads_no_tensorflow(folder):
