@@ -331,6 +331,6 @@ def environment() -> dict[str, Any]:
     return {
         **{name: version(name) for name in packages},
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {available_cpus()} cores",
+        "machine": f"{platform.machine()}, {counted(available_cpus(), 'core')}",
         "system": platform.system(),
     }
