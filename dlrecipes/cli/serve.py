@@ -130,7 +130,7 @@ FILE = click.Path(path_type=Path)
     "--runtime",
     type=click.Choice(["tensorflow", "litert"]),
     default="tensorflow",
-    help="litert answers the default signature with model.tflite, in a fraction of the memory.",
+    help="litert answers with LiteRT files, without TensorFlow, in a fraction of the memory.",
 )
 @click.option("--log/--no-log", default=True, help="Log one JSON line per request.")
 def command(

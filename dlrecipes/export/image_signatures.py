@@ -11,6 +11,7 @@ import tensorflow as tf
 from dlrecipes.data.image_bytes import decode_batch, prepare_batch
 from dlrecipes.export.processing import Processing
 from dlrecipes.export.signatures import Signature
+from dlrecipes.export.version import LITERT_FILE
 
 Outputs = dict[str, tf.Tensor]
 
@@ -21,19 +22,23 @@ def image_processing(
     fit: Callable[[tf.Tensor], tf.Tensor],
     shape: Sequence[int],
     by: str,
+    file: str = LITERT_FILE,
     **settings: Any,
 ) -> Processing:
-    """Returns how `model.tflite` answers image files, for `Exports.processing`.
+    """Returns how a LiteRT file answers image files, for `Exports.processing`.
 
     Args:
         after: Kind and settings of the answer (`dlrecipes.export.lite_processing.AFTER`).
         fit: Function that prepares an image in the graph, as for `image_signatures`.
         shape: Height, width and channels of a prepared image.
         by: The same for NumPy: `fit` of `dlrecipes.export.lite_processing.Images`.
+        file: The LiteRT file. Defaults to `"model.tflite"`.
         **settings: Its further settings.
     """
     before = {"kind": "images", "fit": by, "size": shape[0], "channels": shape[-1], **settings}
-    return Processing(before, after, lambda files: {"images": decode_batch(files, fit, shape)})
+    return Processing(
+        before, after, lambda files: {"images": decode_batch(files, fit, shape)}, file
+    )
 
 
 def image_signatures(

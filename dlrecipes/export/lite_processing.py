@@ -163,10 +163,32 @@ class Noise:
         return [Prepared({"noise": row[None], "label": np.array([k], "int32")}) for row, k in pairs]
 
 
+class Numbers:
+    """Takes the network's own inputs, such as codes to decode.
+
+    Args:
+        folder: Folder of the version's extra files.
+        names: Names of the inputs.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]):
+        self.inputs = tuple(names)
+
+    def __call__(self, **arrays: Any) -> list[Prepared]:
+        """Returns the rows of the arrays as float32."""
+        columns = {name: np.asarray(values, np.float32) for name, values in arrays.items()}
+        count = len(columns[self.inputs[0]])
+        return [
+            Prepared({name: values[row : row + 1] for name, values in columns.items()})
+            for row in range(count)
+        ]
+
+
 BEFORE: Mapping[str, Callable[..., Any]] = {
     "images": Images,
     "sentences": Sentences,
     "noise": Noise,
+    "numbers": Numbers,
 }
 
 
@@ -189,12 +211,20 @@ def _same(folder: Path, examples: Sequence[Prepared], rows: Sequence[Arrays]) ->
 
 
 def _images(
-    folder: Path, examples: Sequence[Prepared], rows: Sequence[Arrays], names: Sequence[str]
+    folder: Path,
+    examples: Sequence[Prepared],
+    rows: Sequence[Arrays],
+    names: Sequence[str],
+    source: str = "images",
 ) -> Arrays:
-    """Returns images from 0 to 1 as 8 bits: the outputs `images` and `png_bytes`."""
-    floats = np.concatenate([row["images"] for row in rows])
+    """Returns images from 0 to 1 as 8 bits: the outputs `images` and `png_bytes`.
+
+    `source` is the network's output with the images; other names are the network's own outputs.
+    """
+    outputs = _same(folder, examples, rows)
+    floats = outputs[source]
     images = np.round(np.clip(floats * np.float32(255), 0, 255)).astype(np.uint8)
-    outputs = {"images": images}
+    outputs["images"] = images
     if "png_bytes" in names:
         outputs["png_bytes"] = np.array([_png(image) for image in images], object)
     return {name: outputs[name] for name in names}

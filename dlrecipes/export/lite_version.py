@@ -1,10 +1,11 @@
-"""Published versions that answer with `model.tflite`, NumPy and Pillow, without TensorFlow."""
+"""Published versions that answer with LiteRT files, NumPy and Pillow, without TensorFlow."""
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlrecipes.errors import PublishError, UsageError, reason
 from dlrecipes.export.version import EXTRAS, LITERT_FILE, ModelVersion, RejectedInput
@@ -16,13 +17,32 @@ if TYPE_CHECKING:
     from dlrecipes.export.litert_interpreter import LiteRTModel
 
 PROCESSING_FILE = "processing.json"
+DEFAULT = "serving_default"
+
+
+class Steps(NamedTuple):
+    """How a signature is answered.
+
+    Args:
+        file: The LiteRT file.
+        before: The step before the network, one of `lite_processing.BEFORE`.
+        after: The step after it, one of `lite_processing.AFTER` with its settings.
+        specs: `inputs` and `outputs` of the signature: `dtype` and `shape` by name; `None` in a
+            version of an earlier release.
+    """
+
+    file: str
+    before: Any
+    after: Callable[..., dict[str, np.ndarray]]
+    specs: dict[str, dict[str, Any]] | None
 
 
 class LiteVersion(ModelVersion):
     """A version whose default signature is answered by `model.tflite`.
 
-    It is called like a `ModelVersion`. The SavedModel answers what `model.tflite` cannot: other
-    signatures, and all of a version without `model.tflite` or `assets.extra/processing.json`.
+    It is called like a `ModelVersion`. The SavedModel answers what LiteRT files cannot: signatures
+    that `assets.extra/processing.json` does not list, and all of a version without this file or
+    without `model.tflite`.
 
     Args:
         folder: Folder of the version.
@@ -37,7 +57,7 @@ class LiteVersion(ModelVersion):
 
     @property
     def answers(self) -> bool:
-        """Whether `call` needs no TensorFlow."""
+        """Whether the default signature needs no TensorFlow."""
         return self.has_litert and (self.folder / EXTRAS / PROCESSING_FILE).is_file()
 
     def call(self, signature: str = "serving_default", /, **inputs: Any) -> dict[str, np.ndarray]:
@@ -52,8 +72,8 @@ class LiteVersion(ModelVersion):
             UsageError: If the names are not those of the signature's inputs.
             RejectedInput: If the model fails on these inputs.
         """
-        if signature == "serving_default" and self.answers:
-            return self.answer(self.prepare(**inputs))
+        if self.answers and signature in self.steps():
+            return self.answer(self.prepare(signature, **inputs), signature)
         if "image_bytes" in inputs:
             from dlrecipes.data.image_files import encode_image
 
@@ -63,53 +83,57 @@ class LiteVersion(ModelVersion):
             ]
         return super().call(signature, **inputs)
 
-    def prepare(self, **inputs: Any) -> list[Prepared]:
-        """Returns the inputs of `model.tflite` for each example of a request.
+    def prepare(self, signature: str = DEFAULT, /, **inputs: Any) -> list[Prepared]:
+        """Returns the inputs of the LiteRT file for each example of a request.
 
         Args:
-            **inputs: Inputs of the default signature, as `call` takes them.
+            signature: Name of the signature. Defaults to `"serving_default"`.
+            **inputs: Inputs of the signature, as `call` takes them.
 
         Raises:
             UsageError: If the names are not those of the signature's inputs.
             RejectedInput: If an input cannot be prepared.
         """
-        before, _ = self._processing()
+        before = self.steps()[signature].before
         if set(inputs) != set(before.inputs):
             raise UsageError(
-                f"{self.folder}: the signature serving_default has the inputs "
+                f"{self.folder}: the signature {signature} has the inputs "
                 f"{', '.join(before.inputs)}, got {', '.join(inputs) or 'none'}."
             )
         return before(**inputs)
 
-    def open(self) -> LiteRTModel:
-        """Returns `model.tflite`, which is loaded on the first use and kept.
+    def open(self, file: str = LITERT_FILE) -> LiteRTModel:
+        """Returns a LiteRT file, which is loaded on the first use and kept.
+
+        Args:
+            file: Name of the file. Defaults to `"model.tflite"`.
 
         Raises:
             PublishError: If the file cannot be loaded.
         """
-        if "model" not in self._loaded:
-            self._loaded["model"] = self.litert()
-        return self._loaded["model"]
+        if file not in self._loaded:
+            self._loaded[file] = self.litert(name=file)
+        return self._loaded[file]
 
-    def answer(self, examples: Sequence[Prepared]) -> dict[str, np.ndarray]:
-        """Returns the outputs of the default signature for prepared examples.
+    def answer(
+        self, examples: Sequence[Prepared], signature: str = DEFAULT
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature for prepared examples.
 
         Args:
             examples: Results of `prepare`.
+            signature: Name of the signature. Defaults to `"serving_default"`.
 
         Raises:
-            RejectedInput: If `model.tflite` fails on an example.
+            RejectedInput: If the LiteRT file fails on an example.
         """
-        _, after = self._processing()
-        model = self.open()
+        steps = self.steps()[signature]
+        model = self.open(steps.file)
         try:
             rows = [model(**example.tensors) for example in examples]
         except (RuntimeError, ValueError) as error:
             raise RejectedInput(f"{self.folder}: {reason(error)}") from error
-        settings = {name: value for name, value in after.items() if name != "kind"}
-        from dlrecipes.export.lite_processing import AFTER
-
-        return AFTER[after["kind"]](self.folder / EXTRAS, examples, rows, **settings)
+        return steps.after(self.folder / EXTRAS, examples, rows)
 
     def read_image(self, path: str) -> Any:
         """Returns an image file as an element of `image_bytes`: decoded, if that is enough."""
@@ -119,35 +143,34 @@ class LiteVersion(ModelVersion):
 
         return read_pixels(path)
 
-    def signature(self) -> dict[str, dict[str, Any]]:
-        """Returns `inputs` and `outputs` of the default signature: `dtype` and `shape` by name.
+    def steps(self) -> Mapping[str, Steps]:
+        """Returns how each signature is answered that LiteRT files answer, by name.
 
         Raises:
-            PublishError: If the version does not state them.
+            PublishError: If `assets.extra/processing.json` is missing or cannot be read.
         """
-        path = self.file(f"{EXTRAS}/{PROCESSING_FILE}")
-        self._processing()
-        stored = json.loads(path.read_text(encoding="utf-8")).get("signature")
-        if not isinstance(stored, dict):
-            raise PublishError(f"{path}: names no signature.", "Publish the version again.")
-        return stored
-
-    def _processing(self) -> Any:
-        """Returns the function before the network, and the settings of the one after it."""
         if "processing" not in self._loaded:
-            from dlrecipes.export.lite_processing import AFTER, BEFORE
-
             path = self.file(f"{EXTRAS}/{PROCESSING_FILE}")
             try:
                 stored = json.loads(path.read_text(encoding="utf-8"))
-                settings = dict(stored["before"])
-                before = BEFORE[settings.pop("kind")](self.folder / EXTRAS, **settings)
-                after = {"kind": "", **stored["after"]}
-                AFTER[after["kind"]]
-            except (KeyError, TypeError, ValueError) as error:
+                every = {DEFAULT: stored, **stored.get("others", {})}
+                self._loaded["processing"] = {
+                    name: self._steps(entry) for name, entry in every.items()
+                }
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
                 raise PublishError(
                     f"{path}: this version of dlrecipes cannot read it: {reason(error)}.",
                     "Update dlrecipes, or predict with --saved-model.",
                 ) from error
-            self._loaded["processing"] = before, after
         return self._loaded["processing"]
+
+    def _steps(self, stored: Mapping[str, Any]) -> Steps:
+        from dlrecipes.export.lite_processing import AFTER, BEFORE
+
+        before, after = dict(stored["before"]), {"kind": "", **stored["after"]}
+        return Steps(
+            stored.get("file", LITERT_FILE),
+            BEFORE[before.pop("kind")](self.folder / EXTRAS, **before),
+            functools.partial(AFTER[after.pop("kind")], **after),
+            stored.get("signature"),
+        )

@@ -7,42 +7,65 @@ answers with `model.tflite` what the SavedModel's graph answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from dlrecipes.export.version import LITERT_FILE
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from dlrecipes.export.signatures import Signature
+
+DEFAULT = "serving_default"
+
 
 @dataclass(frozen=True)
 class Processing:
-    """How requests of `serving_default` become tensors of `model.tflite`, and its outputs answers.
+    """How requests of a signature become tensors of a LiteRT file, and its outputs answers.
 
     Args:
         before: `kind`, one of `dlrecipes.export.lite_processing.BEFORE`, with its settings.
         after: `kind`, one of `dlrecipes.export.lite_processing.AFTER`, with its settings.
-        tensors: Function from the inputs of `serving_default` to the inputs of `model.tflite` by
-            name, in the graph, for the comparison. Shorter rows are padded with zeros.
+        tensors: Function from the inputs of the signature to the inputs of the LiteRT file by name,
+            in the graph, for the comparison. Shorter rows are padded with zeros.
+        file: The LiteRT file. Defaults to `"model.tflite"`.
+        others: How other signatures than `serving_default` are answered, by name. Defaults to none:
+            they need the SavedModel.
     """
 
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     tensors: Callable[..., Mapping[str, tf.Tensor]]
+    file: str = LITERT_FILE
+    others: Mapping[str, Processing] = field(default_factory=dict)
 
-    def text(self, inputs: Sequence[tf.TensorSpec], outputs: Mapping[str, tf.TensorSpec]) -> str:
+    def by_signature(self) -> dict[str, Processing]:
+        """Returns the processing of each signature by name, `serving_default` first."""
+        return {DEFAULT: self, **self.others}
+
+    def text(self, signatures: Mapping[str, Signature]) -> str:
         """Returns the contents of the version's file.
 
         Args:
-            inputs: Inputs of `serving_default`, with their names.
-            outputs: Outputs of `serving_default` by name.
+            signatures: The SavedModel's signatures by name.
         """
-        signature = {
-            "inputs": {spec.name: _described(spec) for spec in inputs},
+        stored = {
+            name: processing._stored(signatures[name])
+            for name, processing in self.by_signature().items()
+        }
+        # Earlier releases read the default signature at this place.
+        contents = {**stored.pop(DEFAULT), "others": stored}
+        return json.dumps(contents, indent=2) + "\n"
+
+    def _stored(self, signature: Signature) -> dict[str, Any]:
+        outputs = signature.traced.structured_outputs
+        specs = {
+            "inputs": {spec.name: _described(spec) for spec in signature.inputs},
             "outputs": {name: _described(spec) for name, spec in outputs.items()},
         }
-        stored = {"before": self.before, "after": self.after, "signature": signature}
-        return json.dumps(stored, indent=2) + "\n"
+        return {"file": self.file, "before": self.before, "after": self.after, "signature": specs}
 
 
 def _described(spec: tf.TensorSpec) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dlrecipes.export.lite_version import PROCESSING_FILE, LiteVersion
 from dlrecipes.export.processing import Processing
 from dlrecipes.export.reference_outputs import TOLERANCE, assert_match
 from dlrecipes.export.signatures import Signature
-from dlrecipes.export.version import EXTRAS, LITERT_FILE
+from dlrecipes.export.version import EXTRAS
 
 # Largest difference of prepared floats: a grey level, and a rounding error of float32.
 GREY_LEVEL = 1 / 255 + 1e-6
@@ -25,7 +25,9 @@ GREY_LEVEL = 1 / 255 + 1e-6
 MOST_REQUESTS = 64
 
 
-def check_processing(folder: Path, processing: Processing, serving: Signature) -> None:
+def check_processing(
+    folder: Path, processing: Processing, signatures: Mapping[str, Signature]
+) -> None:
     """Compares what `LiteVersion` prepares and answers with the graph, on test requests.
 
     Prepared integers, which stand for words, must be equal, and prepared floats, which are images,
@@ -35,26 +37,36 @@ def check_processing(folder: Path, processing: Processing, serving: Signature) -
     Args:
         folder: Folder of the version, with its files.
         processing: The processing.
-        serving: The signature `serving_default` with its examples.
+        signatures: The SavedModel's signatures, with their examples.
 
     Raises:
         PublishError: At the first difference.
     """
-    version, names = LiteVersion(folder), [spec.name for spec in serving.inputs]
+    version = LiteVersion(folder)
+    for name, own in processing.by_signature().items():
+        _check_signature(version, name, own, signatures[name])
+
+
+def _check_signature(
+    version: LiteVersion, key: str, processing: Processing, signature: Signature
+) -> None:
+    names = [spec.name for spec in signature.inputs]
     left = MOST_REQUESTS
-    for example in serving.examples:
-        by_row = all(spec.shape.rank and spec.shape[0] is None for spec in serving.inputs)
+    for example in signature.examples:
+        by_row = all(spec.shape.rank and spec.shape[0] is None for spec in signature.inputs)
         arrays = [array[:left] for array in example] if by_row else example
         if left <= 0:
             return
         left -= len(arrays[0])
-        pairs = zip(serving.inputs, arrays, strict=True)
+        pairs = zip(signature.inputs, arrays, strict=True)
         inputs = [tf.constant(array, spec.dtype) for spec, array in pairs]
-        prepared = version.prepare(**dict(zip(names, arrays, strict=True)))
+        prepared = version.prepare(key, **dict(zip(names, arrays, strict=True)))
         tensors = {name: x.numpy() for name, x in processing.tensors(*inputs).items()}
         same = matched_tensors(prepared, tensors)
-        outputs = {name: x.numpy() for name, x in serving.traced(*inputs).items()}
-        compare_answers(outputs, version.answer(same))
+        outputs = {name: x.numpy() for name, x in signature.traced(*inputs).items()}
+        compare_answers(
+            outputs, version.answer(same, key), what=f"{processing.file}, signature {key}"
+        )
 
 
 def matched_tensors(
@@ -116,6 +128,7 @@ def compare_answers(
     expected: Mapping[str, np.ndarray],
     outputs: Mapping[str, np.ndarray],
     tolerance: float = TOLERANCE,
+    what: str = PROCESSING_FILE,
 ) -> None:
     """Compares answers: text exactly, images within a grey level, and floats within a tolerance.
 
@@ -123,11 +136,11 @@ def compare_answers(
         expected: The SavedModel's outputs by name.
         outputs: Outputs of `LiteVersion` by name.
         tolerance: Tolerance as in `assert_match`. Defaults to 1e-4.
+        what: Name for error messages. Defaults to `"processing.json"`.
 
     Raises:
         PublishError: At the first difference.
     """
-    what = f"{LITERT_FILE}, answering without TensorFlow"
     assert_match(what, _numbers(expected), _numbers(outputs), tolerance)
     for name, image in _images(expected).items():
         gap = np.max(np.abs(image - _images(outputs)[name]), initial=0)

@@ -198,9 +198,7 @@ def _write(
         published = dataclasses.replace(published, processing=None, check=None)
     if published.processing and not published.without_litert:
         path = work / EXTRAS / PROCESSING_FILE
-        raw = exports.signatures["serving_default"]
-        text = published.processing.text(raw.inputs, raw.traced.structured_outputs)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(published.processing.text(exports.signatures), encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
     parts = published.litert_parts.items()
     texts = [published.notes.strip(), keras_import.usage(model), notes[0]]
@@ -351,7 +349,7 @@ def verify(
     }
     process.check(folder, expected)
     if exports.processing and not exports.without_litert:
-        check_processing(folder, exports.processing, exports.signatures["serving_default"])
+        check_processing(folder, exports.processing, exports.signatures)
     if exports.check and not exports.without_litert:
         exports.check(ModelVersion(folder))
     loaded = keras_file.load(folder, safe)

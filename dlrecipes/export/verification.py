@@ -230,20 +230,23 @@ def _result(references: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _check_processing(folder: Path, references: Mapping[str, Any]) -> Iterator[str]:
-    """Compares what `model.tflite` answers without TensorFlow with references."""
-    expected, version = references.get("signatures", {}).get(DEFAULT, []), LiteVersion(folder)
-    if not version.answers or not expected:
+    """Compares what LiteRT files answer without TensorFlow with references."""
+    version = LiteVersion(folder)
+    if not version.answers:
         return
-    for reference in expected:
-        try:
-            outputs = version.call(**reference_outputs.inputs(reference))
-        except Exception as error:
-            raise PublishError(
-                f"{PROCESSING_FILE}: fails on its own examples: {reason(error)}"
-            ) from error
-        # On another machine, a pixel of a prepared image may have the next grey level.
-        compare_answers(reference_outputs.expected_outputs(reference), outputs, FORMAT_TOLERANCE)
-    yield f"{PROCESSING_FILE}, without TensorFlow: {_result(expected)}"
+    for name in version.steps():
+        expected = references.get("signatures", {}).get(name, [])
+        what = f"{PROCESSING_FILE}, signature {name}"
+        for reference in expected:
+            try:
+                outputs = version.call(name, **reference_outputs.inputs(reference))
+            except Exception as error:
+                raise PublishError(f"{what}: fails on its own examples: {reason(error)}") from error
+            # On another machine, a pixel of a prepared image may have the next grey level.
+            expected_outputs = reference_outputs.expected_outputs(reference)
+            compare_answers(expected_outputs, outputs, FORMAT_TOLERANCE, what)
+        if expected:
+            yield f"{what}, without TensorFlow: {_result(expected)}"
 
 
 def read_references(folder: Path) -> Mapping[str, Any]:

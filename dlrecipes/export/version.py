@@ -192,11 +192,12 @@ class ModelVersion:
                 keras_errors.how_to_load(error, compile),
             ) from error
 
-    def litert(self, threads: int = 1) -> LiteRTModel:
+    def litert(self, threads: int = 1, name: str = LITERT_FILE) -> LiteRTModel:
         """Returns the LiteRT model, which is called with NumPy arrays by input name.
 
         Args:
             threads: Number of threads of the interpreter. Defaults to 1.
+            name: Name of the LiteRT file. Defaults to `"model.tflite"`.
 
         Raises:
             PublishError: If the LiteRT file is missing or cannot be loaded.
@@ -208,7 +209,7 @@ class ModelVersion:
                 f"{self.folder}: this version has no LiteRT file.",
                 "Its README.md says why; call the SavedModel instead.",
             )
-        path = self.file(LITERT_FILE)
+        path = self.file(name)
         with _LoadErrors(self.folder):
             return LiteRTModel(path, threads)
 

@@ -1,8 +1,9 @@
-"""A loaded version of a model that `model.tflite` answers, without TensorFlow."""
+"""A loaded version of a model that its LiteRT files answer, without TensorFlow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class LiteSignature(Signature):
-    """The default signature of a version; `function` is its `LiteVersion.call`."""
+    """A signature of a version; `function` is its `LiteVersion.call`."""
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns the outputs for the inputs by name.
@@ -94,7 +95,7 @@ class LiteSignature(Signature):
 
 
 class LiteServable:
-    """A loaded version of a model; it has the default signature alone.
+    """A loaded version of a model; it has the signatures that its LiteRT files answer.
 
     Args:
         name: Name of the model.
@@ -112,18 +113,18 @@ class LiteServable:
         if not lite.answers:
             raise ValueError("LiteRT cannot answer for it; serve it without --runtime litert")
         try:
-            self._stored = lite.signature()
-            inputs, outputs = (_specs(self._stored[side]) for side in ("inputs", "outputs"))
-            lite.open()
+            steps = lite.steps()
+            for own in steps.values():
+                lite.open(own.file)
         except RecipeError as error:
             raise ValueError(error.message) from error
-        by_example = all(
-            spec.shape.rank > 0 and spec.shape[0] is None
-            for spec in (*inputs.values(), *outputs.values())
-        )
-        names = tuple(sorted(outputs))
-        signature = LiteSignature(DEFAULT, lite.call, inputs, names, by_example)
-        self.signatures: dict[str, Signature] = {DEFAULT: signature}
+        if any(own.specs is None for own in steps.values()):
+            raise ValueError("its processing.json names no signature; publish it again")
+        self._specs = {name: own.specs for name, own in steps.items() if own.specs}
+        self.signatures: dict[str, Signature] = {
+            name: _signature(name, functools.partial(lite.call, name), specs)
+            for name, specs in self._specs.items()
+        }
 
     def signature(self, name: str = "") -> Signature:
         """Returns a signature by name; an empty name means the default signature.
@@ -136,13 +137,28 @@ class LiteServable:
         return self.signatures[name or DEFAULT]
 
     def metadata(self) -> dict[str, Any]:
-        """Returns the signature in the form of TensorFlow Serving's metadata."""
-        sides = {
-            side: {name: _tensor_info(name, spec) for name, spec in self._stored[side].items()}
-            for side in ("inputs", "outputs")
-        }
-        definition = {**sides, "method_name": "tensorflow/serving/predict", "defaults": {}}
-        return {"signature_def": {"signature_def": {DEFAULT: definition}}}
+        """Returns the signatures in the form of TensorFlow Serving's metadata."""
+        definitions = {name: _definition(specs) for name, specs in self._specs.items()}
+        return {"signature_def": {"signature_def": definitions}}
+
+
+def _signature(
+    name: str, call: Callable[..., dict[str, np.ndarray]], specs: Mapping[str, Any]
+) -> LiteSignature:
+    inputs, outputs = (_specs(specs[side]) for side in ("inputs", "outputs"))
+    by_example = all(
+        spec.shape.rank > 0 and spec.shape[0] is None
+        for spec in (*inputs.values(), *outputs.values())
+    )
+    return LiteSignature(name, call, inputs, tuple(sorted(outputs)), by_example)
+
+
+def _definition(specs: Mapping[str, Any]) -> dict[str, Any]:
+    sides = {
+        side: {name: _tensor_info(name, spec) for name, spec in specs[side].items()}
+        for side in ("inputs", "outputs")
+    }
+    return {**sides, "method_name": "tensorflow/serving/predict", "defaults": {}}
 
 
 def _specs(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Spec]:

@@ -26,9 +26,14 @@ from dlrecipes.export.processing_check import (
     check_stretched,
     matched_tensors,
 )
+from dlrecipes.export.signatures import Signature
 from dlrecipes.export.version import EXTRAS, ModelVersion, RejectedInput
 
 SIZE, NAMES = Size(8, crop=0.5), ("cat", "ü")
+# A signature that `double.tflite` answers.
+DOUBLE = Processing(
+    {"kind": "numbers", "names": ["x"]}, {"kind": "same"}, lambda x: {"x": x}, "double.tflite"
+)
 RNG = np.random.default_rng(0)
 EXAMPLES = RNG.integers(0, 256, (3, 20, 14, 3)).astype("uint8")
 
@@ -71,6 +76,13 @@ def exports_in(precision):
     )
     files = {"labels.txt": "cat\nü\n"}
     litert = dataclasses.replace(litert, examples=small)
+    if precision == "float32":
+        processing = dataclasses.replace(processing, others={"double": DOUBLE})
+        signatures["double"] = doubled = Signature(
+            lambda x: {"y": 2 * x}, [tf.TensorSpec([None, 3], name="x")], [(np.ones((2, 3)),)]
+        )
+        parts = {"double": doubled}
+        return model, Exports(signatures, litert, files, processing=processing, litert_parts=parts)
     return model, Exports(signatures, litert, files, processing=processing)
 
 
@@ -102,6 +114,16 @@ def test_other_signatures_are_answered_by_the_savedmodel(folder):
         kind(folder).call("images", images=EXAMPLES) for kind in (LiteVersion, ModelVersion)
     )
     np.testing.assert_array_equal(outputs["probabilities"], expected["probabilities"])
+
+
+def test_a_signature_is_answered_by_its_own_litert_file(folder, monkeypatch):
+    monkeypatch.setattr(ModelVersion, "function", None)
+    version = LiteVersion(folder)
+    assert set(version.steps()) == {"serving_default", "double"}
+    outputs = version.call("double", x=[[1, 2, 3], [0, 0, 0.5]])
+    np.testing.assert_array_equal(outputs["y"], [[2, 4, 6], [0, 0, 1]])
+    with pytest.raises(UsageError, match="the signature double has the inputs x, got code"):
+        version.call("double", code=[[1]])
 
 
 def test_a_version_without_processing_is_answered_by_its_savedmodel(folder, tmp_path):
@@ -184,7 +206,7 @@ def test_a_file_of_a_newer_release_is_refused(folder, tmp_path, stored):
     [
         ({"crop": 1.0}, {}, "more than a grey level"),
         ({"channels": 3}, {}, "images, prepared without TensorFlow, has shape"),
-        ({}, {"kind": "same"}, "outputs"),
+        ({}, {"kind": "same"}, "model.tflite, signature serving_default.*outputs"),
     ],
 )
 def test_processing_that_differs_from_the_graph_is_refused(
@@ -195,12 +217,18 @@ def test_processing_that_differs_from_the_graph_is_refused(
     own = every.processing
     copy = shutil.copytree(folder, tmp_path / "1")
     wrong = Processing({**own.before, **before}, {**own.after, **after}, own.tensors)
-    serving = every.signatures["serving_default"]
-    (copy / EXTRAS / PROCESSING_FILE).write_text(
-        wrong.text(serving.inputs, serving.traced.structured_outputs)
-    )
+    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text(every.signatures))
     with pytest.raises(PublishError, match=message):
-        check_processing(copy, wrong, serving)
+        check_processing(copy, wrong, every.signatures)
+
+
+def test_another_signature_that_differs_from_the_graph_is_refused(exports, folder, tmp_path):
+    every = exports[1]
+    copy = shutil.copytree(folder, tmp_path / "1")
+    halved = dataclasses.replace(DOUBLE, tensors=lambda x: {"x": x / 2})
+    wrong = dataclasses.replace(every.processing, others={"double": halved})
+    with pytest.raises(PublishError, match=r"x, prepared without TensorFlow, differs by 0\.5"):
+        check_processing(copy, wrong, every.signatures)
 
 
 def test_prepared_images_may_differ_by_a_grey_level_and_no_more(exports, folder):
