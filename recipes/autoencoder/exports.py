@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +12,9 @@ import tensorflow as tf
 from dlrecipes.data.batches import map_batches
 from dlrecipes.data.faces import Size, fitted
 from dlrecipes.data.image_bytes import encode_batch
-from dlrecipes.export.image_signatures import Outputs, image_signatures
+from dlrecipes.export.image_signatures import Outputs, image_processing, image_signatures
+from dlrecipes.export.processing import Processing
+from dlrecipes.export.version import part_file
 from dlrecipes.recipe import Exports, Quantized, Signature, Splits
 from dlrecipes.recipe.labels import labels_file
 from dlrecipes.training import ImageClassifier, SupervisedTrainer
@@ -54,12 +58,15 @@ def exports(config: Config, model: SupervisedTrainer, splits: Splits) -> Exports
     size = Size(shape[0], channels=shape[2])
     few = test.images[:COMPARED]
 
+    def fit(image: tf.Tensor) -> tf.Tensor:
+        return fitted(image, size)
+
     def signatures(function: Callable[[tf.Tensor], Outputs]) -> tuple[dict, Signature]:
         return image_signatures(
             lambda images: {**_described(model, images), **_classified(model, images)},
             lambda images: _numbers(model, images),
             few,
-            fit=lambda image: fitted(image, size),
+            fit=fit,
             shape=shape,
             serve_files=function,
         )
@@ -93,8 +100,32 @@ def exports(config: Config, model: SupervisedTrainer, splits: Splits) -> Exports
         },
         notes + (CLASSES_NOTE if is_classifier else ""),
         _quantized(model, splits),
+        processing=_processing(fit, shape, default),
         litert_parts=_litert_parts(model, litert, few),
     )
+
+
+def _processing(fit: Callable[[tf.Tensor], tf.Tensor], shape: tuple, default: str) -> Processing:
+    """Returns how the LiteRT files answer files of images and codes, without TensorFlow."""
+
+    def by_files(after: Mapping[str, Any], **file: str) -> Processing:
+        return image_processing(after, fit=fit, shape=shape, by="scale", **file)
+
+    images = {"kind": "images", "source": "restored"}
+    decode = {**images, "names": ["images", "png_bytes"]}
+    every = {
+        "restore": by_files({**images, "names": ["png_bytes", "error"]}),
+        "encode": by_files({"kind": "same"}, file=part_file("encoder")),
+        "decode": Processing(
+            {"kind": "numbers", "names": ["code"]},
+            decode,
+            lambda code: {"code": code},
+            part_file("decoder"),
+        ),
+    }
+    if default == "classify":
+        every[default] = by_files({"kind": "classes"}, file=part_file("classifier"))
+    return dataclasses.replace(every[default], others=every)
 
 
 def _litert_parts(

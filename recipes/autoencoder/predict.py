@@ -62,7 +62,7 @@ def predict(
     percentiles = _percentiles(version)
     classifies = (version.folder / EXTRAS / LABELS_FILE).exists()
 
-    def answer(names: list[str], contents: list[bytes]) -> list[dict[str, Any]]:
+    def answer(names: list[str], contents: list[Any]) -> list[dict[str, Any]]:
         outputs = version.call("restore", image_bytes=contents)
         classes = version.call("classify", image_bytes=contents) if classifies else None
         answers: list[dict[str, Any]] = []
@@ -79,7 +79,7 @@ def predict(
                 answers[-1]["restored"] = path
         return answers
 
-    predictions = answer_images(prepare(version, inputs, options), answer)
+    predictions = answer_images(prepare(version, inputs, options), answer, version.read_image)
     if options.anomalies:
         # Files that cannot be read come last.
         predictions.sort(key=lambda x: float("inf") if isinstance(x, Unanswered) else -x["error"])

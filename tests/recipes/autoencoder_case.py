@@ -66,6 +66,9 @@ class Unpublished:
     def file(self, name):
         return self.folder / name
 
+    def read_image(self, path):
+        return self.file(path).read_bytes()
+
     def call(self, signature, image_bytes):
         outputs = self.exports.signatures[signature].function(tf.constant(image_bytes))
         return {name: values.numpy() for name, values in outputs.items()}

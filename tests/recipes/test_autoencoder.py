@@ -24,10 +24,13 @@ from sklearn.metrics import roc_auc_score
 
 from dlrecipes.data.digits import LabelledImages
 from dlrecipes.errors import UsageError
+from dlrecipes.export.lite_version import LiteVersion
 from dlrecipes.export.litert import LiteRTModel
-from dlrecipes.export.version import ModelVersion
+from dlrecipes.export.processing_check import compare_answers
+from dlrecipes.export.version import ModelVersion, RejectedInput
 from dlrecipes.recipe import Splits
 from dlrecipes.recipe.unanswered import IncompletePredictions
+from dlrecipes.serving.litert_servable import LiteServable
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +106,37 @@ def test_restoring_is_decoding_what_was_encoded(version, model, splits):
     errors = ((model(images / np.float32(255)).numpy() - images / 255.0) ** 2).sum(axis=(1, 2, 3))
     for outputs in (arrays, restored, default):
         np.testing.assert_allclose(outputs["error"], errors, rtol=1e-4)
+
+
+def test_litert_files_answer_what_the_savedmodel_answers(version, splits, monkeypatch):
+    lite, files = LiteVersion(version.folder), [png(image) for image in splits.test.images[:3]]
+    requests = {name: {"image_bytes": files} for name in ("serving_default", "restore", "encode")}
+    requests["decode"] = {"code": version.call("encode", image_bytes=files)["code"]}
+    expected = {name: version.call(name, **inputs) for name, inputs in requests.items()}
+    monkeypatch.setattr(ModelVersion, "function", None)
+    servable = LiteServable(NAME, 1, version.folder)
+    assert set(servable.signatures) == set(requests)
+    for name, inputs in requests.items():
+        sent = {
+            key: np.array(x, object if key == "image_bytes" else None) for key, x in inputs.items()
+        }
+        for outputs in (lite.call(name, **inputs), servable.signature(name).run(sent)):
+            assert outputs.keys() == expected[name].keys()
+            compare_answers(expected[name], outputs)
+    with pytest.raises(RejectedInput):
+        lite.call("decode", code=[[1.0, 2.0, 3.0]])
+
+
+def test_predictions_need_no_tensorflow(version, splits, tmp_path, monkeypatch):
+    for row in range(3):
+        (tmp_path / f"{row}.png").write_bytes(png(splits.test.images[row]))
+    task, options = recipe(), module("config").PredictOptions(anomalies=True)
+    expected = task.predict(version, [str(tmp_path)], options)
+    monkeypatch.setattr(ModelVersion, "function", None)
+    ranked = task.predict(LiteVersion(version.folder), [str(tmp_path)], options)
+    assert [row["file"] for row in ranked] == [row["file"] for row in expected]
+    errors = [row["error"] for row in ranked]
+    assert errors == pytest.approx([row["error"] for row in expected], rel=1e-4)
 
 
 def test_arrays_of_other_sizes_and_channels_are_resized(version, splits):
@@ -223,7 +257,7 @@ def test_measured_networks_are_compared_on_the_same_images():
 
 def test_a_title_above_few_images_is_not_cut():
     title = "Largest and smallest squared errors of test images, 1234.5 to 123.4"
-    figure = module("figures")._image_rows({"image": random_images(1)}, title)
+    figure = module("figures")._image_rows([("image", random_images(1))], title)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     (text,) = figure.texts

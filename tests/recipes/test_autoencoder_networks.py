@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -22,6 +23,8 @@ from autoencoder_case import (
 from sklearn.decomposition import PCA
 
 from dlrecipes.data.digits import LabelledImages
+from dlrecipes.export.lite_version import LiteVersion
+from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import Splits, registry
 from dlrecipes.runner.run import train
 
@@ -170,13 +173,20 @@ def test_epochs_begin_with_the_pretrained_layers(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["convolutional", "dbn", "pca"])
-def test_every_network_is_published(network, tmp_path):
+def test_every_network_is_published(network, tmp_path, monkeypatch):
     settings = {} if network == "pca" else {"epochs": 1}
     published = run(recipe(network=network, **settings), tmp_path).version.folder
     parts = {"encoder", "decoder", *(["classifier"] if network == "dbn" else [])}
     assert parts <= {path.stem for path in published.glob("*.tflite")}
     said = "Computed, not trained;" if network == "pca" else "Trained for 1 epoch ("
     assert said in (published / "README.md").read_text()
+    # Publishing compared the LiteRT files with the SavedModel. They are enough for a prediction.
+    monkeypatch.setattr(ModelVersion, "function", None)
+    (tmp_path / "a.png").write_bytes(png(random_images(1)[0]))
+    options = module("config").PredictOptions(output_dir=str(tmp_path / "restored"))
+    (row,) = recipe().predict(LiteVersion(published), [str(tmp_path / "a.png")], options)
+    assert ("label" in row) == (network == "dbn")
+    assert Path(row["restored"]).is_file()
 
 
 @pytest.mark.slow
