@@ -71,5 +71,8 @@ for axis, (name, y) in zip(axes, restored.items(), strict=True):
 plt.show()
 
 # %%
+# **At work.** The recipe :doc:`autoencoder </gallery/autoencoder>` pre-trains such a network, draws
+# this plane, and finds unusual images by their error.
+#
 # *Reference:* Hinton and Salakhutdinov, 2006, `Reducing the dimensionality of data with neural
 # networks <https://doi.org/10.1126/science.1127647>`_, figure 3.
