@@ -212,13 +212,14 @@ def roc_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) 
     return figure
 
 
-def legend_below(figure: Figure, columns: int = 1) -> None:
+def legend_below(figure: Figure, columns: int = 1, marker_scale: float = 1.0) -> None:
     """Adds a legend of all lines and bars below the axes, where it covers none of them.
 
     Args:
         figure: Figure with the layout `"constrained"`. A label that several axes have is listed
             once.
         columns: Number of columns. Defaults to 1.
+        marker_scale: Size of the markers as a multiple of that in the axes. Defaults to 1.0.
     """
     entries: dict[str, Any] = {}
     for axis in figure.axes:
@@ -231,6 +232,7 @@ def legend_below(figure: Figure, columns: int = 1) -> None:
         ncols=columns,
         frameon=False,
         fontsize=9,
+        markerscale=marker_scale,
     )
 
 

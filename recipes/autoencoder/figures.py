@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,18 +103,17 @@ def restored(results: Results) -> Figure:
     test = results.splits.test
     rows = _spread(test, RESTORED)
     inputs = results.inputs[rows]
-    images = {"image": test.images[rows]}
+    images = [("image", test.images[rows])]
     if results.config.noise:
-        images["with noise"] = inputs
+        images.append(("with noise", inputs))
     described = scores.describe(results.model, inputs)
     numbers = described.codes.shape[1]
     if results.config.network == "pca":
-        return _image_rows(
-            {**images, "PCA": described.restored}, f"Restored from {numbers} numbers"
-        )
-    images[results.config.network] = described.restored
+        images.append(("PCA", described.restored))
+        return _image_rows(images, f"Restored from {numbers} numbers")
+    images.append((results.config.network, described.restored))
     if results.pca is not None:
-        images["PCA"] = scores.describe_by_pca(results.pca, inputs).restored
+        images.append(("PCA", scores.describe_by_pca(results.pca, inputs).restored))
     return _image_rows(images, f"Test images, restored from {numbers} numbers")
 
 
@@ -127,12 +126,13 @@ def _spread(examples: LabelledImages, count: int) -> np.ndarray:
     return np.array([rows[k] for k in turns for rows in rows_of if k < len(rows)][:count])
 
 
-def _image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
+def _image_rows(rows: Sequence[tuple[str, np.ndarray]], title: str) -> Figure:
     """Draws rows of images with a label each; uint8, or floats that are clipped to 0 to 1."""
-    count, height, width = next(iter(rows.values())).shape[:3]
+    labels, images_of = zip(*rows, strict=True)
+    count, height, width = images_of[0].shape[:3]
     gap = max(1, width // 14)
     strips = []
-    for images in rows.values():
+    for images in images_of:
         pixels = images / 255 if images.dtype == np.uint8 else images
         framed = np.pad(
             np.clip(pixels, 0, 1), [(0, 0), (gap, 0), (gap, 0), (0, 0)], constant_values=1
@@ -146,7 +146,7 @@ def _image_rows(rows: Mapping[str, np.ndarray], title: str) -> Figure:
     axis = figure.subplots()
     axis.imshow(sheet.squeeze(), cmap="gray", vmin=0, vmax=1)
     centres = gap + height / 2 + (height + gap) * np.arange(len(rows))
-    axis.set(xticks=[], yticks=centres, yticklabels=list(rows))
+    axis.set(xticks=[], yticks=centres, yticklabels=labels)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     figure.suptitle("\n".join(lines))
@@ -181,7 +181,7 @@ def plane(results: Results) -> Figure:
         _scatter(axis, points, test[rows])
         axis.set(title=title, xticks=[], yticks=[])
     if len(np.unique(test.labels)) > 1:
-        legend_below(figure, 10)
+        legend_below(figure, 10, marker_scale=2.0)
     return figure
 
 
@@ -203,12 +203,13 @@ def interpolations(results: Results) -> Figure:
     test = results.splits.test
     rows = _spread(test, 2 * PAIRS)
     first, second = rows[0::2][: len(rows) // 2], rows[1::2]
-    lines = {}
+    lines = []
     steps = np.linspace(0, 1, STEPS)[:, None].astype("float32")
     for number, (start, end) in enumerate(zip(first, second, strict=True), 1):
         codes = results.described.codes[[start, end]]
         between = (1 - steps) * codes[:1] + steps * codes[1:]
-        lines[f"pair {number}"] = networks.decode(results.model, tf.constant(between)).numpy()
+        images = networks.decode(results.model, tf.constant(between)).numpy()
+        lines.append((f"pair {number}", images))
     return _image_rows(lines, "From one test image to another, along a line between their codes")
 
 
@@ -218,10 +219,10 @@ def unusual(results: Results) -> Figure:
     errors = results.described.errors(test.images)
     order = np.argsort(-errors, kind="stable")
     count = min(UNUSUAL, len(order) // 2 or 1)
-    rows = {}
+    rows: list[tuple[str, np.ndarray]] = []
     for name, chosen in (("most", order[:count]), ("least", order[-count:])):
-        rows[f"{name} unusual"] = test.images[chosen]
-        rows["restored" + (" " if name == "least" else "")] = results.described.restored[chosen]
+        rows.append((f"{name} unusual", test.images[chosen]))
+        rows.append(("restored", results.described.restored[chosen]))
     low, high = errors[order[-1]], errors[order[0]]
     return _image_rows(
         rows, f"Largest and smallest squared errors of test images, {high:.1f} to {low:.1f}"
@@ -255,7 +256,8 @@ def error_by_code_size(results: Results) -> Figure:
     for (name, (error, size)), colour in zip(
         measured.items(), distinct_colours(len(measured)), strict=True
     ):
-        axis.plot(size, error, "o", color=colour, label=f"measured: {name}")
+        # Above the star, which may be the same network.
+        axis.plot(size, error, "o", color=colour, label=f"measured: {name}", zorder=4)
     if results.config.network != "pca":
         own = results.described.errors(test.images)[known].mean()
         label = f"this run, {results.config.network}"
