@@ -162,12 +162,17 @@ CLAIMS = {
     ),
     "20_long_dependencies": (
         "Two of {TIME} numbers",
-        "over 20 steps at least",
+        "over at least 20 steps",
         "between 0 and 1. The constant answer 1 has",
-        "constant answer is {constant} on",
-        "After {total_steps} steps the Elman network is still above {last[elman]}, and the LSTM "
-        "below {last[lstm]}.",
-        "is open to {opens} at the marks and to {rests} elsewhere",
+        "bias of 1, the forget gate (遗忘门) hardly remembers 20 steps, as",
+        "bias starts at 3, except",
+        "has an error of {constant} on",
+        "After {total_steps} steps the Elman network is above {errors[elman][9]}, the LSTM with a "
+        "bias of 1 above {errors[lstm (bias 1)][9]}, with 3 below {errors[lstm][9]}, and with "
+        "peepholes below {errors[peephole_lstm][9]}.",
+        "the outputs differ by less than {differ}.",
+        "is open to {opens[lstm]} at the marks and to {rests[lstm]} elsewhere in the LSTM, to "
+        "{opens[peephole_lstm]} and {rests[peephole_lstm]} with peepholes:",
     ),
     "21_sequence_shapes": (
         "spells at least {right[one to many]:%} % without an error, the second is right for at "
