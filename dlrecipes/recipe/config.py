@@ -31,6 +31,8 @@ class RecipeConfig(Options):
     # `dlrecipes evaluate` takes as well.
     builtin_settings: ClassVar[tuple[str, ...]] = ()
     reading_settings: ClassVar[tuple[str, ...]] = ()
+    # The setting of the built-in data that chooses their kind, such as a language.
+    builtin_kind: ClassVar[str] = ""
     # Shared settings that the recipe never uses, with the reason; they are not listed.
     unused_settings: ClassVar[dict[str, str]] = {}
 
@@ -85,11 +87,13 @@ class RecipeConfig(Options):
         """Returns the name of the data in the name of the published model.
 
         By default empty for the recipe's default data, else the name of the folder, of the file
-        without its suffix, or of the TFDS dataset. A recipe whose built-in data are of several
-        kinds returns the kind as well.
+        without its suffix, or of the TFDS dataset. Built-in data of another kind than the default
+        have the value of the setting `builtin_kind`.
         """
-        if self.data == type(self).model_fields["data"].default:
-            return ""
+        fields, kind = type(self).model_fields, self.builtin_kind
+        if self.data == fields["data"].default:
+            is_default = not kind or getattr(self, kind) == fields[kind].default
+            return "" if is_default else getattr(self, kind)
         if self.data.startswith("tfds:"):
             return self.data.removeprefix("tfds:")
         path = Path(os.path.normpath(self.data))

@@ -1,6 +1,6 @@
 """The settings of the autoencoder and of its predictions."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
@@ -22,6 +22,9 @@ SIDES, SMALLEST_FACE = {"digits": 28, "faces": 32}, 16
 
 class Config(RecipeConfig):
     """Settings of the autoencoder."""
+
+    builtin_settings: ClassVar[tuple[str, ...]] = ("subject",)
+    builtin_kind: ClassVar[str] = "subject"
 
     subject: Literal["digits", "faces"] = setting("digits", "Subject of the built-in images.")
     size: int = setting(
@@ -127,19 +130,10 @@ class Config(RecipeConfig):
             return self.activation
         return "sigmoid" if self.pretrain and self.network == "deep" else "relu"
 
-    def data_name(self) -> str:
-        """Returns the name of the data; of the built-in data the subject, unless digits."""
-        is_builtin = self.data == "builtin" and self.subject != "digits"
-        return self.subject if is_builtin else super().data_name()
-
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""
-        reasons = {}
-        if not self.data.startswith("tfds:"):
-            reasons["data_dir"] = "--data is not a TFDS dataset"
-        if self.data != "builtin":
-            reasons["subject"] = "it is for the built-in data, not --data"
-        elif self.subject == "digits":
+        reasons = super().without_effect()
+        if self.data == "builtin" and self.subject == "digits":
             reasons["colour"] = "the built-in digits are grey"
         if self.network not in ("deep", "dbn"):
             reasons |= dict.fromkeys(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.image_files import grey
 from dlrecipes.data.parts import complete_parts, stratified_split
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.reports.splits import check_source
 from dlrecipes.data.resized_images import (
     check_resized_images,
     read_resized_images,
@@ -93,14 +92,11 @@ def check(config: Config) -> DataReport:
     Raises:
         DataError: If nothing can be read.
     """
-
-    def examples(*_: object) -> DataReport:
-        return report_splits(load(config))
-
-    def folder(path: Path) -> DataReport:
-        return check_resized_images(path, config.data) or examples()
-
-    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
+    return check_source(
+        config.data,
+        load=lambda: load(config),
+        folder=lambda path: check_resized_images(path, config.data),
+    )
 
 
 def _builtin(config: Config) -> Parts:

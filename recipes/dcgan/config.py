@@ -9,6 +9,7 @@ class Config(RecipeConfig):
     """Settings of DCGAN."""
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("subject",)
+    builtin_kind: ClassVar[str] = "subject"
     unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
     epochs: int = setting(80, "Maximum number of epochs.", ge=1, le=100_000)
@@ -55,11 +56,6 @@ class Config(RecipeConfig):
         """Height and width of the images."""
         digits = self.data == "builtin" and self.subject == "digits"
         return self.size or (32 if digits else 64)
-
-    def data_name(self) -> str:
-        """Returns the name of the data; of the built-in data the subject, unless digits."""
-        is_builtin = self.data == "builtin" and self.subject != "digits"
-        return self.subject if is_builtin else super().data_name()
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""

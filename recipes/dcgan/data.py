@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from dlrecipes.data.generated.facades import generated_facades
 from dlrecipes.data.generated.faces import generated_faces
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.reports.images import ImageCheck
-from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.reports.splits import check_source
 from dlrecipes.data.resized_images import (
     check_resized_images,
     read_resized_images,
@@ -92,17 +91,15 @@ def check(config: Config) -> DataReport:
         DataError: If nothing can be read.
     """
 
-    def examples(*_: object) -> DataReport:
-        return report_splits(load(config))
-
     def validate(check: ImageCheck) -> None:
         counts = {part: sum(own.values()) for part, own in check.counts.items()}
         _require_enough(counts, config.data)
 
-    def folder(path: Path) -> DataReport:
-        return check_resized_images(path, config.data, validate) or examples()
-
-    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
+    return check_source(
+        config.data,
+        load=lambda: load(config),
+        folder=lambda path: check_resized_images(path, config.data, validate),
+    )
 
 
 def _require_enough(counts: Mapping[str, int], name: str) -> None:

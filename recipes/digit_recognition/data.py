@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlrecipes.data.digits import SIZE, check_digits, described, read_digits, tfds_digits
 from dlrecipes.data.few_examples import few_per_class, label_counts
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.reports.splits import check_source
 from dlrecipes.data.sources import BUILTIN, TFDS, load_source, source_name
 from dlrecipes.data.varied_digits import varied_digits
 from dlrecipes.errors import UsageError
@@ -68,15 +67,11 @@ def check(config: Config) -> DataReport:
     Raises:
         DataError: If nothing can be read.
     """
-
-    def examples(*_: object) -> DataReport:
-        return report_splits(load(config))
-
-    def folder(path: Path) -> DataReport:
-        # IDX files are few, and hold arrays.
-        return check_digits(path, config.data, config.orientation) or examples()
-
-    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
+    return check_source(
+        config.data,
+        load=lambda: load(config),
+        folder=lambda path: check_digits(path, config.data, config.orientation),
+    )
 
 
 def fit(image: tf.Tensor) -> tf.Tensor:

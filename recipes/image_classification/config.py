@@ -18,6 +18,7 @@ class Config(ImageConfig):
 
     versions: ClassVar[tuple[str, ...]] = ("start", "teacher")
     builtin_settings: ClassVar[tuple[str, ...]] = ("subject", "images")
+    builtin_kind: ClassVar[str] = "subject"
 
     subject: Literal["cats_dogs", "x_or_o"] = setting(
         "cats_dogs", "Built-in data: drawn cats and dogs, or the letters X and O."
@@ -93,11 +94,6 @@ class Config(ImageConfig):
     mirror: bool = setting(
         False, "Whether predictions average an image and its mirror, which doubles their cost."
     )
-
-    def data_name(self) -> str:
-        """Returns the name of the data; of the built-in data the subject, unless cats and dogs."""
-        is_builtin = self.data == "builtin" and self.subject != "cats_dogs"
-        return self.subject if is_builtin else super().data_name()
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""

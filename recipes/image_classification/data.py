@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dlrecipes.data.few_examples import few_in_all, few_per_class, label_counts
 from dlrecipes.data.labelled_images import (
     ImageExamples,
@@ -12,7 +10,7 @@ from dlrecipes.data.labelled_images import (
     tfds_labelled_images,
 )
 from dlrecipes.data.reports import DataReport
-from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.reports.splits import check_source
 from dlrecipes.data.sources import BUILTIN, load_source, source_name
 from dlrecipes.recipe import Splits
 
@@ -73,14 +71,11 @@ def check(config: Config) -> DataReport:
     Raises:
         DataError: If nothing can be read.
     """
-
-    def examples(*_: object) -> DataReport:
-        return report_splits(load(config))
-
-    def folder(path: Path) -> DataReport:
-        return check_labelled_images(path, config.data, balance=True)
-
-    return load_source(config.data, builtin=examples, folder=folder, tfds=examples)
+    return check_source(
+        config.data,
+        load=lambda: load(config),
+        folder=lambda path: check_labelled_images(path, config.data, balance=True),
+    )
 
 
 def builtin(config: Config) -> tuple[ImageExamples, ImageExamples, ImageExamples]:

@@ -11,6 +11,7 @@ class Config(RecipeConfig):
     """Settings of slot filling."""
 
     builtin_settings: ClassVar[tuple[str, ...]] = ("language", "examples", "other")
+    builtin_kind: ClassVar[str] = "language"
     reading_settings: ClassVar[tuple[str, ...]] = ("word_column", "tag_column")
     unused_settings: ClassVar[dict[str, str]] = {"data_dir": "slot_filling reads no TFDS datasets"}
 
@@ -92,11 +93,6 @@ class Config(RecipeConfig):
         if self.word_column and self.word_column == self.tag_column:
             raise ValueError("--word-column and --tag-column are the same column")
         return self
-
-    def data_name(self) -> str:
-        """Returns the name of the data; of the built-in data the language, unless English."""
-        is_builtin = self.data == "builtin" and self.language != "english"
-        return self.language if is_builtin else super().data_name()
 
     def without_effect(self) -> dict[str, str]:
         """Returns the settings that the others leave without effect."""

@@ -14,10 +14,12 @@ NAMES = [source.name for source in registry.sources()]
 class Config(RecipeConfig):
     """Settings of a recipe that never stops early."""
 
-    builtin_settings: ClassVar[tuple[str, ...]] = ("images",)
+    builtin_settings: ClassVar[tuple[str, ...]] = ("subject", "images")
     reading_settings: ClassVar[tuple[str, ...]] = ("column",)
     unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
+    builtin_kind: ClassVar[str] = "subject"
 
+    subject: str = setting("digits", "Subject of the built-in images.")
     images: int = setting(10, "Built-in images.", ge=1)
     column: int = setting(0, "Column of the labels.", ge=0)
 
@@ -26,12 +28,26 @@ class Config(RecipeConfig):
     ("data", "idle"),
     [
         ("builtin", {"patience", "data_dir", "column"}),
-        ("photos", {"patience", "data_dir", "images"}),
-        ("tfds:mnist", {"patience", "images"}),
+        ("photos", {"patience", "data_dir", "subject", "images"}),
+        ("tfds:mnist", {"patience", "subject", "images"}),
     ],
 )
 def test_settings_of_other_data_have_no_effect(data, idle):
     assert set(Config(data=data).without_effect()) == idle
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, ""),
+        ({"images": 20}, ""),
+        ({"subject": "faces"}, "faces"),
+        ({"data": "photos/cats"}, "cats"),
+        ({"data": "tfds:mnist"}, "mnist"),
+    ],
+)
+def test_data_of_another_kind_than_the_default_name_the_model(values, name):
+    assert Config(**values).data_name() == name
 
 
 def test_a_setting_that_the_recipe_never_uses_is_not_listed_and_refused():
@@ -67,5 +83,6 @@ def test_the_folder_of_tfds_datasets_is_listed_where_they_are_read(name):
 def test_settings_that_are_declared_for_some_data_exist(name):
     config = registry.find(name).config()
     declared = (*config.builtin_settings, *config.reading_settings, *config.unused_settings)
+    assert config.builtin_kind in ("", *config.builtin_settings)
     assert set(declared) <= set(config.model_fields)
     assert not set(config.unused_settings) & set(config.data_options())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from dlrecipes.data.reports.class_counts import add_classes, add_groups
 from dlrecipes.data.reports.copies import Copies
 from dlrecipes.data.reports.images import ImageCheck
 from dlrecipes.data.reports.report import DataReport, Finding
+from dlrecipes.data.sources import load_source
 from dlrecipes.errors import reason
 
 # Attributes, keys or columns that hold labels, and names of the classes.
@@ -130,6 +131,29 @@ def report_splits(splits: ThreeParts, name: str = "", groups: str = "") -> DataR
     report.warnings += _copies(parts).findings()
     _add_sheet(report, parts["train"])
     return report
+
+
+def check_source(
+    data: str,
+    *,
+    load: Callable[[], ThreeParts],
+    folder: Callable[[Path], DataReport | None],
+) -> DataReport:
+    """Returns the report on the data that `--data` names.
+
+    Args:
+        data: Value of `--data`: `"builtin"`, `"tfds:NAME"` or a path.
+        load: Function that reads the data; all but a folder's are reported from the examples.
+        folder: Function that reports on the user's own files. It receives the path, with a leading
+            `~` expanded, and returns `None` for files that are reported from the examples as well.
+    """
+
+    def examples(*_: object) -> DataReport:
+        return report_splits(load())
+
+    return load_source(
+        data, builtin=examples, folder=lambda path: folder(path) or examples(), tfds=examples
+    )
 
 
 def _report_encoded(report: DataReport, splits: ThreeParts) -> None:

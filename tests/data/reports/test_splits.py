@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dlrecipes.data.digits import LabelledImages
-from dlrecipes.data.reports.splits import report_splits
+from dlrecipes.data.reports.splits import check_source, report_splits
 from dlrecipes.recipe import Splits
 
 
@@ -24,6 +24,19 @@ def messages(*parts):
 def images(*numbers):
     pixels = np.stack([np.full((8, 8), number, "uint8") for number in numbers])
     return LabelledImages(pixels, np.array(numbers, "int32") % 2, ("even", "odd"))
+
+
+@pytest.mark.parametrize("data", ["builtin", "tfds:mnist", "idx", "photos"])
+def test_files_are_reported_by_their_own_check_and_other_data_from_the_examples(data):
+    def folder(path):
+        return None if path.name == "idx" else f"report on {path.name}"
+
+    splits = Splits(images(0, 1), images(2), images(3))
+    report = check_source(data, load=lambda: splits, folder=folder)
+    if data == "photos":
+        assert report == "report on photos"
+    else:
+        assert report.tables == report_splits(splits).tables
 
 
 @dataclass(frozen=True)
