@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from dlrecipes._utils.wording import counted
 from dlrecipes.data.digits import LabelledImages, builtin_digits
 from dlrecipes.data.faces import Size, fit_image
 from dlrecipes.data.few_examples import few_in_all
@@ -135,7 +136,8 @@ def _complete(parts: dict[str, LabelledImages], config: Config, notes: list[str]
 
     if len(parts["train"]) < len({"train", "validation", "test"} - set(parts)) + 1:
         raise DataError(
-            f"{config.data}: {len(parts['train'])} images are too few to train on and to test.",
+            f"{config.data}: {counted(len(parts['train']), 'image is', 'images are')} too few to "
+            "train on and to test.",
             "Give more images.",
         )
     return complete_parts(parts, config.seed, config.data, notes.append, split)

@@ -113,6 +113,7 @@ def test_settings_that_do_not_suit_the_data_are_refused_in_one_line(settings, er
     [
         ([np.full((SIDE, SIDE), 7)] * 30, "images are equal: there is nothing to describe"),
         ([np.full((SIDE, SIDE), k) for k in range(30)], "training images is blank, of a single"),
+        ([np.full((SIDE, SIDE), 7)], "1 image is too few to train on and to test"),
         ([np.full((SIDE, SIDE), 7)] * 2, "2 images are too few to train on and to test"),
     ],
 )
