@@ -1,7 +1,7 @@
 """Steps before and after a network: from a request to tensors, and from tensors to an answer.
 
 A version's `assets.extra/processing.json` says it as data, so that `dlrecipes.export.lite_version`
-answers with `model.tflite` what the SavedModel's graph answers.
+answers with LiteRT files what the SavedModel's graph answers.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ class Exports:
         sparsity: Smallest fraction of zeros over all kernels of convolutions and dense layers, in
             every published file. A version with less is not published, and the card lists the
             fractions. Defaults to `None`: not checked.
-        processing: How `model.tflite` answers the requests of `serving_default` without TensorFlow.
-            Defaults to `None`: it does not.
+        processing: How LiteRT files answer the requests of `serving_default`, and perhaps of other
+            signatures, without TensorFlow. Defaults to `None`: they do not.
         check: Called with the written version before it is published; it raises `PublishError` to
             refuse it. Defaults to `None`: nothing further is checked.
         litert_parts: Further LiteRT functions by name, such as one half of the model: `encoder` is

@@ -9,8 +9,8 @@ kinds compute, and then measure how far back, or ahead, each of them remembers.
 # %%
 # **The course's example.** Two inputs, two hidden units, two outputs, no biases, no activation, and
 # every weight is one. Elman's network feeds the hidden layer back, Jordan's the output. A
-# bidirectional network has a second hidden layer that reads from the end, a deep one a second one
-# that reads the states of the first.
+# bidirectional network (双向循环网络) has a second hidden layer that reads from the end, a deep one
+# (深层循环网络) a second one that reads the states of the first.
 #
 # .. math:: h_t = W x_t + U h_{t-1} \quad\text{(Elman)}, \qquad
 #    h_t = W x_t + U y_{t-1} \quad\text{(Jordan)}, \qquad y_t = V h_t .
