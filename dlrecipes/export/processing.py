@@ -7,7 +7,7 @@ answers with LiteRT files what the SavedModel's graph answers.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,6 @@ from dlrecipes.export.version import LITERT_FILE
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from dlrecipes.export.signatures import Signature
 
 DEFAULT = "serving_default"
 
@@ -45,24 +43,28 @@ class Processing:
         """Returns the processing of each signature by name, `serving_default` first."""
         return {DEFAULT: self, **self.others}
 
-    def text(self, signatures: Mapping[str, Signature]) -> str:
+    def text(
+        self,
+        specs: Mapping[str, tuple[Sequence[tf.TensorSpec], Mapping[str, tf.TensorSpec]]],
+    ) -> str:
         """Returns the contents of the version's file.
 
         Args:
-            signatures: The SavedModel's signatures by name.
+            specs: Inputs, and outputs by name, of the SavedModel's signatures by name.
         """
         stored = {
-            name: processing._stored(signatures[name])
+            name: processing._stored(*specs[name])
             for name, processing in self.by_signature().items()
         }
         # Earlier releases read the default signature at this place.
         contents = {**stored.pop(DEFAULT), "others": stored}
         return json.dumps(contents, indent=2) + "\n"
 
-    def _stored(self, signature: Signature) -> dict[str, Any]:
-        outputs = signature.traced.structured_outputs
+    def _stored(
+        self, inputs: Sequence[tf.TensorSpec], outputs: Mapping[str, tf.TensorSpec]
+    ) -> dict[str, Any]:
         specs = {
-            "inputs": {spec.name: _described(spec) for spec in signature.inputs},
+            "inputs": {spec.name: _described(spec) for spec in inputs},
             "outputs": {name: _described(spec) for name, spec in outputs.items()},
         }
         return {"file": self.file, "before": self.before, "after": self.after, "signature": specs}

@@ -198,7 +198,11 @@ def _write(
         published = dataclasses.replace(published, processing=None, check=None)
     if published.processing and not published.without_litert:
         path = work / EXTRAS / PROCESSING_FILE
-        path.write_text(published.processing.text(exports.signatures), encoding="utf-8")
+        specs = {
+            name: (own.inputs, own.traced.structured_outputs)
+            for name, own in exports.signatures.items()
+        }
+        path.write_text(published.processing.text(specs), encoding="utf-8")
     again = tensors if published.litert is exports.litert else concrete_function(published.litert)
     parts = published.litert_parts.items()
     texts = [published.notes.strip(), keras_import.usage(model), notes[0]]

@@ -217,7 +217,11 @@ def test_processing_that_differs_from_the_graph_is_refused(
     own = every.processing
     copy = shutil.copytree(folder, tmp_path / "1")
     wrong = Processing({**own.before, **before}, {**own.after, **after}, own.tensors)
-    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text(every.signatures))
+    specs = {
+        name: (signature.inputs, signature.traced.structured_outputs)
+        for name, signature in every.signatures.items()
+    }
+    (copy / EXTRAS / PROCESSING_FILE).write_text(wrong.text(specs))
     with pytest.raises(PublishError, match=message):
         check_processing(copy, wrong, every.signatures)
 
