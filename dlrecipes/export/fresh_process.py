@@ -149,7 +149,7 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     from dlrecipes._utils.quiet import load_tensorflow
 
-    load_tensorflow()
+    load_tensorflow(only=True)
     from dlrecipes.export import verification
 
     line = sys.stdin.buffer.readline()

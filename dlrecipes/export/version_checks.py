@@ -123,7 +123,7 @@ def main() -> None:
     processes.exit_with_parent()
     from dlrecipes._utils.quiet import load_tensorflow
 
-    load_tensorflow()
+    load_tensorflow(only=True)
     for name in json.loads(sys.argv[1])["folders"]:
         _send(events, error=_check(Path(name), events))
 
