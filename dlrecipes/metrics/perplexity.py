@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -96,11 +97,7 @@ def sequence_perplexity(
     >>> round(total), by_step.round().tolist()
     (3, [3.0, 3.0, nan])
     """
-
-    @tf.function(reduce_retracing=True)
-    def losses(inputs, targets):
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model.scores(inputs))
-
+    losses = _losses(model)
     totals, counts = np.zeros(num_groups), np.zeros(num_groups)
     for start in range(0, len(targets), batch_size):
         rows = slice(start, start + batch_size)
@@ -111,3 +108,14 @@ def sequence_perplexity(
         counts += np.bincount(groups[rows][real], minlength=num_groups)
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.exp(totals.sum() / counts.sum())), np.exp(totals / counts)
+
+
+@functools.lru_cache(maxsize=1)
+def _losses(model: keras.Model) -> Callable[..., tf.Tensor]:
+    """Returns the function of inputs and targets, traced once for all parts of the data."""
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def losses(inputs, targets):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, model.scores(inputs))
+
+    return losses

@@ -45,6 +45,7 @@ class PredictionMemo:
         model: keras.Model,
         examples: Any,
         compute: Callable[[], Value],
+        reloaded: bool = False,
     ) -> Value:
         """Returns the predictions that are kept, or computes them.
 
@@ -53,8 +54,10 @@ class PredictionMemo:
             model: The model.
             examples: Examples of one part of the data; the same object as before.
             compute: Function that returns the predictions.
+            reloaded: Whether those of another model with the same weights will do, such as one
+                that was loaded from a file. Defaults to `False`.
         """
-        key = (kind, id(model), id(examples), _checksum(model))
+        key = (kind, 0 if reloaded else id(model), id(examples), _checksum(model))
         if key in self._kept:
             self._kept.move_to_end(key)
         else:

@@ -67,7 +67,7 @@ def complete(request: Request, form: str, defaults: Mapping[str, Any]) -> Reques
 
 
 class Poet:
-    """Writes quatrains with a model, in functions for tracing.
+    """Writes quatrains with a model, in a graph that is traced once for all kinds of requests.
 
     Args:
         model: Language model of quatrains.
@@ -82,6 +82,11 @@ class Poet:
         self.line_length = line_length
         self.defaults = {**requests.DEFAULTS["quatrains"], **defaults}
         self.encoder = encoder_for(tuple(model.vocabulary))
+        specs = [
+            tf.TensorSpec([None], dtype, name=name)
+            for name, (dtype, _) in requests.FIELDS["quatrains"].items()
+        ]
+        self._function = tf.function(self._poems, input_signature=specs, autograph=False)
 
     def write(self, **request: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns poems for a batch of requests; missing fields have their defaults.
@@ -91,7 +96,11 @@ class Poet:
             tones, `(batch, 4)`; `rhyme`, the name of the rhyme; and `problem`, the reason
             for a missing poem, or an empty string.
         """
-        request = dict(complete(request, "quatrains", self.defaults))
+        whole = complete(request, "quatrains", self.defaults)
+        return self._function(*(whole[name] for name in requests.FIELDS["quatrains"]))
+
+    def _poems(self, *fields: tf.Tensor) -> dict[str, tf.Tensor]:
+        request = dict(zip(requests.FIELDS["quatrains"], fields, strict=True))
         texts = {
             name: split_characters(
                 self.model, tf.strings.regex_replace(request[name], requests.MARKS, "")

@@ -20,7 +20,7 @@ from dlrecipes.data.batches import (
 )
 from dlrecipes.data.cooccurrence import cooccurrence_embeddings
 from dlrecipes.data.quatrains import Poem
-from dlrecipes.data.quatrains.encoding import CONDITIONS, LENGTHS, NO_RHYME
+from dlrecipes.data.quatrains.encoding import CONDITIONS, NO_RHYME
 from dlrecipes.data.reports import DataReport
 from dlrecipes.data.streams import stream_batches, stream_steps
 from dlrecipes.errors import DataError
@@ -175,16 +175,25 @@ class PoemGeneration(Recipe):
         if is_text:
             perplexity = text_perplexity(model, encoding.text_ids(model, examples))
             return {"perplexity": perplexity, "bits": float(np.log2(perplexity))}
-        count, seed = self.config.num_samples, self.config.seed * 100_000
-        # The line lengths are as frequent as in the examples.
-        lengths = [len(examples[k % len(examples)].lines[0]) for k in range(count)]
-        request = {"line_length": lengths, "seed": seed + np.arange(count)}
-        generate = functools.partial(self._write, model, count, **request)
         return {
             "perplexity": self._perplexities(model, examples)[0],
             "perplexity_unconditional": scores.perplexities(model, examples, False)[0],
-            **scores.generation_scores(generate, splits.train),
+            # Of the same poems for each part.
+            **self.memo.get(
+                "generation", model, splits.train, lambda: self._generation(model, splits)
+            ),
         }
+
+    def _generation(self, model: CharacterLanguageModel, splits: Splits) -> dict[str, Any]:
+        """Returns the scores of generated poems."""
+        count, train = self.config.num_samples, splits.train
+        # The line lengths are as frequent as in the training poems.
+        lengths = [len(train[k % len(train)].lines[0]) for k in range(count)]
+        seeds = self.config.seed * 100_000 + np.arange(count)
+        generate = functools.partial(
+            self._write, model, splits, count, line_length=lengths, seed=seeds
+        )
+        return scores.generation_scores(generate, train)
 
     def _perplexities(
         self, model: CharacterLanguageModel, examples: Sequence[Poem]
@@ -194,17 +203,19 @@ class PoemGeneration(Recipe):
         )
 
     def _write(
-        self, model: CharacterLanguageModel, count: int, **request: Any
+        self, model: CharacterLanguageModel, splits: Splits, count: int, **request: Any
     ) -> dict[str, np.ndarray]:
         """Returns the outputs of `Poet.write`, computed in batches."""
-        values = {**requests.DEFAULTS["quatrains"], **self._sampling(), **request}
-        arrays = requests.arrays("quatrains", count, **values)
-        size = EVALUATION_BATCH
+        arrays = requests.arrays("quatrains", count, **request)
+        size, write = EVALUATION_BATCH, self._poet(model, splits).write
         parts = [
-            _writing(model)(*(tf.constant(x[start : start + size]) for x in arrays.values()))
+            write(**{name: tf.constant(x[start : start + size]) for name, x in arrays.items()})
             for start in range(0, count, size)
         ]
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+    def _poet(self, model: CharacterLanguageModel, splits: Splits) -> Poet:
+        return _poet(model, _usual_length(splits.train), tuple(self._sampling().items()))
 
     def _sampling(self) -> dict[str, Any]:
         return self.config.model_dump(include={"temperature", "top_k", "top_p"})
@@ -216,19 +227,24 @@ class PoemGeneration(Recipe):
         if not isinstance(splits.test, str):
             _, by_place = self._perplexities(model, splits.test)
             yield "perplexity_by_position", figures.by_position(by_place)
-            yield "poems", figures.page(self._page(model, splits.test))
+            yield "poems", figures.page(self._page(model, splits))
 
-    def _page(
-        self, model: CharacterLanguageModel, examples: Sequence[Poem]
-    ) -> list[dict[str, Any]]:
-        """Returns poems with their patterns, about the data's themes or its first words."""
+    def _page(self, model: CharacterLanguageModel, splits: Splits) -> list[dict[str, Any]]:
+        """Returns poems with their patterns; written once for figure, files and reloaded model."""
+        write = functools.partial(self._new_page, model, splits)
+        return self.memo.get("page", model, splits.train, write, reloaded=True)
+
+    def _new_page(self, model: CharacterLanguageModel, splits: Splits) -> list[dict[str, Any]]:
+        """Returns poems about the data's themes or its first words."""
         themes = list(model.themes[:PAGE])
-        for word in (poem.lines[0][:2] for poem in examples):
+        for word in (poem.lines[0][:2] for poem in splits.test):
             if len(themes) < PAGE and word not in themes and set(word) <= set(model.vocabulary):
                 themes.append(word)
         themes = themes or [""]
-        request = {"line_length": _usual_length(examples), "seed": np.arange(len(themes))}
-        outputs = self._write(model, len(themes), theme=np.array(themes, object), **request)
+        seeds = np.arange(len(themes))
+        outputs = self._write(
+            model, splits, len(themes), theme=np.array(themes, object), seed=seeds
+        )
         return [
             {"theme": theme, **{name: plain(value, row) for name, value in outputs.items()}}
             for row, theme in enumerate(themes)
@@ -242,10 +258,10 @@ class PoemGeneration(Recipe):
             examples_by_name = exports.text_requests(examples)
             files, notes = exports.text_files(model, sampling), exports.TEXT_NOTES
         else:
-            length, poems = _usual_length(examples), self._page(model, examples)
-            form, write = "quatrains", Poet(model, length, sampling).write
+            poet, poems = self._poet(model, splits), self._page(model, splits)
+            form, write = "quatrains", poet.write
             examples_by_name = exports.poem_requests(examples)
-            files = exports.poem_files(model, sampling, length, poems)
+            files = exports.poem_files(model, sampling, poet.line_length, poems)
             notes = exports.poem_notes(poems)
         signatures = {
             name: Signature(
@@ -308,8 +324,8 @@ def _specs(form: str, names: Iterable[str]) -> list[tf.TensorSpec]:
 
 
 @functools.lru_cache(maxsize=1)
-def _writing(model: CharacterLanguageModel) -> Callable:
-    # Traced once for both evaluations and the page.
-    names = requests.FIELDS["quatrains"]
-    write = _positional(Poet(model, LENGTHS[0], {}).write, names)
-    return tf.function(write, input_signature=_specs("quatrains", names))
+def _poet(
+    model: CharacterLanguageModel, line_length: int, sampling: tuple[tuple[str, Any], ...]
+) -> Poet:
+    # Traced once for the evaluation, the page and all signatures.
+    return Poet(model, line_length, dict(sampling))

@@ -47,6 +47,16 @@ def test_another_model_with_the_same_weights_predicts_itself(model, computed):
     assert memo.get("tags", copy, test, computed) == 2
 
 
+def test_a_reloaded_model_may_take_the_predictions_of_the_one_before(model, computed):
+    memo, test = PredictionMemo(), np.zeros(3)
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    assert memo.get("page", model, test, computed, reloaded=True) == 1
+    assert memo.get("page", copy, test, computed, reloaded=True) == 1
+    copy.set_weights([weight + 1 for weight in model.get_weights()])
+    assert memo.get("page", copy, test, computed, reloaded=True) == 2
+
+
 def test_only_the_last_predictions_are_kept(model, computed):
     memo, parts = PredictionMemo(size=2), [np.zeros(k) for k in range(3)]
     for part in parts:

@@ -212,6 +212,26 @@ def test_a_seed_writes_the_same_poem_with_the_savedmodel_and_litert(poems):
     assert predict(poems, "明月", seed=4) != predict(poems, "明月", seed=3)
 
 
+def test_metrics_and_signatures_share_one_graph_and_one_set_of_poems(monkeypatch):
+    source, poets = module("recipe"), []
+
+    class Counted(source.Poet):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            poets.append(self)
+
+    monkeypatch.setattr(source, "Poet", Counted)
+    task = recipe()
+    splits = task.load_data()
+    model = task.build(splits)
+    scored = [task.evaluate(model, splits, part) for part in ("validation", "test")]
+    assert scored[0]["constrained"] is scored[1]["constrained"]
+    for signature in task.signatures(model, splits).signatures.values():
+        assert "poem" in signature.traced.structured_outputs
+    (poet,) = poets
+    assert poet._function.experimental_get_tracing_count() == 1
+
+
 @pytest.mark.parametrize("length", ["5", "7"])
 def test_an_acrostic_has_the_characters_and_regulated_tones(poems, length):
     # All four are level, so that the lines must begin level or free.
