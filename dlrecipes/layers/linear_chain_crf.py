@@ -189,7 +189,9 @@ class LinearChainCRF(keras.layers.Layer):
 
     def _weights(self):
         """Returns transition, start and end scores, with the penalties of forbidden tags added."""
-        return self._penalized(lambda weight, forbidden: np.where(forbidden, FORBIDDEN_SCORE, 0.0))
+        # A graph with a float64 constant would be converted once more for LiteRT.
+        penalty = np.array(FORBIDDEN_SCORE, self._exact_dtype)
+        return self._penalized(lambda weight, forbidden: forbidden * penalty)
 
     def _decoding_weights(self, x):
         """Returns the scores, less at forbidden tags than allowed sequences can make up for.
