@@ -17,6 +17,9 @@ from dlrecipes.training.trainer import Trainer, batch_size
 
 OUTPUTS = ("softmax", "crf")
 
+# AutoGraph would only spend seconds on code that has no loops or branches over tensors.
+_as_written = tf.autograph.experimental.do_not_convert
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class SequenceTagger(Trainer):
@@ -190,6 +193,7 @@ class SequenceTagger(Trainer):
                 rule = f"ids from 0 to {len(known) - 1}, or {len(known)} if unknown"
                 values.check_bounds(f"y[{name!r}]", y[name], 0, len(known), rule, "")
 
+    @_as_written
     def decode(self, inputs) -> dict[str, tf.Tensor]:
         """Returns the best tags of encoded sentences.
 
@@ -222,6 +226,7 @@ class SequenceTagger(Trainer):
             outputs["intent_probability"] = tf.gather(probabilities, intent, axis=1, batch_dims=1)
         return outputs
 
+    @_as_written
     def tag(self, sentences: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tags raw sentences: tokenization, encoding and decoding in one graph.
 
@@ -245,6 +250,7 @@ class SequenceTagger(Trainer):
         encoded = self.encoder(_at_least_one_word(tokens))
         return {name: encoded[name] for name in self.input_names}
 
+    @_as_written
     def tag_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         """Tags tokenized sentences, as `tag` does.
 

@@ -13,6 +13,8 @@ from dlrecipes import runner
 from dlrecipes.data.tagged import TaggedSentence
 from dlrecipes.errors import DataError, UsageError
 from dlrecipes.export.litert import LiteRTModel
+from dlrecipes.export.precision import other_precisions
+from dlrecipes.export.verification import DEFAULT
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.recipe import registry
 from dlrecipes.runner import run_folder
@@ -132,6 +134,39 @@ def litert_intent(folder, sentence):
     model = LiteRTModel(folder / "model.tflite")
     names = (folder / "assets.extra" / "intents.txt").read_text().splitlines()
     return names[int(model(**litert_inputs(folder, sentence))["intent"][0])]
+
+
+def test_litert_inputs_are_those_of_each_sentence_alone(monkeypatch):
+    source = module("recipe")
+    monkeypatch.setattr(source, "EVALUATION_BATCH", 3)
+    task = recipe()
+    splits = task.load_data()
+    model = task.build(splits)
+    sentences = splits.test[:7]
+    for ids, sentence in zip(source._ids(model, sentences), sentences, strict=True):
+        alone = model.encoder(tf.constant([sentence.tokens]))
+        for name, own in zip(model.input_names, ids, strict=True):
+            np.testing.assert_array_equal(own, alone[name])
+
+
+def test_published_files_are_verified_on_the_first_test_sentences_alone(monkeypatch):
+    source = module("recipe")
+    monkeypatch.setattr(source, "VERIFIED", 5)
+    task = recipe()
+    splits = task.load_data()
+    exports = task.signatures(task.build(splits), splits)
+    first, empty = (example[0].tolist() for example in exports.signatures[DEFAULT].examples)
+    assert first == [" ".join(s.tokens) for s in splits.test[:5]]
+    assert empty == [""]
+    assert len(exports.litert.examples) == 5
+
+
+def test_the_tagger_computes_in_float32_alone():
+    task = recipe()
+    splits = task.load_data()
+    exports = task.signatures(task.build(splits), splits)
+    # Otherwise its graph is converted once more for LiteRT.
+    assert other_precisions(exports.litert.traced) == []
 
 
 def test_the_threshold_is_chosen_on_validation_alone():
