@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -224,9 +225,15 @@ def _outputs(model: ImageClassifier, images: tf.Tensor) -> dict[str, tf.Tensor]:
 
 def _probabilities(model: ImageClassifier, examples: LabelledImages) -> np.ndarray:
     """Returns the probability of each class, shape `(images, classes)`."""
-    classify = tf.function(lambda images: model.classify(images)["probabilities"])
-    parts = [classify(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)]
-    return np.concatenate(parts)
+    classify = _classifying(model)
+    return np.concatenate([classify(x).numpy() for x in _arrays(examples, EVALUATION_BATCH)])
+
+
+@functools.lru_cache(maxsize=1)
+def _classifying(model: ImageClassifier) -> Callable[[np.ndarray], tf.Tensor]:
+    # Traced once for all parts and sizes of batches.
+    images = tf.TensorSpec([None, networks.SIZE, networks.SIZE, 1], tf.float32)
+    return tf.function(lambda x: model.classify(x)["probabilities"], input_signature=[images])
 
 
 def _arrays(examples: LabelledImages, size: int) -> Iterator[np.ndarray]:
