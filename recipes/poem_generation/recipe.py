@@ -178,7 +178,7 @@ class PoemGeneration(Recipe):
         return {
             "perplexity": self._perplexities(model, examples)[0],
             "perplexity_unconditional": scores.perplexities(model, examples, False)[0],
-            # Of the same poems for each part.
+            # All parts share the same poems.
             **self.memo.get(
                 "generation", model, splits.train, lambda: self._generation(model, splits)
             ),
