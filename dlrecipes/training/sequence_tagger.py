@@ -46,6 +46,9 @@ class SequenceTagger(Trainer):
         intent_threshold: Least probability of an intent, from 0 to 1. Below it, the intent is
             `"none"`, which must be one of `intent_names`. It may be set after training. Defaults
             to 0.0.
+        none_has_slots: Whether a sentence may have slots if `"none"` is its most probable intent.
+            If not, its tags are all `O`. Set it only if the training data have no such slots.
+            Defaults to `True`.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
     Call arguments:
@@ -57,7 +60,8 @@ class SequenceTagger(Trainer):
         The network's scores by name: `tags`, and `intent` if it has that output.
 
     Raises:
-        ValueError: If `output` is unknown, or `intent_threshold` needs an intent `"none"`.
+        ValueError: If `output` is unknown, or if `intent_threshold` or `none_has_slots` needs an
+            intent `"none"`.
 
     Example:
 
@@ -88,15 +92,16 @@ class SequenceTagger(Trainer):
         intent_weight: float = 1.0,
         well_formed: bool = False,
         intent_threshold: float = 0.0,
+        none_has_slots: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
         if output not in OUTPUTS:
             raise ValueError(f"output must be one of {OUTPUTS}, not {output!r}.")
-        if intent_threshold and NO_INTENT not in intent_names:
-            raise ValueError(
-                f"intent_threshold={intent_threshold} needs {NO_INTENT!r} among the intent_names."
-            )
+        if NO_INTENT not in intent_names and (intent_threshold or not none_has_slots):
+            threshold = f"intent_threshold={intent_threshold}"
+            what = threshold if intent_threshold else "none_has_slots=False"
+            raise ValueError(f"{what} needs {NO_INTENT!r} among the intent_names.")
         self.network = network
         self.encoder = encoder
         self.tag_names = tuple(tag_names)
@@ -105,6 +110,7 @@ class SequenceTagger(Trainer):
         self.intent_weight = intent_weight
         self.well_formed = well_formed
         self.intent_threshold = intent_threshold
+        self.none_has_slots = none_has_slots
         self.crf = None
         if output == "crf":
             constraints = tag_constraints(self.tag_names, "BIO") if well_formed else {}
@@ -171,7 +177,7 @@ class SequenceTagger(Trainer):
         loss = self.compute_loss(x, y, y_pred, sample_weight, training=False)
         self._loss_tracker.update_state(loss, sample_weight=batch_size(x))
         mask = x["words"] != 0
-        self.span_f1.update_state(y["tags"], self._best_tags(y_pred["tags"], mask), mask)
+        self.span_f1.update_state(y["tags"], self._best_tags(y_pred, mask), mask)
         logs = {"loss": self._loss_tracker.result(), "span_f1": self.span_f1.result()}
         if "intent" in y_pred and "intent" in y:
             self.intent_accuracy.update_state(y["intent"], y_pred["intent"])
@@ -209,7 +215,7 @@ class SequenceTagger(Trainer):
         """
         scores = self(inputs, training=False)
         mask = inputs["words"] != 0
-        tags = self._best_tags(scores["tags"], mask)
+        tags = self._best_tags(scores, mask)
         if self.crf is not None:
             probabilities = self.crf(scores["tags"], mask=mask)
         else:
@@ -273,10 +279,16 @@ class SequenceTagger(Trainer):
             outputs["intent_probability"] = tf.where(has_words, decoded["intent_probability"], 0.0)
         return outputs
 
-    def _best_tags(self, scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def _best_tags(self, scores: Mapping[str, tf.Tensor], mask: tf.Tensor) -> tf.Tensor:
         if self.crf is not None:
-            return tf.cast(self.crf.decode(scores, mask=mask), tf.int32)
-        return tf.where(mask, tf.argmax(scores, axis=-1, output_type=tf.int32), 0)
+            tags = tf.cast(self.crf.decode(scores["tags"], mask=mask), tf.int32)
+        else:
+            tags = tf.where(mask, tf.argmax(scores["tags"], axis=-1, output_type=tf.int32), 0)
+        if self.none_has_slots:
+            return tags
+        best = tf.argmax(scores["intent"], axis=-1, output_type=tf.int32)
+        is_none = (best == self.intent_names.index(NO_INTENT))[:, None]
+        return tf.where(is_none & mask, self.tag_names.index("O"), tags)
 
     def get_config(self):
         return {
@@ -287,6 +299,7 @@ class SequenceTagger(Trainer):
             "intent_weight": self.intent_weight,
             "well_formed": self.well_formed,
             "intent_threshold": self.intent_threshold,
+            "none_has_slots": self.none_has_slots,
         }
 
 

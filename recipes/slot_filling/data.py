@@ -137,6 +137,13 @@ def intent_names(sentences: Sequence[TaggedSentence]) -> list[str]:
     return sorted({str(s.intent) for s in sentences})
 
 
+def none_has_slots(sentences: Sequence[TaggedSentence]) -> bool:
+    """Returns whether sentences of no intent may have slots, because one has, or none is known."""
+    if NO_INTENT not in intent_names(sentences):
+        return True
+    return any(set(s.tags) != {"O"} for s in sentences if s.intent == NO_INTENT)
+
+
 def vocabularies(model: SequenceTagger) -> dict[str, str]:
     """Returns vocabulary files by name; line `k`, counted from 0, has id `k`."""
     encoder = model.encoder
@@ -173,6 +180,10 @@ def export_notes(model: SequenceTagger) -> str:
         lines.append(
             f"The intent is {NO_INTENT} if no intent's probability is at least "
             f"{model.intent_threshold:.3f}, a threshold that was chosen on validation."
+        )
+    if not model.none_has_slots:
+        lines.append(
+            f"A sentence whose most probable intent is {NO_INTENT} has no slots, as in training."
         )
     if "ngrams" in model.input_names:
         sizes = ", ".join(map(str, encoder.ngram_sizes))

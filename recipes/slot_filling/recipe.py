@@ -93,6 +93,7 @@ class SlotFilling(Recipe):
             config.output,
             config.intent_weight,
             well_formed=all(is_well_formed(s.tags) for s in splits.train),
+            none_has_slots=data.none_has_slots(splits.train),
         )
         _, steps = self._passes(len(splits.train))
         rate = learning_rate_schedule(

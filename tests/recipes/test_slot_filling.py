@@ -161,6 +161,20 @@ def test_published_files_are_verified_on_the_first_test_sentences_alone(monkeypa
     assert len(exports.litert.examples) == 5
 
 
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("fare", "O B-to"), ("none", "O O")], False),
+        ([("fare", "O B-to"), ("none", "O B-to"), ("none", "O O")], True),
+        ([("fare", "O B-to")], True),
+        ([(None, "O B-to")], True),
+    ],
+)
+def test_sentences_of_no_intent_may_have_slots_if_one_of_training_has(rows, expected):
+    sentences = [TaggedSentence(("to", "Rome"), tuple(tags.split()), name) for name, tags in rows]
+    assert module("data").none_has_slots(sentences) is expected
+
+
 def test_the_tagger_computes_in_float32_alone():
     task = recipe()
     splits = task.load_data()

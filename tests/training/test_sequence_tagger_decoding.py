@@ -151,10 +151,35 @@ def test_an_intent_below_the_threshold_is_none():
     assert again.decode(x)["intent"].numpy().tolist() == expected.tolist()
 
 
-def test_a_threshold_needs_an_intent_none():
+@pytest.mark.parametrize("argument", [{"intent_threshold": 0.5}, {"none_has_slots": False}])
+def test_an_intent_none_that_is_needed_must_be_known(argument):
     network = new_tagger(intents=INTENTS).network
     with pytest.raises(ValueError, match="needs 'none' among the intent_names"):
-        SequenceTagger(network, ENCODER, TAGS, INTENTS, intent_threshold=0.5)
+        SequenceTagger(network, ENCODER, TAGS, INTENTS, **argument)
+
+
+@each_output
+def test_a_sentence_of_no_intent_has_no_slots_if_those_of_training_had_none(output):
+    model = new_tagger(output, ("none", "fare"))
+    kernel, bias = model.network.get_layer("intent_scores").get_weights()
+    x = {"words": tf.constant(WORDS)}
+    # With this bias the intent of half of the sentences is none.
+    gaps = np.sort(np.diff(scores(model)["intent"], axis=1)[:, 0])
+    model.network.get_layer("intent_scores").set_weights([kernel, bias - [0, gaps[1]]])
+    free, is_none = model.decode(x), scores(model)["intent"].argmax(axis=1) == 0
+    assert 0 < is_none.sum() < len(is_none)
+    assert free["tags"].numpy()[is_none].any()
+    strict = SequenceTagger.from_config({**model.get_config(), "none_has_slots": False})
+    strict.set_weights(model.get_weights())
+    decoded = strict.decode(x)
+    expected = np.where(is_none[:, None], TAGS.index("O"), free["tags"])
+    np.testing.assert_array_equal(decoded["tags"], expected)
+    changed = expected != free["tags"]
+    # The probability is that of the tag which is returned.
+    assert np.all(
+        decoded["probabilities"].numpy()[changed] < free["probabilities"].numpy()[changed]
+    )
+    assert SequenceTagger.from_config(strict.get_config()).none_has_slots is False
 
 
 def test_well_formed_decoding_never_returns_malformed_tags():
