@@ -103,17 +103,21 @@ def to_arrays(
             f"expected at most {MAX_WORDS:,} words.",
             "Is an empty line between sentences missing?",
         )
-    encoded = model.encoder(pad([s.tokens for s in sentences]))
+    # Each word is encoded once: the n-grams of all sentences, as strings, take 10 times the memory.
+    words = sorted({word for s in sentences for word in s.tokens})
+    encoded = model.encoder(pad([["", *words]]))
+    numbers = {word: number for number, word in enumerate(words, start=1)}
     ids = {name: number for number, name in enumerate(model.tag_names)}
-    tags = np.zeros((len(sentences), lengths.max()), np.int32)
+    rows, tags = np.zeros((2, len(sentences), lengths.max()), np.int32)
     for row, sentence in enumerate(sentences):
+        rows[row, : lengths[row]] = [numbers[word] for word in sentence.tokens]
         tags[row, : lengths[row]] = [ids.get(tag, len(ids)) for tag in sentence.tags]
     targets = {"tags": tags}
     if model.intent_names:
         known = {name: number for number, name in enumerate(model.intent_names)}
         intents = [known.get(str(s.intent), len(known)) for s in sentences]
         targets["intent"] = np.array(intents, np.int32)
-    return {name: encoded[name].numpy() for name in model.input_names}, targets, lengths
+    return {name: encoded[name].numpy()[0][rows] for name in model.input_names}, targets, lengths
 
 
 def pad(tokens: Sequence[Sequence[str]]):
