@@ -235,6 +235,21 @@ def test_another_signature_that_differs_from_the_graph_is_refused(exports, folde
         check_processing(copy, wrong, every.signatures)
 
 
+def test_the_graph_that_prepares_requests_is_traced_once(exports, folder):
+    every, traces = exports[1], []
+    own, serving = every.processing, every.signatures["serving_default"]
+
+    def tensors(*inputs):
+        traces.append(inputs)
+        return own.tensors(*inputs)
+
+    # Three requests, each with an image.
+    requests = [tuple(array[k : k + 1] for array in serving.examples[0]) for k in range(3)]
+    several = dataclasses.replace(serving, examples=requests)
+    check_processing(folder, Processing(own.before, own.after, tensors), several)
+    assert len(traces) == 1
+
+
 def test_prepared_images_may_differ_by_a_grey_level_and_no_more(exports, folder):
     processing = exports[1].processing
     prepared = LiteVersion(folder).prepare(image_bytes=list(EXAMPLES))
