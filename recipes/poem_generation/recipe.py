@@ -186,14 +186,14 @@ class PoemGeneration(Recipe):
 
     def _generation(self, model: CharacterLanguageModel, splits: Splits) -> dict[str, Any]:
         """Returns the scores of generated poems."""
-        count, train = self.config.num_samples, splits.train
-        # The line lengths are as frequent as in the training poems.
-        lengths = [len(train[k % len(train)].lines[0]) for k in range(count)]
+        count, poems = self.config.num_samples, splits.test
+        # The line lengths are as frequent as in the test poems.
+        lengths = [len(poems[k % len(poems)].lines[0]) for k in range(count)]
         seeds = self.config.seed * 100_000 + np.arange(count)
         generate = functools.partial(
             self._write, model, splits, count, line_length=lengths, seed=seeds
         )
-        return scores.generation_scores(generate, train)
+        return scores.generation_scores(generate, splits.train)
 
     def _perplexities(
         self, model: CharacterLanguageModel, examples: Sequence[Poem]
@@ -215,7 +215,7 @@ class PoemGeneration(Recipe):
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
     def _poet(self, model: CharacterLanguageModel, splits: Splits) -> Poet:
-        return _poet(model, _usual_length(splits.train), tuple(self._sampling().items()))
+        return _poet(model, _usual_length(splits.test), tuple(self._sampling().items()))
 
     def _sampling(self) -> dict[str, Any]:
         return self.config.model_dump(include={"temperature", "top_k", "top_p"})
