@@ -11,6 +11,7 @@ Peak memory is the largest resident memory of one process of the command.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -68,14 +69,21 @@ class Measured:
     metrics: dict[str, float]
 
 
-def measure(recipe: str, options: Sequence[str] = ()) -> Measured:
+def measure(recipe: str, options: Sequence[str] = (), keep: Path | None = None) -> Measured:
     """Returns what one run of a recipe took.
 
     Args:
         recipe: Name of the recipe.
         options: More arguments of `dlrecipes run`. Defaults to none.
+        keep: Folder to keep the run and its published model in. Defaults to `None`: neither.
     """
-    with tempfile.TemporaryDirectory(prefix="dlrecipes-commands-") as folder:
+    with contextlib.ExitStack() as stack:
+        if keep is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlrecipes-commands-"))
+        else:
+            # A folder of its own, as that of a run before is not empty.
+            keep.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.mkdtemp(prefix=f"{recipe}-", dir=keep)
         command = [sys.executable, "-m", "dlrecipes", "run", recipe, *options]
         start = time.monotonic()
         with (Path(folder) / "output.txt").open("wb") as output:
@@ -100,11 +108,11 @@ def measure(recipe: str, options: Sequence[str] = ()) -> Measured:
     return Measured(seconds, cpu, usage.ru_maxrss * 1024, metrics["test"])
 
 
-def default_runs(recipes: Sequence[str]) -> None:
+def default_runs(recipes: Sequence[str], keep: Path | None) -> None:
     """Prints the table of default runs, and keeps their rows in the CSV file."""
     rows, old = [], _read()
     for recipe in recipes:
-        result = measure(recipe)
+        result = measure(recipe, keep=keep)
         score = SCORES[recipe]
         shown = [
             *(f"{result.cpu_seconds.get(stage, 0.0):.1f}" for stage in (*STAGES, "total")),
@@ -165,12 +173,17 @@ def _read() -> list[dict[str, str]]:
 @click.command()
 @click.argument("recipes", nargs=-1)
 @click.option("--growth", "is_growth", is_flag=True, help="Measure three sizes of data instead.")
-def main(recipes: tuple[str, ...], is_growth: bool) -> None:
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to keep the default runs in, with their published models.",
+)
+def main(recipes: tuple[str, ...], is_growth: bool, keep: Path | None) -> None:
     """Time whole commands: the default runs of RECIPES, by default of all."""
     if is_growth:
         growth(recipes or tuple(SIZES))
     else:
-        default_runs(recipes or tuple(SCORES))
+        default_runs(recipes or tuple(SCORES), keep)
 
 
 if __name__ == "__main__":
