@@ -81,7 +81,7 @@ def measure(recipe: str, options: Sequence[str] = (), keep: Path | None = None) 
         if keep is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlrecipes-commands-"))
         else:
-            # A folder of its own, as that of a run before is not empty.
+            # Each run needs a new folder.
             keep.mkdir(parents=True, exist_ok=True)
             folder = tempfile.mkdtemp(prefix=f"{recipe}-", dir=keep)
         command = [sys.executable, "-m", "dlrecipes", "run", recipe, *options]

@@ -175,7 +175,7 @@ def test_a_sentence_of_no_intent_has_no_slots_if_those_of_training_had_none(outp
     expected = np.where(is_none[:, None], TAGS.index("O"), free["tags"])
     np.testing.assert_array_equal(decoded["tags"], expected)
     changed = expected != free["tags"]
-    # The probability is that of the tag which is returned.
+    # Each probability belongs to the returned tag.
     assert np.all(
         decoded["probabilities"].numpy()[changed] < free["probabilities"].numpy()[changed]
     )
