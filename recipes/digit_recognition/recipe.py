@@ -37,7 +37,7 @@ from .figures import measured
 
 EVALUATION_BATCH = 500
 # Number of test images on which every published file is verified.
-VERIFIED = 200
+VERIFIED = 100
 CALIBRATION = 500
 # Maximum loss of accuracy of a smaller LiteRT file: a fraction or a number of images, whichever
 # is larger.
