@@ -110,7 +110,7 @@ def measure(recipe: str, options: Sequence[str] = (), keep: Path | None = None) 
 
 def default_runs(recipes: Sequence[str], keep: Path | None) -> None:
     """Prints the table of default runs, and keeps their rows in the CSV file."""
-    rows, old = [], _read()
+    rows = []
     for recipe in recipes:
         result = measure(recipe, keep=keep)
         score = SCORES[recipe]
@@ -121,8 +121,9 @@ def default_runs(recipes: Sequence[str], keep: Path | None) -> None:
         ]
         rows.append([recipe, *shown])
         print(f"{recipe}: {dict(zip((*STAGES, 'total'), shown, strict=False))}", flush=True)
-        old = [row for row in old if row["recipe"] != recipe]
-        old += [
+        # Read again: another process may have measured other recipes.
+        kept = [row for row in _read() if row["recipe"] != recipe]
+        kept += [
             {
                 "recipe": recipe,
                 "stage": stage,
@@ -137,7 +138,7 @@ def default_runs(recipes: Sequence[str], keep: Path | None) -> None:
         with CSV.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
-            writer.writerows(old)
+            writer.writerows(kept)
     print(table(["CPU seconds", *STAGES, "total", "elapsed", "peak GB", "score"], rows))
 
 
