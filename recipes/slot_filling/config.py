@@ -15,13 +15,13 @@ class Config(RecipeConfig):
     reading_settings: ClassVar[tuple[str, ...]] = ("word_column", "tag_column")
     unused_settings: ClassVar[dict[str, str]] = {"data_dir": "slot_filling reads no TFDS datasets"}
 
-    epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(6, "Epochs without improvement before stopping.", ge=1)
     monitor: Literal["span_f1", "loss"] = setting(
         "span_f1", "Metric that chooses the best epoch; loss is less noisy on few sentences."
     )
     batch_size: int = setting(
-        32, "Batch size.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
+        64, "Batch size.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )
     min_steps_per_epoch: int = setting(
         16, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
@@ -67,7 +67,7 @@ class Config(RecipeConfig):
         True, "Whether to read in both directions.", search=Search(choices=(True, False))
     )
     context: int = setting(
-        0, "Context words on each side of a word.", ge=0, le=20, search=Search(choices=(0, 1, 3))
+        1, "Context words on each side of a word.", ge=0, le=20, search=Search(choices=(0, 1, 3))
     )
     ensemble_size: int = setting(
         1, "Ensemble size; members train independently and are averaged.", ge=1, le=16
@@ -81,7 +81,7 @@ class Config(RecipeConfig):
         0.1, "Fraction of training words replaced by 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
     )
     learning_rate: float = setting(
-        4e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
+        6e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )
     lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Learning-rate schedule over all epochs."
