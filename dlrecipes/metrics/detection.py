@@ -52,7 +52,7 @@ def detection_metrics(
 
         - `map`: mean average precision over overlaps from 0.5 to 0.95 in steps of 0.05; `map50` and
           `map75`: for one overlap; `map50_low` and `map50_high`: 95 % bootstrap interval of `map50`
-          over images.
+          over images, left out if resamples do not differ, as those of a single image.
         - `map_small`, `map_medium`, `map_large`: for boxes of up to 32² square pixels, up to 96²,
           and more.
         - `ar1`, `ar10`, `ar100`: mean recall over the same overlaps with at most 1, 10 and 100

@@ -16,6 +16,8 @@ IOU_THRESHOLD = 0.5
 RESAMPLES = 500
 # Weights of predictions in resamples that are held in memory at once.
 _WEIGHTS = 4_000_000
+# Means that differ by less are equal except for rounding errors.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,8 @@ def mean_average_precision_interval(
         resamples: Number of resamples. Defaults to 500.
 
     Returns:
-        Lower and upper bound; `None` without any object.
+        Lower and upper bound; `None` without any object, or if all resamples have the same mean, as
+        those of a single image: an interval without width would promise too much.
 
     Reference:
         Efron and Tibshirani, 1993, "An introduction to the bootstrap", section 13.3.
@@ -213,7 +216,10 @@ def mean_average_precision_interval(
         kept = has_objects.any(axis=0)
         means.append(np.nansum(values, axis=0)[kept] / has_objects.sum(axis=0)[kept])
     tail = (1 - level) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    every = np.concatenate(means)
+    if np.ptp(every) < _ROUNDING:
+        return None
+    low, high = np.quantile(every, [tail, 1 - tail])
     return float(low), float(high)
 
 

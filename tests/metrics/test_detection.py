@@ -167,9 +167,7 @@ def test_without_predictions_everything_defined_is_0():
     metrics = detection_metrics([predicted()], [true(A, ignored=[B])], NAMES)
     numbers = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
     assert set(numbers.values()) == {0.0}
-    assert {"map", "map50", "map75", "map50_low", "map50_high", "map_medium", "ar100"} < set(
-        numbers
-    )
+    assert {"map", "map50", "map75", "map_medium", "ar100"} < set(numbers)
     assert metrics["map_by_class"] == {"cat": 0.0}
 
 
@@ -215,6 +213,21 @@ def test_the_library_and_our_own_curves_agree(seed):
         metrics["map50_by_class"]
     )
     assert metrics["map50_low"] < metrics["map50"] < metrics["map50_high"]
+
+
+@pytest.mark.parametrize(
+    ("predictions", "truths"),
+    [
+        ([predicted((A, 0.9), (NOWHERE, 0.95))], [true(A)]),
+        ([predicted((A, 0.9))] * 40, [true(A)] * 40),
+        ([predicted((A, 0.9)), predicted()], [true(A), true()]),
+    ],
+    ids=["one image", "all found", "objects in one image"],
+)
+def test_without_a_difference_between_resamples_no_interval_is_given(predictions, truths):
+    metrics = detection_metrics(predictions, truths, NAMES)
+    assert "map50" in metrics
+    assert not {"map50_low", "map50_high"} & set(metrics)
 
 
 def test_nothing_is_printed(capfd, caplog):
