@@ -15,6 +15,7 @@ from dlrecipes.errors import PublishError, reason
 from dlrecipes.export.detection_outputs import DetectionMatch
 from dlrecipes.export.names import by_name
 from dlrecipes.export.signatures import Signature
+from dlrecipes.export.stored_tensors import serialized
 
 TOLERANCE, GRAPH_TOLERANCE = 1e-4, 1e-2
 # Rounding errors that outputs in float16 and bfloat16 may have.
@@ -22,7 +23,7 @@ ROUNDING = 4
 # Images in outputs match if at most this part of their values differs by more than 8 of 255 levels:
 # where a rounding error moves an edge by a pixel, or a colour by a level.
 IMAGE_PART, LEVELS = 0.01, 8
-PNG, ZLIB = b"\x89PNG", b"\x78"
+PNG = b"\x89PNG"
 
 NOT_COMPARED = "its outputs are not compared, because none are stored with the version"
 UNKNOWN_SIZES = (
@@ -267,10 +268,6 @@ def _packed(tensors: Mapping[str, tf.Tensor]) -> dict[str, str]:
 def _unpacked(packed: Mapping[str, str]) -> dict[str, tf.Tensor]:
     tensors = {}
     for name, text in packed.items():
-        content, _, dtype = text.partition(":")
-        serialized = base64.b64decode(content)
-        # Older versions are not compressed.
-        if serialized.startswith(ZLIB):
-            serialized = zlib.decompress(serialized)
-        tensors[name] = tf.io.parse_tensor(serialized, tf.as_dtype(dtype))
+        message, dtype = serialized(text)
+        tensors[name] = tf.io.parse_tensor(message, tf.as_dtype(dtype))
     return tensors

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from dlrecipes.export.checksums import EXAMPLES_FILE
+from dlrecipes.export.stored_tensors import read_array
 from dlrecipes.export.version import EXTRAS
 from dlrecipes.serving.servable import DEFAULT, Servable, Signature
 
@@ -72,12 +72,9 @@ def stored_example(folder: Path, signature: Signature) -> dict[str, np.ndarray] 
 
 
 def _first_example(stored: Mapping[str, Any], signature: Signature) -> dict[str, np.ndarray] | None:
-    if "tensorflow" not in sys.modules:
-        # Its format is TensorFlow's, which a server of LiteRT files does not load.
-        return None
     try:
         packed = stored[signature.name][0]["inputs"]
-        return {name: _unpack(packed[name]) for name in signature.inputs}
+        return {name: read_array(packed[name]) for name in signature.inputs}
     except Exception:  # The file may be damaged in many ways.
         return None
 
@@ -112,13 +109,6 @@ def _first_examples(
         yield (
             {name: array[:1] for name, array in arrays.items()} if signature.by_example else arrays
         )
-
-
-def _unpack(text: str) -> np.ndarray:
-    import tensorflow as tf
-
-    content, _, dtype = text.partition(":")
-    return tf.io.parse_tensor(base64.b64decode(content), tf.as_dtype(dtype)).numpy()
 
 
 def _guesses(signature: Signature) -> Iterator[dict[str, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -109,7 +110,8 @@ def store_example(version, signature, **inputs):
     packed = {}
     for name, values in inputs.items():
         tensor = tf.constant(values)
-        content = base64.b64encode(tf.io.serialize_tensor(tensor).numpy()).decode()
+        content = zlib.compress(tf.io.serialize_tensor(tensor).numpy())
+        content = base64.b64encode(content).decode()
         packed[name] = f"{content}:{tensor.dtype.name}"
     (version / "assets.extra").mkdir(exist_ok=True)
     stored = {"signatures": {signature: [{"inputs": packed, "outputs": {}}]}}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlrecipes.export import reference_outputs
 from dlrecipes.serving.litert_servable import DType, LiteServable, Shape
 from dlrecipes.serving.status import RequestError
 
@@ -71,7 +72,10 @@ def test_a_version_that_litert_cannot_answer_is_not_loaded(folder):
         LiteServable("slot_filling", 1, folder)
 
 
-def test_a_server_answers_without_tensorflow(published_slots):
+def test_a_server_answers_without_tensorflow(published_slots, folder):
+    examples = json.loads((folder / "assets.extra" / "examples.json").read_text())
+    stored = reference_outputs.inputs(examples["signatures"]["serving_default"][0])
+    stored_sentence = stored["sentences"][0].decode()
     code = (
         "import sys\n"
         "sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
@@ -90,6 +94,8 @@ def test_a_server_answers_without_tensorflow(published_slots):
         with urllib.request.urlopen(f"{url[0]}/slot_filling:predict", body, timeout=60) as answer:
             rows = json.load(answer)["predictions"]
         assert [row["tokens"][0] for row in rows] == ["leave", "", "to"]
+        with urllib.request.urlopen(url[0].removesuffix("/v1/models"), timeout=60) as answer:
+            assert json.dumps(stored_sentence) in answer.read().decode()
         status = Path(f"/proc/{server.pid}/status").read_text()
         assert int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) < 200_000
     finally:

@@ -1,6 +1,5 @@
 """The page at `/` lists the models with a command that works for each; probes have addresses."""
 
-import base64
 import itertools
 import json
 import re
@@ -14,6 +13,8 @@ import pytest
 import tensorflow as tf
 from starlette.testclient import TestClient
 
+from dlrecipes.export.reference_outputs import record
+from dlrecipes.export.signatures import Signature
 from dlrecipes.serving.model_list import _text
 from dlrecipes.serving.model_page import Description, describe, page
 from dlrecipes.serving.security import Access
@@ -29,12 +30,9 @@ def write(folder, function, *specs, name="serving_default", examples=None):
     module.f = tf.function(function, input_signature=specs)
     tf.saved_model.save(module, str(folder), signatures={name: module.f})
     if examples is not None:
-        packed = {
-            key: base64.b64encode(tf.io.serialize_tensor(tf.constant(value)).numpy()).decode()
-            + f":{tf.constant(value).dtype.name}"
-            for key, value in examples.items()
-        }
-        stored = {"signatures": {name: [{"inputs": packed, "outputs": {}}]}}
+        values = [tf.constant(examples[entry.name]).numpy() for entry in specs]
+        references = record(Signature(function, list(specs), [tuple(values)]), module.f)
+        stored = {"signatures": {name: references}}
         (folder / "assets.extra").mkdir()
         (folder / "assets.extra" / "examples.json").write_text(json.dumps(stored))
 
