@@ -259,7 +259,8 @@ def load(
         raise UsageError(f"load: expected a name or a folder, got {type(model).__name__}.")
     if version is not None and not isinstance(version, int):
         raise UsageError(f"version={version!r}: expected an integer.")
-    found = locate_version(model, Path(models_dir), version)
+    recipes = [known.name for known in sources()]
+    found = locate_version(model, Path(models_dir), version, recipes)
     source = find(str(recipe)) if recipe is not None else _recipe_of(found, model)
     return Model(found, source, saved_model)
 

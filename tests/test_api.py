@@ -119,11 +119,30 @@ def test_a_version_is_found_by_name_number_and_path(run_once, model):
 def test_a_missing_version_is_described_by_its_models_name(tmp_path):
     with pytest.raises(UsageError, match=r"none: no model is published there") as caught:
         front_door.load(tmp_path / "none" / "1")
-    assert caught.value.hint == "Make one: dlrecipes run none"
+    assert caught.value.hint == f"No models are published in {tmp_path}."
     (tmp_path / "line" / "2").mkdir(parents=True)
     with pytest.raises(UsageError, match="line: there is no version 1") as caught:
         front_door.load(tmp_path / "line" / "1")
     assert caught.value.hint == "Published versions: 2."
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"),
+    [
+        ("slot_filling", "Make one: dlrecipes run slot_filling On other data there is: {other}."),
+        ("slot_filing-atis", "Did you mean 'slot_filling-atis'?"),
+        ("xyz", "Published models: net, {other}."),
+    ],
+)
+def test_the_hint_names_a_recipe_or_else_published_models(tmp_path, model, hint):
+    other = "slot_filling-atis"
+    for name in (other, "net"):
+        (tmp_path / name / "1").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    for found in (model, tmp_path / model, tmp_path / model / "1"):
+        with pytest.raises(UsageError, match=f"{model}: no model is published there") as caught:
+            front_door.load(found, models_dir=tmp_path)
+        assert caught.value.hint == hint.format(other=other)
 
 
 def test_a_recipe_whose_options_say_everything_needs_no_inputs(tmp_path, monkeypatch):

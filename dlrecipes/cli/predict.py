@@ -75,7 +75,7 @@ def make(source: Source, published: str | None = None) -> click.Command:
         typed_name = click.get_current_context().info_name
         models, number = own.pop("models_dir"), own.pop("model_version")
         if published is None:
-            version = find_version(models, source.name, number, typed=typed_name)
+            version = find_version(models, source.name, number, recipe=typed_name)
         else:
             version = locate_version(published, models, number)
         if not own.pop("saved_model"):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrecipes._utils.quiet import load_tensorflow
-from dlrecipes.errors import DataError, PublishError, UsageError, reason
+from dlrecipes.errors import DataError, PublishError, UsageError, nearest, reason
 
 if TYPE_CHECKING:
     import keras
@@ -210,7 +210,7 @@ class ModelVersion:
                 "Its README.md says why; call the SavedModel instead.",
             )
         path = self.file(name)
-        with _LoadErrors(self.folder):
+        with _load_errors(self.folder):
             return LiteRTModel(path, threads)
 
     def read_image(self, path: str) -> Any:
@@ -257,24 +257,19 @@ class ModelVersion:
             self.file("saved_model.pb")
             self.file("variables/variables.index")
             self.file("variables/variables.data-00000-of-00001")
-            with _LoadErrors(self.folder):
+            with _load_errors(self.folder):
                 # Kept, because a function alone does not keep lookup tables and variables alive.
                 self._loaded["saved_model"] = tf.saved_model.load(str(self.folder))
         return self._loaded["saved_model"]
 
 
-class _LoadErrors:
+@contextlib.contextmanager
+def _load_errors(folder: Path) -> Iterator[None]:
     """Turns any exception that a loader raises into a one-line `PublishError`."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None and isinstance(error, Exception):
-            raise _load_error(self.folder, error) from error
+    try:
+        yield
+    except Exception as error:
+        raise _load_error(folder, error) from error
 
 
 def _load_error(folder: Path, error: Exception) -> PublishError:
@@ -338,27 +333,24 @@ def versions(directory: Path) -> list[int]:
 
 
 def find_version(
-    models: Path, name: str, version: int | None = None, typed: str | None = None
+    models: Path, name: str, version: int | None = None, recipe: str | None = None
 ) -> ModelVersion:
     """Returns a published version of a model.
 
     Args:
         models: Folder of published models.
-        name: Name of the recipe.
+        name: Name of the model.
         version: Number of the version. Defaults to `None`: the latest.
-        typed: Recipe as the user typed it, for the hint. Defaults to `None`: `name`.
+        recipe: Recipe that publishes under this name, as the user typed it, for the hint. Defaults
+            to `None`: there is none.
 
     Raises:
         UsageError: If the version does not exist.
     """
     folders = version_folders(models / name)
     if not folders:
-        others = [path.name for path in subfolders(models) if path.name.startswith(f"{name}-")]
-        listed = f" On other data there is: {', '.join(others)}." if others else ""
-        raise UsageError(
-            f"{models / name}: no model is published there.",
-            f"Make one: dlrecipes run {typed or name}{listed}",
-        )
+        message = f"{models / name}: no model is published there."
+        raise UsageError(message, _hint(models, name, recipe))
     if version is not None and version not in folders:
         listed = ", ".join(map(str, folders))
         raise UsageError(
@@ -367,13 +359,28 @@ def find_version(
     return ModelVersion(folders[max(folders) if version is None else version])
 
 
-def locate_version(model: str | Path, models: Path, version: int | None = None) -> ModelVersion:
+def _hint(models: Path, name: str, recipe: str | None) -> str:
+    """Returns the command that publishes a missing model, or else the names of published ones."""
+    published = [path.name for path in subfolders(models) if version_folders(path)]
+    if recipe is not None:
+        others = [other for other in published if other.startswith(f"{name}-")]
+        listed = f" On other data there is: {', '.join(others)}." if others else ""
+        return f"Make one: dlrecipes run {recipe}{listed}"
+    if not published:
+        return f"No models are published in {models}."
+    return nearest(name, published) or f"Published models: {', '.join(published)}."
+
+
+def locate_version(
+    model: str | Path, models: Path, version: int | None = None, recipes: Collection[str] = ()
+) -> ModelVersion:
     """Returns the version that a name or a path stands for.
 
     Args:
         model: Folder of a version or of a model, folder of a recipe, or name of a model.
         models: Folder of published models, for names.
         version: Number of the version. Defaults to `None`: the latest.
+        recipes: Names of recipes, for the hint. Defaults to none.
 
     Raises:
         UsageError: If there is none.
@@ -387,7 +394,8 @@ def locate_version(model: str | Path, models: Path, version: int | None = None) 
     number = version_number(path.name)
     if is_path and version is None and number is not None and not version_folders(path):
         # The path of a version: the folder before it is the model's.
-        return find_version(path.parent.parent, path.parent.name, number)
-    if is_path and not (path / "recipe.py").is_file():
-        return find_version(path.parent, path.name, version)
-    return find_version(models, path.resolve().name if is_path else str(model), version, str(model))
+        path, version = path.parent, number
+    if is_path and (path / "recipe.py").is_file():
+        return find_version(models, path.resolve().name, version, str(model))
+    models, name = (path.parent, path.name) if is_path else (models, str(model))
+    return find_version(models, name, version, name if name in recipes else None)

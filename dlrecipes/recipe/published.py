@@ -179,7 +179,7 @@ def published_source(
             raise unknown_model(name, models, error) from None
         published = locate_version(name, models, version)
         return recipe_of(published), published
-    return source, find_version(models, source.name, version, typed=name)
+    return source, find_version(models, source.name, version, recipe=name)
 
 
 def unknown_model(name: str, models: Path, error: UsageError) -> UsageError:

@@ -92,7 +92,7 @@ def _find(option: str, text: str, models: Path) -> ModelVersion:
     except UsageError as error:
         near = nearest(text, [path.name for path in subfolders(models)])
         names = f"{near} Name a version: its folder, NAME or NAME:3.".lstrip()
-        hint = error.hint if "Published" in error.hint else names
+        hint = error.hint if "Published versions" in error.hint else names
         raise UsageError(f"{option} {text}: {error.message}", hint) from None
 
 
