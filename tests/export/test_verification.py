@@ -80,6 +80,17 @@ def test_an_added_file_is_named(copied, name):
         list(check(copied))
 
 
+def test_added_files_that_are_not_named_are_counted(copied):
+    for number in range(5):
+        (copied / f"added{number}.py").write_text("x")
+    with pytest.raises(PublishError) as caught:
+        list(check(copied))
+    assert caught.value.message == (
+        f"{copied}: added0.py, added1.py, added2.py and 2 more: added after the version was "
+        "published."
+    )
+
+
 def test_a_named_pipe_or_a_linked_folder_is_refused_without_reading_it(copied, tmp_path):
     (copied / "elsewhere").symlink_to(tmp_path)
     with pytest.raises(PublishError, match="elsewhere is not a regular file"):
