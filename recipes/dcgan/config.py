@@ -12,7 +12,7 @@ class Config(RecipeConfig):
     builtin_kind: ClassVar[str] = "subject"
     unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
-    epochs: int = setting(80, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(40, "Maximum number of epochs.", ge=1, le=100_000)
     batch_size: int = setting(
         64, "Batch size.", ge=2, le=65_536, search=Search(choices=(32, 64, 128))
     )
