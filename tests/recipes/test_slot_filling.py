@@ -160,7 +160,7 @@ def test_litert_inputs_are_those_of_each_sentence_alone(monkeypatch):
             np.testing.assert_array_equal(own, alone[name])
 
 
-def test_published_files_are_verified_on_the_first_test_sentences_alone(monkeypatch):
+def test_the_first_test_sentences_verify_functions_in_float32(monkeypatch):
     source = module("recipe")
     monkeypatch.setattr(source, "VERIFIED", 5)
     task = recipe()
@@ -170,6 +170,8 @@ def test_published_files_are_verified_on_the_first_test_sentences_alone(monkeypa
     assert first == [" ".join(s.tokens) for s in splits.test[:5]]
     assert empty == [""]
     assert len(exports.litert.examples) == 5
+    # In float32 alone: otherwise the graph is converted once more for LiteRT.
+    assert other_precisions(exports.litert.traced) == []
 
 
 @pytest.mark.parametrize(
@@ -184,14 +186,6 @@ def test_published_files_are_verified_on_the_first_test_sentences_alone(monkeypa
 def test_sentences_of_no_intent_may_have_slots_if_one_of_training_has(rows, expected):
     sentences = [TaggedSentence(("to", "Rome"), tuple(tags.split()), name) for name, tags in rows]
     assert module("data").none_has_slots(sentences) is expected
-
-
-def test_the_tagger_computes_in_float32_alone():
-    task = recipe()
-    splits = task.load_data()
-    exports = task.signatures(task.build(splits), splits)
-    # Otherwise its graph is converted once more for LiteRT.
-    assert other_precisions(exports.litert.traced) == []
 
 
 def test_the_threshold_is_chosen_on_validation_alone():
