@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# Images rendered at once: a batch of 64x64 images needs about 100 MB.
-BATCH = 128
+# Images rendered at once: few enough for the cache of a processor to hold them.
+BATCH = 16
 # Random numbers per identity and per image: more than are used.
 TRAITS, CIRCUMSTANCES = 64, 48
 

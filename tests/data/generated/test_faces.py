@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dlrecipes.data.generated import faces as module
 from dlrecipes.data.generated.faces import generated_faces
 
 
@@ -16,6 +17,12 @@ def test_images_depend_on_the_seed():
     first, again = (generated_faces(2, 3, seed=1, size=24) for _ in range(2))
     np.testing.assert_array_equal(first[0], again[0])
     assert (generated_faces(2, 3, seed=2, size=24)[0] != first[0]).mean() > 0.5
+
+
+def test_images_do_not_depend_on_how_many_are_rendered_at_once(monkeypatch):
+    expected, _ = generated_faces(2, 3, seed=1, size=16)
+    monkeypatch.setattr(module, "BATCH", 4)
+    np.testing.assert_array_equal(generated_faces(2, 3, seed=1, size=16)[0], expected)
 
 
 def test_labels_count_from_first_and_each_number_is_another_person():
