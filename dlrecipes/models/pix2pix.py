@@ -9,6 +9,7 @@ from dlrecipes.models.images import channels_last, nth_seed
 
 KERNEL = 4
 NORMS = ("batch", "instance", "none")
+UPSAMPLINGS = ("transposed", "nearest")
 
 
 @channels_last
@@ -20,6 +21,7 @@ def pix2pix_unet(
     levels: int | None = None,
     dropout: float = 0.5,
     norm: str = "batch",
+    upsampling: str = "transposed",
     kernel_initializer=None,
     seed: int | None = None,
     name: str = "pix2pix_unet",
@@ -49,6 +51,10 @@ def pix2pix_unet(
             0.5.
         norm: `"batch"`, `"instance"` (the same as `"batch"` for a batch of one, but with a bias
             only), or `"none"`. Defaults to `"batch"`.
+        upsampling: How the decoder doubles an image: `"transposed"`, the paper's transposed
+            convolutions, or `"nearest"`, which repeats each pixel and then convolves with 3x3
+            kernels. Transposed convolutions tend to leave a checkerboard in the images. Defaults
+            to `"transposed"`.
         kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
         seed: Dropout seed. Defaults to `None`.
@@ -60,8 +66,8 @@ def pix2pix_unet(
         [-1, 1], float32.
 
     Raises:
-        ValueError: If `size` cannot be halved `levels` times, `norm` is not one of the listed
-            ones, or a number is out of bounds.
+        ValueError: If `size` cannot be halved `levels` times, `norm` or `upsampling` is not one
+            of the listed ones, or a number is out of bounds.
 
     Example:
 
@@ -75,13 +81,17 @@ def pix2pix_unet(
         Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
         adversarial networks", section 3.2.1 and appendix 6.1.1, with its errata.
         https://arxiv.org/abs/1611.07004
+        Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts", for `"nearest"`.
+        https://doi.org/10.23915/distill.00003
     """
     _check(norm, channels=channels, output_channels=output_channels, filters=filters)
+    if upsampling not in UPSAMPLINGS:
+        names = ", ".join(UPSAMPLINGS)
+        raise ValueError(f"upsampling {upsampling!r} is not one of {names}.")
     levels = _levels(size, levels)
     check_rates(dropout=dropout)
     image = keras.Input((size, size, channels), name="image")
     widths = [filters * min(2**level, 8) for level in range(levels)]
-    down, up = keras.layers.Conv2D, keras.layers.Conv2DTranspose
     # Normalisation layers add a bias. As published, the first and the innermost layer then have
     # no bias at all.
     bias = norm == "none"
@@ -89,20 +99,21 @@ def pix2pix_unet(
     for level, width in enumerate(widths, start=1):
         if level > 1:
             x = keras.layers.LeakyReLU(0.2, name=f"down_{level}_leaky_relu")(x)
-        x = _scaling(down, f"down_{level}", width, kernel_initializer, bias)(x)
+        x = _halved(x, f"down_{level}", width, kernel_initializer, bias)
         if 1 < level < levels:
             x = _normalized(x, norm, f"down_{level}")
         encoded.append(x)
     for index, level in enumerate(reversed(range(1, levels))):
         x = keras.layers.ReLU(name=f"up_{level}_relu")(x)
-        x = _scaling(up, f"up_{level}", widths[level - 1], kernel_initializer, bias)(x)
+        width = widths[level - 1]
+        x = _doubled(x, upsampling, f"up_{level}", width, kernel_initializer, bias)
         x = _normalized(x, norm, f"up_{level}")
         if dropout and index < 3:
             drop_seed = nth_seed(seed, index)
             x = keras.layers.Dropout(dropout, seed=drop_seed, name=f"up_{level}_dropout")(x)
         x = keras.layers.Concatenate(name=f"up_{level}_join")([x, encoded[level - 1]])
     x = keras.layers.ReLU(name="up_0_relu")(x)
-    x = _scaling(up, "up_0", output_channels, kernel_initializer, True)(x)
+    x = _doubled(x, upsampling, "up_0", output_channels, kernel_initializer, True)
     x = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     return keras.Model(image, x, name=name)
 
@@ -203,18 +214,29 @@ def patchgan(
     return keras.Model(inputs, x, name=name)
 
 
-def _scaling(kind, name, filters, initializer, use_bias):
-    """Returns a convolution that halves or doubles the size."""
-    return kind(
-        filters,
-        KERNEL,
-        strides=2,
-        padding="same",
-        use_bias=use_bias,
-        kernel_initializer=gan_initializer(initializer),
-        data_format="channels_last",
-        name=name,
-    )
+def _halved(x, name, filters, initializer, use_bias):
+    options = _convolution(name, filters, initializer, use_bias)
+    return keras.layers.Conv2D(kernel_size=KERNEL, strides=2, **options)(x)
+
+
+def _doubled(x, upsampling, name, filters, initializer, use_bias):
+    options = _convolution(name, filters, initializer, use_bias)
+    if upsampling == "transposed":
+        return keras.layers.Conv2DTranspose(kernel_size=KERNEL, strides=2, **options)(x)
+    resize = keras.layers.UpSampling2D(data_format="channels_last", name=f"{name}_repeated")
+    return keras.layers.Conv2D(kernel_size=3, **options)(resize(x))
+
+
+def _convolution(name, filters, initializer, use_bias) -> dict:
+    """Returns the arguments that all convolutions of the U-Net share."""
+    return {
+        "filters": filters,
+        "padding": "same",
+        "use_bias": use_bias,
+        "kernel_initializer": gan_initializer(initializer),
+        "data_format": "channels_last",
+        "name": name,
+    }
 
 
 def _normalized(x, norm, name):

@@ -76,6 +76,18 @@ def test_dropout_is_active_in_training_only_and_reproducible_by_seed():
     np.testing.assert_array_equal(numpy(again(X, training=True)), noisy)
 
 
+@pytest.mark.parametrize(("upsampling", "is_even"), [("nearest", True), ("transposed", False)])
+def test_only_transposed_convolutions_leave_a_checkerboard(upsampling, is_even):
+    options = {"filters": 2, "levels": 2, "norm": "none", "dropout": 0.0, "seed": 0}
+    keras.utils.set_random_seed(0)
+    model = pix2pix_unet(32, upsampling=upsampling, **options, **LARGE)
+    # Far from the edges, a plain image stays plain in the encoder, and so in an even decoder.
+    plain = np.full((1, 32, 32, 3), 0.5, "float32")
+    middle = numpy(model(plain))[0, 12:20, 12:20]
+    assert np.abs(middle).max() > 0.01
+    assert (np.ptp(middle, axis=(0, 1)).max() < 1e-5) == is_even
+
+
 def test_unet_without_normalisation_has_a_bias_in_each_layer():
     model = pix2pix_unet(16, filters=2, norm="none", kernel_initializer="zeros")
     convolutions = [layer for layer in model.layers if hasattr(layer, "kernel")]
@@ -171,6 +183,7 @@ def test_condition_and_image_are_distinguished():
         ({"dropout": None}, "dropout must be a number in .*, not None"),
         ({"dropout": -0.1}, "dropout must be"),
         ({"norm": "layer"}, "norm 'layer' is not one of"),
+        ({"upsampling": "cubic"}, "upsampling 'cubic' is not one of"),
         ({"channels": 0}, "channels must be"),
         ({"output_channels": 0}, "output_channels must be"),
         ({"filters": 0}, "filters must be"),

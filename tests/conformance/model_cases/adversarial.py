@@ -109,6 +109,12 @@ CASES = {
         image_arrays("image"),
         sizes=(8, 12, 4),
     ),
+    "pix2pix_unet-nearest": ModelCase(
+        "pix2pix_unet",
+        seeded(**LARGE, size=8, upsampling="nearest", norm="instance", dropout=0.0),
+        image_arrays("image"),
+        sizes=(8,),
+    ),
     "patchgan": ModelCase(
         "patchgan",
         seeded(**LARGE),
