@@ -25,7 +25,19 @@ from dlrecipes.data.folder_entries import natural
 from dlrecipes.errors import DataError, RecipeError
 
 FOLDS = 5
-COMMON = {"epochs": 32, "mining": "batch_hard", "metric": "euclidean", "margin": 1.0}
+COMMON = {
+    "epochs": 32,
+    "mining": "batch_hard",
+    "metric": "euclidean",
+    "margin": 1.0,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+    "dropout": 0.2,
+    "random_erasing": 0.3,
+    "shift": 3.0,
+    "rotation": 8.0,
+    "zoom": 0.2,
+}
 VARIED = {"warp": 1.2, "glasses": 0.3}
 CANDIDATES: dict[str, dict[str, Any]] = {
     "both views, two members, warps and glasses": {

@@ -11,12 +11,12 @@ class Config(RecipeConfig):
     builtin_settings: ClassVar[tuple[str, ...]] = ("people",)
     unused_settings: ClassVar[dict[str, str]] = {"patience": "the last epoch is kept"}
 
-    epochs: int = setting(14, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(8, "Maximum number of epochs.", ge=1, le=100_000)
     min_steps_per_epoch: int = setting(
         25, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
     )
     people: int = setting(
-        240, "People of the built-in data; 40 are for validation, 40 for test.", ge=90, le=20_000
+        880, "People of the built-in data; 40 are for validation, 40 for test.", ge=90, le=20_000
     )
     size: int = setting(64, "Image height and width in pixels.", ge=16, le=512)
     crop: float = setting(
@@ -41,7 +41,7 @@ class Config(RecipeConfig):
     embedding_units: int = setting(
         128, "Embedding dimension; members of an ensemble divide it.", ge=2, le=4096
     )
-    dropout: float = setting(0.2, "Dropout rate.", ge=0, lt=1, search=Search(0.0, 0.5))
+    dropout: float = setting(0.0, "Dropout rate.", ge=0, lt=1, search=Search(0.0, 0.5))
     mining: Literal["batch_hard", "batch_all_nonzero", "batch_all", "semi_hard", "hard"] = setting(
         "semi_hard",
         "Triplets of a batch to train on; batch_hard suits few people and may collapse with many.",
@@ -53,7 +53,7 @@ class Config(RecipeConfig):
     metric: Literal["euclidean", "squared_euclidean", "cosine"] = setting(
         "squared_euclidean", "Distance that the margin applies to."
     )
-    batch_size: int = setting(32, "Batch size.", ge=4, le=65_536, search=Search(16, 128))
+    batch_size: int = setting(128, "Batch size.", ge=4, le=65_536, search=Search(32, 256))
     images_per_person: int = setting(
         4, "Images per person in a batch; the batch size limits the people.", ge=2, le=256
     )
@@ -63,21 +63,21 @@ class Config(RecipeConfig):
     glasses: float = setting(0.0, "Probability of glasses drawn on a training face.", ge=0, le=1)
     flip: bool = setting(True, "Whether to mirror half of the training images.")
     mirror: bool = setting(True, "Whether to average the embeddings of an image and its mirror.")
-    shift: float = setting(3.0, "Maximum random shift, in pixels.", ge=0, search=Search(0.0, 6.0))
+    shift: float = setting(2.0, "Maximum random shift, in pixels.", ge=0, search=Search(0.0, 6.0))
     rotation: float = setting(
-        8.0, "Maximum random rotation, in degrees.", ge=0, le=180, search=Search(0.0, 20.0)
+        4.0, "Maximum random rotation, in degrees.", ge=0, le=180, search=Search(0.0, 20.0)
     )
     zoom: float = setting(
-        0.2, "Maximum random change of size.", ge=0, lt=1, search=Search(0.0, 0.4)
+        0.1, "Maximum random change of size.", ge=0, lt=1, search=Search(0.0, 0.4)
     )
     elastic: float = setting(
         0.0, "Strength (alpha) of the elastic distortion, in pixels; 0 disables it.", ge=0, le=1000
     )
     random_erasing: float = setting(
-        0.3, "Probability of random erasing.", ge=0, le=1, search=Search(0.0, 0.6)
+        0.0, "Probability of random erasing.", ge=0, le=1, search=Search(0.0, 0.6)
     )
     learning_rate: float = setting(
-        1e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
+        3e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(1e-4, 1e-2, "log")
     )
     weight_decay: float = setting(0.0, "Weight decay of AdamW.", ge=0, le=1)
     lr_schedule: Literal["constant", "cosine"] = setting(

@@ -55,7 +55,7 @@ def load(config: Config) -> Splits:
     )
     expect = "expect strangers to be confused; more people help more than more images of each"
     few = few_in_all(parts[0].people, ENOUGH_PEOPLE, "people", expect)
-    name = source_name(config.data, f"generated faces, seed {seed}")
+    name = source_name(config.data, f"drawn faces, seed {seed}")
     return Splits(
         *parts,
         description={"name": name, **described(parts)},

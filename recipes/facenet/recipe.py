@@ -17,6 +17,7 @@ from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
 from dlrecipes.data.identities import identity_steps, pk_batches
 from dlrecipes.data.reports import DataReport
+from dlrecipes.data.sources import BUILTIN
 from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.litert_metadata import embedder
 from dlrecipes.export.version import ModelVersion
@@ -41,6 +42,10 @@ NOTES = """\
 An image shows one face, framed as in training, in {colour} for `model.tflite`, which takes numbers
 from 0 to 1. The squared distance of two embeddings is from 0 to 4; if it is at most
 {threshold:.3f} (`assets.extra/threshold.txt`), two images are taken to show the same person.
+"""
+DRAWN = """
+The model was trained on drawn faces. On photographs of real people it makes more mistakes, and
+the threshold may not suit them.
 """
 
 
@@ -194,11 +199,12 @@ class FaceNet(Recipe):
             shape=size.shape,
         )
         threshold = self._threshold(model, splits)
+        notes = NOTES.format(threshold=threshold, colour="colour" if config.colour else "grey")
         return Exports(
             signatures,
             litert,
             {predict.THRESHOLD_FILE: f"{threshold:.6f}\n"},
-            NOTES.format(threshold=threshold, colour="colour" if config.colour else "grey"),
+            notes + (DRAWN if config.data == BUILTIN else ""),
             _quantized(splits),
             metadata=embedder(),
             processing=image_processing(

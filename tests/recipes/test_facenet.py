@@ -29,7 +29,7 @@ SMALL = {
     "width": 0.25,
     "epochs": 3,
     "min_steps_per_epoch": 1,
-    "dropout": 0,
+    "batch_size": 32,
 }
 
 
@@ -99,6 +99,7 @@ def test_a_run_evaluates_draws_and_publishes(result):
     assert {"roc", "distances", "matrix", "neighbours", "map"} <= figures
     card = (result.version.folder / "README.md").read_text()
     assert "eigenfaces auc" in card
+    assert "trained on drawn faces" in card
     assert {"model.float16.tflite", "model.int8.tflite"} <= {
         path.name for path in result.version.folder.iterdir()
     }
