@@ -15,7 +15,7 @@ class Config(RecipeConfig):
         "data_dir": "pix2pix reads no TFDS datasets",
     }
 
-    epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(15, "Maximum number of epochs.", ge=1, le=100_000)
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
     min_steps_per_epoch: int = setting(
         100, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
@@ -38,7 +38,11 @@ class Config(RecipeConfig):
     discriminator_layers: int = setting(
         3, "Strided layers of the discriminator; 3 judge patches of 70 x 70 pixels.", ge=0, le=8
     )
-    dropout: float = setting(0.5, "Dropout rate.", ge=0, lt=1)
+    upsampling: Literal["nearest", "transposed"] = setting(
+        "nearest",
+        "How the generator doubles images; transposed convolutions may leave a checkerboard.",
+    )
+    dropout: float = setting(0.0, "Dropout rate.", ge=0, lt=1)
     adversarial: bool = setting(True, "Whether to train a discriminator, not the L1 loss alone.")
     l1_weight: float = setting(
         100.0, "Weight of the L1 loss.", ge=0, search=Search(10.0, 300.0, "log")
@@ -51,7 +55,7 @@ class Config(RecipeConfig):
     )
     mirror: bool = setting(True, "Whether to mirror half of the training pairs.")
     learning_rate: float = setting(
-        2e-4, "Initial learning rate of Adam.", gt=0, le=1, search=Search(5e-5, 1e-3, "log")
+        5e-4, "Initial learning rate of Adam.", gt=0, le=1, search=Search(5e-5, 1e-3, "log")
     )
     lr_schedule: Literal["constant", "linear"] = setting(
         "linear", "Learning-rate schedule over all epochs."

@@ -86,7 +86,11 @@ class PixToPix(Recipe):
         config.check_combination()
         with built_in(config.precision):
             generator = pix2pix_unet(
-                config.size, filters=config.filters, dropout=config.dropout, seed=config.seed
+                config.size,
+                filters=config.filters,
+                dropout=config.dropout,
+                upsampling=config.upsampling,
+                seed=config.seed,
             )
             discriminator = patchgan(layers=config.discriminator_layers, filters=config.filters)
         if not config.adversarial:
