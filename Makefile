@@ -28,6 +28,7 @@ test-slow: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python benchmarks/recurrent.py
+	$(BIN)/python benchmarks/recipes.py
 	$(BIN)/python benchmarks/loops.py
 	$(BIN)/python benchmarks/classification.py
 	$(BIN)/python -m tools.readme

@@ -213,3 +213,110 @@ def resnet18(classes: int, size: int, width: float) -> nn.Module:
             layers[block] = Residual(inside, shortcut, nn.ReLU(inplace=True))
             before = channels
     return nn.Sequential(OrderedDict(layers | classifier(before, classes)))
+
+
+class Tagger(nn.Module):
+    """The network of slot_filling with its default settings.
+
+    Args:
+        words: Number of words.
+        ngrams: Number of letter n-grams.
+        tags: Number of tags.
+        intents: Number of intents.
+        packed: Whether sequences are packed, so that their padding is not computed.
+    """
+
+    def __init__(self, words: int, ngrams: int, tags: int, intents: int, packed: bool):
+        super().__init__()
+        self.packed = packed
+        self.embedding = nn.Embedding(words, 100)
+        self.hashing = nn.EmbeddingBag(ngrams, 100, mode="sum", padding_idx=0)
+        self.recurrent = nn.LSTM(200, 128, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(0.3)
+        self.tags, self.intents = nn.Linear(256, tags), nn.Linear(256, intents)
+        self.transitions = nn.Parameter(torch.zeros(tags, tags))
+        self.start, self.end = (nn.Parameter(torch.zeros(tags)) for _ in range(2))
+
+    def forward(self, words, ngrams):
+        """Returns the scores of tags and intents, and where words are."""
+        mask = words != 0
+        chance = torch.rand(words.shape)
+        words = torch.where((chance < 0.1) & mask, 1, words)
+        unknown = torch.zeros_like(ngrams)
+        unknown[:, :, 0] = 1
+        ngrams = torch.where(((chance < 0.05) & mask)[:, :, None], unknown, ngrams)
+        counted = self.hashing(ngrams.flatten(0, 1)).unflatten(0, words.shape)
+        x = self.dropout(torch.cat([self.embedding(words), counted], 2))
+        if self.packed:
+            x = nn.utils.rnn.pack_padded_sequence(
+                x, mask.sum(1), batch_first=True, enforce_sorted=False
+            )
+            x = nn.utils.rnn.pad_packed_sequence(self.recurrent(x)[0], batch_first=True)[0]
+        else:
+            x = self.recurrent(x)[0]
+        x = self.dropout(x)
+        mean = (x * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+        return self.tags(x), self.intents(mean), mask
+
+    def log_likelihood(self, scores, tags, mask):
+        """Returns the log-probability of each sentence's tags, as pytorch-crf computes it."""
+        scores, tags, mask = scores.transpose(0, 1), tags.T, mask.T
+        rows = torch.arange(tags.shape[1])
+        path = self.start[tags[0]] + scores[0, rows, tags[0]]
+        message = self.start + scores[0]
+        for step in range(1, len(tags)):
+            moved = self.transitions[tags[step - 1], tags[step]] + scores[step, rows, tags[step]]
+            path = path + moved * mask[step]
+            joint = message[:, :, None] + self.transitions + scores[step][:, None]
+            message = torch.where(mask[step][:, None], torch.logsumexp(joint, 1), message)
+        last = tags[mask.sum(0) - 1, rows]
+        return path + self.end[last] - torch.logsumexp(message + self.end, 1)
+
+
+def small_cnn() -> nn.Module:
+    """Returns one network of digit_recognition's default ensemble."""
+    layers, before = [], 1
+    for number, (filters, kernel) in enumerate(((32, 5), (64, 3), (64, 3), (128, 3))):
+        layers += [
+            nn.Conv2d(before, filters, kernel, bias=False),
+            nn.BatchNorm2d(filters, eps=1e-3),
+            nn.ReLU(inplace=True),
+        ]
+        if number in (0, 2):
+            layers.append(nn.MaxPool2d(2))
+        before = filters
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(512, 10))
+
+
+class DigitEnsemble(nn.Module):
+    """Three networks that train independently on the same images."""
+
+    def __init__(self):
+        super().__init__()
+        self.members = nn.ModuleList(small_cnn() for _ in range(3))
+
+    def forward(self, images):
+        """Returns the scores of all members, one after the other."""
+        return torch.cat([member(images) for member in self.members])
+
+
+def distorted(images, alpha: float = 20.0, sigma: float = 5.0):
+    """Returns images with the random distortions of digit_recognition's default settings."""
+    count, _, side, _ = images.shape
+    offsets = torch.arange(side)[:, None] - torch.arange(side)
+    blur = torch.exp(-0.5 * (offsets / sigma) ** 2) * (offsets.abs() <= 3 * sigma)
+    blur = blur / torch.exp(-0.5 * (torch.arange(-15, 16) / sigma) ** 2).sum()
+    field = blur @ (alpha * (2 * torch.rand(count, 2, side, side) - 1)) @ blur
+
+    def uniform(largest: float):
+        return largest * (2 * torch.rand(count, 1, 1) - 1)
+
+    angle, slant = uniform(7 * torch.pi / 180), uniform(0.07)
+    tall, wide = (torch.exp(uniform(torch.log1p(torch.tensor(0.07)))) for _ in range(2))
+    y = (torch.arange(side) - (side - 1) / 2)[None, :, None]
+    x = (torch.arange(side) - (side - 1) / 2)[None, None, :]
+    slanted = x + slant * y
+    down = tall * (torch.cos(angle) * y + torch.sin(angle) * slanted) + uniform(1.0) + field[:, 0]
+    right = wide * (torch.cos(angle) * slanted - torch.sin(angle) * y) + uniform(1.0) + field[:, 1]
+    grid = torch.stack([right, down], 3) * (2 / (side - 1))
+    return nn.functional.grid_sample(images, grid, align_corners=True)
