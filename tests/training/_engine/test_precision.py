@@ -36,4 +36,6 @@ def test_float32_replaces_bfloat16_where_the_cpu_has_no_instructions_for_it(
         pass
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == is_slow
-    assert all("--precision mixed_bfloat16" in line and "so the run uses float32" in line for line in lines)
+    assert all(
+        "--precision mixed_bfloat16" in line and "so the run uses float32" in line for line in lines
+    )
