@@ -28,7 +28,10 @@ from race import processor
 from dlrecipes._utils.markdown import table
 
 CSV = Path(__file__).with_suffix(".csv")
-STAGES = ("start", "data", "build", "trace", "train", "evaluate", "figures", "publish", "check")
+STAGES = (
+    *("start", "data", "build", "pretrain", "trace"),
+    *("train", "evaluate", "figures", "publish", "check"),
+)
 COLUMNS = ("recipe", "stage", "seconds", "cpu_seconds", "peak_gb", "score", "machine")
 # The main score of each recipe.
 SCORES = {
@@ -40,6 +43,7 @@ SCORES = {
     "dcgan": "sure",
     "image_classification": "accuracy",
     "object_detection": "map50",
+    "autoencoder": "squared_error",
 }
 # The setting that says how many examples the built-in data have, and its three sizes.
 SIZES = {

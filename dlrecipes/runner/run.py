@@ -268,7 +268,7 @@ def _pretrain(recipe: Recipe, splits: Splits, folder: Path) -> None:
         return
     start = time.monotonic()
     model = recipe.build(splits)
-    with blame(recipe, "pretrain"):
+    with blame(recipe, "pretrain"), stage("pretrain"):
         array = recipe.pretrain(model, splits, folder / PRETRAINING)
     if array is not None:
         snapshots.write(folder / SNAPSHOTS, 0, array)

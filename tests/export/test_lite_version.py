@@ -245,7 +245,7 @@ def test_the_graph_that_prepares_requests_is_traced_once(exports, folder):
 
     # Three requests, each with an image.
     requests = [tuple(array[k : k + 1] for array in serving.examples[0]) for k in range(3)]
-    several = dataclasses.replace(serving, examples=requests)
+    several = {"serving_default": dataclasses.replace(serving, examples=requests)}
     check_processing(folder, Processing(own.before, own.after, tensors), several)
     assert len(traces) == 1
 

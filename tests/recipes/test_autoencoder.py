@@ -72,6 +72,11 @@ def test_a_run_measures_the_error_of_usual_images_and_finds_the_class_left_out(r
     assert measured["pca"]["anomaly_auc"] == pytest.approx(roc_auc_score(~usual, by_pca), abs=1e-3)
 
 
+def test_the_seconds_of_pre_training_are_kept(result):
+    stages = json.loads((result.folder / "metrics.json").read_text())["stages"]
+    assert list(stages).index("pretrain") < list(stages).index("train")
+
+
 def test_all_figures_are_drawn(result):
     names = {path.stem for path in (result.folder / "figures").glob("*.png")}
     assert names == {
