@@ -147,4 +147,10 @@ def grey(images: np.ndarray) -> np.ndarray:
     """
     if images.shape[-1] == 1:
         return images[..., 0]
-    return (images[..., :3] @ LUMINANCE).round().astype("uint8")
+    if images.ndim == 3:
+        return (images[..., :3] @ LUMINANCE).round().astype("uint8")
+    # One image at a time, because the product takes floats.
+    result = np.empty(images.shape[:-1], "uint8")
+    for number, image in enumerate(images):
+        result[number] = grey(image)
+    return result

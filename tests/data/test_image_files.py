@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -29,6 +30,16 @@ def test_colour_is_converted_to_luminance(tmp_path):
     # ITU-R BT.601: 0.299, 0.587 and 0.114 of 255.
     np.testing.assert_allclose(read_image(path, "L"), [[76, 150, 29]], atol=1)
     np.testing.assert_array_equal(grey(colours), [[76, 150, 29]])
+    assert grey(np.zeros((0, 4, 5, 3), "uint8")).shape == (0, 4, 5)
+
+
+def test_grey_images_take_little_memory_besides_their_own():
+    images = np.zeros((200, 50, 50, 3), "uint8")
+    tracemalloc.start()
+    grey(images)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < images.nbytes
 
 
 def test_transparent_pixels_become_white(tmp_path):
