@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlrecipes.errors import PublishError, UsageError, reason
+from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
 from dlrecipes.export.version import EXTRAS, LITERT_FILE, ModelVersion, RejectedInput
 
 if TYPE_CHECKING:
@@ -35,6 +35,43 @@ class Steps(NamedTuple):
     before: Any
     after: Callable[..., dict[str, np.ndarray]]
     specs: dict[str, dict[str, Any]] | None
+
+    def misfit(self, inputs: Mapping[str, Any]) -> str:
+        """Returns which numbers have another shape than the signature's, or an empty text.
+
+        LiteRT itself would read two codes where one is twice as long as it should be.
+        """
+        import numpy as np
+
+        for name, spec in (self.specs or {}).get("inputs", {}).items():
+            wanted = spec["shape"]
+            if spec["dtype"] == "string" or wanted is None:
+                continue
+            shape = np.shape(inputs[name])
+            if len(shape) != len(wanted) or any(
+                size not in (None, own) for own, size in zip(shape, wanted, strict=True)
+            ):
+                expected = ", ".join("any" if size is None else str(size) for size in wanted)
+                return f"input {name} must have shape ({expected}), not {shape}."
+        return ""
+
+    def nothing(self) -> dict[str, np.ndarray]:
+        """Returns the outputs for no examples.
+
+        Raises:
+            RejectedInput: If the version does not state their shapes.
+        """
+        import numpy as np
+
+        if self.specs is None:
+            raise RejectedInput("The request has no examples.")
+        return {
+            name: np.zeros(
+                [size or 0 for size in spec["shape"] or [0]],
+                object if spec["dtype"] == "string" else spec["dtype"],
+            )
+            for name, spec in self.specs["outputs"].items()
+        }
 
 
 class LiteVersion(ModelVersion):
@@ -94,13 +131,21 @@ class LiteVersion(ModelVersion):
             UsageError: If the names are not those of the signature's inputs.
             RejectedInput: If an input cannot be prepared.
         """
-        before = self.steps()[signature].before
+        steps = self.steps()[signature]
+        before = steps.before
         if set(inputs) != set(before.inputs):
             raise UsageError(
                 f"{self.folder}: the signature {signature} has the inputs "
                 f"{', '.join(before.inputs)}, got {', '.join(inputs) or 'none'}."
             )
-        return before(**inputs)
+        try:
+            if misfit := steps.misfit(inputs):
+                raise RejectedInput(f"{self.folder}: {misfit}")
+            return before(**inputs)
+        except RecipeError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise RejectedInput(f"{self.folder}: {reason(error)}") from error
 
     def open(self, file: str = LITERT_FILE) -> LiteRTModel:
         """Returns a LiteRT file, which is loaded on the first use and kept.
@@ -128,6 +173,8 @@ class LiteVersion(ModelVersion):
             RejectedInput: If the LiteRT file fails on an example.
         """
         steps = self.steps()[signature]
+        if not examples:
+            return steps.nothing()
         model = self.open(steps.file)
         try:
             rows = [model(**example.tensors) for example in examples]

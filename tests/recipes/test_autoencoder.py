@@ -128,8 +128,27 @@ def test_litert_files_answer_what_the_savedmodel_answers(version, splits, monkey
         for outputs in (lite.call(name, **inputs), servable.signature(name).run(sent)):
             assert outputs.keys() == expected[name].keys()
             compare_answers(expected[name], outputs)
-    with pytest.raises(RejectedInput):
-        lite.call("decode", code=[[1.0, 2.0, 3.0]])
+
+
+def test_codes_of_another_length_and_of_words_are_refused(version):
+    lite = LiteVersion(version.folder)
+    units = lite.steps()["decode"].specs["inputs"]["code"]["shape"][1]
+    for width in (units - 1, 2 * units):
+        message = rf"input code must have shape \(any, {units}\), not \(2, {width}\)"
+        with pytest.raises(RejectedInput, match=message):
+            lite.call("decode", code=np.zeros((2, width)))
+    with pytest.raises(RejectedInput, match="could not convert string to float"):
+        lite.call("decode", code=[["one"] * units])
+
+
+@pytest.mark.parametrize("signature", ["decode", "encode", "restore"])
+def test_a_request_without_examples_has_no_answers(version, signature):
+    lite = LiteVersion(version.folder)
+    units = lite.steps()["decode"].specs["inputs"]["code"]["shape"][1]
+    nothing = {"code": np.zeros((0, units))} if signature == "decode" else {"image_bytes": []}
+    outputs = lite.call(signature, **nothing)
+    assert set(outputs) == set(lite.steps()[signature].specs["outputs"])
+    assert all(len(x) == 0 for x in outputs.values())
 
 
 def test_predictions_need_no_tensorflow(version, splits, tmp_path, monkeypatch):
