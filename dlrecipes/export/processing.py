@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dlrecipes.errors import PublishError
 from dlrecipes.export.version import LITERT_FILE
 
 if TYPE_CHECKING:
@@ -51,7 +52,15 @@ class Processing:
 
         Args:
             specs: Inputs, and outputs by name, of the SavedModel's signatures by name.
+
+        Raises:
+            PublishError: If there are steps for a signature that the model does not have.
         """
+        if unknown := self.by_signature().keys() - specs.keys():
+            raise PublishError(
+                f"There are steps for {', '.join(sorted(unknown))}, which is not a signature.",
+                f"The signatures are {', '.join(specs)}.",
+            )
         stored = {
             name: processing._stored(*specs[name])
             for name, processing in self.by_signature().items()

@@ -226,6 +226,14 @@ def test_processing_that_differs_from_the_graph_is_refused(
         check_processing(copy, wrong, every.signatures)
 
 
+def test_steps_for_a_signature_that_the_model_lacks_are_refused(exports):
+    every = exports[1]
+    specs = {"serving_default": (every.signatures["serving_default"].inputs, {})}
+    wrong = dataclasses.replace(every.processing, others={"duoble": DOUBLE})
+    with pytest.raises(PublishError, match="steps for duoble, which is not a signature"):
+        wrong.text(specs)
+
+
 def test_another_signature_that_differs_from_the_graph_is_refused(exports, folder, tmp_path):
     every = exports[1]
     copy = shutil.copytree(folder, tmp_path / "1")
