@@ -145,6 +145,15 @@ def test_the_hint_names_a_recipe_or_else_published_models(tmp_path, model, hint)
         assert caught.value.hint == hint.format(other=other)
 
 
+def test_a_version_of_a_folder_with_a_recipe_is_not_looked_for_elsewhere(tmp_path):
+    source = tmp_path / "tagger"
+    source.mkdir()
+    (source / "recipe.py").touch()
+    (tmp_path / "models" / "tagger" / "1").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"tagger: no model is published there"):
+        front_door.load(source / "1", models_dir=tmp_path / "models")
+
+
 def test_a_recipe_whose_options_say_everything_needs_no_inputs(tmp_path, monkeypatch):
     source = SimpleNamespace(
         name="generator",

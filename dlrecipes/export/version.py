@@ -395,7 +395,7 @@ def locate_version(
     if is_path and version is None and number is not None and not version_folders(path):
         # The path of a version: the folder before it is the model's.
         path, version = path.parent, number
-    if is_path and (path / "recipe.py").is_file():
+    elif is_path and (path / "recipe.py").is_file():
         return find_version(models, path.resolve().name, version, str(model))
     models, name = (path.parent, path.name) if is_path else (models, str(model))
     return find_version(models, name, version, name if name in recipes else None)
