@@ -102,6 +102,8 @@ class SequenceTagger(Trainer):
             threshold = f"intent_threshold={intent_threshold}"
             what = threshold if intent_threshold else "none_has_slots=False"
             raise ValueError(f"{what} needs {NO_INTENT!r} among the intent_names.")
+        if not none_has_slots and "O" not in tag_names:
+            raise ValueError("none_has_slots=False needs 'O' among the tag_names.")
         self.network = network
         self.encoder = encoder
         self.tag_names = tuple(tag_names)

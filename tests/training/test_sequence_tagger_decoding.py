@@ -158,6 +158,13 @@ def test_an_intent_none_that_is_needed_must_be_known(argument):
         SequenceTagger(network, ENCODER, TAGS, INTENTS, **argument)
 
 
+def test_sentences_without_slots_need_the_tag_o():
+    network = new_tagger(intents=("none", "fare")).network
+    tags = [f"B-{number}" for number in range(len(TAGS))]
+    with pytest.raises(ValueError, match="needs 'O' among the tag_names"):
+        SequenceTagger(network, ENCODER, tags, ("none", "fare"), none_has_slots=False)
+
+
 @each_output
 def test_a_sentence_of_no_intent_has_no_slots_if_those_of_training_had_none(output):
     model = new_tagger(output, ("none", "fare"))
