@@ -231,7 +231,7 @@ class Tagger(nn.Module):
         self.packed = packed
         self.embedding = nn.Embedding(words, 100)
         self.hashing = nn.EmbeddingBag(ngrams, 100, mode="sum", padding_idx=0)
-        self.recurrent = nn.LSTM(200, 128, batch_first=True, bidirectional=True)
+        self.recurrent = nn.LSTM(600, 128, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(0.3)
         self.tags, self.intents = nn.Linear(256, tags), nn.Linear(256, intents)
         self.transitions = nn.Parameter(torch.zeros(tags, tags))
@@ -247,6 +247,9 @@ class Tagger(nn.Module):
         ngrams = torch.where(((chance < 0.05) & mask)[:, :, None], unknown, ngrams)
         counted = self.hashing(ngrams.flatten(0, 1)).unflatten(0, words.shape)
         x = self.dropout(torch.cat([self.embedding(words), counted], 2))
+        # Each word with its neighbours; padding is zeros.
+        around = nn.functional.pad(x * mask[:, :, None], (0, 0, 1, 1))
+        x = torch.cat([around[:, :-2], x, around[:, 2:]], 2)
         if self.packed:
             x = nn.utils.rnn.pack_padded_sequence(
                 x, mask.sum(1), batch_first=True, enforce_sorted=False
