@@ -9,7 +9,8 @@ import click
 
 from dlrecipes.cli.options import models_dir
 from dlrecipes.errors import UsageError
-from dlrecipes.export.version import ModelVersion, versions
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.export.version_folders import versions
 from dlrecipes.recipe.options import settings, spelled
 from dlrecipes.recipe.published import facts, published_models, published_source
 from dlrecipes.recipe.registry import find

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dlrecipes.errors import UsageError
-from dlrecipes.export.version import version_folders
+from dlrecipes.export.version_folders import version_folders
 from dlrecipes.recipe.config import RecipeConfig
 from dlrecipes.recipe.options import Options, Setting, settings, spelled
 

@@ -21,7 +21,7 @@ from dlrecipes.demo import (
 from dlrecipes.demo.limits import DELETE_FILES, MAX_EVENTS, MAX_FILE, limit_pixels
 from dlrecipes.demo.model import Model
 from dlrecipes.errors import PublishError, UsageError
-from dlrecipes.export.version import versions
+from dlrecipes.export.version_folders import versions
 from dlrecipes.serving.log import note
 
 # The first entry that fits a model builds its tab; the last entry fits every model.

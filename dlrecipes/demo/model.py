@@ -11,7 +11,8 @@ import numpy as np
 
 from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.errors import PublishError, reason
-from dlrecipes.export.version import EXTRAS, ModelVersion, version_folders
+from dlrecipes.export.version import EXTRAS, ModelVersion
+from dlrecipes.export.version_folders import version_folders
 from dlrecipes.recipe.published import facts
 from dlrecipes.serving.example_requests import stored_example
 from dlrecipes.serving.log import note

@@ -26,8 +26,8 @@ from dlrecipes.export.version import (
     ONNX_FILE,
     litert_file,
     part_file,
-    version_number,
 )
+from dlrecipes.export.version_folders import version_number
 
 if TYPE_CHECKING:
     import keras

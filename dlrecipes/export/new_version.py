@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlrecipes.errors import PublishError
-from dlrecipes.export.version import LARGEST_VERSION, versions
+from dlrecipes.export.version_folders import LARGEST_VERSION, versions
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.errors import DataError, PublishError, UsageError, nearest, reason
+from dlrecipes.export.version_folders import subfolders, version_folders, version_number
 
 if TYPE_CHECKING:
     import keras
@@ -26,7 +27,6 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 CONFIG_FILE = "config.yaml"
 METRICS_FILE = "metrics.json"
 LITERT_FORMATS_FILE = "litert.json"
-LARGEST_VERSION = 2**63 - 1
 # The files of a version, for its card.
 FILES = """| file | contents |
 |---|---|
@@ -277,59 +277,6 @@ def _load_error(folder: Path, error: Exception) -> PublishError:
         f"{folder}: this version cannot be loaded: {reason(error)}",
         "Delete its folder and run the recipe again, or choose another --model-version.",
     )
-
-
-def version_number(name: str) -> int | None:
-    """Returns the number of the version that a folder's name denotes, or `None`.
-
-    As in TensorFlow Serving, leading zeros are allowed, and a number fits into a signed integer of
-    64 bits.
-
-    Args:
-        name: Name of the folder.
-    """
-    if not (name.isascii() and name.isdigit()):
-        return None
-    number = int(name)
-    return number if number <= LARGEST_VERSION else None
-
-
-def version_folders(directory: Path) -> dict[int, Path]:
-    """Returns the folders of a model's versions by number, oldest first.
-
-    The result is empty if the directory cannot be read. `00000123` is version 123, unless a folder
-    `123` exists as well.
-
-    Args:
-        directory: Folder of the model.
-    """
-    numbered = [
-        (number, -len(path.name), path)
-        for path in subfolders(directory)
-        if (number := version_number(path.name)) is not None
-    ]
-    return {number: path for number, _, path in sorted(numbered)}
-
-
-def subfolders(directory: Path) -> list[Path]:
-    """Returns the folders in a directory by name; none if the directory cannot be read.
-
-    Args:
-        directory: Directory to list.
-    """
-    folders = []
-    with contextlib.suppress(OSError):
-        for path in directory.iterdir():
-            # A link to a place that cannot be read does not hide the other folders.
-            with contextlib.suppress(OSError):
-                if path.is_dir():
-                    folders.append(path)
-    return sorted(folders)
-
-
-def versions(directory: Path) -> list[int]:
-    """Returns the numbers of a model's versions, oldest first."""
-    return list(version_folders(directory))
 
 
 def find_version(

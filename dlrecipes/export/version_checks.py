@@ -20,7 +20,8 @@ from dlrecipes._utils import processes
 from dlrecipes._utils.terminal import escape_control_characters
 from dlrecipes.errors import RecipeError, UsageError, reason
 from dlrecipes.export.checksums import CHECKSUMS_FILE
-from dlrecipes.export.version import EXTRAS, version_folders
+from dlrecipes.export.version import EXTRAS
+from dlrecipes.export.version_folders import version_folders
 
 
 @dataclass

@@ -13,15 +13,8 @@ from typing import Any
 from dlrecipes._utils.file_names import slug
 from dlrecipes._utils.files import missing_folders
 from dlrecipes.errors import UsageError, nearest, reason
-from dlrecipes.export.version import (
-    CONFIG_FILE,
-    EXTRAS,
-    METRICS_FILE,
-    ModelVersion,
-    subfolders,
-    version_folders,
-    version_number,
-)
+from dlrecipes.export.version import CONFIG_FILE, EXTRAS, METRICS_FILE, ModelVersion
+from dlrecipes.export.version_folders import subfolders, version_folders, version_number
 from dlrecipes.recipe.config import AUTO_NAME, RecipeConfig
 from dlrecipes.recipe.registry import Source, find, sources
 

@@ -7,15 +7,8 @@ from pathlib import Path
 
 from dlrecipes.errors import UsageError, nearest
 from dlrecipes.export import checksums
-from dlrecipes.export.version import (
-    EXTRAS,
-    KERAS_FILE,
-    METRICS_FILE,
-    ModelVersion,
-    locate_version,
-    subfolders,
-    version_number,
-)
+from dlrecipes.export.version import EXTRAS, KERAS_FILE, METRICS_FILE, ModelVersion, locate_version
+from dlrecipes.export.version_folders import subfolders, version_number
 from dlrecipes.recipe.config import RecipeConfig
 from dlrecipes.recipe.registry import sources
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dlrecipes.export.version import version_folders
+from dlrecipes.export.version_folders import version_folders
 
 SAVED_MODEL = "saved_model.pb"
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from dlrecipes._utils.terminal import escape_control_characters
-from dlrecipes.export.version import version_folders
+from dlrecipes.export.version_folders import version_folders
 from dlrecipes.serving.example_requests import example_request
 from dlrecipes.serving.model_page import PAGE_HEADERS, describe, page
 from dlrecipes.serving.security import host_name

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from dlrecipes.export.version import ModelVersion, version_folders
+from dlrecipes.export.version import ModelVersion
+from dlrecipes.export.version_folders import version_folders
 from dlrecipes.recipe.published import facts
 from dlrecipes.serving.servable import Signature
 from dlrecipes.serving.status import RequestError

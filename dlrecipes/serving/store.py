@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrecipes.errors import reason
-from dlrecipes.export.version import subfolders, version_folders, version_number
+from dlrecipes.export.version_folders import subfolders, version_folders, version_number
 from dlrecipes.serving.log import note
 from dlrecipes.serving.servable import Servable
 from dlrecipes.serving.status import RequestError

@@ -20,7 +20,8 @@ from dlrecipes.export.litert import LiteRTModel, convert
 from dlrecipes.export.new_version import rename_to_version
 from dlrecipes.export.signatures import Exports, Quantized, Signature, exports_from_model
 from dlrecipes.export.verification import check
-from dlrecipes.export.version import ModelVersion, litert_file, versions
+from dlrecipes.export.version import ModelVersion, litert_file
+from dlrecipes.export.version_folders import versions
 
 # The package's attribute of this name is the function.
 publish_module = importlib.import_module("dlrecipes.export.publish")
