@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,29 @@ from dlrecipes.recipe.registry import Source
 from dlrecipes.tuning.conditions import searched
 
 TUNERS = ("random", "bayesian", "hyperband", "grid")
-RESERVED = (
-    "tuner",
-    "trials",
-    "time_limit",
-    "objective",
-    "max_epochs",
-    "max_macs",
-    "max_parameters",
-    "workers",
-    "threads",
-    "name",
-    "searches_dir",
-    "publish",
-    "runs_dir",
-    "models_dir",
-)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Values of the command's own options; HELP and `make` explain them."""
+
+    tuner: str
+    trials: int
+    time_limit: float | None
+    objective: str | None
+    max_epochs: int | None
+    max_macs: float | None
+    max_parameters: float | None
+    workers: int
+    threads: int | None
+    name: str
+    searches_dir: Path
+    publish: bool
+    runs_dir: Path
+    models_dir: Path
+
+
+RESERVED = tuple(field.name for field in fields(Options))
 
 HELP = """Search the hyperparameters of RECIPE in the ranges that its settings declare.
 
@@ -60,9 +68,9 @@ def make(source: Source) -> click.Command:
     """Returns the command that searches one recipe's settings."""
 
     def callback(**values: Any) -> None:
-        own = {name: values.pop(name) for name in RESERVED}
+        options = Options(**{name: values.pop(name) for name in RESERVED})
         named = {name.removeprefix("recipe_"): value for name, value in values.items()}
-        _tune(source, typed_settings(named, click.get_current_context().args), **own)
+        _tune(source, typed_settings(named, click.get_current_context().args), options)
 
     own = [
         click.Option(
@@ -136,43 +144,9 @@ def make(source: Source) -> click.Command:
 command = RecipeCommands(name="tune", help=HELP, make=make, no_args_is_help=True)
 
 
-def _tune(
-    source: Source,
-    typed: dict[str, Any],
-    tuner: str,
-    trials: int,
-    time_limit: float | None,
-    objective: str | None,
-    max_epochs: int | None,
-    max_macs: float | None,
-    max_parameters: float | None,
-    workers: int,
-    threads: int | None,
-    name: str,
-    searches_dir: Path,
-    publish: bool,
-    runs_dir: Path,
-    models_dir: Path,
-) -> None:
-    config = source.config()
-    if max_epochs is not None and "epochs" in typed:
-        raise UsageError("--epochs and --max-epochs are the same here.", "Give one of them.")
-    _check_options(tuner, publish, "start" in typed)
-    checked = config.parse(typed, source.name).located()
-    checked.check_effect(typed, source.name)
-    checked = versions.located(checked, models_dir, source.name)
-    if publish:
-        published.check_name(models_dir, source.name, checked)
-    fixed = {key: checked.model_dump(mode="json")[key] for key in {*typed, "data"}}
-    if not name.strip() or Path(name).name != name or name.startswith("."):
-        raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")
-    left = config.search_space().keys() - fixed.keys()
-    if not searched(config, fixed, {key: config.search_space()[key] for key in left}):
-        raise UsageError(
-            f"{source.name}: nothing is left to tune.",
-            "Fix fewer settings" + ("." if config.search_space() else ", or declare ranges."),
-        )
-    direction = _direction(objective) if objective else None
+def _tune(source: Source, typed: dict[str, Any], options: Options) -> None:
+    checked, fixed = _fixed_settings(source, typed, options)
+    direction = _direction(options.objective) if options.objective else None
 
     from dlrecipes._utils.quiet import load_tensorflow
 
@@ -182,21 +156,22 @@ def _tune(
     from dlrecipes.tuning.spec import SearchSpec, open_folder
     from dlrecipes.tuning.trial import UnknownMetric
 
+    limits = {"macs": options.max_macs, "parameters": options.max_parameters}
     spec = SearchSpec(
         source.argument,
-        config,
-        dict(sorted(fixed.items())),
-        tuner,
-        trials,
+        source.config(),
+        fixed,
+        options.tuner,
+        options.trials,
         direction or source.recipe().objective,
-        max_epochs,
-        None if time_limit is None else 60 * time_limit,
-        threads,
-        workers,
+        options.max_epochs,
+        None if options.time_limit is None else 60 * options.time_limit,
+        options.threads,
+        options.workers,
         checked.seed,
-        {k: v for k, v in (("macs", max_macs), ("parameters", max_parameters)) if v is not None},
+        {name: limit for name, limit in limits.items() if limit is not None},
     )
-    folder = searches_dir / source.name / name
+    folder = options.searches_dir / source.name / options.name
     made = missing_folders(folder.parent)
     if checked.data != "builtin" and not folder.exists():
         # Data that cannot be read would fail every trial.
@@ -228,6 +203,42 @@ def _tune(
     if oracle is None:
         click.echo(f"{source.name}: this worker is done; the chief has the table.")
         return
+    _report(source, spec, oracle, folder)
+    if options.publish:
+        _publish(source, folder / report.BEST_FILE, options.runs_dir, options.models_dir)
+
+
+def _fixed_settings(
+    source: Source, typed: dict[str, Any], options: Options
+) -> tuple[Any, dict[str, Any]]:
+    """Returns the settings of all trials, and those that the search keeps, after all checks."""
+    config = source.config()
+    if options.max_epochs is not None and "epochs" in typed:
+        raise UsageError("--epochs and --max-epochs are the same here.", "Give one of them.")
+    _check_options(options.tuner, options.publish, "start" in typed)
+    checked = config.parse(typed, source.name).located()
+    checked.check_effect(typed, source.name)
+    checked = versions.located(checked, options.models_dir, source.name)
+    if options.publish:
+        published.check_name(options.models_dir, source.name, checked)
+    values = checked.model_dump(mode="json")
+    fixed = {key: values[key] for key in sorted({*typed, "data"})}
+    name = options.name
+    if not name.strip() or Path(name).name != name or name.startswith("."):
+        raise UsageError(f"--name {name!r}: expected the name of a folder, without slashes.")
+    space = config.search_space()
+    if not searched(config, fixed, {key: space[key] for key in space.keys() - fixed.keys()}):
+        raise UsageError(
+            f"{source.name}: nothing is left to tune.",
+            "Fix fewer settings" + ("." if space else ", or declare ranges."),
+        )
+    return checked, fixed
+
+
+def _report(source: Source, spec: Any, oracle: Any, folder: Path) -> None:
+    """Writes and prints the results of a search, and ends the command if no trial succeeded."""
+    from dlrecipes.tuning import report
+
     rows = report.rows(spec, oracle, folder)
     report.write(spec, rows, folder)
     report.write_front(spec, rows, folder, source.argument)
@@ -235,8 +246,6 @@ def _tune(
     click.echo(report.summary(spec, rows, folder, source.argument))
     if report.best(spec, rows) is None:
         sys.exit(1)
-    if publish:
-        _publish(source, folder / report.BEST_FILE, runs_dir, models_dir)
 
 
 def _check_options(tuner: str, publish: bool, reads_models: bool) -> None:
