@@ -9,6 +9,7 @@ from dlrecipes import models
 from dlrecipes.data.faces import Size
 from dlrecipes.errors import UsageError
 from dlrecipes.layers import ElasticDistortion, L2Normalization, LocalContrastNormalization
+from dlrecipes.training._engine.precision import built_in, full_precision
 
 from .config import Config
 
@@ -26,7 +27,9 @@ def build(config: Config, size: Size) -> keras.Model:
     """
     config.check_combination()
     count = config.ensemble_size
-    members = [_member(config, size, number) for number in range(count)]
+    # Only the members: distances between embeddings need float32.
+    with built_in(config.precision):
+        members = [_member(config, size, number) for number in range(count)]
     if count == 1:
         return members[0]
     images = keras.Input(size.shape, name="images")
@@ -79,12 +82,15 @@ def _member(config: Config, size: Size, number: int) -> keras.Model:
 def embed(model: keras.Model, images: tf.Tensor, mirror: bool) -> tf.Tensor:
     """Returns the embeddings of images as unit vectors; works inside a `tf.function`.
 
+    They are computed in float32 even after training in mixed precision.
+
     Args:
         model: The trained model.
         images: float32 of shape `(batch, side, side, channels)`, 0 to 1.
         mirror: Whether to average the embeddings of an image and of its mirror image.
     """
-    embeddings = model(images, training=False)
-    if mirror:
-        embeddings += model(images[:, :, ::-1], training=False)
+    with full_precision(model):
+        embeddings = model(images, training=False)
+        if mirror:
+            embeddings += model(images[:, :, ::-1], training=False)
     return tf.math.l2_normalize(tf.cast(embeddings, tf.float32), axis=-1)

@@ -213,6 +213,26 @@ def test_members_alternate_between_both_normalizations():
         module("networks").build(recipe(normalization="both").config, Size(32, 1.0, 1))
 
 
+def test_a_mixed_precision_model_embeds_in_float32(monkeypatch, test_part):
+    # On any CPU.
+    monkeypatch.setattr("dlrecipes.training._engine.precision._is_slow", lambda: False)
+    mixed = recipe(precision="mixed_bfloat16", ensemble_size=2)
+    splits = mixed.load_data()
+    model = mixed.build(splits)
+    policies = {layer.name: layer.compute_dtype for layer in model._flatten_layers()}
+    assert "bfloat16" in policies.values()
+    # The triplets are compared in float32.
+    assert {policies["mean"], policies["embedding"]} == {"float32"}
+    images = tf.constant(test_part.images[:4], tf.float32) / 255
+    embeddings = module("networks").embed(model, images, mirror=True)
+    # A float32 network with the same weights.
+    plain = recipe(ensemble_size=2).build(splits)
+    plain.set_weights(model.get_weights())
+    expected = module("networks").embed(plain, images, mirror=True)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+    assert {layer.name: layer.compute_dtype for layer in model._flatten_layers()} == policies
+
+
 def test_images_are_compared_pairwise(version, people):
     (line,) = ask(version, [people / "0-3.png", people / "0-4.png"], threshold=4)
     assert f"{people / '0-3.png'} and {people / '0-4.png'}: same person (distance " in line
