@@ -26,6 +26,9 @@ from dlrecipes.errors import DataError
 # Fractions of the people in training, validation and test.
 SHARES = (0.7, 0.15, 0.15)
 PARTS = ("train", "validation", "test")
+# Part of a drawn image that fills the face's image: a portrait of 6 by 5, as close as a passport's,
+# which is resized to a square like any other.
+PORTRAIT = (0.70, 0.58)
 # Verification needs two people with two images each.
 LEAST_PEOPLE, LEAST_IMAGES = 2, 2
 EXPECTED = "a folder with one folder of images per person"
@@ -89,7 +92,7 @@ def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Pa
     Args:
         people: Numbers of people in training, validation and test.
         each: Images per person.
-        size: Size and channels of the images; they are not cropped.
+        size: Size and channels of the images. `crop` has no effect: the faces fill the images.
         seed: Seed of the people and of their images.
 
     Returns:
@@ -104,7 +107,7 @@ def builtin_faces(people: Sequence[int], each: int, size: Size, seed: int) -> Pa
     """
     parts, first = [], 0
     for count in people:
-        images, labels = generated_faces(count, each, seed, size.side, first)
+        images, labels = generated_faces(count, each, seed, size.side, first, PORTRAIT)
         names = tuple(f"person {first + number + 1}" for number in range(count))
         if size.channels == 1:
             images = image_files.grey(images)[..., None]

@@ -7,6 +7,8 @@ occlusion and position are sampled for each image.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 # Images rendered at once: few enough for the cache of a processor to hold them.
@@ -18,7 +20,12 @@ Colours = np.ndarray
 
 
 def generated_faces(
-    identities: int, images: int, seed: int, size: int = 64, first: int = 0
+    identities: int,
+    images: int,
+    seed: int,
+    size: int = 64,
+    first: int = 0,
+    crop: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns images of people who do not exist, deterministic by seed.
 
@@ -28,6 +35,8 @@ def generated_faces(
         seed: Random seed, at least 0; a person depends on the seed and on its number.
         size: Height and width in pixels, at least 16. Defaults to 64.
         first: Number of the first person, at least 0. Defaults to 0.
+        crop: Fractions of height and width, above 0 and at most 1, of the part around the centre
+            that fills the image. Defaults to `(1.0, 1.0)`, with space around the head.
 
     Returns:
         Images, uint8 of shape `(identities * images, size, size, 3)`, grouped by person; labels,
@@ -47,22 +56,26 @@ def generated_faces(
     for name, (value, least) in {**bounds, "first": (first, 0), "seed": (seed, 0)}.items():
         if value < least:
             raise ValueError(f"{name} must be at least {least}, not {value!r}.")
+    if not all(0 < fraction <= 1 for fraction in crop):
+        raise ValueError(f"crop must be two numbers above 0 and at most 1, not {crop!r}.")
     labels = np.repeat(np.arange(first, first + identities, dtype="int32"), images)
     rngs = [np.random.default_rng([seed, number]) for number in range(first, first + identities)]
     traits = np.repeat([rng.random(TRAITS) for rng in rngs], images, axis=0)
     moments = np.concatenate([rng.random((images, CIRCUMSTANCES)) for rng in rngs])
     noise = np.random.default_rng([seed, first, identities])
     batches = [
-        _render(traits[k : k + BATCH], moments[k : k + BATCH], size, noise)
+        _render(traits[k : k + BATCH], moments[k : k + BATCH], size, crop, noise)
         for k in range(0, len(labels), BATCH)
     ]
     return np.concatenate(batches), labels
 
 
-def _render(traits: np.ndarray, moments: np.ndarray, size: int, noise) -> np.ndarray:
+def _render(
+    traits: np.ndarray, moments: np.ndarray, size: int, crop: tuple[float, float], noise
+) -> np.ndarray:
     """Returns uint8 images rendered from rows of random numbers between 0 and 1."""
     who, now = _Numbers(traits), _Numbers(moments)
-    canvas = _Canvas(len(traits), size)
+    canvas = _Canvas(len(traits), size, crop)
     pose = _Pose(canvas, who, now)
     skin, hair = _skin(who), _hair_colour(who)
     _background(canvas, now)
@@ -96,14 +109,15 @@ class _Numbers:
 
 
 class _Canvas:
-    """Images painted with soft-edged shapes; x and y run from -1 to 1."""
+    """Images painted with soft-edged shapes; uncropped, x and y run from -1 to 1."""
 
-    def __init__(self, count: int, size: int):
+    def __init__(self, count: int, size: int, crop: tuple[float, float]):
         steps = (np.arange(size, dtype="float32") + 0.5) * (2 / size) - 1
-        self.x, self.y = steps[None, None, :], steps[None, :, None]
+        height, width = crop
+        self.x, self.y = width * steps[None, None, :], height * steps[None, :, None]
         self.colours = np.zeros((count, size, size, 3), "float32")
         # Edges are 1.5 pixels wide.
-        self.sharpness = size / 3
+        self.sharpness = size / (3 * math.sqrt(height * width))
 
     def shape(self, inside: np.ndarray, softness: float = 1.0) -> np.ndarray:
         """Returns the coverage of each pixel; `inside` is the signed distance from the edge."""

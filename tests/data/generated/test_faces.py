@@ -63,9 +63,23 @@ def test_skin_colour_belongs_to_the_person(faces):
     assert np.std(people) > 0.5 * np.median(within)
 
 
+def test_a_crop_enlarges_the_centre(monkeypatch):
+    # Without the camera's noise, which would differ.
+    monkeypatch.setattr(module, "_photographed", lambda colours, now, noise: colours)
+    whole = generated_faces(1, 4, seed=3, size=96)[0]
+    cropped = generated_faces(1, 4, seed=3, size=48, crop=(0.5, 0.5))[0]
+    inner = whole[:, 24:72, 24:72]
+    assert np.abs(cropped - inner).mean() < 0.01
+    # A third of the width, all of the height.
+    narrow = generated_faces(1, 4, seed=3, size=96, crop=(1.0, 1 / 3))[0]
+    assert np.abs(narrow[:, :, 1::3] - whole[:, :, 32:64]).mean() < 0.02
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        ({"crop": (1.0, 0.0)}, "crop must be two numbers above 0 and at most 1, not"),
+        ({"crop": (1.1, 1.0)}, "crop must be two numbers above 0 and at most 1, not"),
         ({"identities": 0}, "identities must be at least 1, not 0"),
         ({"images": 0}, "images must be at least 1"),
         ({"size": 15}, "size must be at least 16"),
