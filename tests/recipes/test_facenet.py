@@ -24,7 +24,7 @@ from dlrecipes.recipe.unanswered import IncompletePredictions
 from dlrecipes.runner import run_folder
 
 SMALL = {
-    "people": 92,
+    "people": 140,
     "size": 32,
     "width": 0.25,
     "epochs": 3,
