@@ -22,6 +22,7 @@ def pix2pix_unet(
     dropout: float = 0.5,
     norm: str = "batch",
     upsampling: str = "transposed",
+    final_filters: int = 0,
     kernel_initializer=None,
     seed: int | None = None,
     name: str = "pix2pix_unet",
@@ -55,6 +56,9 @@ def pix2pix_unet(
             convolutions, or `"nearest"`, which repeats each pixel and then convolves with 3x3
             kernels. Transposed convolutions tend to leave a checkerboard in the images. Defaults
             to `"transposed"`.
+        final_filters: Filters of an additional 3x3 convolution at full resolution, before the last
+            layer. It reads the repeated pixels of the decoder and the input image, so that edges
+            of the input remain sharp in the output. Defaults to 0, the paper's network without it.
         kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
         seed: Dropout seed. Defaults to `None`.
@@ -88,6 +92,7 @@ def pix2pix_unet(
     if upsampling not in UPSAMPLINGS:
         names = ", ".join(UPSAMPLINGS)
         raise ValueError(f"upsampling {upsampling!r} is not one of {names}.")
+    check_integers(0, final_filters=final_filters)
     levels = _levels(size, levels)
     check_rates(dropout=dropout)
     image = keras.Input((size, size, channels), name="image")
@@ -113,7 +118,13 @@ def pix2pix_unet(
             x = keras.layers.Dropout(dropout, seed=drop_seed, name=f"up_{level}_dropout")(x)
         x = keras.layers.Concatenate(name=f"up_{level}_join")([x, encoded[level - 1]])
     x = keras.layers.ReLU(name="up_0_relu")(x)
-    x = _doubled(x, upsampling, "up_0", output_channels, kernel_initializer, True)
+    if final_filters:
+        x = keras.layers.Concatenate(name="up_0_join")([_repeated(x, "up_0"), image])
+        x = _convolved(x, "up_0", final_filters, kernel_initializer, bias)
+        x = keras.layers.ReLU(name="final_relu")(_normalized(x, norm, "up_0"))
+        x = _convolved(x, "final", output_channels, kernel_initializer, True)
+    else:
+        x = _doubled(x, upsampling, "up_0", output_channels, kernel_initializer, True)
     x = keras.layers.Activation("tanh", dtype="float32", name="output")(x)
     return keras.Model(image, x, name=name)
 
@@ -220,11 +231,19 @@ def _halved(x, name, filters, initializer, use_bias):
 
 
 def _doubled(x, upsampling, name, filters, initializer, use_bias):
-    options = _convolution(name, filters, initializer, use_bias)
     if upsampling == "transposed":
+        options = _convolution(name, filters, initializer, use_bias)
         return keras.layers.Conv2DTranspose(kernel_size=KERNEL, strides=2, **options)(x)
-    resize = keras.layers.UpSampling2D(data_format="channels_last", name=f"{name}_repeated")
-    return keras.layers.Conv2D(kernel_size=3, **options)(resize(x))
+    return _convolved(_repeated(x, name), name, filters, initializer, use_bias)
+
+
+def _repeated(x, name):
+    return keras.layers.UpSampling2D(data_format="channels_last", name=f"{name}_repeated")(x)
+
+
+def _convolved(x, name, filters, initializer, use_bias):
+    options = _convolution(name, filters, initializer, use_bias)
+    return keras.layers.Conv2D(kernel_size=3, **options)(x)
 
 
 def _convolution(name, filters, initializer, use_bias) -> dict:

@@ -88,6 +88,23 @@ def test_only_transposed_convolutions_leave_a_checkerboard(upsampling, is_even):
     assert (np.ptp(middle, axis=(0, 1)).max() < 1e-5) == is_even
 
 
+def test_final_convolutions_read_the_image_at_full_resolution():
+    options = {"filters": 2, "levels": 2, "norm": "none", "dropout": 0.0, **LARGE}
+    model = pix2pix_unet(16, final_filters=8, **options)
+    kernel = numpy(model.get_layer("up_0").kernel).copy()
+    # 4 channels of the decoder, then 3 of the image.
+    assert kernel.shape == (3, 3, 4 + 3, 8)
+    kernel[:, :, :4] = 0
+    model.get_layer("up_0").kernel.assign(kernel)
+    x = X[:1, :16, :16]
+    (gradient,) = gradients(lambda image: model(image)[0, 7, 9, 0], x)
+    rows, columns = np.nonzero(np.abs(gradient[0]).sum(-1))
+    # Two 3x3 convolutions of stride 1 read 5x5 pixels around the output's.
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (5, 9, 7, 11)
+    with pytest.raises(ValueError, match="final_filters"):
+        pix2pix_unet(16, final_filters=-1)
+
+
 def test_unet_without_normalisation_has_a_bias_in_each_layer():
     model = pix2pix_unet(16, filters=2, norm="none", kernel_initializer="zeros")
     convolutions = [layer for layer in model.layers if hasattr(layer, "kernel")]

@@ -115,6 +115,12 @@ CASES = {
         image_arrays("image"),
         sizes=(8,),
     ),
+    "pix2pix_unet-final-filters": ModelCase(
+        "pix2pix_unet",
+        seeded(**LARGE, size=8, upsampling="nearest", final_filters=4, dropout=0.0),
+        image_arrays("image"),
+        sizes=(8,),
+    ),
     "patchgan": ModelCase(
         "patchgan",
         seeded(**LARGE),
