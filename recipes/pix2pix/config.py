@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+from dlrecipes.recipe.config import BUILTIN_DATA
 
 
 class Config(RecipeConfig):
@@ -15,12 +16,12 @@ class Config(RecipeConfig):
         "data_dir": "pix2pix reads no TFDS datasets",
     }
 
-    epochs: int = setting(15, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(11, "Maximum number of epochs.", ge=1, le=100_000)
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
     min_steps_per_epoch: int = setting(
         100, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
     )
-    examples: int = setting(400, "Training examples of the built-in data.", ge=8, le=100_000)
+    examples: int = setting(800, "Training examples of the built-in data.", ge=8, le=100_000)
     size: Literal[32, 64, 128, 256] = setting(64, "Image height and width in pixels.")
     pairs: Literal["auto", "side_by_side", "stacked", "folders"] = setting(
         "auto", "Where the two images of a pair are: in one file, or in two folders."
@@ -35,8 +36,21 @@ class Config(RecipeConfig):
         le=512,
         search=Search(16, 64, "log"),
     )
+    levels: int = setting(
+        4, "Halvings of the image in the generator; 4 leave 4 x 4 of 64 x 64 pixels.", ge=2, le=8
+    )
+    final_filters: int = setting(
+        16,
+        "Filters of the generator's convolution at full resolution, which reads the input as well; "
+        "0 omits it.",
+        ge=0,
+        le=512,
+    )
     discriminator_layers: int = setting(
-        3, "Strided layers of the discriminator; 3 judge patches of 70 x 70 pixels.", ge=0, le=8
+        2,
+        "Strided layers of the discriminator; 2 judge patches of 34 x 34 pixels, 3 of 70 x 70.",
+        ge=0,
+        le=8,
     )
     upsampling: Literal["nearest", "transposed"] = setting(
         "nearest",
@@ -51,7 +65,10 @@ class Config(RecipeConfig):
         "non_saturating", "Adversarial loss."
     )
     jitter: float = setting(
-        0.117, "Relative enlargement of training images before a random crop.", ge=0, le=1
+        0.117,
+        "Relative enlargement of training images of --data before a random crop.",
+        ge=0,
+        le=1,
     )
     mirror: bool = setting(True, "Whether to mirror half of the training pairs.")
     learning_rate: float = setting(
@@ -72,19 +89,28 @@ class Config(RecipeConfig):
         reasons = super().without_effect()
         # The built-in pairs are generated, but translated either way.
         reasons.pop("direction", None)
+        if self.data == BUILTIN_DATA:
+            reasons["jitter"] = "it blurs the built-in pairs; --examples generates more of them"
         if not self.adversarial:
             only = "--no-adversarial trains the L1 loss alone"
             reasons |= {"l1_weight": only, "objective": only, "discriminator_layers": only}
         return reasons
 
     def contradictions(self) -> list[tuple[str, str]]:
-        """Returns the problem of a discriminator whose patches are larger than the images."""
-        size, layers = self.size, self.discriminator_layers
-        if not self.adversarial or not layers or size >= 3 * 2**layers:
-            return []
-        most = max(n for n in range(9) if size >= 3 * 2**n)
-        problem = f"--discriminator-layers {layers} --size {size}: no patches are left to judge."
-        return [(problem, f"--discriminator-layers {most} is the maximum for this size.")]
+        """Returns the problems of networks with more strided layers than the images allow."""
+        size, layers, problems = self.size, self.discriminator_layers, []
+        if size < 2**self.levels:
+            problem = f"--levels {self.levels} --size {size}: fewer than one pixel would be left."
+            most = size.bit_length() - 1
+            problems.append((problem, f"--levels {most} is the maximum for this size."))
+        if self.adversarial and layers and size < 3 * 2**layers:
+            most = max(n for n in range(9) if size >= 3 * 2**n)
+            problem = (
+                f"--discriminator-layers {layers} --size {size}: no patches are left to judge."
+            )
+            hint = f"--discriminator-layers {most} is the maximum for this size."
+            problems.append((problem, hint))
+        return problems
 
 
 class PredictOptions(Options):

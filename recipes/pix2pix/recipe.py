@@ -28,6 +28,7 @@ from dlrecipes.data.image_bytes import (
 )
 from dlrecipes.data.image_pairs import ImagePairs, brought_to
 from dlrecipes.data.reports import DataReport
+from dlrecipes.data.sources import BUILTIN
 from dlrecipes.export.image_signatures import image_processing, image_signatures
 from dlrecipes.export.version import ModelVersion
 from dlrecipes.figures import image_grid, select_epochs
@@ -88,8 +89,10 @@ class PixToPix(Recipe):
             generator = pix2pix_unet(
                 config.size,
                 filters=config.filters,
+                levels=config.levels,
                 dropout=config.dropout,
                 upsampling=config.upsampling,
+                final_filters=config.final_filters,
                 seed=config.seed,
             )
             discriminator = patchgan(layers=config.discriminator_layers, filters=config.filters)
@@ -117,18 +120,20 @@ class PixToPix(Recipe):
     def dataset(
         self, model: keras.Model, examples: ImagePairs, start_epoch: int | None = None
     ) -> tuple[tf.data.Dataset, int]:
-        """Returns batches of inputs and targets, from -1 to 1; with jitter in training."""
+        """Returns batches of inputs and targets, from -1 to 1; augmented in training."""
         config, arrays = self.config, data.sides(self.config, examples)
         if start_epoch is None:
             batches, steps = array_batches(*arrays, EVALUATION_BATCH, config.seed)
             return batches.map(lambda x, y: (to_signed(x), to_signed(y))), steps
+        # At 64 pixels, interpolation blurs the edges of the label maps and of the targets.
+        jitter = 0.0 if config.data == BUILTIN else config.jitter
         passes, steps = self._passes(len(examples))
         batches, _ = array_batches(*arrays, config.batch_size, config.seed, start_epoch * passes)
 
         def jittered(number, batch):
             pairs = tf.concat([to_signed(side) for side in batch], axis=-1)
             seed = tf.stack([config.seed, tf.cast(number, tf.int32)])
-            pairs = random_jitter(pairs, config.jitter, config.mirror, seed)
+            pairs = random_jitter(pairs, jitter, config.mirror, seed)
             return pairs[..., :3], pairs[..., 3:]
 
         # The number of the batch over all epochs is its seed.

@@ -152,6 +152,12 @@ def test_a_discriminator_with_too_many_layers_is_rejected(size, layers, most):
         task.build(task.load_data())
 
 
+@pytest.mark.parametrize("size, levels, most", [(32, 6, 5), (64, 8, 6)])
+def test_a_generator_with_too_many_levels_is_rejected(size, levels, most):
+    with pytest.raises(UsageError, match=f"--levels {most} is the maximum"):
+        recipe(size=size, levels=levels).build(None)
+
+
 def test_either_side_can_be_the_input():
     splits = recipe().load_data()
     model = recipe(adversarial=False).build(splits)
@@ -174,6 +180,15 @@ def test_training_pairs_are_jittered_by_step_alone():
         for side, same_side in zip(batch, again, strict=True):
             assert side.shape[1:] == (32, 32, 3)
             np.testing.assert_array_equal(side.numpy(), same_side.numpy())
+
+
+@pytest.mark.parametrize("name, is_exact", [("builtin", True), ("facades", False)])
+def test_only_pairs_of_the_user_are_enlarged(name, is_exact):
+    splits = recipe().load_data()
+    batches, steps = recipe(data=name).dataset(recipe().build(splits), splits.train, 0)
+    inputs = np.concatenate([inputs.numpy() for inputs, _ in batches.take(steps)])
+    # Interpolation mixes the colours of neighbouring parts.
+    assert (set(np.unique(np.round(127.5 * (inputs + 1), 3))) <= set(range(256))) == is_exact
 
 
 def test_a_mixed_precision_model_translates_in_float32(monkeypatch):
