@@ -114,10 +114,10 @@ def launch(
         return None
     assert config is not None
     if cluster is None:
-        return run_recipe(source.make(config), folder, options)
+        return run_recipe(_made(source, config), folder, options)
     with _started(source.name, folder, runs, options) as started:
         _run_chief(source, config, cluster, started)
-        return _run(source.make(config), started, options, None)
+        return _run(_made(source, config), started, options, None)
 
 
 def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | None = None) -> Result:
@@ -137,6 +137,12 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
         recipe.config = _checked(recipe.config, recipe.name, options.models_dir)
     with _started(recipe.name, folder, options.runs_dir / recipe.name, options) as started:
         return _run(recipe, started, options, _mirrored(options))
+
+
+def _made(source: Source, config: RecipeConfig) -> Recipe:
+    # This process is the command's own. A user's recipe may give Keras a DataFrame.
+    load_tensorflow(only=source.is_built_in)
+    return source.make(config)
 
 
 def _run(
