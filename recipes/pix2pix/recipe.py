@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -180,8 +181,7 @@ class PixToPix(Recipe):
 
     def _translations(self, model: keras.Model, inputs: np.ndarray) -> np.ndarray:
         """Returns translated images, uint8."""
-        call = tf.function(lambda x: to_uint8(_translate(model, to_signed(x))))
-        return map_batches(call, inputs, batch_size=EVALUATION_BATCH)
+        return map_batches(_compiled(model), inputs, batch_size=EVALUATION_BATCH)
 
     def snapshot(self, model: keras.Model, splits: Splits) -> np.ndarray:
         """Returns the translations of some validation images."""
@@ -259,6 +259,12 @@ class PixToPix(Recipe):
         """Returns the input of a test pair."""
         inputs, _ = data.sides(self.config, splits.test[:1])
         return [ExampleFile("input-0.png", inputs[0])]
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
+    """Returns the translation as a graph, which all epochs, metrics and figures of a run share."""
+    return tf.function(lambda x: to_uint8(_translate(model, to_signed(x))))
 
 
 def _translate(model: keras.Model, images: tf.Tensor) -> tf.Tensor:

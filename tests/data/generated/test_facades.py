@@ -66,6 +66,12 @@ def test_classes_are_recovered_from_noisy_colours(facades):
     assert len({tuple(colour) for colour in PALETTE.tolist()}) == len(CLASSES)
 
 
+def test_pixels_are_compared_with_the_palette_in_parts(facades, monkeypatch):
+    maps, _ = facades
+    monkeypatch.setattr("dlrecipes.data.generated.facades.PIXELS", 1000)
+    np.testing.assert_array_equal(classes_of(coloured(maps)), maps)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
