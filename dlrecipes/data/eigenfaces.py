@@ -15,8 +15,9 @@ def eigenface_coordinates(
     spaced in their order.
 
     Args:
-        training: Training images, shape `(count, pixels)`.
-        images: Images to describe, shape `(images, pixels)`.
+        training: Training images, shape `(count, pixels)`, floats, or uint8 that is divided by
+            255.
+        images: Images to describe, shape `(images, pixels)`, likewise.
         variance: Fraction of the training images' variance that the components keep, above 0 and
             below 1. Defaults to 0.95.
 
@@ -36,5 +37,9 @@ def eigenface_coordinates(
     """
     from sklearn.decomposition import PCA
 
-    some = training[:: max(1, len(training) // MOST)]
-    return PCA(variance, svd_solver="full").fit(some).transform(images)
+    some = _floats(training[:: max(1, len(training) // MOST)])
+    return PCA(variance, svd_solver="full").fit(some).transform(_floats(images))
+
+
+def _floats(images: np.ndarray) -> np.ndarray:
+    return images.astype("float32") / 255 if images.dtype == np.uint8 else images

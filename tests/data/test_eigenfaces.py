@@ -26,3 +26,11 @@ def test_every_second_of_many_images_is_used(monkeypatch):
     coordinates = eigenfaces.eigenface_coordinates(training, images)
     half = eigenfaces.eigenface_coordinates(training[::2], images)
     np.testing.assert_allclose(coordinates, half)
+
+
+def test_grey_levels_are_fractions_of_255():
+    training, images = RNG.integers(0, 256, (20, 4)), RNG.integers(0, 256, (2, 4))
+    bytes_ = [part.astype("uint8") for part in (training, images)]
+    fractions = [(part / 255).astype("float32") for part in (training, images)]
+    coordinates = eigenfaces.eigenface_coordinates(*bytes_)
+    np.testing.assert_allclose(coordinates, eigenfaces.eigenface_coordinates(*fractions), atol=1e-6)
