@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from dlrecipes._utils.memory import large_blocks_released, release_memory
 from dlrecipes.errors import PublishError, RecipeError
 from dlrecipes.export.keras_errors import plain
 from dlrecipes.export.litert_interpreter import LiteRTModel
@@ -97,9 +98,11 @@ def convert_each(
             raise ValueError(f"kind must be {', '.join(LITERT_KINDS)}, got {kind!r}.")
     concrete = concrete_function(signature)
     check_supported(signature, concrete, layers)
-    with tempfile.TemporaryDirectory() as folder:
+    # Conversion copies the weights many times.
+    with tempfile.TemporaryDirectory() as folder, large_blocks_released():
         with _conversion_errors(concrete, layers):
             _save_frozen(signature, concrete, folder)
+        release_memory()
         float32 = b""
         for kind in kinds:
             # Quantization begins with the float32 file.
@@ -108,6 +111,7 @@ def convert_each(
             else:
                 with _conversion_errors(concrete, layers):
                     content = _converted(folder, kind)
+                release_memory()
             if kind == "float32":
                 float32 = content
             yield quantize(content, _by_name(signature, calibration)) if kind == "int8" else content

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from dlrecipes._utils.files import fsync_tree
+from dlrecipes._utils.memory import release_memory
 from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes._utils.stages import stage
 from dlrecipes.errors import PublishError, RecipeError, UsageError, reason
@@ -139,6 +140,7 @@ def publish(
                 with stage("publish") as done:
                     version = _write(work, model, exports, litert, safe, onnx)
                     done("Converted the model and wrote its files")
+                release_memory()
                 with stage("check") as done:
                     verify(work, model, version, process, rebuild, safe)
                     done("Loaded the files again and compared them with the model")

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from dlrecipes._utils.cpu import available_cpus
 from dlrecipes._utils.files import atomic_write, try_lock
+from dlrecipes._utils.memory import release_memory
 from dlrecipes._utils.quiet import suppress_stderr
 from dlrecipes._utils.stages import Stages, stage
 from dlrecipes._utils.wording import counted
@@ -107,11 +108,13 @@ def _run(
     model, splits, checkpoints, metrics = train(recipe, folder, strategy, begun=announce)
     earlier = checkpoints.seconds - checkpoints.seconds_here
     recipe.snapshots = snapshots.read(folder / SNAPSHOTS, checkpoints.epochs)
+    release_memory()
     with stage("figures") as done:
         draw(recipe, model, splits, checkpoints, folder / "figures")
         tensorboard.write_figures(folder, checkpoints.epochs)
         done(f"Drew {counted(len(list((folder / 'figures').iterdir())), 'figure')}")
     metrics["date"] = time.strftime("%Y-%m-%d")
+    release_memory()
     with stage("publish"):
         published = _publish(recipe, model, splits, metrics, models / name)
     metrics["seconds"]["total"] = round(earlier + time.monotonic() - start, 1)
@@ -199,6 +202,7 @@ def train(
     extension.note_schedule(model, folder, checkpoints.epochs)
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
+    release_memory()
     checkpoints.restore_best(model)
     recipe.set_thresholds(model, splits)
     metrics: dict[str, Any] = {
