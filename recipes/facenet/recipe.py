@@ -161,9 +161,7 @@ class FaceNet(Recipe):
         self, model: TripletEmbedding, splits: Splits, examples: FaceImages
     ) -> dict[str, np.ndarray]:
         """Returns the network's embeddings, and the baselines' vectors, of images."""
-        training, pixels = (
-            part.images.reshape(len(part), -1) for part in (splits.train, examples)
-        )
+        training, pixels = (part.images.reshape(len(part), -1) for part in (splits.train, examples))
         return {
             "network": self._embeddings(model, examples),
             "pixels": pixels.astype("float32") / 255,
