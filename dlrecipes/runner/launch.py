@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlrecipes._utils import quiet
 from dlrecipes._utils.files import atomic_write, missing_folders, remove_folder, try_lock
-from dlrecipes._utils.quiet import load_tensorflow
 from dlrecipes.distribute import Cluster, check_cluster
 from dlrecipes.errors import DataError, RecipeCodeError, RecipeError, UsageError
 from dlrecipes.export.version import CONFIG_FILE
@@ -141,7 +141,7 @@ def run_recipe(recipe: Recipe, folder: Path | None = None, options: Launch | Non
 
 def _made(source: Source, config: RecipeConfig) -> Recipe:
     # This process is the command's own. A user's recipe may give Keras a DataFrame.
-    load_tensorflow(only=source.is_built_in)
+    quiet.load_tensorflow(only=source.is_built_in)
     return source.make(config)
 
 
@@ -282,7 +282,7 @@ def _mirrored(options: Launch) -> tf.distribute.Strategy | None:
             f"--strategy {options.strategy}: expected none or mirrored here.",
             "Several workers each run the recipe by its name or folder.",
         )
-    load_tensorflow()
+    quiet.load_tensorflow()
     from dlrecipes import distribute
 
     mirrored = distribute.strategy(options.strategy)
