@@ -1,8 +1,11 @@
-"""Times whole `dlrecipes run` commands by stage, and prints their peak memory.
+"""Times whole `dlrecipes run` commands by stage, and measures their peak memory.
 
     python benchmarks/commands.py                        # the default run of each recipe
     python benchmarks/commands.py slot_filling dcgan     # of these
     python benchmarks/commands.py --growth               # one epoch of three sizes of data each
+
+The measurements are kept in `commands.csv` and `growth.csv`, from which `make readme` generates the
+tables of docs/speed.md.
 
 Each command runs in a fresh process, with nothing else running. CPU seconds are those of the
 command with all its processes. `start` is what comes before the data: the interpreter and imports.
@@ -21,18 +24,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from race import processor
 
 from dlrecipes._utils.markdown import table
 
-CSV = Path(__file__).with_suffix(".csv")
+COMMANDS = Path(__file__).with_name("commands.csv")
+GROWTH = Path(__file__).with_name("growth.csv")
 STAGES = (
     *("start", "data", "build", "pretrain", "trace"),
     *("train", "evaluate", "figures", "publish", "check"),
 )
 COLUMNS = ("recipe", "stage", "seconds", "cpu_seconds", "peak_gb", "score", "machine")
+GROWTH_COLUMNS = ("recipe", "setting", "size", "cpu_seconds", "peak_gb", "machine")
 # The main score of each recipe.
 SCORES = {
     "slot_filling": "span_f1",
@@ -49,10 +55,11 @@ SCORES = {
 SIZES = {
     "slot_filling": ("examples", (1000, 3000, 10000)),
     "poem_generation": ("examples", (1000, 3000, 10000)),
-    "image_classification": ("images", (1000, 3000, 10000)),
-    "object_detection": ("images", (300, 900, 3000)),
+    "image_classification": ("images", (300, 900, 3000)),
+    "object_detection": ("images", (100, 300, 1000)),
     "pix2pix": ("examples", (100, 300, 1000)),
-    "facenet": ("people", (60, 180, 600)),
+    # With 80 people for validation and test.
+    "facenet": ("people", (90, 300, 900)),
 }
 
 
@@ -125,9 +132,7 @@ def default_runs(recipes: Sequence[str], keep: Path | None) -> None:
         ]
         rows.append([recipe, *shown])
         print(f"{recipe}: {dict(zip((*STAGES, 'total'), shown, strict=False))}", flush=True)
-        # Read again: another process may have measured other recipes.
-        kept = [row for row in _read() if row["recipe"] != recipe]
-        kept += [
+        kept = [
             {
                 "recipe": recipe,
                 "stage": stage,
@@ -135,44 +140,64 @@ def default_runs(recipes: Sequence[str], keep: Path | None) -> None:
                 "cpu_seconds": f"{result.cpu_seconds.get(stage, 0.0):.1f}",
                 "peak_gb": f"{result.peak / 1e9:.2f}",
                 "score": f"{score} {result.metrics[score]:.4f}",
-                "machine": f"{processor()}, {os.cpu_count()} cores",
+                "machine": _machine(),
             }
             for stage in (*STAGES, "total")
         ]
-        with CSV.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept)
+        _keep(COMMANDS, COLUMNS, recipe, kept)
     print(table(["CPU seconds", *STAGES, "total", "elapsed", "peak GB", "score"], rows))
 
 
 def growth(recipes: Sequence[str]) -> None:
-    """Prints time and memory of one epoch of three sizes of data."""
+    """Prints time and memory of one epoch of three sizes of data, and keeps them in a CSV file."""
     rows = []
     for recipe in recipes:
         setting, sizes = SIZES[recipe]
-        first = None
+        results = []
         for size in sizes:
-            options = [f"--{setting}", str(size), "--epochs", "1"]
-            result = measure(recipe, options)
-            first = first or result
-            rows.append(
-                [
-                    *(recipe, f"{size:,} {setting}", f"{result.cpu_seconds['total']:.1f}"),
-                    f"{result.cpu_seconds['total'] / first.cpu_seconds['total']:.2f}",
-                    *(f"{result.peak / 1e9:.2f}", f"{result.peak / first.peak:.2f}"),
-                ]
-            )
+            results.append(measure(recipe, [f"--{setting}", str(size), "--epochs", "1"]))
+            rows.append([recipe, f"{size:,} {setting}", *_compared(results[-1], results[0])])
             print(*rows[-1], flush=True)
+        kept = [
+            {
+                "recipe": recipe,
+                "setting": setting,
+                "size": size,
+                "cpu_seconds": f"{result.cpu_seconds['total']:.1f}",
+                "peak_gb": f"{result.peak / 1e9:.2f}",
+                "machine": _machine(),
+            }
+            for size, result in zip(sizes, results, strict=True)
+        ]
+        _keep(GROWTH, GROWTH_COLUMNS, recipe, kept)
     heads = ["recipe", "data", "CPU seconds", "of the first", "peak GB", "of the first"]
     print(table(heads, rows))
 
 
-def _read() -> list[dict[str, str]]:
-    if not CSV.is_file():
-        return []
-    with CSV.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def _compared(result: Measured, first: Measured) -> list[str]:
+    """Returns CPU seconds and peak memory, each followed by its quotient by the first one."""
+    cpu, first_cpu = result.cpu_seconds["total"], first.cpu_seconds["total"]
+    return [
+        *(f"{cpu:.1f}", f"{cpu / first_cpu:.2f}"),
+        *(f"{result.peak / 1e9:.2f}", f"{result.peak / first.peak:.2f}"),
+    ]
+
+
+def _keep(path: Path, columns: Sequence[str], recipe: str, rows: list[dict[str, Any]]) -> None:
+    """Replaces the rows of a recipe in a CSV file."""
+    others = []
+    # Read again: another process may have measured other recipes.
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            others = [row for row in csv.DictReader(file) if row["recipe"] != recipe]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(others + rows)
+
+
+def _machine() -> str:
+    return f"{processor()}, {os.cpu_count()} cores"
 
 
 @click.command()

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from dlrecipes._utils.markdown import table
+from tools.command_tables import commands_table, growth_table
 from tools.library_page import ROOT
 
 PAGE = ROOT / "docs" / "speed.md"
@@ -68,6 +69,27 @@ is listed separately, in seconds. All implementations of a row were timed altern
 - `torchvision`: its `FasterRCNN` 0.29.1 with the same layers, anchors and numbers of regions, in an
   eager loop with fused Adam; with "channels_last" its weights have that memory format.
 
+## Whole commands
+
+The default run of each recipe, from an empty folder to a published version: CPU seconds of the
+command with all its processes, by stage. `start` is the interpreter and its imports. Peak memory is
+the largest resident memory of one process.
+
+{commands}
+
+{about_commands}
+
+## Growth
+
+One epoch of the same commands with up to ten times the data, other settings as by default. In
+parentheses: the quotient by the smallest size.
+
+{growth}
+
+{about_growth}
+
+Both tables: `python benchmarks/commands.py`, the second one with `--growth`.
+
 This page is generated from `benchmarks/*.csv` by `make readme`."""
 
 
@@ -80,6 +102,10 @@ def page(folder: Path = BENCHMARKS) -> str:
     rows = {name: _rows(folder / f"{name}.csv") for name in TABLES}
     tables = {name: _table(measured) for name, measured in rows.items()}
     about = {f"about_{name}": _about(measured) for name, measured in rows.items()}
+    for name, shown in (("commands", commands_table), ("growth", growth_table)):
+        measured = _rows(folder / f"{name}.csv")
+        tables[name] = shown(measured)
+        about[f"about_{name}"] = "\n".join(sorted({f"{row['machine']}." for row in measured}))
     return TEXT.format(**tables, **about) + "\n"
 
 
