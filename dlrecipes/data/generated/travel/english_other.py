@@ -145,6 +145,48 @@ RULES = {
         (<song>|this singer|that band) is (my favourite|<s_adjective>) | turn up the (volume|bass)
         my <device> (stopped|froze|overheats|beeps) [again|since <weekday>|on <weekday>]
         how (hot|high|wet|sunny|dry) (is|was) it in (<city>|<country>) [in <month>|on <weekday>]
+        (recommend|name|describe) (a|your favourite) (novel|author|band|recipe|board game|painter)
+        (which|what) (book|film|album|podcast) (should i|do you) (read|watch|recommend|like) [next]
+        (my <person>|<first_name>) (had|got) a (cold|promotion|puppy|new haircut) [on <weekday>]
+        how many (people|doctors|schools|students) (are there|live|work) in <city>
+        (i am|i'm) so (tired|bored|full|cold|proud) (of this|of you|tonight|again|lately)
+        (calculate|compute|what's) <n> (percent|%) of <price> | round <price> to <n> digits
+        (is|where is) (my|the) (package|parcel|pizza|laundry|order) (here|ready|now) [yet]
+        (track|return|collect) my (package|parcel|order|letter) (from the <shop>|on <weekday>)
+        (cancel|move|confirm) my (dentist|doctor|hair|piano|tennis) (appointment|lesson) [on \
+          <weekday>|at <hour>]
+        when is (my|the next) (driving|piano|yoga|swimming) (lesson|class|exam) [on <weekday>]
+        (i|we) (flew|went|drove|moved) to (<city>|<country>) (last year|as a child|years ago)
+        (our|my) (holiday|weekend|honeymoon|life) in <city> was <s_adjective>
+        my flight simulator (crashed|is boring|is fun) | i am afraid of flying | planes are noisy
+        (find|recommend) [me] a (gardener|electrician|vet|piano teacher) (in|near) <city>
+        what (is|was) the price of (gold|milk|petrol|a stamp|a <device>) [today|in <month>]
+        (where|when) did (i|we) (leave|put|buy|see) (my|the) (keys|glasses|<device>|wallet|umbrella)
+        how (tall|wide|old|long) is (mount everest|the nile|the colosseum|the golden gate bridge)
+        how old is the (king|prime minister|prince) of <country>
+        (read|summarize|print) (this|the) (article|email|page|chapter) [to me|aloud]
+        (draw|paint|sketch) (a|me a) <animal> [with a <s_thing>]
+        (is|was) the (earth|universe|moon) (flat|round|expanding|made of cheese)
+        what's the (purpose|point|history) of (art|money|dreams|work|<hobby>)
+        did anyone (call|text|visit) me [today|on <weekday>|at <hour>]
+        (explain|define) (gravity|inflation|democracy|photosynthesis|<hard_word>) [to me]
+        (let's|can we) (chat|play a game|start over|be friends) [<first_name>]
+        my (back|head|tooth|knee) (hurts|aches|is sore) [again|since <weekday>]
+        (how|where) (do|can) i (vote|donate blood|volunteer|go skating) (in|near) <city>
+        (lower|raise|mute|check) the (volume|brightness|temperature) [to <n>]
+        (shut|wipe|clean) the (window|fridge|curtains|drawer|blinds) [please|in the <room>]
+        is (tea|sugar|coffee|sleep|<food>) (good|bad) for (me|<animals>|children)
+        the (traffic|air|food|noise) in <city> (is|was) (terrible|lovely|awful) [today]
+        (who|what) is (singing|knocking|calling|making that noise) | who (wrote|painted|sang) <work>
+        [sorry but|well] (i was only|i am just|we are just) (joking|testing|looking|asking)
+        (make sure|help me remember) (i|that i|to) <chore> [on <weekday>|at <hour>|tomorrow]
+        (were you|are you) (asleep|serious|sure|real|from <country>|older than <celebrity>)
+        (where are you|what city are you) from | do you live in (<city>|<country>)
+        (not today|not yet|never|probably|i doubt it|no idea|nothing|forget it) [, <first_name>]
+        (<n> times <n>|<n> plus <n>|<n> minus <n>|twice <n>) (makes what|equals what|and <n>)
+        (latest|breaking|local) news [(from|in|about) (<country>|<city>)]
+        my <device> (needs charging|lost its signal|is full|keeps beeping|turned itself off)
+        (is|was) there (an election|a festival|snow) in (<country>|<city>) [in <month>]
         lorem ipsum | test | (asdf|blah blah|hmm|lol|wow|oops) [<first_name>|ok]""",
     "other_validation": """
         (what's|tell me) the temperature [outside|in <city>] [right now]
