@@ -75,7 +75,7 @@ class Config(RecipeConfig):
     output: Literal["softmax", "crf"] = setting(
         "crf", "Softmax per word, or a CRF.", search=Search(choices=("softmax", "crf"))
     )
-    intent_weight: float = setting(0.5, "Weight of the intent's loss.", ge=0, le=100)
+    intent_weight: float = setting(1.0, "Weight of the intent's loss.", ge=0, le=100)
     dropout: float = setting(0.3, "Dropout rate.", ge=0, lt=1, search=Search(0.1, 0.6))
     word_dropout: float = setting(
         0.1, "Fraction of training words replaced by 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
