@@ -21,8 +21,8 @@ RULES = {
         {travellers:n} <i_people> , <s_from> to <s_to> , out {departure_date:exact_day} [back \
           {return_date:exact_day}]
         <s_to> , {departure_date:exact_day} , {travellers:n} <i_people> [, <s_adjective> <s_thing>]
-        (travelling|traveling|flying|going) (alone|by myself|with my <person>) to <s_to> [<s_out>] , \
-          (from|starting from|starting in) <s_from>
+        (travelling|traveling|flying|going) (alone|by myself|with my <person>) to <s_to> [<s_out>] \
+          , (from|starting from|starting in) <s_from>
         (fly|take|bring|jet|send|whisk) <s_who> (over|down|up|back|out|across) to <s_to> <s_out> \
           [from <s_from>] [<s_thanks>]
         (i'm starting|there's|i have|we have) a [new] <s_thing> in <s_to> , so <i_must> be there \
