@@ -3,8 +3,8 @@
 dlrecipes trains through `compile` and `fit` of its trainers. PyTorch trains in an eager loop with
 the same step and without unused gradients, for images in both memory formats. Its Adam is the
 default implementation; the contenders "fused Adam" use PyTorch's own `Adam(..., fused=True)`. The
-fastest one counts. recipes.py times the default steps of slot_filling and digit_recognition, and
-race.py explains how times are measured.
+fastest one counts. recipes.py times the default steps of recipes, and race.py explains how times
+are measured.
 
     python benchmarks/loops.py                     all workloads, table and CSV
     python benchmarks/loops.py --only dcgan        one workload
@@ -12,6 +12,7 @@ race.py explains how times are measured.
 Needs PyTorch: `pip install torch==2.13.0`.
 """
 
+import itertools
 import os
 from dataclasses import dataclass, field
 
@@ -166,6 +167,8 @@ def torch_trainer(work: Workload, channels_last: bool, fused: bool) -> race.Trai
         for part in batch
     ]
 
+    batches = itertools.repeat(batch)
+
     def cast():
         return torch.autocast("cpu", torch.bfloat16, enabled=work.dtype == "bfloat16")
 
@@ -182,131 +185,58 @@ def torch_trainer(work: Workload, channels_last: bool, fused: bool) -> race.Trai
     def adam(network, rate: float = 2e-4, beta: float = 0.5):
         return torch.optim.Adam(network.parameters(), rate, (beta, 0.999), fused=fused or None)
 
-    return race.stepped(loops[work.loop](batch, placed, cast, adam))
+    return race.stepped(loops[work.loop](batches, placed, cast, adam))
 
 
-def judge(outputs, real: bool):
-    """Returns the cross-entropy of a discriminator's logits."""
+def torch_pix2pix(batches, placed, cast, adam):
+    """Returns a step of pix2pix."""
+    import torch_gans
+    import torch_steps
+
+    networks = placed(torch_gans.UNet(7)), placed(torch_gans.patchgan())
+    return torch_steps.pix2pix(*networks, [*map(adam, networks)], batches, 100.0, cast)
+
+
+def torch_dcgan(batches, placed, cast, adam):
+    """Returns a step of DCGAN."""
     import torch
+    import torch_gans
+    import torch_steps
 
-    targets = torch.ones_like(outputs) if real else torch.zeros_like(outputs)
-    return torch.nn.functional.binary_cross_entropy_with_logits(outputs, targets)
+    networks = (
+        placed(torch_gans.dcgan_generator(64)),
+        placed(torch_gans.dcgan_discriminator(64)),
+    )
+
+    def noise(count: int):
+        return torch.randn(count, 100)
+
+    return torch_steps.gan(*networks, [*map(adam, networks)], batches, noise, cast)
 
 
-def torch_pix2pix(batch, placed, cast, adam):
-    """Returns a step of pix2pix that follows the authors' code."""
-    import torch
+def torch_triplet(batches, placed, cast, adam):
+    """Returns a step with semi-hard negatives."""
     import torch_networks
-
-    generator, discriminator = placed(torch_networks.UNet(7)), placed(torch_networks.patchgan())
-    optimizers = adam(generator), adam(discriminator)
-    condition, target = batch
-
-    def step():
-        with cast():
-            fake = generator(condition)
-        discriminator.requires_grad_(True)
-        optimizers[1].zero_grad()
-        with cast():
-            fake_logits = discriminator(torch.cat([condition, fake.detach()], 1)).float()
-            real_logits = discriminator(torch.cat([condition, target], 1)).float()
-        ((judge(fake_logits, False) + judge(real_logits, True)) / 2).backward()
-        optimizers[1].step()
-        discriminator.requires_grad_(False)
-        optimizers[0].zero_grad()
-        with cast():
-            fake_logits = discriminator(torch.cat([condition, fake], 1)).float()
-        distance = torch.nn.functional.l1_loss(fake.float(), target)
-        (judge(fake_logits, True) + 100 * distance).backward()
-        optimizers[0].step()
-
-    return step
-
-
-def torch_dcgan(batch, placed, cast, adam):
-    """Returns a step of algorithm 1 with k = 1 and new noise for each update."""
-    import torch
-    import torch_networks
-
-    generator = placed(torch_networks.dcgan_generator(64))
-    discriminator = placed(torch_networks.dcgan_discriminator(64))
-    optimizers = adam(generator), adam(discriminator)
-    (real,) = batch
-
-    def step():
-        discriminator.requires_grad_(True)
-        optimizers[1].zero_grad()
-        with torch.no_grad(), cast():
-            fake = generator(torch.randn(len(real), 100))
-        with cast():
-            real_logits, fake_logits = discriminator(real).float(), discriminator(fake).float()
-        (judge(real_logits, True) + judge(fake_logits, False)).backward()
-        optimizers[1].step()
-        discriminator.requires_grad_(False)
-        optimizers[0].zero_grad()
-        with cast():
-            fake_logits = discriminator(generator(torch.randn(len(real), 100))).float()
-        judge(fake_logits, True).backward()
-        optimizers[0].step()
-
-    return step
-
-
-def torch_triplet(batch, placed, cast, adam):
-    """Returns a step with semi-hard negatives (FaceNet, section 3.2), without a Python loop."""
-    import torch
-    import torch_networks
+    import torch_steps
 
     network = placed(torch_networks.facenet_small())
-    optimizer = adam(network, 1e-3, 0.9)
-    images, labels = batch
-    same = labels[:, None] == labels[None]
-    positive = same & ~torch.eye(len(labels), dtype=torch.bool)
 
-    def step():
-        optimizer.zero_grad()
+    def loss_of(images, labels):
         with cast():
             embeddings = network(images)
-        embeddings = torch.nn.functional.normalize(embeddings.float())
-        distances = (2 - 2 * embeddings @ embeddings.T).clamp_min(0)
-        # (anchor, positive, negative)
-        farther = (distances[:, None] > distances[:, :, None]) & ~same[:, None]
-        infinity = torch.full((), torch.inf)
-        nearest = torch.where(farther, distances[:, None], infinity).amin(2)
-        farthest = torch.where(same, -infinity, distances).amax(1)
-        chosen = torch.where(nearest.isinf(), farthest[:, None], nearest)
-        costs = torch.relu(distances - chosen + 0.2)
-        costs[positive].mean().backward()
-        optimizer.step()
+        return torch_steps.semi_hard(embeddings, labels)
 
-    return step
+    return torch_steps.descent(network, loss_of, adam(network, 1e-3, 0.9), batches)
 
 
-def torch_bptt(batch, placed, cast, adam):
-    """Returns a step that updates once per chunk of a batch and carries the state over."""
-    import torch
-    import torch_networks
+def torch_bptt(batches, placed, cast, adam):
+    """Returns a step of truncated back-propagation through time."""
+    import torch_sequences
+    import torch_steps
 
-    network = placed(torch_networks.CharacterLM(CHARACTERS))
+    network = placed(torch_sequences.CharacterLM(CHARACTERS))
     optimizer = adam(network, 1e-3, 0.9)
-    x, y = batch
-
-    def step():
-        states = None
-        for start in range(0, x.shape[1], WINDOW):
-            part = slice(start, start + WINDOW)
-            optimizer.zero_grad()
-            with cast():
-                scores, states = network(x[:, part], states)
-            states = tuple(state.detach() for state in states)
-            loss = torch.nn.functional.cross_entropy(
-                scores.float().flatten(0, 1), y[:, part].flatten()
-            )
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-
-    return step
+    return torch_steps.truncated_bptt(network, optimizer, batches, WINDOW, 1.0, cast)
 
 
 def trainer(work: Workload, contender: str) -> race.Train:

@@ -1,10 +1,9 @@
 """Times the default training step of recipes, also in PyTorch.
 
 dlrecipes trains as `dlrecipes run` does: the recipe's network, loss, optimizer and `fit`. PyTorch
-trains the same network in an eager loop with fused Adam. Both read the same batches, which the
-recipe made in advance, so that neither loads nor augments data; distortions inside of the network
-belong to the step. loops.py times the steps of the other recipes. race.py explains how times are
-measured.
+trains the same network in an eager loop with fused Adam (torch_recipes.py). Both read the same
+batches, which the recipe made in advance, so that neither loads nor augments data; distortions
+inside of the network belong to the step. race.py explains how times are measured.
 
     python benchmarks/recipes.py                         all recipes, table and CSV
     python benchmarks/recipes.py --only slot_filling     one recipe
@@ -12,19 +11,22 @@ measured.
 Needs PyTorch: `pip install torch==2.13.0`.
 """
 
-import itertools
 import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import race
 
-# Batches that both contenders repeat.
+# Batches that all contenders repeat.
 BATCHES = 64
+# Environment variable with the folder in which the contenders share these batches.
+SHARED = "BENCHMARK_BATCHES"
+IMAGES = ("torch", "torch channels_last")
+TEXT = ("torch", "torch packed")
 
 
 @dataclass(frozen=True)
@@ -32,21 +34,28 @@ class Workload:
     """The default step of a recipe.
 
     Args:
-        contenders: Names of the contenders in PyTorch.
+        contenders: Names of the contenders in PyTorch, of which the fastest counts.
         steps: Number of steps per block.
-        limits: Target ratios of our time to another one, by contender.
+        limit: Target ratio of our time to PyTorch's.
     """
 
     contenders: tuple[str, ...]
     steps: int
-    limits: dict = field(default_factory=dict)
+    limit: float
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Target ratios by contenders, as `race` prints them."""
+        return {"|".join(self.contenders): self.limit}
 
 
 WORKLOADS = {
-    "slot_filling": Workload(("torch", "torch packed"), 64, {"torch|torch packed": 0.75}),
-    "digit_recognition": Workload(
-        ("torch", "torch channels_last"), 12, {"torch|torch channels_last": 0.85}
-    ),
+    "slot_filling": Workload(TEXT, 64, 0.75),
+    "digit_recognition": Workload(IMAGES, 12, 0.85),
+    "poem_generation": Workload(TEXT, 8, 0.90),
+    "facenet": Workload(IMAGES, 6, 0.70),
+    "pix2pix": Workload(IMAGES, 12, 0.90),
+    "dcgan": Workload(IMAGES, 12, 0.95),
 }
 
 
@@ -80,6 +89,7 @@ def keras_trainer(name: str) -> race.Train:
         name: Name of the recipe.
     """
     model, batches = prepare(name)
+    save(model, batches, shared_file(name))
 
     def endless(steps: int):
         return (batches.repeat(),), {"steps_per_epoch": steps}
@@ -87,18 +97,23 @@ def keras_trainer(name: str) -> race.Train:
     return race.clocked(model, endless)
 
 
-def save(name: str, path: str) -> None:
-    """Writes the batches of a recipe, and the shapes of its weights, as an NPZ file.
+def shared_file(name: str) -> Path:
+    """Returns the file in which the contenders share a recipe's batches."""
+    return Path(os.environ[SHARED]) / f"{name}.npz"
+
+
+def save(model, batches, path: Path) -> None:
+    """Writes batches, and the shapes of the model's weights, as an NPZ file.
 
     Args:
-        name: Name of the recipe.
+        model: The recipe's model.
+        batches: Its batches.
         path: File to write.
     """
     import tensorflow as tf
 
-    model, batches = prepare(name)
     arrays = {
-        # Members of an ensemble have variables of the same path.
+        # Networks may have variables of the same path.
         f"weight {number} {variable.path}": np.array(variable.shape)
         for number, variable in enumerate(model.trainable_variables)
     }
@@ -114,16 +129,16 @@ def load(name: str) -> tuple[dict[str, tuple[int, ...]], list[list[np.ndarray]]]
     Args:
         name: Name of the recipe.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "batches.npz")
+    path = shared_file(name)
+    if not path.is_file():
         # In a process of its own: this one must not hold TensorFlow's threads and memory.
-        subprocess.run([sys.executable, __file__, "--save", name, path], check=True)
-        with np.load(path) as file:
-            arrays = {key.split(" ", 1)[1]: file[key] for key in file if key.startswith("weight")}
-            weights = {key: tuple(map(int, shape)) for key, shape in arrays.items()}
-            parts = sum(key.startswith("batch 0 ") for key in file)
-            numbers = range(sum(key.startswith("batch") for key in file) // parts)
-            batches = [[file[f"batch {k} {part}"] for part in range(parts)] for k in numbers]
+        subprocess.run([sys.executable, __file__, "--save", name], check=True)
+    with np.load(path) as file:
+        arrays = {key.split(" ", 1)[1]: file[key] for key in file if key.startswith("weight")}
+        weights = {key: tuple(map(int, shape)) for key, shape in arrays.items()}
+        parts = sum(key.startswith("batch 0 ") for key in file)
+        numbers = range(sum(key.startswith("batch") for key in file) // parts)
+        batches = [[file[f"batch {k} {part}"] for part in range(parts)] for k in numbers]
     return weights, batches
 
 
@@ -135,76 +150,24 @@ def torch_trainer(name: str, contender: str) -> race.Train:
         contender: Name of the contender.
 
     Raises:
-        ValueError: If PyTorch's network has other weights than the recipe's.
+        ValueError: If PyTorch's networks have other weights than the recipe's.
     """
     import torch
+    import torch_recipes
+
+    from dlrecipes.recipe.registry import find
 
     torch.set_num_threads(os.cpu_count() or 1)
-    weights, arrays = load(name)
-    batches = [[torch.from_numpy(part) for part in batch] for batch in arrays]
-    make = {"slot_filling": slot_filling, "digit_recognition": digit_recognition}[name]
-    network, loss_of, clip = make(weights, batches, contender)
+    weights, batches = load(name)
+    config = find(name).config()()
+    networks, step = getattr(torch_recipes, name)(config, weights, batches, contender)
+    parameters = [item for network in networks for item in network.named_parameters()]
     # PyTorch's LSTM has two biases.
-    own = sum(p.numel() for n, p in network.named_parameters() if "bias_hh" not in n)
+    own = sum(value.numel() for path, value in parameters if "bias_hh" not in path)
     expected = sum(int(np.prod(shape)) for shape in weights.values())
     if own != expected:
         raise ValueError(f"{name}: {own:,} parameters in PyTorch, {expected:,} in the recipe.")
-    optimizer = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
-    endless = itertools.cycle(batches)
-
-    def step():
-        optimizer.zero_grad()
-        loss_of(*next(endless)).backward()
-        if clip:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimizer.step()
-
     return race.stepped(step)
-
-
-def slot_filling(weights, batches, contender: str):
-    """Returns the tagger, its loss, and the largest norm of its gradient."""
-    import torch
-    import torch_networks
-
-    network = torch_networks.Tagger(
-        _of(weights, "embedding/")[0],
-        _of(weights, "hashing/")[0],
-        _of(weights, "tag_scores/kernel")[1],
-        _of(weights, "intent_scores/kernel")[1],
-        packed="packed" in contender,
-    )
-
-    def loss_of(ngrams, words, intent, tags):
-        scores, intents, mask = network(words, ngrams)
-        likelihood = network.log_likelihood(scores, tags.long(), mask)
-        return 0.5 * torch.nn.functional.cross_entropy(intents, intent.long()) - likelihood.mean()
-
-    return network, loss_of, 5.0
-
-
-def digit_recognition(weights, batches, contender: str):
-    """Returns the ensemble, its loss, and 0, because gradients are not clipped."""
-    import torch
-    import torch_networks
-
-    form = torch.channels_last if "channels_last" in contender else torch.contiguous_format
-    network = torch_networks.DigitEnsemble().to(memory_format=form)
-    for batch in batches:
-        batch[0] = batch[0].permute(0, 3, 1, 2).contiguous()
-    right = torch.zeros((), dtype=torch.long)
-
-    def loss_of(images, labels):
-        distorted = torch_networks.distorted(images).contiguous(memory_format=form)
-        scores, labels = network(distorted), labels.repeat(3, 1)
-        right.add_((scores.argmax(1) == labels.argmax(1)).sum())
-        return torch.nn.functional.cross_entropy(scores, labels)
-
-    return network, loss_of, 0.0
-
-
-def _of(weights: dict[str, tuple[int, ...]], text: str) -> tuple[int, ...]:
-    return next(shape for key, shape in weights.items() if text in key)
 
 
 def trainer(work: Workload, contender: str) -> race.Train:
@@ -215,6 +178,8 @@ def trainer(work: Workload, contender: str) -> race.Train:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--save"]:
-        save(*sys.argv[2:])
+        save(*prepare(sys.argv[2]), shared_file(sys.argv[2]))
         sys.exit()
-    race.main(__file__, __doc__.splitlines()[0], WORKLOADS, contenders, trainer)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault(SHARED, folder)
+        race.main(__file__, __doc__.splitlines()[0], WORKLOADS, contenders, trainer)
