@@ -52,10 +52,10 @@ class Workload:
 WORKLOADS = {
     "slot_filling": Workload(TEXT, 64, 0.75),
     "digit_recognition": Workload(IMAGES, 12, 0.85),
-    "poem_generation": Workload(TEXT, 8, 0.90),
-    "facenet": Workload(IMAGES, 6, 0.70),
-    "pix2pix": Workload(IMAGES, 12, 0.90),
-    "dcgan": Workload(IMAGES, 12, 0.95),
+    "poem_generation": Workload(TEXT, 12, 0.90),
+    "facenet": Workload(IMAGES, 4, 0.70),
+    "pix2pix": Workload(IMAGES, 18, 0.90),
+    "dcgan": Workload(IMAGES, 14, 0.95),
 }
 
 
