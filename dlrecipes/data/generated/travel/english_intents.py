@@ -10,7 +10,7 @@ RULES = {
         (i'd|we'd) like to know | does anyone know""",
     "i_ends": "[from <s_from>] [to <s_to>]",
     "i_must": "(i|we) (must|need to|have to|should|gotta)",
-    "i_people": "adult | adults | people | seats | tickets | passengers",
+    "i_people": "adults | people | seats | tickets | passengers",
     "i_money": "<price> (dollars|euros|pounds)",
     "rare_book_flight": """
         [please] take (me|us|my <person>) to <s_to> [<s_out>] [<s_thanks>]
@@ -94,7 +94,7 @@ RULES = {
           (stop|land|refuel|change) in {stopover_city:city} [on the way] to <s_to>
         (what|which) (connections|departures|flights|planes) (do you have|are there|can you offer) \
           <s_route> [<s_out>]
-        how (long|many hours) (is|takes|lasts) the flight <s_route>
+        (how long is|how many hours is) the flight <s_route>
         do (flights|planes) <s_route> (run|go|leave) (daily|every day|every hour|at weekends)
         (what's|when is) the (first|last|next|earliest|latest) (plane|flight|departure) \
           (out of|from) <s_from> [<s_day:departure>]
@@ -183,8 +183,8 @@ RULES = {
         (i changed my mind|i broke my leg|we got sick|i have to work) , (so|please) <i_cancel> \
           <s_mine> [to <s_to>] [<s_out>]
         (the|our|my) trip to <s_to> (is off|won't happen|fell through|is cancelled) , <i_cancel> \
-          (it|everything|<s_mine>)
-        (is|was) <s_mine> refundable if (i|we) cancel [now|today]
+          (it|everything|the flight|the booking)
+        (is|was) my (ticket|flight|booking) refundable if (i|we) cancel [now|today]
         take (me|us|my <person>) off the (<s_to> flight|{departure_time:s_time} to <s_to>)""",
     "i_service": """
         hot meals | wifi | drinks | snacks | a <s_thing> | {class:class} | blankets | movies""",
@@ -197,7 +197,7 @@ RULES = {
         <i_wonder> (if|whether) {airline:airline} (serves|offers|has|sells|allows) <i_service> \
           [<s_route>]
         (can|may|could) ({travellers:n} people|we|kids|passengers) (share|check|carry|bring) \
-          (one|a|two) (bag|suitcase|<s_thing>) (on|with) {airline:airline}
+          (one bag|a suitcase|two suitcases|a <s_thing>) (on|with) {airline:airline}
         (which|what) (airlines|carriers) (have|offer|sell|serve) (wide|good|free|decent) \
           ({class:class} seats|meals|seats|wifi) [<s_route>]
         how (big|heavy|large|long) (can|may) (my|a) (bag|<s_thing>) be (on|with) {airline:airline}
@@ -223,8 +223,8 @@ RULES = {
     "i_town": "downtown | the centre of | the city of | the old town of",
     "rare_ground_transport": """
         how (far|long) is (it|the drive|the ride|the trip) from the airport to [<i_town>] <s_to>
-        (can|could|will) (someone|anybody|a driver|you) (pick|collect) (me|us) [up] (at|from) \
-          {destination_city:airport} [, (i|we) (land|arrive|get in) <s_when:arrival>]
+        (can|could|will) (someone|anybody|a driver|you) (pick me up|pick us up|collect me) \
+          (at|from) {destination_city:airport} [, (i|we) (land|arrive|get in) <s_when:arrival>]
         (can|could|will) (someone|anybody|a driver|you) (meet|fetch|get) (me|us) at the airport in \
           <s_to> [, (i|we) (land|arrive|get in) <s_when:arrival>]
         <i_vehicle> or <i_vehicle> (from|at) ({destination_city:airport}|the airport in <s_to>)

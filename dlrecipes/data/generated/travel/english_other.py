@@ -41,7 +41,7 @@ RULES = {
           friend|<first_name>)
         (how are you|how is it going|what's up|how was your day) [today|<first_name>]
         (nice|good|pleased) to meet you [<first_name>|too] | my name is <first_name>
-        (bye|goodbye|see you|good night|take care) [later|tomorrow|<first_name>|for now]
+        (bye|goodbye|see you|good evening|take care) [later|tomorrow|<first_name>|for now]
         (thanks|thank you|cheers|many thanks) [a lot|so much|for your help|<first_name>|anyway]
         (yes|no|ok|okay|sure|great|fine|never mind|alright|perfect|maybe) \
           [please|thanks|then|that works]
@@ -162,7 +162,7 @@ RULES = {
         (find|recommend) [me] a (gardener|electrician|vet|piano teacher) (in|near) <city>
         what (is|was) the price of (gold|milk|petrol|a stamp|a <device>) [today|in <month>]
         (where|when) did (i|we) (leave|put|buy|see) (my|the) (keys|glasses|<device>|wallet|umbrella)
-        how (tall|wide|old|long) is (mount everest|the nile|the colosseum|the golden gate bridge)
+        how (wide|old|long|deep) is (the nile|the colosseum|the grand canyon|the golden gate bridge)
         how old is the (king|prime minister|prince) of <country>
         (read|summarize|print) (this|the) (article|email|page|chapter) [to me|aloud]
         (draw|paint|sketch) (a|me a) <animal> [with a <s_thing>]
