@@ -88,10 +88,17 @@ class UNet(nn.Module):
         dropout: Dropout rate of the first three decoder layers. Defaults to 0.5.
         upsampling: `"transposed"` for transposed convolutions, or `"nearest"` for repeated pixels
             and 3x3 convolutions. Defaults to `"transposed"`.
+        final_filters: Filters of a 3x3 convolution at full resolution, which also reads the input,
+            or 0 for none. Defaults to 0.
     """
 
     def __init__(
-        self, levels: int, filters: int = 64, dropout: float = 0.5, upsampling: str = "transposed"
+        self,
+        levels: int,
+        filters: int = 64,
+        dropout: float = 0.5,
+        upsampling: str = "transposed",
+        final_filters: int = 0,
     ):
         super().__init__()
         widths = [filters * min(2**level, 8) for level in range(levels)]
@@ -114,17 +121,29 @@ class UNet(nn.Module):
             if dropout and done < 3:
                 layers.append(nn.Dropout(dropout))
             self.up.append(nn.Sequential(*layers))
-        last = doubled(upsampling, 2 * widths[0], 3, bias=True)
-        self.last = nn.Sequential(nn.ReLU(inplace=True), *last, nn.Tanh())
+        if final_filters:
+            self.double = nn.Sequential(nn.ReLU(inplace=True), nn.Upsample(scale_factor=2))
+            last = [
+                nn.Conv2d(2 * widths[0] + 3, final_filters, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(final_filters, **NORMALIZATION),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(final_filters, 3, 3, 1, 1),
+            ]
+        else:
+            self.double = None
+            last = [nn.ReLU(inplace=True), *doubled(upsampling, 2 * widths[0], 3, bias=True)]
+        self.last = nn.Sequential(*last, nn.Tanh())
 
     def forward(self, x):
         """Translates a batch of images."""
-        encoded = []
+        image, encoded = x, []
         for layer in self.down:
             x = layer(x)
             encoded.append(x)
         for layer, skipped in zip(self.up, encoded[-2::-1], strict=True):
             x = torch.cat([layer(x), skipped], 1)
+        if self.double is not None:
+            x = torch.cat([self.double(x), image], 1)
         return self.last(x)
 
 

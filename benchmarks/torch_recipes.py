@@ -137,9 +137,15 @@ def facenet(config: Any, weights: Weights, batches: Batches, contender: str) -> 
 def pix2pix(config: Any, weights: Weights, batches: Batches, contender: str) -> Trained:
     """Returns the generator and the discriminator, and a step."""
     _expect(config, adversarial=True, objective="non_saturating")
-    form, levels = _memory_format(contender), config.size.bit_length() - 1
+    form = _memory_format(contender)
     networks = (
-        torch_gans.UNet(levels, config.filters, config.dropout, config.upsampling),
+        torch_gans.UNet(
+            config.levels,
+            config.filters,
+            config.dropout,
+            config.upsampling,
+            config.final_filters,
+        ),
         torch_gans.patchgan(config.filters, config.discriminator_layers),
     )
     optimizers = [_adam(network.to(memory_format=form), config, 0.5) for network in networks]
