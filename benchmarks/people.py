@@ -9,7 +9,8 @@ FOLDER holds one folder of images per person, or folders `train`, `valid` and `t
 folders, which are joined. In the natural order of their names, the people are divided into six
 folds. Each fold in turn is excluded from training and scored. Scores are added to
 benchmarks/people.csv. Runs that it already holds are skipped, so that an interrupted comparison
-resumes. `table` prints the table of facenet's README from that file.
+resumes: move it away before you use other people or another built-in model. `table` prints the
+table of facenet's README from that file.
 
 Members of an ensemble are trained independently. One training therefore scores smaller ensembles,
 which consist of some of its members, as well.
@@ -151,9 +152,7 @@ def run(
 @main.command("table")
 def print_table() -> None:
     """Print the mean and the range of each candidate's scores."""
-    if len(rows := read()) < FOLDS:
-        raise click.ClickException(f"{CSV}: expected all folds of a candidate.")
-    click.echo(table(rows))
+    click.echo(table(read()))
 
 
 def people_of(folder: Path) -> list[Path]:
@@ -179,6 +178,7 @@ def measure(candidate: Candidate, people: Sequence[Path], fold: int, seed: int, 
     labels = list(candidate.members)
     key = {"candidate": labels[0], "fold": str(fold), "seed": str(seed)}
     if any(key.items() <= row.items() for row in read()):
+        click.echo(f"{labels[0]}, fold {fold}, seed {seed}: already in {CSV.name}")
         return
     first, last = (round(len(people) * k / FOLDS) for k in (fold - 1, fold))
     unseen = people[first:last]
@@ -291,6 +291,8 @@ def table(rows: Sequence[Mapping[str, str]]) -> str:
     ]
     done = Counter((row["candidate"], row["seed"]) for row in rows)
     rows = [row for row in rows if done[row["candidate"], row["seed"]] == FOLDS]
+    if not rows:
+        raise click.ClickException("Expected all folds of a candidate and a seed: run them first.")
     for label in dict.fromkeys(row["candidate"] for row in rows):
         own = [row for row in rows if row["candidate"] == label]
         times = [float(row["cpu_seconds"]) for row in own if row["cpu_seconds"]]
