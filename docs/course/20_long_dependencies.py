@@ -97,6 +97,4 @@ plt.show()
 # At work: ``--cell lstm`` or ``peephole_lstm`` of :doc:`slot_filling </gallery/slot_filling>`.
 #
 # *Reference:* Hochreiter and Schmidhuber, 1997, `Long short-term memory
-# <https://doi.org/10.1162/neco.1997.9.8.1735>`_; Gers, Schraudolph and Schmidhuber, 2002,
-# `Learning precise timing with LSTM recurrent networks
-# <https://www.jmlr.org/papers/v3/gers02a.html>`_.
+# <https://doi.org/10.1162/neco.1997.9.8.1735>`_; Gers, Schraudolph and Schmidhuber, 2002.
