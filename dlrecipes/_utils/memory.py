@@ -12,7 +12,7 @@ import gc
 import platform
 from collections.abc import Iterator
 
-# Parameters of `mallopt` (malloc.h), and the largest values that glibc adapts them to.
+# Parameters of `mallopt` (malloc.h), and the largest values to which glibc raises them itself.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST = {_TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20}
 _LARGE_BLOCK = 1 << 20
@@ -35,8 +35,9 @@ def release_memory() -> None:
 def large_blocks_released() -> Iterator[None]:
     """Returns blocks of a megabyte or more to the system as soon as they are freed in the block.
 
-    It suits few large buffers, such as those of a conversion. Training would be slower: each of its
-    tensors would get new pages in each step.
+    It suits a few large buffers, such as those of a conversion. Training would be slower: each of
+    its tensors would get new pages in each step. Afterwards the thresholds are glibc's largest
+    ones, which it no longer adapts.
     """
     _set_thresholds(dict.fromkeys(_LARGEST, _LARGE_BLOCK))
     try:

@@ -90,7 +90,7 @@ class Config(RecipeConfig):
         # The built-in pairs are generated, but translated either way.
         reasons.pop("direction", None)
         if self.data == BUILTIN_DATA:
-            reasons["jitter"] = "it blurs the built-in pairs; --examples generates more of them"
+            reasons["jitter"] = "built-in pairs are not enlarged, which blurs; raise --examples"
         if not self.adversarial:
             only = "--no-adversarial trains the L1 loss alone"
             reasons |= {"l1_weight": only, "objective": only, "discriminator_layers": only}
