@@ -122,7 +122,7 @@ class UNet(nn.Module):
                 layers.append(nn.Dropout(dropout))
             self.up.append(nn.Sequential(*layers))
         if final_filters:
-            self.double = nn.Sequential(nn.ReLU(inplace=True), nn.Upsample(scale_factor=2))
+            self.enlarge = nn.Sequential(nn.ReLU(inplace=True), nn.Upsample(scale_factor=2))
             last = [
                 nn.Conv2d(2 * widths[0] + 3, final_filters, 3, 1, 1, bias=False),
                 nn.BatchNorm2d(final_filters, **NORMALIZATION),
@@ -130,7 +130,7 @@ class UNet(nn.Module):
                 nn.Conv2d(final_filters, 3, 3, 1, 1),
             ]
         else:
-            self.double = None
+            self.enlarge = None
             last = [nn.ReLU(inplace=True), *doubled(upsampling, 2 * widths[0], 3, bias=True)]
         self.last = nn.Sequential(*last, nn.Tanh())
 
@@ -142,8 +142,8 @@ class UNet(nn.Module):
             encoded.append(x)
         for layer, skipped in zip(self.up, encoded[-2::-1], strict=True):
             x = torch.cat([layer(x), skipped], 1)
-        if self.double is not None:
-            x = torch.cat([self.double(x), image], 1)
+        if self.enlarge is not None:
+            x = torch.cat([self.enlarge(x), image], 1)
         return self.last(x)
 
 
