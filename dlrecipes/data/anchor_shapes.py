@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -156,7 +157,8 @@ def _mean_iou(
     widths, heights = (size / ratio).ravel(), (size * ratio).ravel()
     common = np.minimum(boxes[:, :1], widths) * np.minimum(boxes[:, 1:], heights)
     areas = boxes[:, :1] * boxes[:, 1:] + widths * heights
-    return float(weights @ (common / (areas - common)).max(axis=1))
+    # Rounded once, so that it does not depend on the order of the boxes.
+    return math.fsum(weights * (common / (areas - common)).max(axis=1))
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

@@ -85,10 +85,7 @@ def test_equal_boxes_give_one_shape():
 def test_the_result_depends_on_boxes_and_seed_alone_and_not_on_their_scale():
     boxes = np.exp(np.random.default_rng(4).normal(3, 0.5, (2000, 2)))
     shapes = suggest_anchors(boxes, seed=1)
-    backwards = suggest_anchors(boxes[::-1], seed=1)
-    assert (backwards.sizes, backwards.ratios) == (shapes.sizes, shapes.ratios)
-    # A sum in another order.
-    assert backwards.mean_iou == pytest.approx(shapes.mean_iou, rel=1e-12)
+    assert suggest_anchors(boxes[::-1], seed=1) == shapes
     large = suggest_anchors(10 * boxes, seed=1)
     np.testing.assert_allclose(large.sizes, 10 * np.array(shapes.sizes), rtol=0.1)
     assert large.mean_iou == pytest.approx(shapes.mean_iou, abs=0.005)

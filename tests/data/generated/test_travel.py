@@ -221,7 +221,7 @@ def test_the_same_words_fill_different_slots(splits):
 
 def test_the_tag_of_a_date_may_depend_on_a_distant_verb():
     tags_of: dict[tuple[str, ...], set[str]] = {}
-    for sentence in travel_queries("english", sizes=(8000, 1, 1))[0]:
+    for sentence in travel_queries("english")[0]:
         for i, tag in enumerate(sentence.tags):
             if tag.startswith("B-") and sentence.tokens[max(0, i - 2) : i] == (",", "on"):
                 tags_of.setdefault(sentence.tokens[i], set()).add(tag)
