@@ -1,9 +1,11 @@
 """Times the default training step of recipes, also in PyTorch.
 
-dlrecipes trains as `dlrecipes run` does: the recipe's network, loss, optimizer and `fit`. PyTorch
-trains the same network in an eager loop with fused Adam (torch_recipes.py). Both read the same
-batches, which the recipe made in advance, so that neither loads nor augments data; distortions
-inside of the network belong to the step. race.py explains how times are measured.
+dlrecipes trains as `dlrecipes run` does: the recipe's network, loss, optimizer and `fit`. Its
+default precision is bfloat16 where the CPU has instructions for it; "dlrecipes float32" is as
+elsewhere. PyTorch trains the same network in float32, in an eager loop with fused Adam
+(torch_recipes.py). All read the same batches, which the recipe made in advance, so that nobody
+loads or augments data; distortions inside of the network belong to the step. race.py explains how
+times are measured.
 
     python benchmarks/recipes.py                         all recipes, table and CSV
     python benchmarks/recipes.py --only slot_filling     one recipe
@@ -61,19 +63,20 @@ WORKLOADS = {
 
 def contenders(work: Workload) -> list[str]:
     """Returns the contenders of a workload."""
-    return ["dlrecipes", *work.contenders]
+    return ["dlrecipes", "dlrecipes float32", *work.contenders]
 
 
-def prepare(name: str):
+def prepare(name: str, precision: str = "auto"):
     """Returns the recipe's compiled model, and a dataset of its first training batches.
 
     Args:
         name: Name of the recipe.
+        precision: Its setting `precision`. Defaults to `"auto"`.
     """
     from dlrecipes.recipe.registry import find
 
     source = find(name)
-    recipe = source.make(source.config()())
+    recipe = source.make(source.config()(precision=precision))
     splits = recipe.load_data()
     model = recipe.build(splits)
     batches = recipe.dataset(model, splits.train, 0)[0].take(BATCHES).cache()
@@ -82,13 +85,14 @@ def prepare(name: str):
     return model, batches
 
 
-def keras_trainer(name: str) -> race.Train:
+def keras_trainer(name: str, precision: str) -> race.Train:
     """Returns the function that trains with the recipe.
 
     Args:
         name: Name of the recipe.
+        precision: Its setting `precision`.
     """
-    model, batches = prepare(name)
+    model, batches = prepare(name, precision)
     save(model, batches, shared_file(name))
 
     def endless(steps: int):
@@ -173,7 +177,9 @@ def torch_trainer(name: str, contender: str) -> race.Train:
 def trainer(work: Workload, contender: str) -> race.Train:
     """Returns the function that trains a contender."""
     name = next(name for name, other in WORKLOADS.items() if other is work)
-    return keras_trainer(name) if contender == "dlrecipes" else torch_trainer(name, contender)
+    if contender.startswith("torch"):
+        return torch_trainer(name, contender)
+    return keras_trainer(name, "float32" if contender.endswith("float32") else "auto")
 
 
 if __name__ == "__main__":

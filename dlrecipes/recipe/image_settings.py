@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from dlrecipes.recipe.config import RecipeConfig
 from dlrecipes.recipe.options import Search, setting
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 # Bytes of the largest built-in images, which are kept in memory.
 LARGEST = 4_000_000_000
@@ -45,9 +46,7 @@ class ImageConfig(RecipeConfig):
     weight_decay: float = setting(
         0.05, "Weight decay of AdamW.", ge=0, le=10, search=Search(1e-3, 0.3, "log")
     )
-    precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Precision of training; mixed_bfloat16 is faster on some CPUs."
-    )
+    precision: Precision = precision_setting()
 
     def epoch_steps(self, examples: int) -> tuple[int, int]:
         """Returns the training steps of an epoch, and how often it repeats the images.

@@ -39,6 +39,7 @@ from dlrecipes.runner import start as start_version
 from dlrecipes.runner.example_inputs import keep_examples
 from dlrecipes.runner.fitting import SNAPSHOTS, fit, fit_on_all
 from dlrecipes.runner.recipe_checkpoints import recipe_checkpoints
+from dlrecipes.training._engine.precision import for_inference, is_mixed
 from dlrecipes.training.callbacks import snapshots
 from dlrecipes.training.callbacks.checkpoints import Checkpoints, saved_epochs
 
@@ -203,7 +204,7 @@ def train(
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
     release_memory()
-    checkpoints.restore_best(model)
+    model = _restore_best(recipe, model, splits, checkpoints)
     recipe.set_thresholds(model, splits)
     metrics: dict[str, Any] = {
         "recipe": recipe.name,
@@ -224,6 +225,20 @@ def train(
     atomic_write(folder / METRICS_FILE, _json(metrics))
     tensorboard.write_results(folder, recipe, splits, metrics)
     return model, splits, checkpoints, metrics
+
+
+def _restore_best(
+    recipe: Recipe, model: keras.Model, splits: Splits, checkpoints: Checkpoints
+) -> keras.Model:
+    """Returns a model with the weights of the best epoch, in float32 for evaluation and export."""
+    if hasattr(recipe.config, "precision") and is_mixed(model):
+        # The layers' names are those of a first model.
+        keras.utils.clear_session()
+        make_deterministic(recipe.config.seed)
+        with for_inference():
+            model = recipe.build(splits)
+    checkpoints.restore_best(model)
+    return model
 
 
 def _begun(recipe: Recipe, folder: Path) -> Splits:

@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 
 class Config(RecipeConfig):
@@ -43,6 +44,7 @@ class Config(RecipeConfig):
     objective: Literal["non_saturating", "minimax", "least_squares", "hinge", "wasserstein"] = (
         setting("non_saturating", "Adversarial loss.")
     )
+    precision: Precision = precision_setting()
     learning_rate: float = setting(
         4e-4, "Initial learning rate of Adam.", gt=0, le=1, search=Search(5e-5, 2e-3, "log")
     )

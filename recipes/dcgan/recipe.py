@@ -25,6 +25,7 @@ from dlrecipes.recipe import Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.recipe.labels import labels_file
 from dlrecipes.training import GAN, learning_rate_schedule
+from dlrecipes.training._engine.precision import built_in
 
 from . import data, predict
 from .config import Config, PredictOptions
@@ -81,9 +82,12 @@ class DeepConvolutionalGAN(Recipe):
             "channels": examples.images.shape[-1],
             "num_classes": classes if config.conditional and classes > 1 else 0,
         }
+        with built_in(config.precision):
+            generator = dcgan_generator(latent_size=config.latent_size, **options)
+            discriminator = dcgan_discriminator(**options)
         model = GAN(
-            dcgan_generator(latent_size=config.latent_size, **options),
-            dcgan_discriminator(**options),
+            generator,
+            discriminator,
             discriminator_steps=config.discriminator_steps,
             objective=config.objective,
             noise="uniform",

@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import RecipeConfig, Search, setting
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 
 class Config(RecipeConfig):
@@ -68,6 +69,7 @@ class Config(RecipeConfig):
     shear: float = setting(
         0.07, "Maximum random shear, in pixels per row.", ge=0, le=2, search=Search(0.0, 0.3)
     )
+    precision: Precision = precision_setting()
     learning_rate: float = setting(
         2e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )

@@ -9,6 +9,7 @@ import keras
 from dlrecipes import models
 from dlrecipes.errors import UsageError
 from dlrecipes.layers import ElasticDistortion
+from dlrecipes.training._engine.precision import built_in
 
 from .config import Config
 
@@ -39,7 +40,9 @@ def build(config: Config, num_classes: int) -> keras.Model:
     """
     try:
         number = config.ensemble_size or (MEMBERS if config.network == "cnn" else 1)
-        members = [_network(config, num_classes, member) for member in range(number)]
+        # Not the distortion: coordinates need float32.
+        with built_in(config.precision):
+            members = [_network(config, num_classes, member) for member in range(number)]
     except ValueError as error:
         raise UsageError(f"--network {config.network}: {error}") from None
     network = members[0] if len(members) == 1 else models.ensemble(members)

@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 
 class Config(RecipeConfig):
@@ -83,9 +84,7 @@ class Config(RecipeConfig):
     lr_schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Learning-rate schedule over all epochs."
     )
-    precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Precision of training; mixed_bfloat16 is faster on some CPUs."
-    )
+    precision: Precision = precision_setting()
     target_far: float = setting(
         0.01, "False accept rate of the published threshold, on validation pairs.", gt=0, lt=1
     )

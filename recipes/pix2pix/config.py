@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
 from dlrecipes.recipe.config import BUILTIN_DATA
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 
 class Config(RecipeConfig):
@@ -77,9 +78,7 @@ class Config(RecipeConfig):
     lr_schedule: Literal["constant", "linear"] = setting(
         "linear", "Learning-rate schedule over all epochs."
     )
-    precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Precision of training; the published model is float32."
-    )
+    precision: Precision = precision_setting()
     fid: Literal["auto", "download", "off"] = setting(
         "auto", "Whether to measure FID: if Inception v3's weights exist, after a download, or not."
     )

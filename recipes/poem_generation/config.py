@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from dlrecipes.recipe import Options, RecipeConfig, Search, setting
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 
 class Config(RecipeConfig):
@@ -61,9 +62,7 @@ class Config(RecipeConfig):
     window: int = setting(
         32, "Steps of backpropagation through time; a quatrain has up to 28.", ge=1, le=1000
     )
-    precision: Literal["float32", "mixed_bfloat16"] = setting(
-        "float32", "Precision of training; the published model is float32."
-    )
+    precision: Precision = precision_setting()
     learning_rate: float = setting(
         4e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(5e-4, 1e-2, "log")
     )

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import pydantic
 
 from dlrecipes.recipe import RecipeConfig, Search, setting
+from dlrecipes.recipe.precision import Precision, precision_setting
 
 
 class Config(RecipeConfig):
@@ -80,6 +81,7 @@ class Config(RecipeConfig):
     word_dropout: float = setting(
         0.1, "Fraction of training words replaced by 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
     )
+    precision: Precision = precision_setting()
     learning_rate: float = setting(
         6e-3, "Initial learning rate of Adam.", gt=0, le=1, search=Search(3e-4, 1e-2, "log")
     )

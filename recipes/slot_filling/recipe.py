@@ -28,6 +28,7 @@ from dlrecipes.models import ensemble, tagger
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Signature, Splits
 from dlrecipes.recipe.base import Part
 from dlrecipes.training import SequenceTagger, learning_rate_schedule
+from dlrecipes.training._engine.precision import built_in
 
 from . import data, predict
 from .config import Config
@@ -80,10 +81,11 @@ class SlotFilling(Recipe):
         )
         tags = data.tag_names(splits.train)
         intents = data.intent_names(splits.train)
-        networks = [
-            self._network(encoder, len(tags), len(intents), member)
-            for member in range(config.ensemble_size)
-        ]
+        with built_in(config.precision):
+            networks = [
+                self._network(encoder, len(tags), len(intents), member)
+                for member in range(config.ensemble_size)
+            ]
         network = networks[0] if len(networks) == 1 else ensemble(networks)
         model = SequenceTagger(
             network,

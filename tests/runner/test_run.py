@@ -20,6 +20,8 @@ from dlrecipes._utils.files import try_lock
 from dlrecipes.errors import UsageError
 from dlrecipes.recipe import RecipeConfig, registry
 from dlrecipes.runner import model_card, run_folder
+from dlrecipes.runner.run import train
+from dlrecipes.training._engine.precision import is_mixed
 
 NAME = "slot_filling"
 TINY = {
@@ -63,6 +65,20 @@ def whole(whole_of):
 def finished(run_once):
     """A run of three epochs, which other files read as well."""
     return run_once[0]
+
+
+def test_a_model_trained_in_mixed_precision_is_evaluated_in_float32(tmp_path, monkeypatch):
+    # On any CPU.
+    monkeypatch.setattr("dlrecipes.training._engine.precision._is_slow", lambda: False)
+    recipe = tiny_recipe(precision="mixed_bfloat16", epochs=2)
+    model, splits, checkpoints, _ = train(recipe, tmp_path, parts=("validation",))
+    assert not is_mixed(model)
+    # The weights are those that were trained, of the best epoch.
+    trained = recipe.build(splits)
+    assert is_mixed(trained)
+    checkpoints.restore_best(trained)
+    pairs = zip(trained.network.get_weights(), model.network.get_weights(), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
 
 
 # A run that is killed and resumed is compared byte for byte as well.
