@@ -12,6 +12,9 @@ from dlrecipes.training._engine import uneven_batches
 from dlrecipes.training._engine.checks import check_built, ensemble_size
 from dlrecipes.training.trainer import Trainer, batch_size
 
+# Examples that validation embeds at once.
+PART = 64
+
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class TripletEmbedding(Trainer):
@@ -125,9 +128,40 @@ class TripletEmbedding(Trainer):
 
     def test_step(self, data):
         x, labels = self._unpack(data)
-        embeddings = self(x, training=False)
+        embeddings = self._in_parts(x)
         self._loss(x, labels, embeddings)
         return self.compute_metrics(x, labels, embeddings)
+
+    def _in_parts(self, x) -> tf.Tensor:
+        """Returns the embeddings of a batch, part by part.
+
+        Validation may need all examples in one batch, whose activations take much memory.
+        """
+        regularized = any(layer.activity_regularizer for layer in self._flatten_layers())
+        outputs = getattr(self.network, "outputs", None)
+        # XLA needs fixed shapes, and penalties of activations are of the whole batch.
+        if self.jit_compile or regularized or not outputs:
+            return self(x, training=False)
+        size = batch_size(x)
+
+        def embed(first, done):
+            part = tf.nest.map_structure(lambda tensor: tensor[first : first + PART], x)
+            embeddings = at_least_float32(self(part, training=False))
+            return first + PART, done.write(first // PART, embeddings)
+
+        dtype = at_least_float32(tf.zeros([], outputs[0].dtype)).dtype
+        shape = [None, *outputs[0].shape[1:]]
+        parts = tf.TensorArray(
+            dtype, tf.maximum(1, -(-size // PART)), infer_shape=False, element_shape=shape
+        )
+        # An empty batch is one part.
+        _, parts = tf.while_loop(
+            lambda first, done: first < tf.maximum(1, size),
+            embed,
+            (0, parts),
+            parallel_iterations=1,
+        )
+        return tf.ensure_shape(parts.concat(), shape)
 
     def _loss(self, x, labels, embeddings: tf.Tensor, parts: int = 1) -> tf.Tensor:
         """Returns the loss of the whole batch, which all replicas compute, and updates the metrics.

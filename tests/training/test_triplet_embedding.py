@@ -132,6 +132,22 @@ def test_a_step_follows_the_gradient_of_finite_differences(mining, sphere):
     np.testing.assert_allclose(kernel, KERNEL - rate * gradient, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("compiled", [{}, {"run_eagerly": True}, {"jit_compile": True}])
+def test_validation_in_parts_compares_all_examples(monkeypatch, compiled):
+    model = trainer(KERNEL, regularizer="l2", compiled=compiled)
+    whole = evaluated(model, X, LABELS)
+    parts = []
+    monkeypatch.setattr("dlrecipes.training.triplet_embedding.PART", 5)
+    monkeypatch.setattr(model, "call", lambda x, training: parts.append(x) or model.network(x))
+    model.make_test_function(force=True)
+    assert evaluated(model, X, LABELS) == pytest.approx(whole, rel=1e-6)
+    # The shape of a part is known where its size is.
+    sizes = {"run_eagerly": [5, 5, 2], "jit_compile": [12]}
+    (key,) = compiled or [None]
+    assert [x.shape[0] for x in parts if x.shape[0]] == sizes.get(key, [])
+    assert parts
+
+
 def test_rank1_counts_examples_whose_nearest_neighbor_has_the_same_label():
     # On a line: 0, 1 and 3 are one person, 3.5 and 9 another, and 10 a third without a positive.
     # 0: 1 < 3.5; 1: 1 < 2.5; 3: 2 > .5; 3.5: 5.5 > .5; 9: 5.5 > 1.
