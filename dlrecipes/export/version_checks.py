@@ -6,6 +6,7 @@ versions are then checked by another process. This module does not load TensorFl
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -74,7 +75,13 @@ def check_versions(folders: Sequence[Path]) -> Iterator[Result]:
 
     Yields:
         The result of each version, in order.
+
+    Raises:
+        ModuleNotFoundError: If TensorFlow is not installed.
     """
+    # Its absence would look like a damaged file.
+    if importlib.util.find_spec("tensorflow") is None:
+        raise ModuleNotFoundError("TensorFlow checks the versions.", name="tensorflow")
     remaining = list(folders)
     while remaining:
         result = Result(remaining[0])

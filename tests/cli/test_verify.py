@@ -1,5 +1,6 @@
 """`dlrecipes verify`: its output and exit codes."""
 
+import importlib.util
 import shutil
 
 import keras
@@ -31,6 +32,18 @@ def test_a_version_is_ok_until_it_is_changed(dlrecipes, version, tmp_path):
     assert f"{empty}: there are no versions in this folder" in errors[0]
     assert f"{damaged}: model.tflite: LiteRT cannot load it" in errors[1]
     assert f"{added}: evil.py: added after the version was published" in errors[2]
+
+
+def test_without_tensorflow_no_version_is_called_damaged(dlrecipes, tmp_path, monkeypatch):
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "tensorflow" else find_spec(name)
+    )
+    answer = dlrecipes("verify", tmp_path)
+    assert answer.code == 1
+    assert answer.err.splitlines()[0] == "Error: tensorflow is not installed."
 
 
 @pytest.mark.parametrize(("error", "code"), [("", 0), ("it is damaged.", 1)])
