@@ -29,7 +29,9 @@ from typing import Any
 import click
 from race import processor
 
+from dlrecipes._utils.cpu import available_cpus
 from dlrecipes._utils.markdown import table
+from dlrecipes._utils.wording import counted
 
 COMMANDS = Path(__file__).with_name("commands.csv")
 GROWTH = Path(__file__).with_name("growth.csv")
@@ -197,7 +199,7 @@ def _keep(path: Path, columns: Sequence[str], recipe: str, rows: list[dict[str, 
 
 
 def _machine() -> str:
-    return f"{processor()}, {os.cpu_count()} cores"
+    return f"{processor()}, {counted(available_cpus(), 'core')}"
 
 
 @click.command()
