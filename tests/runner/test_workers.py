@@ -28,7 +28,8 @@ TINY = {
     "min-steps-per-epoch": 1,
 }
 # Each replica has its own dropout: without it, two replicas equal one.
-EXACT = {**TINY, "dropout": 0, "word-dropout": 0}
+# In bfloat16, sums depend on how a batch is divided.
+EXACT = {**TINY, "dropout": 0, "word-dropout": 0, "precision": "float32"}
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="training is TensorFlow's"
