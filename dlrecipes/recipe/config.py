@@ -127,14 +127,20 @@ class RecipeConfig(Options):
             UsageError: If a given setting has no effect, where the message names all such
                 settings, or two settings cannot be combined.
         """
-        wrong = {name: why for name, why in self.without_effect().items() if name in given}
-        if wrong:
-            problems = "; ".join(
-                f"--{name.replace('_', '-')}: {why}" for name, why in wrong.items()
-            )
-            them = "it" if len(wrong) == 1 else "them"
-            raise UsageError(f"{where}: no effect: {problems}.", f"Leave {them} out.")
+        if names := self.idle(given):
+            them = "it" if len(names) == 1 else "them"
+            raise UsageError(f"{where}: {self.explain_idle(names)}", f"Leave {them} out.")
         self.check_combination()
+
+    def idle(self, given: Collection[str]) -> list[str]:
+        """Returns those of the given settings that the others leave without effect."""
+        return [name for name in self.without_effect() if name in given]
+
+    def explain_idle(self, names: Collection[str]) -> str:
+        """Returns a line with settings of `without_effect` and their reasons."""
+        reasons = self.without_effect()
+        options = (f"--{name.replace('_', '-')}: {reasons[name]}" for name in names)
+        return f"no effect: {'; '.join(options)}."
 
     def located(self) -> RecipeConfig:
         """Returns the configuration with the data's path made absolute.

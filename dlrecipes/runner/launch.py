@@ -207,7 +207,7 @@ def _resolve(
         stored_file = folder / CONFIG_FILE
         parsed = config.parse(config.from_yaml(stored_file), str(stored_file))
         return extension.extend(folder, parsed, changes), folder
-    resolved = resolve_settings(source, settings, config_file)
+    resolved = resolve_settings(source, settings, config_file, options.say)
     if cluster is None or cluster.is_chief:
         resolved = _checked(resolved, source.name, options.models_dir)
     else:
@@ -230,14 +230,21 @@ def _checked(config: RecipeConfig, recipe: str, models: Path) -> RecipeConfig:
 
 
 def resolve_settings(
-    source: Source, settings: Mapping[str, Any], config_file: Path | None
+    source: Source,
+    settings: Mapping[str, Any],
+    config_file: Path | None,
+    say: Callable[[str], None] | None = None,
 ) -> RecipeConfig:
     """Returns the validated settings of a command.
+
+    A file with all settings is the configuration of a run, of which some may be without effect.
+    They are noted, unless they have their defaults.
 
     Args:
         source: The recipe.
         settings: Settings by name, as typed; they take precedence over those of `config_file`.
         config_file: YAML file of settings; `None` for none.
+        say: Called with the note. Defaults to `None`, no note.
 
     Raises:
         UsageError: If a setting is unknown, wrong or without effect.
@@ -246,9 +253,12 @@ def resolve_settings(
     stored = config.from_yaml(config_file) if config_file else {}
     where = f"{source.name}, {config_file}" if config_file else source.name
     resolved = config.parse({**stored, **settings}, where).located()
-    # A file with all settings is the configuration of a run: some may have no effect.
     is_whole = stored.keys() >= config.model_fields.keys()
     resolved.check_effect({*settings, *(() if is_whole else stored)}, source.name)
+    fields = config.model_fields.items()
+    changed = [name for name, field in fields if getattr(resolved, name) != field.default]
+    if say and (names := resolved.idle(changed)):
+        say(f"Note: {config_file}: {resolved.explain_idle(names)}")
     return resolved
 
 

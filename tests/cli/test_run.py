@@ -86,7 +86,11 @@ def test_settings_of_a_stored_run_may_be_without_effect(dlrecipes, asked, empty_
     settings = {"ngram_units": 8, "encoding": ["embedding"]}
     whole = registry.find("slot_filling").config().parse(settings)
     (empty_directory / "best.yaml").write_text(whole.to_yaml())
-    assert dlrecipes("run", "slot_filling", "--config", "best.yaml").code == 130
+    answer = dlrecipes("run", "slot_filling", "--config", "best.yaml")
+    assert answer.code == 130
+    # One line, without the settings that have their defaults.
+    (note,) = [line for line in answer.out.splitlines() if line.startswith("Note: ")]
+    assert note == "Note: best.yaml: no effect: --ngram-units: --encoding has no hashing."
     (empty_directory / "few.yaml").write_text("ngram_units: 8\nencoding: embedding\n")
     answer = dlrecipes("run", "slot_filling", "--config", "few.yaml")
     assert "--ngram-units: --encoding has no hashing" in answer.err
