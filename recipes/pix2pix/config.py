@@ -38,7 +38,10 @@ class Config(RecipeConfig):
         search=Search(16, 64, "log"),
     )
     levels: int = setting(
-        4, "Halvings of the image in the generator; 4 leave 4 x 4 of 64 x 64 pixels.", ge=2, le=8
+        4,
+        "Halvings of the image in the generator: 4 for 64 pixels, 5 for 128 and 6 for 256.",
+        ge=2,
+        le=8,
     )
     final_filters: int = setting(
         16,
