@@ -86,8 +86,8 @@ class UNet(nn.Module):
         levels: Number of times the height and width are halved.
         filters: Number of filters of the first layer. Defaults to 64.
         dropout: Dropout rate of the first three decoder layers. Defaults to 0.5.
-        upsampling: `"transposed"` for transposed convolutions, or `"nearest"` for repeated pixels
-            and 3x3 convolutions. Defaults to `"transposed"`.
+        upsampling: `"transposed"` for transposed convolutions, or `"nearest"` or `"bilinear"` for
+            that interpolation and 3x3 convolutions. Defaults to `"transposed"`.
         final_filters: Filters of a 3x3 convolution at full resolution, which also reads the input,
             or 0 for none. Defaults to 0.
     """
@@ -122,7 +122,10 @@ class UNet(nn.Module):
                 layers.append(nn.Dropout(dropout))
             self.up.append(nn.Sequential(*layers))
         if final_filters:
-            self.enlarge = nn.Sequential(nn.ReLU(inplace=True), nn.Upsample(scale_factor=2))
+            mode = "nearest" if upsampling == "nearest" else "bilinear"
+            self.enlarge = nn.Sequential(
+                nn.ReLU(inplace=True), nn.Upsample(scale_factor=2, mode=mode)
+            )
             last = [
                 nn.Conv2d(2 * widths[0] + 3, final_filters, 3, 1, 1, bias=False),
                 nn.BatchNorm2d(final_filters, **NORMALIZATION),
@@ -151,14 +154,15 @@ def doubled(upsampling: str, before: int, filters: int, bias: bool) -> list[nn.M
     """Returns the layers that double height and width.
 
     Args:
-        upsampling: `"transposed"` or `"nearest"`, as for `UNet`.
+        upsampling: `"transposed"`, `"nearest"` or `"bilinear"`, as for `UNet`.
         before: Channels of the input.
         filters: Channels of the output.
         bias: Whether a bias is added.
     """
     if upsampling == "transposed":
         return [nn.ConvTranspose2d(before, filters, 4, 2, 1, bias=bias)]
-    return [nn.Upsample(scale_factor=2), nn.Conv2d(before, filters, 3, padding=1, bias=bias)]
+    resized = nn.Upsample(scale_factor=2, mode=upsampling)
+    return [resized, nn.Conv2d(before, filters, 3, padding=1, bias=bias)]
 
 
 def patchgan(filters: int = 64, layers: int = 3) -> nn.Module:

@@ -9,7 +9,7 @@ from dlrecipes.models.images import channels_last, nth_seed
 
 KERNEL = 4
 NORMS = ("batch", "instance", "none")
-UPSAMPLINGS = ("transposed", "nearest")
+UPSAMPLINGS = ("transposed", "nearest", "bilinear")
 
 
 @channels_last
@@ -53,12 +53,13 @@ def pix2pix_unet(
         norm: `"batch"`, `"instance"` (the same as `"batch"` for a batch of one, but with a bias
             only), or `"none"`. Defaults to `"batch"`.
         upsampling: How the decoder doubles an image: `"transposed"`, the paper's transposed
-            convolutions, or `"nearest"`, which repeats each pixel and then convolves with 3x3
-            kernels. Transposed convolutions tend to leave a checkerboard in the images. Defaults
-            to `"transposed"`.
+            convolutions, or `"nearest"` or `"bilinear"`, an interpolation of that kind and then a
+            3x3 convolution. Transposed convolutions tend to leave a checkerboard in the images,
+            and repeated pixels fine stripes. Defaults to `"transposed"`.
         final_filters: Filters of an additional 3x3 convolution at full resolution, before the last
-            layer. It reads the repeated pixels of the decoder and the input image, so that edges
-            of the input remain sharp in the output. Defaults to 0, the paper's network without it.
+            layer. It reads the doubled output of the decoder (bilinear, but with `"nearest"`
+            repeated pixels) and the input image, so that edges of the input remain sharp in the
+            output. Defaults to 0, the paper's network without it.
         kernel_initializer: Initializer of all kernels. Defaults to `None`, the paper's normal
             distribution with a standard deviation of 0.02.
         seed: Dropout seed. Defaults to `None`.
@@ -85,7 +86,8 @@ def pix2pix_unet(
         Isola, Zhu, Zhou and Efros, 2017, "Image-to-image translation with conditional
         adversarial networks", section 3.2.1 and appendix 6.1.1, with its errata.
         https://arxiv.org/abs/1611.07004
-        Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts", for `"nearest"`.
+        Odena, Dumoulin and Olah, 2016, "Deconvolution and checkerboard artifacts", for
+        `"nearest"` and `"bilinear"`.
         https://doi.org/10.23915/distill.00003
     """
     _check(norm, channels=channels, output_channels=output_channels, filters=filters)
@@ -119,7 +121,7 @@ def pix2pix_unet(
         x = keras.layers.Concatenate(name=f"up_{level}_join")([x, encoded[level - 1]])
     x = keras.layers.ReLU(name="up_0_relu")(x)
     if final_filters:
-        x = keras.layers.Concatenate(name="up_0_join")([_repeated(x, "up_0"), image])
+        x = keras.layers.Concatenate(name="up_0_join")([_resized(x, upsampling, "up_0"), image])
         x = _convolved(x, "up_0", final_filters, kernel_initializer, bias)
         x = keras.layers.ReLU(name="final_relu")(_normalized(x, norm, "up_0"))
         x = _convolved(x, "final", output_channels, kernel_initializer, True)
@@ -234,11 +236,16 @@ def _doubled(x, upsampling, name, filters, initializer, use_bias):
     if upsampling == "transposed":
         options = _convolution(name, filters, initializer, use_bias)
         return keras.layers.Conv2DTranspose(kernel_size=KERNEL, strides=2, **options)(x)
-    return _convolved(_repeated(x, name), name, filters, initializer, use_bias)
+    x = _resized(x, upsampling, name)
+    return _convolved(x, name, filters, initializer, use_bias)
 
 
-def _repeated(x, name):
-    return keras.layers.UpSampling2D(data_format="channels_last", name=f"{name}_repeated")(x)
+def _resized(x, upsampling, name):
+    return keras.layers.UpSampling2D(
+        data_format="channels_last",
+        interpolation="nearest" if upsampling == "nearest" else "bilinear",
+        name=f"{name}_resized",
+    )(x)
 
 
 def _convolved(x, name, filters, initializer, use_bias):

@@ -56,9 +56,10 @@ class Config(RecipeConfig):
         ge=0,
         le=8,
     )
-    upsampling: Literal["nearest", "transposed"] = setting(
-        "nearest",
-        "How the generator doubles images; transposed convolutions may leave a checkerboard.",
+    upsampling: Literal["bilinear", "nearest", "transposed"] = setting(
+        "bilinear",
+        "How the generator doubles images; repeated pixels (nearest) may leave stripes, and "
+        "transposed convolutions a checkerboard.",
     )
     dropout: float = setting(0.0, "Dropout rate.", ge=0, lt=1)
     adversarial: bool = setting(True, "Whether to train a discriminator, not the L1 loss alone.")

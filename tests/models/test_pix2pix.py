@@ -76,7 +76,9 @@ def test_dropout_is_active_in_training_only_and_reproducible_by_seed():
     np.testing.assert_array_equal(numpy(again(X, training=True)), noisy)
 
 
-@pytest.mark.parametrize(("upsampling", "is_even"), [("nearest", True), ("transposed", False)])
+@pytest.mark.parametrize(
+    ("upsampling", "is_even"), [("nearest", True), ("bilinear", True), ("transposed", False)]
+)
 def test_only_transposed_convolutions_leave_a_checkerboard(upsampling, is_even):
     options = {"filters": 2, "levels": 2, "norm": "none", "dropout": 0.0, "seed": 0}
     keras.utils.set_random_seed(0)
