@@ -5,6 +5,7 @@ last verb before it; without any verb, it is the departure of the flight, trip o
 Prepositions and articles are not part of a value.
 """
 
+import itertools
 import random
 import re
 
@@ -316,6 +317,7 @@ _USUAL = 9
 _QUERIES = {
     intent: " | ".join([*[f"<usual_{intent}>"] * _USUAL, f"<rare_{intent}>"]) for intent in INTENTS
 }
+_VOWEL = re.compile("(?!uni|eu|us|one)[aeiou]|hour", re.IGNORECASE)
 _ASKING = re.compile("^(what|is|does|has|can|could)|which|how |what (will|is the)|is there")
 
 GRAMMAR = Grammar(
@@ -334,6 +336,9 @@ GRAMMAR = Grammar(
 def finish(draft: Draft, rng: random.Random) -> bool:
     """Adds punctuation and case to a draft; returns whether it can be used."""
     without_stray(draft, ",", ",;")
+    for i, (word, after) in enumerate(itertools.pairwise(draft.tokens)):
+        if word in ("a", "an"):
+            draft.tokens[i] = "an" if _VOWEL.match(after) else "a"
     asks = _ASKING.search(" ".join(draft.tokens))
     # After "p.m." or "7", a final stop would be ambiguous.
     last = draft.tokens[-1]

@@ -90,37 +90,39 @@ RULES = {
         is there (a doctor|a <shop>|parking|wifi) (here|nearby|in the <room>) [open]
         what time (is it|does the <shop> close|is dinner|is the <event>) [now|today|on <weekday>]
         (the|my) <event> (was|went) (great|terrible|too long|well) [yesterday]
-        (arrange|plan|organize) (a|the) (<event>|<s_thing>) (with|for) <first_name> [on \
+        (arrange|plan|organize) (a|the) (<event>|<occasion>) (with|for) <first_name> [on \
           <weekday>|at <hour>]
         (postpone|reschedule|push) the <event> [with <first_name>] to (<weekday>|<month> \
           <nth>|<hour> pm)
-        (reserve|rent|order|book) (a|the) (<s_thing>|<event> room|court|projector) [for \
+        (reserve|rent|order|book) (a|the) (<item>|<event> room|court|projector) [for \
           <weekday>|for <n> people]
         (cancel|change|switch) my (gym|phone|newspaper|internet) \
           (membership|contract|subscription|plan)
         (change|update|correct) my (address|name|email|picture|signature|nickname) [please|to \
           <first_name>]
-        (where|when|why) did (<first_name>|my <person>|you) (buy|lose|find|hide) the <s_thing>
-        (the|this|my) <s_thing> (is|looks|was) [very|too|so] <s_adjective> [today|again]
-        (do you have|have you seen|can i borrow) (a|my|the) [<s_adjective>] <s_thing>
+        (where|when|why) did (<first_name>|my <person>|you) (buy|lose|find|hide) the <item>
+        (the|this|my) <item> (is|looks|was) [very|too|so] <item_trait> [today|again]
+        (the|this|my) <place> (is|looks|was) [very|too|so] <place_trait> [today|again]
+        (my|the) <companion> (is|looks|was) [very|too|so] <person_trait> [today|again]
+        (do you have|have you seen|can i borrow) (a|my|the) [<item_trait>] <item>
         how (many|much) <animals> (live|are there) (in|on) (<city>|<country>|the farm)
         (what|which) (river|mountain|museum|team|newspaper|dish) is (famous|popular|best) in \
           (<city>|<country>)
         (i was|she was|are they) (born|raised|married) in (<city>|<country>) [in <month>]
-        (<city>|<country>) is [a] <s_adjective> [place|city|country] [isn't it]
+        (<city>|<country>) is (<place_trait>|a <place_trait> (place|city|country)) [isn't it]
         (what|how) (is|about) your (name|favourite colour|age|opinion|job) [<first_name>]
         (show|find|open) (the|my) (photos|pictures|documents|notes) (of <city>|from <month>|about \
           the <event>)
         (start|stop|pause) (recording|the vacuum|my workout|counting|the dishwasher) [at <hour>|now]
-        how long (does|is) (the <event>|<food>|a <s_thing>) [take|last] [on <weekday>]
+        how long (does|is) (the <event>|<food>|a <occasion>) [take|last] [on <weekday>]
         (who|whose) (is|was) (the tallest|the oldest|the richest) (man|king|player) (in \
           <country>|ever)
         what (rhymes|goes) with (<animal>|<weekday>|<city>) | spell <city>
         (<first_name>|my <person>) (arrives|comes over|is visiting|calls) (on <weekday>|at \
           <hour>|tomorrow)
         (we|they) (played|danced|ate|talked) (until midnight|in the <room>|on <weekday>)
-        (i need|give me) (some|more) (time|money|sleep|space|advice|help) [with my <s_thing>|please]
-        (lock|check|unlock|paint) the (door|car|garage|<s_thing>) [in the <day_part>]
+        (i need|give me) (some|more) (time|money|sleep|space|advice|help) [with my <item>|please]
+        (lock|check|unlock|paint) the (door|car|garage|<place>) [in the <day_part>]
         (is|was) the (meeting|train|bus|concert|game) (boring|fun|crowded) [yesterday]
         are <animals> (smarter|faster|bigger) than <animals> | (can|do) <animals> (swim|fly|talk)
         (which|what) <shop> is (open|good|cheap) in <city> [on <weekday>|at <hour>]
@@ -142,7 +144,7 @@ RULES = {
         (<n> and|<n> minus|half of) <n> (is|makes|are) (<n>|what)
         how much is <price> (squared|in roman numerals)
         (buy|order|sell|wrap) (<n>|a|some) <food> [for <weekday>|from the <shop>]
-        (<song>|this singer|that band) is (my favourite|<s_adjective>) | turn up the (volume|bass)
+        (<song>|this singer|that band) is (my favourite|<place_trait>) | turn up the (volume|bass)
         my <device> (stopped|froze|overheats|beeps) [again|since <weekday>|on <weekday>]
         how (hot|high|wet|sunny|dry) (is|was) it in (<city>|<country>) [in <month>|on <weekday>]
         (recommend|name|describe) (a|your favourite) (novel|author|band|recipe|board game|painter)
@@ -157,7 +159,7 @@ RULES = {
           <weekday>|at <hour>]
         when is (my|the next) (driving|piano|yoga|swimming) (lesson|class|exam) [on <weekday>]
         (i|we) (flew|went|drove|moved) to (<city>|<country>) (last year|as a child|years ago)
-        (our|my) (holiday|weekend|honeymoon|life) in <city> was <s_adjective>
+        (our|my) (holiday|weekend|honeymoon|life) in <city> was <place_trait>
         my flight simulator (crashed|is boring|is fun) | i am afraid of flying | planes are noisy
         (find|recommend) [me] a (gardener|electrician|vet|piano teacher) (in|near) <city>
         what (is|was) the price of (gold|milk|petrol|a stamp|a <device>) [today|in <month>]
@@ -165,7 +167,7 @@ RULES = {
         how (wide|old|long|deep) is (the nile|the colosseum|the grand canyon|the golden gate bridge)
         how old is the (king|prime minister|prince) of <country>
         (read|summarize|print) (this|the) (article|email|page|chapter) [to me|aloud]
-        (draw|paint|sketch) (a|me a) <animal> [with a <s_thing>]
+        (draw|paint|sketch) (a|me a) <animal> [with a <item>]
         (is|was) the (earth|universe|moon) (flat|round|expanding|made of cheese)
         what's the (purpose|point|history) of (art|money|dreams|work|<hobby>)
         did anyone (call|text|visit) me [today|on <weekday>|at <hour>]

@@ -9,16 +9,19 @@ RULES = {
     "s_to": """
         {destination_city:city} | {destination_city:city} | {destination_city:city}
         {destination_city:airport} | {destination_city:region}""",
+    "s_town": "{destination_city:city}",
+    "s_home": "{departure_city:city}",
     "s_near": """
         today | tonight | tomorrow | tomorrow | next (week|month|weekend|summer|spring|year)
         (this|next|coming) (weekend|<weekday>|<short_weekday>)""",
+    "s_one_day": "tomorrow | tomorrow | (this|next|coming) (<weekday>|<short_weekday>)",
     "s_day": """
         {$_date:s_near} | {$_date:exact_day}
         [on] {$_date:exact_day} | on {$_date:exact_day} | on a {$_date:weekday}
         (on the|the) {$_date:nth} | on the {$_date:dated} | the {$_date:day_after}
         [sometime] (in|during|over|for) {$_date:vague_day}
-        (in|for) the (week|month) of {$_date:exact_day} | (at|by) the end of {$_date:month}
-        in the (first|second|third|last) (week|half) of {$_date:month}""",
+        (in|for) the week of {$_date:exact_day} | (at|by) the end of {$_date:month}
+        in the ((first|second|third|last) week|(first|second) half) of {$_date:month}""",
     "exact_day": """
         <weekday> | <weekday> | <short_weekday>
         <short_month> <number_day> | <short_month> <nth> | <number_day> <short_month>
@@ -34,14 +37,16 @@ RULES = {
         <spoken_hour> (thirty|fifteen)
         noon | midnight | <hour> in the <day_part> | <ish_hour>""",
     "part_of_day": "morning | afternoon | evening | night | lunchtime",
+    "at_time_of_day": "night | lunchtime",
     "s_hours": """
         (at|around|about|after|before|by|from|not before) {$_time:s_time}
         {$_time:s_time} | at {$_time:hour} | after {$_time:hour}
         between {$_time:hour} and {$_time:s_time} | between {$_time:s_time} and {$_time:s_time}
-        in the {$_time:part_of_day} | (early|late) in the {$_time:part_of_day}""",
+        in the {$_time:day_part} | (early|late) in the {$_time:day_part}
+        at {$_time:at_time_of_day}""",
     "s_when": """
         <s_day:$> | <s_day:$> | <s_day:$> <s_hours:$> | <s_hours:$> <s_day:$> | <s_hours:$>
-        {$_date:s_near} {$_time:part_of_day} | {$_date:exact_day} {$_time:part_of_day}
+        {$_date:s_one_day} {$_time:part_of_day} | {$_date:exact_day} {$_time:part_of_day}
         [on] {$_date:weekday} {$_time:part_of_day}""",
     "s_route": """
         from <s_from> to <s_to> | <s_from> to <s_to> | <s_from> to <s_to> | <s_from> (-|–|/) <s_to>
@@ -67,31 +72,36 @@ RULES = {
         [,] (in|flying) {class:class} | [,] (we'd|i'd) (like|prefer|rather take) {airline:airline}
         [,] (in) {class:class} if (possible|there is any) | [,] preferably {airline:airline}""",
     "s_party": """
-        for {travellers:n} | for {travellers:n} (people|adults|persons|kids|students|guests)
-        [,] {travellers:n} (people|adults|passengers|pax|persons|travellers)
-        [,] for the {travellers:n} of us | [,] {travellers:n} of us | [,] we are {travellers:n}
-        for a (family|group|party) of {travellers:n} | [,] me and {travellers:n} friends""",
+        for {travellers:n} | for {travellers:several} (people|adults|persons|kids|students|guests)
+        [,] {travellers:several} (people|adults|passengers|pax|persons|travellers)
+        [,] for the {travellers:several} of us | [,] {travellers:several} of us
+        [,] we are {travellers:several} | for a (family|group|party) of {travellers:several}
+        [,] me and {travellers:several} friends""",
     "s_aside": """
         [,] (one way|round trip|roundtrip|direct|nonstop|hand luggage only|flexible|no stops|asap)
         [,] (i am|i'm|we're) not (picky|in a hurry) | [,] aisle seat | [,] cheapest one
         <s_remark> | <s_remark> | <s_remark>""",
     "s_remark": """
-        [,] (no|with|without|plus|and) [a|an|my|some|our] [<s_adjective>] <s_thing>
-        [,] (i've got|we have|i have|there is) (a|an|my|some) [<s_adjective>] <s_thing> \
-          [there|with me]
-        [,] (it's|it is|this is|that's) (for|because of|about) (a|my|our|the) [<s_adjective>] \
-          <s_thing>
-        [,] <s_adjective> (dates|seats|people|meals|times) | [,] my <s_thing> is <s_adjective>
-        [,] (i am|we are|i'm|it's|not) [a bit|very|so|too] <s_adjective> | [,] as a <s_thing>
-        , the <s_thing> (starts|ends|begins) (early|late|then|on time)
-        , (anything|something|somewhere|nothing) <s_adjective> [and <s_adjective>] | , any \
-          <s_thing>""",
+        [,] (with|plus|and) (a|my|our) [<item_trait>] <item> | [,] (no|without a|without my) <item>
+        [,] (i've got|we have|i have) (a|my|our) [<item_trait>] <item> [with (me|us)]
+        [,] (it's|it is|this is|that's) (for|because of|about) (a|my|our|the) [<occasion_trait>] \
+          <occasion>
+        [,] (i've got|we have|there is) a [<occasion_trait>] <occasion> there
+        [,] my <companion> is [a bit|very|so|too] <person_trait> | [,] as a <role>
+        [,] (i am|we are|i'm) [a bit|very|so|too] <person_trait> | [,] (i have|with) a <ailment>
+        [,] (our|my|the) <place> is [very|so] <place_trait> | [,] [and] [a|with a] <meal>
+        , the <occasion> (starts|ends|begins) (early|late|then|on time)
+        , (anything|something|somewhere) <place_trait> [and <place_trait>]
+        [,] (flexible|early|late|cheap|quiet) (dates|seats|meals|times)""",
     "s_opening": """
-        (i've got|i have|there's|we have|my <s_thing> needs) a [<s_adjective>] <s_thing> [in \
-          <s_to>] , so
-        (my|our|the) <s_thing> (is|was|got) <s_adjective> , so | as a <s_thing>
-        (i lost|we forgot|i sold|i am bringing|he wants) (my|a|the|his) <s_thing> , (so|but|and)
-        (sorry|listen|well) , it's <s_adjective> , but | for (my|a|our|the) <s_thing>""",
+        (i've got|i have|there's|we have) a [<occasion_trait>] <occasion> [in <s_to>] , so
+        my <companion> (has|needs) a [<occasion_trait>] <occasion> [in <s_to>] , so
+        (my|our|the) <companion> (is|was|got) [very|so] <person_trait> , so
+        (my|our|the) <place> (is|was|got) [very|too|so] <place_trait> , so | as a <role> [,]
+        (i lost|we forgot|i sold|i am bringing|he wants) (my|a|the|his) <item> , (so|but|and)
+        for (my|a|our|the) <occasion> [,]
+        (sorry|listen|well) , (i'm|i am|we are) [a bit|so] <person_trait> , but
+        (i have|my <companion> has) a <ailment> , so""",
     "s_extra": "<s_with> | <s_party> | <s_aside> | <s_party> <s_with> | <s_with> <s_aside>",
     "s_hello": """
         hi | hey | hello | hi there | hey there , | good (morning|evening|afternoon) , | morning ,
@@ -102,16 +112,17 @@ RULES = {
         i'd like you to | help me""",
     "s_who": "me | us | my (wife|husband|son|mum|dad|team|boss|parents) | the kids",
     "s_i": """
-        (i|we) (want|need|would like|have|are hoping|are planning|plan|wish|hope) to
-        (i'd|we'd) (like|love|prefer|want) to | (i|we) (wanna|gotta|must|should)
+        (i|we) (want|need|would like|have|plan|wish|hope) to
+        (i am|we are) (hoping|planning) to | (i'd|we'd) (like|love|prefer) to
+        (i|we) (wanna|gotta|must|should)
         (i'm|we're) (looking|trying|going|planning|hoping) to | looking to | trying to
         my (wife|husband|sister|mum|boss|girlfriend) and i (want|need|would like) to""",
     "s_go": "go | fly | travel | get | head | take a plane | get a flight | take a trip",
     "s_seat": """
         a (flight|ticket|seat|plane) | a (cheap|direct|nonstop|quick|last minute) (flight|ticket)
         flights | tickets | [a] {class:class} (ticket|seat|flight)
-        {travellers:n} (tickets|seats|tix)
-        something | anything | a plane ticket | a one way ticket | an {airline:airline} flight
+        {travellers:several} (tickets|seats|tix)
+        something | anything | a plane ticket | a one way ticket | a {airline:airline} flight
         the (first|next|cheapest) flight | the {departure_time:s_time} [flight]""",
     "s_find": "book | find | get | reserve | buy | order | arrange | grab | look for | search for",
     "s_trip": """
@@ -121,10 +132,10 @@ RULES = {
         [<s_out>] <s_route> [<s_extra>] | <s_route> <s_party> <s_out> <s_back>
         (one way|round trip|roundtrip|return|direct|nonstop) <s_route> [<s_out>] [<s_back>]""",
     "short_book_flight": """
-        <s_opening> <s_i> [<s_go>] <s_trip> [<s_thanks>]
+        <s_opening> <s_i> <s_go> <s_trip> [<s_thanks>]
         <s_opening> <s_i> be in <s_to> <s_when:arrival>
         <s_opening> [<s_can>] <s_find> [<s_who>] <s_seat> <s_trip>
-        [<s_hello>] [<s_i>] [<s_go>] <s_trip> [<s_thanks>]
+        [<s_hello>] [[<s_i>] <s_go>] <s_trip> [<s_thanks>]
         [<s_hello>] (need|want|looking for|need to book|would like|after) <s_seat> <s_trip> \
           [<s_thanks>]
         [<s_hello>] [<s_can>] <s_find> [<s_who>] <s_seat> <s_trip> [<s_thanks>]
@@ -155,19 +166,21 @@ RULES = {
         <s_price> <s_trip> | how much is {class:class} <s_route> [<s_out>] [<s_with>]
         <s_from> <s_to> <s_day:departure> [<s_back>] how much [is it|would that be]
         (anything|something|flights) under <price> (dollars|euros|pounds) <s_route> [<s_out>]""",
-    "s_plane": """
+    "s_plane": "<s_connection> | <s_planes>",
+    "s_connection": """
         the (first|last|next|earliest|latest|fastest) (flight|plane|connection)
-        flights | a direct flight | [any] nonstops | any (flights|planes)
-        {airline:airline} flights
-        something | anything | connections | an overnight flight
+        a direct flight | something | anything | an overnight flight""",
+    "s_planes": """
+        flights | [any] nonstops | any (flights|planes) | {airline:airline} flights | connections
         the {departure_time:part_of_day} flights""",
     "short_flight_schedule": """
-        <s_opening> (is|are) there <s_plane> <s_trip>
-        [<s_hello>] (when|what time) (is|are|leaves|does) <s_plane> <s_route> [<s_out>] [<s_thanks>]
-        (what time|when) does <s_plane> (leave|go|depart) [from] <s_from> [for <s_to>] \
-          [<s_when:departure>]
-        (what time|when) does <s_plane> (land|arrive|get in) [in|to] <s_to> [<s_when:arrival>]
-        (is|are) there <s_plane> <s_trip> | <s_plane> <s_trip> ?
+        <s_opening> (is there <s_connection>|are there <s_planes>) <s_trip>
+        [<s_hello>] (when|what time) is <s_connection> <s_route> [<s_out>] [<s_thanks>]
+        (what time|when) (does <s_connection>|do <s_planes>) (leave|go|depart) [from] <s_from> \
+          [for <s_to>] [<s_when:departure>]
+        (what time|when) (does <s_connection>|do <s_planes>) (land|arrive|get in) [in|to] <s_to> \
+          [<s_when:arrival>]
+        (is there <s_connection>|are there <s_planes>) <s_trip> | <s_plane> <s_trip> ?
         (show|list|give) [me] <s_plane> <s_trip>
         do you [still|ever] (fly|go) <s_route> <s_out>
         how (often|many times a day) (do you|does {airline:airline}) (fly|go) <s_route> [<s_out>]
@@ -195,7 +208,7 @@ RULES = {
         my (flight|ticket|booking|reservation|trip|seat) | our (flights|tickets|booking|trip)
         my {departure_time:s_time} [flight] | my {departure_date:exact_day} flight
         my {airline:airline} (ticket|flight) | the {departure_time:part_of_day} flight
-        my {class:class} (seat|ticket) | all {travellers:n} tickets | my <s_to> (flight|trip)
+        my {class:class} (seat|ticket) | all {travellers:several} tickets | my <s_to> (flight|trip)
         my {departure_time:s_time} (booking|departure)
         my {departure_date:exact_day} (booking|trip)""",
     "short_change_booking": """
@@ -222,39 +235,41 @@ RULES = {
         [<s_hello>] [<s_can>] (cancel|drop|refund|delete|call off) <s_mine> [<s_route>] [<s_out>] \
           [<s_thanks>]
         [<s_hello>] <s_i> (cancel|call off|get rid of) <s_mine> [<s_route>] [<s_out>]
-        [<s_can>] cancel (everything|the booking|it all) for <s_day:departure> [<s_thanks>]
+        [<s_can>] cancel (everything|the booking|it all) for {departure_date:exact_day} [<s_thanks>]
         (i|we) (can't|cannot|won't|don't want to) (go|fly|travel) [to <s_to>] [<s_day:departure>] \
           , cancel <s_mine>
         (not|no longer|we are not|i am not) (going|flying) to <s_to> [<s_day:departure>] , \
           [please] (cancel|refund)""",
     "short_airline_info": """
-        (can|may|could) (i|we) (bring|take|carry|check in) (a|an|my|some) [<s_adjective>] \
-          <s_thing> (on|with) {airline:airline}
-        does {airline:airline} (allow|take|have|charge for) (a|any|my|some) [<s_adjective>] \
-          <s_thing>
-        (is|are) the <s_thing> (on|with) {airline:airline} <s_adjective>
+        (can|may|could) (i|we) (bring|take|carry|check in) (a|my) [<item_trait>] <item> (on|with) \
+          {airline:airline}
+        does {airline:airline} (allow|take|charge for) (a|any|my) [<item_trait>] <item>
+        (is the (food|crew|wifi|staff|cabin)|are the (seats|planes|meals)) (on|with) \
+          {airline:airline} <airline_trait>
+        does {airline:airline} (have|sell|offer) (a|any) <meal>
         (does|do|will) {airline:airline} [still] (fly|go) <s_route>
         (who|which airline) flies <s_route>
         (which|what) (airlines|carriers) (go|fly|have flights) [direct|nonstop] <s_route>
-        (is|are) {airline:airline} [any] (good|safe|ok|reliable|expensive)
+        (is|are) {airline:airline} [really|very] <airline_trait>
         does {airline:airline} (serve|have|offer) (food|meals|wifi|{class:class}|movies) [<s_route>]
-        (what's|how is|how's|tell me about) {class:class} (on|with) {airline:airline} [like]
+        (what's|how is|how's) {class:class} (on|with) {airline:airline} [like]
+        tell me about {class:class} (on|with) {airline:airline}
         (what|which) airlines (leave|fly|operate) (from|out of) <s_from>
         tell me about {airline:airline}
         does {airline:airline} (operate|fly) (from|out of) <s_from>""",
     "short_ground_transport": """
-        we have a <s_thing> , is there a [<s_adjective>] <ride> from the airport in <s_to>
-        (how|what's the best way) (do i|can we|to) get (from the airport|downtown|to the city) in \
-          <s_to>
-        (is|are) there (a|any) <ride> from {destination_city:airport} (into town|to the centre|at \
+        we have a [<item_trait>] <item> , is there a [cheap|big] <ride> from the airport in <s_town>
+        (how (do i|can we|to)|what's the best way to) get (from the airport|downtown|to the city) \
+          in <s_town>
+        is there (a|any) <ride> from {destination_city:airport} (into town|to the centre|at \
           night)
-        (<ride>|cab|uber|train) from {destination_city:airport} [to downtown <s_to>] [for \
-          {travellers:n} [people]]
-        how much is a (cab|taxi|uber|<ride>) (from the airport|into town) in <s_to> [for \
+        (<ride>|cab|uber|train) from {destination_city:airport} [to downtown <s_town>] [for \
+          {travellers:several} [people]]
+        how much is a (cab|taxi|uber|<ride>) (from the airport|into town) in <s_town> [for \
           {travellers:n}]
         [<s_hello>] (i|we) (land|arrive|get in|touch down) (in|at) <s_to> <s_when:arrival> , (is \
           there|where is) a <ride>
         (landing|arriving) (in|at) <s_to> <s_when:arrival> , (any|are there) (buses|trains|taxis)
-        (is|are) there (a|any) <ride> to the airport in <s_from> <s_when:departure>
-        (what|which) (bus|train) (goes|runs) from the airport to [the centre of] <s_to>""",
+        is there (a|any) <ride> to the airport in <s_home> <s_when:departure>
+        (what|which) (bus|train) (goes|runs) from the airport to [the centre of] <s_town>""",
 }

@@ -147,34 +147,70 @@ WORDS = {
     "paper": Words(
         "New York Times, Boston Globe, Washington Post, Chicago Tribune, London Gazette"
     ),
-    "s_thing": Words(
-        """suitcase, backpack, stroller, wheelchair, skateboard, snowboard, cello, drum, tent,
-        laptop, camera, helmet, wetsuit, bicycle, cake, painting, plant, rabbit, parrot,
-        puppy, baby, toddler, grandchild, niece, colleague, client, dentist, surgeon, lawyer,
-        teacher, student, journalist, musician, nurse, engineer, wedding, funeral, reunion,
-        festival, marathon, cruise, audition, tournament, exhibition, lecture, course,
-        operation, hearing, rehearsal, baptism, party, vacation, holiday, honeymoon,
-        sabbatical, internship, budget, passport, visa, voucher, coupon, refund, insurance,
-        upgrade, window, legroom, blanket, vegan meal, kosher meal, peanut allergy, back pain,
-        broken leg, sprained ankle, fear of flying, early meeting, tight connection, sister,
-        nanny, dog, hotel, villa, hostel, apartment, campsite, beach, mountain, museum,
-        stadium, factory, embassy, university, hospital, office, garden, kitchen, car, boat,
-        tractor, guitar case, fishing rod, sewing machine, wine bottle, oxygen tank, hair
-        dryer, power bank, pocket knife, walking stick, discount, receipt, invoice, email,
-        phone, password, application, feedback, complaint, question""",
-        """surfboard, trombone, hamster, grandson, plumber, gala, retreat, playoff, timetable
-        change, car seat, ski boots, halal meal, migraine, cottage, lighthouse, brewery,
-        souvenir, loyalty card, diploma, orchestra, choir, sewing kit, telescope, harp""",
+    "several": Words(
+        """2, 3, 4, 5, 6, 7, 8, 9, 10, two, three, four, five, six, seven, eight, nine, twelve"""
     ),
-    "s_adjective": Words(
-        """big, small, heavy, oversized, fragile, old, new, cheap, expensive, quick, slow, long,
-        short, quiet, noisy, comfortable, cramped, clean, dirty, sunny, cold, hot, snowy,
-        rainy, close, distant, urgent, important, private, personal, medical, professional,
-        annual, weekly, sudden, sick, tired, pregnant, disabled, elderly, young, vegetarian,
-        hungry, nervous, flexible, reliable, safe, late, early, full, empty, open, closed,
-        free, busy, ready, happy, sad, angry, broken, lost, stolen""",
-        """gorgeous, tropical, diabetic, strict, spontaneous, affordable, spacious, overbooked,
-        solo, weary""",
+    "item": Words(
+        """suitcase, backpack, stroller, wheelchair, skateboard, snowboard, cello, drum, tent,
+        laptop, camera, helmet, wetsuit, bicycle, birthday cake, painting, plant, rabbit, parrot,
+        puppy, dog, guitar case, fishing rod, sewing machine, wine bottle, oxygen tank, hair dryer,
+        power bank, pocket knife, walking stick, trolley, lamp, violin""",
+        """surfboard, trombone, hamster, car seat, souvenir, sewing kit, telescope, harp, snow
+        globe""",
+    ),
+    "companion": Words(
+        """baby, toddler, grandchild, niece, colleague, client, sister, nanny, lawyer, nurse,
+        teacher, dentist, surgeon, assistant, student, bride, guest""",
+        "grandson, plumber, godchild, roommate",
+    ),
+    "role": Words(
+        """student, teacher, journalist, musician, nurse, engineer, surgeon, lawyer, soldier,
+        pensioner, parent, member, tourist""",
+        "violinist, carpenter, reporter",
+    ),
+    "occasion": Words(
+        """wedding, funeral, reunion, festival, marathon, cruise, audition, tournament, exhibition,
+        lecture, course, operation, hearing, rehearsal, baptism, party, honeymoon, sabbatical,
+        internship, job, project, early meeting, client meeting, trial, ceremony""",
+        "gala, retreat, playoff, choir practice, seminar",
+    ),
+    "place": Words(
+        """hotel, villa, hostel, apartment, campsite, beach, museum, stadium, factory, embassy,
+        university, hospital, office, resort, house, clinic""",
+        "cottage, lighthouse, brewery",
+    ),
+    "ailment": Words(
+        """peanut allergy, back pain, broken leg, sprained ankle, fear of flying, bad knee, cold,
+        toothache""",
+        "migraine, wheat allergy",
+    ),
+    "meal": Words(
+        "vegan meal, kosher meal, blanket, pillow, power socket, headset, extra seat, newspaper",
+        "halal meal, eye mask",
+    ),
+    "item_trait": Words(
+        "big, small, heavy, oversized, fragile, old, new, cheap, expensive, broken, long, large",
+        "bulky, antique",
+    ),
+    "person_trait": Words(
+        """sick, tired, pregnant, disabled, elderly, young, vegetarian, hungry, nervous, flexible,
+        late, early, busy, ready, happy, sad, angry, alone, tall""",
+        "diabetic, spontaneous, weary",
+    ),
+    "occasion_trait": Words(
+        """urgent, important, private, annual, weekly, sudden, medical, professional, long, short,
+        small, big, new""",
+        "formal, solemn",
+    ),
+    "place_trait": Words(
+        """quiet, noisy, comfortable, cramped, clean, dirty, sunny, cold, hot, warm, snowy, rainy,
+        close, distant, safe, cheap, expensive, busy, empty""",
+        "gorgeous, tropical, affordable, spacious",
+    ),
+    "airline_trait": Words(
+        """good, safe, reliable, expensive, cheap, comfortable, cramped, clean, dirty, slow, quick,
+        professional, noisy, flexible, punctual, modern""",
+        "affordable, strict, spacious, overbooked",
     ),
     "flight_number": Words(",".join(str(n) for n in range(107, 990, 13))),
     "price": Words(",".join(str(n) for n in range(150, 1000, 50))),
