@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dlrecipes.data.generated import travel
 from dlrecipes.data.generated.travel import chinese, english, travel_queries
 from dlrecipes.data.generated.travel.grammar import Draft, Grammar, Words
 from dlrecipes.data.tagged import NO_INTENT
@@ -156,20 +157,34 @@ def test_validation_uses_half_of_the_held_out_phrases(language, splits):
     assert set().union(*used) <= set(SOURCES[language].GRAMMAR.new["city"][::2])
 
 
-def test_28_percent_of_training_queries_contain_an_invented_name(language, splits):
-    grammar = SOURCES[language].GRAMMAR
-    names = {"airline": set(grammar.known["airline"]), "city": set(grammar.known["city"])}
-    known = {tuple(word.lower() for word in name) for kind in names.values() for name in kind}
-    regions = {
-        tuple(w.lower() for w in p) for n in ("airport", "region") for p in grammar.known.get(n, ())
-    }
-    queries = [s for s in splits[0] if s.intent != NO_INTENT]
-    with_new = 0
-    for sentence in queries:
-        values = [v for slot, v in spans(sentence) if slot.endswith("city") or slot == "airline"]
-        with_new += any(tuple(w.lower() for w in v) not in known | regions for v in values)
-    # Three standard deviations of a binomial fraction of 0.28 in 3,520 are 0.023.
-    assert abs(with_new / len(queries) - 0.28) < 0.023
+def test_40_percent_of_training_queries_contain_an_invented_name(language, monkeypatch):
+    names = []
+
+    def invented(grammar, name, rng):
+        names.append(name)
+        return [("\u9f98",)]
+
+    monkeypatch.setattr(travel, "_invented", invented)
+    train, validation, _ = travel_queries(language)
+    assert set(names) == set(SOURCES[language].GRAMMAR.new)
+    queries = [s for s in train if s.intent != NO_INTENT]
+    with_new = sum("\u9f98" in s.tokens for s in queries)
+    # Three standard deviations of a binomial fraction of 0.4 in 3,520 are 0.025.
+    assert abs(with_new / len(queries) - 0.4) < 0.025
+    assert not any("\u9f98" in s.tokens for s in validation)
+
+
+def test_wording_is_uncommon_in_a_quarter_of_training_and_a_tenth_of_other_queries():
+    marked = {name: "uncommon" for name in english.GRAMMAR.rules if name.startswith("rare_")}
+    assert len(marked) == len(english.INTENTS)
+    words = {**english.WORDS, **english.english_other.WORDS}
+    grammar = Grammar({**english.GRAMMAR.rules, **marked}, words, lambda word: [word])
+    for prefix, fraction in (("train_", 0.25), ("", 0.1)):
+        for intent in english.INTENTS:
+            drafts = [grammar.draw(prefix + intent, Draft(random.Random(i))) for i in range(1000)]
+            count = sum(draft.tokens == ["uncommon"] for draft in drafts)
+            # Four standard deviations of a binomial fraction of 0.25 in 1,000 are 0.055.
+            assert abs(count / 1000 - fraction) < 0.055
 
 
 @pytest.mark.parametrize(

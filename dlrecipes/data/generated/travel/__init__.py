@@ -13,14 +13,16 @@ __all__ = ["NEW_FRACTION", "OTHER_FRACTION", "travel_queries"]
 
 # Fraction of the validation and test queries with a name that training does not have.
 NEW_FRACTION = 0.28
+# Fraction of the training queries with an invented name.
+INVENTED_FRACTION = 0.4
 # Fraction of the sentences that are not about travel.
 OTHER_FRACTION = 0.12
 
 _LANGUAGES = {"english": english, "chinese": chinese}
 _MOST = 200_000
 _PATIENCE = 1000
-# Word lists for which training has invented names, and their number.
-_INVENTED, _INVENTIONS = ("city", "airline"), 500
+# Number of names that training has invented for each word list, with repetitions.
+_INVENTIONS = 2000
 _OTHER = "Give a fraction from 0 to 0.5."
 
 
@@ -34,9 +36,10 @@ def travel_queries(
 
     No sentence occurs twice, ignoring case and the final stop. About a fifth of the cities,
     airlines and other fillers are held out from training; 28% of the test queries contain at
-    least one of them, as do 28% of the validation queries, which use only half of them. 28% of
-    the training queries contain an invented city or airline, so that a network learns to look at
-    the words around a name.
+    least one of them, as do 28% of the validation queries, which use only half of them. 40% of
+    the training queries contain an invented name, such as a city, an airline or a holiday, so
+    that a network learns to look at the words around a name. In English, one query in ten has
+    uncommon wording, and one in four of training.
 
     Some sentences are not about travel, such as "set an alarm for seven". They have no slots and
     the intent `"none"`, and each part has templates of its own for them.
@@ -82,7 +85,7 @@ def travel_queries(
     source = _LANGUAGES[language]
     half = {name: phrases[::2] for name, phrases in source.GRAMMAR.new.items()}
     rng = random.Random(seed)
-    invented = {name: _invented(source.GRAMMAR, name, rng) for name in _INVENTED}
+    invented = {name: _invented(source.GRAMMAR, name, rng) for name in source.GRAMMAR.new}
     seen: set[str] = set()
     train, validation, test = (
         _part(source, rng, part, new, size, other, seen)
@@ -93,7 +96,8 @@ def travel_queries(
 
 def _invented(grammar: Grammar, name: str, rng: random.Random) -> list[Phrase]:
     """Returns names with the first half of one known name and the second half of another."""
-    known, held_out = grammar.known[name], grammar.new.get(name, ())
+    known = grammar.known[name]
+    held_out = {phrase for phrases in grammar.new.values() for phrase in phrases}
     names: dict[Phrase, None] = {}
     for _ in range(_INVENTIONS):
         first, second = rng.choice(known), rng.choice(known)
@@ -117,26 +121,28 @@ def _part(
     seen: set[str],
 ) -> list[TaggedSentence]:
     count = round(size * other)
-    sentences = _queries(source, rng, new, size - count, seen)
+    sentences = _queries(source, rng, part, new, size - count, seen)
     sentences += _others(source, rng, part, count, seen)
     rng.shuffle(sentences)
     return sentences
 
 
 def _queries(
-    source: ModuleType, rng: random.Random, new: dict, size: int, seen: set[str]
+    source: ModuleType, rng: random.Random, part: str, new: dict, size: int, seen: set[str]
 ) -> list[TaggedSentence]:
     intents, weights = list(source.INTENTS), list(source.INTENTS.values())
+    fraction = INVENTED_FRACTION if part == "train" else NEW_FRACTION
     sentences: list[TaggedSentence] = []
     # Without a fixed quota, sentences without a slot for held-out words would lower the fraction.
-    wants_new, failures = _quota(rng, new), 0
+    wants_new, failures = _quota(rng, new, fraction), 0
     while len(sentences) < size:
         intent = rng.choices(intents, weights)[0]
-        draft = source.GRAMMAR.draw(intent, Draft(rng, new if wants_new else {}))
+        symbol = f"{part}_{intent}" if f"{part}_{intent}" in source.GRAMMAR.rules else intent
+        draft = source.GRAMMAR.draw(symbol, Draft(rng, new if wants_new else {}))
         fits = draft.used_new == wants_new and source.finish(draft, rng)
         if fits and _is_new(draft, seen):
             sentences.append(sentence(draft, intent))
-            wants_new, failures = _quota(rng, new), 0
+            wants_new, failures = _quota(rng, new, fraction), 0
             continue
         failures = _count_failure(failures, seen)
     return sentences
@@ -174,5 +180,5 @@ def _count_failure(failures: int, seen: set[str]) -> int:
     return failures + 1
 
 
-def _quota(rng: random.Random, new: dict) -> bool:
-    return bool(new) and rng.random() < NEW_FRACTION
+def _quota(rng: random.Random, new: dict, fraction: float) -> bool:
+    return bool(new) and rng.random() < fraction

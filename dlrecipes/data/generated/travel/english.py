@@ -312,10 +312,16 @@ INTENTS = {
     "ground_transport": 3,
 }
 
-# One query in ten has less common words.
-_USUAL = 9
+
+def _mix(intent: str, usual: int) -> str:
+    return " | ".join([*[f"<usual_{intent}>"] * usual, f"<rare_{intent}>"])
+
+
+# One query in ten has less common words; in training it is one in four, since a network needs
+# about ten sentences of a template.
 _QUERIES = {
-    intent: " | ".join([*[f"<usual_{intent}>"] * _USUAL, f"<rare_{intent}>"]) for intent in INTENTS
+    **{intent: _mix(intent, 9) for intent in INTENTS},
+    **{f"train_{intent}": _mix(intent, 3) for intent in INTENTS},
 }
 _VOWEL = re.compile("(?!uni|eu|us|one)[aeiou]|hour", re.IGNORECASE)
 _ASKING = re.compile("^(what|is|does|has|can|could)|which|how |what (will|is the)|is there")
