@@ -16,7 +16,7 @@ class Config(RecipeConfig):
     reading_settings: ClassVar[tuple[str, ...]] = ("word_column", "tag_column")
     unused_settings: ClassVar[dict[str, str]] = {"data_dir": "slot_filling reads no TFDS datasets"}
 
-    epochs: int = setting(10, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(4, "Maximum number of epochs.", ge=1, le=100_000)
     patience: int = setting(6, "Epochs without improvement before stopping.", ge=1)
     monitor: Literal["span_f1", "loss"] = setting(
         "span_f1", "Metric that chooses the best epoch; loss is less noisy on few sentences."
@@ -25,7 +25,7 @@ class Config(RecipeConfig):
         64, "Batch size.", ge=1, le=65_536, search=Search(choices=(8, 16, 32, 64))
     )
     min_steps_per_epoch: int = setting(
-        16, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
+        250, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
     )
     word_column: int = setting(
         0, "Column of the words in CoNLL files, from 1; 0 finds it.", ge=0, le=1000
@@ -34,7 +34,7 @@ class Config(RecipeConfig):
         0, "Column of the tags in CoNLL files, from 1; 0 finds it.", ge=0, le=1000
     )
     language: Literal["english", "chinese"] = setting("english", "Language of the built-in data.")
-    examples: int = setting(8000, "Training sentences of the built-in data.", ge=100, le=20_000)
+    examples: int = setting(20_000, "Training sentences of the built-in data.", ge=100, le=50_000)
     other: float = setting(
         0.12, "Fraction of the built-in sentences that are not about travel.", ge=0, le=0.5
     )
@@ -77,7 +77,7 @@ class Config(RecipeConfig):
         "crf", "Softmax per word, or a CRF.", search=Search(choices=("softmax", "crf"))
     )
     intent_weight: float = setting(1.0, "Weight of the intent's loss.", ge=0, le=100)
-    dropout: float = setting(0.3, "Dropout rate.", ge=0, lt=1, search=Search(0.1, 0.6))
+    dropout: float = setting(0.2, "Dropout rate.", ge=0, lt=1, search=Search(0.1, 0.6))
     word_dropout: float = setting(
         0.1, "Fraction of training words replaced by 'other'.", ge=0, lt=1, search=Search(0.0, 0.2)
     )

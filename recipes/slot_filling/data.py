@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # All sentences are padded to the longest one, so a single long sentence costs as much as ATIS.
 MAX_WORDS = 1000
+# Validation sentences of the built-in data; the test split has twice as many.
+MAX_VALIDATION = 1000
 TEST_SET = (
     f"They are made from the templates of the training queries, {NEW_FRACTION:.0%} of them with a "
     "name that training does not have; only sentences of no intent have templates of their own. "
@@ -45,7 +47,7 @@ def load(config: Config, problems: list[DataError] | None = None) -> Splits:
         DataError: If a file cannot be read; the message names file and line.
         UsageError: If `--data` names a TFDS dataset.
     """
-    held_out = max(100, config.examples // 8)
+    held_out = min(max(100, config.examples // 8), MAX_VALIDATION)
     sizes = (config.examples, held_out, 2 * held_out)
     notes: list[str] = []
     columns = config.word_column, config.tag_column
