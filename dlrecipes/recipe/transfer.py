@@ -54,6 +54,8 @@ class Transfer:
             were taken, and the new ones. Defaults to none.
         fraction: Fraction of the elements outside heads and vocabularies that was copied.
             Defaults to 1.0.
+        members: Number of ensemble members of the model, 1 for a single network. Defaults to 1.
+        source_members: The same for the other model. Defaults to 1.
     """
 
     taken: int
@@ -61,6 +63,8 @@ class Transfer:
     new: tuple[str, ...]
     rows: Mapping[str, NamedRows] = field(default_factory=dict)
     fraction: float = 1.0
+    members: int = 1
+    source_members: int = 1
 
     @property
     def useful(self) -> bool:
@@ -71,6 +75,10 @@ class Transfer:
         parts = [f"{self.taken} of {self.total} weights"]
         if self.new:
             parts.append(f"new: {', '.join(self.new)}")
+        if self.members > self.source_members > 1:
+            parts.append(f"{self.members} members begin with {self.source_members} in turn")
+        elif self.members > self.source_members:
+            parts.append(f"all {self.members} members begin with the same network")
         alike: dict[NamedRows, list[str]] = defaultdict(list)
         for layer, rows in self.rows.items():
             alike[rows].append(layer)
@@ -146,7 +154,8 @@ def copy_weights(
             size = int(np.prod(weight.variable.shape))
             elements, copied = elements + size, copied + size * (how is not None)
     fraction = copied / elements if elements else float(taken > 0)
-    return Transfer(taken, len(weights), tuple(fresh), rows, fraction)
+    own_members = 1 + max((weight.member for weight in weights), default=0)
+    return Transfer(taken, len(weights), tuple(fresh), rows, fraction, own_members, members)
 
 
 def _named_rows(names: Sequence[str], known: Sequence[str]) -> NamedRows:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from dlrecipes._utils.file_names import slug
+from dlrecipes._utils.notes import print_note
 from dlrecipes.data.batches import array_batches, map_batches
 from dlrecipes.data.eigenfaces import eigenface_coordinates
 from dlrecipes.data.faces import FaceImages, fitted
@@ -25,6 +26,7 @@ from dlrecipes.metrics import count_macs
 from dlrecipes.metrics.embeddings import embedding_roc, embedding_scores
 from dlrecipes.recipe import ExampleFile, Exports, Quantized, Recipe, Splits
 from dlrecipes.recipe.base import Part
+from dlrecipes.recipe.transfer import Transfer
 from dlrecipes.training import TripletEmbedding, learning_rate_schedule
 
 from . import data, figures, networks, predict
@@ -86,6 +88,18 @@ class FaceNet(Recipe):
         )
         model.compile(keras.optimizers.AdamW(rate, weight_decay=config.weight_decay))
         return model
+
+    def initialize(self, model: TripletEmbedding, source: TripletEmbedding) -> Transfer:
+        """Copies the weights that a new run begins with; notes an embedding of another size."""
+        transfer = super().initialize(model, source)
+        own, units = self.config.embedding_units, source.network.output_shape[-1]
+        fitting = units // transfer.source_members * transfer.members
+        if transfer.useful and own != fitting:
+            print_note(
+                f"--embedding-units {own}: the published network has {fitting // transfer.members} "
+                f"units per member. Its last layer is kept with --embedding-units {fitting}."
+            )
+        return transfer
 
     def dataset(
         self, model: TripletEmbedding, examples: FaceImages, start_epoch: int | None = None

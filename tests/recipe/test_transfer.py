@@ -131,8 +131,16 @@ def test_embeddings_are_copied_by_word_and_transitions_by_both_tags():
     np.testing.assert_array_equal(transitions[np.ix_([0, 2], [0, 2])], theirs[::-1, ::-1])
 
 
-@pytest.mark.parametrize(("count", "theirs"), [(3, 3), (1, 3), (3, 1), (3, 2)])
-def test_each_member_takes_the_weights_of_a_member(count, theirs):
+@pytest.mark.parametrize(
+    ("count", "theirs", "note"),
+    [
+        (3, 3, ""),
+        (1, 3, ""),
+        (3, 1, "; all 3 members begin with the same network"),
+        (3, 2, "; 3 members begin with 2 in turn"),
+    ],
+)
+def test_each_member_takes_the_weights_of_a_member(count, theirs, note):
     def build(number, letters):
         members = [cnn(name=f"{letters}_{k + 1}") for k in range(number)]
         network = members[0] if number == 1 else ensemble(members)
@@ -143,6 +151,7 @@ def test_each_member_takes_the_weights_of_a_member(count, theirs):
     model, members = build(count, "cnn")
     transfer = copy_weights(model, source)
     assert transfer.taken == transfer.total == len(model.weights)
+    assert str(transfer) == f"{transfer.total} of {transfer.total} weights{note}"
     for number, member in enumerate(members):
         assert_same(member, sources[number % theirs], len(member.weights))
 

@@ -80,6 +80,16 @@ def ask(version, inputs, **settings):
     return [task.present(x) for x in task.predict(version, list(map(str, inputs)), options)]
 
 
+def members_of(model):
+    """Returns the networks of an ensemble, in the order of their numbers."""
+    members = [
+        layer
+        for layer in model._flatten_layers()
+        if layer.name.startswith("member_") and hasattr(layer, "layers")
+    ]
+    return sorted(members, key=lambda member: member.name)
+
+
 def test_litert_files_have_the_metadata_of_an_image_embedder(version):
     for path in version.folder.glob("*.tflite"):
         metadata = read_metadata(path)
@@ -205,8 +215,7 @@ def test_members_alternate_between_both_normalizations():
     model = task.build(task.load_data())
     is_local = {
         member.name: any(layer.name == "local_light" for layer in member.layers)
-        for member in model._flatten_layers()
-        if member.name.startswith("member_") and hasattr(member, "layers")
+        for member in members_of(model)
     }
     assert is_local == {"member_1": False, "member_2": True, "member_3": False}
     with pytest.raises(UsageError, match="--normalization both --ensemble-size 1"):
@@ -331,12 +340,7 @@ def test_members_embeddings_are_concatenated():
     images = tf.constant(splits.test.images[:6], tf.float32) / 255
     embeddings = model(images).numpy()
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
-    members = [
-        layer
-        for layer in model._flatten_layers()
-        if layer.name in ("member_1", "member_2") and hasattr(layer, "layers")
-    ]
-    members.sort(key=lambda layer: layer.name)
+    members = members_of(model)
     assert len(members) == 2
     for number, member in enumerate(members):
         embedding = member(images).numpy()
@@ -346,6 +350,37 @@ def test_members_embeddings_are_concatenated():
         np.testing.assert_allclose(embeddings[:, own], embedding[:, own] / np.sqrt(2), atol=1e-5)
     with pytest.raises(UsageError, match="--embedding-units 9"):
         recipe(ensemble_size=3, embedding_units=8).build(splits)
+
+
+def begun(version, units):
+    """Returns an ensemble of two that begins with a published network, that, and the record."""
+    task = recipe(ensemble_size=2, normalization="both", embedding_units=units)
+    model, source = task.build(task.load_data()), version.keras_model(compile=False)
+    return model, source.network, task.initialize(model, source)
+
+
+def test_all_members_begin_with_a_single_published_network(version, test_part, capsys):
+    model, network, transfer = begun(version, units=256)
+    assert transfer.taken == transfer.total
+    assert str(transfer).endswith("all 2 members begin with the same network")
+    assert not capsys.readouterr().err
+    images = tf.constant(test_part.images[:4], tf.float32) / 255
+    # The second member sees local contrast, as the published network does.
+    embedding = members_of(model)[1](images).numpy()
+    np.testing.assert_allclose(embedding[:, 128:], network(images).numpy(), atol=1e-5)
+    # The first one sees other images with the same weights.
+    for ours, theirs in zip(members_of(model)[0].weights, network.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_members_with_fewer_embedding_units_get_a_new_last_layer(version, capsys):
+    _, _, transfer = begun(version, units=128)
+    assert transfer.new == ("projection",)
+    # Its kernel and its bias, in each member.
+    assert transfer.total - transfer.taken == 4
+    error = capsys.readouterr().err
+    assert "--embedding-units 128: the published network has 128 units per member." in error
+    assert "--embedding-units 256." in error
 
 
 def test_images_too_small_for_the_network_give_a_message():
