@@ -78,7 +78,7 @@ class Transfer:
         if self.members > self.source_members > 1:
             parts.append(f"{self.members} members begin with {self.source_members} in turn")
         elif self.members > self.source_members:
-            parts.append(f"all {self.members} members begin with the same network")
+            parts.append(f"the {self.members} members begin with the same network")
         alike: dict[NamedRows, list[str]] = defaultdict(list)
         for layer, rows in self.rows.items():
             alike[rows].append(layer)

@@ -136,7 +136,7 @@ def test_embeddings_are_copied_by_word_and_transitions_by_both_tags():
     [
         (3, 3, ""),
         (1, 3, ""),
-        (3, 1, "; all 3 members begin with the same network"),
+        (3, 1, "; the 3 members begin with the same network"),
         (3, 2, "; 3 members begin with 2 in turn"),
     ],
 )

@@ -362,7 +362,7 @@ def begun(version, units):
 def test_all_members_begin_with_a_single_published_network(version, test_part, capsys):
     model, network, transfer = begun(version, units=256)
     assert transfer.taken == transfer.total
-    assert str(transfer).endswith("all 2 members begin with the same network")
+    assert str(transfer).endswith("the 2 members begin with the same network")
     assert not capsys.readouterr().err
     images = tf.constant(test_part.images[:4], tf.float32) / 255
     # The second member sees local contrast, as the published network does.
