@@ -108,7 +108,7 @@ def test_every_published_file_gives_the_tags_and_intents_of_the_keras_model(
     task = recipe(language=language)
     monkeypatch.setattr(type(task), "set_thresholds", reject_half)
     folder = run(task, tmp_path).version.folder
-    test = task.load_data().test[:15]
+    test = task.load_data().test[:60]
     model = ModelVersion(folder).keras_model()
     outputs = model.tag_tokens(module("data").pad([s.tokens for s in test]))
     rows = zip(outputs["tags"].numpy(), test, strict=True)

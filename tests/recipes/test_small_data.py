@@ -46,7 +46,7 @@ def test_every_recipe_has_the_setting():
 
 
 @pytest.mark.parametrize(
-    ("name", "examples"), [("slot_filling", 8000), ("poem_generation", 3000), ("pix2pix", 800)]
+    ("name", "examples"), [("slot_filling", 20_000), ("poem_generation", 3000), ("pix2pix", 800)]
 )
 def test_the_built_in_data_are_not_repeated(name, examples):
     config = registry.find(name).config()()
