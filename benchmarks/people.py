@@ -40,7 +40,7 @@ from dlrecipes.errors import DataError, RecipeError
 FOLDS = 6
 CSV = Path(__file__).resolve().with_suffix(".csv")
 COLUMNS = ("candidate", "fold", "seed", "eer", "rank1", "pixels.eer", "cpu_seconds")
-# Embedding units of each member of an ensemble.
+# Embedding units of each new member of an ensemble.
 UNITS = 32
 COMMON = {
     "mining": "batch_hard",
@@ -57,8 +57,9 @@ COMMON = {
     "warp": 1.2,
     "glasses": 0.3,
 }
-# One network begins with the built-in model, an ensemble with new weights.
 FINE_TUNING = {"epochs": 16}
+# Each member begins with the built-in model, and keeps its 128 embedding units.
+PAIR = {**FINE_TUNING, "normalization": "both", "ensemble_size": 2, "embedding_units": 256}
 ENSEMBLE = {"epochs": 32, "normalization": "both", "ensemble_size": 4, "embedding_units": 4 * UNITS}
 
 
@@ -84,6 +85,14 @@ def without(what: str, **settings: Any) -> Candidate:
 
 
 CANDIDATES = {
+    "pair": Candidate(
+        PAIR,
+        {
+            "two fine-tuned networks, both views": (0, 1),
+            "one of them, contrast": (0,),
+            "one of them, local contrast": (1,),
+        },
+    ),
     "fine-tuned": Candidate(FINE_TUNING, {"fine-tuned built-in model": (0,)}),
     "no-warps": without("warps", warp=0.0),
     "no-glasses": without("glasses", glasses=0.0),
