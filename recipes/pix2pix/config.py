@@ -17,7 +17,7 @@ class Config(RecipeConfig):
         "data_dir": "pix2pix reads no TFDS datasets",
     }
 
-    epochs: int = setting(11, "Maximum number of epochs.", ge=1, le=100_000)
+    epochs: int = setting(6, "Maximum number of epochs.", ge=1, le=100_000)
     batch_size: int = setting(4, "Batch size.", ge=1, le=1024)
     min_steps_per_epoch: int = setting(
         100, "Minimum steps per epoch; small datasets are repeated.", ge=1, le=100_000
@@ -64,7 +64,10 @@ class Config(RecipeConfig):
     dropout: float = setting(0.0, "Dropout rate.", ge=0, lt=1)
     adversarial: bool = setting(True, "Whether to train a discriminator, not the L1 loss alone.")
     l1_weight: float = setting(
-        100.0, "Weight of the L1 loss.", ge=0, search=Search(10.0, 300.0, "log")
+        300.0,
+        "Weight of the L1 loss; the paper has 100.",
+        ge=0,
+        search=Search(30.0, 1000.0, "log"),
     )
     objective: Literal["non_saturating", "least_squares", "hinge", "minimax"] = setting(
         "non_saturating", "Adversarial loss."
