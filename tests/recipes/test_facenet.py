@@ -235,7 +235,7 @@ def test_a_mixed_precision_model_embeds_in_float32(monkeypatch, test_part):
     images = tf.constant(test_part.images[:4], tf.float32) / 255
     embeddings = module("networks").embed(model, images, mirror=True)
     # A float32 network with the same weights.
-    plain = recipe(ensemble_size=2).build(splits)
+    plain = recipe(precision="float32", ensemble_size=2).build(splits)
     plain.set_weights(model.get_weights())
     expected = module("networks").embed(plain, images, mirror=True)
     np.testing.assert_allclose(embeddings, expected, atol=1e-5)
@@ -354,7 +354,8 @@ def test_members_embeddings_are_concatenated():
 
 def begun(version, units):
     """Returns an ensemble of two that begins with a published network, that, and the record."""
-    task = recipe(ensemble_size=2, normalization="both", embedding_units=units)
+    settings = {"ensemble_size": 2, "normalization": "both", "embedding_units": units}
+    task = recipe(precision="float32", **settings)
     model, source = task.build(task.load_data()), version.keras_model(compile=False)
     return model, source.network, task.initialize(model, source)
 

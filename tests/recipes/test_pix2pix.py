@@ -202,7 +202,7 @@ def test_a_mixed_precision_model_translates_in_float32(monkeypatch):
     outputs = mixed.signatures(model, splits).litert.function(tf.constant(inputs / 2 + 0.5))
     assert outputs["images"].dtype == tf.float32
     # A float32 network with the same weights.
-    plain = recipe().build(splits)
+    plain = recipe(precision="float32").build(splits)
     plain.set_weights(model.get_weights())
     expected = plain(inputs, training=False).numpy() / 2 + 0.5
     np.testing.assert_allclose(outputs["images"].numpy(), expected, atol=1e-5)

@@ -163,7 +163,8 @@ def test_litert_inputs_are_those_of_each_sentence_alone(monkeypatch):
 def test_the_first_test_sentences_verify_functions_in_float32(monkeypatch):
     source = module("recipe")
     monkeypatch.setattr(source, "VERIFIED", 5)
-    task = recipe()
+    # As the runner builds a network to export it.
+    task = recipe(precision="float32")
     splits = task.load_data()
     exports = task.signatures(task.build(splits), splits)
     first, empty = (example[0].tolist() for example in exports.signatures[DEFAULT].examples)

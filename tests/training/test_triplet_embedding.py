@@ -141,11 +141,9 @@ def test_validation_in_parts_compares_all_examples(monkeypatch, compiled):
     monkeypatch.setattr(model, "call", lambda x, training: parts.append(x) or model.network(x))
     model.make_test_function(force=True)
     assert evaluated(model, X, LABELS) == pytest.approx(whole, rel=1e-6)
-    # The shape of a part is known where its size is.
-    sizes = {"run_eagerly": [5, 5, 2], "jit_compile": [12]}
-    (key,) = compiled or [None]
-    assert [x.shape[0] for x in parts if x.shape[0]] == sizes.get(key, [])
     assert parts
+    if "run_eagerly" in compiled:
+        assert [len(x) for x in parts] == [5, 5, 2]
 
 
 def test_rank1_counts_examples_whose_nearest_neighbor_has_the_same_label():
