@@ -46,7 +46,8 @@ class ImageConfig(RecipeConfig):
     weight_decay: float = setting(
         0.05, "Weight decay of AdamW.", ge=0, le=10, search=Search(1e-3, 0.3, "log")
     )
-    precision: Precision = precision_setting()
+    # Pruning and int8 rounding were measured in float32 alone.
+    precision: Precision = precision_setting("float32")
 
     def epoch_steps(self, examples: int) -> tuple[int, int]:
         """Returns the training steps of an epoch, and how often it repeats the images.

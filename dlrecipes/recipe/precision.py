@@ -9,15 +9,18 @@ from dlrecipes.recipe.options import setting
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
 
 
-def precision_setting() -> Any:
+def precision_setting(default: Precision = "auto") -> Any:
     """Returns the setting `precision`, of type `Precision`, for a recipe's `Config`.
 
     A recipe that has it builds its network inside
     `dlrecipes.training._engine.precision.built_in`. The runner builds it again in float32 for
     evaluation and publication.
+
+    Args:
+        default: Its default. Defaults to `"auto"`.
     """
     return setting(
-        "auto",
+        default,
         "Precision of training; auto: mixed_bfloat16 on CPUs with instructions for it. The "
         "published model is float32.",
     )

@@ -204,7 +204,12 @@ def train(
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
     release_memory()
-    model = _restore_best(recipe, model, splits, checkpoints)
+    if hasattr(recipe.config, "precision") and is_mixed(model):
+        # First, because the graphs of a training take memory.
+        del model
+        checkpoints.set_model(None)
+        model = _in_float32(recipe, splits)
+    checkpoints.restore_best(model)
     recipe.set_thresholds(model, splits)
     metrics: dict[str, Any] = {
         "recipe": recipe.name,
@@ -227,18 +232,14 @@ def train(
     return model, splits, checkpoints, metrics
 
 
-def _restore_best(
-    recipe: Recipe, model: keras.Model, splits: Splits, checkpoints: Checkpoints
-) -> keras.Model:
-    """Returns a model with the weights of the best epoch, in float32 for evaluation and export."""
-    if hasattr(recipe.config, "precision") and is_mixed(model):
-        # The layers' names are those of a first model.
-        keras.utils.clear_session()
-        make_deterministic(recipe.config.seed)
-        with for_inference():
-            model = recipe.build(splits)
-    checkpoints.restore_best(model)
-    return model
+def _in_float32(recipe: Recipe, splits: Splits) -> keras.Model:
+    """Returns a recipe's model for evaluation and export."""
+    # The layers have the names of a first model.
+    keras.utils.clear_session()
+    make_deterministic(recipe.config.seed)
+    release_memory()
+    with for_inference():
+        return recipe.build(splits)
 
 
 def _begun(recipe: Recipe, folder: Path) -> Splits:
