@@ -90,10 +90,15 @@ def check(config: Config) -> DataReport:
 
 def to_arrays(
     model: SequenceTagger, sentences: Sequence[TaggedSentence]
-) -> tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray], np.ndarray]:
-    """Returns inputs, targets and lengths of sentences, padded to the longest one.
+) -> tuple[np.ndarray, Mapping[str, np.ndarray], np.ndarray, Mapping[str, np.ndarray]]:
+    """Returns arrays of sentences, padded to the longest one.
 
-    A tag or intent that the model does not know gets the first unused id.
+    Each word is encoded once: the n-grams of all sentences would take many times the memory.
+
+    Returns:
+        The row of each word in the encodings, of shape `(sentences, words)`; the targets by name,
+        in which a tag or intent that the model does not know has the first unused id; the lengths;
+        and the encoding of each row by the name of the network's input.
     """
     import numpy as np
 
@@ -105,7 +110,6 @@ def to_arrays(
             f"expected at most {MAX_WORDS:,} words.",
             "Is an empty line between sentences missing?",
         )
-    # Each word is encoded once: the n-grams of all sentences, as strings, take 10 times the memory.
     words = sorted({word for s in sentences for word in s.tokens})
     encoded = model.encoder(pad([["", *words]]))
     numbers = {word: number for number, word in enumerate(words, start=1)}
@@ -119,7 +123,7 @@ def to_arrays(
         known = {name: number for number, name in enumerate(model.intent_names)}
         intents = [known.get(str(s.intent), len(known)) for s in sentences]
         targets["intent"] = np.array(intents, np.int32)
-    return {name: encoded[name].numpy()[0][rows] for name in model.input_names}, targets, lengths
+    return rows, targets, lengths, {name: encoded[name].numpy()[0] for name in model.input_names}
 
 
 def pad(tokens: Sequence[Sequence[str]]):

@@ -152,15 +152,21 @@ class SlotFilling(Recipe):
         start_epoch: int | None = None,
     ) -> tuple[tf.data.Dataset, int]:
         """Returns batches of sentences of similar length."""
-        inputs, targets, lengths = data.to_arrays(model, examples)
+        rows, targets, lengths, encodings = data.to_arrays(model, examples)
+        inputs = {"rows": rows}
+
+        def encoded(inputs, targets):
+            ids = {name: tf.gather(table, inputs["rows"]) for name, table in encodings.items()}
+            return ids, targets
+
         if start_epoch is None:
             size = EVALUATION_BATCH
             batches = evaluation_batches(inputs, targets, size, lengths)
-            return batches, steps_per_epoch(len(examples), size)
+            return batches.map(encoded), steps_per_epoch(len(examples), size)
         size, seed = self.config.batch_size, self.config.seed
         passes, steps = self._passes(len(examples))
         batches = training_batches(inputs, targets, size, seed, start_epoch * passes, lengths)
-        return batches, steps
+        return batches.map(encoded), steps
 
     def set_thresholds(self, model: SequenceTagger, splits: Splits) -> None:
         """Chooses the least probability of an intent if the data have sentences without one."""

@@ -140,11 +140,11 @@ def test_words_that_are_encoded_once_give_the_ids_of_whole_sentences():
     task = recipe()
     splits = task.load_data()
     model, sentences = task.build(splits), splits.validation[:20]
-    inputs, _, lengths = module("data").to_arrays(model, sentences)
+    rows, _, lengths, encodings = module("data").to_arrays(model, sentences)
     together = model.encoder(module("data").pad([s.tokens for s in sentences]))
     assert lengths.tolist() == [len(s.tokens) for s in sentences]
     for name in model.input_names:
-        np.testing.assert_array_equal(inputs[name], together[name])
+        np.testing.assert_array_equal(encodings[name][rows], together[name])
 
 
 def test_litert_inputs_are_those_of_each_sentence_alone(monkeypatch):
