@@ -6,7 +6,8 @@ reads benchmarks/slot_filling.yaml, which lists configurations. Each has a label
 set (`builtin`, or one whose folder `--source` names), and options of `dlrecipes run`. In a text,
 `{version}` is the seed plus 1: the version that the run with that seed published. If `train` and
 `test` name two other data sets, the model of the one is tested on the other. Commands that are
-already in results.csv are skipped.
+already in results.csv are skipped, also if they were measured with `--precision float32`, which was
+the default before `--precision auto`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ def main(recipe: str, source: tuple[str, ...], only: str, keep: Path | None) -> 
             measure(recipe, table, plan, entry, seed, folders, keep)
 
 
+def _without_precision(command: str) -> str:
+    return command.replace(" --precision float32", "")
+
+
 def data_of(entry: dict[str, Any]) -> tuple[str, str]:
     """Returns the names of the data that a configuration trains and is tested on."""
     train_on = entry.get("train", entry["data"])
@@ -93,7 +98,12 @@ def measure(
     command = " ".join(["dlrecipes run", recipe, *source, *words, f"--seed {seed}"])
     if test_on != train_on:
         command += f" && dlrecipes evaluate {recipe} --data {test_on}"
-    if table.exists() and any(row["command"] == command for row in read_results(table)):
+    known = (
+        {_without_precision(row["command"]) for row in read_results(table)}
+        if table.exists()
+        else ()
+    )
+    if _without_precision(command) in known:
         return
     settings = {**options, "seed": seed}
     if source:

@@ -21,6 +21,5 @@ def precision_setting(default: Precision = "auto") -> Any:
     """
     return setting(
         default,
-        "Precision of training; auto: mixed_bfloat16 on CPUs with instructions for it. The "
-        "published model is float32.",
+        "Precision of training; auto: mixed_bfloat16 on x86 CPUs with instructions for it.",
     )

@@ -204,6 +204,7 @@ def train(
     fit(recipe, model, splits, folder, checkpoints)
     checkpoints.seconds_here += here
     release_memory()
+    precision = "mixed_bfloat16" if is_mixed(model) else "float32"
     if hasattr(recipe.config, "precision") and is_mixed(model):
         # First, because the graphs of a training take memory.
         del model
@@ -221,6 +222,7 @@ def train(
         "best_epoch": checkpoints.best,
         "epochs": checkpoints.epochs,
         "parameters": model.count_params(),
+        **({"trained_in": precision} if hasattr(recipe.config, "precision") else {}),
         **start_version.record(folder),
         **versions.record(recipe.config, recipe.name),
         **({"extensions": extensions} if (extensions := extension.read(folder)) else {}),

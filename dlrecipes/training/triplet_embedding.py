@@ -12,9 +12,6 @@ from dlrecipes.training._engine import uneven_batches
 from dlrecipes.training._engine.checks import check_built, ensemble_size
 from dlrecipes.training.trainer import Trainer, batch_size
 
-# Examples that validation embeds at once.
-PART = 64
-
 
 @keras.saving.register_keras_serializable(package="dlrecipes")
 class TripletEmbedding(Trainer):
@@ -53,6 +50,11 @@ class TripletEmbedding(Trainer):
             `"squared_euclidean"`.
         **kwargs: Keyword arguments of `keras.Model`, such as `name`.
 
+    Attributes:
+        validation_part: Number of examples of a batch that validation embeds at once, which limits
+            the memory of large batches, or `None`: all. The layers of the network must not add
+            losses in their `call`. `None` at first.
+
     Call arguments:
         inputs: Inputs of the network.
         training: Whether layers such as dropout are in training mode. Defaults to `False`.
@@ -88,6 +90,7 @@ class TripletEmbedding(Trainer):
     """
 
     serializable_arguments = ("network",)
+    validation_part: int | None = None
 
     def __init__(
         self,
@@ -133,26 +136,22 @@ class TripletEmbedding(Trainer):
         return self.compute_metrics(x, labels, embeddings)
 
     def _in_parts(self, x) -> tf.Tensor:
-        """Returns the embeddings of a batch, part by part.
-
-        Validation may need all examples in one batch, whose activations take much memory.
-        """
-        regularized = any(layer.activity_regularizer for layer in self._flatten_layers())
-        outputs = getattr(self.network, "outputs", None)
-        # XLA needs fixed shapes, and penalties of activations are of the whole batch.
-        if self.jit_compile or regularized or not outputs:
+        """Returns the embeddings of a batch, part by part."""
+        each, outputs = self.validation_part, getattr(self.network, "outputs", None)
+        # XLA needs fixed shapes.
+        if each is None or self.jit_compile or not outputs:
             return self(x, training=False)
         size = batch_size(x)
 
         def embed(first, done):
-            part = tf.nest.map_structure(lambda tensor: tensor[first : first + PART], x)
+            part = tf.nest.map_structure(lambda tensor: tensor[first : first + each], x)
             embeddings = at_least_float32(self(part, training=False))
-            return first + PART, done.write(first // PART, embeddings)
+            return first + each, done.write(first // each, embeddings)
 
         dtype = at_least_float32(tf.zeros([], outputs[0].dtype)).dtype
         shape = [None, *outputs[0].shape[1:]]
         parts = tf.TensorArray(
-            dtype, tf.maximum(1, -(-size // PART)), infer_shape=False, element_shape=shape
+            dtype, tf.maximum(1, -(-size // each)), infer_shape=False, element_shape=shape
         )
         # An empty batch is one part.
         _, parts = tf.while_loop(

@@ -82,6 +82,8 @@ class FaceNet(Recipe):
             mining=config.mining,
             metric=config.metric,
         )
+        # All validation images are one batch.
+        model.validation_part = EVALUATION_BATCH
         steps = self._steps(splits.train) * config.epochs
         rate = learning_rate_schedule(
             config.lr_schedule, config.learning_rate, steps, alpha=FINAL_RATE

@@ -137,7 +137,7 @@ def test_validation_in_parts_compares_all_examples(monkeypatch, compiled):
     model = trainer(KERNEL, regularizer="l2", compiled=compiled)
     whole = evaluated(model, X, LABELS)
     parts = []
-    monkeypatch.setattr("dlrecipes.training.triplet_embedding.PART", 5)
+    model.validation_part = 5
     monkeypatch.setattr(model, "call", lambda x, training: parts.append(x) or model.network(x))
     model.make_test_function(force=True)
     assert evaluated(model, X, LABELS) == pytest.approx(whole, rel=1e-6)

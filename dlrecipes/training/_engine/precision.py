@@ -20,8 +20,8 @@ def built_in(precision: str) -> Iterator[None]:
     """Makes new layers inside the block compute with a given precision.
 
     `"auto"` is `"mixed_bfloat16"` where TensorFlow multiplies bfloat16 by instructions of the CPU,
-    and `"float32"` elsewhere. Where `"mixed_bfloat16"` is slower than float32, it is replaced by
-    `"float32"`. A note says what was chosen. Inside `for_inference`, it is always `"float32"`.
+    and `"float32"` elsewhere. Where the CPU has no such instructions, `"mixed_bfloat16"` is replaced
+    by `"float32"`. A note says so, and where `"auto"` is `"mixed_bfloat16"`. Inside `for_inference`, it is always `"float32"`.
 
     Args:
         precision: `"auto"`, or the name of a dtype policy, `"float32"` or `"mixed_bfloat16"`.
@@ -86,7 +86,7 @@ def _is_fast() -> bool:
     return (
         multiplies_bfloat16() is True
         and platform.machine() in ("x86_64", "AMD64")
-        and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+        and os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower() not in ("0", "false")
         and not tf.config.list_physical_devices("GPU")
     )
 

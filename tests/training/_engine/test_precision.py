@@ -51,6 +51,7 @@ X86 = "flags\t\t: fpu avx512f avx512_bf16\n"
         (X86, "x86_64", "1", 0, True),
         # TensorFlow computes without the instructions.
         (X86, "x86_64", "0", 0, False),
+        (X86, "x86_64", "False", 0, False),
         ("flags\t\t: fpu avx2 avx512f\n", "x86_64", None, 0, False),
         ("Features\t: fp asimd bf16\n", "aarch64", None, 0, False),
         ("model name\t: unknown\n", "x86_64", None, 0, False),
