@@ -20,8 +20,9 @@ def built_in(precision: str) -> Iterator[None]:
     """Makes new layers inside the block compute with a given precision.
 
     `"auto"` is `"mixed_bfloat16"` where TensorFlow multiplies bfloat16 by instructions of the CPU,
-    and `"float32"` elsewhere. Where the CPU has no such instructions, `"mixed_bfloat16"` is replaced
-    by `"float32"`. A note says so, and where `"auto"` is `"mixed_bfloat16"`. Inside `for_inference`, it is always `"float32"`.
+    and `"float32"` elsewhere. Where the CPU has no such instructions, `"mixed_bfloat16"` is
+    replaced by `"float32"`. A note says so, and also where `"auto"` is `"mixed_bfloat16"`. Inside
+    `for_inference`, it is always `"float32"`.
 
     Args:
         precision: `"auto"`, or the name of a dtype policy, `"float32"` or `"mixed_bfloat16"`.
