@@ -56,7 +56,7 @@ SCORES = {
 # The setting that says how many examples the built-in data have, and its three sizes.
 SIZES = {
     # Fewer than 16,000 train as many steps.
-    "slot_filling": ("examples", (8000, 24000, 80000)),
+    "slot_filling": ("examples", (5000, 15000, 50000)),
     "poem_generation": ("examples", (1000, 3000, 10000)),
     "image_classification": ("images", (300, 900, 3000)),
     "object_detection": ("images", (100, 300, 1000)),
