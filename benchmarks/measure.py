@@ -98,12 +98,8 @@ def measure(
     command = " ".join(["dlrecipes run", recipe, *source, *words, f"--seed {seed}"])
     if test_on != train_on:
         command += f" && dlrecipes evaluate {recipe} --data {test_on}"
-    known = (
-        {_without_precision(row["command"]) for row in read_results(table)}
-        if table.exists()
-        else ()
-    )
-    if _without_precision(command) in known:
+    measured = read_results(table) if table.exists() else []
+    if _without_precision(command) in {_without_precision(row["command"]) for row in measured}:
         return
     settings = {**options, "seed": seed}
     if source:

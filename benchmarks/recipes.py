@@ -1,8 +1,8 @@
 """Times the default training step of recipes, also in PyTorch.
 
 dlrecipes trains as `dlrecipes run` does: the recipe's network, loss, optimizer and `fit`. Its
-default precision is bfloat16 where the CPU has instructions for it; "dlrecipes float32" is as
-elsewhere. PyTorch trains the same network in float32, in an eager loop with fused Adam
+default precision is bfloat16 where the CPU has instructions for it; "dlrecipes float32" is
+what other CPUs do. PyTorch trains the same network in float32, in an eager loop with fused Adam
 (torch_recipes.py). All read the same batches, which the recipe made in advance, so that nobody
 loads or augments data; distortions inside of the network belong to the step. race.py explains how
 times are measured.
